@@ -1,0 +1,218 @@
+//! What can go wrong, sorted by who must act, and the one table that gives
+//! each a name on the wire, an HTTP status and whether repeating makes sense.
+//!
+//! A detail is a sentence for the person at the other end. It never holds
+//! message text, a secret, or the cause of an internal fault: that goes to
+//! the log, once, in the door.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Short for a cause that stays inside the server.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an operation or a request was refused, or failed.
+#[derive(Debug)]
+pub enum Error {
+    /// The caller: a key is missing, mistyped or out of bounds; the text names it.
+    Invalid(Cow<'static, str>),
+    /// The caller: must log in, or log in again.
+    Unauthenticated(&'static str),
+    /// The caller: no such user, or not this password; never says which.
+    BadCredentials,
+    /// The caller: may not do this; what they asked about they may know of.
+    Forbidden(&'static str),
+    /// The caller: a browser page of another site asked; the text names it.
+    BadOrigin(String),
+    /// The caller: not there, or not theirs to see; never says which.
+    NotFound(&'static str),
+    /// The caller: contradicts what is stored.
+    Conflict(&'static str),
+    /// The caller: someone has that name.
+    UsernameTaken,
+    /// The caller: over a limit of size; the text names it.
+    TooLarge(Cow<'static, str>),
+    /// The caller: asked for a host this hub does not answer to.
+    BadHost,
+    /// The caller, later: too many at once.
+    RateLimited { retry_in: Duration },
+    /// Anyone, later: the database is away, a queue is full, the hub is
+    /// stopping. Safe to repeat: with the same `client_message_id` nothing
+    /// happens twice.
+    Unavailable(&'static str),
+    /// Anyone, later: the database cannot be reached, or cannot write.
+    DatabaseAway(Source),
+    /// The database gave up one of several transactions that waited for each
+    /// other; the write lane runs it again, nobody else sees this.
+    Contention(Source),
+    /// Us. Opaque on the wire.
+    Internal(Source),
+}
+
+/// The name of an error on the wire; clients decide by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    Invalid,
+    Unauthenticated,
+    BadCredentials,
+    Forbidden,
+    BadOrigin,
+    NotFound,
+    Conflict,
+    UsernameTaken,
+    TooLarge,
+    BadHost,
+    RateLimited,
+    Internal,
+    Unavailable,
+}
+
+/// One row of the table of errors.
+pub struct Meaning {
+    pub name: &'static str,
+    pub http_status: u16,
+    /// Of the HTTP status, by RFC 9110.
+    pub title: &'static str,
+    /// The same request may succeed later, unchanged.
+    pub is_temporary: bool,
+}
+
+impl Code {
+    pub const ALL: [Code; 13] = [
+        Code::Invalid,
+        Code::Unauthenticated,
+        Code::BadCredentials,
+        Code::Forbidden,
+        Code::BadOrigin,
+        Code::NotFound,
+        Code::Conflict,
+        Code::UsernameTaken,
+        Code::TooLarge,
+        Code::BadHost,
+        Code::RateLimited,
+        Code::Internal,
+        Code::Unavailable,
+    ];
+
+    pub const fn meaning(self) -> Meaning {
+        let (name, http_status, title, is_temporary) = match self {
+            Code::Invalid => ("invalid", 400, "Bad Request", false),
+            Code::Unauthenticated => ("unauthenticated", 401, "Unauthorized", false),
+            Code::BadCredentials => ("bad_credentials", 401, "Unauthorized", false),
+            Code::Forbidden => ("forbidden", 403, "Forbidden", false),
+            Code::BadOrigin => ("bad_origin", 403, "Forbidden", false),
+            Code::NotFound => ("not_found", 404, "Not Found", false),
+            Code::Conflict => ("conflict", 409, "Conflict", false),
+            Code::UsernameTaken => ("username_taken", 409, "Conflict", false),
+            Code::TooLarge => ("too_large", 413, "Content Too Large", false),
+            Code::BadHost => ("bad_host", 421, "Misdirected Request", false),
+            Code::RateLimited => ("rate_limited", 429, "Too Many Requests", true),
+            Code::Internal => ("internal", 500, "Internal Server Error", false),
+            Code::Unavailable => ("unavailable", 503, "Service Unavailable", true),
+        };
+        Meaning { name, http_status, title, is_temporary }
+    }
+}
+
+impl Error {
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Invalid(_) => Code::Invalid,
+            Error::Unauthenticated(_) => Code::Unauthenticated,
+            Error::BadCredentials => Code::BadCredentials,
+            Error::Forbidden(_) => Code::Forbidden,
+            Error::BadOrigin(_) => Code::BadOrigin,
+            Error::NotFound(_) => Code::NotFound,
+            Error::Conflict(_) => Code::Conflict,
+            Error::UsernameTaken => Code::UsernameTaken,
+            Error::TooLarge(_) => Code::TooLarge,
+            Error::BadHost => Code::BadHost,
+            Error::RateLimited { .. } => Code::RateLimited,
+            Error::Unavailable(_) | Error::DatabaseAway(_) | Error::Contention(_) => Code::Unavailable,
+            Error::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// The sentence the other end gets.
+    pub fn detail(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Error::Invalid(detail) | Error::TooLarge(detail) => detail,
+            Error::Unauthenticated(detail)
+            | Error::Forbidden(detail)
+            | Error::NotFound(detail)
+            | Error::Conflict(detail)
+            | Error::Unavailable(detail) => detail,
+            Error::BadOrigin(origin) => return Cow::Owned(format!("origin {origin} is not allowed")),
+            Error::BadCredentials => "unknown username or wrong password",
+            Error::UsernameTaken => "username is taken",
+            Error::BadHost => "this hub does not answer to that host name",
+            Error::RateLimited { .. } => "too many requests",
+            Error::DatabaseAway(_) => "the database is away",
+            Error::Contention(_) => "the database is busy",
+            Error::Internal(_) => "something went wrong on our side",
+        })
+    }
+
+    /// When a repeat may succeed, for the errors that know it.
+    pub fn retry_in(&self) -> Option<Duration> {
+        match self {
+            Error::RateLimited { retry_in } => Some(*retry_in),
+            _ => None,
+        }
+    }
+
+    /// What an operator needs to know, on one line: the cause, not what the
+    /// other end would be told.
+    pub fn cause(&self) -> String {
+        let text = match self {
+            Error::DatabaseAway(source) | Error::Contention(source) | Error::Internal(source) => source.to_string(),
+            _ => self.detail().into_owned(),
+        };
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// A fault of ours that has no other error behind it.
+    pub fn bug(what: &'static str) -> Self {
+        Error::Internal(what.into())
+    }
+}
+
+/// For the log; says the cause of an internal fault, which `detail` does not.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.code().meaning().name;
+        match self {
+            Error::DatabaseAway(source) | Error::Contention(source) | Error::Internal(source) => {
+                write!(f, "{name}: {source}")
+            }
+            _ => write!(f, "{name}: {}", self.detail()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_an_error_status() {
+        let names: HashSet<_> = Code::ALL.iter().map(|code| code.meaning().name).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!((400..600).contains(&code.meaning().http_status), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn the_cause_of_an_internal_fault_stays_inside() {
+        let error = Error::Internal("password=hunter2".into());
+        assert!(!error.detail().contains("hunter2"));
+        assert!(error.to_string().contains("hunter2"), "the log needs it");
+    }
+}

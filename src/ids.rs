@@ -1,0 +1,219 @@
+//! The numbers everything is known by, each a type of its own, so that a user
+//! id cannot stand where a message id belongs.
+//!
+//! Ids come from the database and are never used again; positions (`Seq`,
+//! `Rev`) count inside one conversation; a `Timestamp` is wall-clock time. All
+//! of them stay below 2^53, the largest integer every JSON reader keeps exact.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::de::{self, Deserialize, Deserializer};
+use serde::{Serialize, Serializer};
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+/// The largest id or position on the wire: 2^53 − 1 (RFC 8259, section 6).
+pub const MAX_ID: i64 = (1 << 53) - 1;
+
+fn in_bounds(number: i64) -> Option<i64> {
+    (1..=MAX_ID).contains(&number).then_some(number)
+}
+
+struct Bounded;
+
+impl de::Visitor<'_> for Bounded {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an integer from 1 to 2^53-1")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<i64, E> {
+        in_bounds(number).ok_or_else(|| de::Error::invalid_value(de::Unexpected::Signed(number), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.visit_i64(number)
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// Takes a number the database or a test gave; the wire goes
+            /// through `Deserialize` or `FromStr`, which check the bounds.
+            pub const fn new(number: i64) -> Self {
+                Self(number)
+            }
+
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl AsRef<i64> for $name {
+            fn as_ref(&self) -> &i64 {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                input.deserialize_i64(Bounded).map(Self)
+            }
+        }
+
+        /// From a path or a query string.
+        impl FromStr for $name {
+            type Err = OutOfBounds;
+
+            fn from_str(text: &str) -> Result<Self, OutOfBounds> {
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                text.parse().ok().filter(|_| digits).and_then(in_bounds).map(Self).ok_or(OutOfBounds)
+            }
+        }
+    };
+}
+
+/// Why a number in a path or a query was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutOfBounds;
+
+impl fmt::Display for OutOfBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("must be an integer from 1 to 2^53-1")
+    }
+}
+
+id!(
+    /// A person or bot with an account.
+    UserId
+);
+id!(
+    /// What a cookie or token proves: one for each device.
+    LoginId
+);
+id!(ConversationId);
+id!(MessageId);
+id!(
+    /// Place of a message in its conversation: 1, 2, 3 … without a gap.
+    Seq
+);
+id!(
+    /// Place of a lasting change in its conversation: 1, 2, 3 … without a gap.
+    Rev
+);
+
+impl Seq {
+    /// Before the first message.
+    pub const ZERO: Seq = Seq(0);
+}
+
+/// One socket and its actor, for as long as it lives; unique within a process.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionId(NonZeroU64);
+
+impl SessionId {
+    pub const fn new(number: NonZeroU64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// The instant `duration` before this one; never before 1970.
+    pub fn before(self, duration: std::time::Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis).max(0))
+    }
+}
+
+impl AsRef<i64> for Timestamp {
+    fn as_ref(&self) -> &i64 {
+        &self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_within_what_every_json_reader_can_hold() {
+        for good in ["1", "9007199254740991"] {
+            assert!(good.parse::<UserId>().is_ok(), "{good}");
+            assert!(serde_json::from_str::<UserId>(good).is_ok(), "{good}");
+        }
+        for bad in ["0", "-1", "9007199254740992", "1.5", "", "+1", "\"1\"", "null", "99999999999999999999"] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad}");
+            assert!(serde_json::from_str::<UserId>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_written_in_utc_with_milliseconds() {
+        assert_eq!(Timestamp::from_millis(1_769_860_800_000).to_string(), "2026-01-31T12:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(1).to_string(), "1970-01-01T00:00:00.001Z");
+    }
+
+    #[test]
+    fn going_back_stops_at_the_epoch() {
+        let day = std::time::Duration::from_secs(86_400);
+        assert_eq!(Timestamp::from_millis(86_400_001).before(day), Timestamp::from_millis(1));
+        assert_eq!(Timestamp::from_millis(5).before(day), Timestamp::from_millis(0));
+    }
+}

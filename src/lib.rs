@@ -1,0 +1,5 @@
+//! Switchboard: a private-messaging hub.
+
+pub mod clock;
+pub mod error;
+pub mod ids;
