@@ -1,5 +1,6 @@
 //! Switchboard: a private-messaging hub.
 
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod ids;
