@@ -4,3 +4,6 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod ids;
+pub mod limits;
+pub mod policy;
+pub mod wire;

@@ -1,0 +1,109 @@
+//! Who may do what: pure functions from facts to a verdict. They read nothing
+//! and know no sockets; the operation brings the facts and owns the write.
+
+use crate::error::Error;
+
+/// What an operator decides for the whole hub.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub message_policy: MessagePolicy,
+    /// Unicode scalar values in a message.
+    pub max_message_chars: usize,
+    pub registration_is_open: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessagePolicy {
+    /// Anyone may write to anyone who has not blocked them.
+    Open,
+    /// Only to people who have the sender as a contact, or wrote first.
+    Contacts,
+}
+
+/// What matters between the sender and the other person of a direct
+/// conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Relation {
+    pub recipient_is_closed: bool,
+    pub sender_blocks: bool,
+    pub recipient_blocks: bool,
+    /// The recipient has the sender as a contact.
+    pub recipient_trusts: bool,
+    /// The recipient wrote to the sender before.
+    pub recipient_wrote: bool,
+}
+
+/// Why not. The texts go to the asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    RecipientClosed,
+    SenderBlocks,
+    /// Blocked, or not known well enough; never says which.
+    NotWelcome,
+}
+
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::RecipientClosed => Error::Forbidden("this account is closed"),
+            Denied::SenderBlocks => Error::Forbidden("you have blocked this person"),
+            Denied::NotWelcome => Error::Forbidden("you may not write to this person"),
+        }
+    }
+}
+
+/// May the sender write to, or be seen typing by, the other person?
+pub fn may_message(policy: MessagePolicy, relation: &Relation) -> Result<(), Denied> {
+    if relation.recipient_is_closed {
+        return Err(Denied::RecipientClosed);
+    }
+    if relation.sender_blocks {
+        return Err(Denied::SenderBlocks);
+    }
+    let is_known = relation.recipient_trusts || relation.recipient_wrote;
+    if relation.recipient_blocks || (policy == MessagePolicy::Contacts && !is_known) {
+        return Err(Denied::NotWelcome);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every combination of facts, against the rule said in another way.
+    #[test]
+    fn one_may_write_unless_blocked_closed_or_unknown_under_the_contacts_policy() {
+        for bits in 0..64_u8 {
+            let bit = |n: u8| bits & (1 << n) != 0;
+            let relation = Relation {
+                recipient_is_closed: bit(0),
+                sender_blocks: bit(1),
+                recipient_blocks: bit(2),
+                recipient_trusts: bit(3),
+                recipient_wrote: bit(4),
+            };
+            let policy = if bit(5) { MessagePolicy::Contacts } else { MessagePolicy::Open };
+            let nothing_in_the_way = !bit(0) && !bit(1) && !bit(2);
+            let welcome = !bit(5) || bit(3) || bit(4);
+            assert_eq!(
+                may_message(policy, &relation).is_ok(),
+                nothing_in_the_way && welcome,
+                "{policy:?} {relation:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn being_blocked_and_being_unknown_read_the_same() {
+        let stranger = Relation {
+            recipient_is_closed: false,
+            sender_blocks: false,
+            recipient_blocks: false,
+            recipient_trusts: false,
+            recipient_wrote: false,
+        };
+        let blocked = Relation { recipient_blocks: true, ..stranger };
+        assert_eq!(may_message(MessagePolicy::Contacts, &stranger), may_message(MessagePolicy::Open, &blocked));
+    }
+}

@@ -1,0 +1,34 @@
+//! What a committed change, or a live signal, leads to: the hub's orders.
+
+use super::Frame;
+use crate::ids::{ConversationId, LoginId, SessionId, Timestamp, UserId};
+
+/// The users whose every session gets a frame; ascending, each once.
+pub type Audience = Vec<UserId>;
+
+/// Something for the hub to deliver, in the order it is given.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A frame as it is. `ends_typing` names whoever stopped typing by it:
+    /// clients clear the mark themselves when they get this frame.
+    Frame { to: Audience, frame: Frame, ends_typing: Option<(ConversationId, UserId)> },
+    /// Someone began, goes on or stopped typing.
+    Typing(TypingEvent),
+    /// `viewer` may see the presence of `subject` from now on, or no longer.
+    Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
+    /// The sessions of this login end.
+    LoginEnded(LoginId),
+}
+
+#[derive(Clone, Debug)]
+pub struct TypingEvent {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    /// The other person of a direct conversation.
+    pub recipient_id: Option<UserId>,
+    pub is_typing: bool,
+    /// Everybody but the typist.
+    pub to: Audience,
+    /// The socket it came by; none over REST. When it goes, so does the mark.
+    pub session: Option<SessionId>,
+}

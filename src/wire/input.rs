@@ -1,0 +1,255 @@
+//! Text from clients into checked values. Whatever is wrong, the error names
+//! the key, and never repeats what the client wrote.
+
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, UserId};
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
+use std::borrow::Cow;
+
+/// How long a `ref` may be, in characters.
+pub const MAX_REF_CHARS: usize = 64;
+
+/// What every client frame has; the rest is the operation's.
+#[derive(serde::Deserialize)]
+pub struct Head<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "reference")]
+    pub r#ref: Option<Cow<'a, str>>,
+}
+
+fn reference<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    let text = Cow::<str>::deserialize(input)?;
+    let length = text.chars().count();
+    if !(1..=MAX_REF_CHARS).contains(&length) {
+        return Err(de::Error::custom(format_args!("must have 1 to {MAX_REF_CHARS} characters")));
+    }
+    Ok(Some(text))
+}
+
+impl<'a> Head<'a> {
+    pub fn parse(text: &'a str) -> Result<Self> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let head = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
+        json.end().map_err(|error| not_json(&error))?;
+        Ok(head)
+    }
+}
+
+/// Reads one JSON value and nothing after it. Unknown keys are ignored.
+///
+/// # Errors
+/// `Invalid`, naming the key that is missing, mistyped or out of bounds.
+pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
+    json.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn not_json(error: &serde_json::Error) -> Error {
+    Error::Invalid(format!("not JSON: error at line {} column {}", error.line(), error.column()).into())
+}
+
+/// serde's messages may quote the value, which can be message text; so only
+/// what was expected, and where, is told.
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let cause = error.inner();
+    if !cause.is_data() {
+        // A broken escape is a syntax error to serde_json; say where it was.
+        let path = error.path().to_string();
+        return match path.as_str() {
+            "." | "?" => not_json(cause),
+            key => Error::Invalid(format!("{key}: not JSON: error at column {}", cause.column()).into()),
+        };
+    }
+    let text = cause.to_string();
+    // serde_json appends the place to every message.
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let about = |prefix: &str| text.strip_prefix(prefix).map(|field| field.trim_matches('`'));
+    if let Some(field) = about("missing field ") {
+        return Error::Invalid(format!("{field} is missing").into());
+    }
+    if let Some(field) = about("duplicate field ") {
+        return Error::Invalid(format!("{field} stands there twice").into());
+    }
+    let what = text.rsplit_once(", expected ").map_or_else(|| text.to_owned(), |(_, what)| format!("must be {what}"));
+    match error.path().to_string().as_str() {
+        "." => Error::Invalid("the body must be a JSON object".into()),
+        key => Error::Invalid(format!("{key} {what}").into()),
+    }
+}
+
+/// Text that a person wrote: has something to see, and nothing that one of
+/// the databases cannot keep. Its length is the operation's to check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content(String);
+
+impl Content {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        if text.trim().is_empty() {
+            return Err(de::Error::custom("must not be empty"));
+        }
+        if text.contains('\0') {
+            // SQLite's length() would stop there and Postgres refuses it.
+            return Err(de::Error::custom("must not contain U+0000"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// The sender's own name for a message: 1–64 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientMessageId(String);
+
+impl ClientMessageId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientMessageId {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(input)?;
+        if !(1..=64).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(de::Error::custom("must be 1 to 64 visible ASCII characters"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Whom something is for: a person, or a conversation one is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Recipient(UserId),
+    Conversation(ConversationId),
+}
+
+impl Target {
+    /// From the two keys, exactly one of which must be there.
+    pub fn named(recipient_id: Option<UserId>, conversation_id: Option<ConversationId>) -> Result<Self> {
+        match (recipient_id, conversation_id) {
+            (Some(user), None) => Ok(Target::Recipient(user)),
+            (None, Some(conversation)) => Ok(Target::Conversation(conversation)),
+            (None, None) => Err(Error::Invalid("recipient_id or conversation_id is missing".into())),
+            (Some(_), Some(_)) => {
+                Err(Error::Invalid("only one of recipient_id and conversation_id may be there".into()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "only parsing is tried")]
+    struct Sample {
+        to: UserId,
+        content: Content,
+        #[serde(default)]
+        client_message_id: Option<ClientMessageId>,
+    }
+
+    fn refusal(json: &str) -> String {
+        parse::<Sample>(json.as_bytes()).unwrap_err().detail().into_owned()
+    }
+
+    #[test]
+    fn an_error_names_the_key_and_never_the_value() {
+        let long_key = "k".repeat(65);
+        for (json, expected) in [
+            (r#"{"content":"x"}"#, "to is missing"),
+            (r#"{"to":"secret","content":"x"}"#, "to must be an integer from 1 to 2^53-1"),
+            (r#"{"to":0,"content":"x"}"#, "to must be an integer from 1 to 2^53-1"),
+            (r#"{"to":9007199254740992,"content":"x"}"#, "to must be an integer from 1 to 2^53-1"),
+            (r#"{"to":1.5,"content":"x"}"#, "to must be an integer from 1 to 2^53-1"),
+            (r#"{"to":1,"content":7}"#, "content must be a string"),
+            (r#"{"to":1,"content":""}"#, "content must not be empty"),
+            (r#"{"to":1,"content":" \n\t "}"#, "content must not be empty"),
+            (r#"{"to":1,"content":"a\u0000b"}"#, "content must not contain U+0000"),
+            (r#"{"to":1,"content":"x","to":2}"#, "to stands there twice"),
+            (
+                r#"{"to":1,"content":"x","client_message_id":"a b"}"#,
+                "client_message_id must be 1 to 64 visible ASCII characters",
+            ),
+            (r#""secret""#, "the body must be a JSON object"),
+        ] {
+            let told = refusal(json);
+            assert_eq!(told, expected, "{json}");
+        }
+        assert!(
+            refusal(&format!(r#"{{"to":1,"content":"x","client_message_id":"{long_key}"}}"#))
+                .starts_with("client_message_id")
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_with_its_place() {
+        for json in ["", "{", "nonsense", r#"{"to":1,"content":"x"} trailing"#, "\u{7f}"] {
+            assert!(refusal(json).contains("not JSON"), "{json}: {}", refusal(json));
+        }
+        let lone = refusal(r#"{"to":1,"content":"\ud800"}"#);
+        assert!(lone.contains("content"), "a lone surrogate names its key: {lone}");
+    }
+
+    #[test]
+    fn unknown_keys_are_ignored() {
+        assert!(parse::<Sample>(br#"{"to":1,"content":"x","seq":9,"sender_id":4}"#).is_ok());
+    }
+
+    #[test]
+    fn a_ref_has_1_to_64_characters() {
+        let head = |reference: &str| Head::parse(&format!(r#"{{"type":"ping","ref":"{reference}"}}"#)).map(|_| ());
+        assert!(head("a").is_ok());
+        assert!(head(&"ä".repeat(64)).is_ok());
+        for bad in [String::new(), "a".repeat(65)] {
+            assert!(head(&bad).unwrap_err().detail().starts_with("ref must have"), "{bad}");
+        }
+        assert!(Head::parse(r#"{"type":"ping","ref":5}"#).is_err());
+        assert!(Head::parse(r#"{"type":"ping"}"#).unwrap().r#ref.is_none());
+    }
+
+    #[test]
+    fn exactly_one_target_must_be_named() {
+        let (user, conversation) = (UserId::new(3), ConversationId::new(3));
+        assert_eq!(Target::named(Some(user), None).unwrap(), Target::Recipient(user));
+        assert_eq!(Target::named(None, Some(conversation)).unwrap(), Target::Conversation(conversation));
+        assert!(Target::named(None, None).is_err());
+        assert!(Target::named(Some(user), Some(conversation)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse::<Sample>(&bytes);
+            if let Ok(text) = std::str::from_utf8(&bytes) {
+                let _ = Head::parse(text);
+            }
+        }
+
+        #[test]
+        fn any_text_round_trips_or_is_refused(text in ".{0,80}") {
+            let json = serde_json::json!({"to": 1, "content": text}).to_string();
+            match parse::<Sample>(json.as_bytes()) {
+                Ok(sample) => prop_assert_eq!(sample.content.as_str(), text),
+                Err(_) => prop_assert!(text.trim().is_empty() || text.contains('\0')),
+            }
+        }
+
+        #[test]
+        fn any_broken_frame_never_panics(text in r#"\{"type":"[a-z_]{0,12}"(,"[a-z_]{1,9}":("[^"]{0,9}"|[0-9]{1,20}|null|\{\}|\[\])){0,4}\}?"#) {
+            let _ = Head::parse(&text);
+            let _ = parse::<Sample>(text.as_bytes());
+        }
+    }
+}

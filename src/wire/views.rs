@@ -1,0 +1,93 @@
+//! Users, messages and conversations as clients see them.
+
+use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+use serde::Serialize;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct UserView {
+    pub id: UserId,
+    pub username: String,
+    pub display_name: String,
+    pub created_at: Timestamp,
+    /// Outer none: not shown, because it is somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Option<String>>,
+}
+
+/// How far a message came with every other participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Sent,
+    Delivered,
+    Read,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageView {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub seq: Seq,
+    pub rev: Rev,
+    pub sender_id: UserId,
+    /// The other person of a direct conversation; null in a group.
+    pub receiver_id: Option<UserId>,
+    pub content: String,
+    pub message_type: String,
+    pub client_message_id: Option<String>,
+    pub reply_to_id: Option<MessageId>,
+    /// Always empty in this version.
+    pub reactions: [(); 0],
+    /// Always empty in this version.
+    pub attachments: [(); 0],
+    pub created_at: Timestamp,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub status: Status,
+    pub is_read: bool,
+    pub read_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ParticipantView {
+    pub user_id: UserId,
+    pub username: String,
+    pub display_name: String,
+    /// Null: left.
+    pub role: Option<String>,
+    pub rev: Rev,
+    pub read_seq: Seq,
+    pub delivered_seq: Seq,
+}
+
+/// A conversation as everybody in it sees it: the shape of live frames.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConversationView {
+    pub id: ConversationId,
+    pub kind: String,
+    pub title: Option<String>,
+    pub platform: String,
+    pub created_at: Timestamp,
+    pub last_seq: Seq,
+    pub rev: Rev,
+    pub participant_count: i64,
+    pub participants: Vec<ParticipantView>,
+}
+
+/// What one participant alone sees of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct OwnPlace {
+    pub last_message: Option<MessageView>,
+    pub unread_count: i64,
+    pub cleared_seq: Seq,
+    pub visible_from_seq: Seq,
+}
+
+/// A conversation as REST shows it to one participant.
+#[derive(Clone, Debug, Serialize)]
+pub struct OwnConversationView {
+    #[serde(flatten)]
+    pub shared: ConversationView,
+    #[serde(flatten)]
+    pub own: OwnPlace,
+}
