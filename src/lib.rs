@@ -6,4 +6,5 @@ pub mod error;
 pub mod ids;
 pub mod limits;
 pub mod policy;
+pub mod store;
 pub mod wire;

@@ -1,0 +1,258 @@
+//! A connection to either database, and what holds on every one of them.
+//!
+//! SQLite: write-ahead log and `synchronous=FULL`, read back and checked each
+//! time, because with anything less a power cut loses acknowledged messages.
+//! Postgres: deadlines on connecting, on locks and on statements.
+
+use super::on;
+use crate::error::{Error, Result};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use url::Url;
+
+/// How long SQLite waits for another process's lock (requirement of its own
+/// documentation for several writers: seconds, not zero).
+const SQLITE_BUSY_MS: u32 = 5_000;
+
+/// Which database, and where.
+#[derive(Clone)]
+pub enum Target {
+    Sqlite(PathBuf),
+    /// A libpq connection URL; may hold a password.
+    Postgres(String),
+}
+
+/// An open connection.
+pub enum Db {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Target {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Target::Sqlite(_) => "SQLite",
+            Target::Postgres(_) => "Postgres",
+        }
+    }
+
+    /// A connection that may write. A missing SQLite file is made, readable
+    /// by its owner alone.
+    pub fn open(&self) -> Result<Db> {
+        match self {
+            Target::Sqlite(path) => open_sqlite(path).map(Db::Sqlite),
+            Target::Postgres(url) => open_postgres(url).map(Db::Postgres),
+        }
+    }
+
+    /// A connection that refuses to write.
+    pub fn open_for_reading(&self) -> Result<Db> {
+        let mut db = self.open()?;
+        if let Db::Sqlite(conn) = &mut db {
+            conn.batch_execute("PRAGMA query_only = ON")?;
+        }
+        Ok(db)
+    }
+}
+
+fn open_sqlite(path: &std::path::Path) -> Result<SqliteConnection> {
+    // SQLite gives its -wal and -shm files the mode of the database file.
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(|error| {
+        Error::DatabaseAway(format!("cannot open the SQLite database {}: {error}", path.display()).into())
+    })?;
+    let away = |error: ConnectionError| {
+        Error::DatabaseAway(format!("cannot open the SQLite database {}: {error}", path.display()).into())
+    };
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(away)?;
+    conn.batch_execute(&format!(
+        "PRAGMA busy_timeout = {SQLITE_BUSY_MS};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;"
+    ))?;
+    check_sqlite(&mut conn)?;
+    Ok(conn)
+}
+
+#[derive(QueryableByName)]
+struct SqliteSettings {
+    #[diesel(sql_type = Text)]
+    journal_mode: String,
+    #[diesel(sql_type = BigInt)]
+    synchronous: i64,
+    #[diesel(sql_type = BigInt)]
+    foreign_keys: i64,
+}
+
+/// Refuses a connection on which a power cut could lose what was committed.
+fn check_sqlite(conn: &mut SqliteConnection) -> Result<()> {
+    const FULL: i64 = 2;
+    let settings: SqliteSettings = diesel::sql_query(
+        "SELECT journal_mode, synchronous, foreign_keys
+         FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys",
+    )
+    .get_result(conn)?;
+    match settings {
+        SqliteSettings { journal_mode, synchronous: FULL, foreign_keys: 1 } if journal_mode == "wal" => Ok(()),
+        SqliteSettings { journal_mode, synchronous, foreign_keys } => Err(Error::DatabaseAway(
+            format!(
+                "SQLite did not take its settings (journal_mode={journal_mode}, synchronous={synchronous}, \
+                 foreign_keys={foreign_keys}); the file system may not support a write-ahead log"
+            )
+            .into(),
+        )),
+    }
+}
+
+fn open_postgres(url: &str) -> Result<PgConnection> {
+    let mut conn = PgConnection::establish(&with_deadlines(url))
+        .map_err(|error| Error::DatabaseAway(format!("cannot connect to Postgres: {error}").into()))?;
+    conn.batch_execute(
+        "SET statement_timeout = '10s'; SET lock_timeout = '2s';
+         SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = 'warning'",
+    )?;
+    Ok(conn)
+}
+
+/// Adds the deadlines of libpq that the URL does not set itself: two seconds
+/// to connect, five until an unanswered packet means the server is gone.
+fn with_deadlines(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return url.to_owned() };
+    let set: Vec<String> = url.query_pairs().map(|(key, _)| key.into_owned()).collect();
+    for (key, value) in [("connect_timeout", "2"), ("tcp_user_timeout", "5000"), ("application_name", "switchboard")] {
+        if !set.iter().any(|name| name == key) {
+            url.query_pairs_mut().append_pair(key, value);
+        }
+    }
+    url.into()
+}
+
+impl Db {
+    pub(super) fn begin_write(&mut self) -> QueryResult<()> {
+        match self {
+            // Immediate: a transaction that reads first and then writes could
+            // otherwise fail busy in the middle.
+            Db::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
+            Db::Postgres(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN"),
+        }
+    }
+
+    pub(super) fn begin_snapshot(&mut self) -> QueryResult<()> {
+        match self {
+            Db::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN"),
+            Db::Postgres(conn) => {
+                AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            }
+        }
+    }
+
+    /// Inside a transaction: begins a savepoint.
+    pub(super) fn begin_savepoint(&mut self) -> QueryResult<()> {
+        on!(self, conn => AnsiTransactionManager::begin_transaction(conn))
+    }
+
+    /// Commits the innermost transaction or releases the innermost savepoint.
+    pub(super) fn commit(&mut self) -> QueryResult<()> {
+        on!(self, conn => AnsiTransactionManager::commit_transaction(conn))
+    }
+
+    /// Rolls back the innermost transaction or savepoint.
+    pub(super) fn roll_back(&mut self) -> QueryResult<()> {
+        on!(self, conn => AnsiTransactionManager::rollback_transaction(conn))
+    }
+
+    /// One write transaction around `work`; for start-up and tools. The
+    /// running hub writes through the lane.
+    pub fn write_transaction<T>(&mut self, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+        self.begin_write()?;
+        self.finish(work)
+    }
+
+    /// One read-only transaction around `work`: all of it sees one snapshot.
+    pub fn snapshot<T>(&mut self, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+        self.begin_snapshot()?;
+        self.finish(work)
+    }
+
+    fn finish<T>(&mut self, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+        let outcome = work(self);
+        match outcome {
+            Ok(value) => self.commit().map(|()| value).map_err(Error::from),
+            Err(error) => {
+                // The first error is the one to tell; a failed rollback leaves
+                // the connection broken, and the pool throws it away.
+                let _ = self.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// What an operator must know about a Postgres that may lose committed
+    /// messages; empty when there is nothing to warn about.
+    pub fn durability_warnings(&mut self) -> Result<Vec<String>> {
+        #[derive(QueryableByName)]
+        struct Setting {
+            #[diesel(sql_type = Text)]
+            name: String,
+        }
+        let Db::Postgres(conn) = self else { return Ok(Vec::new()) };
+        let off: Vec<Setting> = diesel::sql_query(
+            "SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit') AND setting = 'off'",
+        )
+        .load(conn)?;
+        Ok(off
+            .into_iter()
+            .map(|Setting { name }| format!("Postgres runs with {name} off: a crash can lose acknowledged messages"))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_are_added_only_where_the_url_sets_none() {
+        let url = with_deadlines("postgres://ann@127.0.0.1/chat?connect_timeout=9");
+        assert!(url.contains("connect_timeout=9") && !url.contains("connect_timeout=2"), "{url}");
+        assert!(url.contains("tcp_user_timeout=5000"), "{url}");
+    }
+
+    #[test]
+    fn a_new_sqlite_file_is_its_owners_alone_and_every_connection_is_durable() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new.db");
+        let target = Target::Sqlite(path.clone());
+        for _ in 0..3 {
+            assert!(target.open().is_ok(), "opening checks the settings");
+            assert!(target.open_for_reading().is_ok());
+        }
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_connection_that_is_not_durable_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = SqliteConnection::establish(dir.path().join("a.db").to_str().unwrap()).unwrap();
+        for weaker in ["PRAGMA synchronous = NORMAL", "PRAGMA journal_mode = DELETE", "PRAGMA foreign_keys = OFF"] {
+            conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+                .unwrap();
+            assert!(check_sqlite(&mut conn).is_ok());
+            conn.batch_execute(weaker).unwrap();
+            assert!(check_sqlite(&mut conn).is_err(), "{weaker}");
+        }
+    }
+
+    #[test]
+    fn a_reading_connection_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::Sqlite(dir.path().join("a.db"));
+        let Ok(Db::Sqlite(mut conn)) = target.open_for_reading() else { panic!("SQLite opens") };
+        assert!(conn.batch_execute("CREATE TABLE t (x)").is_err());
+    }
+}

@@ -1,0 +1,312 @@
+//! Conversations and who takes part in them.
+//!
+//! A conversation gives out `seq` and `rev` inside the transaction that makes
+//! the change, by updating its row: the row's lock is what makes the numbers
+//! come in commit order.
+
+use super::Db;
+use super::on;
+use super::schema::{conversations, participants, users};
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
+use diesel::dsl::{case_when, count_star};
+use diesel::prelude::*;
+use std::collections::HashMap;
+
+#[derive(Clone, Debug, Queryable)]
+pub struct Conversation {
+    pub id: ConversationId,
+    pub kind: String,
+    pub title: Option<String>,
+    pub platform: String,
+    pub user_low: Option<UserId>,
+    pub user_high: Option<UserId>,
+    pub created_at: Timestamp,
+    pub active_at: Timestamp,
+    pub last_seq: Seq,
+    pub rev: Rev,
+}
+
+impl Conversation {
+    /// The other person of a direct conversation.
+    pub fn peer_of(&self, me: UserId) -> Option<UserId> {
+        other_of(self.user_low, self.user_high, me)
+    }
+}
+
+/// None in a group, which has no pair.
+fn other_of(low: Option<UserId>, high: Option<UserId>, me: UserId) -> Option<UserId> {
+    if low == Some(me) { high } else { low }
+}
+
+/// What decides whether one may act in a conversation, and who hears of it.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Membership {
+    pub conversation_id: ConversationId,
+    /// The two people of a direct conversation; none in a group.
+    pub user_low: Option<UserId>,
+    pub user_high: Option<UserId>,
+    pub has_written: bool,
+}
+
+impl Membership {
+    /// The other person of a direct conversation.
+    pub fn peer_of(&self, me: UserId) -> Option<UserId> {
+        other_of(self.user_low, self.user_high, me)
+    }
+}
+
+/// A participant as everybody in the conversation sees them.
+#[derive(Clone, Debug, Queryable)]
+pub struct Participant {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub username: String,
+    pub display_name: String,
+    pub role: Option<String>,
+    pub rev: Rev,
+    pub read_seq: Seq,
+    pub delivered_seq: Seq,
+}
+
+/// What one person alone knows of their place in a conversation.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Place {
+    pub visible_from_seq: Seq,
+    pub cleared_seq: Seq,
+    pub own_read_seq: Seq,
+}
+
+impl Place {
+    /// The first message one may see: not before one joined, not cleared.
+    pub fn first_visible(&self) -> Seq {
+        Seq::new(self.visible_from_seq.get().max(self.cleared_seq.get() + 1))
+    }
+}
+
+/// The numbers a new message gets.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Advance {
+    pub seq: Seq,
+    pub rev: Rev,
+    pub created_at: Timestamp,
+}
+
+type ConversationColumns = (
+    conversations::id,
+    conversations::kind,
+    conversations::title,
+    conversations::platform,
+    conversations::user_low,
+    conversations::user_high,
+    conversations::created_at,
+    conversations::active_at,
+    conversations::last_seq,
+    conversations::rev,
+);
+
+const CONVERSATION: ConversationColumns = (
+    conversations::id,
+    conversations::kind,
+    conversations::title,
+    conversations::platform,
+    conversations::user_low,
+    conversations::user_high,
+    conversations::created_at,
+    conversations::active_at,
+    conversations::last_seq,
+    conversations::rev,
+);
+
+type MembershipColumns =
+    (conversations::id, conversations::user_low, conversations::user_high, participants::has_written);
+
+const MEMBERSHIP: MembershipColumns =
+    (conversations::id, conversations::user_low, conversations::user_high, participants::has_written);
+
+const PLACE: (participants::visible_from_seq, participants::cleared_seq, participants::own_read_seq) =
+    (participants::visible_from_seq, participants::cleared_seq, participants::own_read_seq);
+
+/// The pair of a direct conversation in the order the table keeps it.
+fn ordered(one: UserId, other: UserId) -> (UserId, UserId) {
+    (one.min(other), one.max(other))
+}
+
+/// `NotFound` when the conversation does not exist or `me` is not in it: one
+/// query, one answer, for both.
+pub fn get_membership(db: &mut Db, id: ConversationId, me: UserId) -> Result<Membership> {
+    on!(db, conn => participants::table.inner_join(conversations::table).select(MEMBERSHIP)
+        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me)))
+        .filter(participants::role.is_not_null())
+        .first(conn).optional())?
+    .ok_or(Error::NotFound("no such conversation"))
+}
+
+pub fn find_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<Membership>> {
+    let (low, high) = ordered(me, other);
+    Ok(on!(db, conn => conversations::table.inner_join(participants::table).select(MEMBERSHIP)
+        .filter(conversations::user_low.eq(low).and(conversations::user_high.eq(high)))
+        .filter(participants::user_id.eq(me))
+        .first(conn).optional())?)
+}
+
+/// Finds the direct conversation of two people, or makes it with rev 1. The
+/// flag says whether it was made.
+pub fn find_or_insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> Result<(Membership, bool)> {
+    if let Some(membership) = find_direct(db, me, other)? {
+        return Ok((membership, false));
+    }
+    let (low, high) = ordered(me, other);
+    let row = (
+        conversations::kind.eq("direct"),
+        conversations::user_low.eq(low),
+        conversations::user_high.eq(high),
+        conversations::created_by.eq(me),
+        conversations::created_at.eq(now),
+        conversations::active_at.eq(now),
+        conversations::rev.eq(1),
+    );
+    // Where two nodes make it at once, the unique pair makes the second wait
+    // for the first and then find its row.
+    let made: Option<ConversationId> = on!(db, conn => diesel::insert_into(conversations::table).values(row)
+        .on_conflict((conversations::user_low, conversations::user_high)).do_nothing()
+        .returning(conversations::id).get_result(conn).optional())?;
+    let Some(conversation_id) = made else {
+        let found = find_direct(db, me, other)?;
+        return found
+            .map(|membership| (membership, false))
+            .ok_or_else(|| Error::Contention("a direct pair raced".into()));
+    };
+    for user_id in [low, high] {
+        let row = (
+            participants::conversation_id.eq(conversation_id),
+            participants::user_id.eq(user_id),
+            participants::role.eq("member"),
+            participants::joined_at.eq(now),
+            participants::rev.eq(1),
+        );
+        on!(db, conn => diesel::insert_into(participants::table).values(row).execute(conn))?;
+    }
+    Ok((Membership { conversation_id, user_low: Some(low), user_high: Some(high), has_written: false }, true))
+}
+
+/// Takes the next `seq` and `rev`; the time never goes back within a
+/// conversation, whatever the clock does.
+pub fn advance(db: &mut Db, id: ConversationId, now: Timestamp) -> Result<Advance> {
+    Ok(on!(db, conn => diesel::update(conversations::table.filter(conversations::id.eq(id)))
+        .set((
+            conversations::last_seq.eq(conversations::last_seq + 1),
+            conversations::rev.eq(conversations::rev + 1),
+            conversations::active_at.eq(
+                case_when(conversations::active_at.gt(now), conversations::active_at)
+                    .otherwise(now.into_sql::<diesel::sql_types::BigInt>())),
+        ))
+        .returning((conversations::last_seq, conversations::rev, conversations::active_at))
+        .get_result(conn))?)
+}
+
+pub fn set_has_written(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<()> {
+    on!(db, conn => diesel::update(participants::table
+            .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id))))
+        .set(participants::has_written.eq(true)).execute(conn))?;
+    Ok(())
+}
+
+/// Whether `author` ever wrote in the direct conversation with `reader`.
+pub fn has_written_to(db: &mut Db, author: UserId, reader: UserId) -> Result<bool> {
+    Ok(find_direct(db, author, reader)?.is_some_and(|membership| membership.has_written))
+}
+
+/// Ids of everybody who is in the conversation now, ascending.
+pub fn list_member_ids(db: &mut Db, id: ConversationId) -> Result<Vec<UserId>> {
+    Ok(on!(db, conn => participants::table.select(participants::user_id)
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .order(participants::user_id).load(conn))?)
+}
+
+pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation> {
+    Ok(on!(db, conn => conversations::table.select(CONVERSATION).filter(conversations::id.eq(id)).first(conn))?)
+}
+
+pub fn get_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Place> {
+    Ok(on!(db, conn => participants::table.select(PLACE)
+        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me))).first(conn))?)
+}
+
+/// Where a page of the list begins: after this conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    pub active_at: Timestamp,
+    pub id: ConversationId,
+}
+
+/// Those of one's conversations that show: an empty direct one to its maker
+/// alone, a cleared one when something new came.
+#[diesel::dsl::auto_type]
+fn shown_to(me: i64) -> _ {
+    let has_news = conversations::last_seq.gt(participants::cleared_seq);
+    let is_group_or_mine = conversations::kind.eq("group").or(conversations::created_by.eq(me));
+    has_news.or(participants::cleared_seq.eq(0i64).and(is_group_or_mine))
+}
+
+/// The direct conversation of two people with the place of `me` in it, where
+/// it shows.
+pub fn find_visible_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<(Conversation, Place)>> {
+    let (low, high) = ordered(me, other);
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table)
+        .select((CONVERSATION, PLACE))
+        .filter(conversations::user_low.eq(low).and(conversations::user_high.eq(high)))
+        .filter(participants::user_id.eq(me))
+        .filter(shown_to(me.get()))
+        .first(conn).optional())?)
+}
+
+/// The conversations of `me`, latest activity first, with one's own place in
+/// each.
+pub fn list_conversations(
+    db: &mut Db,
+    me: UserId,
+    before: Option<Cursor>,
+    limit: i64,
+) -> Result<Vec<(Conversation, Place)>> {
+    let before =
+        before.unwrap_or(Cursor { active_at: Timestamp::from_millis(i64::MAX), id: ConversationId::new(i64::MAX) });
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table)
+        .select((CONVERSATION, PLACE))
+        .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
+        .filter(shown_to(me.get()))
+        .filter(conversations::active_at.lt(before.active_at)
+            .or(conversations::active_at.eq(before.active_at).and(conversations::id.lt(before.id))))
+        .order((conversations::active_at.desc(), conversations::id.desc()))
+        .limit(limit).load(conn))?)
+}
+
+/// How many people are in each of these conversations now.
+pub fn count_members(db: &mut Db, ids: &[ConversationId]) -> Result<HashMap<ConversationId, i64>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let counts: Vec<(ConversationId, i64)> = on!(db, conn => participants::table
+        .group_by(participants::conversation_id)
+        .select((participants::conversation_id, count_star()))
+        .filter(participants::conversation_id.eq_any(&ids).and(participants::role.is_not_null()))
+        .load(conn))?;
+    Ok(counts.into_iter().collect())
+}
+
+/// The people in these conversations, or, with `only`, just that one.
+pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserId>) -> Result<Vec<Participant>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    Ok(on!(db, conn => {
+        let mut query = participants::table.inner_join(users::table)
+            .select((
+                participants::conversation_id, participants::user_id, users::username, users::display_name,
+                participants::role, participants::rev, participants::read_seq, participants::delivered_seq,
+            ))
+            .filter(participants::conversation_id.eq_any(&ids).and(participants::role.is_not_null()))
+            .order((participants::conversation_id, participants::user_id))
+            .into_boxed();
+        if let Some(user_id) = only {
+            query = query.filter(participants::user_id.eq(user_id));
+        }
+        query.load(conn)
+    })?)
+}

@@ -1,0 +1,85 @@
+//! Logins: one row for each device; the token itself is never stored.
+
+use super::Db;
+use super::on;
+use super::schema::{logins, users};
+use crate::error::Result;
+use crate::ids::{LoginId, Timestamp, UserId};
+use diesel::prelude::*;
+
+/// A login whose account may be used.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Login {
+    pub id: LoginId,
+    pub user_id: UserId,
+    pub last_used_at: Timestamp,
+}
+
+pub struct NewLogin<'a> {
+    pub user_id: UserId,
+    /// SHA-256 of the token.
+    pub token_hash: &'a [u8],
+    pub user_agent: Option<&'a str>,
+    pub ip: Option<&'a str>,
+    pub created_at: Timestamp,
+}
+
+pub fn insert_login(db: &mut Db, new: &NewLogin) -> Result<LoginId> {
+    let row = (
+        logins::user_id.eq(new.user_id),
+        logins::token_hash.eq(new.token_hash),
+        logins::user_agent.eq(new.user_agent),
+        logins::ip.eq(new.ip),
+        logins::created_at.eq(new.created_at),
+        logins::last_used_at.eq(new.created_at),
+    );
+    Ok(on!(db, conn => diesel::insert_into(logins::table).values(row).returning(logins::id).get_result(conn))?)
+}
+
+/// By what a login is looked up.
+#[derive(Clone, Copy, Debug)]
+pub enum Key {
+    /// SHA-256 of a cookie's token.
+    TokenHash([u8; 32]),
+    /// From a signed access token.
+    Id(LoginId),
+}
+
+/// The login when it was used after `not_before` and its account is neither
+/// disabled nor closed.
+pub fn find_login(db: &mut Db, key: Key, not_before: Timestamp) -> Result<Option<Login>> {
+    on!(db, conn => {
+        let usable = logins::table
+            .inner_join(users::table)
+            .select((logins::id, logins::user_id, logins::last_used_at))
+            .filter(logins::last_used_at.gt(not_before))
+            .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()));
+        Ok(match key {
+            Key::TokenHash(hash) => usable.filter(logins::token_hash.eq(hash.to_vec())).first(conn).optional()?,
+            Key::Id(id) => usable.filter(logins::id.eq(id)).first(conn).optional()?,
+        })
+    })
+}
+
+pub fn exists(db: &mut Db, id: LoginId) -> Result<bool> {
+    Ok(on!(db, conn => diesel::select(diesel::dsl::exists(logins::table.filter(logins::id.eq(id)))).get_result(conn))?)
+}
+
+pub fn set_last_used(db: &mut Db, id: LoginId, at: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::update(logins::table.filter(logins::id.eq(id)).filter(logins::last_used_at.lt(at)))
+        .set(logins::last_used_at.eq(at)).execute(conn))?;
+    Ok(())
+}
+
+/// False when it was gone already.
+pub fn delete_login(db: &mut Db, id: LoginId) -> Result<bool> {
+    let gone = on!(db, conn => diesel::delete(logins::table.filter(logins::id.eq(id))).execute(conn))?;
+    Ok(gone == 1)
+}
+
+/// Forgets the logins of one user that were not used since `not_before`.
+pub fn delete_unused(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::delete(logins::table
+        .filter(logins::user_id.eq(user_id)).filter(logins::last_used_at.le(not_before))).execute(conn))?;
+    Ok(())
+}

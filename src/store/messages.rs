@@ -1,0 +1,137 @@
+//! Messages: stored once, never deleted as rows.
+
+use super::Db;
+use super::on;
+use super::schema::messages;
+use crate::error::Result;
+use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+use diesel::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Queryable)]
+pub struct Message {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub seq: Seq,
+    pub rev: Rev,
+    pub sender_id: UserId,
+    pub content: String,
+    pub message_type: String,
+    pub client_message_id: Option<String>,
+    pub reply_to_id: Option<MessageId>,
+    pub created_at: Timestamp,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+}
+
+pub struct NewMessage<'a> {
+    pub conversation_id: ConversationId,
+    pub seq: Seq,
+    pub rev: Rev,
+    pub sender_id: UserId,
+    pub content: &'a str,
+    pub client_message_id: Option<&'a str>,
+    pub reply_to_id: Option<MessageId>,
+    pub created_at: Timestamp,
+}
+
+type Columns = (
+    messages::id,
+    messages::conversation_id,
+    messages::seq,
+    messages::rev,
+    messages::sender_id,
+    messages::content,
+    messages::message_type,
+    messages::client_message_id,
+    messages::reply_to_id,
+    messages::created_at,
+    messages::edited_at,
+    messages::deleted_at,
+);
+
+const MESSAGE: Columns = (
+    messages::id,
+    messages::conversation_id,
+    messages::seq,
+    messages::rev,
+    messages::sender_id,
+    messages::content,
+    messages::message_type,
+    messages::client_message_id,
+    messages::reply_to_id,
+    messages::created_at,
+    messages::edited_at,
+    messages::deleted_at,
+);
+
+/// Fails with `Conflict` when the sender used this `client_message_id` before.
+pub fn insert_message(db: &mut Db, new: &NewMessage) -> Result<Message> {
+    let row = (
+        messages::conversation_id.eq(new.conversation_id),
+        messages::seq.eq(new.seq),
+        messages::rev.eq(new.rev),
+        messages::sender_id.eq(new.sender_id),
+        messages::content.eq(new.content),
+        messages::client_message_id.eq(new.client_message_id),
+        messages::reply_to_id.eq(new.reply_to_id),
+        messages::created_at.eq(new.created_at),
+    );
+    Ok(on!(db, conn => diesel::insert_into(messages::table).values(row).returning(MESSAGE).get_result(conn))?)
+}
+
+/// What the sender stored under this key before.
+pub fn find_by_client_id(db: &mut Db, sender: UserId, client_message_id: &str) -> Result<Option<Message>> {
+    let found = on!(db, conn => messages::table.select(MESSAGE)
+        .filter(messages::sender_id.eq(sender).and(messages::client_message_id.eq(client_message_id)))
+        .first::<Message>(conn).optional())?;
+    Ok(found)
+}
+
+/// A place in a conversation that one may read: from `from` to `to`, both
+/// included, at most `limit` messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub from: Seq,
+    pub to: Seq,
+    pub limit: i64,
+    /// When there are more than `limit`: the newest of them instead of the oldest.
+    pub newest: bool,
+}
+
+/// Ascending by `seq`, whichever end was cut.
+pub fn list_messages(db: &mut Db, conversation_id: ConversationId, window: Window) -> Result<Vec<Message>> {
+    let Window { from, to, limit, newest } = window;
+    let inside = messages::table
+        .select(MESSAGE)
+        .filter(messages::conversation_id.eq(conversation_id))
+        .filter(messages::seq.ge(from).and(messages::seq.le(to)))
+        .limit(limit);
+    let mut found: Vec<Message> = match newest {
+        true => on!(db, conn => inside.order(messages::seq.desc()).load(conn))?,
+        false => on!(db, conn => inside.order(messages::seq.asc()).load(conn))?,
+    };
+    if newest {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+/// The message at each of these places that exists.
+pub fn list_at(db: &mut Db, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
+    let mut found = Vec::with_capacity(places.len());
+    for &(conversation_id, seq) in places {
+        let message = on!(db, conn => messages::table.select(MESSAGE)
+            .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.eq(seq)))
+            .first::<Message>(conn).optional())?;
+        found.extend(message);
+    }
+    Ok(found)
+}
+
+/// Messages of others after `after` that are still there.
+pub fn count_unread(db: &mut Db, conversation_id: ConversationId, reader: UserId, after: Seq) -> Result<i64> {
+    Ok(on!(db, conn => messages::table.count()
+        .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.gt(after)))
+        .filter(messages::sender_id.ne(reader).and(messages::deleted_at.is_null()))
+        .get_result(conn))?)
+}

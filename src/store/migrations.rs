@@ -1,0 +1,28 @@
+//! The embedded migrations, one tree for each database, applied at start.
+
+use super::Db;
+use crate::error::{Error, Result};
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Any number that nobody else locks in this database: "switch" in ASCII.
+const MIGRATION_LOCK: i64 = 0x7377_6974_6368;
+
+/// Applies what is missing. On Postgres one node migrates at a time; the
+/// others wait at most a minute, then give up.
+pub(super) fn run(db: &mut Db) -> Result<()> {
+    match db {
+        Db::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(drop).map_err(Error::Internal),
+        Db::Postgres(conn) => {
+            conn.batch_execute(&format!(
+                "SET lock_timeout = '60s'; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK})"
+            ))?;
+            let outcome = conn.run_pending_migrations(POSTGRES).map(drop).map_err(Error::Internal);
+            conn.batch_execute(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})"))?;
+            outcome
+        }
+    }
+}

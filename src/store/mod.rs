@@ -1,0 +1,64 @@
+//! The truth: SQLite or Postgres behind one set of plain functions.
+//!
+//! `conn` opens a connection of either kind and guarantees its settings;
+//! `reads` lends connections for snapshots; `lane` is the one way to write.
+//! Each noun has a file of queries (`users`, `logins`, `conversations`,
+//! `messages`, `people`) that take a `&mut Db` inside a transaction that
+//! somebody else began. Nobody outside this folder names Diesel.
+
+mod columns;
+mod conn;
+pub mod conversations;
+mod lane;
+pub mod logins;
+pub mod messages;
+mod migrations;
+pub mod people;
+mod reads;
+mod schema;
+pub mod users;
+
+pub use conn::{Db, Target};
+pub use lane::{Job, Lane, LaneSettings};
+pub use reads::Reads;
+
+use crate::clock::random_bytes;
+use crate::error::Result;
+use crate::ids::Timestamp;
+use diesel::prelude::*;
+
+/// Runs the same Diesel expression on whichever database `$db` is.
+macro_rules! on {
+    ($db:expr, $conn:ident => $expression:expr) => {
+        match $db {
+            $crate::store::Db::Sqlite($conn) => $expression,
+            $crate::store::Db::Postgres($conn) => $expression,
+        }
+    };
+}
+pub(crate) use on;
+
+/// Makes the schema current and names this history if it has no name yet.
+/// Returns the epoch.
+pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
+    migrations::run(db)?;
+    db.write_transaction(|db| {
+        if let Some(epoch) = find_epoch(db)? {
+            return Ok(epoch);
+        }
+        let epoch: String = random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let row = (schema::hub::id.eq(1), schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
+        on!(db, conn => diesel::insert_into(schema::hub::table).values(row).execute(conn))?;
+        Ok(epoch)
+    })
+}
+
+fn find_epoch(db: &mut Db) -> Result<Option<String>> {
+    Ok(on!(db, conn => schema::hub::table.select(schema::hub::epoch).first(conn).optional())?)
+}
+
+/// The cheapest question that proves the database answers.
+pub fn probe(db: &mut Db) -> Result<()> {
+    on!(db, conn => diesel::select(1.into_sql::<diesel::sql_types::Integer>()).execute(conn))?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The tables as Diesel sees them; `migrations/` makes them, in both dialects.
+
+diesel::table! {
+    hub (id) {
+        id -> BigInt,
+        epoch -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> BigInt,
+        username -> Text,
+        username_key -> Text,
+        display_name -> Text,
+        email -> Nullable<Text>,
+        password_hash -> Nullable<Text>,
+        external_issuer -> Nullable<Text>,
+        external_subject -> Nullable<Text>,
+        kind -> Text,
+        role -> Text,
+        me -> BigInt,
+        created_at -> BigInt,
+        last_seen_at -> Nullable<BigInt>,
+        disabled_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    user_terms (term, user_id) {
+        term -> Text,
+        user_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    logins (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        token_hash -> Binary,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+        user_agent -> Nullable<Text>,
+        ip -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    conversations (id) {
+        id -> BigInt,
+        kind -> Text,
+        title -> Nullable<Text>,
+        platform -> Text,
+        user_low -> Nullable<BigInt>,
+        user_high -> Nullable<BigInt>,
+        created_by -> BigInt,
+        client_id -> Nullable<Text>,
+        created_at -> BigInt,
+        active_at -> BigInt,
+        first_seq -> BigInt,
+        last_seq -> BigInt,
+        rev -> BigInt,
+    }
+}
+
+diesel::table! {
+    participants (conversation_id, user_id) {
+        conversation_id -> BigInt,
+        user_id -> BigInt,
+        role -> Nullable<Text>,
+        joined_at -> BigInt,
+        has_written -> Bool,
+        visible_from_seq -> BigInt,
+        cleared_seq -> BigInt,
+        delivered_seq -> BigInt,
+        delivered_at -> Nullable<BigInt>,
+        read_seq -> BigInt,
+        read_at -> Nullable<BigInt>,
+        own_delivered_seq -> BigInt,
+        own_read_seq -> BigInt,
+        rev -> BigInt,
+        me -> BigInt,
+    }
+}
+
+diesel::table! {
+    messages (id) {
+        id -> BigInt,
+        conversation_id -> BigInt,
+        seq -> BigInt,
+        rev -> BigInt,
+        sender_id -> BigInt,
+        content -> Text,
+        message_type -> Text,
+        client_message_id -> Nullable<Text>,
+        first_content_hash -> Nullable<Binary>,
+        reply_to_id -> Nullable<BigInt>,
+        created_at -> BigInt,
+        edited_at -> Nullable<BigInt>,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    blocks (user_id, blocked_id) {
+        user_id -> BigInt,
+        blocked_id -> BigInt,
+        created_at -> BigInt,
+        removed_at -> Nullable<BigInt>,
+        me -> BigInt,
+    }
+}
+
+diesel::table! {
+    contacts (user_id, contact_id) {
+        user_id -> BigInt,
+        contact_id -> BigInt,
+        created_at -> BigInt,
+        removed_at -> Nullable<BigInt>,
+        me -> BigInt,
+    }
+}
+
+diesel::joinable!(logins -> users (user_id));
+diesel::joinable!(participants -> conversations (conversation_id));
+diesel::joinable!(participants -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    user_terms,
+    logins,
+    conversations,
+    participants,
+    messages,
+    blocks,
+    contacts
+);

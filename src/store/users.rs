@@ -1,0 +1,148 @@
+//! Accounts, and finding people by name.
+
+use super::Db;
+use super::on;
+use super::schema::{user_terms, users};
+use crate::error::{Error, Result};
+use crate::ids::{Timestamp, UserId};
+use diesel::prelude::*;
+
+/// What anybody may know of an account, and `email`, which only its owner may.
+#[derive(Clone, Debug, Queryable)]
+pub struct User {
+    pub id: UserId,
+    pub username: String,
+    pub display_name: String,
+    pub email: Option<String>,
+    pub created_at: Timestamp,
+}
+
+pub struct NewUser<'a> {
+    pub username: &'a str,
+    pub display_name: &'a str,
+    pub email: Option<&'a str>,
+    pub password_hash: &'a str,
+    pub created_at: Timestamp,
+}
+
+const USER: (users::id, users::username, users::display_name, users::email, users::created_at) =
+    (users::id, users::username, users::display_name, users::email, users::created_at);
+
+/// What makes usernames equal: they are ASCII, so lower case is enough.
+fn username_key(username: &str) -> String {
+    username.to_ascii_lowercase()
+}
+
+/// Fails with `UsernameTaken` when another account has that name in any case.
+pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
+    let row = (
+        users::username.eq(new.username),
+        users::username_key.eq(username_key(new.username)),
+        users::display_name.eq(new.display_name),
+        users::email.eq(new.email),
+        users::password_hash.eq(new.password_hash),
+        users::created_at.eq(new.created_at),
+    );
+    let inserted = on!(db, conn => diesel::insert_into(users::table)
+        .values(row).on_conflict(users::username_key).do_nothing().returning(USER).get_result::<User>(conn).optional())?;
+    let user = inserted.ok_or(Error::UsernameTaken)?;
+    for term in terms(new.username, new.display_name) {
+        let row = (user_terms::term.eq(term), user_terms::user_id.eq(user.id));
+        on!(db, conn => diesel::insert_into(user_terms::table).values(row).execute(conn))?;
+    }
+    Ok(user)
+}
+
+/// What a person can be found by: the username and the words of the display
+/// name, in lower case, each once.
+fn terms(username: &str, display_name: &str) -> Vec<String> {
+    let mut terms = vec![username_key(username)];
+    terms.extend(display_name.split_whitespace().map(str::to_lowercase));
+    // Lower case can be longer than what it was made of.
+    terms.iter_mut().for_each(|term| *term = term.chars().take(64).collect());
+    terms.sort_unstable();
+    terms.dedup();
+    terms
+}
+
+pub fn find_user(db: &mut Db, id: UserId) -> Result<Option<User>> {
+    let found = on!(db, conn => users::table.select(USER).filter(users::id.eq(id)).first::<User>(conn).optional())?;
+    Ok(found)
+}
+
+/// By id; unknown ids are left out.
+pub fn list_by_ids(db: &mut Db, ids: &[UserId]) -> Result<Vec<User>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    Ok(on!(db, conn => users::table.select(USER).filter(users::id.eq_any(&ids)).order(users::id).load::<User>(conn))?)
+}
+
+/// The account and its password hash; none for an unknown name and for an
+/// account that has no password, is closed or is disabled.
+pub fn find_credentials(db: &mut Db, username: &str) -> Result<Option<(UserId, String)>> {
+    let found: Option<(UserId, Option<String>)> = on!(db, conn => users::table
+        .select((users::id, users::password_hash))
+        .filter(users::username_key.eq(username_key(username)))
+        .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()))
+        .first(conn).optional())?;
+    Ok(found.and_then(|(id, hash)| hash.map(|hash| (id, hash))))
+}
+
+pub fn set_password_hash(db: &mut Db, id: UserId, hash: &str) -> Result<()> {
+    on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
+        .set(users::password_hash.eq(hash)).execute(conn))?;
+    Ok(())
+}
+
+/// People whose username or a word of whose display name begins with
+/// `prefix`, without regard to case, by username; never closed accounts, and
+/// nobody who blocks or is blocked by `asker`.
+pub fn list_by_prefix(db: &mut Db, asker: UserId, prefix: &str, limit: i64) -> Result<Vec<User>> {
+    let from = prefix.to_lowercase();
+    let to = format!("{from}{}", char::MAX);
+    let hidden: Vec<i64> = super::people::list_block_partners(db, asker)?.into_iter().map(UserId::get).collect();
+    let found = on!(db, conn => users::table
+        .select(USER)
+        .filter(users::id.eq_any(user_terms::table
+            .select(user_terms::user_id)
+            .filter(user_terms::term.ge(&from).and(user_terms::term.lt(&to)))))
+        .filter(users::id.ne_all(&hidden))
+        .filter(users::deleted_at.is_null().and(users::disabled_at.is_null()))
+        .order(users::username_key).limit(limit).load::<User>(conn))?;
+    Ok(found)
+}
+
+/// Moves forward only, so that a late announcement does not turn it back.
+pub fn set_last_seen(db: &mut Db, id: UserId, at: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::update(users::table
+            .filter(users::id.eq(id))
+            .filter(users::last_seen_at.is_null().or(users::last_seen_at.lt(at))))
+        .set(users::last_seen_at.eq(at)).execute(conn))?;
+    Ok(())
+}
+
+pub fn find_last_seen(db: &mut Db, id: UserId) -> Result<Option<Timestamp>> {
+    let found: Option<Option<Timestamp>> = on!(db, conn => users::table
+        .select(users::last_seen_at).filter(users::id.eq(id)).first(conn).optional())?;
+    Ok(found.flatten())
+}
+
+/// The number of the user's next private change.
+pub fn next_me(db: &mut Db, id: UserId) -> Result<i64> {
+    Ok(on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
+        .set(users::me.eq(users::me + 1)).returning(users::me).get_result(conn))?)
+}
+
+/// The number of the user's last private change.
+pub fn get_me(db: &mut Db, id: UserId) -> Result<i64> {
+    Ok(on!(db, conn => users::table.select(users::me).filter(users::id.eq(id)).first(conn))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_found_by_username_and_by_every_word_of_the_name() {
+        assert_eq!(terms("Ann.B", "Ann  Ünal Ann"), ["ann", "ann.b", "ünal"]);
+    }
+}
