@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod hub;
 pub mod ids;
 pub mod limits;
 pub mod policy;

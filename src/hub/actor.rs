@@ -1,0 +1,305 @@
+//! The actor: carries messages between the handle and the pure structures.
+//!
+//! Every send to a session is a `try_send`: a session that does not take what
+//! it gets is cut off here, at once, and learns of it when it comes to. It
+//! reconnects and loses nothing, because the store has it all.
+
+use super::Attachment;
+use super::presence::{Presence, Transition};
+use super::registry::{Registry, Stats};
+use super::typing::TypingTable;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::ids::{SessionId, UserId};
+use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, PresenceState, Typing, TypingEvent};
+use actix::prelude::*;
+use futures_util::stream::poll_fn;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How often silence and absence are looked at; both are seconds long.
+const TICK: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    pub presence_grace: Duration,
+    pub typing_timeout: Duration,
+    /// Zero: no limit.
+    pub max_sockets_per_user: usize,
+    pub clock: Clock,
+}
+
+/// What the hub says to a session: one item for each batch.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum ToSession {
+    Frames(Vec<Frame>),
+    Close(CloseCode),
+}
+
+/// The receiving end of the lane and the sending end of announcements.
+pub(super) struct Inbox {
+    pub batches: mpsc::Receiver<Vec<Event>>,
+    pub transitions: mpsc::Sender<Transition>,
+}
+
+pub struct HubActor {
+    registry: Registry<Recipient<ToSession>>,
+    presence: Presence,
+    typing: TypingTable,
+    transitions: mpsc::Sender<Transition>,
+    settings: HubSettings,
+    evicted: u64,
+    /// The hub is going down: nobody attaches any more.
+    is_draining: bool,
+}
+
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+pub(super) struct Attach(pub Attachment);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Detach(pub SessionId);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct SendPresenceState {
+    pub session_id: SessionId,
+    pub visible: Vec<UserId>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Reannounce(pub UserId);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct CloseAll(pub CloseCode);
+
+pub(super) struct GetStats;
+
+impl Message for GetStats {
+    type Result = Stats;
+}
+
+impl Actor for HubActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(TICK, |hub, _| hub.tick(Instant::now()));
+    }
+}
+
+impl HubActor {
+    pub(super) fn start_with(inbox: Inbox, settings: HubSettings) -> Addr<Self> {
+        let Inbox { mut batches, transitions } = inbox;
+        Self::create(move |ctx| {
+            ctx.add_stream(poll_fn(move |cx| batches.poll_recv(cx)));
+            Self {
+                registry: Registry::default(),
+                presence: Presence::new(settings.presence_grace),
+                typing: TypingTable::new(settings.typing_timeout),
+                transitions,
+                settings,
+                evicted: 0,
+                is_draining: false,
+            }
+        })
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let silent = self.typing.expire(now);
+        self.relay_typing(silent);
+        self.presence.expire(now);
+        // A full channel is no loss: what is not taken now stays, merged.
+        while let Ok(permit) = self.transitions.try_reserve() {
+            match self.presence.next_transition() {
+                Some(transition) => permit.send(transition),
+                None => break,
+            }
+        }
+    }
+
+    fn deliver(&mut self, events: Vec<Event>) {
+        let mut outgoing = Outgoing::default();
+        for event in events {
+            match event {
+                Event::Frame { to, frame, ends_typing } => {
+                    if let Some((conversation_id, user_id)) = ends_typing {
+                        self.typing.sent(conversation_id, user_id);
+                    }
+                    outgoing.add(&self.registry, &to, &frame);
+                }
+                Event::Typing(typing) => {
+                    if let Some(typing) = self.typing.heard(typing, Instant::now()) {
+                        outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
+                    }
+                }
+                Event::Presence { viewer, subject, is_visible, last_seen_at } => {
+                    let is_online = is_visible && self.presence.is_online(subject);
+                    let status = OnlineStatus { user_id: subject, is_online, last_seen_at };
+                    let frame = wire::encode("user_online_status", self.settings.clock.now(), &status);
+                    outgoing.add(&self.registry, &[viewer], &frame);
+                }
+                Event::LoginEnded(login_id) => {
+                    // What came before in this batch is theirs still.
+                    self.flush(std::mem::take(&mut outgoing));
+                    for session_id in self.registry.sessions_of_login(login_id) {
+                        self.close(session_id, CloseCode::LoginEnded);
+                    }
+                }
+            }
+        }
+        self.flush(outgoing);
+    }
+
+    fn flush(&mut self, outgoing: Outgoing) {
+        for (session_id, frames) in outgoing.by_session {
+            self.send(session_id, ToSession::Frames(frames));
+        }
+    }
+
+    fn send(&mut self, session_id: SessionId, what: ToSession) {
+        let Some(sink) = self.registry.sink(session_id) else { return };
+        match sink.try_send(what) {
+            Ok(()) => {}
+            Err(SendError::Closed(_)) => self.detach(session_id),
+            Err(SendError::Full(_)) => {
+                self.evicted += 1;
+                log::info!("session={session_id} cut off: it does not take what it is sent");
+                self.close(session_id, CloseCode::TooSlow);
+            }
+        }
+    }
+
+    /// Takes the session out first, so that nothing reaches it any more.
+    #[expect(clippy::disallowed_methods, reason = "the last message to a session, so at most one in each mailbox")]
+    fn close(&mut self, session_id: SessionId, code: CloseCode) {
+        let sink = self.registry.sink(session_id).cloned();
+        self.detach(session_id);
+        if let Some(sink) = sink {
+            sink.do_send(ToSession::Close(code));
+        }
+    }
+
+    fn detach(&mut self, session_id: SessionId) {
+        let Some(detached) = self.registry.detach(session_id) else { return };
+        if detached.was_last {
+            self.presence.left(detached.user_id, Instant::now());
+        }
+        let ended = self.typing.session_gone(session_id);
+        self.relay_typing(ended);
+    }
+
+    fn relay_typing(&mut self, events: Vec<TypingEvent>) {
+        let mut outgoing = Outgoing::default();
+        for typing in events {
+            outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
+        }
+        self.flush(outgoing);
+    }
+
+    fn typing_frame(&self, typing: &TypingEvent) -> Frame {
+        let TypingEvent { conversation_id, user_id, recipient_id, is_typing, .. } = *typing;
+        let body = Typing { conversation_id, user_id, recipient_id, is_typing };
+        wire::encode("typing_indicator", self.settings.clock.now(), &body)
+    }
+}
+
+/// Frames by session, so that each gets one item for a batch, however many
+/// frames: a healthy reader's mailbox does not overflow.
+#[derive(Default)]
+struct Outgoing {
+    by_session: HashMap<SessionId, Vec<Frame>>,
+}
+
+impl Outgoing {
+    fn add<S>(&mut self, registry: &Registry<S>, to: &[UserId], frame: &Frame) {
+        for session_id in to.iter().flat_map(|user_id| registry.sessions_of(*user_id)) {
+            self.by_session.entry(session_id).or_default().push(frame.clone());
+        }
+    }
+}
+
+impl StreamHandler<Vec<Event>> for HubActor {
+    fn handle(&mut self, events: Vec<Event>, _: &mut Context<Self>) {
+        self.deliver(events);
+    }
+
+    /// The handle is gone everywhere: the hub has nothing left to do.
+    fn finished(&mut self, ctx: &mut Context<Self>) {
+        ctx.stop();
+    }
+}
+
+impl Handler<Attach> for HubActor {
+    type Result = Result<()>;
+
+    fn handle(&mut self, Attach(attachment): Attach, _: &mut Context<Self>) -> Result<()> {
+        let Attachment { session_id, user_id, login_id, to_session } = attachment;
+        if self.is_draining {
+            return Err(Error::Unavailable("the hub is restarting"));
+        }
+        let max = self.settings.max_sockets_per_user;
+        if max != 0 && self.registry.count_of(user_id) >= max {
+            return Err(Error::RateLimited { retry_in: Duration::from_secs(1) });
+        }
+        self.registry.attach(session_id, user_id, login_id, to_session);
+        self.presence.arrived(user_id);
+        Ok(())
+    }
+}
+
+impl Handler<Detach> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, Detach(session_id): Detach, _: &mut Context<Self>) {
+        self.detach(session_id);
+    }
+}
+
+impl Handler<SendPresenceState> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, SendPresenceState { session_id, visible }: SendPresenceState, _: &mut Context<Self>) {
+        let online: Vec<UserId> = visible.into_iter().filter(|user_id| self.presence.is_online(*user_id)).collect();
+        let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
+        self.send(session_id, ToSession::Frames(vec![frame]));
+    }
+}
+
+impl Handler<Reannounce> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, Reannounce(user_id): Reannounce, _: &mut Context<Self>) {
+        self.presence.reannounce(user_id);
+    }
+}
+
+impl Handler<CloseAll> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, CloseAll(code): CloseAll, _: &mut Context<Self>) {
+        self.is_draining = true;
+        for session_id in self.registry.all() {
+            self.close(session_id, code);
+        }
+    }
+}
+
+impl Handler<GetStats> for HubActor {
+    type Result = MessageResult<GetStats>;
+
+    fn handle(&mut self, _: GetStats, _: &mut Context<Self>) -> Self::Result {
+        #[cfg(debug_assertions)]
+        self.registry.check_invariants();
+        MessageResult(Stats {
+            connections: self.registry.connections(),
+            authenticated_users: self.registry.users(),
+            evicted: self.evicted,
+            is_draining: self.is_draining,
+        })
+    }
+}

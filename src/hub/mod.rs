@@ -1,0 +1,142 @@
+//! Who is connected here, and delivery to them. Nothing else moves in: the
+//! hub asks no database and decides no permission.
+//!
+//! [`Hub`] is the handle everybody else has. The actor behind it is a thin
+//! shell around three pure structures: the registry (users and their
+//! sessions), presence (who counts as online) and typing (who types where).
+//! It runs on a worker's own thread, beside the sessions it wakes.
+
+mod actor;
+mod presence;
+mod registry;
+mod typing;
+
+pub use actor::{HubSettings, ToSession};
+pub use presence::Transition;
+pub use registry::Stats;
+
+use crate::error::{Error, Result};
+use crate::ids::{LoginId, SessionId, UserId};
+use crate::wire::{CloseCode, Event};
+use actix::{Addr, Recipient};
+use actor::{Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, SendPresenceState};
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::sync::mpsc;
+
+/// Batches that may wait for the hub. The write lane waits when they are
+/// this many, so that a slow hub slows writes down instead of growing.
+const BATCHES: usize = 64;
+/// Online and offline transitions that may wait to be announced; the rest
+/// stay, merged, in the hub.
+const TRANSITIONS: usize = 256;
+
+/// The handle: cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Hub {
+    actor: Arc<OnceLock<Addr<HubActor>>>,
+    batches: mpsc::Sender<Vec<Event>>,
+}
+
+/// The hub before it runs.
+pub struct HubSeat {
+    hub: Hub,
+    inbox: Mutex<Option<Inbox>>,
+    settings: HubSettings,
+}
+
+/// What a session tells of itself when it attaches.
+pub struct Attachment {
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub login_id: LoginId,
+    pub to_session: Recipient<ToSession>,
+}
+
+impl Hub {
+    /// The handle, the seat to start it from, and the transitions somebody
+    /// must announce.
+    pub fn new(settings: HubSettings) -> (Hub, HubSeat, mpsc::Receiver<Transition>) {
+        let (batches, inbox) = mpsc::channel(BATCHES);
+        let (transitions, announcements) = mpsc::channel(TRANSITIONS);
+        let hub = Hub { actor: Arc::default(), batches };
+        let inbox = Mutex::new(Some(Inbox { batches: inbox, transitions }));
+        (hub.clone(), HubSeat { hub, inbox, settings }, announcements)
+    }
+
+    fn actor(&self) -> Result<&Addr<HubActor>> {
+        self.actor.get().ok_or(Error::Unavailable("the hub is starting"))
+    }
+
+    /// From now on the session gets what is delivered. Its first frames may
+    /// come before this returns.
+    ///
+    /// # Errors
+    /// `RateLimited` when the user has as many sockets as they may.
+    pub async fn attach(&self, attachment: Attachment) -> Result<()> {
+        self.actor()?.send(Attach(attachment)).await.map_err(gone)?
+    }
+
+    /// Safe to call again, and for a session that never attached.
+    #[expect(clippy::disallowed_methods, reason = "one for each session at most, so the sessions bound the queue")]
+    pub fn detach(&self, session_id: SessionId) {
+        if let Ok(actor) = self.actor() {
+            actor.do_send(Detach(session_id));
+        }
+    }
+
+    /// Delivers in this order, after everything given before. Waits while the
+    /// hub is behind.
+    pub async fn deliver(&self, events: Vec<Event>) {
+        if !events.is_empty() {
+            // Fails only when the hub has ended, and nobody is left to hear.
+            let _ = self.batches.send(events).await;
+        }
+    }
+
+    /// `deliver` for a thread outside the async runtime.
+    pub fn deliver_blocking(&self, events: Vec<Event>) {
+        let _ = self.batches.blocking_send(events);
+    }
+
+    /// Tells one session who of these people is online. Through the hub, so
+    /// that no later transition overtakes it.
+    pub async fn send_presence_state(&self, session_id: SessionId, visible: Vec<UserId>) -> Result<()> {
+        self.actor()?.send(SendPresenceState { session_id, visible }).await.map_err(gone)
+    }
+
+    /// An announcement failed: it will be due again with the next tick.
+    pub async fn reannounce(&self, user_id: UserId) -> Result<()> {
+        self.actor()?.send(Reannounce(user_id)).await.map_err(gone)
+    }
+
+    pub async fn stats(&self) -> Result<Stats> {
+        self.actor()?.send(GetStats).await.map_err(gone)
+    }
+
+    /// False once the actor has ended, which it never should.
+    pub fn is_running(&self) -> bool {
+        self.actor.get().is_none_or(Addr::connected)
+    }
+
+    /// Closes every session, for a restart, and takes no more.
+    pub async fn close_all(&self, code: CloseCode) -> Result<()> {
+        self.actor()?.send(CloseAll(code)).await.map_err(gone)
+    }
+}
+
+fn gone(_: actix::MailboxError) -> Error {
+    Error::Unavailable("the hub has ended")
+}
+
+impl HubSeat {
+    /// Starts the actor on the calling thread, which must run an actix
+    /// system; only the first call does.
+    pub fn start(&self) {
+        let inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(inbox) = inbox {
+            let addr = HubActor::start_with(inbox, self.settings.clone());
+            // Nobody else sets it: the inbox is taken once.
+            let _ = self.hub.actor.set(addr);
+        }
+    }
+}
