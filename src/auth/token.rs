@@ -1,0 +1,47 @@
+//! The secret in a session cookie: 256 random bits, of which only the SHA-256
+//! is stored, so that a copy of the database logs nobody in.
+
+use crate::clock::random_bytes;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+pub const TOKEN_HASH_BYTES: usize = 32;
+
+/// A fresh token; its text goes into the cookie and nowhere else.
+pub struct SessionToken {
+    text: String,
+}
+
+impl SessionToken {
+    pub fn random() -> Self {
+        Self { text: URL_SAFE_NO_PAD.encode(random_bytes::<32>()) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub fn hash(&self) -> [u8; TOKEN_HASH_BYTES] {
+        hash_token(&self.text)
+    }
+}
+
+/// What is stored of a token.
+pub fn hash_token(text: &str) -> [u8; TOKEN_HASH_BYTES] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_have_256_bits_differ_and_are_found_by_their_hash() {
+        let (one, other) = (SessionToken::random(), SessionToken::random());
+        assert_eq!(URL_SAFE_NO_PAD.decode(one.as_str()).unwrap().len(), 32);
+        assert_ne!(one.as_str(), other.as_str());
+        assert_eq!(one.hash(), hash_token(one.as_str()));
+        assert_ne!(one.hash(), other.hash());
+    }
+}

@@ -1,0 +1,158 @@
+//! The one way in: whoever knocks, socket or REST, gets the same limits, the
+//! same transaction, the same order of events and the same errors.
+//!
+//! The door finds nothing out by itself. It takes an operation and an asker,
+//! runs the one for the other on a snapshot or in the write lane, hands the
+//! events to the hub, and logs what is our fault, once.
+
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+use crate::limits::Limits;
+use crate::ops::{Access, Asker, Cx, Op, Outcome};
+use crate::policy::Rules;
+use crate::store::{Db, Job, Lane, Reads};
+use crate::wire::Event;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a write may take before its asker is told that nobody knows. Long
+/// enough for a database that fails over; the client may repeat safely.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reads: Reads,
+    lane: Lane<Event>,
+    hub: Hub,
+    limits: Limits,
+    rules: Arc<Rules>,
+    clock: Clock,
+}
+
+/// The parts behind the door.
+pub struct Parts {
+    pub reads: Reads,
+    pub lane: Lane<Event>,
+    pub hub: Hub,
+    pub limits: Limits,
+    pub rules: Rules,
+    pub clock: Clock,
+}
+
+impl Door {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { reads, lane, hub, limits, rules, clock } = parts;
+        Self { inner: Arc::new(Inner { reads, lane, hub, limits, rules: Arc::new(rules), clock }) }
+    }
+
+    /// Runs the operation for the asker. A write is committed, and its events
+    /// handed to the hub, before this returns `Ok`.
+    pub async fn call<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
+        let name = op.name();
+        let outcome = self.run(who, op).await;
+        if let Err(error) = &outcome {
+            match error {
+                Error::Internal(_) => log::error!("{name} failed: {error} op={name} {}", who.describe()),
+                Error::DatabaseAway(_) => log::warn!("{name} failed: {error} op={name} {}", who.describe()),
+                _ => log::debug!("{name} refused: {error} op={name} {}", who.describe()),
+            }
+        }
+        outcome
+    }
+
+    async fn run<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
+        let within_limits = who.user_id().map_or(Ok(()), |user_id| self.inner.limits.take(op.class(), user_id));
+        match (within_limits, op.access()) {
+            (Err(refusal), _) => self.repeat(who, op, refusal).await,
+            (Ok(()), Access::Read) => self.read(who, op).await,
+            (Ok(()), Access::Write) => self.write(who, op).await,
+        }
+    }
+
+    /// Over the limit: still answers a retry of what was done before.
+    async fn repeat<W: Asker, O: Op<W>>(&self, who: W, op: O, refusal: Error) -> Result<O::Output> {
+        let room = self.room();
+        let earlier = self.inner.reads.read(move |db| op.earlier(&who, &mut room.cx(db))).await?;
+        earlier.ok_or(refusal)
+    }
+
+    async fn read<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
+        let room = self.room();
+        let Outcome { output, events } = self.inner.reads.read(move |db| op.run(&who, &mut room.cx(db))).await?;
+        self.inner.hub.deliver(events).await;
+        Ok(output)
+    }
+
+    async fn write<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
+        let (asker, answer) = oneshot::channel();
+        self.inner.lane.submit(Box::new(Write { who, op, room: self.room(), output: None, asker }));
+        match tokio::time::timeout(WRITE_DEADLINE, answer).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Error::bug("the write lane dropped a job without an answer")),
+            Err(_) => Err(Error::Unavailable("the database does not answer; whether it wrote is unknown")),
+        }
+    }
+
+    fn room(&self) -> Room {
+        Room { rules: Arc::clone(&self.inner.rules), clock: self.inner.clock.clone() }
+    }
+
+    /// Forgets the limits of users who went quiet.
+    pub fn sweep_limits(&self) {
+        self.inner.limits.sweep();
+    }
+
+    /// Whether the database answers.
+    pub async fn probe(&self) -> Result<()> {
+        self.inner.reads.read(crate::store::probe).await
+    }
+}
+
+/// What an operation gets besides the database.
+struct Room {
+    rules: Arc<Rules>,
+    clock: Clock,
+}
+
+impl Room {
+    fn cx<'a>(&'a self, db: &'a mut Db) -> Cx<'a> {
+        Cx { db, now: self.clock.now(), rules: &self.rules }
+    }
+}
+
+/// An operation in the write lane.
+struct Write<W, O: Op<W>> {
+    who: W,
+    op: O,
+    room: Room,
+    output: Option<O::Output>,
+    asker: oneshot::Sender<Result<O::Output>>,
+}
+
+impl<W: Asker, O: Op<W>> Job<Event> for Write<W, O> {
+    fn run(&mut self, db: &mut Db) -> Result<Vec<Event>> {
+        let Outcome { output, events } = self.op.run(&self.who, &mut self.room.cx(db))?;
+        self.output = Some(output);
+        Ok(events)
+    }
+
+    fn settle(&mut self, db: &mut Db, error: Error) -> Result<()> {
+        self.output = self.op.earlier(&self.who, &mut self.room.cx(db))?;
+        if self.output.is_some() { Ok(()) } else { Err(error) }
+    }
+
+    fn answer(self: Box<Self>, fate: Result<()>) {
+        let Write { output, asker, .. } = *self;
+        let outcome = fate.and_then(|()| output.ok_or_else(|| Error::bug("a job that succeeded has an output")));
+        // Nobody waits any more when the deadline passed or the request was
+        // dropped; what was committed stays committed.
+        let _ = asker.send(outcome);
+    }
+}

@@ -1,0 +1,37 @@
+//! Tells whoever may know it that somebody came online or went.
+
+use super::{Access, Cx, Done, Op, Outcome, System};
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::store::{people, users};
+use crate::wire::{self, Event, OnlineStatus};
+
+#[derive(Clone, Copy, Debug)]
+pub struct AnnouncePresence {
+    pub user_id: UserId,
+    pub is_online: bool,
+}
+
+impl Op<System> for AnnouncePresence {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "announce_presence"
+    }
+
+    fn access(&self) -> Access {
+        // Going offline writes down when.
+        if self.is_online { Access::Read } else { Access::Write }
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let Self { user_id, is_online } = *self;
+        if !is_online {
+            users::set_last_seen(cx.db, user_id, cx.now)?;
+        }
+        let to = people::list_viewers(cx.db, user_id)?;
+        let last_seen_at = users::find_last_seen(cx.db, user_id)?;
+        let frame = wire::encode("user_online_status", cx.now, &OnlineStatus { user_id, is_online, last_seen_at });
+        Ok(Outcome { output: Done {}, events: vec![Event::Frame { to, frame, ends_typing: None }] })
+    }
+}

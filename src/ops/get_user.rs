@@ -1,0 +1,38 @@
+//! `GET /api/users/{id}`.
+
+use super::{Access, Cx, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::store::users;
+use crate::wire::UserView;
+use serde::Serialize;
+
+#[derive(Clone, Copy, Debug)]
+pub struct GetUser {
+    pub user_id: UserId,
+}
+
+/// One person: the answer of this operation and of the account's.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserReply {
+    pub user: UserView,
+}
+
+impl Op for GetUser {
+    type Output = UserReply;
+
+    fn name(&self) -> &'static str {
+        "get_user"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserReply>> {
+        let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;
+        let user = if self.user_id == caller.user_id { present::own_user(user) } else { present::user(user) };
+        Ok(Outcome::quiet(UserReply { user }))
+    }
+}

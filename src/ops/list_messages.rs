@@ -1,0 +1,81 @@
+//! `GET /api/conversations/{id}/messages`: a page of history.
+
+use super::{Access, Cx, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Seq};
+use crate::store::conversations;
+use crate::store::messages::{self, Window};
+use crate::wire::MessageView;
+use serde::{Deserialize, Serialize};
+
+/// Messages a page has at most.
+pub const MAX_PAGE: i64 = 200;
+const DEFAULT_PAGE: i64 = 50;
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ListMessages {
+    pub conversation_id: ConversationId,
+    /// The newest messages before this one; without both, the newest of all.
+    #[serde(default)]
+    pub before_seq: Option<Seq>,
+    /// The oldest messages after this one.
+    #[serde(default)]
+    pub after_seq: Option<Seq>,
+    #[serde(default)]
+    pub limit: Option<i64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct MessagePage {
+    /// Ascending by `seq`.
+    pub messages: Vec<MessageView>,
+    /// There is more in the direction one was reading.
+    pub has_more: bool,
+}
+
+/// A page size within bounds.
+pub(super) fn page_size(limit: Option<i64>, default: i64, max: i64) -> Result<i64> {
+    match limit.unwrap_or(default) {
+        size if (1..=max).contains(&size) => Ok(size),
+        _ => Err(Error::Invalid(format!("limit must be from 1 to {max}").into())),
+    }
+}
+
+impl Op for ListMessages {
+    type Output = MessagePage;
+
+    fn name(&self) -> &'static str {
+        "list_messages"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {
+        let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;
+        if self.before_seq.is_some() && self.after_seq.is_some() {
+            return Err(Error::Invalid("only one of before_seq and after_seq may be there".into()));
+        }
+        conversations::get_membership(cx.db, self.conversation_id, caller.user_id)?;
+        let conversation = conversations::get_conversation(cx.db, self.conversation_id)?;
+        let place = conversations::get_place(cx.db, self.conversation_id, caller.user_id)?;
+        let first = place.first_visible();
+        let window = Window {
+            from: self.after_seq.map_or(first, |after| first.max(Seq::new(after.get() + 1))),
+            to: self.before_seq.map_or(conversation.last_seq, |before| Seq::new(before.get() - 1)),
+            // One more than asked for, to know whether there is more.
+            limit: size + 1,
+            newest: self.after_seq.is_none(),
+        };
+        let mut rows = messages::list_messages(cx.db, self.conversation_id, window)?;
+        let has_more = rows.len() as i64 > size;
+        if has_more {
+            let extra = if window.newest { 0 } else { rows.len() - 1 };
+            rows.remove(extra);
+        }
+        let messages = present::history(cx.db, &conversation, rows)?;
+        Ok(Outcome::quiet(MessagePage { messages, has_more }))
+    }
+}

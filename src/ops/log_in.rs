@@ -1,0 +1,59 @@
+//! Second half of a login, after the password was checked: a new login, with
+//! a token of its own, for this device.
+
+use super::{Access, Cx, Nobody, Op, Outcome, present};
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::store::logins::{self, NewLogin};
+use crate::store::users;
+use crate::wire::UserView;
+use std::time::Duration;
+
+/// What is kept of the device, for the user to recognise it.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// At most 256 characters.
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogIn {
+    pub user_id: UserId,
+    /// SHA-256 of the token in the cookie.
+    pub token_hash: [u8; 32],
+    pub device: Device,
+    /// Replaces a stored hash whose parameters are outdated.
+    pub new_password_hash: Option<String>,
+    /// How long a login lives unused; older ones of the user are forgotten.
+    pub lifetime: Duration,
+}
+
+impl Op<Nobody> for LogIn {
+    type Output = UserView;
+
+    fn name(&self) -> &'static str {
+        "log_in"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
+        let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::BadCredentials)?;
+        logins::delete_unused(cx.db, self.user_id, cx.now.before(self.lifetime))?;
+        let new = NewLogin {
+            user_id: self.user_id,
+            token_hash: &self.token_hash,
+            user_agent: self.device.user_agent.as_deref(),
+            ip: self.device.ip.as_deref(),
+            created_at: cx.now,
+        };
+        logins::insert_login(cx.db, &new)?;
+        if let Some(hash) = &self.new_password_hash {
+            users::set_password_hash(cx.db, self.user_id, hash)?;
+        }
+        Ok(Outcome::quiet(present::own_user(user)))
+    }
+}

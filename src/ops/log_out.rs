@@ -1,0 +1,27 @@
+//! `POST /api/auth/logout`: ends the caller's login and its sockets.
+
+use super::{Access, Cx, Done, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::store::logins;
+use crate::wire::Event;
+
+#[derive(Clone, Copy, Debug)]
+pub struct LogOut;
+
+impl Op for LogOut {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "log_out"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        logins::delete_login(cx.db, caller.login_id)?;
+        Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(caller.login_id)] })
+    }
+}

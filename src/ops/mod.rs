@@ -1,0 +1,259 @@
+//! Operations: everything the hub can be asked to do, one file each.
+//!
+//! An operation is a plain synchronous function from facts to an [`Outcome`].
+//! It loads the facts, asks `policy`, changes the store and names the events
+//! and their audience, all inside one transaction that the door began. It
+//! knows no sockets, no actors and no HTTP, and never waits.
+//!
+//! [`FRAMES`] is the table of what a socket may ask for, one line each.
+
+mod announce_presence;
+mod find_caller;
+mod find_credentials;
+mod get_conversation;
+mod get_user;
+mod list_blocks;
+mod list_contacts;
+mod list_conversations;
+mod list_messages;
+mod list_users;
+mod log_in;
+mod log_out;
+mod open_session;
+mod present;
+mod register;
+mod send_message;
+mod set_block;
+mod set_contact;
+mod set_typing;
+mod touch_login;
+
+pub use announce_presence::AnnouncePresence;
+pub use find_caller::{FindCaller, Found, Proof};
+pub use find_credentials::FindCredentials;
+pub use get_conversation::GetConversation;
+pub use get_user::{GetUser, UserReply};
+pub use list_blocks::ListBlocks;
+pub use list_contacts::ListContacts;
+pub use list_conversations::{ConversationPage, ListConversations};
+pub use list_messages::{ListMessages, MessagePage};
+pub use list_users::{ListUsers, UserList};
+pub use log_in::{Device, LogIn};
+pub use log_out::LogOut;
+pub use open_session::{OpenSession, Opening};
+pub use register::Register;
+pub use send_message::{SendMessage, Sent};
+pub use set_block::SetBlock;
+pub use set_contact::SetContact;
+pub use set_typing::SetTyping;
+pub use touch_login::TouchLogin;
+
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{Timestamp, UserId};
+use crate::limits::Class;
+use crate::policy::Rules;
+use crate::store::Db;
+use crate::wire::{self, Event};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What a socket may ask for: the frame's `type` and the operation it is.
+pub const FRAMES: &[Entry] = &[Entry::of::<SendMessage>("private_message"), Entry::of::<SetTyping>("typing_indicator")];
+
+/// Whether an operation runs on a snapshot, or in the write lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// The world as an operation sees it: a transaction, a time, the house rules.
+pub struct Cx<'a> {
+    pub db: &'a mut Db,
+    pub now: Timestamp,
+    pub rules: &'a Rules,
+}
+
+/// What an operation leads to. The events are delivered in this order once
+/// the transaction is committed, and not at all if it is not.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    pub output: T,
+    pub events: Vec<Event>,
+}
+
+impl<T> Outcome<T> {
+    /// Nobody else hears of it.
+    pub fn quiet(output: T) -> Self {
+        Self { output, events: Vec::new() }
+    }
+}
+
+/// An operation that `W` may ask for: a [`Caller`], or [`Nobody`] before a
+/// login, or the [`System`] itself.
+pub trait Op<W = Caller>: Send + 'static {
+    type Output: Send + 'static;
+
+    /// For the log.
+    fn name(&self) -> &'static str;
+
+    fn access(&self) -> Access;
+
+    fn class(&self) -> Class {
+        Class::Unlimited
+    }
+
+    /// May run more than once before it is committed, so it changes nothing
+    /// but the store.
+    fn run(&self, who: &W, cx: &mut Cx) -> Result<Outcome<Self::Output>>;
+
+    /// The answer of an earlier success, when this is a retry of it. Asked
+    /// only when the operation was refused or failed: a retry is answered
+    /// before policy and rate have a say.
+    fn earlier(&self, _who: &W, _cx: &mut Cx) -> Result<Option<Self::Output>> {
+        Ok(None)
+    }
+}
+
+/// Who asks before anybody is logged in.
+#[derive(Clone, Copy, Debug)]
+pub struct Nobody;
+
+/// The hub, on its own account.
+#[derive(Clone, Copy, Debug)]
+pub struct System;
+
+/// Whoever asks: what the door needs to know of them.
+pub trait Asker: Copy + Send + 'static {
+    /// Whose limits count.
+    fn user_id(&self) -> Option<UserId>;
+    /// For the log.
+    fn describe(&self) -> String;
+}
+
+impl Asker for Caller {
+    fn user_id(&self) -> Option<UserId> {
+        Some(self.user_id)
+    }
+
+    fn describe(&self) -> String {
+        match self.session_id {
+            Some(session_id) => format!("user={} session={session_id}", self.user_id),
+            None => format!("user={}", self.user_id),
+        }
+    }
+}
+
+impl Asker for Nobody {
+    fn user_id(&self) -> Option<UserId> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "user=none".into()
+    }
+}
+
+impl Asker for System {
+    fn user_id(&self) -> Option<UserId> {
+        None
+    }
+
+    fn describe(&self) -> String {
+        "user=system".into()
+    }
+}
+
+/// An operation's answer on its way to a socket: a JSON object.
+pub type Reply = String;
+
+/// The reply of an operation that has nothing to say but "done".
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Done {}
+
+/// One line of the table of frames.
+pub struct Entry {
+    pub kind: &'static str,
+    parse: fn(&str) -> Result<FrameOp>,
+}
+
+impl Entry {
+    const fn of<O>(kind: &'static str) -> Self
+    where
+        O: Op + DeserializeOwned,
+        O::Output: Serialize,
+    {
+        Self { kind, parse: |text| Ok(FrameOp(Box::new(wire::parse::<O>(text.as_bytes())?))) }
+    }
+
+    pub fn parse(&self, text: &str) -> Result<FrameOp> {
+        (self.parse)(text)
+    }
+
+    pub fn find(kind: &str) -> Option<&'static Entry> {
+        FRAMES.iter().find(|entry| entry.kind == kind)
+    }
+}
+
+/// Any operation of the table, with its answer as JSON.
+pub struct FrameOp(Box<dyn ErasedOp>);
+
+trait ErasedOp: Send {
+    fn name(&self) -> &'static str;
+    fn access(&self) -> Access;
+    fn class(&self) -> Class;
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>>;
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>>;
+}
+
+impl<O> ErasedOp for O
+where
+    O: Op,
+    O::Output: Serialize,
+{
+    fn name(&self) -> &'static str {
+        Op::name(self)
+    }
+
+    fn access(&self) -> Access {
+        Op::access(self)
+    }
+
+    fn class(&self) -> Class {
+        Op::class(self)
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
+        let Outcome { output, events } = Op::run(self, caller, cx)?;
+        Ok(Outcome { output: wire::json(&output), events })
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
+        Ok(Op::earlier(self, caller, cx)?.map(|output| wire::json(&output)))
+    }
+}
+
+impl Op for FrameOp {
+    type Output = Reply;
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn access(&self) -> Access {
+        self.0.access()
+    }
+
+    fn class(&self) -> Class {
+        self.0.class()
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
+        self.0.run(caller, cx)
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
+        self.0.earlier(caller, cx)
+    }
+}

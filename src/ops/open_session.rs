@@ -1,0 +1,42 @@
+//! What a session needs to know when it begins.
+
+use super::{Access, Cx, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::store::{logins, people, users};
+
+#[derive(Clone, Copy, Debug)]
+pub struct OpenSession;
+
+/// The private half of `welcome` and `presence_state`.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Number of the user's last private change.
+    pub me: i64,
+    /// Whose presence the user may see.
+    pub visible: Vec<UserId>,
+}
+
+impl Op for OpenSession {
+    type Output = Opening;
+
+    fn name(&self) -> &'static str {
+        "open_session"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {
+        // The session is attached by now: a login that ends from here on finds
+        // and closes it, and one that ended before is seen here.
+        if !logins::exists(cx.db, caller.login_id)? {
+            return Err(Error::Unauthenticated("the login has ended"));
+        }
+        let me = users::get_me(cx.db, caller.user_id)?;
+        let visible = people::list_visible(cx.db, caller.user_id)?;
+        Ok(Outcome::quiet(Opening { me, visible }))
+    }
+}

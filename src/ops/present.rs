@@ -1,0 +1,153 @@
+//! Rows as clients see them.
+
+use crate::error::Result;
+use crate::ids::{ConversationId, Seq, UserId};
+use crate::store::Db;
+use crate::store::conversations::{self, Conversation, Participant, Place};
+use crate::store::messages::{self, Message};
+use crate::store::users::User;
+use crate::wire::{ConversationView, MessageView, OwnConversationView, OwnPlace, ParticipantView, Status, UserView};
+use std::collections::HashMap;
+
+/// Conversations of up to this many people list all of them.
+const MAX_LISTED_PARTICIPANTS: i64 = 64;
+
+/// As others see the user.
+pub(super) fn user(user: User) -> UserView {
+    let User { id, username, display_name, created_at, .. } = user;
+    UserView { id, username, display_name, created_at, email: None }
+}
+
+/// As users see themselves.
+pub(super) fn own_user(own: User) -> UserView {
+    let email = own.email.clone();
+    UserView { email: Some(email), ..user(own) }
+}
+
+/// How far everybody but the sender came: the least of their positions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    pub delivered: Seq,
+    pub read: Seq,
+}
+
+impl Reach {
+    /// Of a message that nobody can have got yet.
+    pub const NOBODY: Reach = Reach { delivered: Seq::ZERO, read: Seq::ZERO };
+
+    fn of(participants: &[Participant], sender: UserId) -> Self {
+        let others = || participants.iter().filter(|participant| participant.user_id != sender);
+        Self {
+            delivered: others().map(|other| other.delivered_seq).min().unwrap_or(Seq::ZERO),
+            read: others().map(|other| other.read_seq).min().unwrap_or(Seq::ZERO),
+        }
+    }
+}
+
+pub(super) fn message(row: Message, receiver_id: Option<UserId>, reach: Reach) -> MessageView {
+    let status = match row.seq {
+        seq if seq <= reach.read => Status::Read,
+        seq if seq <= reach.delivered => Status::Delivered,
+        _ => Status::Sent,
+    };
+    MessageView {
+        id: row.id,
+        conversation_id: row.conversation_id,
+        seq: row.seq,
+        rev: row.rev,
+        sender_id: row.sender_id,
+        receiver_id,
+        content: row.content,
+        message_type: row.message_type,
+        client_message_id: row.client_message_id,
+        reply_to_id: row.reply_to_id,
+        reactions: [],
+        attachments: [],
+        created_at: row.created_at,
+        edited_at: row.edited_at,
+        deleted_at: row.deleted_at,
+        status,
+        is_read: status == Status::Read,
+        read_at: None,
+    }
+}
+
+/// Messages of one conversation, each with its receiver and status.
+pub(super) fn history(db: &mut Db, conversation: &Conversation, rows: Vec<Message>) -> Result<Vec<MessageView>> {
+    let participants = conversations::list_participants(db, &[conversation.id], None)?;
+    Ok(rows.into_iter().map(|row| message_among(row, conversation, &participants)).collect())
+}
+
+fn message_among(row: Message, conversation: &Conversation, participants: &[Participant]) -> MessageView {
+    let receiver_id = conversation.peer_of(row.sender_id);
+    let reach = Reach::of(participants, row.sender_id);
+    message(row, receiver_id, reach)
+}
+
+/// A conversation as everybody in it sees it.
+pub(super) fn conversation(row: &Conversation, count: i64, participants: Vec<Participant>) -> ConversationView {
+    let participants = participants
+        .into_iter()
+        .map(|row| ParticipantView {
+            user_id: row.user_id,
+            username: row.username,
+            display_name: row.display_name,
+            role: row.role,
+            rev: row.rev,
+            read_seq: row.read_seq,
+            delivered_seq: row.delivered_seq,
+        })
+        .collect();
+    ConversationView {
+        id: row.id,
+        kind: row.kind.clone(),
+        title: row.title.clone(),
+        platform: row.platform.clone(),
+        created_at: row.created_at,
+        last_seq: row.last_seq,
+        rev: row.rev,
+        participant_count: count,
+        participants,
+    }
+}
+
+/// Conversations as `me` sees them, in the order given.
+pub(super) fn own_conversations(
+    db: &mut Db,
+    me: UserId,
+    rows: Vec<(Conversation, Place)>,
+) -> Result<Vec<OwnConversationView>> {
+    let ids: Vec<ConversationId> = rows.iter().map(|(row, _)| row.id).collect();
+    let counts = conversations::count_members(db, &ids)?;
+    let count_of = |id: &ConversationId| counts.get(id).copied().unwrap_or(0);
+    let (small, large): (Vec<_>, Vec<_>) = ids.iter().partition(|id| count_of(id) <= MAX_LISTED_PARTICIPANTS);
+    let mut participants: HashMap<ConversationId, Vec<Participant>> = HashMap::new();
+    for row in conversations::list_participants(db, &small, None)?.into_iter().chain(conversations::list_participants(
+        db,
+        &large,
+        Some(me),
+    )?) {
+        participants.entry(row.conversation_id).or_default().push(row);
+    }
+    let last: Vec<_> = rows
+        .iter()
+        .filter(|(row, place)| row.last_seq >= place.first_visible())
+        .map(|(row, _)| (row.id, row.last_seq))
+        .collect();
+    let mut last: HashMap<ConversationId, Message> =
+        messages::list_at(db, &last)?.into_iter().map(|row| (row.conversation_id, row)).collect();
+    rows.into_iter()
+        .map(|(row, place)| {
+            let people = participants.remove(&row.id).unwrap_or_default();
+            let last_message = last.remove(&row.id).map(|last| message_among(last, &row, &people));
+            let read_before = place.own_read_seq.max(Seq::new(place.first_visible().get() - 1));
+            let own = OwnPlace {
+                last_message,
+                unread_count: messages::count_unread(db, row.id, me, read_before)?,
+                cleared_seq: place.cleared_seq,
+                visible_from_seq: place.visible_from_seq,
+            };
+            Ok(OwnConversationView { shared: conversation(&row, count_of(&row.id), people), own })
+        })
+        .collect()
+}

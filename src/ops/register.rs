@@ -1,0 +1,41 @@
+//! `POST /api/auth/register`: makes an account. The password arrives hashed.
+
+use super::{Access, Cx, Nobody, Op, Outcome, present};
+use crate::error::{Error, Result};
+use crate::store::users::{self, NewUser};
+use crate::wire::UserView;
+
+/// Fields are checked where they are read from the request.
+#[derive(Clone, Debug)]
+pub struct Register {
+    pub username: String,
+    pub display_name: String,
+    pub email: Option<String>,
+    pub password_hash: String,
+}
+
+impl Op<Nobody> for Register {
+    type Output = UserView;
+
+    fn name(&self) -> &'static str {
+        "register"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
+        if !cx.rules.registration_is_open {
+            return Err(Error::Forbidden("registration is closed"));
+        }
+        let new = NewUser {
+            username: &self.username,
+            display_name: &self.display_name,
+            email: self.email.as_deref(),
+            password_hash: &self.password_hash,
+            created_at: cx.now,
+        };
+        Ok(Outcome::quiet(present::own_user(users::insert_user(cx.db, &new)?)))
+    }
+}

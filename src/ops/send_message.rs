@@ -1,0 +1,194 @@
+//! `private_message` and `POST /api/messages`: writes a message and tells
+//! every participant, the sender's other devices too.
+
+use super::{Access, Cx, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, UserId};
+use crate::limits::Class;
+use crate::policy::{MessagePolicy, Relation, may_message};
+use crate::store::conversations::{self, Advance, Membership};
+use crate::store::messages::{self, Message, NewMessage};
+use crate::store::{people, users};
+use crate::wire::{self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, PrivateMessage, Target};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct SendMessage {
+    #[serde(default)]
+    pub recipient_id: Option<UserId>,
+    #[serde(default)]
+    pub conversation_id: Option<ConversationId>,
+    pub content: Content,
+    /// Sent again, it gives the first message back, for good.
+    #[serde(default)]
+    pub client_message_id: Option<ClientMessageId>,
+    #[serde(default)]
+    pub reply_to_id: Option<MessageId>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Sent {
+    pub message: MessageView,
+    /// It was stored by an earlier attempt.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+}
+
+impl Op for SendMessage {
+    type Output = Sent;
+
+    fn name(&self) -> &'static str {
+        "send_message"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Message
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Sent>> {
+        let me = caller.user_id;
+        let target = self.target()?;
+        self.check(cx)?;
+        let place = match target {
+            Target::Recipient(recipient) => open_direct(me, recipient, cx)?,
+            Target::Conversation(id) => enter(me, id, cx)?,
+        };
+        let Place { membership, peer, is_new } = place;
+        let id = membership.conversation_id;
+        let audience = match peer {
+            Some(peer) => vec![me.min(peer), me.max(peer)],
+            None => conversations::list_member_ids(cx.db, id)?,
+        };
+        let mut events = Vec::new();
+        if is_new {
+            events.push(announce_conversation(id, &audience, cx)?);
+        }
+        if let (Some(peer), false) = (peer, membership.has_written) {
+            conversations::set_has_written(cx.db, id, me)?;
+            // From the first message on, the recipient may see the sender.
+            let last_seen_at = users::find_last_seen(cx.db, me)?;
+            events.push(Event::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
+        }
+        let message = present::message(self.store(me, id, cx)?, peer, present::Reach::NOBODY);
+        let frame = wire::encode(
+            "private_message",
+            cx.now,
+            &PrivateMessage {
+                conversation_id: id,
+                rev: message.rev,
+                sender_id: me,
+                recipient_id: peer,
+                message: &message,
+            },
+        );
+        events.push(Event::Frame { to: audience, frame, ends_typing: Some((id, me)) });
+        Ok(Outcome { output: Sent { message, duplicate: false }, events })
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Sent>> {
+        let Some(key) = &self.client_message_id else { return Ok(None) };
+        let me = caller.user_id;
+        let Some(row) = messages::find_by_client_id(cx.db, me, key.as_str())? else { return Ok(None) };
+        let conversation = conversations::get_conversation(cx.db, row.conversation_id)?;
+        let same_target = match self.target()? {
+            Target::Recipient(recipient) => conversation.peer_of(me) == Some(recipient),
+            Target::Conversation(id) => conversation.id == id,
+        };
+        if !same_target || row.content != self.content.as_str() || row.reply_to_id != self.reply_to_id {
+            return Err(Error::Conflict("client_message_id was used for another message"));
+        }
+        let message = present::history(cx.db, &conversation, vec![row])?.pop();
+        Ok(message.map(|message| Sent { message, duplicate: true }))
+    }
+}
+
+impl SendMessage {
+    fn target(&self) -> Result<Target> {
+        Target::named(self.recipient_id, self.conversation_id)
+    }
+
+    fn check(&self, cx: &Cx) -> Result<()> {
+        let max = cx.rules.max_message_chars;
+        // Bytes are a lower bound that spares counting short messages.
+        if self.content.as_str().len() > max && self.content.as_str().chars().count() > max {
+            return Err(Error::TooLarge(format!("content must have at most {max} characters").into()));
+        }
+        if self.reply_to_id.is_some() {
+            return Err(Error::Invalid("reply_to_id: replies are not supported yet".into()));
+        }
+        Ok(())
+    }
+
+    fn store(&self, me: UserId, conversation_id: ConversationId, cx: &mut Cx) -> Result<Message> {
+        let Advance { seq, rev, created_at } = conversations::advance(cx.db, conversation_id, cx.now)?;
+        let new = NewMessage {
+            conversation_id,
+            seq,
+            rev,
+            sender_id: me,
+            content: self.content.as_str(),
+            client_message_id: self.client_message_id.as_ref().map(ClientMessageId::as_str),
+            reply_to_id: self.reply_to_id,
+            created_at,
+        };
+        messages::insert_message(cx.db, &new)
+    }
+}
+
+/// Where a message goes.
+struct Place {
+    membership: Membership,
+    /// The other person of a direct conversation.
+    peer: Option<UserId>,
+    is_new: bool,
+}
+
+fn open_direct(me: UserId, recipient: UserId, cx: &mut Cx) -> Result<Place> {
+    if recipient == me {
+        return Err(Error::Invalid("recipient_id must be somebody else".into()));
+    }
+    check_relation(me, recipient, cx)?;
+    let (membership, is_new) = conversations::find_or_insert_direct(cx.db, me, recipient, cx.now)?;
+    Ok(Place { membership, peer: Some(recipient), is_new })
+}
+
+fn enter(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Place> {
+    let membership = conversations::get_membership(cx.db, id, me)?;
+    let peer = membership.peer_of(me);
+    if let Some(peer) = peer {
+        check_relation(me, peer, cx)?;
+    }
+    Ok(Place { membership, peer, is_new: false })
+}
+
+/// Facts from the store, verdict from the policy.
+pub(super) fn check_relation(me: UserId, other: UserId, cx: &mut Cx) -> Result<()> {
+    let standing = people::find_standing(cx.db, me, other)?.ok_or(Error::NotFound("no such user"))?;
+    let policy = cx.rules.message_policy;
+    // Read only where the policy asks for it: most hubs are open.
+    let recipient_wrote =
+        policy == MessagePolicy::Contacts && !standing.trusts_me && conversations::has_written_to(cx.db, other, me)?;
+    let relation = Relation {
+        recipient_is_closed: standing.is_closed,
+        sender_blocks: standing.i_block,
+        recipient_blocks: standing.blocks_me,
+        recipient_trusts: standing.trusts_me,
+        recipient_wrote,
+    };
+    Ok(may_message(policy, &relation)?)
+}
+
+/// Rev 1 of a conversation: that it exists, before its first message.
+fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Event> {
+    let row = conversations::get_conversation(cx.db, id)?;
+    let people = conversations::list_participants(cx.db, &[id], None)?;
+    let conversation = present::conversation(&row, audience.len() as i64, people);
+    let update = ConversationUpdate { conversation_id: id, rev: row.rev, conversation: &conversation };
+    let frame = wire::encode("conversation_update", cx.now, &update);
+    Ok(Event::Frame { to: audience.to_vec(), frame, ends_typing: None })
+}

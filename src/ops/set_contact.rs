@@ -1,0 +1,44 @@
+//! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to one under
+//! the `contacts` policy, and one sees whether a contact is online.
+
+use super::{Access, Cx, Done, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::store::{people, users};
+use crate::wire::Event;
+
+#[derive(Clone, Copy, Debug)]
+pub struct SetContact {
+    pub user_id: UserId,
+    pub is_contact: bool,
+}
+
+impl Op for SetContact {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "set_contact"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let (me, other) = (caller.user_id, self.user_id);
+        if other == me {
+            return Err(Error::Invalid("user_id must be somebody else".into()));
+        }
+        users::find_user(cx.db, other)?.ok_or(Error::NotFound("no such user"))?;
+        let saw_before = people::list_visible(cx.db, me)?.contains(&other);
+        people::set_contact(cx.db, me, other, self.is_contact, cx.now)?;
+        let is_visible = people::list_visible(cx.db, me)?.contains(&other);
+        let mut events = Vec::new();
+        if is_visible != saw_before {
+            let last_seen_at = if is_visible { users::find_last_seen(cx.db, other)? } else { None };
+            events.push(Event::Presence { viewer: me, subject: other, is_visible, last_seen_at });
+        }
+        Ok(Outcome { output: Done {}, events })
+    }
+}

@@ -1,0 +1,71 @@
+//! `typing_indicator`: relayed to the others, stored nowhere.
+
+use super::send_message::check_relation;
+use super::{Access, Cx, Done, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, UserId};
+use crate::store::{conversations, people};
+use crate::wire::{Event, Target, TypingEvent};
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct SetTyping {
+    #[serde(default)]
+    pub recipient_id: Option<UserId>,
+    #[serde(default)]
+    pub conversation_id: Option<ConversationId>,
+    pub is_typing: bool,
+}
+
+impl Op for SetTyping {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "set_typing"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let me = caller.user_id;
+        let membership = match Target::named(self.recipient_id, self.conversation_id)? {
+            Target::Conversation(id) => conversations::get_membership(cx.db, id, me)?,
+            Target::Recipient(recipient) => {
+                if recipient == me {
+                    return Err(Error::Invalid("recipient_id must be somebody else".into()));
+                }
+                check_relation(me, recipient, cx)?;
+                match conversations::find_direct(cx.db, me, recipient)? {
+                    Some(membership) => membership,
+                    // Nothing was ever said between the two: the first thing
+                    // to arrive is a message.
+                    None => return Ok(Outcome::quiet(Done {})),
+                }
+            }
+        };
+        let peer = membership.peer_of(me);
+        let to = match peer {
+            Some(peer) => {
+                check_relation(me, peer, cx)?;
+                vec![peer]
+            }
+            None => {
+                let hidden = people::list_block_partners(cx.db, me)?;
+                let members = conversations::list_member_ids(cx.db, membership.conversation_id)?;
+                members.into_iter().filter(|member| *member != me && !hidden.contains(member)).collect()
+            }
+        };
+        let event = TypingEvent {
+            conversation_id: membership.conversation_id,
+            user_id: me,
+            recipient_id: peer,
+            is_typing: self.is_typing,
+            to,
+            session: caller.session_id,
+        };
+        Ok(Outcome { output: Done {}, events: vec![Event::Typing(event)] })
+    }
+}
