@@ -1,5 +1,22 @@
 //! Switchboard: a private-messaging hub.
+//!
+//! In reading order:
+//!
+//! - [`ids`], [`clock`], [`error`], [`config`]: numbers, time, what can go
+//!   wrong, and what the operator decides;
+//! - [`wire`]: frames in and out, and the events that a commit leads to;
+//! - [`policy`], [`limits`]: who may do what, and how often; pure;
+//! - [`store`]: SQLite or Postgres, snapshots to read and a lane to write;
+//! - [`ops`]: everything the hub can be asked to do, one file each;
+//! - [`door`]: the one way in, which runs an operation for an asker;
+//! - [`hub`]: who is connected here, and delivery to them;
+//! - [`auth`]: passwords and tokens;
+//! - [`net`]: HTTP and WebSocket, both ways to knock on the door;
+//! - [`app`]: the parts, wired.
+//!
+//! `docs/ARCHITECTURE.md` tells how they work together.
 
+pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod config;
@@ -8,6 +25,7 @@ pub mod error;
 pub mod hub;
 pub mod ids;
 pub mod limits;
+pub mod net;
 pub mod ops;
 pub mod policy;
 pub mod store;

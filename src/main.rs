@@ -1,3 +1,114 @@
-//! The command line.
+//! The command line: settings, logging, run.
 
-fn main() {}
+use clap::{Parser, Subcommand};
+use std::future::Future;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use switchboard::app::{self, App};
+use switchboard::clock::Clock;
+use switchboard::config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A private-messaging hub for your web application.
+///
+/// Settings are read from the environment and from `.env` in the working
+/// directory; `.env.example` lists them.
+#[derive(Parser)]
+#[command(name = "switchboard", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the hub (the default).
+    Serve,
+    /// Check the settings and the database connection, and say what is wrong.
+    Check,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = settings().and_then(|config| match arguments.command {
+        None | Some(Command::Serve) => serve(config),
+        Some(Command::Check) => check(&config),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("switchboard: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line that says what is wrong, and where.
+type Failure = String;
+
+fn settings() -> Result<Config, Failure> {
+    match dotenvy::dotenv() {
+        Ok(_) => {}
+        Err(error) if error.not_found() => {}
+        // The line may hold a secret, so it is not repeated.
+        Err(dotenvy::Error::LineParse(_, at)) => {
+            return Err(format!(".env is malformed near character {at} of a line"));
+        }
+        Err(error) => return Err(format!("cannot read .env: {error}")),
+    }
+    Config::from_env().map_err(|bad| bad.to_string())
+}
+
+fn check(config: &Config) -> Result<(), Failure> {
+    app::check(config).map_err(|error| error.cause())?;
+    println!("switchboard: the settings are good and the database answers");
+    Ok(())
+}
+
+fn serve(config: Config) -> Result<(), Failure> {
+    env_logger::Builder::new().parse_filters(&config.log_filter).init();
+    for name in &config.without_effect {
+        log::warn!("{name} is set, but has no effect in this version");
+    }
+    for line in config.effective() {
+        log::debug!("setting {line}");
+    }
+    let bind = config.http.bind;
+    let public_url = config.http.public_url.clone();
+    match &public_url {
+        None if !bind.ip().is_loopback() => {
+            log::warn!("PUBLIC_URL is empty: only requests for loopback names are answered, whatever BIND is");
+        }
+        Some(url) if !url.is_https() && !bind.ip().is_loopback() => {
+            log::warn!("PUBLIC_URL is plain http: passwords and messages can be read on the way");
+        }
+        _ => {}
+    }
+    let app = App::open(config, Clock::system()).map_err(|error| error.cause())?;
+    let listener = TcpListener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    actix_web::rt::System::new().block_on(async move {
+        let shutdown = asked_to_stop()?;
+        announce(&format!("http://{address}"));
+        app.run(listener, shutdown).await.map_err(|error| error.cause())
+    })
+}
+
+/// The one line on standard output; a closed one is no reason to stop.
+fn announce(address: &str) {
+    let _ = writeln!(std::io::stdout(), "switchboard listening on {address}");
+}
+
+/// Done when SIGTERM or Ctrl-C arrives.
+fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    let failed = |error| format!("cannot listen for signals: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,287 @@
+//! The parts, wired: the same for `main` and for the tests, which bring their
+//! own listener, clock and end.
+
+use crate::auth::{AccessTokens, Passwords};
+use crate::clock::{Clock, random_bytes};
+use crate::config::{Config, DatabaseUrl, MessagePolicy, Registration, Secret};
+use crate::door::{Door, Parts};
+use crate::error::{Error, Result};
+use crate::hub::{Hub, HubSettings, Transition};
+use crate::limits::{Limits, Rate};
+use crate::net::{self, Net, Site, SocketSettings};
+use crate::ops::{AnnouncePresence, System};
+use crate::policy::{self, Rules};
+use crate::store::{self, Lane, LaneSettings, Reads, Target};
+use crate::wire::CloseCode;
+use actix_web::dev::ServerHandle;
+use actix_web::{HttpServer, web};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Time for the headers of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time between two requests of one connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How often limits of quiet users are forgotten and the parts looked after.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Pause before an announcement that failed is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A hub that is ready to run.
+pub struct App {
+    config: Config,
+    clock: Clock,
+    target: Target,
+    epoch: String,
+    jwt_secret: Vec<u8>,
+    lane_settings: LaneSettings,
+}
+
+impl App {
+    /// Makes the data directory, opens the database, applies migrations.
+    ///
+    /// # Errors
+    /// Says which file or server, and why.
+    pub fn open(config: Config, clock: Clock) -> Result<Self> {
+        make_private_dir(&config.store.data_dir)?;
+        let target = target(&config);
+        let mut db = target.open()?;
+        let epoch = store::prepare(&mut db, clock.now())?;
+        for warning in db.durability_warnings()? {
+            log::warn!("{warning}");
+        }
+        let jwt_secret = match &config.auth.jwt_secret {
+            Some(secret) => secret.as_bytes().to_vec(),
+            None => own_secret(&config.store.data_dir)?,
+        };
+        let lane_settings = LaneSettings::for_target(&target);
+        Ok(Self { config, clock, target, epoch, jwt_secret, lane_settings })
+    }
+
+    /// Other bounds for the write lane: for benchmarks.
+    pub fn with_lane(self, lane_settings: LaneSettings) -> Self {
+        Self { lane_settings, ..self }
+    }
+
+    /// Serves on the listener until `shutdown` is done, then drains. Runs on
+    /// an actix system.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let port = listener.local_addr().map_err(internal)?.port();
+        let workers = self.config.http.workers.map_or_else(default_workers, usize::from);
+        let grace = self.config.http.shutdown_grace;
+        let (hub, seat, transitions) = Hub::new(self.hub_settings());
+        let seat = Arc::new(seat);
+        let (door, lane_thread) = self.open_door(&hub)?;
+        let net = web::Data::new(self.net(door.clone(), hub.clone(), port)?);
+        let server = HttpServer::new(move || {
+            seat.start();
+            actix_web::App::new().app_data(net.clone()).configure(net::routes)
+        })
+        .workers(workers)
+        .client_request_timeout(REQUEST_TIMEOUT)
+        .client_disconnect_timeout(Duration::ZERO)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(grace.as_secs().max(1))
+        .disable_signals()
+        .listen(listener)
+        .map_err(internal)?
+        .run();
+        let handle = server.handle();
+        let serving = actix_web::rt::spawn(server);
+        let announcing = actix_web::rt::spawn(announce(transitions, door.clone(), hub.clone()));
+        let outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            failure = look_after(&door, &hub, &lane_thread) => Err(failure),
+        };
+        drain(&hub, &handle, grace).await;
+        announcing.abort();
+        // The server hands its parts back when it has ended; the lane's
+        // thread ends with the last of them.
+        let _ = serving.await;
+        drop(door);
+        outcome
+    }
+
+    /// A door of its own, without a server: for benchmarks and tests.
+    pub fn open_door(&self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
+        let for_lane = hub.clone();
+        let (lane, thread) =
+            Lane::start(self.target.clone(), self.lane_settings, move |events| for_lane.deliver_blocking(events))?;
+        let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
+        let door = Door::new(Parts {
+            reads: Reads::open(self.target.clone(), self.config.store.pool)?,
+            lane,
+            hub: hub.clone(),
+            limits: Limits::new(messages),
+            rules: rules(&self.config),
+            clock: self.clock.clone(),
+        });
+        Ok((door, thread))
+    }
+
+    pub fn hub_settings(&self) -> HubSettings {
+        HubSettings {
+            presence_grace: self.config.hub.presence_grace,
+            typing_timeout: self.config.hub.typing_timeout,
+            max_sockets_per_user: self.config.socket.max_sockets_per_user,
+            clock: self.clock.clone(),
+        }
+    }
+
+    fn net(&self, door: Door, hub: Hub, port: u16) -> Result<Net> {
+        let config = &self.config;
+        let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
+        Ok(Net {
+            door,
+            hub,
+            passwords: Passwords::new()?,
+            tokens: AccessTokens::new(&self.jwt_secret, previous),
+            site: site(config, port),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            login_lifetime: config.auth.login_lifetime,
+            socket: SocketSettings {
+                max_frame_bytes: config.socket.max_frame_bytes,
+                frames: Rate { per_second: config.socket.frame_rate, burst: config.socket.frame_burst },
+                heartbeat_interval: config.socket.heartbeat_interval,
+                heartbeat_timeout: config.socket.heartbeat_timeout,
+            },
+            epoch: self.epoch.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+}
+
+/// Whether the settings lead to a database that answers; for `check`.
+pub fn check(config: &Config) -> Result<()> {
+    make_private_dir(&config.store.data_dir)?;
+    store::probe(&mut target(config).open()?)
+}
+
+fn target(config: &Config) -> Target {
+    match &config.store.database {
+        DatabaseUrl::Sqlite(path) => Target::Sqlite(path.clone()),
+        DatabaseUrl::Postgres(url) => Target::Postgres(url.clone()),
+    }
+}
+
+fn site(config: &Config, port: u16) -> Site {
+    let allowed = &config.http.allowed_origins;
+    match &config.http.public_url {
+        Some(url) => Site::public(url.origin(), url.host(), url.is_https(), allowed),
+        None => Site::loopback(port, allowed),
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
+        message_policy: match config.messages.policy {
+            MessagePolicy::Open => policy::MessagePolicy::Open,
+            MessagePolicy::Contacts => policy::MessagePolicy::Contacts,
+        },
+        max_message_chars: config.messages.max_chars,
+        registration_is_open: matches!(config.auth.registration, Registration::Open),
+    }
+}
+
+/// One worker carries the hub and the sessions, the write lane has a core of
+/// its own; what is left is for more workers.
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
+fn internal(error: impl Into<crate::error::Source>) -> Error {
+    Error::Internal(error.into())
+}
+
+fn make_private_dir(path: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| internal(format!("cannot make the data directory {}: {error}", path.display())))
+}
+
+/// The key that signs access tokens, made once and kept where only the hub's
+/// user can read it.
+fn own_secret(data_dir: &Path) -> Result<Vec<u8>> {
+    let path = data_dir.join("jwt.key");
+    let failed =
+        |what: &str, error: &dyn std::fmt::Display| internal(format!("cannot {what} {}: {error}", path.display()));
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let secret = BASE64.encode(random_bytes::<32>());
+            file.write_all(secret.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(|error| failed("write", &error))?;
+            Ok(secret.into_bytes())
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let secret = fs::read(&path).map_err(|error| failed("read", &error))?;
+            match secret.len() >= 32 {
+                true => Ok(secret),
+                false => Err(failed("use", &"it is shorter than 32 bytes; remove it to have a new one made")),
+            }
+        }
+        Err(error) => Err(failed("write", &error)),
+    }
+}
+
+/// Has the store find out who may know of each change, one after another.
+async fn announce(mut transitions: mpsc::Receiver<Transition>, door: Door, hub: Hub) {
+    while let Some(Transition { user_id, is_online }) = transitions.recv().await {
+        // The door logged why; the hub brings the change up again.
+        if door.call(System, AnnouncePresence { user_id, is_online }).await.is_err() {
+            tokio::time::sleep(RETRY_AFTER).await;
+            if hub.reannounce(user_id).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Returns only when a part has died that the rest cannot do without: better
+/// to end, and be started again, than to serve without it.
+async fn look_after(door: &Door, hub: &Hub, lane_thread: &JoinHandle<()>) -> Error {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut since_sweep = Duration::ZERO;
+    loop {
+        looks.tick().await;
+        if lane_thread.is_finished() {
+            return Error::bug("the write lane has died");
+        }
+        if !hub.is_running() {
+            return Error::bug("the hub has died");
+        }
+        since_sweep += LOOK_EVERY;
+        if since_sweep >= SWEEP_EVERY {
+            since_sweep = Duration::ZERO;
+            door.sweep_limits();
+        }
+    }
+}
+
+/// No new connections, every socket told to come back, requests finished;
+/// within the grace.
+async fn drain(hub: &Hub, server: &ServerHandle, grace: Duration) {
+    log::info!("draining seconds={}", grace.as_secs());
+    server.pause().await;
+    let draining = async {
+        // Fails only when the hub is dead, and then there is nobody to tell.
+        let _ = hub.close_all(CloseCode::Restart).await;
+        server.stop(true).await;
+    };
+    if tokio::time::timeout(grace, draining).await.is_err() {
+        server.stop(false).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! Registration, login and logout over HTTP: what needs cookies and password
+//! threads stands here, what is decided stands in the operations.
+
+use super::identity::{self, Known};
+use super::input::Body;
+use super::problem::Problem;
+use super::{Net, at};
+use crate::auth::SessionToken;
+use crate::error::{Error, Result};
+use crate::ids::{Timestamp, UserId};
+use crate::ops::{FindCredentials, GetUser, LogIn, LogOut, Nobody, Register, UserReply};
+use crate::wire::{DisplayName, Email, Password, UserView, Username};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(at("/api/auth/register").post(register))
+        .service(at("/api/auth/login").post(log_in))
+        .service(at("/api/auth/logout").post(log_out))
+        .service(at("/api/auth/me").get(me))
+        .service(at("/api/auth/token").post(token));
+}
+
+type Answer = Result<HttpResponse, Problem>;
+
+#[derive(Deserialize)]
+struct Registration {
+    username: Username,
+    password: Password,
+    #[serde(default)]
+    display_name: Option<DisplayName>,
+    #[serde(default)]
+    email: Option<Email>,
+}
+
+async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
+    let password_hash = net.passwords.hash(body.password.as_str().to_owned()).await?;
+    let username = body.username.as_str().to_owned();
+    let op = Register {
+        display_name: body.display_name.map_or_else(|| username.clone(), |name| name.as_str().to_owned()),
+        username,
+        email: body.email.map(|email| email.as_str().to_owned()),
+        password_hash,
+    };
+    let user = net.door.call(Nobody, op).await?;
+    log::info!("registered user={}", user.id);
+    begin(&net, &request, user.id, None, HttpResponse::Created()).await
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    username: String,
+    password: String,
+}
+
+async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
+    let found = net.door.call(Nobody, FindCredentials { username: body.username }).await?;
+    let (user_id, stored) = found.unzip();
+    let is_right = net.passwords.verify(body.password.clone(), stored.clone()).await?;
+    let (Some(user_id), Some(stored), true) = (user_id, stored, is_right) else {
+        let address = identity::client_address(&net, &request);
+        log::info!("login refused address={address:?}");
+        return Err(Error::BadCredentials.into());
+    };
+    let new_hash = match net.passwords.is_outdated(&stored) {
+        true => Some(net.passwords.hash(body.password).await?),
+        false => None,
+    };
+    begin(&net, &request, user_id, new_hash, HttpResponse::Ok()).await
+}
+
+/// A new login for this device, with a token nobody had before.
+async fn begin(
+    net: &Net,
+    request: &HttpRequest,
+    user_id: UserId,
+    new_password_hash: Option<String>,
+    mut response: actix_web::HttpResponseBuilder,
+) -> Answer {
+    let token = SessionToken::random();
+    let op = LogIn {
+        user_id,
+        token_hash: token.hash(),
+        device: identity::device(net, request),
+        new_password_hash,
+        lifetime: net.login_lifetime,
+    };
+    let user: UserView = net.door.call(Nobody, op).await?;
+    log::info!("logged in user={user_id}");
+    Ok(response.cookie(identity::session_cookie(net, &token)).json(UserReply { user }))
+}
+
+async fn log_out(net: web::Data<Net>, Known(caller): Known) -> Answer {
+    net.door.call(caller, LogOut).await?;
+    log::info!("logged out user={}", caller.user_id);
+    Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
+}
+
+async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
+    let user = net.door.call(caller, GetUser { user_id: caller.user_id }).await?;
+    let mut response = HttpResponse::Ok();
+    // A page asks this when it opens: the moment to give the cookie its full
+    // time again.
+    if let Some(cookie) = identity::renewed_cookie(&net, &request).filter(|_| identity::came_by_cookie(&request)) {
+        response.cookie(cookie);
+    }
+    Ok(response.json(user))
+}
+
+#[derive(Serialize)]
+struct Token {
+    access_token: String,
+    token_type: &'static str,
+    expires_at: Timestamp,
+}
+
+async fn token(net: web::Data<Net>, Known(caller): Known) -> Answer {
+    let (access_token, expires_at) = net.tokens.issue(caller.user_id, caller.login_id, net.clock.now())?;
+    Ok(HttpResponse::Ok().json(Token { access_token, token_type: "Bearer", expires_at }))
+}

@@ -1,0 +1,108 @@
+//! What holds for every request, before any handler: the right host, no
+//! foreign page, and the headers that keep browsers strict.
+
+use super::Net;
+use super::problem::Problem;
+use super::site::Sent;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::Authority;
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError};
+
+/// For everything that is not a page of ours: nothing may be loaded or framed.
+const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// 421 for any host but our own.
+pub async fn check_host(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let verdict = {
+        // The host of an absolute request target wins (RFC 9112, 3.2.2).
+        let target = request.uri().authority().map(Authority::as_str);
+        let mut named = request.headers().get_all(header::HOST).map(|value| value.to_str().ok());
+        let host = target.or_else(|| named.next().flatten());
+        let is_ambiguous = request.headers().get_all(header::HOST).count() > 1;
+        Net::of(request.app_data()).and_then(|net| net.site.check_host(host.filter(|_| !is_ambiguous)))
+    };
+    answer(verdict, request, next).await
+}
+
+/// 403 for what a page of another site asks in its visitor's name: every
+/// change, and every socket, unless a bearer token says who asks.
+pub async fn check_origin(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let concerned = !is_safe || request.path() == "/ws";
+    let verdict = if concerned && !has_bearer(request.headers()) {
+        Net::of(request.app_data()).and_then(|net| net.site.check_origin(&sent(request.headers())))
+    } else {
+        Ok(())
+    };
+    answer(verdict, request, next).await
+}
+
+async fn answer(
+    verdict: crate::error::Result<()>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match verdict {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(error) => {
+            log::info!("request refused: {error} path={:?}", request.path());
+            Ok(request.into_response(Problem::from(error).error_response()))
+        }
+    }
+}
+
+/// Whether the request says who asks by `Authorization: Bearer`; then no
+/// cookie counts.
+pub fn has_bearer(headers: &HeaderMap) -> bool {
+    bearer(headers).is_some()
+}
+
+/// The token after `Bearer`, whose case does not matter (RFC 9110, 11.1).
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn sent(headers: &HeaderMap) -> Sent {
+    // What is not text is not ours: an empty string matches nothing.
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    Sent {
+        origins: headers.get_all(header::ORIGIN).map(text).collect(),
+        fetch_site: headers.get(HeaderName::from_static("sec-fetch-site")).map(text),
+    }
+}
+
+/// The strict defaults, where the handler set nothing itself.
+pub async fn add_headers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_https = Net::of(request.app_data()).is_ok_and(|net| net.site.is_https());
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, STRICTEST_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    Ok(response)
+}

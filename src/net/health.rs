@@ -1,0 +1,74 @@
+//! Whether the hub is up: for people, balancers and service managers.
+
+use super::Net;
+use crate::ids::Timestamp;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long the database may take to answer before it counts as away.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    timestamp: Timestamp,
+    version: &'static str,
+    services: Services,
+}
+
+#[derive(Serialize)]
+struct Services {
+    database: &'static str,
+    redis: &'static str,
+    websocket: Websocket,
+}
+
+#[derive(Serialize)]
+struct Websocket {
+    status: &'static str,
+    connections: usize,
+    authenticated_users: usize,
+}
+
+/// `GET /health`: 200 while everything needed answers, else 503.
+pub async fn health(net: web::Data<Net>) -> HttpResponse {
+    let database = database_answers(&net).await;
+    let stats = net.hub.stats().await;
+    let is_ok = database && stats.is_ok();
+    let status = if is_ok { "ok" } else { "unavailable" };
+    let websocket = if stats.is_ok() { "active" } else { "unavailable" };
+    let stats = stats.unwrap_or_default();
+    let body = Health {
+        status,
+        timestamp: net.clock.now(),
+        version: env!("CARGO_PKG_VERSION"),
+        services: Services {
+            database: if database { "connected" } else { "unavailable" },
+            redis: "disabled",
+            websocket: Websocket {
+                status: websocket,
+                connections: stats.connections,
+                authenticated_users: stats.authenticated_users,
+            },
+        },
+    };
+    if is_ok { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+}
+
+/// `GET /ready`: whether to send this node new work.
+pub async fn ready(net: web::Data<Net>) -> HttpResponse {
+    match database_answers(&net).await && net.hub.stats().await.is_ok_and(|stats| !stats.is_draining) {
+        true => HttpResponse::Ok().json(Readiness { status: "ready" }),
+        false => HttpResponse::ServiceUnavailable().json(Readiness { status: "unavailable" }),
+    }
+}
+
+async fn database_answers(net: &Net) -> bool {
+    matches!(tokio::time::timeout(DEADLINE, net.door.probe()).await, Ok(Ok(())))
+}

@@ -1,0 +1,148 @@
+//! Who asks: by bearer token when there is one, else by session cookie.
+
+use super::Net;
+use super::guard::{bearer, has_bearer};
+use super::problem::Problem;
+use crate::auth::{Caller, SessionToken, hash_token};
+use crate::error::{Error, Result};
+use crate::ops::{Device, FindCaller, Found, Nobody, Proof, TouchLogin};
+use actix_web::cookie::time::Duration as CookieAge;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// A caller whose login was checked for this request.
+pub struct Known(pub Caller);
+
+impl FromRequest for Known {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(find_caller(&request).await?)) })
+    }
+}
+
+/// The one who asks, by whatever they show.
+///
+/// # Errors
+/// `Unauthenticated`: nothing shown, or nothing that is good.
+pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
+    let net = Net::of(request.app_data())?;
+    let proof = proof(request, net)?;
+    let lifetime = net.login_lifetime;
+    let Found { caller, needs_touch } = net.door.call(Nobody, FindCaller { proof, lifetime }).await?;
+    if needs_touch {
+        let door = net.door.clone();
+        // Nobody waits for it; the door logs what goes wrong.
+        actix_web::rt::spawn(async move { door.call(caller, TouchLogin).await.map(drop) });
+    }
+    Ok(caller)
+}
+
+fn proof(request: &HttpRequest, net: &Net) -> Result<Proof> {
+    if let Some(token) = bearer(request.headers()) {
+        let (user_id, login_id) = net.tokens.verify(token)?;
+        return Ok(Proof::Token(user_id, login_id));
+    }
+    let cookie = request.cookie(cookie_name(net)).ok_or(Error::Unauthenticated("credentials are required"))?;
+    Ok(Proof::Cookie(hash_token(cookie.value())))
+}
+
+/// Whether a cookie, rather than a token, says who asks.
+pub fn came_by_cookie(request: &HttpRequest) -> bool {
+    !has_bearer(request.headers())
+}
+
+/// The name a browser accepts only from this host over https, where there is
+/// https.
+fn cookie_name(net: &Net) -> &'static str {
+    if net.site.is_https() { "__Host-session" } else { "session" }
+}
+
+/// The cookie of a login, good for as long as the login is.
+pub fn session_cookie(net: &Net, token: &SessionToken) -> Cookie<'static> {
+    cookie_with(net, token.as_str().to_owned())
+}
+
+/// The same cookie again, with its full time to live.
+pub fn renewed_cookie(net: &Net, request: &HttpRequest) -> Option<Cookie<'static>> {
+    request.cookie(cookie_name(net)).map(|cookie| cookie_with(net, cookie.value().to_owned()))
+}
+
+fn cookie_with(net: &Net, value: String) -> Cookie<'static> {
+    let seconds = i64::try_from(net.login_lifetime.as_secs()).unwrap_or(i64::MAX);
+    Cookie::build(cookie_name(net), value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(net.site.is_https())
+        .max_age(CookieAge::seconds(seconds))
+        .finish()
+}
+
+/// Tells the browser to forget it.
+pub fn ended_cookie(net: &Net) -> Cookie<'static> {
+    let mut cookie = cookie_with(net, String::new());
+    cookie.make_removal();
+    cookie
+}
+
+/// What is kept of the device that logs in.
+pub fn device(net: &Net, request: &HttpRequest) -> Device {
+    const MAX_USER_AGENT_CHARS: usize = 256;
+    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Device {
+        user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()),
+        ip: client_address(net, request).map(|address| address.to_string()),
+    }
+}
+
+/// The address of the client: the peer's, or, when the peer is a trusted
+/// proxy, the last one in `X-Forwarded-For` that is not.
+pub fn client_address(net: &Net, request: &HttpRequest) -> Option<IpAddr> {
+    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    Some(last_untrusted(request.peer_addr()?.ip(), &hops, &net.trusted_proxies))
+}
+
+fn last_untrusted(peer: IpAddr, hops: &[&str], trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|range| range.contains(address));
+    let mut nearest = peer;
+    for hop in hops.iter().rev() {
+        if !is_trusted(&nearest) {
+            break;
+        }
+        match hop.parse() {
+            Ok(address) => nearest = address,
+            Err(_) => break,
+        }
+    }
+    nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forwarded_addresses_are_believed_only_from_trusted_proxies() {
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let last = |peer: &str, hops: &[&str]| last_untrusted(peer.parse().unwrap(), hops, &trusted).to_string();
+        assert_eq!(last("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "a client that forges the header");
+        assert_eq!(last("10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            last("10.0.0.1", &["203.0.113.9", "198.51.100.7"]),
+            "198.51.100.7",
+            "the forged part is further left"
+        );
+        assert_eq!(last("10.0.0.1", &["198.51.100.7", "10.0.0.2"]), "198.51.100.7", "two proxies of ours");
+        assert_eq!(last("10.0.0.1", &["nonsense"]), "10.0.0.1");
+        assert_eq!(last("10.0.0.1", &[]), "10.0.0.1");
+    }
+}

@@ -1,0 +1,101 @@
+//! Bodies, paths and query strings into checked values, with the same words
+//! for what is wrong as on the socket.
+
+use super::Net;
+use super::problem::Problem;
+use crate::error::Error;
+use crate::wire;
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{self, BytesMut};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+/// A JSON body of at most `MAX_FRAME_BYTES`.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_json = is_json(request);
+        let declared =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let max = Net::of(request.app_data()).map(|net| net.socket.max_frame_bytes);
+        let payload = payload.take();
+        Box::pin(async move {
+            if !is_json {
+                return Err(Problem::not_json());
+            }
+            let bytes = read(payload, declared, max?).await?;
+            Ok(Self(wire::parse(&bytes)?))
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+async fn read(mut payload: Payload, declared: Option<usize>, max: usize) -> Result<BytesMut, Error> {
+    let too_large = || Error::TooLarge(format!("the body must have at most {max} bytes").into());
+    if declared.is_some_and(|length| length > max) {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::Invalid("the body broke off".into()))?;
+        if bytes.len() + chunk.len() > max {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The query string; each key is read by name, and unknown ones are ignored.
+pub struct Query(HashMap<String, String>);
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = web::Query::<HashMap<String, String>>::from_query(request.query_string());
+        let not_text = |_| Problem::from(Error::Invalid("the query string is malformed".into()));
+        ready(pairs.map(|pairs| Self(pairs.into_inner())).map_err(not_text))
+    }
+}
+
+impl Query {
+    /// None when the key is not there.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the key.
+    pub fn get<T: FromStr>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.0.get(key).map(|text| parse(key, text)).transpose()
+    }
+
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+}
+
+/// A named part of the path.
+///
+/// # Errors
+/// `Invalid`, naming the part.
+pub fn part<T: FromStr>(request: &HttpRequest, name: &str) -> Result<T, Error> {
+    parse(name, request.match_info().query(name))
+}
+
+fn parse<T: FromStr>(name: &str, text: &str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::Invalid(format!("{name} must be an integer within bounds").into()))
+}

@@ -1,0 +1,79 @@
+//! The outside: HTTP and WebSocket, both ways to knock on the door.
+//!
+//! `guard` holds what is true for every request (Host, Origin, headers);
+//! `identity` finds out who asks; `accounts` and `rest` are the HTTP calls;
+//! `upgrade` checks a handshake and `session` is the actor of a socket;
+//! `pages` serves the embedded web client. Nothing here decides who may do
+//! what, and nothing here sees the database.
+
+mod accounts;
+mod guard;
+mod health;
+mod identity;
+mod input;
+mod pages;
+mod problem;
+mod rest;
+mod session;
+mod site;
+mod upgrade;
+
+pub use session::SocketSettings;
+pub use site::Site;
+
+use crate::auth::{AccessTokens, Passwords};
+use crate::clock::Clock;
+use crate::door::Door;
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, Resource, web};
+use ipnet::IpNet;
+use std::time::Duration;
+
+/// What every request and session can reach.
+pub struct Net {
+    pub door: Door,
+    pub hub: Hub,
+    pub passwords: Passwords,
+    pub tokens: AccessTokens,
+    pub site: Site,
+    pub trusted_proxies: Vec<IpNet>,
+    pub login_lifetime: Duration,
+    pub socket: SocketSettings,
+    /// Names this history.
+    pub epoch: String,
+    pub clock: Clock,
+}
+
+impl Net {
+    /// The one the app was built with.
+    fn of(data: Option<&web::Data<Net>>) -> Result<&Net> {
+        data.map(web::Data::get_ref).ok_or_else(|| Error::bug("the app is built with a Net"))
+    }
+}
+
+/// Every route; wrap it in an `App` whose data holds a [`Net`].
+pub fn routes(config: &mut web::ServiceConfig) {
+    config.service(
+        web::scope("")
+            .wrap(from_fn(guard::check_origin))
+            .wrap(from_fn(guard::check_host))
+            .wrap(from_fn(guard::add_headers))
+            .service(at("/ws").get(upgrade::upgrade))
+            .service(at("/health").get(health::health))
+            .service(at("/ready").get(health::ready))
+            .configure(accounts::routes)
+            .configure(rest::routes)
+            .default_service(web::to(pages::page)),
+    );
+}
+
+/// A resource that refuses other methods in our words.
+fn at(path: &str) -> Resource {
+    web::resource(path.to_owned()).default_service(web::to(wrong_method))
+}
+
+async fn wrong_method() -> HttpResponse {
+    problem::Problem::wrong_method().response()
+}

@@ -1,0 +1,104 @@
+//! Errors as RFC 9457 `application/problem+json`.
+
+use crate::error::{Code, Error};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+
+/// An error on its way out by HTTP.
+#[derive(Debug)]
+pub struct Problem {
+    error: Error,
+    /// Instead of the code's own status, where HTTP has a finer one.
+    status: Option<(StatusCode, &'static str)>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    detail: Cow<'a, str>,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self { error, status: None }
+    }
+}
+
+impl Problem {
+    fn invalid(status: StatusCode, title: &'static str, detail: &'static str) -> Self {
+        Self { error: Error::Invalid(detail.into()), status: Some((status, title)) }
+    }
+
+    pub fn wrong_method() -> Self {
+        Self::invalid(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "this method is not offered here")
+    }
+
+    pub fn not_json() -> Self {
+        Self::invalid(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported Media Type",
+            "the Content-Type must be application/json",
+        )
+    }
+
+    pub fn wrong_version() -> Self {
+        Self::invalid(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "this is a WebSocket endpoint, version 13")
+    }
+
+    pub fn response(&self) -> HttpResponse {
+        self.error_response()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        let status = self.error.code().meaning().http_status;
+        match self.status {
+            Some((status, _)) => status,
+            None => StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let meaning = self.error.code().meaning();
+        let status = self.status_code();
+        let body = Body {
+            r#type: "about:blank",
+            title: self.status.map_or(meaning.title, |(_, title)| title),
+            status: status.as_u16(),
+            code: meaning.name,
+            detail: self.error.detail(),
+        };
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        if let Some(wait) = self.error.retry_in() {
+            // Whole seconds, and never "at once".
+            let seconds = wait.as_millis().div_ceil(1000).max(1);
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+        }
+        match (self.error.code(), status) {
+            (Code::Unauthenticated, _) => {
+                response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+            }
+            (_, StatusCode::UPGRADE_REQUIRED) => {
+                response.insert_header((header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+                response.insert_header((header::UPGRADE, HeaderValue::from_static("websocket")));
+            }
+            _ => {}
+        }
+        response.body(crate::wire::json(&body))
+    }
+}

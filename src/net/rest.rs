@@ -1,0 +1,144 @@
+//! The HTTP calls of a logged-in user. Each reads its input, knocks on the
+//! door with the same operation a socket would, and writes the answer.
+
+use super::identity::Known;
+use super::input::{Body, Query, part};
+use super::problem::Problem;
+use super::{Net, at};
+use crate::error::Error;
+use crate::ids::ConversationId;
+use crate::ops::{
+    GetConversation, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListUsers, SendMessage, Sent,
+    SetBlock, SetContact, SetTyping,
+};
+use crate::wire::OwnConversationView;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(at("/api/users").get(list_users))
+        .service(at("/api/users/{id}").get(get_user))
+        .service(at("/api/blocks").get(list_blocks))
+        .service(at("/api/blocks/{user_id}").put(block).delete(unblock))
+        .service(at("/api/contacts").get(list_contacts))
+        .service(at("/api/contacts/{user_id}").put(add_contact).delete(remove_contact))
+        .service(at("/api/messages").post(send))
+        .service(at("/api/conversations").get(list_conversations))
+        .service(at("/api/conversations/{id}").get(get_conversation))
+        .service(at("/api/conversations/{id}/messages").get(list_messages).post(send_to))
+        .service(at("/api/conversations/{id}/typing").post(set_typing));
+}
+
+type Answer = Result<HttpResponse, Problem>;
+
+async fn list_users(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+    let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
+    let found = net.door.call(caller, ListUsers { q, limit: query.get("limit")? }).await?;
+    Ok(HttpResponse::Ok().json(found))
+}
+
+async fn get_user(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let found = net.door.call(caller, GetUser { user_id: part(&request, "id")? }).await?;
+    Ok(HttpResponse::Ok().json(found))
+}
+
+async fn list_blocks(net: web::Data<Net>, Known(caller): Known) -> Answer {
+    Ok(HttpResponse::Ok().json(net.door.call(caller, ListBlocks).await?))
+}
+
+async fn block(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    set_block(&net, known, &request, true).await
+}
+
+async fn unblock(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    set_block(&net, known, &request, false).await
+}
+
+async fn set_block(net: &Net, Known(caller): Known, request: &HttpRequest, is_blocked: bool) -> Answer {
+    net.door.call(caller, SetBlock { user_id: part(request, "user_id")?, is_blocked }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn list_contacts(net: web::Data<Net>, Known(caller): Known) -> Answer {
+    Ok(HttpResponse::Ok().json(net.door.call(caller, ListContacts).await?))
+}
+
+async fn add_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    set_contact(&net, known, &request, true).await
+}
+
+async fn remove_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    set_contact(&net, known, &request, false).await
+}
+
+async fn set_contact(net: &Net, Known(caller): Known, request: &HttpRequest, is_contact: bool) -> Answer {
+    net.door.call(caller, SetContact { user_id: part(request, "user_id")?, is_contact }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn send(net: web::Data<Net>, Known(caller): Known, Body(message): Body<SendMessage>) -> Answer {
+    let sent = net.door.call(caller, message).await?;
+    Ok(stored(&sent))
+}
+
+async fn send_to(
+    net: web::Data<Net>,
+    Known(caller): Known,
+    request: HttpRequest,
+    Body(mut message): Body<SendMessage>,
+) -> Answer {
+    // The path says where to; the same key in the body says nothing.
+    message.conversation_id = Some(part(&request, "id")?);
+    message.recipient_id = None;
+    let sent = net.door.call(caller, message).await?;
+    Ok(stored(&sent))
+}
+
+/// 201 for a new message, 200 for one that an earlier attempt stored.
+fn stored(sent: &Sent) -> HttpResponse {
+    let mut response = if sent.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
+    response.json(sent)
+}
+
+async fn list_conversations(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+    let op = ListConversations { before: query.text("before"), limit: query.get("limit")?, with: query.get("with")? };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+}
+
+#[derive(Serialize)]
+struct ConversationReply {
+    conversation: OwnConversationView,
+}
+
+async fn get_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let op = GetConversation { conversation_id: part(&request, "id")? };
+    let conversation = net.door.call(caller, op).await?;
+    Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
+}
+
+async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+    let op = ListMessages {
+        conversation_id: part::<ConversationId>(&request, "id")?,
+        before_seq: query.get("before_seq")?,
+        after_seq: query.get("after_seq")?,
+        limit: query.get("limit")?,
+    };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+}
+
+#[derive(Deserialize)]
+struct TypingBody {
+    is_typing: bool,
+}
+
+async fn set_typing(
+    net: web::Data<Net>,
+    Known(caller): Known,
+    request: HttpRequest,
+    Body(TypingBody { is_typing }): Body<TypingBody>,
+) -> Answer {
+    let conversation_id = Some(part(&request, "id")?);
+    net.door.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
