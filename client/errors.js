@@ -1,0 +1,58 @@
+/**
+ * What can go wrong, in one type and in words for people.
+ * Owns the sentence for every code of the hub, and the three codes that only a client can know:
+ * `offline` (no connection), `timeout` (no answer in time), `closed` (the connection ended for good).
+ */
+
+/** A refusal of the hub, over HTTP or the socket, or the lack of an answer. */
+export class HubError extends Error {
+  /**
+   * @param {string} code one word, stable, as in the protocol's table
+   * @param {string} [detail] the hub's own words, naming the key when something was invalid
+   * @param {number} [retryInMs] how long to wait before asking again; 0: unknown
+   */
+  constructor(code, detail = '', retryInMs = 0) {
+    super(detail || code);
+    this.code = code;
+    this.detail = detail;
+    this.retryInMs = retryInMs;
+  }
+}
+
+/** @type {Record<string, string>} */
+const SENTENCES = {
+  invalid: 'Something in that was not accepted.',
+  unauthenticated: 'You are logged out. Please log in again.',
+  bad_credentials: 'That username and password do not match.',
+  forbidden: 'You are not allowed to do that. One of you may have blocked the other.',
+  bad_origin: 'This page was opened from an address that the hub does not trust.',
+  not_found: 'That does not exist, or you may not see it.',
+  conflict: 'That was already done with other content.',
+  username_taken: 'That username is taken. Please choose another.',
+  too_large: 'That is too long. Please shorten it.',
+  bad_host: 'The hub does not answer to this address.',
+  rate_limited: 'That was too fast. Please wait a moment.',
+  internal: 'The hub had a problem. Please try again later.',
+  unavailable: 'The hub is busy right now. Please try again.',
+  offline: 'There is no connection to the hub.',
+  timeout: 'The hub did not answer in time.',
+  closed: 'The connection to the hub has ended.',
+};
+
+/** Every code that has a sentence of its own. */
+export const CODES = Object.freeze(Object.keys(SENTENCES));
+
+/**
+ * One sentence to show for an error.
+ * @param {unknown} error
+ * @returns {string}
+ */
+export function sentence(error) {
+  if (!(error instanceof HubError)) return 'Something went wrong in this page. Please reload it.';
+  if (error.code === 'invalid' && error.detail) return `That was not accepted: ${error.detail}.`;
+  if (error.code === 'rate_limited' && error.retryInMs > 0) {
+    const seconds = Math.ceil(error.retryInMs / 1000);
+    return `That was too fast. Please wait ${seconds} second${seconds === 1 ? '' : 's'}.`;
+  }
+  return SENTENCES[error.code] ?? SENTENCES.internal;
+}

@@ -1,0 +1,286 @@
+/**
+ * What this person sees: conversations, messages, presence, typing. No DOM, no network, no clock.
+ * Owns the rules that make it right in whatever order things arrive: a message is one row, by its seq; a row is
+ * replaced only by one whose rev is not lower; what is shown is unbroken, so a row that came too early
+ * waits unseen for what lies before it.
+ * Refuses to fetch: it tells what is missing (`hasGap`, `isKnown`), and the caller asks the hub.
+ */
+
+/**
+ * @typedef {{id: number, username: string, display_name: string}} User
+ * @typedef {{id: number, conversation_id: number, seq: number, rev: number, sender_id: number, content: string,
+ *   client_message_id: string | null, created_at: string, deleted_at: string | null}} Message
+ * @typedef {{user_id: number, username: string, display_name: string, role: string | null, rev: number}} Participant
+ * @typedef {{id: number, kind: string, title: string | null, created_at: string, last_seq: number, rev: number,
+ *   participants: Participant[], last_message?: Message | null}} Conversation
+ * @typedef {{client_message_id: string, conversation_id?: number, recipient_id?: number, content: string,
+ *   created_at: string, error: unknown}} Outgoing a message that the hub has not confirmed; error: why it failed
+ */
+
+/** A typist who is not heard again within this time has stopped, even if nobody says so. */
+export const TYPIST_MS = 6_000;
+
+/** One conversation as far as it is known. The rows from `floor` to `ceiling` are all here. */
+class Chat {
+  /** @type {Conversation | null} null while only its messages were seen */
+  info = null;
+  /** @type {Map<number, Message>} by seq */
+  rows = new Map();
+  floor = 1;
+  ceiling = 0;
+  /** the highest seq heard of */
+  top = 0;
+  /** the highest seq this person has looked at */
+  seen = 0;
+  /** @type {Map<number, number>} user id to the moment the sign ends */
+  typists = new Map();
+
+  /** @param {Message} message */
+  put(message) {
+    const held = this.rows.get(message.seq);
+    if (held && held.rev > message.rev) return;
+    this.rows.set(message.seq, message);
+    this.top = Math.max(this.top, message.seq);
+    while (this.rows.has(this.ceiling + 1)) this.ceiling += 1;
+  }
+
+  /**
+   * Every row from low to high is known now. Two stretches that touch become one; of two that do not, the newer stays.
+   * @param {number} low
+   * @param {number} high
+   */
+  cover(low, high) {
+    if (low <= this.ceiling + 1 && high >= this.floor - 1) {
+      this.floor = Math.min(this.floor, low);
+      this.ceiling = Math.max(this.ceiling, high);
+    } else if (high > this.ceiling) {
+      this.floor = low;
+      this.ceiling = high;
+    }
+    while (this.rows.has(this.ceiling + 1)) this.ceiling += 1;
+  }
+}
+
+export class Model {
+  /** @type {Map<number, Chat>} */
+  #chats = new Map();
+  /** @type {Map<number, User>} */
+  #users = new Map();
+  /** In the order they were written. @type {Map<string, Outgoing>} */
+  #outgoing = new Map();
+  /** @type {Map<number, {isOnline: boolean, lastSeenAt: string | null}>} */
+  #presence = new Map();
+
+  /** @param {number} me */
+  constructor(me) {
+    this.me = me;
+  }
+
+  /**
+   * A frame of the socket. Types that mean nothing here are ignored.
+   * @param {{type: string, [key: string]: any}} frame
+   * @param {number} now
+   */
+  apply(frame, now) {
+    switch (frame.type) {
+      case 'private_message':
+        this.#chats.get(frame.conversation_id)?.typists.delete(frame.sender_id);
+        return this.putMessage(frame.message);
+      case 'ack':
+        return frame.message && this.putMessage(frame.message);
+      case 'conversation_update':
+        return frame.conversation && this.putConversation(frame.conversation);
+      case 'typing_indicator':
+        return this.#setTyping(frame.conversation_id, frame.user_id, frame.is_typing, now);
+      case 'presence_state':
+        for (const presence of this.#presence.values()) presence.isOnline = false;
+        for (const id of frame.online) this.#presence.set(id, { isOnline: true, lastSeenAt: null });
+        return;
+      case 'user_online_status':
+        this.#presence.set(frame.user_id, { isOnline: frame.is_online, lastSeenAt: frame.last_seen_at ?? null });
+    }
+  }
+
+  /** What only a live connection tells is not known any more. */
+  disconnected() {
+    this.#presence.clear();
+    for (const chat of this.#chats.values()) chat.typists.clear();
+  }
+
+  /** @param {User} user */
+  putUser({ id, username, display_name }) {
+    this.#users.set(id, { id, username, display_name });
+  }
+
+  /** @param {number} id @returns {User | undefined} */
+  user(id) {
+    return this.#users.get(id);
+  }
+
+  /** undefined: not known. @param {number} userId */
+  presence(userId) {
+    return this.#presence.get(userId);
+  }
+
+  /** Whole, from the list, or with the changed participants only, from a live frame. @param {Conversation} conversation */
+  putConversation(conversation) {
+    const chat = this.#chat(conversation.id);
+    const held = chat.info;
+    const participants = new Map((held?.participants ?? []).map((one) => [one.user_id, one]));
+    for (const one of conversation.participants) {
+      const before = participants.get(one.user_id);
+      if (before && before.rev > one.rev) continue;
+      participants.set(one.user_id, one);
+      this.putUser({ ...one, id: one.user_id });
+    }
+    const newest = held && held.rev > conversation.rev ? held : { ...held, ...conversation };
+    chat.info = { ...newest, participants: [...participants.values()] };
+    chat.top = Math.max(chat.top, conversation.last_seq);
+    if (conversation.last_message) this.putMessage(conversation.last_message);
+  }
+
+  /** Whether its people are known, or only messages of it were seen. @param {number} id */
+  isKnown(id) {
+    return Boolean(this.#chats.get(id)?.info);
+  }
+
+  /** Ids of the conversations a frame spoke of that nobody has described yet. */
+  unknown() {
+    return [...this.#chats].filter(([, chat]) => !chat.info).map(([id]) => id);
+  }
+
+  /** The direct conversation with a person. @param {number} userId @returns {number | undefined} */
+  directWith(userId) {
+    if (userId === this.me) return undefined;
+    for (const [id, { info }] of this.#chats) {
+      if (info?.kind === 'direct' && info.participants.some((one) => one.user_id === userId)) return id;
+    }
+    return undefined;
+  }
+
+  /** The other one of a direct conversation. @param {number} id @returns {number | undefined} */
+  peerOf(id) {
+    return this.#chats.get(id)?.info?.participants.find((one) => one.user_id !== this.me)?.user_id;
+  }
+
+  /** The list, latest activity first. */
+  conversations() {
+    return [...this.#chats]
+      .filter(([, chat]) => chat.info)
+      .map(([id, chat]) => {
+        const last = this.#newest(chat);
+        return { id, peerId: this.peerOf(id), last, unread: chat.top - chat.seen, activeAt: last?.created_at ?? chat.info?.created_at ?? '' };
+      })
+      .sort((a, b) => b.activeAt.localeCompare(a.activeAt) || b.id - a.id);
+  }
+
+  /** Everything in it was looked at. @param {number} id */
+  markSeen(id) {
+    const chat = this.#chats.get(id);
+    if (chat) chat.seen = chat.top;
+  }
+
+  markAllSeen() {
+    for (const id of this.#chats.keys()) this.markSeen(id);
+  }
+
+  /** One message, from wherever it came. @param {Message} message */
+  putMessage(message) {
+    const chat = this.#chat(message.conversation_id);
+    chat.put(message);
+    if (message.sender_id !== this.me) return;
+    chat.seen = Math.max(chat.seen, message.seq);
+    if (message.client_message_id) this.#outgoing.delete(message.client_message_id);
+  }
+
+  /**
+   * A page of history: the rows before `beforeSeq`, or the newest.
+   * @param {number} id
+   * @param {{messages: Message[], has_more: boolean}} page
+   * @param {number} [beforeSeq]
+   */
+  putHistory(id, { messages, has_more }, beforeSeq) {
+    for (const message of messages) this.putMessage(message);
+    const low = has_more && messages.length > 0 ? messages[0].seq : 1;
+    const high = beforeSeq ? beforeSeq - 1 : (messages.at(-1)?.seq ?? 0);
+    this.#chat(id).cover(low, high);
+  }
+
+  /** The messages to show, ascending, without a hole. @param {number} id @returns {Message[]} */
+  messages(id) {
+    const chat = this.#chats.get(id);
+    if (!chat) return [];
+    return [...chat.rows.values()]
+      .filter(({ seq }) => seq >= chat.floor && seq <= chat.ceiling)
+      .sort((a, b) => a.seq - b.seq);
+  }
+
+  /** Where the next older page ends, or null when the beginning is here. @param {number} id */
+  olderThan(id) {
+    const chat = this.#chats.get(id);
+    return chat && chat.floor > 1 ? chat.floor : null;
+  }
+
+  /** Whether something newer than what is shown exists: a frame was missed. @param {number} id */
+  hasGap(id) {
+    const chat = this.#chats.get(id);
+    return Boolean(chat && chat.top > chat.ceiling);
+  }
+
+  /** @param {Omit<Outgoing, 'error'>} outgoing */
+  putOutgoing(outgoing) {
+    this.#outgoing.set(outgoing.client_message_id, { ...outgoing, error: null });
+  }
+
+  /** One that was confirmed meanwhile stays confirmed. @param {string} clientMessageId @param {unknown} error null: under way again */
+  setOutgoingError(clientMessageId, error) {
+    const outgoing = this.#outgoing.get(clientMessageId);
+    if (outgoing) outgoing.error = error;
+  }
+
+  /** @param {string} clientMessageId */
+  dropOutgoing(clientMessageId) {
+    this.#outgoing.delete(clientMessageId);
+  }
+
+  /**
+   * Those of a conversation, or to a person with whom there was none when they were written.
+   * @param {number | undefined} id
+   * @param {number | undefined} peerId
+   */
+  outgoing(id, peerId) {
+    return [...this.#outgoing.values()].filter((one) =>
+      one.conversation_id === undefined ? one.recipient_id === peerId : one.conversation_id === id);
+  }
+
+  /** @param {number} id @param {number} now @returns {number[]} user ids */
+  typists(id, now) {
+    return [...(this.#chats.get(id)?.typists ?? [])].filter(([, until]) => until > now).map(([userId]) => userId);
+  }
+
+  /** The moment the next typing sign ends by itself; Infinity: there is none. @param {number} now */
+  nextTypingEnd(now) {
+    const ends = [...this.#chats.values()].flatMap((chat) => [...chat.typists.values()]);
+    return Math.min(Infinity, ...ends.filter((until) => until > now));
+  }
+
+  /** @param {number} id @param {number} userId @param {boolean} isTyping @param {number} now */
+  #setTyping(id, userId, isTyping, now) {
+    if (userId === this.me) return;
+    const { typists } = this.#chat(id);
+    if (isTyping) typists.set(userId, now + TYPIST_MS);
+    else typists.delete(userId);
+  }
+
+  /** @param {Chat} chat @returns {Message | undefined} */
+  #newest(chat) {
+    return chat.rows.get([...chat.rows.keys()].reduce((a, b) => Math.max(a, b), 0));
+  }
+
+  /** @param {number} id */
+  #chat(id) {
+    let chat = this.#chats.get(id);
+    if (!chat) this.#chats.set(id, (chat = new Chat()));
+    return chat;
+  }
+}

@@ -1,0 +1,252 @@
+/** The page as two people use it, in real browsers against the real server. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { Hub } from './hub.js';
+import { Person } from './person.js';
+
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+
+let hub;
+let browser;
+
+before(async () => {
+  hub = await Hub.start();
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+});
+
+after(async () => {
+  await browser?.close();
+  await hub?.discard();
+});
+
+afterEach(async (t) => {
+  for (const complaint of await Person.sendAllHome()) t.diagnostic(complaint);
+});
+
+/** Two people who have just found each other; everybody has a name of their own, as all tests share one hub. */
+async function pair(nameA, nameB, optionsA, optionsB) {
+  const a = await Person.registered(hub, browser, nameA, optionsA);
+  const b = await Person.registered(hub, browser, nameB, optionsB);
+  await a.find(b);
+  return [a, b];
+}
+
+test('two people find each other, write, and see the same messages in the same order', async () => {
+  const [ann, bob] = await pair('Ann Abel', 'Bob Berg');
+  await ann.writes('Hello Bob');
+  await ann.seesState('Hello Bob', 'sent');
+  await bob.open(ann);
+  await bob.seesMessages(['Hello Bob']);
+  await bob.writes('Hello Ann');
+  await ann.seesMessages(['Hello Bob', 'Hello Ann']);
+  await ann.writes('How are you?\nAnd the cat?');
+  await ann.writes('Tell me');
+  const all = ['Hello Bob', 'Hello Ann', 'How are you?\nAnd the cat?', 'Tell me'];
+  await ann.seesMessages(all);
+  await bob.seesMessages(all);
+  await ann.seesState('Tell me', 'sent');
+  await ann.leaves();
+  await bob.leaves();
+});
+
+test('typing is seen while it lasts: until the keys rest, and until the message comes', async () => {
+  const [cid, dora] = await pair('Cid Cole', 'Dora Dunn');
+  await cid.writes('Hello');
+  await dora.open(cid);
+  await dora.types('Hm');
+  await cid.seesTyping(dora);
+  await cid.seesNoTyping();
+  await dora.types(', let me');
+  await cid.seesTyping(dora);
+  await dora.writes('Hello yourself');
+  await cid.seesMessages(['Hello', 'Hello yourself']);
+  await cid.seesNoTyping();
+  await cid.leaves();
+  await dora.leaves();
+});
+
+test('a closed browser goes offline for the other, and comes back online', async () => {
+  const [eve, finn] = await pair('Eve East', 'Finn Falk');
+  await eve.writes('Are you there?');
+  await finn.open(eve);
+  await finn.writes('Yes');
+  await eve.seesMessages(['Are you there?', 'Yes']);
+  await eve.seesPresence('Online');
+  const memory = await finn.leaves();
+  await eve.seesPresence(/^Last seen at/);
+  const finnAgain = await Person.at(hub, browser, { memory });
+  await finnAgain.isOnline();
+  await eve.seesPresence('Online');
+  await eve.leaves();
+  await finnAgain.leaves();
+});
+
+test('a reload keeps the login, the open conversation, its history and the contacts', async () => {
+  const [gus, hedy] = await pair('Gus Gray', 'Hedy Hill');
+  await gus.writes('One');
+  await gus.writes('Two');
+  await gus.seesState('Two', 'sent');
+  await gus.chooses('Add to contacts');
+  await gus.page.reload();
+  await gus.isOnline();
+  await gus.sees('heading', 'Hedy Hill');
+  await gus.seesMessages(['One', 'Two']);
+  await gus.chooses('Remove from contacts');
+  await gus.leaves();
+  await hedy.leaves();
+});
+
+test('logging out returns to the form, a wrong password is told in a sentence, the right one comes back to the history', async () => {
+  const [ida, jon] = await pair('Ida Ivers', 'Jon Jonas');
+  await ida.writes('Keep this');
+  await ida.seesState('Keep this', 'sent');
+  await ida.logOut();
+  assert.equal(await ida.page.locator('#workspace').isVisible(), false);
+  await ida.logIn(ida.username, 'not the password');
+  await ida.reads('That username and password do not match.');
+  await ida.logIn(ida.username, Person.password);
+  await ida.isOnline();
+  await ida.open(jon);
+  await ida.seesMessages(['Keep this']);
+  await ida.leaves();
+  await jon.leaves();
+});
+
+test('logging out in one tab ends the other tab of the same login', async () => {
+  const kim = await Person.registered(hub, browser, 'Kim Kane');
+  const other = await kim.context.newPage();
+  await other.goto(hub.url);
+  await other.locator('#connection', { hasText: /^Online$/ }).waitFor();
+  await kim.logOut();
+  await other.getByText('You were logged out.').waitFor();
+  await kim.leaves();
+});
+
+test('a taken username is told in a sentence', async () => {
+  const lea = await Person.registered(hub, browser, 'Lea Lund');
+  await lea.logOut();
+  await lea.button('Create an account').click();
+  await lea.field('Username').fill(lea.username);
+  await lea.field('Password').fill(Person.password);
+  const refusal = lea.page.waitForEvent('console', (message) => message.text().includes('409'));
+  await lea.button('Create account').click();
+  await lea.reads('That username is taken.');
+  lea.forgives(await refusal);
+  await lea.leaves();
+});
+
+test('hostile text is shown as text, in messages, names and the list', async () => {
+  const hostile = '<img src=x onerror=document.title=1><script>document.title=2</script>';
+  const [mia, ned] = await pair('Mia <b>Moss</b>', 'Ned Nash');
+  await mia.writes(hostile);
+  await ned.open(mia);
+  await ned.seesMessages([hostile]);
+  assert.equal(await ned.page.locator('#workspace').locator('b, script, img').count(), 0);
+  assert.deepEqual(await ned.texts('#conversations .preview'), [hostile]);
+  assert.equal(await ned.page.title(), 'Switchboard');
+  await mia.leaves();
+  await ned.leaves();
+});
+
+test('a blocked person cannot write, is told so, and can again after the unblocking', async () => {
+  const [olga, paul] = await pair('Olga Orr', 'Paul Penn');
+  await olga.writes('Hello');
+  await paul.open(olga);
+  await paul.chooses('Block Olga Orr');
+  await paul.reads('You have blocked this person.');
+  await olga.writes('Hello?');
+  await olga.seesState('Hello?', 'failed');
+  await olga.reads('You are not allowed to do that.');
+  await paul.chooses('Unblock Olga Orr');
+  await paul.field('Message').waitFor();
+  await olga.button('Retry').click();
+  await paul.seesMessages(['Hello', 'Hello?']);
+  await olga.seesMessages(['Hello', 'Hello?']);
+  await olga.leaves();
+  await paul.leaves();
+});
+
+test('a message that is too long is refused in a sentence, and can be shortened and sent', async () => {
+  const [wim, xena] = await pair('Wim Wolf', 'Xena Xu');
+  await wim.writes('x'.repeat(1001));
+  await wim.reads('That is too long. Please shorten it.');
+  await wim.button('Edit').click();
+  await wim.seesMessages([]);
+  assert.equal(await wim.field('Message').inputValue(), 'x'.repeat(1001));
+  await wim.writes('x'.repeat(1000));
+  await xena.open(wim);
+  await xena.seesMessages(['x'.repeat(1000)]);
+  await wim.leaves();
+  await xena.leaves();
+});
+
+test('scrolling up brings the older messages, without moving what one reads', async () => {
+  const [quin, rosa] = await pair('Quin Quist', 'Rosa Reed');
+  const all = Array.from({ length: 120 }, (_, i) => `Message ${i + 1}`);
+  await quin.page.evaluate(async ([texts, recipient_id]) => {
+    for (const content of texts) {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch('/api/messages', { method: 'POST', headers, body: JSON.stringify({ recipient_id, content }) });
+      if (!answer.ok) throw new Error(await answer.text());
+    }
+  }, [all, Number(/#user-(\d+)/.exec(quin.page.url())[1])]);
+  await rosa.page.reload(); // what came live she has in full
+  await rosa.open(quin);
+  await rosa.seesMessages(all.slice(70));
+  const oldest = rosa.page.getByText('Message 71', { exact: true });
+  const topOf = (locator) => locator.evaluate((node) => node.getBoundingClientRect().top);
+  await rosa.page.locator('#history').evaluate((node) => { node.scrollTop = 0; });
+  const topBefore = await topOf(oldest);
+  await rosa.seesMessages(all.slice(20));
+  assert.ok(Math.abs((await topOf(oldest)) - topBefore) < 60, 'what was read has moved away');
+  await rosa.page.locator('#history').evaluate((node) => { node.scrollTop = 0; });
+  await rosa.seesMessages(all);
+  await quin.seesMessages(all);
+  await quin.leaves();
+  await rosa.leaves();
+});
+
+test('while the server is away a message waits, and goes out once when it is back', async () => {
+  const frail = await Hub.start();
+  const sam = await Person.registered(frail, browser, 'Sam Stone');
+  const tess = await Person.registered(frail, browser, 'Tess Tate');
+  sam.mayBeCutOff = tess.mayBeCutOff = true;
+  await sam.find(tess);
+  await sam.writes('Before');
+  await tess.open(sam);
+  await tess.seesMessages(['Before']);
+  await frail.stop();
+  await sam.isOffline();
+  await sam.writes('Meanwhile');
+  await sam.writes('And this');
+  await sam.seesState('And this', 'waiting');
+  await frail.startAgain();
+  for (const person of [sam, tess]) {
+    await person.isOnline();
+    await person.seesMessages(['Before', 'Meanwhile', 'And this']);
+  }
+  await sam.seesState('And this', 'sent');
+  await sam.leaves();
+  await tess.leaves();
+  await frail.discard();
+});
+
+test('on a phone the list and the conversation take turns', async () => {
+  const [uma, vito] = await pair('Uma Ueda', 'Vito Voss', { phone: true });
+  assert.equal(await uma.field('Find a person').isVisible(), false);
+  await uma.writes('From the train');
+  await vito.open(uma);
+  await vito.seesMessages(['From the train']);
+  await uma.page.getByRole('link', { name: 'Back to the conversations' }).click();
+  await uma.field('Find a person').waitFor();
+  await vito.writes('Safe journey');
+  await uma.page.getByRole('link', { name: /Vito Voss.*1 new/ }).click();
+  await uma.seesMessages(['From the train', 'Safe journey']);
+  assert.equal(await uma.page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'the page scrolls sideways');
+  await uma.leaves();
+  await vito.leaves();
+});

@@ -1,0 +1,163 @@
+/**
+ * Somebody at a browser, and the words the tests are written in. Finds things as a person does, by their label
+ * and role, and waits until they are there. Whatever the browser complains about is kept for `leave` to judge.
+ */
+import assert from 'node:assert/strict';
+
+const PASSWORD = 'correct horse battery';
+
+/** More than any step takes on a loaded machine; a test that fails should not fail for minutes. */
+const PATIENCE_MS = 15_000;
+
+/** What Chromium itself reports when a request is refused on purpose: asking who one is, and a wrong password. */
+const EXPECTED_REFUSAL = /\/api\/auth\/(me|login) Failed to load resource: .* 401/;
+
+/** And while the server is away on purpose. */
+const OUTAGE = /net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)/;
+
+export class Person {
+  static password = PASSWORD;
+  mayBeCutOff = false;
+  #complaints = [];
+  /** @type {Set<Person>} */
+  static #present = new Set();
+
+  /** Closes the browsers that a failed test left open, and gives what their pages complained of. */
+  static async sendAllHome() {
+    const complaints = [];
+    for (const person of Person.#present) {
+      complaints.push(...person.#complaints);
+      await person.context.close();
+    }
+    Person.#present.clear();
+    return complaints;
+  }
+
+  /** Opens a browser of their own on the page; `memory` is what an earlier one remembered. */
+  static async at(hub, browser, { memory, phone = false, scheme = 'light' } = {}) {
+    const person = new Person();
+    person.context = await browser.newContext({
+      storageState: memory, colorScheme: scheme, hasTouch: phone, viewport: phone ? { width: 390, height: 844 } : { width: 1180, height: 760 },
+    });
+    person.context.setDefaultTimeout(PATIENCE_MS);
+    Person.#present.add(person);
+    person.page = await person.context.newPage();
+    person.page.on('pageerror', (error) => person.#complaints.push(String(error)));
+    person.page.on('console', (message) => {
+      if (message.type() === 'error') person.#complaints.push(complaintOf(message));
+    });
+    const answer = await person.page.goto(hub.url);
+    // Without a policy there would be no violation to complain of.
+    assert.match(answer.headers()['content-security-policy'], /^default-src 'none'/);
+    return person;
+  }
+
+  static async registered(hub, browser, name, options) {
+    const person = await Person.at(hub, browser, options);
+    await person.register(name);
+    return person;
+  }
+
+  button(name) { return this.page.getByRole('button', { name, exact: true }); }
+  field(label) { return this.page.getByLabel(label, { exact: true }); }
+
+  async register(name) {
+    this.name = name;
+    this.username = name.toLowerCase().replace(/\W/g, '.');
+    await this.button('Create an account').click();
+    await this.field('Username').fill(this.username);
+    await this.field('Your name').fill(name);
+    await this.field('Password').fill(PASSWORD);
+    await this.button('Create account').click();
+    await this.isOnline();
+  }
+
+  async logIn(username, password) {
+    await this.field('Username').fill(username);
+    await this.field('Password').fill(password);
+    await this.button('Log in').click();
+  }
+
+  async logOut() {
+    await this.button('Log out').click();
+    await this.sees('heading', 'Log in');
+  }
+
+  async isOnline() { await this.page.locator('#connection', { hasText: /^Online$/ }).waitFor(); }
+  async isOffline() { await this.page.locator('#connection', { hasText: 'Offline' }).waitFor(); }
+
+  async sees(role, name) { await this.page.getByRole(role, { name }).waitFor(); }
+  async reads(text) { await this.page.getByText(text).first().waitFor(); }
+
+  /** Looks somebody up by the beginning of their name and opens the conversation with them. */
+  async find(other) {
+    await this.field('Find a person').fill(other.name.slice(0, 3));
+    await this.page.getByRole('region', { name: 'People found' }).getByRole('link', { name: other.name }).click();
+    await this.sees('heading', other.name);
+  }
+
+  /** Opens a conversation from the list. */
+  async open(other) {
+    await this.page.getByRole('region', { name: 'Your conversations' }).getByRole('link', { name: other.name }).click();
+    await this.sees('heading', other.name);
+  }
+
+  async types(text) { await this.field('Message').pressSequentially(text); }
+
+  async writes(text) {
+    await this.field('Message').fill(text);
+    await this.field('Message').press('Enter');
+  }
+
+  /** Waits until exactly these messages are shown, in this order. */
+  async seesMessages(expected) {
+    await this.#becomes('#messages .content', expected);
+  }
+
+  async seesTyping(other) { await this.#becomes('#typing', [`${other.name} is typing…`]); }
+  async seesNoTyping() { await this.#becomes('#typing', ['']); }
+  async seesPresence(pattern) { await this.page.locator('#peer-presence', { hasText: pattern }).waitFor(); }
+
+  /** The texts that are shown now, without waiting. */
+  texts(selector) { return this.page.locator(selector).allTextContents(); }
+
+  /** Where a message stands: 'sent' once the hub has confirmed it. */
+  async seesState(text, state) {
+    await this.page.locator(`.message[data-state=${state}]`, { hasText: text }).waitFor();
+  }
+
+  async chooses(item) {
+    await this.button('More about this person').click();
+    await this.button(item).click();
+  }
+
+  /** A complaint that the test has asked for. */
+  forgives(message) {
+    this.#complaints = this.#complaints.filter((text) => text !== complaintOf(message));
+  }
+
+  /** Closes the browser, and fails if the page had complained. Gives what the browser remembers. */
+  async leaves() {
+    const memory = await this.context.storageState();
+    await this.context.close();
+    Person.#present.delete(this);
+    const complaints = this.#complaints.filter((text) => !EXPECTED_REFUSAL.test(text) && !(this.mayBeCutOff && OUTAGE.test(text)));
+    assert.deepEqual(complaints, [], `${this.name}'s page complained`);
+    return memory;
+  }
+
+  /** Says what was there instead when what is waited for does not come. */
+  async #becomes(selector, expected) {
+    const isThere = ([css, texts]) => JSON.stringify([...document.querySelectorAll(css)].map((node) => node.textContent)) === JSON.stringify(texts);
+    try {
+      await this.page.waitForFunction(isThere, [selector, expected]);
+    } catch (error) {
+      assert.deepEqual(await this.texts(selector), expected);
+      throw error;
+    }
+  }
+}
+
+function complaintOf(message) {
+  return `${message.location().url} ${message.text()}`;
+}
