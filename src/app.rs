@@ -116,8 +116,9 @@ impl App {
     /// A door of its own, without a server: for benchmarks and tests.
     pub fn open_door(&self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
         let for_lane = hub.clone();
-        let (lane, thread) =
-            Lane::start(self.target.clone(), self.lane_settings, move |events| for_lane.deliver_blocking(events))?;
+        let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, move |events, answers| {
+            for_lane.deliver_blocking(events, answers);
+        })?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let door = Door::new(Parts {
             reads: Reads::open(self.target.clone(), self.config.store.pool)?,

@@ -4,10 +4,10 @@
 //! it gets is cut off here, at once, and learns of it when it comes to. It
 //! reconnects and loses nothing, because the store has it all.
 
-use super::Attachment;
 use super::presence::{Presence, Transition};
 use super::registry::{Registry, Stats};
 use super::typing::TypingTable;
+use super::{Attachment, Batch};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
@@ -40,7 +40,7 @@ pub enum ToSession {
 
 /// The receiving end of the lane and the sending end of announcements.
 pub(super) struct Inbox {
-    pub batches: mpsc::Receiver<Vec<Event>>,
+    pub batches: mpsc::Receiver<Batch>,
     pub transitions: mpsc::Sender<Transition>,
 }
 
@@ -54,6 +54,10 @@ pub struct HubActor {
     /// The hub is going down: nobody attaches any more.
     is_draining: bool,
 }
+
+#[derive(Message)]
+#[rtype(result = "Result<()>")]
+pub(super) struct Admit(pub UserId);
 
 #[derive(Message)]
 #[rtype(result = "Result<()>")]
@@ -109,6 +113,17 @@ impl HubActor {
         })
     }
 
+    fn admit(&self, user_id: UserId) -> Result<()> {
+        if self.is_draining {
+            return Err(Error::Unavailable("the hub is restarting"));
+        }
+        let max = self.settings.max_sockets_per_user;
+        if max != 0 && self.registry.count_of(user_id) >= max {
+            return Err(Error::RateLimited { retry_in: Duration::from_secs(1) });
+        }
+        Ok(())
+    }
+
     fn tick(&mut self, now: Instant) {
         let silent = self.typing.expire(now);
         self.relay_typing(silent);
@@ -138,7 +153,7 @@ impl HubActor {
                     }
                 }
                 Event::Presence { viewer, subject, is_visible, last_seen_at } => {
-                    let is_online = is_visible && self.presence.is_online(subject);
+                    let is_online = is_visible && self.presence.show(subject);
                     let status = OnlineStatus { user_id: subject, is_online, last_seen_at };
                     let frame = wire::encode("user_online_status", self.settings.clock.now(), &status);
                     outgoing.add(&self.registry, &[viewer], &frame);
@@ -223,9 +238,10 @@ impl Outgoing {
     }
 }
 
-impl StreamHandler<Vec<Event>> for HubActor {
-    fn handle(&mut self, events: Vec<Event>, _: &mut Context<Self>) {
+impl StreamHandler<Batch> for HubActor {
+    fn handle(&mut self, Batch { events, then }: Batch, _: &mut Context<Self>) {
         self.deliver(events);
+        then.into_iter().for_each(|afterwards| afterwards());
     }
 
     /// The handle is gone everywhere: the hub has nothing left to do.
@@ -234,18 +250,20 @@ impl StreamHandler<Vec<Event>> for HubActor {
     }
 }
 
+impl Handler<Admit> for HubActor {
+    type Result = Result<()>;
+
+    fn handle(&mut self, Admit(user_id): Admit, _: &mut Context<Self>) -> Result<()> {
+        self.admit(user_id)
+    }
+}
+
 impl Handler<Attach> for HubActor {
     type Result = Result<()>;
 
     fn handle(&mut self, Attach(attachment): Attach, _: &mut Context<Self>) -> Result<()> {
         let Attachment { session_id, user_id, login_id, to_session } = attachment;
-        if self.is_draining {
-            return Err(Error::Unavailable("the hub is restarting"));
-        }
-        let max = self.settings.max_sockets_per_user;
-        if max != 0 && self.registry.count_of(user_id) >= max {
-            return Err(Error::RateLimited { retry_in: Duration::from_secs(1) });
-        }
+        self.admit(user_id)?;
         self.registry.attach(session_id, user_id, login_id, to_session);
         self.presence.arrived(user_id);
         Ok(())
@@ -264,7 +282,7 @@ impl Handler<SendPresenceState> for HubActor {
     type Result = ();
 
     fn handle(&mut self, SendPresenceState { session_id, visible }: SendPresenceState, _: &mut Context<Self>) {
-        let online: Vec<UserId> = visible.into_iter().filter(|user_id| self.presence.is_online(*user_id)).collect();
+        let online: Vec<UserId> = visible.into_iter().filter(|user_id| self.presence.show(*user_id)).collect();
         let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
         self.send(session_id, ToSession::Frames(vec![frame]));
     }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Event};
 use actix::{Addr, Recipient};
-use actor::{Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, SendPresenceState};
+use actor::{Admit, Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, SendPresenceState};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
@@ -34,8 +34,17 @@ const TRANSITIONS: usize = 256;
 #[derive(Clone)]
 pub struct Hub {
     actor: Arc<OnceLock<Addr<HubActor>>>,
-    batches: mpsc::Sender<Vec<Event>>,
+    batches: mpsc::Sender<Batch>,
 }
+
+/// Events to deliver in this order, and what to do after.
+pub(super) struct Batch {
+    events: Vec<Event>,
+    then: Vec<Afterwards>,
+}
+
+/// Something to do once a batch is delivered, such as answering its askers.
+pub type Afterwards = Box<dyn FnOnce() + Send>;
 
 /// The hub before it runs.
 pub struct HubSeat {
@@ -67,6 +76,15 @@ impl Hub {
         self.actor.get().ok_or(Error::Unavailable("the hub is starting"))
     }
 
+    /// Whether one more session of this user would be taken; asked before
+    /// there is one. Who comes first is decided by `attach`.
+    ///
+    /// # Errors
+    /// `RateLimited` when the user has as many sockets as they may.
+    pub async fn admit(&self, user_id: UserId) -> Result<()> {
+        self.actor()?.send(Admit(user_id)).await.map_err(gone)?
+    }
+
     /// From now on the session gets what is delivered. Its first frames may
     /// come before this returns.
     ///
@@ -89,13 +107,14 @@ impl Hub {
     pub async fn deliver(&self, events: Vec<Event>) {
         if !events.is_empty() {
             // Fails only when the hub has ended, and nobody is left to hear.
-            let _ = self.batches.send(events).await;
+            let _ = self.batches.send(Batch { events, then: Vec::new() }).await;
         }
     }
 
-    /// `deliver` for a thread outside the async runtime.
-    pub fn deliver_blocking(&self, events: Vec<Event>) {
-        let _ = self.batches.blocking_send(events);
+    /// `deliver` for a thread outside the async runtime; does what comes
+    /// `then` on the hub's own thread.
+    pub fn deliver_blocking(&self, events: Vec<Event>, then: Vec<Afterwards>) {
+        let _ = self.batches.blocking_send(Batch { events, then });
     }
 
     /// Tells one session who of these people is online. Through the hub, so

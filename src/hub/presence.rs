@@ -23,6 +23,8 @@ pub struct Presence {
     leaving: HashMap<UserId, Instant>,
     /// Whom others believe to be online.
     announced: HashSet<UserId>,
+    /// Whom somebody was shown online ahead of the announcement.
+    shown: HashSet<UserId>,
     /// Whose state may differ from what was announced.
     changed: BTreeSet<UserId>,
 }
@@ -34,6 +36,7 @@ impl Presence {
             here: HashSet::new(),
             leaving: HashMap::new(),
             announced: HashSet::new(),
+            shown: HashSet::new(),
             changed: BTreeSet::new(),
         }
     }
@@ -69,12 +72,26 @@ impl Presence {
         self.here.contains(&user_id) || self.leaving.contains_key(&user_id)
     }
 
+    /// `is_online` for whoever is told now. Who was shown online is announced
+    /// when they go, even if they go before their coming was.
+    pub fn show(&mut self, user_id: UserId) -> bool {
+        let is_online = self.is_online(user_id);
+        if is_online && !self.announced.contains(&user_id) {
+            self.shown.insert(user_id);
+        }
+        is_online
+    }
+
     /// The next change to announce; it counts as announced from here on.
     /// However often a user came and went since, it is their latest state.
     pub fn next_transition(&mut self) -> Option<Transition> {
         while let Some(user_id) = self.changed.pop_first() {
             let is_online = self.is_online(user_id);
-            let was_online = if is_online { !self.announced.insert(user_id) } else { self.announced.remove(&user_id) };
+            let was_shown = self.shown.remove(&user_id);
+            let was_online = match is_online {
+                true => !self.announced.insert(user_id),
+                false => self.announced.remove(&user_id) || was_shown,
+            };
             if is_online != was_online {
                 return Some(Transition { user_id, is_online });
             }
@@ -142,6 +159,20 @@ mod tests {
         presence.reannounce(ANN);
         presence.arrived(ANN);
         assert_eq!(transitions(&mut presence), [], "others still believe that Ann is online, and she is");
+    }
+
+    #[test]
+    fn who_was_shown_online_before_the_announcement_is_announced_when_they_go() {
+        let (mut presence, start) = (Presence::new(Duration::ZERO), Instant::now());
+        presence.arrived(ANN);
+        assert!(presence.show(ANN));
+        presence.left(ANN, start);
+        presence.expire(start);
+        assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: false }]);
+        presence.arrived(ANN);
+        presence.left(ANN, start);
+        presence.expire(start);
+        assert_eq!(transitions(&mut presence), [], "nobody was shown this visit");
     }
 
     #[derive(Clone, Debug)]

@@ -94,6 +94,7 @@ impl<S> Registry<S> {
     ///
     /// # Panics
     /// When they disagree: a bug of this file.
+    #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
         let by_user: usize = self.by_user.values().map(BTreeSet::len).sum();
         let by_login: usize = self.by_login.values().map(BTreeSet::len).sum();

@@ -7,9 +7,10 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::limits::Class;
 use crate::policy::{MessagePolicy, Relation, may_message};
-use crate::store::conversations::{self, Advance, Membership};
+use crate::store::conversations::{self, Advance, Membership, SendingFacts};
 use crate::store::messages::{self, Message, NewMessage};
-use crate::store::{people, users};
+use crate::store::people::Standing;
+use crate::store::users;
 use crate::wire::{self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, PrivateMessage, Target};
 use serde::{Deserialize, Serialize};
 
@@ -54,11 +55,7 @@ impl Op for SendMessage {
         let me = caller.user_id;
         let target = self.target()?;
         self.check(cx)?;
-        let place = match target {
-            Target::Recipient(recipient) => open_direct(me, recipient, cx)?,
-            Target::Conversation(id) => enter(me, id, cx)?,
-        };
-        let Place { membership, peer, is_new } = place;
+        let Place { membership, peer, is_new } = find_place(me, target, cx)?;
         let id = membership.conversation_id;
         let audience = match peer {
             Some(peer) => vec![me.min(peer), me.max(peer)],
@@ -148,27 +145,41 @@ struct Place {
     is_new: bool,
 }
 
-fn open_direct(me: UserId, recipient: UserId, cx: &mut Cx) -> Result<Place> {
-    if recipient == me {
-        return Err(Error::Invalid("recipient_id must be somebody else".into()));
+/// Finds where the message goes, and whether it may; makes the direct
+/// conversation where it is the first.
+fn find_place(me: UserId, target: Target, cx: &mut Cx) -> Result<Place> {
+    let facts = facts(me, target, cx)?;
+    if let Some(peer) = facts.peer {
+        check_relation(me, peer, &facts.standing, cx)?;
     }
-    check_relation(me, recipient, cx)?;
-    let (membership, is_new) = conversations::find_or_insert_direct(cx.db, me, recipient, cx.now)?;
-    Ok(Place { membership, peer: Some(recipient), is_new })
+    let (membership, is_new) = match (facts.membership(), facts.peer) {
+        (Some(membership), _) => (membership, false),
+        (None, Some(peer)) => conversations::insert_direct(cx.db, me, peer, cx.now)?,
+        (None, None) => return Err(Error::bug("facts name a conversation or a person")),
+    };
+    Ok(Place { membership, peer: facts.peer, is_new })
 }
 
-fn enter(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Place> {
-    let membership = conversations::get_membership(cx.db, id, me)?;
-    let peer = membership.peer_of(me);
-    if let Some(peer) = peer {
-        check_relation(me, peer, cx)?;
+/// What the store knows of a target.
+///
+/// # Errors
+/// `NotFound` for a person who does not exist, and for a conversation that
+/// does not exist or that one is not in.
+pub(super) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFacts> {
+    match target {
+        Target::Recipient(recipient) if recipient == me => {
+            Err(Error::Invalid("recipient_id must be somebody else".into()))
+        }
+        Target::Recipient(recipient) => {
+            conversations::find_facts_by_recipient(cx.db, me, recipient)?.ok_or(Error::NotFound("no such user"))
+        }
+        Target::Conversation(id) => conversations::find_facts_by_conversation(cx.db, me, id)?
+            .ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION)),
     }
-    Ok(Place { membership, peer, is_new: false })
 }
 
 /// Facts from the store, verdict from the policy.
-pub(super) fn check_relation(me: UserId, other: UserId, cx: &mut Cx) -> Result<()> {
-    let standing = people::find_standing(cx.db, me, other)?.ok_or(Error::NotFound("no such user"))?;
+pub(super) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx: &mut Cx) -> Result<()> {
     let policy = cx.rules.message_policy;
     // Read only where the policy asks for it: most hubs are open.
     let recipient_wrote =

@@ -1,9 +1,9 @@
 //! `typing_indicator`: relayed to the others, stored nowhere.
 
-use super::send_message::check_relation;
+use super::send_message::{check_relation, facts};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::store::{conversations, people};
 use crate::wire::{Event, Target, TypingEvent};
@@ -31,27 +31,16 @@ impl Op for SetTyping {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let me = caller.user_id;
-        let membership = match Target::named(self.recipient_id, self.conversation_id)? {
-            Target::Conversation(id) => conversations::get_membership(cx.db, id, me)?,
-            Target::Recipient(recipient) => {
-                if recipient == me {
-                    return Err(Error::Invalid("recipient_id must be somebody else".into()));
-                }
-                check_relation(me, recipient, cx)?;
-                match conversations::find_direct(cx.db, me, recipient)? {
-                    Some(membership) => membership,
-                    // Nothing was ever said between the two: the first thing
-                    // to arrive is a message.
-                    None => return Ok(Outcome::quiet(Done {})),
-                }
-            }
-        };
-        let peer = membership.peer_of(me);
-        let to = match peer {
-            Some(peer) => {
-                check_relation(me, peer, cx)?;
-                vec![peer]
-            }
+        let target = Target::named(self.recipient_id, self.conversation_id)?;
+        let facts = facts(me, target, cx)?;
+        if let Some(peer) = facts.peer {
+            check_relation(me, peer, &facts.standing, cx)?;
+        }
+        // Where nothing was ever said between two people, the first thing to
+        // arrive is a message.
+        let Some(membership) = facts.membership() else { return Ok(Outcome::quiet(Done {})) };
+        let to = match facts.peer {
+            Some(peer) => vec![peer],
             None => {
                 let hidden = people::list_block_partners(cx.db, me)?;
                 let members = conversations::list_member_ids(cx.db, membership.conversation_id)?;
@@ -61,7 +50,7 @@ impl Op for SetTyping {
         let event = TypingEvent {
             conversation_id: membership.conversation_id,
             user_id: me,
-            recipient_id: peer,
+            recipient_id: facts.peer,
             is_typing: self.is_typing,
             to,
             session: caller.session_id,

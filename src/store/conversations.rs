@@ -5,15 +5,18 @@
 //! come in commit order.
 
 use super::Db;
+use super::hot::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
 use super::on;
+use super::people::Standing;
 use super::schema::{conversations, participants, users};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
-use diesel::dsl::{case_when, count_star};
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use std::collections::HashMap;
 
-#[derive(Clone, Debug, Queryable)]
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = conversations)]
 pub struct Conversation {
     pub id: ConversationId,
     pub kind: String,
@@ -70,7 +73,8 @@ pub struct Participant {
 }
 
 /// What one person alone knows of their place in a conversation.
-#[derive(Clone, Copy, Debug, Queryable)]
+#[derive(Clone, Copy, Debug, Queryable, Selectable)]
+#[diesel(table_name = participants)]
 pub struct Place {
     pub visible_from_seq: Seq,
     pub cleared_seq: Seq,
@@ -92,40 +96,15 @@ pub struct Advance {
     pub created_at: Timestamp,
 }
 
-type ConversationColumns = (
-    conversations::id,
-    conversations::kind,
-    conversations::title,
-    conversations::platform,
-    conversations::user_low,
-    conversations::user_high,
-    conversations::created_at,
-    conversations::active_at,
-    conversations::last_seq,
-    conversations::rev,
-);
-
-const CONVERSATION: ConversationColumns = (
-    conversations::id,
-    conversations::kind,
-    conversations::title,
-    conversations::platform,
-    conversations::user_low,
-    conversations::user_high,
-    conversations::created_at,
-    conversations::active_at,
-    conversations::last_seq,
-    conversations::rev,
-);
-
 type MembershipColumns =
     (conversations::id, conversations::user_low, conversations::user_high, participants::has_written);
 
 const MEMBERSHIP: MembershipColumns =
     (conversations::id, conversations::user_low, conversations::user_high, participants::has_written);
 
-const PLACE: (participants::visible_from_seq, participants::cleared_seq, participants::own_read_seq) =
-    (participants::visible_from_seq, participants::cleared_seq, participants::own_read_seq);
+/// The one answer for a conversation that does not exist and for one that is
+/// not the asker's.
+pub const NO_SUCH_CONVERSATION: &str = "no such conversation";
 
 /// The pair of a direct conversation in the order the table keeps it.
 fn ordered(one: UserId, other: UserId) -> (UserId, UserId) {
@@ -139,7 +118,7 @@ pub fn get_membership(db: &mut Db, id: ConversationId, me: UserId) -> Result<Mem
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null())
         .first(conn).optional())?
-    .ok_or(Error::NotFound("no such conversation"))
+    .ok_or(Error::NotFound(NO_SUCH_CONVERSATION))
 }
 
 pub fn find_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<Membership>> {
@@ -150,12 +129,42 @@ pub fn find_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<Memb
         .first(conn).optional())?)
 }
 
-/// Finds the direct conversation of two people, or makes it with rev 1. The
-/// flag says whether it was made.
-pub fn find_or_insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> Result<(Membership, bool)> {
-    if let Some(membership) = find_direct(db, me, other)? {
-        return Ok((membership, false));
+/// Everything that decides whether one may write somewhere, by one query.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct SendingFacts {
+    /// None: there is no conversation with this person yet.
+    conversation_id: Option<ConversationId>,
+    user_low: Option<UserId>,
+    user_high: Option<UserId>,
+    has_written: Option<bool>,
+    /// The other person of a direct conversation; none in a group.
+    pub peer: Option<UserId>,
+    pub standing: Standing,
+}
+
+impl SendingFacts {
+    pub fn membership(&self) -> Option<Membership> {
+        let (user_low, user_high) = (self.user_low, self.user_high);
+        let has_written = self.has_written.unwrap_or(false);
+        self.conversation_id.map(|conversation_id| Membership { conversation_id, user_low, user_high, has_written })
     }
+}
+
+/// What lies between one and a person; none when there is no such person.
+pub fn find_facts_by_recipient(db: &mut Db, me: UserId, recipient: UserId) -> Result<Option<SendingFacts>> {
+    let (low, high) = ordered(me, recipient);
+    Ok(on!(db, conn => ByRecipient { me, recipient, low, high }.get_result(conn).optional())?)
+}
+
+/// What lies between one and a conversation; none when it does not exist or
+/// one is not in it.
+pub fn find_facts_by_conversation(db: &mut Db, me: UserId, id: ConversationId) -> Result<Option<SendingFacts>> {
+    Ok(on!(db, conn => ByConversation { me, id }.get_result(conn).optional())?)
+}
+
+/// Makes the direct conversation of two people, with rev 1. The flag is false
+/// when somebody else made it in the meantime.
+pub fn insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> Result<(Membership, bool)> {
     let (low, high) = ordered(me, other);
     let row = (
         conversations::kind.eq("direct"),
@@ -193,16 +202,13 @@ pub fn find_or_insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timest
 /// Takes the next `seq` and `rev`; the time never goes back within a
 /// conversation, whatever the clock does.
 pub fn advance(db: &mut Db, id: ConversationId, now: Timestamp) -> Result<Advance> {
-    Ok(on!(db, conn => diesel::update(conversations::table.filter(conversations::id.eq(id)))
-        .set((
-            conversations::last_seq.eq(conversations::last_seq + 1),
-            conversations::rev.eq(conversations::rev + 1),
-            conversations::active_at.eq(
-                case_when(conversations::active_at.gt(now), conversations::active_at)
-                    .otherwise(now.into_sql::<diesel::sql_types::BigInt>())),
-        ))
-        .returning((conversations::last_seq, conversations::rev, conversations::active_at))
-        .get_result(conn))?)
+    match db {
+        Db::Sqlite(conn) => {
+            AdvanceStatement { id, now }.execute(conn)?;
+            Ok(NumbersOf { id }.get_result(conn)?)
+        }
+        Db::Postgres(conn) => Ok(AdvanceReturning { id, now }.get_result(conn)?),
+    }
 }
 
 pub fn set_has_written(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<()> {
@@ -225,11 +231,13 @@ pub fn list_member_ids(db: &mut Db, id: ConversationId) -> Result<Vec<UserId>> {
 }
 
 pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation> {
-    Ok(on!(db, conn => conversations::table.select(CONVERSATION).filter(conversations::id.eq(id)).first(conn))?)
+    Ok(
+        on!(db, conn => conversations::table.select(Conversation::as_select()).filter(conversations::id.eq(id)).first(conn))?,
+    )
 }
 
 pub fn get_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Place> {
-    Ok(on!(db, conn => participants::table.select(PLACE)
+    Ok(on!(db, conn => participants::table.select(Place::as_select())
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me))).first(conn))?)
 }
 
@@ -254,7 +262,7 @@ fn shown_to(me: i64) -> _ {
 pub fn find_visible_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<(Conversation, Place)>> {
     let (low, high) = ordered(me, other);
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
-        .select((CONVERSATION, PLACE))
+        .select((Conversation::as_select(), Place::as_select()))
         .filter(conversations::user_low.eq(low).and(conversations::user_high.eq(high)))
         .filter(participants::user_id.eq(me))
         .filter(shown_to(me.get()))
@@ -272,7 +280,7 @@ pub fn list_conversations(
     let before =
         before.unwrap_or(Cursor { active_at: Timestamp::from_millis(i64::MAX), id: ConversationId::new(i64::MAX) });
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
-        .select((CONVERSATION, PLACE))
+        .select((Conversation::as_select(), Place::as_select()))
         .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
         .filter(shown_to(me.get()))
         .filter(conversations::active_at.lt(before.active_at)

@@ -1,13 +1,15 @@
 //! Messages: stored once, never deleted as rows.
 
 use super::Db;
+use super::hot::LastInsertRowid;
 use super::on;
 use super::schema::messages;
 use crate::error::Result;
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::prelude::*;
 
-#[derive(Clone, Debug, PartialEq, Queryable)]
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = messages)]
 pub struct Message {
     pub id: MessageId,
     pub conversation_id: ConversationId,
@@ -34,36 +36,6 @@ pub struct NewMessage<'a> {
     pub created_at: Timestamp,
 }
 
-type Columns = (
-    messages::id,
-    messages::conversation_id,
-    messages::seq,
-    messages::rev,
-    messages::sender_id,
-    messages::content,
-    messages::message_type,
-    messages::client_message_id,
-    messages::reply_to_id,
-    messages::created_at,
-    messages::edited_at,
-    messages::deleted_at,
-);
-
-const MESSAGE: Columns = (
-    messages::id,
-    messages::conversation_id,
-    messages::seq,
-    messages::rev,
-    messages::sender_id,
-    messages::content,
-    messages::message_type,
-    messages::client_message_id,
-    messages::reply_to_id,
-    messages::created_at,
-    messages::edited_at,
-    messages::deleted_at,
-);
-
 /// Fails with `Conflict` when the sender used this `client_message_id` before.
 pub fn insert_message(db: &mut Db, new: &NewMessage) -> Result<Message> {
     let row = (
@@ -76,14 +48,35 @@ pub fn insert_message(db: &mut Db, new: &NewMessage) -> Result<Message> {
         messages::reply_to_id.eq(new.reply_to_id),
         messages::created_at.eq(new.created_at),
     );
-    Ok(on!(db, conn => diesel::insert_into(messages::table).values(row).returning(MESSAGE).get_result(conn))?)
+    let insert = diesel::insert_into(messages::table).values(row);
+    let id = match db {
+        Db::Sqlite(conn) => {
+            insert.execute(conn)?;
+            LastInsertRowid.get_result(conn)?
+        }
+        Db::Postgres(conn) => insert.returning(messages::id).get_result(conn)?,
+    };
+    Ok(Message {
+        id,
+        conversation_id: new.conversation_id,
+        seq: new.seq,
+        rev: new.rev,
+        sender_id: new.sender_id,
+        content: new.content.to_owned(),
+        message_type: "text".to_owned(),
+        client_message_id: new.client_message_id.map(str::to_owned),
+        reply_to_id: new.reply_to_id,
+        created_at: new.created_at,
+        edited_at: None,
+        deleted_at: None,
+    })
 }
 
 /// What the sender stored under this key before.
 pub fn find_by_client_id(db: &mut Db, sender: UserId, client_message_id: &str) -> Result<Option<Message>> {
-    let found = on!(db, conn => messages::table.select(MESSAGE)
+    let found = on!(db, conn => messages::table.select(Message::as_select())
         .filter(messages::sender_id.eq(sender).and(messages::client_message_id.eq(client_message_id)))
-        .first::<Message>(conn).optional())?;
+        .first(conn).optional())?;
     Ok(found)
 }
 
@@ -101,15 +94,17 @@ pub struct Window {
 /// Ascending by `seq`, whichever end was cut.
 pub fn list_messages(db: &mut Db, conversation_id: ConversationId, window: Window) -> Result<Vec<Message>> {
     let Window { from, to, limit, newest } = window;
-    let inside = messages::table
-        .select(MESSAGE)
-        .filter(messages::conversation_id.eq(conversation_id))
-        .filter(messages::seq.ge(from).and(messages::seq.le(to)))
-        .limit(limit);
-    let mut found: Vec<Message> = match newest {
-        true => on!(db, conn => inside.order(messages::seq.desc()).load(conn))?,
-        false => on!(db, conn => inside.order(messages::seq.asc()).load(conn))?,
-    };
+    let mut found: Vec<Message> = on!(db, conn => {
+        let inside = messages::table
+            .select(Message::as_select())
+            .filter(messages::conversation_id.eq(conversation_id))
+            .filter(messages::seq.ge(from).and(messages::seq.le(to)))
+            .limit(limit);
+        match newest {
+            true => inside.order(messages::seq.desc()).load(conn),
+            false => inside.order(messages::seq.asc()).load(conn),
+        }
+    })?;
     if newest {
         found.reverse();
     }
@@ -120,9 +115,9 @@ pub fn list_messages(db: &mut Db, conversation_id: ConversationId, window: Windo
 pub fn list_at(db: &mut Db, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
     let mut found = Vec::with_capacity(places.len());
     for &(conversation_id, seq) in places {
-        let message = on!(db, conn => messages::table.select(MESSAGE)
+        let message = on!(db, conn => messages::table.select(Message::as_select())
             .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.eq(seq)))
-            .first::<Message>(conn).optional())?;
+            .first(conn).optional())?;
         found.extend(message);
     }
     Ok(found)

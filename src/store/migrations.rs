@@ -11,11 +11,13 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// Any number that nobody else locks in this database: "switch" in ASCII.
 const MIGRATION_LOCK: i64 = 0x7377_6974_6368;
 
-/// Applies what is missing. On Postgres one node migrates at a time; the
-/// others wait at most a minute, then give up.
+/// Applies what is missing, one process at a time: on SQLite in one
+/// transaction, on Postgres under a lock for which others wait a minute.
 pub(super) fn run(db: &mut Db) -> Result<()> {
     match db {
-        Db::Sqlite(conn) => conn.run_pending_migrations(SQLITE).map(drop).map_err(Error::Internal),
+        Db::Sqlite(conn) => {
+            conn.immediate_transaction(|conn| conn.run_pending_migrations(SQLITE).map(drop)).map_err(Error::Internal)
+        }
         Db::Postgres(conn) => {
             conn.batch_execute(&format!(
                 "SET lock_timeout = '60s'; SET statement_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK})"

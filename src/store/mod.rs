@@ -9,6 +9,7 @@
 mod columns;
 mod conn;
 pub mod conversations;
+mod hot;
 mod lane;
 pub mod logins;
 pub mod messages;
@@ -16,10 +17,14 @@ mod migrations;
 pub mod people;
 mod reads;
 mod schema;
+#[cfg(test)]
+mod schema_test;
+#[cfg(test)]
+pub(crate) mod scratch;
 pub mod users;
 
 pub use conn::{Db, Target};
-pub use lane::{Job, Lane, LaneSettings};
+pub use lane::{Answer, Job, Lane, LaneSettings};
 pub use reads::Reads;
 
 use crate::clock::random_bytes;

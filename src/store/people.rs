@@ -4,11 +4,11 @@
 //! owner's next `me`, and a lifted one stays as a row with `removed_at`.
 
 use super::on;
-use super::schema::{blocks, contacts, conversations, participants, users};
-use super::{Db, users as accounts};
+use super::schema::{blocks, contacts, conversations, participants};
+use super::{Db, users};
 use crate::error::Result;
 use crate::ids::{ConversationId, Timestamp, UserId};
-use diesel::dsl::{count_star, exists};
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 use std::collections::BTreeSet;
 
@@ -28,23 +28,6 @@ pub struct Standing {
     pub trusts_me: bool,
 }
 
-/// None when there is no such person.
-pub fn find_standing(db: &mut Db, me: UserId, other: UserId) -> Result<Option<Standing>> {
-    let i_block = blocks::table
-        .filter(blocks::user_id.eq(me).and(blocks::blocked_id.eq(other)))
-        .filter(blocks::removed_at.is_null());
-    let blocks_me = blocks::table
-        .filter(blocks::user_id.eq(other).and(blocks::blocked_id.eq(me)))
-        .filter(blocks::removed_at.is_null());
-    let trusts_me = contacts::table
-        .filter(contacts::user_id.eq(other).and(contacts::contact_id.eq(me)))
-        .filter(contacts::removed_at.is_null());
-    let found = on!(db, conn => users::table
-        .select((users::deleted_at.is_not_null(), exists(i_block), exists(blocks_me), exists(trusts_me)))
-        .filter(users::id.eq(other)).first::<Standing>(conn).optional())?;
-    Ok(found)
-}
-
 /// False when it was so already.
 pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: Timestamp) -> Result<bool> {
     let current = on!(db, conn => blocks::table.select(blocks::removed_at.is_null())
@@ -52,7 +35,7 @@ pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: 
     if current.unwrap_or(false) == is_blocked {
         return Ok(false);
     }
-    let next = accounts::next_me(db, me)?;
+    let next = users::next_me(db, me)?;
     let removed_at = (!is_blocked).then_some(now);
     let row = (blocks::user_id.eq(me), blocks::blocked_id.eq(other), blocks::created_at.eq(now), blocks::me.eq(next));
     on!(db, conn => diesel::insert_into(blocks::table).values(row)
@@ -68,7 +51,7 @@ pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now
     if current.unwrap_or(false) == is_contact {
         return Ok(false);
     }
-    let next = accounts::next_me(db, me)?;
+    let next = users::next_me(db, me)?;
     let removed_at = (!is_contact).then_some(now);
     let row =
         (contacts::user_id.eq(me), contacts::contact_id.eq(other), contacts::created_at.eq(now), contacts::me.eq(next));

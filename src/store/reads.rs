@@ -80,3 +80,103 @@ impl ManageConnection for Opener {
         super::on!(db, conn => conn.is_broken())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::scratch::{Scratch, both_databases, execute, list_marks, mark};
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    /// Runs an async test on one thread, beside the blocking ones.
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+    }
+
+    fn a_read_waits_two_seconds_for_a_connection_and_no_longer(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        block_on(async {
+            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            let (open, is_open) = channel::<()>();
+            let (entered, is_entered) = tokio::sync::oneshot::channel();
+            let (lent, reader) = (reads.clone(), async move |reads: Reads| {
+                let work = move |_: &mut Db| {
+                    entered.send(()).unwrap();
+                    // Dropped: let go.
+                    let _ = is_open.recv();
+                    Ok(())
+                };
+                reads.read(work).await
+            });
+            let holder = tokio::spawn(reader(lent));
+            is_entered.await.unwrap();
+            let began_at = Instant::now();
+            let refused = reads.read(|db| Ok(list_marks(db))).await;
+            assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+            assert!((MAX_WAIT..2 * MAX_WAIT).contains(&began_at.elapsed()), "{:?}", began_at.elapsed());
+            drop(open);
+            holder.await.unwrap().unwrap();
+            reads.read(|db| Ok(list_marks(db))).await.expect("the connection is free again");
+        });
+    }
+    both_databases!(a_read_waits_two_seconds_for_a_connection_and_no_longer);
+
+    fn a_read_sees_one_moment_whatever_is_written_meanwhile(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        block_on(async {
+            let reads = Reads::open(scratch.target.clone(), 2).unwrap();
+            let target = scratch.target.clone();
+            let (before, after) = reads
+                .read(move |db| {
+                    let before = list_marks(db);
+                    mark(&mut target.open()?, 1)?;
+                    Ok((before, list_marks(db)))
+                })
+                .await
+                .unwrap();
+            assert_eq!((before, after), (vec![], vec![]));
+            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [1], "the next one sees it");
+        });
+    }
+    both_databases!(a_read_sees_one_moment_whatever_is_written_meanwhile);
+
+    fn a_read_cannot_write(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        block_on(async {
+            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            for sql in ["INSERT INTO marks VALUES (1)", "DELETE FROM marks", "DROP TABLE marks"] {
+                let outcome = reads.read(move |db| Ok(execute(db, sql)?)).await;
+                assert!(outcome.is_err(), "{sql}");
+            }
+            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [0i64; 0]);
+        });
+    }
+    both_databases!(a_read_cannot_write);
+
+    fn a_read_that_panics_or_fails_costs_the_pool_nothing(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        block_on(async {
+            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            let panicked = reads.read::<(), _>(|_| panic!("as this test wants it")).await;
+            assert!(matches!(panicked, Err(Error::Internal(_))), "{panicked:?}");
+            let failed = reads.read::<(), _>(|_| Err(Error::Forbidden("no"))).await;
+            assert!(matches!(failed, Err(Error::Forbidden("no"))), "{failed:?}");
+            mark(&mut scratch.open(), 1).unwrap();
+            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [1], "and no old snapshot is left open");
+        });
+    }
+    both_databases!(a_read_that_panics_or_fails_costs_the_pool_nothing);
+
+    #[test]
+    fn a_connection_that_the_server_ended_is_replaced_before_anybody_gets_it() {
+        let scratch = Scratch::postgres().with_marks();
+        block_on(async {
+            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            reads.read(|db| Ok(list_marks(db))).await.unwrap();
+            let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            execute(&mut scratch.open(), others).unwrap();
+            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [0i64; 0]);
+        });
+    }
+}

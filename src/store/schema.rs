@@ -100,6 +100,7 @@ diesel::table! {
         created_at -> BigInt,
         edited_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
+        changed_at -> Nullable<BigInt>,
     }
 }
 

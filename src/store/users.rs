@@ -6,9 +6,11 @@ use super::schema::{user_terms, users};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use diesel::prelude::*;
+use std::collections::BTreeSet;
 
 /// What anybody may know of an account, and `email`, which only its owner may.
-#[derive(Clone, Debug, Queryable)]
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = users)]
 pub struct User {
     pub id: UserId,
     pub username: String,
@@ -24,9 +26,6 @@ pub struct NewUser<'a> {
     pub password_hash: &'a str,
     pub created_at: Timestamp,
 }
-
-const USER: (users::id, users::username, users::display_name, users::email, users::created_at) =
-    (users::id, users::username, users::display_name, users::email, users::created_at);
 
 /// What makes usernames equal: they are ASCII, so lower case is enough.
 fn username_key(username: &str) -> String {
@@ -44,7 +43,7 @@ pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
         users::created_at.eq(new.created_at),
     );
     let inserted = on!(db, conn => diesel::insert_into(users::table)
-        .values(row).on_conflict(users::username_key).do_nothing().returning(USER).get_result::<User>(conn).optional())?;
+        .values(row).on_conflict(users::username_key).do_nothing().returning(User::as_returning()).get_result(conn).optional())?;
     let user = inserted.ok_or(Error::UsernameTaken)?;
     for term in terms(new.username, new.display_name) {
         let row = (user_terms::term.eq(term), user_terms::user_id.eq(user.id));
@@ -66,14 +65,17 @@ fn terms(username: &str, display_name: &str) -> Vec<String> {
 }
 
 pub fn find_user(db: &mut Db, id: UserId) -> Result<Option<User>> {
-    let found = on!(db, conn => users::table.select(USER).filter(users::id.eq(id)).first::<User>(conn).optional())?;
+    let found =
+        on!(db, conn => users::table.select(User::as_select()).filter(users::id.eq(id)).first(conn).optional())?;
     Ok(found)
 }
 
 /// By id; unknown ids are left out.
 pub fn list_by_ids(db: &mut Db, ids: &[UserId]) -> Result<Vec<User>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-    Ok(on!(db, conn => users::table.select(USER).filter(users::id.eq_any(&ids)).order(users::id).load::<User>(conn))?)
+    Ok(
+        on!(db, conn => users::table.select(User::as_select()).filter(users::id.eq_any(&ids)).order(users::id).load(conn))?,
+    )
 }
 
 /// The account and its password hash; none for an unknown name and for an
@@ -95,19 +97,19 @@ pub fn set_password_hash(db: &mut Db, id: UserId, hash: &str) -> Result<()> {
 
 /// People whose username or a word of whose display name begins with
 /// `prefix`, without regard to case, by username; never closed accounts, and
-/// nobody who blocks or is blocked by `asker`.
-pub fn list_by_prefix(db: &mut Db, asker: UserId, prefix: &str, limit: i64) -> Result<Vec<User>> {
+/// none of those `without`.
+pub fn list_by_prefix(db: &mut Db, prefix: &str, without: &BTreeSet<UserId>, limit: i64) -> Result<Vec<User>> {
     let from = prefix.to_lowercase();
     let to = format!("{from}{}", char::MAX);
-    let hidden: Vec<i64> = super::people::list_block_partners(db, asker)?.into_iter().map(UserId::get).collect();
+    let hidden: Vec<i64> = without.iter().map(|id| id.get()).collect();
     let found = on!(db, conn => users::table
-        .select(USER)
+        .select(User::as_select())
         .filter(users::id.eq_any(user_terms::table
             .select(user_terms::user_id)
             .filter(user_terms::term.ge(&from).and(user_terms::term.lt(&to)))))
         .filter(users::id.ne_all(&hidden))
         .filter(users::deleted_at.is_null().and(users::disabled_at.is_null()))
-        .order(users::username_key).limit(limit).load::<User>(conn))?;
+        .order(users::username_key).limit(limit).load(conn))?;
     Ok(found)
 }
 

@@ -119,10 +119,15 @@ CREATE TABLE messages (
     created_at BIGINT NOT NULL,
     edited_at BIGINT,
     deleted_at BIGINT,
+    -- the last change after it was sent, of whatever kind
+    changed_at BIGINT,
     UNIQUE (conversation_id, seq),
     UNIQUE (sender_id, client_message_id)
 );
-CREATE INDEX messages_by_rev ON messages (conversation_id, rev);
+-- A message as it was sent has a rev that grows with its seq, and is found by
+-- that; only what changed later needs an index by rev, so a new message does
+-- not pay for one.
+CREATE INDEX messages_changed ON messages (conversation_id, rev) WHERE changed_at IS NOT NULL;
 
 CREATE TABLE blocks (
     user_id BIGINT NOT NULL REFERENCES users (id),

@@ -1,0 +1,185 @@
+//! Durable private messages through the door on SQLite: what group commit
+//! gives over one commit for each message, and what the lane costs a lone
+//! message over committing in the caller's own thread.
+//!
+//! `cargo bench --bench durable` prints both as ratios of figures taken in
+//! turn within one run, and fails when they miss their bounds. No sockets:
+//! this measures from the door to the disk and back.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use switchboard::app::App;
+use switchboard::auth::Caller;
+use switchboard::clock::Clock;
+use switchboard::config::Config;
+use switchboard::door::Door;
+use switchboard::hub::Hub;
+use switchboard::ids::{LoginId, UserId};
+use switchboard::ops::{Cx, Nobody, Op, Register, SendMessage};
+use switchboard::policy::{MessagePolicy, Rules};
+use switchboard::store::{LaneSettings, Target};
+use tempfile::TempDir;
+
+/// Users that send to each other in pairs, and messages each has in flight: more
+/// than one batch, so that the lane never waits for the senders.
+const USERS: usize = 64;
+const IN_FLIGHT: usize = 16;
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(3);
+const LONE_MESSAGES: usize = 300;
+
+const LEAST_GAIN: f64 = 8.0;
+const MOST_LATENCY: f64 = 1.2;
+
+/// A database with its users, and a door to it.
+struct House {
+    door: Door,
+    users: Vec<UserId>,
+    dir: TempDir,
+}
+
+/// With the lane as the hub has it, or with another.
+async fn house(lane: Option<LaneSettings>) -> Result<House, Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let data_dir = dir.path().display().to_string();
+    let config = Config::from_lookup(|name| match name {
+        "DATA_DIR" => Some(data_dir.clone()),
+        "MESSAGE_RATE" | "MESSAGE_BURST" => Some("1000000".into()),
+        _ => None,
+    })?;
+    let app = App::open(config, Clock::system())?;
+    let app = match lane {
+        Some(lane) => app.with_lane(lane),
+        None => app,
+    };
+    let (hub, seat, _transitions) = Hub::new(app.hub_settings());
+    seat.start();
+    let (door, _) = app.open_door(&hub)?;
+    let mut users = Vec::new();
+    for number in 0..USERS {
+        let op = Register {
+            username: format!("user{number}"),
+            display_name: "User".into(),
+            email: None,
+            password_hash: "none".into(),
+        };
+        users.push(door.call(Nobody, op).await?.id);
+    }
+    Ok(House { door, users, dir })
+}
+
+/// A message that nobody sent before.
+fn message(from: UserId, to: UserId, number: usize) -> serde_json::Result<SendMessage> {
+    let json = serde_json::json!({
+        "recipient_id": to.get(),
+        "content": "x".repeat(100),
+        "client_message_id": format!("{from}-{number}"),
+    });
+    serde_json::from_value(json)
+}
+
+fn caller(user_id: UserId) -> Caller {
+    Caller { user_id, login_id: LoginId::new(1), session_id: None }
+}
+
+/// Messages a second with every user sending, each one message at a time.
+async fn throughput(house: &House, sent_before: usize) -> Result<(f64, usize), Box<dyn Error>> {
+    let started = Instant::now();
+    let senders = (0..USERS * IN_FLIGHT).map(|sender| {
+        let (from, to) = (house.users[sender % USERS], house.users[(sender % USERS) ^ 1]);
+        let door = house.door.clone();
+        actix_web::rt::spawn(async move {
+            let mut sent = 0;
+            while started.elapsed() < ROUND {
+                let op = message(from, to, (sent_before + sent) * IN_FLIGHT + sender / USERS)
+                    .map_err(|error| error.to_string())?;
+                door.call(caller(from), op).await.map_err(|error| error.to_string())?;
+                sent += 1;
+            }
+            Ok::<_, String>(sent)
+        })
+    });
+    let mut total = 0;
+    let mut most = 0;
+    for sender in senders.collect::<Vec<_>>() {
+        let sent = sender.await??;
+        total += sent;
+        most = most.max(sent);
+    }
+    Ok((total as f64 / started.elapsed().as_secs_f64(), sent_before + most))
+}
+
+/// Seconds of a lone message through the door, and of the same work committed
+/// in the caller's own thread, message by message in turn.
+///
+/// Each has a database of its own: two connections that write to one throw
+/// away each other's page cache.
+async fn latencies(house: &House, other: &House) -> Result<(Vec<f64>, Vec<f64>), Box<dyn Error>> {
+    let mut db = Target::Sqlite(other.dir.path().join("switchboard.db")).open()?;
+    let rules = Rules { message_policy: MessagePolicy::Open, max_message_chars: 1000, registration_is_open: true };
+    let (from, to) = (house.users[0], house.users[1]);
+    let (mut by_door, mut inline) = (Vec::new(), Vec::new());
+    for number in 0..LONE_MESSAGES {
+        let op = message(from, to, 10_000_000 + 2 * number)?;
+        let began = Instant::now();
+        house.door.call(caller(from), op).await?;
+        by_door.push(began.elapsed().as_secs_f64());
+
+        let op = message(from, to, 10_000_001 + 2 * number)?;
+        let began = Instant::now();
+        db.write_transaction(|db| {
+            let mut cx = Cx { db, now: Clock::system().now(), rules: &rules };
+            op.run(&caller(from), &mut cx)
+        })?;
+        inline.push(began.elapsed().as_secs_f64());
+    }
+    Ok((by_door, inline))
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+async fn run() -> Result<bool, Box<dyn Error>> {
+    let grouped = house(None).await?;
+    let single = house(Some(LaneSettings { queue: 4_096, batch: 1 })).await?;
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    let (mut sent_with, mut sent_without) = (0, 0);
+    for round in 1..=ROUNDS {
+        let (rate, sent) = throughput(&grouped, sent_with).await?;
+        with.push(rate);
+        sent_with = sent;
+        let (rate, sent) = throughput(&single, sent_without).await?;
+        without.push(rate);
+        sent_without = sent;
+        println!("round {round}: group commit {:>7.0} messages/s, one commit each {rate:>6.0}", with[with.len() - 1]);
+    }
+    let gain = median(&mut with) / median(&mut without);
+    println!("group commit gives {gain:.1} times the messages/s (at least {LEAST_GAIN})");
+
+    let (mut by_door, mut inline) = latencies(&grouped, &single).await?;
+    let (door_p50, inline_p50) = (median(&mut by_door), median(&mut inline));
+    let latency = door_p50 / inline_p50;
+    println!(
+        "a lone message takes {:.0} us by the door, {:.0} us committed inline: {latency:.2} times (at most {MOST_LATENCY})",
+        door_p50 * 1e6,
+        inline_p50 * 1e6
+    );
+    Ok(gain >= LEAST_GAIN && latency <= MOST_LATENCY)
+}
+
+fn main() -> ExitCode {
+    match actix_web::rt::System::new().block_on(run()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("a bound was missed");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("the benchmark failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

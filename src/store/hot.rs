@@ -1,0 +1,124 @@
+//! The statements that run for every message, written out in SQL.
+//!
+//! Diesel prepares its UPDATE statements anew each time, and walks the tree of
+//! a query more than once to bind it. These are plain text with bound values,
+//! prepared once for each connection. SQLite makes a temporary table for each
+//! statement with RETURNING, so there the new values are asked for instead:
+//! the lane is its only writer.
+
+use crate::ids::{ConversationId, Timestamp, UserId};
+use diesel::backend::Backend;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Bool, HasSqlType, Nullable};
+
+/// A statement whose text never changes, with BIGINT values in between.
+macro_rules! statement {
+    ($name:ident -> $row:ty { $($sql:literal $(, $field:ident)?;)* }) => {
+        impl QueryId for $name {
+            type QueryId = Self;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl Query for $name {
+            type SqlType = $row;
+        }
+
+        impl<Conn> RunQueryDsl<Conn> for $name {}
+
+        impl<DB: Backend + HasSqlType<BigInt>> QueryFragment<DB> for $name
+        where
+            i64: ToSql<BigInt, DB>,
+        {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+                $(
+                    out.push_sql($sql);
+                    $(out.push_bind_param::<BigInt, _>(&self.$field)?;)?
+                )*
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Takes the next `seq` and `rev` of a conversation.
+pub(super) struct AdvanceStatement {
+    pub id: ConversationId,
+    pub now: Timestamp,
+}
+
+statement!(AdvanceStatement -> () {
+    "UPDATE conversations SET last_seq = last_seq + 1, rev = rev + 1, active_at = CASE WHEN active_at > ", now;
+    " THEN active_at ELSE ", now;
+    " END WHERE id = ", id;
+});
+
+pub(super) struct AdvanceReturning {
+    pub id: ConversationId,
+    pub now: Timestamp,
+}
+
+statement!(AdvanceReturning -> (BigInt, BigInt, BigInt) {
+    "UPDATE conversations SET last_seq = last_seq + 1, rev = rev + 1, active_at = CASE WHEN active_at > ", now;
+    " THEN active_at ELSE ", now;
+    " END WHERE id = ", id;
+    " RETURNING last_seq, rev, active_at";
+});
+
+/// Where a conversation stands.
+pub(super) struct NumbersOf {
+    pub id: ConversationId,
+}
+
+statement!(NumbersOf -> (BigInt, BigInt, BigInt) {
+    "SELECT last_seq, rev, active_at FROM conversations WHERE id = ", id;
+});
+
+/// SQLite: the id of the row that this connection inserted last.
+pub(super) struct LastInsertRowid;
+
+statement!(LastInsertRowid -> BigInt {
+    "SELECT last_insert_rowid()";
+});
+
+/// The conversation's id, its pair and whether one has written in it; the
+/// other person, and how they stand to one.
+type Facts =
+    (Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Bool>, Nullable<BigInt>, (Bool, Bool, Bool, Bool));
+
+/// What lies between one and a person.
+pub(super) struct ByRecipient {
+    pub me: UserId,
+    pub recipient: UserId,
+    pub low: UserId,
+    pub high: UserId,
+}
+
+statement!(ByRecipient -> Facts {
+    "SELECT c.id, c.user_low, c.user_high, p.has_written, u.id, u.deleted_at IS NOT NULL, \
+     EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND blocked_id = u.id AND user_id = ", me;
+    "), EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND user_id = u.id AND blocked_id = ", me;
+    "), EXISTS (SELECT 1 FROM contacts WHERE removed_at IS NULL AND user_id = u.id AND contact_id = ", me;
+    ") FROM users u LEFT JOIN conversations c ON c.user_low = ", low;
+    " AND c.user_high = ", high;
+    " LEFT JOIN participants p ON p.conversation_id = c.id AND p.user_id = ", me;
+    " WHERE u.id = ", recipient;
+});
+
+/// What lies between one and a conversation one is in.
+pub(super) struct ByConversation {
+    pub me: UserId,
+    pub id: ConversationId,
+}
+
+statement!(ByConversation -> Facts {
+    "SELECT c.id, c.user_low, c.user_high, p.has_written, u.id, u.deleted_at IS NOT NULL, \
+     EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND blocked_id = u.id AND user_id = p.user_id), \
+     EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND user_id = u.id AND blocked_id = p.user_id), \
+     EXISTS (SELECT 1 FROM contacts WHERE removed_at IS NULL AND user_id = u.id AND contact_id = p.user_id) \
+     FROM participants p JOIN conversations c ON c.id = p.conversation_id \
+     LEFT JOIN users u ON u.id = CASE WHEN c.user_low = p.user_id THEN c.user_high ELSE c.user_low END \
+     WHERE p.role IS NOT NULL AND p.conversation_id = ", id;
+    " AND p.user_id = ", me;
+});
