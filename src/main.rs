@@ -48,8 +48,9 @@ fn main() -> ExitCode {
 type Failure = String;
 
 fn settings() -> Result<Config, Failure> {
-    match dotenvy::dotenv() {
-        Ok(_) => {}
+    // That of the working directory alone: one further up is somebody else's.
+    match dotenvy::from_path(".env") {
+        Ok(()) => {}
         Err(error) if error.not_found() => {}
         // The line may hold a secret, so it is not repeated.
         Err(dotenvy::Error::LineParse(_, at)) => {
@@ -67,13 +68,13 @@ fn check(config: &Config) -> Result<(), Failure> {
 }
 
 fn serve(config: Config) -> Result<(), Failure> {
-    env_logger::Builder::new().parse_filters(&config.log_filter).init();
+    // The HTTP library calls what a stranger sends wrong an error of its own.
+    let mut logger = env_logger::Builder::new();
+    logger.filter_module("actix_http", log::LevelFilter::Off).parse_filters(&config.log_filter).init();
     for name in &config.without_effect {
         log::warn!("{name} is set, but has no effect in this version");
     }
-    for line in config.effective() {
-        log::debug!("setting {line}");
-    }
+    let settings = config.effective().collect::<Vec<_>>().join(" ");
     let bind = config.http.bind;
     let public_url = config.http.public_url.clone();
     match &public_url {
@@ -88,6 +89,8 @@ fn serve(config: Config) -> Result<(), Failure> {
     let app = App::open(config, Clock::system()).map_err(|error| error.cause())?;
     let listener = TcpListener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let address = listener.local_addr().map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    // Not before: a start that fails says why in one line.
+    log::info!("settings {settings}");
     actix_web::rt::System::new().block_on(async move {
         let shutdown = asked_to_stop()?;
         announce(&format!("http://{address}"));

@@ -15,6 +15,7 @@ use crate::ops::{Entry, FrameOp, OpenSession, Opening, Reply};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
 use actix::prelude::*;
 use actix_http::ws::Item;
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext, WsResponseBuilder};
 use bytes::BytesMut;
@@ -72,9 +73,12 @@ struct Fragments {
 
 type Ctx = WebsocketContext<Session>;
 
-/// Whether a request asks for a WebSocket in a way the transport accepts.
+/// Whether a request asks for a WebSocket of RFC 6455; the transport alone
+/// would accept the drafts before it.
 pub fn is_handshake(request: &HttpRequest) -> bool {
-    ws::handshake(request).is_ok()
+    let mut versions = request.headers().get_all(header::SEC_WEBSOCKET_VERSION);
+    let is_final = versions.next().is_some_and(|version| version == "13") && versions.next().is_none();
+    is_final && ws::handshake(request).is_ok()
 }
 
 impl Session {
@@ -352,7 +356,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 fn code_for(error: &ProtocolError) -> CloseCode {
     match error {
         ProtocolError::Overflow => CloseCode::TooBig,
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => CloseCode::InvalidText,
+        // How the transport reports text that is not UTF-8, and a connection
+        // that broke; then nobody is left to read the code.
+        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::Other => CloseCode::InvalidText,
         _ => CloseCode::Protocol,
     }
 }

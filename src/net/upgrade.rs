@@ -17,5 +17,6 @@ pub async fn upgrade(
     if !is_handshake(&request) {
         return Err(Problem::wrong_version().into());
     }
+    net.hub.admit(caller.user_id).await.map_err(Problem::from)?;
     Session::start(net.into_inner(), caller, &request, payload)
 }

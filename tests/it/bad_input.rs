@@ -1,0 +1,216 @@
+//! What makes no sense is refused with an error that names the key, the same
+//! on both doors; the socket stays open and nothing is stored.
+
+use crate::harness::{TestHub, both_databases};
+use serde_json::{Value, json};
+
+/// Bodies of a message, the code they are refused with and what the error
+/// names. `TO` stands for the id of somebody who may be written to.
+const BODIES: &[(&str, &str, &str)] = &[
+    (r#"{"#, "invalid", "not JSON"),
+    (r#"{"recipient_id":TO,"content":"x""#, "invalid", "not JSON"),
+    (r#"{"recipient_id":TO,"content":"x"} trailing"#, "invalid", "not JSON"),
+    (r#"{"recipient_id":TO,"content":"x",}"#, "invalid", "not JSON"),
+    (r#"{recipient_id:TO}"#, "invalid", "not JSON"),
+    (r#"{"recipient_id":TO}"#, "invalid", "content is missing"),
+    (r#"{"content":"x"}"#, "invalid", "recipient_id or conversation_id"),
+    (r#"{"recipient_id":TO,"conversation_id":1,"content":"x"}"#, "invalid", "recipient_id and conversation_id"),
+    (r#"{"recipient_id":TO,"content":null}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":7}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":["x"]}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":{}}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":""}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":" \n\t\u00a0\u2003 "}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":"a\u0000b"}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":"\u0000"}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":"\ud800"}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":"\udc00\ud800"}"#, "invalid", "content"),
+    (r#"{"recipient_id":TO,"content":"x","content":"y"}"#, "invalid", "content"),
+    (r#"{"recipient_id":0,"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":-1,"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":9007199254740992,"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":99999999999999999999,"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":1e400,"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":1.5,"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":"1","content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":[1],"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"recipient_id":true,"content":"x"}"#, "invalid", "recipient_id"),
+    (r#"{"conversation_id":0,"content":"x"}"#, "invalid", "conversation_id"),
+    (r#"{"conversation_id":"1","content":"x"}"#, "invalid", "conversation_id"),
+    (r#"{"conversation_id":9007199254740992,"content":"x"}"#, "invalid", "conversation_id"),
+    (r#"{"recipient_id":TO,"content":"x","client_message_id":""}"#, "invalid", "client_message_id"),
+    (r#"{"recipient_id":TO,"content":"x","client_message_id":"KEY65"}"#, "invalid", "client_message_id"),
+    (r#"{"recipient_id":TO,"content":"x","client_message_id":"a b"}"#, "invalid", "client_message_id"),
+    (r#"{"recipient_id":TO,"content":"x","client_message_id":"ä"}"#, "invalid", "client_message_id"),
+    (r#"{"recipient_id":TO,"content":"x","client_message_id":"a\u0007"}"#, "invalid", "client_message_id"),
+    (r#"{"recipient_id":TO,"content":"x","client_message_id":"a\u007f"}"#, "invalid", "client_message_id"),
+    (r#"{"recipient_id":TO,"content":"x","client_message_id":5}"#, "invalid", "client_message_id"),
+    (r#"{"recipient_id":TO,"content":"x","reply_to_id":"1"}"#, "invalid", "reply_to_id"),
+    (r#"{"recipient_id":TO,"content":"x","reply_to_id":0}"#, "invalid", "reply_to_id"),
+    (r#"{"recipient_id":TO,"content":"CHARS1001"}"#, "too_large", "content"),
+    (r#"{"recipient_id":TO,"content":"WIDE1001"}"#, "too_large", "content"),
+];
+
+fn filled(template: &str, to: i64) -> String {
+    template
+        .replace("TO", &to.to_string())
+        .replace("KEY65", &"k".repeat(65))
+        .replace("CHARS1001", &"x".repeat(1001))
+        .replace("WIDE1001", &"😀".repeat(1001))
+}
+
+both_databases!(a_message_that_makes_no_sense_is_refused_alike_on_both_doors);
+async fn a_message_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    for (template, code, names) in BODIES {
+        let body = filled(template, bob.id);
+        let status = if *code == "too_large" { 413 } else { 400 };
+        let detail = ann.post_text("/api/messages", "application/json", body.clone()).await.refused(status, code);
+        assert!(detail.contains(names), "{template}: {detail}");
+        phone.text(&body.replacen('{', r#"{"type":"private_message","#, 1)).await;
+        let error = phone.expect("error").await;
+        let message = error["message"].as_str().unwrap();
+        assert_eq!(error["code"], *code, "{template}: {error}");
+        assert!(message.contains(names), "{template}: {message}");
+        // Only the place of a syntax error differs, as the frame is longer.
+        assert!(message == detail || message.contains("not JSON"), "{template}: {message} is not {detail}");
+        phone.answers().await;
+    }
+    assert_eq!(hub.stored(), [0, 0, 0]);
+    bob_socket.expect_silence().await;
+}
+
+both_databases!(an_error_never_repeats_what_was_written);
+async fn an_error_never_repeats_what_was_written(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut phone = ann.connect().await;
+    for body in
+        [json!({"recipient_id": "canary", "content": "x"}), json!({"recipient_id": 1, "content": {"canary": 1}})]
+    {
+        let reply = ann.post("/api/messages", body.clone()).await.is(400);
+        assert!(!reply.body.contains("canary"), "{reply:?}");
+        let mut frame = body;
+        frame["type"] = json!("private_message");
+        assert!(!phone.call(frame).await.to_string().contains("canary"));
+    }
+    phone.frame(json!({"type": "canary"})).await;
+    assert!(!phone.expect("error").await.to_string().contains("canary"));
+}
+
+both_databases!(a_body_or_frame_that_is_no_object_is_refused);
+async fn a_body_or_frame_that_is_no_object_is_refused(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut phone = ann.connect().await;
+    for body in ["", " ", "null", "true", "7", r#""text""#, "[]", "[{}]", "nonsense", "\u{feff}{}", "{}{}", "\0"] {
+        ann.post_text("/api/messages", "application/json", body).await.refused(400, "invalid");
+        phone.text(body).await;
+        assert_eq!(phone.expect("error").await["code"], "invalid", "{body:?}");
+    }
+    let deep = "[".repeat(10_000);
+    ann.post_text("/api/messages", "application/json", deep.clone()).await.refused(400, "invalid");
+    phone.text(&deep).await;
+    assert_eq!(phone.expect("error").await["code"], "invalid");
+    phone.answers().await;
+}
+
+both_databases!(a_frame_without_a_known_type_is_refused_by_name);
+async fn a_frame_without_a_known_type_is_refused_by_name(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut phone = ann.connect().await;
+    for frame in [
+        json!({}),
+        json!({"content": "x"}),
+        json!({"type": null}),
+        json!({"type": 7}),
+        json!({"type": ""}),
+        json!({"type": "Private_Message"}),
+        json!({"type": "private_message "}),
+        json!({"type": "edit_message", "message_id": 1, "content": "x"}),
+        json!({"type": "welcome"}),
+        json!({"type": "[ping]"}),
+    ] {
+        phone.frame(frame.clone()).await;
+        let error = phone.expect("error").await;
+        assert_eq!(error["code"], "invalid", "{frame}");
+        assert!(error["message"].as_str().unwrap().contains("type"), "{frame}: {error}");
+    }
+    phone.answers().await;
+}
+
+both_databases!(a_ref_is_echoed_within_its_bounds_and_refused_beyond);
+async fn a_ref_is_echoed_within_its_bounds_and_refused_beyond(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let mut phone = ann.connect().await;
+    for good in ["a", "\"quoted\\\"", "ünï 😀", &"r".repeat(64), &"ä".repeat(64)] {
+        phone.frame(json!({"type": "ping", "ref": good})).await;
+        assert_eq!(phone.expect("pong").await["ref"], good);
+        phone.frame(json!({"type": "typing_indicator", "recipient_id": bob.id, "is_typing": true, "ref": good})).await;
+        assert_eq!(phone.expect("ack").await["ref"], good);
+        phone.frame(json!({"type": "nonsense", "ref": good})).await;
+        assert_eq!(phone.expect("error").await["ref"], good);
+    }
+    for bad in [json!(""), json!("r".repeat(65)), json!("ä".repeat(65)), json!(5), json!({}), json!(["a"])] {
+        for kind in ["ping", "private_message"] {
+            phone.frame(json!({"type": kind, "recipient_id": bob.id, "content": "x", "ref": bad})).await;
+            let error = phone.expect("error").await;
+            assert_eq!(error["code"], "invalid");
+            assert!(error["message"].as_str().unwrap().starts_with("ref"), "{bad}: {error}");
+            assert!(error.get("ref").is_none(), "{error}");
+        }
+    }
+    assert_eq!(hub.stored(), [0, 0, 0]);
+}
+
+both_databases!(a_key_of_one_to_64_visible_characters_is_taken);
+async fn a_key_of_one_to_64_visible_characters_is_taken(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let visible: String = ('!'..='~').collect();
+    for key in ["k", &"k".repeat(64), &visible[..64], &visible[30..]] {
+        let body = json!({"recipient_id": bob.id, "content": "x", "client_message_id": key});
+        let message = ann.post("/api/messages", body).await.is(201).ok()["message"].clone();
+        assert_eq!(message["client_message_id"], key);
+    }
+}
+
+both_databases!(typing_that_makes_no_sense_is_refused_alike_on_both_doors);
+async fn typing_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    for is_typing in [Value::Null, json!("true"), json!(1), json!([])] {
+        let path = format!("/api/conversations/{id}/typing");
+        let detail = ann.post(&path, json!({"is_typing": is_typing})).await.refused(400, "invalid");
+        let frame = json!({"type": "typing_indicator", "conversation_id": id, "is_typing": is_typing});
+        assert_eq!(phone.refused(frame).await, ("invalid".into(), detail.clone()));
+        assert!(detail.starts_with("is_typing"), "{detail}");
+    }
+    for (frame, names) in [
+        (json!({"conversation_id": id}), "is_typing is missing"),
+        (json!({"is_typing": true}), "recipient_id or conversation_id"),
+        (json!({"is_typing": true, "conversation_id": id, "recipient_id": bob.id}), "only one of"),
+        (json!({"is_typing": true, "conversation_id": 0}), "conversation_id"),
+        (json!({"is_typing": true, "recipient_id": "1"}), "recipient_id"),
+    ] {
+        let mut frame = frame;
+        frame["type"] = json!("typing_indicator");
+        let (code, message) = phone.refused(frame).await;
+        assert_eq!(code, "invalid");
+        assert!(message.contains(names), "{message}");
+    }
+    bob_socket.expect_silence().await;
+}
+
+both_databases!(unknown_keys_and_what_only_the_hub_may_say_are_ignored);
+async fn unknown_keys_and_what_only_the_hub_may_say_are_ignored(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let forged = json!({"type": "private_message", "recipient_id": bob.id, "content": "x", "sender_id": bob.id, "id": 99,
+        "seq": 99, "rev": 99, "created_at": "1999-01-01T00:00:00.000Z", "is_read": true, "message_type": "system", "x": {}});
+    let message = ann.connect().await.ack(forged.clone()).await["message"].clone();
+    let over_rest = ann.post("/api/messages", forged).await.is(201).ok()["message"].clone();
+    for (message, seq) in [(message, 1), (over_rest, 2)] {
+        assert_eq!((&message["sender_id"], &message["seq"]), (&json!(ann.id), &json!(seq)));
+        assert_eq!((&message["message_type"], &message["is_read"]), (&json!("text"), &json!(false)));
+        assert!(message["created_at"].as_str().unwrap() > "2026", "{message}");
+    }
+}

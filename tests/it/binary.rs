@@ -1,0 +1,155 @@
+//! The real binary as a child process, in a working directory of its own.
+//!
+//! Starts it with nothing but the settings it is given, waits for the line
+//! that names its address, ends it by any signal, and keeps what it said. No
+//! child outlives its handle.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Nothing a hub is asked to do here takes this long on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a child or a file, which cannot be awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A working directory, and the environment of what runs there.
+pub struct Place {
+    _dir: TempDir,
+    path: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+impl Place {
+    /// An empty directory; a free port.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_owned();
+        Self { _dir: dir, path, settings: vec![("BIND".into(), "127.0.0.1:0".into())] }
+    }
+
+    /// In a folder of the directory it was in.
+    pub fn inside(mut self, folder: &str) -> Self {
+        self.path.push(folder);
+        std::fs::create_dir(&self.path).unwrap();
+        self
+    }
+
+    /// With one more setting; the last of two counts.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Starts the binary; several may follow each other, or run side by side.
+    pub fn start(&self, arguments: &[&str]) -> Binary {
+        let said = |stream: &str| {
+            let path = (1..).map(|n| self.path(&format!("{n}.{stream}"))).find(|path| !path.exists());
+            path.unwrap()
+        };
+        let (stdout, stderr) = (said("stdout"), said("stderr"));
+        let file = |path: &Path| File::create(path).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_switchboard"))
+            .args(arguments)
+            .current_dir(&self.path)
+            .env_clear()
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdout(file(&stdout))
+            .stderr(file(&stderr))
+            .spawn()
+            .unwrap();
+        Binary { child, stdout, stderr }
+    }
+
+    /// Runs the binary to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Ended {
+        self.start(arguments).ended().await
+    }
+}
+
+/// A started binary.
+pub struct Binary {
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+/// What is left of one.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Binary {
+    /// `127.0.0.1:PORT`, as soon as it listens there.
+    pub async fn address(&mut self) -> String {
+        wait_for("the address", async || {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the hub ended ({status}): {}", read(&self.stderr));
+            }
+            let said = read(&self.stdout);
+            let (line, _) = said.split_once('\n')?;
+            let address = line.strip_prefix("switchboard listening on http://");
+            Some(address.unwrap_or_else(|| panic!("an unexpected first line: {line}")).to_owned())
+        })
+        .await
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        read(&self.stderr)
+    }
+
+    /// SIGKILL, and gone.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends `TERM`, `INT` …
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success(), "the hub still runs");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(mut self) -> Ended {
+        let status = wait_for("the end of the process", async || self.child.try_wait().unwrap()).await;
+        Ended { status, stdout: read(&self.stdout), stderr: read(&self.stderr) }
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// Looks until there is something.
+pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, looking).await {
+        Ok(found) => found,
+        Err(_) => panic!("waited {PATIENCE:?} in vain for {what}"),
+    }
+}

@@ -1,0 +1,128 @@
+//! Somebody who sends requests: with a cookie, with a token or with nothing.
+//! Each request has a TCP connection of its own, so none lingers when the hub
+//! is asked to stop.
+
+use super::DEADLINE;
+use super::reply::Reply;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
+
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    port: Arc<AtomicU16>,
+    /// Sent with every request and handshake.
+    pub(super) headers: HeaderMap,
+    /// A person nobody has to do with, for the fences of `Socket`.
+    pub(super) bystander: Arc<OnceCell<i64>>,
+}
+
+impl Client {
+    pub(super) fn new(port: Arc<AtomicU16>, public_url: Option<&str>) -> Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .timeout(DEADLINE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        let client = Self { http, port, headers: HeaderMap::new(), bystander: Arc::default() };
+        match public_url.and_then(|url| url.split_once("://")) {
+            Some((_, host)) => client.with("host", host),
+            None => client,
+        }
+    }
+
+    /// The same client with one more header.
+    pub fn with(&self, name: &'static str, value: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        client
+    }
+
+    /// The same client with its cookie replaced by an access token.
+    pub fn with_token(&self, token: &str) -> Self {
+        let mut client = self.with("authorization", &format!("Bearer {token}"));
+        client.headers.remove("cookie");
+        client
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.load(Ordering::SeqCst))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("http://{}{path}", self.address())).headers(self.headers.clone())
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Reply {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Reply { status, headers, body: response.text().await.unwrap() }
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.call("GET", path).await
+    }
+
+    pub async fn put(&self, path: &str) -> Reply {
+        self.call("PUT", path).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.call("DELETE", path).await
+    }
+
+    /// Any method, without a body.
+    pub async fn call(&self, method: &str, path: &str) -> Reply {
+        self.answer(self.request(method.parse().unwrap(), path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.post_text(path, "application/json", body.to_string()).await
+    }
+
+    /// A body exactly as it is, and what it claims to be.
+    pub async fn post_text(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+        self.answer(self.request(Method::POST, path).header(CONTENT_TYPE, content_type).body(body)).await
+    }
+
+    /// A handshake that the hub is expected to refuse.
+    pub async fn handshake(&self) -> Reply {
+        let request = self
+            .request(Method::GET, "/ws")
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        self.answer(request).await
+    }
+
+    /// A request as exactly these bytes, where HTTP libraries are too polite.
+    /// Returns all the hub says until it closes the connection.
+    pub async fn raw(&self, request: &str) -> String {
+        self.raw_until(request, |_| false).await
+    }
+
+    /// The same, but only the head of the answer.
+    pub async fn raw_head(&self, request: &str) -> String {
+        self.raw_until(request, |answer| answer.windows(4).any(|end| end == b"\r\n\r\n")).await
+    }
+
+    async fn raw_until(&self, request: &str, is_enough: impl Fn(&[u8]) -> bool) -> String {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let reading = async { while !is_enough(&answer) && stream.read_buf(&mut answer).await.unwrap() > 0 {} };
+        let is_whole = tokio::time::timeout(DEADLINE, reading).await.is_ok();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(is_whole, "an answer that ends: {answer}");
+        answer
+    }
+}

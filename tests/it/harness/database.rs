@@ -1,0 +1,146 @@
+//! A database of its own for each test, gone when the test ends; and a look
+//! into it past the hub.
+
+use super::DEADLINE;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+use tempfile::TempDir;
+use url::Url;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+pub struct Database {
+    /// The hub's data directory; SQLite's file is in it.
+    dir: TempDir,
+    postgres: Option<Postgres>,
+}
+
+struct Postgres {
+    server: Url,
+    name: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+impl Database {
+    pub fn create(kind: Kind) -> Self {
+        let postgres = match kind {
+            Kind::Sqlite => None,
+            Kind::Postgres => Some(Postgres::create()),
+        };
+        Self { dir: tempfile::tempdir().unwrap(), postgres }
+    }
+
+    pub fn data_dir(&self) -> String {
+        self.dir.path().to_str().unwrap().to_owned()
+    }
+
+    pub fn url(&self) -> String {
+        match &self.postgres {
+            None => format!("sqlite://{}/switchboard.db", self.data_dir()),
+            Some(postgres) => postgres.url(),
+        }
+    }
+
+    /// Rows of a table, as the database counts them.
+    pub fn count(&self, table: &str) -> i64 {
+        let query = diesel::sql_query(format!("SELECT count(*) AS n FROM {table}"));
+        let count: Count = match &self.postgres {
+            None => query.get_result(&mut self.sqlite()),
+            Some(postgres) => query.get_result(&mut connect(&postgres.url())),
+        }
+        .unwrap();
+        count.n
+    }
+
+    /// Whether these bytes stand anywhere in the database, as text or not.
+    pub fn holds(&self, bytes: &[u8]) -> bool {
+        match &self.postgres {
+            None => std::fs::read_dir(self.dir.path()).unwrap().any(|file| {
+                let content = std::fs::read(file.unwrap().path()).unwrap();
+                content.windows(bytes.len()).any(|window| window == bytes)
+            }),
+            Some(postgres) => {
+                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                let text = String::from_utf8_lossy(bytes);
+                postgres.dump().iter().any(|line| line.contains(&hex) || line.contains(&*text))
+            }
+        }
+    }
+
+    fn sqlite(&self) -> SqliteConnection {
+        SqliteConnection::establish(&format!("{}/switchboard.db", self.data_dir())).unwrap()
+    }
+}
+
+impl Postgres {
+    fn create() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
+            panic!("TEST_POSTGRES_URL is not set: run scripts/test, or scripts/with-servers cargo test");
+        };
+        let server = Url::parse(&server).unwrap();
+        let name = format!("it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        diesel::sql_query(format!("CREATE DATABASE {name}")).execute(&mut connect(server.as_str())).unwrap();
+        Self { server, name }
+    }
+
+    fn url(&self) -> String {
+        let mut url = self.server.clone();
+        url.set_path(&self.name);
+        url.into()
+    }
+
+    /// A hub that has ended closes its connections a moment later.
+    fn wait_until_left(&self, conn: &mut PgConnection) {
+        let began = Instant::now();
+        let connected = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = $1";
+        while diesel::sql_query(connected).bind::<Text, _>(&self.name).get_result::<Count>(conn).unwrap().n > 0 {
+            assert!(began.elapsed() < DEADLINE, "the hub left connections to its database behind");
+        }
+    }
+
+    /// Every row of every table, as text.
+    fn dump(&self) -> Vec<String> {
+        let mut conn = connect(&self.url());
+        let tables: Vec<Line> =
+            diesel::sql_query("SELECT tablename::text AS line FROM pg_tables WHERE schemaname = 'public'")
+                .load(&mut conn)
+                .unwrap();
+        let rows = tables.iter().flat_map(|Line { line: table }| {
+            diesel::sql_query(format!("SELECT row::text AS line FROM {table} AS row")).load::<Line>(&mut conn).unwrap()
+        });
+        rows.map(|row| row.line).collect()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let mut conn = connect(self.server.as_str());
+        if !std::thread::panicking() {
+            self.wait_until_left(&mut conn);
+        }
+        let dropping = diesel::sql_query(format!("DROP DATABASE {} WITH (FORCE)", self.name)).execute(&mut conn);
+        assert!(dropping.is_ok() || std::thread::panicking(), "{dropping:?}");
+    }
+}
+
+fn connect(url: &str) -> PgConnection {
+    PgConnection::establish(url).unwrap_or_else(|error| panic!("Postgres at {url}: {error}"))
+}

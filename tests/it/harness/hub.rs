@@ -1,0 +1,148 @@
+//! The hub under test: the real server, on a thread and a port of its own.
+
+use super::client::Client;
+use super::database::{Database, Kind};
+use super::user::{self, User};
+use super::{DEADLINE, eventually};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread::{self, JoinHandle};
+use switchboard::app::App;
+use switchboard::clock::Clock;
+use switchboard::config::Config;
+use tokio::sync::oneshot;
+
+/// What differs from the defaults in every test: no rate limits, unless the
+/// test is about them, and two workers, so that sessions and the hub run on
+/// different threads.
+const USUAL: [(&str, &str); 7] = [
+    ("DATABASE_POOL", "4"),
+    ("WORKERS", "2"),
+    ("SHUTDOWN_GRACE", "5s"),
+    ("MESSAGE_RATE", "1000000"),
+    ("MESSAGE_BURST", "1000000"),
+    ("FRAME_RATE", "1000000"),
+    ("FRAME_BURST", "1000000"),
+];
+
+pub struct TestHub {
+    pub database: Database,
+    settings: BTreeMap<&'static str, String>,
+    port: Arc<AtomicU16>,
+    server: Option<Server>,
+    visitor: Client,
+}
+
+struct Server {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<switchboard::error::Result<()>>,
+}
+
+impl TestHub {
+    pub fn start(kind: Kind, settings: &[(&'static str, &str)]) -> Self {
+        let database = Database::create(kind);
+        let mut all: BTreeMap<&'static str, String> =
+            USUAL.iter().chain(settings).map(|(name, value)| (*name, (*value).to_owned())).collect();
+        all.insert("DATA_DIR", database.data_dir());
+        all.insert("DATABASE_URL", database.url());
+        let port = Arc::new(AtomicU16::new(0));
+        let visitor = Client::new(Arc::clone(&port), all.get("PUBLIC_URL").map(String::as_str));
+        let mut hub = Self { database, settings: all, port, server: None, visitor };
+        hub.serve(Clock::system());
+        hub
+    }
+
+    fn serve(&mut self, clock: Clock) {
+        let config = Config::from_lookup(|name| self.settings.get(name).cloned()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.port.store(listener.local_addr().unwrap().port(), Ordering::SeqCst);
+        let app = App::open(config, clock).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let serving = move || {
+            actix_web::rt::System::new().block_on(app.run(listener, async {
+                // A dropped sender means stop, too.
+                let _ = stopped.await;
+            }))
+        };
+        let thread = thread::Builder::new().name("hub".into()).spawn(serving).unwrap();
+        self.server = Some(Server { stop, thread });
+    }
+
+    /// Asks the hub to stop, as SIGTERM does, and waits until it has.
+    pub fn stop(&mut self) {
+        let Some(Server { stop, thread }) = self.server.take() else { return };
+        // Fails when the hub has ended by itself; then the thread says why.
+        let _ = stop.send(());
+        let outcome = thread.join();
+        if !thread::panicking() {
+            outcome.unwrap().unwrap();
+        }
+    }
+
+    /// The stop of a hub whose sockets the test goes on reading meanwhile.
+    pub async fn stop_while<T>(&mut self, meanwhile: impl Future<Output = T>) -> T {
+        let Some(Server { stop, thread }) = self.server.take() else { panic!("the hub runs") };
+        stop.send(()).unwrap();
+        let seen = meanwhile.await;
+        let joined = tokio::task::spawn_blocking(move || thread.join().unwrap().unwrap());
+        assert!(tokio::time::timeout(DEADLINE, joined).await.is_ok(), "run() returns");
+        seen
+    }
+
+    /// The same database, in a hub that begins anew.
+    pub fn restart(&mut self) {
+        self.restart_at(&Clock::system());
+    }
+
+    /// A restart with a clock that the test moves.
+    pub fn restart_at(&mut self, clock: &Clock) {
+        self.stop();
+        self.serve(clock.clone());
+    }
+
+    /// Changes a setting; a restart brings it into effect.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.insert(name, value.to_owned());
+    }
+
+    /// Somebody without an account.
+    pub fn visitor(&self) -> Client {
+        self.visitor.clone()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port.load(Ordering::SeqCst)
+    }
+
+    /// Accounts with these usernames, each with one login.
+    pub async fn users<const N: usize>(&self, names: [&str; N]) -> [User; N] {
+        let mut users = Vec::with_capacity(N);
+        for name in names {
+            users.push(user::register(&self.visitor, name).await);
+        }
+        users.try_into().unwrap_or_else(|_| unreachable!("as many users as names"))
+    }
+
+    /// What the store holds of messages: to show that a refusal left nothing.
+    pub fn stored(&self) -> [i64; 3] {
+        ["messages", "conversations", "participants"].map(|table| self.database.count(table))
+    }
+
+    /// Waits until so many sockets are open, as `/health` tells.
+    pub async fn wait_for_connections(&self, expected: u64) {
+        eventually(&format!("{expected} sockets are open"), async || {
+            let health = self.visitor.get("/health").await.ok();
+            health["services"]["websocket"]["connections"] == json!(expected)
+        })
+        .await;
+    }
+}
+
+impl Drop for TestHub {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

@@ -1,0 +1,250 @@
+//! One socket of a user, played by an independent WebSocket client.
+//!
+//! Frames are kept in the order in which they came until a test asks for
+//! them. Presence comes in its own time, so only a test that asks for it by
+//! name sees it.
+
+use super::user::User;
+use super::{DEADLINE, client::Client, user};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::Message;
+
+pub struct Socket {
+    user: User,
+    stream: WebSocketStream<TcpStream>,
+    /// Came, and was not asked for yet.
+    waiting: Vec<Value>,
+    refs: u32,
+    /// The code, or none for a connection that just ended.
+    closed: Option<Option<u16>>,
+}
+
+/// The types of these frames.
+pub fn kinds(frames: &[Value]) -> Vec<&str> {
+    frames.iter().map(kind).collect()
+}
+
+fn kind(frame: &Value) -> &str {
+    frame["type"].as_str().unwrap_or_default()
+}
+
+/// Comes in its own time: presence, and frames of the protocol below.
+fn is_aside(frame: &Value) -> bool {
+    matches!(kind(frame), "user_online_status" | "[ping]" | "[pong]")
+}
+
+impl Socket {
+    pub async fn open(user: &User) -> Self {
+        let address = user.address();
+        let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+        for (name, value) in &user.headers {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+        let tcp = TcpStream::connect(&address).await.unwrap();
+        let (stream, _) = tokio_tungstenite::client_async(request, tcp).await.unwrap();
+        Self { user: user.clone(), stream, waiting: Vec::new(), refs: 0, closed: None }
+    }
+
+    /// The two frames that every socket begins with.
+    pub async fn welcome(&mut self) -> (Value, Value) {
+        let welcome = self.next().await;
+        assert_eq!((&welcome["type"], &welcome["event"]), (&json!("system"), &json!("welcome")));
+        (welcome, self.expect("presence_state").await)
+    }
+
+    /// Sends a frame and does not wait for anything.
+    pub async fn frame(&mut self, frame: Value) {
+        self.text(&frame.to_string()).await;
+    }
+
+    pub async fn text(&mut self, text: &str) {
+        self.message(Message::text(text)).await;
+    }
+
+    /// Any frame the library can make.
+    pub async fn message(&mut self, message: Message) {
+        self.stream.send(message).await.unwrap();
+    }
+
+    /// False when the connection is gone.
+    pub async fn try_message(&mut self, message: Message) -> bool {
+        self.stream.send(message).await.is_ok()
+    }
+
+    /// Bytes that are no frame a library would make.
+    pub async fn bytes(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// Sends a frame with a `ref` and returns the ack or error to it.
+    pub async fn call(&mut self, mut frame: Value) -> Value {
+        self.refs += 1;
+        let reference = json!(format!("r{}", self.refs));
+        frame["ref"] = reference.clone();
+        self.frame(frame).await;
+        self.take("the answer", |frame| frame["ref"] == reference).await
+    }
+
+    /// Sends a frame that the hub must accept; returns the ack.
+    pub async fn ack(&mut self, frame: Value) -> Value {
+        let answer = self.call(frame).await;
+        assert_eq!(answer["type"], "ack", "{answer}");
+        answer
+    }
+
+    /// Sends a frame that the hub must refuse; returns code and message.
+    pub async fn refused(&mut self, frame: Value) -> (String, String) {
+        let answer = self.call(frame).await;
+        assert_eq!(answer["type"], "error", "{answer}");
+        let text = |key: &str| answer[key].as_str().unwrap().to_owned();
+        (text("code"), text("message"))
+    }
+
+    /// Sends a message and returns it as acknowledged.
+    pub async fn send(&mut self, to: &User, content: &str) -> Value {
+        let frame = json!({"type": "private_message", "recipient_id": to.id, "content": content});
+        self.ack(frame).await["message"].clone()
+    }
+
+    pub async fn types(&mut self, to: &User, is_typing: bool) {
+        self.ack(json!({"type": "typing_indicator", "recipient_id": to.id, "is_typing": is_typing})).await;
+    }
+
+    /// The socket still answers.
+    pub async fn answers(&mut self) {
+        assert_eq!(self.call(json!({"type": "ping"})).await["type"], "pong");
+    }
+
+    /// The first frame of this type that nobody asked for yet.
+    pub async fn expect(&mut self, expected: &str) -> Value {
+        self.take(expected, |frame| kind(frame) == expected).await
+    }
+
+    /// The first frame of any type that nobody asked for yet.
+    pub async fn next(&mut self) -> Value {
+        self.take("any frame", |frame| !is_aside(frame)).await
+    }
+
+    /// What is told about somebody's presence next.
+    pub async fn presence_of(&mut self, other: &User) -> bool {
+        let id = json!(other.id);
+        let told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
+        self.take("presence", told).await["is_online"].as_bool().unwrap()
+    }
+
+    /// Everything that came and was not asked for, presence aside.
+    pub async fn arrived(&mut self) -> Vec<Value> {
+        self.fence().await;
+        self.waiting.drain(..).filter(|frame| !is_aside(frame)).collect()
+    }
+
+    /// Nothing came that was not asked for, presence aside.
+    pub async fn expect_silence(&mut self) {
+        let arrived = self.arrived().await;
+        assert!(arrived.is_empty(), "{} should hear nothing: {arrived:#?}", self.user.name);
+    }
+
+    /// What was told about anybody's presence and not asked for yet.
+    pub async fn presence_arrived(&mut self) -> Vec<(i64, bool)> {
+        self.fence().await;
+        let told = self.waiting.extract_if(.., |frame| kind(frame) == "user_online_status");
+        told.map(|frame| (frame["user_id"].as_i64().unwrap(), frame["is_online"].as_bool().unwrap())).collect()
+    }
+
+    /// Has the hub send this socket something on the way that everything
+    /// goes, through the write lane and the hub: when it is here, all that
+    /// was on its way before is here. It is the presence of a bystander,
+    /// which changes when the user adds and removes them as a contact.
+    async fn fence(&mut self) {
+        let path = format!("/api/contacts/{}", bystander(&self.user).await);
+        for call in ["PUT", "DELETE"] {
+            self.user.call(call, &path).await.is(204);
+            let id = *self.user.bystander.get().unwrap();
+            let is_fence = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
+            self.take("the fence", is_fence).await;
+        }
+    }
+
+    /// The code with which the hub closes this socket; none when the
+    /// connection ends without one.
+    pub async fn closed(&mut self) -> Option<u16> {
+        while self.closed.is_none() {
+            self.read("a close").await;
+        }
+        self.closed.flatten()
+    }
+
+    /// The types of the frames that came before the close and that nobody
+    /// asked for, presence aside.
+    pub fn left_behind(&self) -> Vec<&str> {
+        self.waiting.iter().filter(|frame| !is_aside(frame)).map(kind).collect()
+    }
+
+    /// All that is on the wire until it ends, for a client that does not read
+    /// along: reading would answer pings.
+    pub async fn unread(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let reading = tokio::time::timeout(DEADLINE, self.stream.get_mut().read_to_end(&mut bytes));
+        assert!(reading.await.is_ok(), "the hub ends the connection");
+        bytes
+    }
+
+    /// Says goodbye, and waits for the other side to do so.
+    pub async fn close(mut self) {
+        self.stream.close(None).await.unwrap();
+        self.closed().await;
+    }
+
+    async fn take(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            if let Some(at) = self.waiting.iter().position(&is_it) {
+                return self.waiting.remove(at);
+            }
+            if let Some(code) = self.closed {
+                panic!("closed with {code:?} before {what} came; there is {:#?}", self.waiting);
+            }
+            self.read(what).await;
+        }
+    }
+
+    /// Takes one frame off the wire.
+    async fn read(&mut self, what: &str) {
+        let Ok(received) = tokio::time::timeout(DEADLINE, self.stream.next()).await else {
+            panic!("{} waited in vain for {what}; there is {:#?}", self.user.name, self.waiting);
+        };
+        match received {
+            Some(Ok(Message::Text(text))) => self.waiting.push(checked(&text)),
+            Some(Ok(Message::Ping(_))) => self.waiting.push(json!({"type": "[ping]"})),
+            Some(Ok(Message::Pong(payload))) => {
+                self.waiting.push(json!({"type": "[pong]", "payload": String::from_utf8_lossy(&payload)}));
+            }
+            Some(Ok(Message::Close(reason))) => self.closed = Some(reason.map(|reason| reason.code.into())),
+            Some(Ok(other)) => panic!("the hub sends text frames only: {other:?}"),
+            Some(Err(_)) | None => self.closed = Some(None),
+        }
+    }
+}
+
+/// A frame of the server has a type, and the time at which it was made.
+fn checked(text: &str) -> Value {
+    let frame: Value = serde_json::from_str(text).unwrap();
+    assert!(!kind(&frame).is_empty(), "{frame}");
+    let made_at = frame["timestamp"].as_str().unwrap_or_else(|| panic!("a timestamp: {frame}"));
+    assert!(made_at.len() == 24 && made_at.ends_with('Z'), "{frame}");
+    frame
+}
+
+async fn bystander(client: &Client) -> i64 {
+    let registered = async || {
+        let mut visitor = client.clone();
+        visitor.headers.remove("cookie");
+        visitor.headers.remove("authorization");
+        user::register(&visitor, "bystander").await.id
+    };
+    *client.bystander.get_or_init(registered).await
+}

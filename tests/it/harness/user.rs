@@ -1,0 +1,117 @@
+//! People with an account, and what they do.
+
+use super::client::Client;
+use super::socket::Socket;
+use serde_json::{Value, json};
+use std::ops::Deref;
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A person with one login; clones share the login.
+#[derive(Clone)]
+pub struct User {
+    pub id: i64,
+    pub name: String,
+    client: Client,
+}
+
+/// What a user can do without being mentioned: send requests.
+impl Deref for User {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+pub async fn register(visitor: &Client, name: &str) -> User {
+    let reply = visitor.post("/api/auth/register", json!({"username": name, "password": PASSWORD})).await.is(201);
+    let (cookie, _) = reply.cookie();
+    let id = reply.ok()["user"]["id"].as_i64().unwrap();
+    User { id, name: name.to_owned(), client: visitor.with("cookie", &cookie) }
+}
+
+impl User {
+    /// The same person on another device, with a login of its own.
+    pub async fn log_in_again(&self) -> User {
+        let credentials = json!({"username": self.name, "password": PASSWORD});
+        let mut client = self.client.clone();
+        client.headers.remove("cookie");
+        let reply = client.post("/api/auth/login", credentials).await.is(200);
+        let (cookie, _) = reply.cookie();
+        User { client: client.with("cookie", &cookie), ..self.clone() }
+    }
+
+    /// The cookie of this login, as `name=value`.
+    pub fn cookie(&self) -> &str {
+        self.client.headers["cookie"].to_str().unwrap()
+    }
+
+    /// The same login, shown by an access token instead.
+    pub async fn by_token(&self) -> User {
+        let token = self.post("/api/auth/token", json!({})).await.ok()["access_token"].clone();
+        User { client: self.client.with_token(token.as_str().unwrap()), ..self.clone() }
+    }
+
+    /// The same login, used by a page of this origin.
+    pub fn at(&self, origin: &str) -> User {
+        User { client: self.client.with("origin", origin), ..self.clone() }
+    }
+
+    /// A socket that is attached and has had its greeting.
+    pub async fn connect(&self) -> Socket {
+        let mut socket = Socket::open(self).await;
+        socket.welcome().await;
+        socket
+    }
+
+    /// Sends a message over REST and returns it as stored.
+    pub async fn send_rest(&self, to: &User, content: &str) -> Value {
+        let reply = self.post("/api/messages", json!({"recipient_id": to.id, "content": content})).await;
+        reply.is(201).ok()["message"].clone()
+    }
+
+    /// A conversation in which both have written; returns its id.
+    pub async fn gets_to_know(&self, other: &User) -> i64 {
+        self.send_rest(other, "hello").await;
+        other.send_rest(self, "hello").await["conversation_id"].as_i64().unwrap()
+    }
+
+    pub async fn blocks(&self, other: &User) {
+        self.put(&format!("/api/blocks/{}", other.id)).await.is(204);
+    }
+
+    pub async fn unblocks(&self, other: &User) {
+        self.delete(&format!("/api/blocks/{}", other.id)).await.is(204);
+    }
+
+    pub async fn adds_contact(&self, other: &User) {
+        self.put(&format!("/api/contacts/{}", other.id)).await.is(204);
+    }
+
+    pub async fn removes_contact(&self, other: &User) {
+        self.delete(&format!("/api/contacts/{}", other.id)).await.is(204);
+    }
+
+    /// A page of history, with the query as given: `?limit=2`.
+    pub async fn history(&self, conversation_id: i64, query: &str) -> Value {
+        self.get(&format!("/api/conversations/{conversation_id}/messages{query}")).await.ok()
+    }
+
+    /// The contents of the newest messages, oldest first.
+    pub async fn contents(&self, conversation_id: i64) -> Vec<String> {
+        let page = self.history(conversation_id, "?limit=200").await;
+        let messages = page["messages"].as_array().unwrap();
+        messages.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The list of conversations, first page.
+    pub async fn conversations(&self) -> Vec<Value> {
+        self.get("/api/conversations").await.ok()["conversations"].as_array().unwrap().clone()
+    }
+
+    pub async fn conversation(&self, id: i64) -> Value {
+        self.get(&format!("/api/conversations/{id}")).await.ok()["conversation"].clone()
+    }
+}

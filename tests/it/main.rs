@@ -1,0 +1,34 @@
+//! The hub from outside: real servers, real sockets, several people, on both
+//! databases. One file for each capability; `harness` is the vocabulary.
+//!
+//! Postgres is found in `TEST_POSTGRES_URL`, which `scripts/test` and
+//! `scripts/with-servers` set.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that goes wrong ends where it does"
+)]
+
+mod accounts;
+mod architecture;
+mod bad_input;
+mod bad_protocol;
+mod binary;
+mod crash;
+mod harness;
+mod history;
+mod messages;
+mod origin_host;
+mod parity;
+mod people;
+mod permissions;
+mod person;
+mod presence;
+mod retries;
+mod scratch;
+mod sockets;
+mod startup;
+mod typing;
+mod web_page;

@@ -1,0 +1,254 @@
+//! What a page of another site cannot do in its visitor's name, the one host
+//! the hub answers to, and the headers that keep browsers strict.
+
+use crate::harness::{Client, PASSWORD, Socket, TestHub, User, any_database};
+use serde_json::json;
+
+const HOSTILE: &[&str] = &[
+    "null",
+    "https://evil.example",
+    "http://chat.example.org",
+    "https://chat.example.org:443",
+    "https://chat.example.org:8443",
+    "https://chat.example.org.",
+    "https://chat.example.org/",
+    "https://chat.example.org.evil.example",
+    "https://evil-chat.example.org",
+    "https://sub.chat.example.org",
+    "https://CHAT.example.org",
+    "HTTPS://chat.example.org",
+    "https://user@chat.example.org",
+    "https://chat.example.org@evil.example",
+    "https://chat.example.org,https://evil.example",
+    "https://ch\u{e4}t.example.org",
+    "//chat.example.org",
+    "chat.example.org",
+    "http://127.0.0.1",
+    "http://localhost",
+    "file://",
+    "*",
+];
+
+/// Every way to change something, and the handshake, come to the same end.
+async fn refused_everywhere(client: &Client) -> String {
+    let form = json!({"username": "eve", "password": PASSWORD});
+    let told = client.post("/api/auth/register", form.clone()).await.refused(403, "bad_origin");
+    for (path, body) in [
+        ("/api/auth/login", form),
+        ("/api/auth/logout", json!({})),
+        ("/api/auth/token", json!({})),
+        ("/api/messages", json!({"recipient_id": 1, "content": "x"})),
+        ("/api/conversations/1/messages", json!({"content": "x"})),
+        ("/api/conversations/1/typing", json!({"is_typing": true})),
+        ("/no/such/place", json!({})),
+    ] {
+        assert_eq!(client.post(path, body).await.refused(403, "bad_origin"), told, "{path}");
+    }
+    for method in ["PUT", "DELETE", "PATCH"] {
+        assert_eq!(client.call(method, "/api/blocks/1").await.refused(403, "bad_origin"), told);
+    }
+    assert_eq!(client.handshake().await.refused(403, "bad_origin"), told);
+    told
+}
+
+any_database!(a_page_of_another_site_changes_nothing_and_opens_no_socket, PUBLIC_URL = "https://chat.example.org");
+async fn a_page_of_another_site_changes_nothing_and_opens_no_socket(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    for origin in HOSTILE {
+        let told = refused_everywhere(&ann.with("origin", origin)).await;
+        let visible: String = origin.chars().filter(char::is_ascii).collect();
+        assert!(told.contains(&visible) || !origin.is_ascii(), "{origin:?} is named: {told}");
+    }
+    assert_eq!((hub.database.count("users"), hub.database.count("logins")), (1, 1));
+    ann.get("/api/auth/me").await.is(200);
+}
+
+any_database!(
+    the_own_and_the_allowed_origins_pass,
+    PUBLIC_URL = "https://chat.example.org",
+    ALLOWED_ORIGINS = "https://app.example.org:8443"
+);
+async fn the_own_and_the_allowed_origins_pass(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    for origin in ["https://chat.example.org", "https://app.example.org:8443"] {
+        let page = ann.with("origin", origin);
+        page.post("/api/messages", json!({"recipient_id": bob.id, "content": "x"})).await.is(201);
+        let mut socket = Socket::open(&ann.at(origin)).await;
+        socket.welcome().await;
+    }
+    refused_everywhere(&ann.with("origin", "https://app.example.org")).await;
+}
+
+any_database!(without_a_public_url_the_loopback_names_are_the_own_origin);
+async fn without_a_public_url_the_loopback_names_are_the_own_origin(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    for name in ["127.0.0.1", "localhost", "[::1]"] {
+        let here = format!("{name}:{}", hub.port());
+        let page = ann.with("host", &here).with("origin", &format!("http://{here}"));
+        page.post("/api/auth/token", json!({})).await.is(200);
+    }
+    let next_door = format!("http://127.0.0.1:{}", hub.port().wrapping_add(1));
+    refused_everywhere(&ann.with("origin", &next_door)).await;
+}
+
+any_database!(without_an_origin_the_fetch_metadata_decides);
+async fn without_an_origin_the_fetch_metadata_decides(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    ann.with("sec-fetch-site", "same-origin").post("/api/auth/token", json!({})).await.is(200);
+    ann.post("/api/auth/token", json!({})).await.is(200);
+    for site in ["cross-site", "same-site", "none", ""] {
+        refused_everywhere(&ann.with("sec-fetch-site", site)).await;
+    }
+    let own = format!("http://127.0.0.1:{}", hub.port());
+    let lying = ann.with("sec-fetch-site", "same-origin").with("origin", "https://evil.example");
+    refused_everywhere(&lying).await;
+    ann.with("sec-fetch-site", "cross-site").with("origin", &own).post("/api/auth/token", json!({})).await.is(200);
+}
+
+any_database!(who_shows_a_bearer_token_may_come_from_anywhere);
+async fn who_shows_a_bearer_token_may_come_from_anywhere(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let app: User = ann.by_token().await.at("https://evil.example");
+    app.send_rest(&bob, "x").await;
+    app.connect().await.answers().await;
+    // A bearer header that proves nothing does not let the cookie in.
+    let lying = ann.with("origin", "https://evil.example").with("authorization", "Bearer x");
+    lying.post("/api/messages", json!({"recipient_id": bob.id, "content": "x"})).await.refused(401, "unauthenticated");
+    lying.handshake().await.refused(401, "unauthenticated");
+}
+
+any_database!(two_origins_in_one_request_are_refused);
+async fn two_origins_in_one_request_are_refused(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let own = format!("http://127.0.0.1:{}", hub.port());
+    let request = format!(
+        "POST /api/auth/logout HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nCookie: {}\r\nOrigin: {own}\r\nOrigin: {own}\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n",
+        hub.port(),
+        ann.cookie()
+    );
+    let answer = ann.raw(&request).await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("bad_origin"), "{answer}");
+    ann.get("/api/auth/me").await.is(200);
+}
+
+any_database!(any_other_host_is_misdirected, PUBLIC_URL = "https://chat.example.org");
+async fn any_other_host_is_misdirected(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    ann.with("host", "CHAT.example.org").get("/api/auth/me").await.is(200);
+    for host in
+        ["evil.example", "chat.example.org:443", "chat.example.org.", "127.0.0.1", "localhost", "chat.example.org:80"]
+    {
+        let rebound = ann.with("host", host);
+        for path in ["/", "/app.js", "/health", "/api/auth/me", "/no/such/place"] {
+            rebound.get(path).await.refused(421, "bad_host");
+        }
+        rebound.post("/api/auth/logout", json!({})).await.refused(421, "bad_host");
+        rebound.handshake().await.refused(421, "bad_host");
+    }
+    for (target, hosts, status) in [
+        ("/health", "Host: chat.example.org\r\nHost: evil.example\r\n", "421"),
+        ("/health", "Host: chat.example.org\r\nHost: chat.example.org\r\n", "421"),
+        ("/health", "", "421"),
+        ("http://evil.example/health", "Host: chat.example.org\r\n", "421"),
+        ("http://chat.example.org/health", "Host: chat.example.org\r\n", "200"),
+    ] {
+        let answer = ann.raw(&format!("GET {target} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n")).await;
+        let is_refused = status == "421" && answer.starts_with("HTTP/1.1 400 ");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) || is_refused, "{target} {hosts:?}: {answer}");
+    }
+    ann.get("/api/auth/me").await.is(200);
+}
+
+any_database!(every_kind_of_response_has_the_strict_headers, PUBLIC_URL = "https://chat.example.org");
+async fn every_kind_of_response_has_the_strict_headers(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let visitor = hub.visitor();
+    let body = json!({"recipient_id": bob.id, "content": "x"});
+    let tag = visitor.get("/").await.header("etag").unwrap().to_owned();
+    for (status, reply) in [
+        (200, visitor.get("/").await),
+        (200, visitor.get("/app.js").await),
+        (200, visitor.get("/health").await),
+        (200, visitor.call("HEAD", "/").await),
+        (200, ann.get("/api/conversations").await),
+        (201, ann.post("/api/messages", body.clone()).await),
+        (204, ann.put(&format!("/api/contacts/{}", bob.id)).await),
+        (304, visitor.with("if-none-match", &tag).get("/").await),
+        (400, ann.post("/api/messages", json!({})).await),
+        (401, visitor.get("/api/auth/me").await),
+        (403, ann.with("origin", "https://evil.example").post("/api/messages", body.clone()).await),
+        (404, ann.get("/api/conversations/999999").await),
+        (404, visitor.get("/no/such/place").await),
+        (405, ann.put("/api/messages").await),
+        (413, ann.post_text("/api/messages", "application/json", " ".repeat(70_000)).await),
+        (415, ann.post_text("/api/messages", "text/plain", body.to_string()).await),
+        (421, visitor.with("host", "evil.example").get("/").await),
+        (426, ann.get("/ws").await),
+    ] {
+        let reply = reply.is(status);
+        let policy = reply.header("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{reply:?}");
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{reply:?}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{reply:?}");
+        assert_eq!(reply.header("referrer-policy"), Some("no-referrer"), "{reply:?}");
+        assert!(reply.header("cache-control").is_some_and(|rule| rule.starts_with("no-")), "{reply:?}");
+        assert!(reply.header("strict-transport-security").is_some(), "{reply:?}");
+        assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("access-control")), "{reply:?}");
+    }
+}
+
+any_database!(over_plain_http_no_browser_is_told_to_insist_on_tls);
+async fn over_plain_http_no_browser_is_told_to_insist_on_tls(hub: &mut TestHub) {
+    for path in ["/", "/health", "/no/such/place"] {
+        assert_eq!(hub.visitor().get(path).await.header("strict-transport-security"), None);
+    }
+}
+
+any_database!(reading_changes_nothing);
+async fn reading_changes_nothing(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let stored = hub.stored();
+    for method in ["GET", "HEAD"] {
+        for path in [
+            "/api/messages?recipient_id=2&content=x".to_owned(),
+            "/api/auth/register?username=eve&password=correcthorse".to_owned(),
+            "/api/auth/login".to_owned(),
+            "/api/auth/logout".to_owned(),
+            "/api/auth/token".to_owned(),
+            format!("/api/blocks/{}", bob.id),
+            format!("/api/contacts/{}", bob.id),
+            format!("/api/conversations/{id}/typing"),
+        ] {
+            ann.call(method, &path).await.is(405);
+        }
+    }
+    ann.get("/api/auth/me").await.is(200);
+    assert_eq!(hub.stored(), stored);
+    let tables = ["users", "logins", "blocks", "contacts"].map(|table| hub.database.count(table));
+    assert_eq!(tables, [2, 2, 0, 0]);
+}
+
+any_database!(what_a_form_can_send_is_not_taken);
+async fn what_a_form_can_send_is_not_taken(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let body = json!({"recipient_id": bob.id, "content": "x"}).to_string();
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+        "text/json",
+        "text/plain; charset=application/json",
+        "",
+    ] {
+        ann.post_text("/api/messages", content_type, body.clone()).await.refused(415, "invalid");
+        let form = json!({"username": "eve", "password": PASSWORD}).to_string();
+        ann.post_text("/api/auth/login", content_type, form).await.refused(415, "invalid");
+    }
+    assert_eq!(hub.stored(), [0, 0, 0]);
+    for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
+        ann.post_text("/api/messages", content_type, body.clone()).await.is(201);
+    }
+}

@@ -1,0 +1,37 @@
+//! Somebody with an account on a hub that runs as a process: the little that
+//! tests of the process itself need.
+
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+#[derive(Clone)]
+pub struct Person {
+    pub id: i64,
+    /// Of the login, as a `Cookie` header has it.
+    pub cookie: String,
+}
+
+impl Person {
+    pub async fn register(address: &str, username: &str) -> Self {
+        let body = json!({"username": username, "password": "correct horse battery"});
+        let url = format!("http://{address}/api/auth/register");
+        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{username} registers");
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let body: Value = answer.json().await.unwrap();
+        Self { id: body["user"]["id"].as_i64().unwrap(), cookie }
+    }
+
+    /// None when nobody listens there.
+    pub async fn connect(&self, address: &str) -> Option<Socket> {
+        let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+        request.headers_mut().insert("cookie", HeaderValue::from_str(&self.cookie).unwrap());
+        connect_async(request).await.ok().map(|(socket, _)| socket)
+    }
+}

@@ -1,0 +1,249 @@
+//! Who is online, and who may know.
+
+use crate::harness::{Socket, TestHub, User, both_databases};
+use serde_json::{Value, json};
+use switchboard::clock::Clock;
+use switchboard::ids::Timestamp;
+
+fn online(state: &Value) -> Vec<i64> {
+    state["online"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect()
+}
+
+/// Waits until everybody who may know was told who came so far: it is told in
+/// the order of coming, so it is done when a latecomer's coming is told.
+async fn wait_until_told(hub: &TestHub) {
+    let [watcher, latecomer] = hub.users(["watcher", "latecomer"]).await;
+    watcher.adds_contact(&latecomer).await;
+    let mut watching = watcher.connect().await;
+    let _there = latecomer.connect().await;
+    assert!(watching.presence_of(&latecomer).await);
+}
+
+both_databases!(coming_and_going_is_told_once_however_many_sockets, PRESENCE_GRACE = "200ms");
+async fn coming_and_going_is_told_once_however_many_sockets(hub: &mut TestHub) {
+    let [ann, bob, dan] = hub.users(["ann", "bob", "dan"]).await;
+    ann.gets_to_know(&bob).await;
+    ann.gets_to_know(&dan).await;
+    let mut watching = ann.connect().await;
+    let (one, two) = (bob.connect().await, bob.connect().await);
+    assert!(watching.presence_of(&bob).await);
+    one.close().await;
+    // Dan comes and goes later than Bob's first socket went: that it went
+    // would have been told by the time that Dan's is.
+    let passing = dan.connect().await;
+    assert!(watching.presence_of(&dan).await);
+    passing.close().await;
+    assert!(!watching.presence_of(&dan).await);
+    assert_eq!(watching.presence_arrived().await, []);
+    drop(two);
+    assert!(!watching.presence_of(&bob).await, "also when the connection just ends");
+    assert_eq!(watching.presence_arrived().await, []);
+}
+
+both_databases!(who_is_back_within_the_grace_was_never_away, PRESENCE_GRACE = "2s");
+async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
+    let [ann, bob, dan, eve] = hub.users(["ann", "bob", "dan", "eve"]).await;
+    for friend in [&bob, &dan, &eve] {
+        ann.adds_contact(friend).await;
+    }
+    let mut watching = ann.connect().await;
+    let (leaving, going) = (bob.connect().await, dan.connect().await);
+    assert!(watching.presence_of(&bob).await);
+    assert!(watching.presence_of(&dan).await);
+    drop(leaving);
+    hub.wait_for_connections(2).await;
+    // By the time that Eve's coming is told, Bob's going would have been.
+    let _eve = eve.connect().await;
+    assert!(watching.presence_of(&eve).await);
+    let (_, state) = Socket::open(&ann).await.welcome().await;
+    assert_eq!(online(&state), [bob.id, dan.id, eve.id], "he counts as online meanwhile");
+    let _back = bob.connect().await;
+    // And Dan's going is told when the whole of Bob's grace is over.
+    going.close().await;
+    assert!(!watching.presence_of(&dan).await);
+    assert_eq!(watching.presence_arrived().await, []);
+}
+
+both_databases!(who_comes_and_goes_in_a_moment_is_not_left_online, PRESENCE_GRACE = "0s");
+async fn who_comes_and_goes_in_a_moment_is_not_left_online(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.adds_contact(&bob).await;
+    for _ in 0..10 {
+        let there = bob.connect().await;
+        let mut watching = Socket::open(&ann).await;
+        let (_, state) = watching.welcome().await;
+        assert_eq!(online(&state), [bob.id]);
+        there.close().await;
+        while watching.presence_of(&bob).await {}
+    }
+}
+
+/// How the person who is seen stands to the one who looks, and whether the
+/// contract lets the one see the other.
+type Case = (&'static str, fn(&User, &User) -> Vec<Step>, bool);
+
+/// Somebody does something to somebody.
+struct Step(User, Act, User);
+
+#[derive(Clone, Copy)]
+enum Act {
+    Writes,
+    Adds,
+    Removes,
+    Blocks,
+    Unblocks,
+}
+use Act::{Adds, Blocks, Removes, Unblocks, Writes};
+
+impl Step {
+    async fn run(self) {
+        let Step(who, act, whom) = self;
+        match act {
+            Writes => drop(who.send_rest(&whom, "hi").await),
+            Adds => who.adds_contact(&whom).await,
+            Removes => who.removes_contact(&whom).await,
+            Blocks => who.blocks(&whom).await,
+            Unblocks => who.unblocks(&whom).await,
+        }
+    }
+}
+
+fn step(who: &User, act: Act, whom: &User) -> Step {
+    Step(who.clone(), act, whom.clone())
+}
+
+const CASES: &[Case] = &[
+    ("strangers", |_, _| vec![], false),
+    ("the seen wrote", |looks, seen| vec![step(seen, Writes, looks)], true),
+    ("only the looker wrote", |looks, seen| vec![step(looks, Writes, seen)], false),
+    ("a contact of the looker", |looks, seen| vec![step(looks, Adds, seen)], true),
+    ("the looker is their contact", |looks, seen| vec![step(seen, Adds, looks)], false),
+    ("no contact any more", |looks, seen| vec![step(looks, Adds, seen), step(looks, Removes, seen)], false),
+    (
+        "no contact any more, but wrote",
+        |looks, seen| vec![step(looks, Adds, seen), step(seen, Writes, looks), step(looks, Removes, seen)],
+        true,
+    ),
+    ("the looker blocks", |looks, seen| vec![step(seen, Writes, looks), step(looks, Blocks, seen)], false),
+    ("the seen blocks", |looks, seen| vec![step(seen, Writes, looks), step(seen, Blocks, looks)], false),
+    ("a blocked contact", |looks, seen| vec![step(looks, Adds, seen), step(seen, Blocks, looks)], false),
+    (
+        "no longer blocked",
+        |looks, seen| vec![step(seen, Writes, looks), step(looks, Blocks, seen), step(looks, Unblocks, seen)],
+        true,
+    ),
+    (
+        "blocked by one of two",
+        |looks, seen| {
+            vec![
+                step(seen, Writes, looks),
+                step(looks, Blocks, seen),
+                step(seen, Blocks, looks),
+                step(looks, Unblocks, seen),
+            ]
+        },
+        false,
+    ),
+];
+
+both_databases!(presence_is_shown_by_the_rule_and_to_nobody_else, PRESENCE_GRACE = "0s");
+async fn presence_is_shown_by_the_rule_and_to_nobody_else(hub: &mut TestHub) {
+    for (number, (case, steps, may_see)) in CASES.iter().enumerate() {
+        let names = ["looks", "seen", "last"].map(|name| format!("{name}{number}"));
+        let [looks, seen, last] = hub.users([&*names[0], &names[1], &names[2]]).await;
+        // Known to the looker and, by a later account, told after the others.
+        looks.adds_contact(&last).await;
+        for step in steps(&looks, &seen) {
+            step.run().await;
+        }
+        let mut watching = looks.connect().await;
+        let there = seen.connect().await;
+        let fence = last.connect().await;
+        assert!(watching.presence_of(&last).await);
+        let told = watching.presence_arrived().await;
+        assert_eq!(told, if *may_see { vec![(seen.id, true)] } else { vec![] }, "{case}");
+        let (_, state) = Socket::open(&looks).await.welcome().await;
+        assert_eq!(online(&state).contains(&seen.id), *may_see, "{case}: {state}");
+        there.close().await;
+        hub.wait_for_connections(2).await;
+        fence.close().await;
+        assert!(!watching.presence_of(&last).await);
+        let told = watching.presence_arrived().await;
+        assert_eq!(told, if *may_see { vec![(seen.id, false)] } else { vec![] }, "{case}");
+    }
+}
+
+both_databases!(a_block_shows_both_offline_and_its_end_shows_them_again);
+async fn a_block_shows_both_offline_and_its_end_shows_them_again(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let mut ann_socket = ann.connect().await;
+    let mut bob_socket = bob.connect().await;
+    assert!(ann_socket.presence_of(&bob).await);
+    ann_socket.presence_arrived().await;
+    bob_socket.presence_arrived().await;
+    for (is_blocked, change) in [(true, "PUT"), (false, "DELETE")] {
+        bob.call(change, &format!("/api/blocks/{}", ann.id)).await.is(204);
+        let ann_sees = ann_socket.expect("user_online_status").await;
+        let bob_sees = bob_socket.expect("user_online_status").await;
+        assert_eq!((&ann_sees["user_id"], &ann_sees["is_online"]), (&json!(bob.id), &json!(!is_blocked)));
+        assert_eq!((&bob_sees["user_id"], &bob_sees["is_online"]), (&json!(ann.id), &json!(!is_blocked)));
+        assert!(!is_blocked || ann_sees["last_seen_at"].is_null(), "nor since when: {ann_sees}");
+        // Doing it again is no news.
+        bob.call(change, &format!("/api/blocks/{}", ann.id)).await.is(204);
+        assert_eq!(ann_socket.presence_arrived().await, []);
+        assert_eq!(bob_socket.presence_arrived().await, []);
+    }
+}
+
+both_databases!(the_first_message_shows_its_sender_to_the_recipient_and_not_the_other_way);
+async fn the_first_message_shows_its_sender_to_the_recipient_and_not_the_other_way(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    wait_until_told(hub).await;
+    ann_socket.send(&bob, "hi").await;
+    assert!(bob_socket.presence_of(&ann).await);
+    assert_eq!(ann_socket.presence_arrived().await, []);
+    ann_socket.send(&bob, "hi again").await;
+    assert_eq!(bob_socket.presence_arrived().await, [], "it is told once");
+    bob_socket.send(&ann, "hello").await;
+    assert!(ann_socket.presence_of(&bob).await);
+}
+
+both_databases!(a_new_contact_is_shown_at_once_and_a_lost_one_no_longer);
+async fn a_new_contact_is_shown_at_once_and_a_lost_one_no_longer(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    wait_until_told(hub).await;
+    ann.adds_contact(&bob).await;
+    assert!(ann_socket.presence_of(&bob).await);
+    ann.removes_contact(&bob).await;
+    assert!(!ann_socket.presence_of(&bob).await);
+    assert_eq!(bob_socket.presence_arrived().await, [], "and he does not learn of it");
+}
+
+both_databases!(who_went_was_last_seen_when_they_went, PRESENCE_GRACE = "0s");
+async fn who_went_was_last_seen_when_they_went(hub: &mut TestHub) {
+    const NOON: i64 = 1_800_000_000_000;
+    let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
+    hub.restart_at(&clock);
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.adds_contact(&bob).await;
+    let mut watching = ann.connect().await;
+    let leaving = bob.connect().await;
+    let came = watching.expect("user_online_status").await;
+    assert_eq!((&came["is_online"], &came["last_seen_at"]), (&json!(true), &Value::Null));
+    clock.set(Timestamp::from_millis(NOON + 5_000));
+    leaving.close().await;
+    let went = watching.expect("user_online_status").await;
+    assert_eq!((&went["is_online"], &went["last_seen_at"]), (&json!(false), &json!("2027-01-15T08:00:05.000Z")));
+    drop(watching);
+    hub.restart();
+    // It is kept: whoever may see him learns it when they ask.
+    let mut watching = ann.connect().await;
+    ann.removes_contact(&bob).await;
+    watching.expect("user_online_status").await;
+    ann.adds_contact(&bob).await;
+    let told = watching.expect("user_online_status").await;
+    assert_eq!((&told["is_online"], &told["last_seen_at"]), (&json!(false), &json!("2027-01-15T08:00:05.000Z")));
+}

@@ -1,0 +1,178 @@
+//! Who types: relayed, never stored, and never left standing.
+
+use crate::harness::{Socket, TestHub, User, both_databases, kinds};
+use serde_json::{Value, json};
+
+async fn mark(socket: &mut Socket) -> (Value, bool) {
+    let frame = socket.expect("typing_indicator").await;
+    (frame["user_id"].clone(), frame["is_typing"].as_bool().unwrap())
+}
+
+both_databases!(typing_is_shown_on_every_socket_of_the_other_and_on_no_other);
+async fn typing_is_shown_on_every_socket_of_the_other_and_on_no_other(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    ann.gets_to_know(&eve).await;
+    let (mut phone, mut laptop) = (ann.connect().await, ann.connect().await);
+    let (mut bob_phone, mut bob_laptop, mut spy) = (bob.connect().await, bob.connect().await, eve.connect().await);
+    for is_typing in [true, false] {
+        let frame = json!({"type": "typing_indicator", "conversation_id": id, "is_typing": is_typing});
+        phone.ack(frame).await;
+        for socket in [&mut bob_phone, &mut bob_laptop] {
+            let mut seen = socket.next().await;
+            seen.as_object_mut().unwrap().remove("timestamp");
+            let expected = json!({"type": "typing_indicator", "conversation_id": id, "user_id": ann.id,
+                                  "recipient_id": bob.id, "is_typing": is_typing});
+            assert_eq!(seen, expected);
+        }
+    }
+    for socket in [&mut phone, &mut laptop, &mut spy, &mut bob_phone] {
+        socket.expect_silence().await;
+    }
+}
+
+both_databases!(typing_without_a_ref_is_relayed_and_not_answered);
+async fn typing_without_a_ref_is_relayed_and_not_answered(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    // What it says of who types is not believed.
+    phone
+        .frame(json!({"type": "typing_indicator", "recipient_id": bob.id, "user_id": bob.id, "is_typing": true}))
+        .await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    phone.expect_silence().await;
+}
+
+both_databases!(typing_over_rest_is_relayed_too);
+async fn typing_over_rest_is_relayed_too(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let mut reader = bob.connect().await;
+    for is_typing in [true, false] {
+        let path = format!("/api/conversations/{id}/typing");
+        ann.post(&path, json!({"is_typing": is_typing})).await.is(204);
+        assert_eq!(mark(&mut reader).await, (json!(ann.id), is_typing));
+    }
+}
+
+both_databases!(a_mark_that_is_repeated_is_not_shown_again_at_once, TYPING_TIMEOUT = "1m");
+async fn a_mark_that_is_repeated_is_not_shown_again_at_once(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let (mut phone, mut laptop, mut reader) = (ann.connect().await, ann.connect().await, bob.connect().await);
+    for _ in 0..20 {
+        phone.types(&bob, true).await;
+        laptop.types(&bob, true).await;
+    }
+    assert_eq!(kinds(&reader.arrived().await), ["typing_indicator"]);
+    for _ in 0..5 {
+        phone.types(&bob, false).await;
+    }
+    assert_eq!(kinds(&reader.arrived().await), ["typing_indicator"], "nor is that it ended");
+}
+
+both_databases!(whoever_was_never_shown_typing_does_not_stop);
+async fn whoever_was_never_shown_typing_does_not_stop(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    phone.types(&bob, false).await;
+    reader.expect_silence().await;
+}
+
+both_databases!(a_typist_who_falls_silent_is_cleared_by_the_hub, TYPING_TIMEOUT = "300ms");
+async fn a_typist_who_falls_silent_is_cleared_by_the_hub(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    phone.types(&bob, true).await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
+    ann.post(&format!("/api/conversations/{id}/typing"), json!({"is_typing": true})).await.is(204);
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
+    reader.expect_silence().await;
+}
+
+both_databases!(a_typist_whose_socket_goes_is_cleared_however_it_goes, TYPING_TIMEOUT = "1m");
+async fn a_typist_whose_socket_goes_is_cleared_however_it_goes(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let (mut other_device, mut reader) = (ann.connect().await, bob.connect().await);
+    let mut closing = ann.connect().await;
+    closing.types(&bob, true).await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    closing.close().await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
+    let mut vanishing = ann.connect().await;
+    vanishing.types(&bob, true).await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    drop(vanishing);
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
+    // A socket that did not type takes nothing along.
+    let bystanding = ann.connect().await;
+    other_device.types(&bob, true).await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    bystanding.close().await;
+    hub.wait_for_connections(2).await;
+    reader.expect_silence().await;
+}
+
+both_databases!(a_typist_whose_login_ends_is_cleared, TYPING_TIMEOUT = "1m");
+async fn a_typist_whose_login_ends_is_cleared(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    phone.types(&bob, true).await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    ann.post("/api/auth/logout", json!({})).await.is(204);
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
+}
+
+both_databases!(the_message_itself_ends_typing_without_another_word, TYPING_TIMEOUT = "1s");
+async fn the_message_itself_ends_typing_without_another_word(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    ann.gets_to_know(&bob).await;
+    cat.gets_to_know(&bob).await;
+    let (mut phone, mut cat_phone, mut reader) = (ann.connect().await, cat.connect().await, bob.connect().await);
+    phone.types(&bob, true).await;
+    phone.send(&bob, "typed").await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
+    assert_eq!(reader.next().await["message"]["content"], "typed");
+    // Cat began later: when her time is over, Ann's would have been, too.
+    cat_phone.types(&bob, true).await;
+    assert_eq!(mark(&mut reader).await, (json!(cat.id), true));
+    assert_eq!(mark(&mut reader).await, (json!(cat.id), false));
+    reader.expect_silence().await;
+    phone.types(&bob, true).await;
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true), "who goes on typing is shown at once");
+}
+
+both_databases!(a_block_clears_the_marks_of_both_and_lets_none_through, TYPING_TIMEOUT = "1m");
+async fn a_block_clears_the_marks_of_both_and_lets_none_through(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    ann_socket.types(&bob, true).await;
+    bob_socket.types(&ann, true).await;
+    assert_eq!(mark(&mut bob_socket).await, (json!(ann.id), true));
+    assert_eq!(mark(&mut ann_socket).await, (json!(bob.id), true));
+    bob.blocks(&ann).await;
+    assert_eq!(mark(&mut bob_socket).await, (json!(ann.id), false));
+    assert_eq!(mark(&mut ann_socket).await, (json!(bob.id), false));
+    let typing = |to: &User| json!({"type": "typing_indicator", "recipient_id": to.id, "is_typing": true});
+    assert_eq!(ann_socket.refused(typing(&bob)).await.0, "forbidden");
+    assert_eq!(bob_socket.refused(typing(&ann)).await.0, "forbidden");
+    ann_socket.expect_silence().await;
+    bob_socket.expect_silence().await;
+}
+
+both_databases!(before_the_first_message_nobody_is_shown_typing);
+async fn before_the_first_message_nobody_is_shown_typing(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    phone.types(&bob, true).await;
+    reader.expect_silence().await;
+    assert_eq!(hub.stored(), [0, 0, 0]);
+}
