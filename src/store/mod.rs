@@ -28,7 +28,7 @@ pub use lane::{Answer, Job, Lane, LaneSettings};
 pub use reads::Reads;
 
 use crate::clock::random_bytes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use diesel::prelude::*;
 
@@ -53,8 +53,9 @@ pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
         }
         let epoch: String = random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let row = (schema::hub::id.eq(1), schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
-        on!(db, conn => diesel::insert_into(schema::hub::table).values(row).execute(conn))?;
-        Ok(epoch)
+        on!(db, conn => diesel::insert_into(schema::hub::table).values(row).on_conflict_do_nothing().execute(conn))?;
+        // Another node may have named it at the same moment, and its name holds.
+        find_epoch(db)?.ok_or_else(|| Error::bug("this history was named above"))
     })
 }
 
