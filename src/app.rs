@@ -35,6 +35,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How often limits of quiet users are forgotten and the parts looked after.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Time for the lane to finish what it is doing, when nobody waits any more.
+const LANE_GRACE: Duration = Duration::from_secs(2);
 /// Pause before an announcement that failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -109,7 +111,11 @@ impl App {
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
         let _ = serving.await;
-        drop(door);
+        drop((door, hub));
+        let ended = tokio::task::spawn_blocking(move || lane_thread.join());
+        if tokio::time::timeout(LANE_GRACE, ended).await.is_err() {
+            log::warn!("the write lane did not end in time");
+        }
         outcome
     }
 

@@ -15,21 +15,31 @@ use std::str::FromStr;
 /// The largest id or position on the wire: 2^53 − 1 (RFC 8259, section 6).
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
-fn in_bounds(number: i64) -> Option<i64> {
-    (1..=MAX_ID).contains(&number).then_some(number)
+fn in_bounds(number: i64, least: i64) -> Option<i64> {
+    (least..=MAX_ID).contains(&number).then_some(number)
 }
 
-struct Bounded;
+/// From a path or a query string: digits and nothing else.
+fn parse_in_bounds(text: &str, least: i64) -> Result<i64, OutOfBounds> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    number.and_then(|number| in_bounds(number, least)).ok_or(OutOfBounds { least })
+}
+
+/// Reads an integer from `least` to [`MAX_ID`].
+struct Bounded {
+    least: i64,
+}
 
 impl de::Visitor<'_> for Bounded {
     type Value = i64;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an integer from 1 to 2^53-1")
+        write!(f, "an integer from {} to 2^53-1", self.least)
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<i64, E> {
-        in_bounds(number).ok_or_else(|| de::Error::invalid_value(de::Unexpected::Signed(number), &self))
+        in_bounds(number, self.least).ok_or_else(|| de::Error::invalid_value(de::Unexpected::Signed(number), &self))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
@@ -77,7 +87,7 @@ macro_rules! id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-                input.deserialize_i64(Bounded).map(Self)
+                input.deserialize_i64(Bounded { least: 1 }).map(Self)
             }
         }
 
@@ -86,8 +96,7 @@ macro_rules! id {
             type Err = OutOfBounds;
 
             fn from_str(text: &str) -> Result<Self, OutOfBounds> {
-                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-                text.parse().ok().filter(|_| digits).and_then(in_bounds).map(Self).ok_or(OutOfBounds)
+                parse_in_bounds(text, 1).map(Self)
             }
         }
     };
@@ -95,11 +104,13 @@ macro_rules! id {
 
 /// Why a number in a path or a query was refused.
 #[derive(Debug, PartialEq, Eq)]
-pub struct OutOfBounds;
+pub struct OutOfBounds {
+    least: i64,
+}
 
 impl fmt::Display for OutOfBounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be an integer from 1 to 2^53-1")
+        write!(f, "must be an integer from {} to 2^53-1", self.least)
     }
 }
 
@@ -125,6 +136,31 @@ id!(
 impl Seq {
     /// Before the first message.
     pub const ZERO: Seq = Seq(0);
+}
+
+/// How far one has come in a conversation: a [`Seq`], or 0 before the first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Position(i64);
+
+impl Position {
+    /// The first message beyond.
+    pub const fn next(self) -> Seq {
+        Seq(self.0 + 1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_i64(Bounded { least: 0 }).map(Self)
+    }
+}
+
+impl FromStr for Position {
+    type Err = OutOfBounds;
+
+    fn from_str(text: &str) -> Result<Self, OutOfBounds> {
+        parse_in_bounds(text, 0).map(Self)
+    }
 }
 
 /// One socket and its actor, for as long as it lives; unique within a process.

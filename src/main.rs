@@ -1,6 +1,7 @@
 //! The command line: settings, logging, run.
 
 use clap::{Parser, Subcommand};
+use log::LevelFilter;
 use std::future::Future;
 use std::io::Write;
 use std::net::TcpListener;
@@ -63,34 +64,48 @@ fn settings() -> Result<Config, Failure> {
 
 fn check(config: &Config) -> Result<(), Failure> {
     app::check(config).map_err(|error| error.cause())?;
+    for warning in warnings(config) {
+        println!("switchboard: {warning}");
+    }
     println!("switchboard: the settings are good and the database answers");
     Ok(())
+}
+
+/// What is allowed, and probably not meant.
+fn warnings(config: &Config) -> Vec<String> {
+    let without_effect = config.without_effect.iter();
+    let mut warnings: Vec<String> =
+        without_effect.map(|name| format!("{name} is set, but has no effect in this version")).collect();
+    let is_reachable = !config.http.bind.ip().is_loopback();
+    match &config.http.public_url {
+        None if is_reachable => {
+            warnings
+                .push("PUBLIC_URL is empty: only requests for loopback names are answered, whatever BIND is".into());
+        }
+        Some(url) if !url.is_https() && is_reachable => {
+            warnings.push("PUBLIC_URL is plain http: passwords and messages can be read on the way".into());
+        }
+        _ => {}
+    }
+    warnings
 }
 
 fn serve(config: Config) -> Result<(), Failure> {
     // The HTTP library calls what a stranger sends wrong an error of its own.
     let mut logger = env_logger::Builder::new();
-    logger.filter_module("actix_http", log::LevelFilter::Off).parse_filters(&config.log_filter).init();
-    for name in &config.without_effect {
-        log::warn!("{name} is set, but has no effect in this version");
-    }
-    let settings = config.effective().collect::<Vec<_>>().join(" ");
+    logger.filter_module("actix_http", LevelFilter::Off).filter_module("actix_server", LevelFilter::Warn);
+    logger.parse_filters(&config.log_filter).init();
     let bind = config.http.bind;
-    let public_url = config.http.public_url.clone();
-    match &public_url {
-        None if !bind.ip().is_loopback() => {
-            log::warn!("PUBLIC_URL is empty: only requests for loopback names are answered, whatever BIND is");
-        }
-        Some(url) if !url.is_https() && !bind.ip().is_loopback() => {
-            log::warn!("PUBLIC_URL is plain http: passwords and messages can be read on the way");
-        }
-        _ => {}
-    }
+    let warnings = warnings(&config);
+    let settings = config.effective().collect::<Vec<_>>().join(" ");
     let app = App::open(config, Clock::system()).map_err(|error| error.cause())?;
     let listener = TcpListener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     let address = listener.local_addr().map_err(|error| format!("cannot listen on {bind}: {error}"))?;
     // Not before: a start that fails says why in one line.
     log::info!("settings {settings}");
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
     actix_web::rt::System::new().block_on(async move {
         let shutdown = asked_to_stop()?;
         announce(&format!("http://{address}"));

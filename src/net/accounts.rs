@@ -60,7 +60,8 @@ async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Cred
     let is_right = net.passwords.verify(body.password.clone(), stored.clone()).await?;
     let (Some(user_id), Some(stored), true) = (user_id, stored, is_right) else {
         let address = identity::client_address(&net, &request);
-        log::info!("login refused address={address:?}");
+        let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+        log::info!("login refused address={address}");
         return Err(Error::BadCredentials.into());
     };
     let new_hash = match net.passwords.is_outdated(&stored) {

@@ -4,6 +4,7 @@
 use super::Net;
 use super::problem::Problem;
 use crate::error::Error;
+use crate::ids::OutOfBounds;
 use crate::wire;
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -79,8 +80,14 @@ impl Query {
     ///
     /// # Errors
     /// `Invalid`, naming the key.
-    pub fn get<T: FromStr>(&self, key: &str) -> Result<Option<T>, Error> {
+    pub fn get<T: FromStr<Err = OutOfBounds>>(&self, key: &str) -> Result<Option<T>, Error> {
         self.0.get(key).map(|text| parse(key, text)).transpose()
+    }
+
+    /// `limit`; its bounds are the operation's.
+    pub fn limit(&self) -> Result<Option<i64>, Error> {
+        let not_a_number = |_| Error::Invalid("limit must be an integer".into());
+        self.text("limit").map(|text| text.parse().map_err(not_a_number)).transpose()
     }
 
     pub fn text(&self, key: &str) -> Option<String> {
@@ -92,10 +99,10 @@ impl Query {
 ///
 /// # Errors
 /// `Invalid`, naming the part.
-pub fn part<T: FromStr>(request: &HttpRequest, name: &str) -> Result<T, Error> {
+pub fn part<T: FromStr<Err = OutOfBounds>>(request: &HttpRequest, name: &str) -> Result<T, Error> {
     parse(name, request.match_info().query(name))
 }
 
-fn parse<T: FromStr>(name: &str, text: &str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::Invalid(format!("{name} must be an integer within bounds").into()))
+fn parse<T: FromStr<Err = OutOfBounds>>(name: &str, text: &str) -> Result<T, Error> {
+    text.parse().map_err(|bounds| Error::Invalid(format!("{name} {bounds}").into()))
 }

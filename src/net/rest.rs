@@ -34,7 +34,7 @@ type Answer = Result<HttpResponse, Problem>;
 
 async fn list_users(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
-    let found = net.door.call(caller, ListUsers { q, limit: query.get("limit")? }).await?;
+    let found = net.door.call(caller, ListUsers { q, limit: query.limit()? }).await?;
     Ok(HttpResponse::Ok().json(found))
 }
 
@@ -102,7 +102,7 @@ fn stored(sent: &Sent) -> HttpResponse {
 }
 
 async fn list_conversations(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
-    let op = ListConversations { before: query.text("before"), limit: query.get("limit")?, with: query.get("with")? };
+    let op = ListConversations { before: query.text("before"), limit: query.limit()?, with: query.get("with")? };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
@@ -122,7 +122,7 @@ async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpR
         conversation_id: part::<ConversationId>(&request, "id")?,
         before_seq: query.get("before_seq")?,
         after_seq: query.get("after_seq")?,
-        limit: query.get("limit")?,
+        limit: query.limit()?,
     };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }

@@ -156,6 +156,13 @@ impl Session {
         ctx.stop();
     }
 
+    /// The connection is gone: for the log alone, as RFC 6455 has it.
+    fn lose(&mut self, ctx: &mut Ctx) {
+        const ABNORMAL: u16 = 1006;
+        self.closed_with = Some(ABNORMAL);
+        ctx.stop();
+    }
+
     fn heartbeat(&mut self, ctx: &mut Ctx) {
         if self.heard_at.elapsed() > self.net.socket.heartbeat_timeout {
             self.close(CloseCode::HeartbeatMissed, ctx);
@@ -328,7 +335,12 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
         self.heard_at = Instant::now();
         let message = match message {
             Ok(message) => message,
-            Err(error) => return self.close(code_for(&error), ctx),
+            Err(error) => {
+                return match code_for(&error) {
+                    Some(code) => self.close(code, ctx),
+                    None => self.lose(ctx),
+                };
+            }
         };
         if let Message::Close(reason) = message {
             let reason = reason.map(|reason| ws::CloseReason { code: reason.code, description: None });
@@ -353,12 +365,15 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
     }
 }
 
-fn code_for(error: &ProtocolError) -> CloseCode {
+/// None when the connection broke, and nobody is left to read a code.
+fn code_for(error: &ProtocolError) -> Option<CloseCode> {
     match error {
-        ProtocolError::Overflow => CloseCode::TooBig,
-        // How the transport reports text that is not UTF-8, and a connection
-        // that broke; then nobody is left to read the code.
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::Other => CloseCode::InvalidText,
-        _ => CloseCode::Protocol,
+        ProtocolError::Overflow => Some(CloseCode::TooBig),
+        // The transport reports text that is not UTF-8 and a connection that
+        // broke as the same kind of error; only the words differ.
+        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::Other => {
+            error.to_string().contains("utf-8").then_some(CloseCode::InvalidText)
+        }
+        _ => Some(CloseCode::Protocol),
     }
 }

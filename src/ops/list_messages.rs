@@ -3,7 +3,7 @@
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, Seq};
+use crate::ids::{ConversationId, Position, Seq};
 use crate::store::conversations;
 use crate::store::messages::{self, Window};
 use crate::wire::MessageView;
@@ -19,9 +19,9 @@ pub struct ListMessages {
     /// The newest messages before this one; without both, the newest of all.
     #[serde(default)]
     pub before_seq: Option<Seq>,
-    /// The oldest messages after this one.
+    /// The oldest messages after this one; 0: from the first.
     #[serde(default)]
-    pub after_seq: Option<Seq>,
+    pub after_seq: Option<Position>,
     #[serde(default)]
     pub limit: Option<i64>,
 }
@@ -63,7 +63,7 @@ impl Op for ListMessages {
         let place = conversations::get_place(cx.db, self.conversation_id, caller.user_id)?;
         let first = place.first_visible();
         let window = Window {
-            from: self.after_seq.map_or(first, |after| first.max(Seq::new(after.get() + 1))),
+            from: self.after_seq.map_or(first, |after| first.max(after.next())),
             to: self.before_seq.map_or(conversation.last_seq, |before| Seq::new(before.get() - 1)),
             // One more than asked for, to know whether there is more.
             limit: size + 1,

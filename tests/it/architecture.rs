@@ -266,7 +266,7 @@ fn protocol() -> String {
 
 /// Whether the text speaks of `name`, as code: `` `name` ``.
 fn names(text: &str, name: &str) -> bool {
-    text.contains(&format!("`{name}`"))
+    text.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{name}`")))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How the program begins and ends: what it says of settings that cannot work,
 //! what it makes and with which modes, and how it goes down when asked to.
 
-use crate::binary::{Ended, Place};
+use crate::binary::{Ended, Place, wait_for};
 use crate::person::Person;
 use crate::scratch::Scratch;
 use diesel::connection::SimpleConnection;
@@ -171,7 +171,24 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
         assert!(asked_at.elapsed() < Duration::from_secs(10), "{signal}: within SHUTDOWN_GRACE");
         assert_eq!(stdout.lines().count(), 1, "{stdout}");
         assert!(!stderr.contains("ERROR") && !stderr.contains("panicked"), "{stderr}");
+        let left: Vec<_> = fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "the write-ahead log is written back, so the database is one file: {left:?}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_not_logged_as_bad_text() {
+    let place = Place::new();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let mut socket = Person::register(&address, "ann").await.connect(&address).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Ok(Message::Text(_)))));
+    drop(socket);
+    let closed = wait_for("the line of the closed socket", async || {
+        hub.log().lines().find(|line| line.contains("socket closed")).map(str::to_owned)
+    });
+    let closed = closed.await;
+    assert!(closed.contains("code=1006") || closed.contains("code=none"), "{closed}");
 }
 
 #[tokio::test]
