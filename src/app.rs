@@ -106,8 +106,9 @@ impl App {
             () = shutdown => Ok(()),
             failure = look_after(&door, &hub, &lane_thread) => Err(failure),
         };
-        drain(&hub, &handle, grace).await;
+        // Everybody is about to go, which is no news.
         announcing.abort();
+        drain(&hub, &handle, grace).await;
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
         let _ = serving.await;

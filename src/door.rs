@@ -95,7 +95,8 @@ impl Door {
         self.inner.lane.submit(Box::new(Write { who, op, room: self.room(), output: None, asker }));
         match tokio::time::timeout(WRITE_DEADLINE, answer).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Error::bug("the write lane dropped a job without an answer")),
+            // Answers go by way of the hub, and it has ended.
+            Ok(Err(_)) => Err(Error::Unavailable("the hub is stopping; whether it wrote is unknown")),
             Err(_) => Err(Error::Unavailable("the database does not answer; whether it wrote is unknown")),
         }
     }

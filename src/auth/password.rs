@@ -8,20 +8,25 @@ use crate::error::{Error, Result};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use tokio::sync::oneshot;
 
-/// Hashes at once: 4 × 19 MiB, and not more than the cores can take.
-const MAX_AT_ONCE: usize = 4;
+/// Threads that hash: 4 × 19 MiB, and not more than the cores can take. Their
+/// own, because an allocator keeps such memory for each thread that ever asked
+/// for it.
+const THREADS: usize = 4;
 /// Who may wait for a turn; at about 30 ms a hash, half a second of them.
 const MAX_WAITING: usize = 64;
 
-/// Hashes and checks passwords; cheap to clone.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Hashes and checks passwords; cheap to clone. The threads end with the last
+/// clone.
 #[derive(Clone)]
 pub struct Passwords {
-    turns: Arc<Semaphore>,
-    queued: Arc<AtomicUsize>,
+    queue: SyncSender<Work>,
     /// Hash of nothing anybody knows: checked for unknown users, so that an
     /// answer takes the same time for them.
     decoy: Arc<str>,
@@ -29,12 +34,17 @@ pub struct Passwords {
 
 impl Passwords {
     pub fn new() -> Result<Self> {
+        let (queue, waiting) = sync_channel(MAX_WAITING);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for number in 1..=THREADS {
+            let waiting = Arc::clone(&waiting);
+            thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || work(&waiting))
+                .map_err(|error| Error::Internal(error.into()))?;
+        }
         let nobody_knows = crate::clock::random_bytes::<32>();
-        Ok(Self {
-            turns: Arc::new(Semaphore::new(MAX_AT_ONCE)),
-            queued: Arc::default(),
-            decoy: hash(&nobody_knows)?.into(),
-        })
+        Ok(Self { queue, decoy: hash(&nobody_knows)?.into() })
     }
 
     /// The hash to store, in PHC string format with its parameters and salt.
@@ -66,37 +76,22 @@ impl Passwords {
     }
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _place = Place::take(&self.queued)?;
-        let turn = Arc::clone(&self.turns)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::bug("the semaphore of the password threads is never closed"))?;
-        tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            work()
-        })
-        .await
-        .map_err(|panic| Error::Internal(panic.into()))?
+        let (asker, answer) = oneshot::channel();
+        // Nobody is left to hear when the request was dropped.
+        let work: Work = Box::new(move || drop(asker.send(work())));
+        self.queue.try_send(work).map_err(|_| Error::Unavailable("too many logins at once"))?;
+        answer.await.map_err(|_| Error::bug("a password thread panicked"))?
     }
 }
 
-/// A place among those who hash or wait; given back however the wait ends.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(queued: &Arc<AtomicUsize>) -> Result<Self> {
-        let place = Self(Arc::clone(queued));
-        let before = queued.fetch_add(1, Ordering::SeqCst);
-        match before < MAX_AT_ONCE + MAX_WAITING {
-            true => Ok(place),
-            false => Err(Error::Unavailable("too many logins at once")),
+/// Takes one piece of work after another until nobody can bring any.
+fn work(waiting: &Mutex<Receiver<Work>>) {
+    loop {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            Ok(work) => work(),
+            Err(_) => return,
         }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -133,9 +128,29 @@ mod tests {
     #[tokio::test]
     async fn too_many_at_once_are_refused_and_the_next_pass_again() {
         let passwords = Passwords::new().unwrap();
-        let places: Vec<_> = (0..MAX_AT_ONCE + MAX_WAITING).map(|_| Place::take(&passwords.queued).unwrap()).collect();
+        // Every thread has something to do until its gate is dropped.
+        let gates: Vec<SyncSender<()>> = (0..THREADS)
+            .map(|_| {
+                let ((gate, is_open), (entered, is_entered)) = (sync_channel::<()>(1), sync_channel(1));
+                let work: Work = Box::new(move || {
+                    entered.send(()).unwrap();
+                    assert!(is_open.recv().is_err());
+                });
+                passwords.queue.send(work).unwrap();
+                is_entered.recv().unwrap();
+                gate
+            })
+            .collect();
+        for _ in 0..MAX_WAITING {
+            passwords.queue.try_send(Box::new(|| {})).unwrap();
+        }
         assert!(matches!(passwords.hash("x".into()).await, Err(Error::Unavailable(_))));
-        drop(places);
-        assert!(passwords.hash("x".into()).await.is_ok());
+        drop(gates);
+        let again = async {
+            while passwords.hash("x".into()).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), again).await.expect("there is room again");
     }
 }

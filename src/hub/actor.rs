@@ -14,7 +14,7 @@ use crate::ids::{SessionId, UserId};
 use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, PresenceState, Typing, TypingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -49,6 +49,10 @@ pub struct HubActor {
     presence: Presence,
     typing: TypingTable,
     transitions: mpsc::Sender<Transition>,
+    /// Sessions that wait for their `presence_state`, with those who were
+    /// hidden from their user since they attached: what the state was read
+    /// from may be older.
+    opening: HashMap<SessionId, HashSet<UserId>>,
     settings: HubSettings,
     evicted: u64,
     /// The hub is going down: nobody attaches any more.
@@ -106,6 +110,7 @@ impl HubActor {
                 presence: Presence::new(settings.presence_grace),
                 typing: TypingTable::new(settings.typing_timeout),
                 transitions,
+                opening: HashMap::new(),
                 settings,
                 evicted: 0,
                 is_draining: false,
@@ -153,10 +158,17 @@ impl HubActor {
                     }
                 }
                 Event::Presence { viewer, subject, is_visible, last_seen_at } => {
-                    let is_online = is_visible && self.presence.show(subject);
-                    let status = OnlineStatus { user_id: subject, is_online, last_seen_at };
-                    let frame = wire::encode("user_online_status", self.settings.clock.now(), &status);
-                    outgoing.add(&self.registry, &[viewer], &frame);
+                    self.note_visibility(viewer, subject, is_visible);
+                    let now = self.settings.clock.now();
+                    let status = match (is_visible, self.presence.is_online(subject)) {
+                        (true, _) => {
+                            OnlineStatus { user_id: subject, is_online: self.presence.show(subject), last_seen_at }
+                        }
+                        // Whoever is hidden looks as if they had just gone.
+                        (false, true) => OnlineStatus { user_id: subject, is_online: false, last_seen_at: Some(now) },
+                        (false, false) => continue,
+                    };
+                    outgoing.add(&self.registry, &[viewer], &wire::encode("user_online_status", now, &status));
                 }
                 Event::LoginEnded(login_id) => {
                     // What came before in this batch is theirs still.
@@ -168,6 +180,18 @@ impl HubActor {
             }
         }
         self.flush(outgoing);
+    }
+
+    fn note_visibility(&mut self, viewer: UserId, subject: UserId, is_visible: bool) {
+        for session_id in self.registry.sessions_of(viewer) {
+            if let Some(hidden) = self.opening.get_mut(&session_id) {
+                if is_visible {
+                    hidden.remove(&subject)
+                } else {
+                    hidden.insert(subject)
+                };
+            }
+        }
     }
 
     fn flush(&mut self, outgoing: Outgoing) {
@@ -200,6 +224,7 @@ impl HubActor {
     }
 
     fn detach(&mut self, session_id: SessionId) {
+        self.opening.remove(&session_id);
         let Some(detached) = self.registry.detach(session_id) else { return };
         if detached.was_last {
             self.presence.left(detached.user_id, Instant::now());
@@ -265,6 +290,7 @@ impl Handler<Attach> for HubActor {
         let Attachment { session_id, user_id, login_id, to_session } = attachment;
         self.admit(user_id)?;
         self.registry.attach(session_id, user_id, login_id, to_session);
+        self.opening.insert(session_id, HashSet::new());
         self.presence.arrived(user_id);
         Ok(())
     }
@@ -282,7 +308,9 @@ impl Handler<SendPresenceState> for HubActor {
     type Result = ();
 
     fn handle(&mut self, SendPresenceState { session_id, visible }: SendPresenceState, _: &mut Context<Self>) {
-        let online: Vec<UserId> = visible.into_iter().filter(|user_id| self.presence.show(*user_id)).collect();
+        let hidden = self.opening.remove(&session_id).unwrap_or_default();
+        let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
+        let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
         let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
         self.send(session_id, ToSession::Frames(vec![frame]));
     }

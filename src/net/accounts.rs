@@ -1,6 +1,7 @@
 //! Registration, login and logout over HTTP: what needs cookies and password
 //! threads stands here, what is decided stands in the operations.
 
+use super::guard::check_page;
 use super::identity::{self, Known};
 use super::input::Body;
 use super::problem::Problem;
@@ -35,6 +36,7 @@ struct Registration {
 }
 
 async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
+    check_page(&net, request.headers())?;
     let password_hash = net.passwords.hash(body.password.as_str().to_owned()).await?;
     let username = body.username.as_str().to_owned();
     let op = Register {
@@ -55,6 +57,7 @@ struct Credentials {
 }
 
 async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
+    check_page(&net, request.headers())?;
     let found = net.door.call(Nobody, FindCredentials { username: body.username }).await?;
     let (user_id, stored) = found.unzip();
     let is_right = net.passwords.verify(body.password.clone(), stored.clone()).await?;

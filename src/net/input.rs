@@ -2,7 +2,9 @@
 //! for what is wrong as on the socket.
 
 use super::Net;
+use super::identity::find_caller;
 use super::problem::Problem;
+use crate::auth::Caller;
 use crate::error::Error;
 use crate::ids::OutOfBounds;
 use crate::wire;
@@ -16,6 +18,10 @@ use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::future::{Ready, ready};
 use std::str::FromStr;
+use std::time::Duration;
+
+/// From the headers to the end of the body.
+const MAX_BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A JSON body of at most `MAX_FRAME_BYTES`.
 pub struct Body<T>(pub T);
@@ -34,8 +40,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             if !is_json {
                 return Err(Problem::not_json());
             }
-            let bytes = read(payload, declared, max?).await?;
+            let bytes = tokio::time::timeout(MAX_BODY_TIME, read(payload, declared, max?));
+            let bytes = bytes.await.map_err(|_| Error::Invalid("the body took too long".into()))??;
             Ok(Self(wire::parse(&bytes)?))
+        })
+    }
+}
+
+/// A JSON body and who sent it; asked for in this order, so that a body that
+/// takes its time is not taken from somebody who logged out meanwhile.
+pub struct Asked<T>(pub Caller, pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Asked<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Body::<T>::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let Body(body) = body.await?;
+            Ok(Self(find_caller(&request).await?, body))
         })
     }
 }

@@ -2,7 +2,7 @@
 //! door with the same operation a socket would, and writes the answer.
 
 use super::identity::Known;
-use super::input::{Body, Query, part};
+use super::input::{Asked, Query, part};
 use super::problem::Problem;
 use super::{Net, at};
 use crate::error::Error;
@@ -77,17 +77,12 @@ async fn set_contact(net: &Net, Known(caller): Known, request: &HttpRequest, is_
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn send(net: web::Data<Net>, Known(caller): Known, Body(message): Body<SendMessage>) -> Answer {
+async fn send(net: web::Data<Net>, Asked(caller, message): Asked<SendMessage>) -> Answer {
     let sent = net.door.call(caller, message).await?;
     Ok(stored(&sent))
 }
 
-async fn send_to(
-    net: web::Data<Net>,
-    Known(caller): Known,
-    request: HttpRequest,
-    Body(mut message): Body<SendMessage>,
-) -> Answer {
+async fn send_to(net: web::Data<Net>, request: HttpRequest, Asked(caller, mut message): Asked<SendMessage>) -> Answer {
     // The path says where to; the same key in the body says nothing.
     message.conversation_id = Some(part(&request, "id")?);
     message.recipient_id = None;
@@ -134,9 +129,8 @@ struct TypingBody {
 
 async fn set_typing(
     net: web::Data<Net>,
-    Known(caller): Known,
     request: HttpRequest,
-    Body(TypingBody { is_typing }): Body<TypingBody>,
+    Asked(caller, TypingBody { is_typing }): Asked<TypingBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     net.door.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;

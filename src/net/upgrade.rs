@@ -1,8 +1,9 @@
 //! The handshake of `/ws`: everything that can be refused is refused here,
-//! before there is a socket. Host and Origin were checked by the guard.
+//! before there is a socket. The Host was checked by the guard.
 
 use super::Net;
-use super::identity::Known;
+use super::guard::{check_page, has_bearer};
+use super::identity::find_caller;
 use super::problem::Problem;
 use super::session::{Session, is_handshake};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,8 +13,14 @@ pub async fn upgrade(
     net: web::Data<Net>,
     request: HttpRequest,
     payload: web::Payload,
-    Known(caller): Known,
 ) -> Result<HttpResponse, actix_web::Error> {
+    if !has_bearer(request.headers())
+        && let Err(error) = check_page(&net, request.headers())
+    {
+        log::info!("socket refused: {error}");
+        return Err(Problem::from(error).into());
+    }
+    let caller = find_caller(&request).await.map_err(Problem::from)?;
     if !is_handshake(&request) {
         return Err(Problem::wrong_version().into());
     }

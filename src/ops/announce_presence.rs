@@ -20,8 +20,9 @@ impl Op<System> for AnnouncePresence {
     }
 
     fn access(&self) -> Access {
-        // Going offline writes down when.
-        if self.is_online { Access::Read } else { Access::Write }
+        // In the lane, also where nothing is written down, so that nothing
+        // passes a block that was committed before.
+        Access::Write
     }
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {

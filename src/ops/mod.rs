@@ -61,7 +61,8 @@ use serde::de::DeserializeOwned;
 /// What a socket may ask for: the frame's `type` and the operation it is.
 pub const FRAMES: &[Entry] = &[Entry::of::<SendMessage>("private_message"), Entry::of::<SetTyping>("typing_indicator")];
 
-/// Whether an operation runs on a snapshot, or in the write lane.
+/// Whether an operation runs on a snapshot, or in the write lane: everything
+/// that changes something, or tells others anything, in one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,

@@ -31,17 +31,30 @@ impl Op for SetBlock {
             return Err(Error::Invalid("user_id must be somebody else".into()));
         }
         users::find_user(cx.db, other)?.ok_or(Error::NotFound("no such user"))?;
+        let pairs = [(me, other), (other, me)];
+        let saw_before = pairs.map(|(viewer, subject)| people::may_see(cx.db, viewer, subject));
         let mut events = Vec::new();
         if people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {
             if self.is_blocked {
                 events.extend(end_typing(me, other, cx)?);
             }
-            for (viewer, subject) in [(me, other), (other, me)] {
-                events.extend(presence_change(viewer, subject, self.is_blocked, cx)?);
+            for ((viewer, subject), saw) in pairs.into_iter().zip(saw_before) {
+                events.extend(visibility_change(viewer, subject, saw?, cx)?);
             }
         }
         Ok(Outcome { output: Done {}, events })
     }
+}
+
+/// Tells a viewer, if it is another than before, whether they may see the
+/// subject's presence. Nobody hears of what makes no difference to them.
+pub(super) fn visibility_change(viewer: UserId, subject: UserId, saw: bool, cx: &mut Cx) -> Result<Option<Event>> {
+    let is_visible = people::may_see(cx.db, viewer, subject)?;
+    if is_visible == saw {
+        return Ok(None);
+    }
+    let last_seen_at = if is_visible { users::find_last_seen(cx.db, subject)? } else { None };
+    Ok(Some(Event::Presence { viewer, subject, is_visible, last_seen_at }))
 }
 
 /// Clears the marks that the two set for each other a moment ago.
@@ -58,17 +71,4 @@ fn end_typing(me: UserId, other: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
         })
     };
     Ok(vec![stopped(me, other), stopped(other, me)])
-}
-
-/// Tells a viewer only what changes for them: nothing when they had no reason
-/// to see the other's presence, or when the block of the other side stands.
-fn presence_change(viewer: UserId, subject: UserId, hides: bool, cx: &mut Cx) -> Result<Option<Event>> {
-    if hides {
-        return Ok(Some(Event::Presence { viewer, subject, is_visible: false, last_seen_at: None }));
-    }
-    if !people::list_visible(cx.db, viewer)?.contains(&subject) {
-        return Ok(None);
-    }
-    let last_seen_at = users::find_last_seen(cx.db, subject)?;
-    Ok(Some(Event::Presence { viewer, subject, is_visible: true, last_seen_at }))
 }

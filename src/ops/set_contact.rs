@@ -1,12 +1,12 @@
 //! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to one under
 //! the `contacts` policy, and one sees whether a contact is online.
 
+use super::set_block::visibility_change;
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::store::{people, users};
-use crate::wire::Event;
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetContact {
@@ -31,14 +31,9 @@ impl Op for SetContact {
             return Err(Error::Invalid("user_id must be somebody else".into()));
         }
         users::find_user(cx.db, other)?.ok_or(Error::NotFound("no such user"))?;
-        let saw_before = people::list_visible(cx.db, me)?.contains(&other);
+        let saw = people::may_see(cx.db, me, other)?;
         people::set_contact(cx.db, me, other, self.is_contact, cx.now)?;
-        let is_visible = people::list_visible(cx.db, me)?.contains(&other);
-        let mut events = Vec::new();
-        if is_visible != saw_before {
-            let last_seen_at = if is_visible { users::find_last_seen(cx.db, other)? } else { None };
-            events.push(Event::Presence { viewer: me, subject: other, is_visible, last_seen_at });
-        }
+        let events = visibility_change(me, other, saw, cx)?.into_iter().collect();
         Ok(Outcome { output: Done {}, events })
     }
 }

@@ -26,7 +26,8 @@ impl Op for SetTyping {
     }
 
     fn access(&self) -> Access {
-        Access::Read
+        // In the lane, so that nothing passes a block that was committed before.
+        Access::Write
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

@@ -81,7 +81,12 @@ impl From<diesel::result::Error> for Error {
             E::NotFound => Error::NotFound("not found"),
             E::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Error::Conflict("exists already"),
             E::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Error::Contention(error.into()),
-            E::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _)
+            E::DatabaseError(
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction,
+                _,
+            )
             | E::BrokenTransactionManager => Error::DatabaseAway(error.into()),
             E::DatabaseError(DatabaseErrorKind::Unknown, info) if info.message() == "deadlock detected" => {
                 Error::Contention(error.into())

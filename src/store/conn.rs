@@ -209,6 +209,20 @@ impl Db {
         on!(self, conn => AnsiTransactionManager::rollback_transaction(conn))
     }
 
+    /// Rolls back the transaction, and the savepoint where one is open.
+    pub(super) fn roll_back_all(&mut self) -> QueryResult<()> {
+        loop {
+            let depth = on!(self, conn => {
+                let status = AnsiTransactionManager::transaction_manager_status_mut(conn);
+                status.transaction_depth()
+            })?;
+            match depth {
+                Some(_) => self.roll_back()?,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// One write transaction around `work`; for start-up and tools. The
     /// running hub writes through the lane.
     pub fn write_transaction<T>(&mut self, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {

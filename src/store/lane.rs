@@ -153,14 +153,13 @@ impl<P> Worker<P> {
         let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs {
             match run_one(db, job.as_mut()) {
-                Err(Error::Contention(_)) => {
-                    db.roll_back()?;
+                Ok(outcome) => outcomes.push(outcome),
+                // Otherwise the connection is dropped, which rolls back.
+                Err(Failure::LostToOthers) => {
+                    db.roll_back_all()?;
                     return Err(Failure::LostToOthers);
                 }
-                // The others would fail the same way; dropping the connection
-                // rolls back.
-                Err(error @ Error::DatabaseAway(_)) => return Err(Failure::Broken(error)),
-                outcome => outcomes.push(outcome),
+                Err(failure) => return Err(failure),
             }
         }
         db.commit()?;
@@ -185,24 +184,40 @@ impl<T: Into<Error>> From<T> for Failure {
     }
 }
 
-fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Vec<E>> {
+/// Runs one job in a savepoint of its own. The outer failure ends the batch:
+/// a savepoint that cannot be begun, released or rolled back leaves the
+/// transaction in a state that nobody may commit.
+fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec<E>>, Failure> {
     db.begin_savepoint()?;
-    // A panic in one operation must not take the lane, and everybody, with it.
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| job.run(db))).unwrap_or_else(|_| Err(Error::bug("an operation panicked")));
-    match outcome {
+    match end_of_batch(guarded(|| job.run(db)))? {
         Ok(events) => {
             db.commit()?;
-            Ok(events)
+            Ok(Ok(events))
         }
-        Err(error @ Error::DatabaseAway(_)) => Err(error),
         Err(error) => {
             db.roll_back()?;
-            if matches!(error, Error::Contention(_)) {
-                return Err(error);
-            }
-            job.settle(db, error).map(|()| Vec::new())
+            // The last word reads only. It has a savepoint too: on Postgres a
+            // statement that fails outside of one dooms the whole transaction.
+            db.begin_savepoint()?;
+            let settled = end_of_batch(guarded(|| job.settle(db, error)))?;
+            db.roll_back()?;
+            Ok(settled.map(|()| Vec::new()))
         }
+    }
+}
+
+/// A panic in one operation must not take the lane, and everybody, with it.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::bug("an operation panicked")))
+}
+
+/// Sorts out the errors that are not the job's alone.
+fn end_of_batch<T>(outcome: Result<T>) -> Result<Result<T>, Failure> {
+    match outcome {
+        Err(Error::Contention(_)) => Err(Failure::LostToOthers),
+        // The others would fail the same way.
+        Err(error @ Error::DatabaseAway(_)) => Err(Failure::Broken(error)),
+        outcome => Ok(outcome),
     }
 }
 
@@ -425,6 +440,30 @@ mod tests {
         rig.end();
     }
     both_databases!(a_failed_job_has_the_last_word_after_its_rollback);
+
+    fn a_last_word_that_fails_costs_its_neighbours_nothing(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let last_words: [fn(&mut Db, Error) -> Result<()>; 3] = [
+            |db, _| Ok(execute(db, "SELECT nothing FROM nowhere")?),
+            |db, error| mark(db, 66).map_err(Error::from).and(Err(error)),
+            |_, _| panic!("a bug in the last word"),
+        ];
+        for last_word in last_words {
+            let rig = Rig::start(&scratch, ROOMY);
+            let gate = rig.close_gate();
+            let before = rig.submit_mark(1);
+            let failing = rig.submit_with(|_| Err(Error::Conflict("was there")), last_word);
+            let after = rig.submit_mark(2);
+            gate.open();
+            before.wait().unwrap();
+            assert!(failing.wait().is_err());
+            after.wait().unwrap();
+            rig.end();
+            assert_eq!(scratch.marks(), [1, 2], "what was acknowledged is there");
+            execute(&mut scratch.open(), "DELETE FROM marks").unwrap();
+        }
+    }
+    both_databases!(a_last_word_that_fails_costs_its_neighbours_nothing);
 
     fn what_is_committed_is_published_before_anybody_is_answered(scratch: Scratch) {
         let scratch = scratch.with_marks();

@@ -8,7 +8,7 @@ use super::schema::{blocks, contacts, conversations, participants};
 use super::{Db, users};
 use crate::error::Result;
 use crate::ids::{ConversationId, Timestamp, UserId};
-use diesel::dsl::count_star;
+use diesel::dsl::{count_star, exists};
 use diesel::prelude::*;
 use std::collections::BTreeSet;
 
@@ -114,6 +114,24 @@ pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
     let mut people: BTreeSet<UserId> = trusted.into_iter().chain(writers).collect();
     people.extend(list_group_mates(db, viewer)?);
     without_blocked(db, viewer, people)
+}
+
+/// Whether `viewer` may see the presence of `subject`: `list_visible` for one
+/// pair, by a few lookups.
+pub fn may_see(db: &mut Db, viewer: UserId, subject: UserId) -> Result<bool> {
+    let either_way = |one: UserId, other: UserId| blocks::user_id.eq(one).and(blocks::blocked_id.eq(other));
+    let is_blocked: bool = on!(db, conn => diesel::select(exists(blocks::table
+        .filter(either_way(viewer, subject).or(either_way(subject, viewer)))
+        .filter(blocks::removed_at.is_null()))).get_result(conn))?;
+    if is_blocked {
+        return Ok(false);
+    }
+    let is_contact: bool = on!(db, conn => diesel::select(exists(contacts::table
+        .filter(contacts::user_id.eq(viewer).and(contacts::contact_id.eq(subject)))
+        .filter(contacts::removed_at.is_null()))).get_result(conn))?;
+    Ok(is_contact
+        || super::conversations::has_written_to(db, subject, viewer)?
+        || list_group_mates(db, viewer)?.contains(&subject))
 }
 
 fn without_blocked(db: &mut Db, me: UserId, mut people: BTreeSet<UserId>) -> Result<Vec<UserId>> {

@@ -1,9 +1,9 @@
 //! Text from clients into checked values. Whatever is wrong, the error names
-//! the key, and never repeats what the client wrote.
+//! the key, and never repeats the value.
 
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
-use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, IgnoredAny};
 use std::borrow::Cow;
 
 /// How long a `ref` may be, in characters.
@@ -29,6 +29,7 @@ fn reference<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Cow<'de, str>
 
 impl<'a> Head<'a> {
     pub fn parse(text: &'a str) -> Result<Self> {
+        check_object(text.as_bytes())?;
         let mut json = serde_json::Deserializer::from_str(text);
         let head = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
         json.end().map_err(|error| not_json(&error))?;
@@ -41,10 +42,23 @@ impl<'a> Head<'a> {
 /// # Errors
 /// `Invalid`, naming the key that is missing, mistyped or out of bounds.
 pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
+    check_object(json)?;
     let mut json = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
     json.end().map_err(|error| not_json(&error))?;
     Ok(value)
+}
+
+/// serde would take an array for a struct, by the order of its fields.
+fn check_object(json: &[u8]) -> Result<()> {
+    match json.trim_ascii_start() {
+        [b'[' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n', ..]
+            if serde_json::from_slice::<IgnoredAny>(json).is_ok() =>
+        {
+            Err(Error::Invalid("the body must be a JSON object".into()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> Error {
@@ -183,6 +197,7 @@ mod tests {
                 "client_message_id must be 1 to 64 visible ASCII characters",
             ),
             (r#""secret""#, "the body must be a JSON object"),
+            (r#" [1,"secret",null]"#, "the body must be a JSON object"),
         ] {
             let told = refusal(json);
             assert_eq!(told, expected, "{json}");

@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use switchboard::clock::Clock;
 use switchboard::ids::Timestamp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 both_databases!(who_registers_is_logged_in_and_known_by_name);
 async fn who_registers_is_logged_in_and_known_by_name(hub: &mut TestHub) {
@@ -254,4 +256,26 @@ async fn a_login_lives_as_long_as_it_is_used(hub: &mut TestHub) {
     clock.set(Timestamp::from_millis(NOON + 179 * MINUTE));
     ann.get("/api/auth/me").await.refused(401, "unauthenticated");
     ann.handshake().await.refused(401, "unauthenticated");
+}
+
+both_databases!(a_body_that_takes_its_time_is_not_taken_from_who_logged_out_meanwhile);
+async fn a_body_that_takes_its_time_is_not_taken_from_who_logged_out_meanwhile(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let body = json!({"recipient_id": bob.id, "content": "late"}).to_string();
+    let address = ann.address();
+    let head = format!(
+        "POST /api/messages HTTP/1.1\r\nHost: {address}\r\nCookie: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        ann.cookie(),
+        body.len()
+    );
+    let mut request = TcpStream::connect(address).await.unwrap();
+    request.write_all(head.as_bytes()).await.unwrap();
+    // Whatever was sent before this call is read by now.
+    ann.post("/api/auth/logout", json!({})).await.is(204);
+    request.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    request.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert_eq!(hub.database.count("messages"), 0);
 }

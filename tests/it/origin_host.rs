@@ -63,6 +63,32 @@ async fn a_page_of_another_site_changes_nothing_and_opens_no_socket(hub: &mut Te
     ann.get("/api/auth/me").await.is(200);
 }
 
+any_database!(a_path_written_in_another_way_is_no_way_around_the_origin, PUBLIC_URL = "https://chat.example.org");
+async fn a_path_written_in_another_way_is_no_way_around_the_origin(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    for path in ["/ws", "/%77s", "/w%73", "/%77%73", "//ws", "/./ws", "https://chat.example.org/%77s"] {
+        let cookie = ann.cookie();
+        let answer = ann
+            .raw_head(&format!(
+                "GET {path} HTTP/1.1\r\nHost: chat.example.org\r\nOrigin: http://evil.example\r\nCookie: {cookie}\r\n\
+                 Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            ))
+            .await;
+        let status = answer.split(' ').nth(1).unwrap();
+        assert!(["403", "404"].contains(&status), "{path}: {answer}");
+    }
+}
+
+any_database!(a_bearer_token_that_is_none_lets_no_page_log_anybody_in, PUBLIC_URL = "https://chat.example.org");
+async fn a_bearer_token_that_is_none_lets_no_page_log_anybody_in(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let page = ann.with("origin", "https://evil.example").with("authorization", "Bearer junk");
+    for call in ["/api/auth/register", "/api/auth/login"] {
+        page.post(call, json!({"username": "ann", "password": PASSWORD})).await.refused(403, "bad_origin");
+    }
+}
+
 any_database!(
     the_own_and_the_allowed_origins_pass,
     PUBLIC_URL = "https://chat.example.org",

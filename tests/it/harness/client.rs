@@ -53,7 +53,7 @@ impl Client {
         client
     }
 
-    pub(super) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port.load(Ordering::SeqCst))
     }
 

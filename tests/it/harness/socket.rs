@@ -159,15 +159,14 @@ impl Socket {
     /// Has the hub send this socket something on the way that everything
     /// goes, through the write lane and the hub: when it is here, all that
     /// was on its way before is here. It is the presence of a bystander,
-    /// which changes when the user adds and removes them as a contact.
+    /// which is told when the user adds them as a contact.
     async fn fence(&mut self) {
         let path = format!("/api/contacts/{}", bystander(&self.user).await);
-        for call in ["PUT", "DELETE"] {
-            self.user.call(call, &path).await.is(204);
-            let id = *self.user.bystander.get().unwrap();
-            let is_fence = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
-            self.take("the fence", is_fence).await;
-        }
+        self.user.put(&path).await.is(204);
+        let id = *self.user.bystander.get().unwrap();
+        let is_fence = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
+        self.take("the fence", is_fence).await;
+        self.user.delete(&path).await.is(204);
     }
 
     /// The code with which the hub closes this socket; none when the
