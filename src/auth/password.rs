@@ -5,22 +5,24 @@
 //! hash, so they can be raised later and old hashes stay valid.
 
 use crate::error::{Error, Result};
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// Threads that hash: 4 × 19 MiB, and not more than the cores can take. Their
-/// own, because an allocator keeps such memory for each thread that ever asked
-/// for it.
+/// Threads that hash, not more than the cores can take. They are threads of
+/// their own and each keeps its 19 MiB, because an allocator that is asked for
+/// so much again and again keeps gigabytes.
 const THREADS: usize = 4;
 /// Who may wait for a turn; at about 30 ms a hash, half a second of them.
 const MAX_WAITING: usize = 64;
 
-type Work = Box<dyn FnOnce() + Send>;
+/// What argon2 works in; grows to what the parameters ask for.
+type Memory = Vec<Block>;
+
+type Work = Box<dyn FnOnce(&mut Memory) + Send>;
 
 /// Hashes and checks passwords; cheap to clone. The threads end with the last
 /// clone.
@@ -44,7 +46,7 @@ impl Passwords {
                 .map_err(|error| Error::Internal(error.into()))?;
         }
         let nobody_knows = crate::clock::random_bytes::<32>();
-        Ok(Self { queue, decoy: hash(&nobody_knows)?.into() })
+        Ok(Self { queue, decoy: hash(&nobody_knows, &mut Memory::new())?.into() })
     }
 
     /// The hash to store, in PHC string format with its parameters and salt.
@@ -52,7 +54,7 @@ impl Passwords {
     /// # Errors
     /// `Unavailable` when too many are waiting for their turn.
     pub async fn hash(&self, password: String) -> Result<String> {
-        self.in_turn(move || hash(password.as_bytes())).await
+        self.in_turn(move |memory| hash(password.as_bytes(), memory)).await
     }
 
     /// Whether the password is the one behind `stored`; none means that there
@@ -60,10 +62,8 @@ impl Passwords {
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool> {
         let exists = stored.is_some();
         let decoy = Arc::clone(&self.decoy);
-        self.in_turn(move || {
-            let hash = stored.as_deref().unwrap_or(&decoy);
-            let parsed = PasswordHash::new(hash).map_err(|error| Error::Internal(error.to_string().into()))?;
-            let matches = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
+        self.in_turn(move |memory| {
+            let matches = is_behind(password.as_bytes(), stored.as_deref().unwrap_or(&decoy), memory)?;
             Ok(matches && exists)
         })
         .await
@@ -75,10 +75,13 @@ impl Passwords {
         parameters(stored) != parameters(&self.decoy)
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (asker, answer) = oneshot::channel();
         // Nobody is left to hear when the request was dropped.
-        let work: Work = Box::new(move || drop(asker.send(work())));
+        let work: Work = Box::new(move |memory| drop(asker.send(work(memory))));
         self.queue.try_send(work).map_err(|_| Error::Unavailable("too many logins at once"))?;
         answer.await.map_err(|_| Error::bug("a password thread panicked"))?
     }
@@ -86,18 +89,61 @@ impl Passwords {
 
 /// Takes one piece of work after another until nobody can bring any.
 fn work(waiting: &Mutex<Receiver<Work>>) {
+    let mut memory = Memory::new();
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            Ok(work) => work(),
+            Ok(work) => work(&mut memory),
             Err(_) => return,
         }
     }
 }
 
-fn hash(password: &[u8]) -> Result<String> {
-    let hash = Argon2::default().hash_password(password).map_err(|error| Error::Internal(error.to_string().into()))?;
+fn hash(password: &[u8], memory: &mut Memory) -> Result<String> {
+    let salt = crate::clock::random_bytes::<16>();
+    let params = Params::default();
+    let output = derive(Algorithm::default(), Version::default(), &params, (password, &salt), memory)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::default().ident(),
+        version: Some(Version::default().into()),
+        params: ParamsString::try_from(&params).map_err(internal)?,
+        salt: Some(Salt::new(&salt).map_err(internal)?),
+        hash: Some(output),
+    };
     Ok(hash.to_string())
+}
+
+/// Whether the password is the one behind the stored hash; compared in
+/// constant time.
+fn is_behind(password: &[u8], stored: &str, memory: &mut Memory) -> Result<bool> {
+    let stored = PasswordHash::new(stored).map_err(internal)?;
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).map_err(internal)?;
+    let version = stored.version.map_or(Ok(Version::default()), Version::try_from).map_err(internal)?;
+    let params = Params::try_from(&stored).map_err(internal)?;
+    let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else {
+        return Err(Error::bug("a stored hash has a salt and an output"));
+    };
+    Ok(derive(algorithm, version, &params, (password, &salt), memory)? == expected)
+}
+
+fn derive(
+    algorithm: Algorithm,
+    version: Version,
+    params: &Params,
+    (password, salt): (&[u8], &[u8]),
+    memory: &mut Memory,
+) -> Result<Output> {
+    if memory.len() < params.block_count() {
+        memory.resize(params.block_count(), Block::default());
+    }
+    let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+    let argon2 = Argon2::new(algorithm, version, params.clone());
+    argon2.hash_password_into_with_memory(password, salt, &mut output, memory).map_err(internal)?;
+    Output::new(&output).map_err(internal)
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal(error.to_string().into())
 }
 
 #[cfg(test)]
@@ -132,7 +178,7 @@ mod tests {
         let gates: Vec<SyncSender<()>> = (0..THREADS)
             .map(|_| {
                 let ((gate, is_open), (entered, is_entered)) = (sync_channel::<()>(1), sync_channel(1));
-                let work: Work = Box::new(move || {
+                let work: Work = Box::new(move |_| {
                     entered.send(()).unwrap();
                     assert!(is_open.recv().is_err());
                 });
@@ -142,7 +188,7 @@ mod tests {
             })
             .collect();
         for _ in 0..MAX_WAITING {
-            passwords.queue.try_send(Box::new(|| {})).unwrap();
+            passwords.queue.try_send(Box::new(|_| {})).unwrap();
         }
         assert!(matches!(passwords.hash("x".into()).await, Err(Error::Unavailable(_))));
         drop(gates);
