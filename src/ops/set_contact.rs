@@ -1,12 +1,13 @@
 //! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to one under
 //! the `contacts` policy, and one sees whether a contact is online.
 
+use super::present::tell_me;
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::store::{people, users};
-use crate::wire::Event;
+use crate::wire::{Event, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetContact {
@@ -32,9 +33,13 @@ impl Op for SetContact {
         }
         users::find_user(cx.db, other)?.ok_or(Error::NotFound("no such user"))?;
         let saw_before = people::list_visible(cx.db, me)?.contains(&other);
-        people::set_contact(cx.db, me, other, self.is_contact, cx.now)?;
+        let number = people::set_contact(cx.db, me, other, self.is_contact, cx.now)?;
         let is_visible = people::list_visible(cx.db, me)?.contains(&other);
         let mut events = Vec::new();
+        if let Some(number) = number {
+            let tie = [TieView { user_id: other, removed: !self.is_contact }];
+            events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
+        }
         if is_visible != saw_before {
             let last_seen_at = if is_visible { users::find_last_seen(cx.db, other)? } else { None };
             events.push(Event::Presence { viewer: me, subject: other, is_visible, last_seen_at });

@@ -1,8 +1,9 @@
 //! One socket of a user, played by an independent WebSocket client.
 //!
 //! Frames are kept in the order in which they came until a test asks for
-//! them. Presence comes in its own time, so only a test that asks for it by
-//! name sees it.
+//! them. Presence and what one user alone is told (unread counts, changes of
+//! one's own) come besides, so only a test that asks for them by name sees
+//! them.
 
 use super::user::User;
 use super::{DEADLINE, client::Client, user};
@@ -33,9 +34,10 @@ fn kind(frame: &Value) -> &str {
     frame["type"].as_str().unwrap_or_default()
 }
 
-/// Comes in its own time: presence, and frames of the protocol below.
+/// Comes besides what a test is about: presence, what one user alone is told,
+/// and frames of the protocol below.
 fn is_aside(frame: &Value) -> bool {
-    matches!(kind(frame), "user_online_status" | "[ping]" | "[pong]")
+    matches!(kind(frame), "user_online_status" | "unread_count_update" | "me_update" | "[ping]" | "[pong]")
 }
 
 impl Socket {
@@ -137,13 +139,19 @@ impl Socket {
         self.take("presence", told).await["is_online"].as_bool().unwrap()
     }
 
-    /// Everything that came and was not asked for, presence aside.
+    /// Everything that came and was not asked for, without what comes besides.
     pub async fn arrived(&mut self) -> Vec<Value> {
         self.fence().await;
         self.waiting.drain(..).filter(|frame| !is_aside(frame)).collect()
     }
 
-    /// Nothing came that was not asked for, presence aside.
+    /// Everything that came and was not asked for, what comes besides included.
+    pub async fn all_arrived(&mut self) -> Vec<Value> {
+        self.fence().await;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Nothing came that was not asked for, but for what comes besides.
     pub async fn expect_silence(&mut self) {
         let arrived = self.arrived().await;
         assert!(arrived.is_empty(), "{} should hear nothing: {arrived:#?}", self.user.name);
@@ -180,7 +188,7 @@ impl Socket {
     }
 
     /// The types of the frames that came before the close and that nobody
-    /// asked for, presence aside.
+    /// asked for, without what comes besides.
     pub fn left_behind(&self) -> Vec<&str> {
         self.waiting.iter().filter(|frame| !is_aside(frame)).map(kind).collect()
     }
