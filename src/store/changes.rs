@@ -46,8 +46,9 @@ pub fn get_with_place(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Co
 /// one may see on.
 ///
 /// As sent, a message's rev grows with its seq, and no more messages can be
-/// new than revs were taken; so those are the end of the conversation, found
-/// by seq. What changed later has an index of its own.
+/// new than revs were taken; so the new ones are the end of the conversation.
+/// What changed later has an index of its own. Either walk is bounded by
+/// `limit`, also where most revs went to receipts.
 pub fn list_messages_after(
     db: &mut Db,
     conversation: &Conversation,
@@ -55,18 +56,18 @@ pub fn list_messages_after(
     rev: Rev,
     limit: i64,
 ) -> Result<Vec<Message>> {
-    let revs_taken = conversation.rev.get() - rev.get();
-    let from = Seq::new(first_visible.get().max(conversation.last_seq.get() - revs_taken + 1));
+    let newest = limit.min(conversation.rev.get() - rev.get());
     let mut found: Vec<Message> = on!(db, conn => messages::table.select(Message::as_select())
-        .filter(messages::conversation_id.eq(conversation.id).and(messages::seq.ge(from)))
-        .filter(messages::rev.gt(rev).and(messages::changed_at.is_null()))
-        .order(messages::seq).limit(limit).load(conn))?;
+        .filter(messages::conversation_id.eq(conversation.id).and(messages::seq.ge(first_visible)))
+        .order(messages::seq.desc()).limit(newest).load(conn))?;
+    found.retain(|message| message.rev > rev);
     let changed: Vec<Message> = on!(db, conn => messages::table.select(Message::as_select())
         .filter(messages::conversation_id.eq(conversation.id).and(messages::rev.gt(rev)))
         .filter(messages::changed_at.is_not_null().and(messages::seq.ge(first_visible)))
         .order(messages::rev).limit(limit).load(conn))?;
     found.extend(changed);
     found.sort_unstable_by_key(|message| message.rev);
+    found.dedup_by_key(|message| message.rev);
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(found)
 }

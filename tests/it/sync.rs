@@ -108,6 +108,22 @@ async fn what_is_more_than_500_changes_behind_comes_anew(hub: &mut TestHub) {
     }
 }
 
+both_databases!(new_messages_are_found_behind_many_receipts);
+async fn new_messages_are_found_behind_many_receipts(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = write(&ann, &bob, 30, "hi").await;
+    let mut phone = bob.connect().await;
+    for seq in 1..=30 {
+        phone.ack(json!({"type": "message_read", "conversation_id": id, "seq": seq})).await;
+    }
+    write(&ann, &bob, 2, "after").await;
+    for (position, expected) in [(31, vec![31, 32]), (29, vec![29, 30, 31, 32]), (61, vec![31, 32]), (62, vec![32])] {
+        let answer = sync(&ann, json!({"conversations": {id.to_string(): position}})).await;
+        assert_eq!(told(&answer), [(id, false)], "from {position}");
+        assert_eq!(seqs(&answer["conversations"][0]), expected, "from {position}");
+    }
+}
+
 both_databases!(only_speaks_of_the_named_ones);
 async fn only_speaks_of_the_named_ones(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
@@ -467,9 +483,14 @@ async fn whatever_is_lost_on_the_way_every_client_ends_with_what_the_hub_has(hub
             let expected = truth(&device.user).await;
             assert_same(&device.model, &expected, &format!("{} with seed {seed}", device.user.name));
             let unread = device.user.get("/api/unread").await.ok();
-            for (id, held) in &device.model.conversations {
+            for id in device.model.conversations.keys() {
                 let count = unread["conversations"][id.to_string()].as_u64().unwrap_or(0);
-                assert_eq!(held.unread(device.user.id) as u64, count, "{} with seed {seed}", device.user.name);
+                assert_eq!(
+                    device.model.unread(*id, device.user.id) as u64,
+                    count,
+                    "{} with seed {seed}",
+                    device.user.name
+                );
             }
             device.socket.take().unwrap().close().await;
         }

@@ -12,6 +12,9 @@ pub struct Model {
     pub blocks: BTreeSet<i64>,
     pub contacts: BTreeSet<i64>,
     pub conversations: BTreeMap<i64, Held>,
+    /// One's own position where it is not shared, also in conversations that
+    /// come with a later answer.
+    own_read: BTreeMap<i64, i64>,
     /// Frames that are further ahead, or came while a sync was in flight.
     kept: Vec<Value>,
     is_syncing: bool,
@@ -26,8 +29,6 @@ pub struct Held {
     pub messages: BTreeMap<i64, Value>,
     /// By user.
     pub participants: BTreeMap<i64, Value>,
-    /// One's own position where it is not shared.
-    own_read: i64,
 }
 
 fn number(value: &Value, key: &str) -> i64 {
@@ -72,13 +73,6 @@ impl Held {
             }
             None => panic!("a frame has a type: {frame}"),
         }
-    }
-
-    /// Messages of others after one's own position, of those that are held.
-    pub fn unread(&self, me: i64) -> usize {
-        let shared = self.participants.get(&me).map_or(0, |row| number(row, "read_seq"));
-        let after = shared.max(self.own_read) + 1;
-        self.messages.range(after..).filter(|(_, message)| message["sender_id"] != me).count()
     }
 }
 
@@ -145,10 +139,17 @@ impl Model {
             }
         }
         for place in rows(from, "conversations") {
-            if let Some(held) = self.conversations.get_mut(&number(place, "id")) {
-                held.own_read = held.own_read.max(number(place, "read_seq"));
-            }
+            let own_read = self.own_read.entry(number(place, "id")).or_default();
+            *own_read = number(place, "read_seq").max(*own_read);
         }
+    }
+
+    /// Messages of others after one's own position, of those that are held.
+    pub fn unread(&self, id: i64, me: i64) -> usize {
+        let held = &self.conversations[&id];
+        let shared = held.participants.get(&me).map_or(0, |row| number(row, "read_seq"));
+        let after = self.own_read.get(&id).copied().unwrap_or(0).max(shared) + 1;
+        held.messages.range(after..).filter(|(_, message)| message["sender_id"] != me).count()
     }
 
     /// Applies an answer of `sync`; false when there is more to ask for.
@@ -176,6 +177,7 @@ impl Model {
         if answer["mine"]["reset"] == true {
             self.blocks.clear();
             self.contacts.clear();
+            self.own_read.clear();
         }
         self.me = Some(number(answer, "me"));
         self.put_own(&answer["mine"]);
