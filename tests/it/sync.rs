@@ -423,8 +423,9 @@ impl Device {
 
 both_databases!(whatever_is_lost_on_the_way_every_client_ends_with_what_the_hub_has);
 async fn whatever_is_lost_on_the_way_every_client_ends_with_what_the_hub_has(hub: &mut TestHub) {
-    let people = hub.users(["ann", "bob", "cat"]).await;
     for seed in 1..=4_u64 {
+        let names = ["ann", "bob", "cat"].map(|name| format!("{name}{seed}"));
+        let people = hub.users([&names[0], &names[1], &names[2]]).await;
         let mut state = seed;
         let mut devices = Vec::new();
         for user in people.iter().chain(&people[..1]) {

@@ -160,21 +160,28 @@ impl Socket {
     /// What was told about anybody's presence and not asked for yet.
     pub async fn presence_arrived(&mut self) -> Vec<(i64, bool)> {
         self.fence().await;
+        let fence = json!(self.user.bystander.get());
         let told = self.waiting.extract_if(.., |frame| kind(frame) == "user_online_status");
+        let told = told.filter(|frame| frame["user_id"] != fence);
         told.map(|frame| (frame["user_id"].as_i64().unwrap(), frame["is_online"].as_bool().unwrap())).collect()
     }
 
     /// Has the hub send this socket something on the way that everything
     /// goes, through the write lane and the hub: when it is here, all that
-    /// was on its way before is here. It is the presence of a bystander,
-    /// which changes when the user adds and removes them as a contact.
+    /// was on its way before is here. It is a change of the user's own, and
+    /// its number tells it from the fences of their other sockets.
     async fn fence(&mut self) {
         let path = format!("/api/contacts/{}", bystander(&self.user).await);
         for call in ["PUT", "DELETE"] {
             self.user.call(call, &path).await.is(204);
-            let id = *self.user.bystander.get().unwrap();
-            let is_fence = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
-            self.take("the fence", is_fence).await;
+        }
+        let number = self.user.post("/api/sync", json!({"only": true})).await.ok()["me"].clone();
+        self.wait_for("the fence", |frame| kind(frame) == "me_update" && frame["me"] == number).await;
+        // Each of the two also tells of the bystander's presence.
+        let id = json!(self.user.bystander.get());
+        for _ in 0..2 {
+            let is_told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
+            self.take("the bystander's presence", is_told).await;
         }
     }
 
@@ -209,9 +216,15 @@ impl Socket {
     }
 
     async fn take(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let at = self.wait_for(what, is_it).await;
+        self.waiting.remove(at)
+    }
+
+    /// Reads until such a frame is among those that wait, and says where.
+    async fn wait_for(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> usize {
         loop {
             if let Some(at) = self.waiting.iter().position(&is_it) {
-                return self.waiting.remove(at);
+                return at;
             }
             if let Some(code) = self.closed {
                 panic!("closed with {code:?} before {what} came; there is {:#?}", self.waiting);
