@@ -6,13 +6,13 @@ use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, DatabaseUrl, MessagePolicy, Registration, Secret};
 use crate::door::{Door, Parts};
 use crate::error::{Error, Result};
-use crate::hub::{Hub, HubSettings, Transition};
+use crate::hub::{Announcements, Hub, HubSettings, Transition, UnreadChange};
 use crate::limits::{Limits, Rate};
 use crate::net::{self, Net, Site, SocketSettings};
-use crate::ops::{AnnouncePresence, System};
+use crate::ops::{AnnouncePresence, AnnounceUnread, System};
 use crate::policy::{self, Rules};
-use crate::store::{self, Lane, LaneSettings, Reads, Target};
-use crate::wire::CloseCode;
+use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
+use crate::wire::{CloseCode, Event};
 use actix_web::dev::ServerHandle;
 use actix_web::{HttpServer, web};
 use base64::Engine;
@@ -82,7 +82,7 @@ impl App {
         let port = listener.local_addr().map_err(internal)?.port();
         let workers = self.config.http.workers.map_or_else(default_workers, usize::from);
         let grace = self.config.http.shutdown_grace;
-        let (hub, seat, transitions) = Hub::new(self.hub_settings());
+        let (hub, seat, announcements) = Hub::new(self.hub_settings());
         let seat = Arc::new(seat);
         let (door, lane_thread) = self.open_door(&hub)?;
         let net = web::Data::new(self.net(door.clone(), hub.clone(), port)?);
@@ -101,13 +101,16 @@ impl App {
         .run();
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
+        let Announcements { transitions, unread } = announcements;
         let announcing = actix_web::rt::spawn(announce(transitions, door.clone(), hub.clone()));
+        let counting = actix_web::rt::spawn(announce_unread(unread, door.clone()));
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             failure = look_after(&door, &hub, &lane_thread) => Err(failure),
         };
         // Everybody is about to go, which is no news.
         announcing.abort();
+        counting.abort();
         drain(&hub, &handle, grace).await;
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
@@ -122,10 +125,7 @@ impl App {
 
     /// A door of its own, without a server: for benchmarks and tests.
     pub fn open_door(&self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
-        let for_lane = hub.clone();
-        let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, move |events, answers| {
-            for_lane.deliver_blocking(events, answers);
-        })?;
+        let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, ToHub(hub.clone()))?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let door = Door::new(Parts {
             reads: Reads::open(self.target.clone(), self.config.store.pool)?,
@@ -133,6 +133,7 @@ impl App {
             hub: hub.clone(),
             limits: Limits::new(messages),
             rules: rules(&self.config),
+            epoch: self.epoch.clone(),
             clock: self.clock.clone(),
         });
         Ok((door, thread))
@@ -242,6 +243,27 @@ fn own_secret(data_dir: &Path) -> Result<Vec<u8>> {
             }
         }
         Err(error) => Err(failed("write", &error)),
+    }
+}
+
+/// Committed batches go to the hub.
+struct ToHub(Hub);
+
+impl Publish<Event> for ToHub {
+    fn publish(&mut self, events: Vec<Event>, answers: Vec<Answer>) {
+        self.0.deliver_blocking(events, answers);
+    }
+
+    fn doubt(&mut self) {
+        self.0.deliver_blocking(vec![Event::Resync], Vec::new());
+    }
+}
+
+/// Has the store work out unread counts, one user after another. What fails
+/// is logged by the door, and told with the next change.
+async fn announce_unread(mut changes: mpsc::Receiver<UnreadChange>, door: Door) {
+    while let Some(UnreadChange { user_id, changed }) = changes.recv().await {
+        let _ = door.call(System, AnnounceUnread { user_id, changed }).await;
     }
 }
 

@@ -33,6 +33,7 @@ struct Inner {
     hub: Hub,
     limits: Limits,
     rules: Arc<Rules>,
+    epoch: Arc<str>,
     clock: Clock,
 }
 
@@ -43,13 +44,14 @@ pub struct Parts {
     pub hub: Hub,
     pub limits: Limits,
     pub rules: Rules,
+    pub epoch: String,
     pub clock: Clock,
 }
 
 impl Door {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reads, lane, hub, limits, rules, clock } = parts;
-        Self { inner: Arc::new(Inner { reads, lane, hub, limits, rules: Arc::new(rules), clock }) }
+        let Parts { reads, lane, hub, limits, rules, epoch, clock } = parts;
+        Self { inner: Arc::new(Inner { reads, lane, hub, limits, rules: Arc::new(rules), epoch: epoch.into(), clock }) }
     }
 
     /// Runs the operation for the asker. A write is committed, and its events
@@ -102,7 +104,11 @@ impl Door {
     }
 
     fn room(&self) -> Room {
-        Room { rules: Arc::clone(&self.inner.rules), clock: self.inner.clock.clone() }
+        Room {
+            rules: Arc::clone(&self.inner.rules),
+            epoch: Arc::clone(&self.inner.epoch),
+            clock: self.inner.clock.clone(),
+        }
     }
 
     /// Forgets the limits of users who went quiet.
@@ -119,12 +125,13 @@ impl Door {
 /// What an operation gets besides the database.
 struct Room {
     rules: Arc<Rules>,
+    epoch: Arc<str>,
     clock: Clock,
 }
 
 impl Room {
     fn cx<'a>(&'a self, db: &'a mut Db) -> Cx<'a> {
-        Cx { db, now: self.clock.now(), rules: &self.rules }
+        Cx { db, now: self.clock.now(), rules: &self.rules, epoch: &self.epoch }
     }
 }
 

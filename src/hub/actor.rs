@@ -4,6 +4,7 @@
 //! it gets is cut off here, at once, and learns of it when it comes to. It
 //! reconnects and loses nothing, because the store has it all.
 
+use super::badges::{Badges, UnreadChange};
 use super::presence::{Presence, Transition};
 use super::registry::{Registry, Stats};
 use super::typing::TypingTable;
@@ -11,7 +12,7 @@ use super::{Attachment, Batch};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
-use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, PresenceState, Typing, TypingEvent};
+use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, PresenceState, Resync, Typing, TypingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
 use std::collections::{HashMap, HashSet};
@@ -42,13 +43,16 @@ pub enum ToSession {
 pub(super) struct Inbox {
     pub batches: mpsc::Receiver<Batch>,
     pub transitions: mpsc::Sender<Transition>,
+    pub unread: mpsc::Sender<UnreadChange>,
 }
 
 pub struct HubActor {
     registry: Registry<Recipient<ToSession>>,
     presence: Presence,
     typing: TypingTable,
+    badges: Badges,
     transitions: mpsc::Sender<Transition>,
+    unread: mpsc::Sender<UnreadChange>,
     /// Sessions that wait for their `presence_state`, with those who were
     /// hidden from their user since they attached: what the state was read
     /// from may be older.
@@ -102,14 +106,16 @@ impl Actor for HubActor {
 
 impl HubActor {
     pub(super) fn start_with(inbox: Inbox, settings: HubSettings) -> Addr<Self> {
-        let Inbox { mut batches, transitions } = inbox;
+        let Inbox { mut batches, transitions, unread } = inbox;
         Self::create(move |ctx| {
             ctx.add_stream(poll_fn(move |cx| batches.poll_recv(cx)));
             Self {
                 registry: Registry::default(),
                 presence: Presence::new(settings.presence_grace),
                 typing: TypingTable::new(settings.typing_timeout),
+                badges: Badges::default(),
                 transitions,
+                unread,
                 opening: HashMap::new(),
                 settings,
                 evicted: 0,
@@ -140,6 +146,13 @@ impl HubActor {
                 None => break,
             }
         }
+        while let Ok(permit) = self.unread.try_reserve() {
+            match self.badges.next_due(now) {
+                Some(change) => permit.send(change),
+                None => break,
+            }
+        }
+        self.badges.sweep(now);
     }
 
     fn deliver(&mut self, events: Vec<Event>) {
@@ -169,6 +182,20 @@ impl HubActor {
                         (false, false) => continue,
                     };
                     outgoing.add(&self.registry, &[viewer], &wire::encode("user_online_status", now, &status));
+                }
+                Event::Unread { conversation_id, users } => {
+                    for user_id in users {
+                        if self.registry.count_of(user_id) > 0 {
+                            self.badges.changed(user_id, conversation_id);
+                        }
+                    }
+                }
+                Event::Resync => {
+                    let body = Resync { event: "resync", message: "something may have been missed: sync" };
+                    let frame = wire::encode("system", self.settings.clock.now(), &body);
+                    for session_id in self.registry.all() {
+                        outgoing.add_one(session_id, &frame);
+                    }
                 }
                 Event::LoginEnded(login_id) => {
                     // What came before in this batch is theirs still.
@@ -228,6 +255,7 @@ impl HubActor {
         let Some(detached) = self.registry.detach(session_id) else { return };
         if detached.was_last {
             self.presence.left(detached.user_id, Instant::now());
+            self.badges.gone(detached.user_id);
         }
         let ended = self.typing.session_gone(session_id);
         self.relay_typing(ended);
@@ -258,8 +286,12 @@ struct Outgoing {
 impl Outgoing {
     fn add<S>(&mut self, registry: &Registry<S>, to: &[UserId], frame: &Frame) {
         for session_id in to.iter().flat_map(|user_id| registry.sessions_of(*user_id)) {
-            self.by_session.entry(session_id).or_default().push(frame.clone());
+            self.add_one(session_id, frame);
         }
+    }
+
+    fn add_one(&mut self, session_id: SessionId, frame: &Frame) {
+        self.by_session.entry(session_id).or_default().push(frame.clone());
     }
 }
 

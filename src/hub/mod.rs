@@ -7,11 +7,13 @@
 //! It runs on a worker's own thread, beside the sessions it wakes.
 
 mod actor;
+mod badges;
 mod presence;
 mod registry;
 mod typing;
 
 pub use actor::{HubSettings, ToSession};
+pub use badges::UnreadChange;
 pub use presence::Transition;
 pub use registry::Stats;
 
@@ -29,6 +31,8 @@ const BATCHES: usize = 64;
 /// Online and offline transitions that may wait to be announced; the rest
 /// stay, merged, in the hub.
 const TRANSITIONS: usize = 256;
+/// Unread counts that may wait to be worked out; likewise.
+const UNREAD_CHANGES: usize = 256;
 
 /// The handle: cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -53,6 +57,13 @@ pub struct HubSeat {
     settings: HubSettings,
 }
 
+/// What the hub cannot tell by itself: somebody else asks the store who may
+/// know it, or what it is, and delivers.
+pub struct Announcements {
+    pub transitions: mpsc::Receiver<Transition>,
+    pub unread: mpsc::Receiver<UnreadChange>,
+}
+
 /// What a session tells of itself when it attaches.
 pub struct Attachment {
     pub session_id: SessionId,
@@ -62,14 +73,14 @@ pub struct Attachment {
 }
 
 impl Hub {
-    /// The handle, the seat to start it from, and the transitions somebody
-    /// must announce.
-    pub fn new(settings: HubSettings) -> (Hub, HubSeat, mpsc::Receiver<Transition>) {
+    /// The handle, the seat to start it from, and what somebody must announce.
+    pub fn new(settings: HubSettings) -> (Hub, HubSeat, Announcements) {
         let (batches, inbox) = mpsc::channel(BATCHES);
-        let (transitions, announcements) = mpsc::channel(TRANSITIONS);
+        let (transitions, to_announce) = mpsc::channel(TRANSITIONS);
+        let (unread, to_count) = mpsc::channel(UNREAD_CHANGES);
         let hub = Hub { actor: Arc::default(), batches };
-        let inbox = Mutex::new(Some(Inbox { batches: inbox, transitions }));
-        (hub.clone(), HubSeat { hub, inbox, settings }, announcements)
+        let inbox = Mutex::new(Some(Inbox { batches: inbox, transitions, unread }));
+        (hub.clone(), HubSeat { hub, inbox, settings }, Announcements { transitions: to_announce, unread: to_count })
     }
 
     fn actor(&self) -> Result<&Addr<HubActor>> {

@@ -6,10 +6,10 @@ use super::input::{Asked, Query, part};
 use super::problem::Problem;
 use super::{Net, at};
 use crate::error::Error;
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, Seq};
 use crate::ops::{
-    GetConversation, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListUsers, SendMessage, Sent,
-    SetBlock, SetContact, SetTyping,
+    GetConversation, GetUnread, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListReceipts,
+    ListUsers, MarkDelivered, MarkRead, ReadConversation, SendMessage, Sent, SetBlock, SetContact, SetTyping, Sync,
 };
 use crate::wire::OwnConversationView;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -27,7 +27,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(at("/api/conversations").get(list_conversations))
         .service(at("/api/conversations/{id}").get(get_conversation))
         .service(at("/api/conversations/{id}/messages").get(list_messages).post(send_to))
-        .service(at("/api/conversations/{id}/typing").post(set_typing));
+        .service(at("/api/conversations/{id}/typing").post(set_typing))
+        .service(at("/api/conversations/{id}/read").post(read_conversation))
+        .service(at("/api/conversations/{id}/delivered").post(mark_delivered))
+        .service(at("/api/messages/{id}/read").post(mark_read))
+        .service(at("/api/messages/{id}/receipts").get(list_receipts))
+        .service(at("/api/unread").get(get_unread))
+        .service(at("/api/sync").post(sync));
 }
 
 type Answer = Result<HttpResponse, Problem>;
@@ -135,4 +141,57 @@ async fn set_typing(
     let conversation_id = Some(part(&request, "id")?);
     net.door.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Up to one message, or, without `seq`, everything.
+#[derive(Deserialize)]
+struct ReadBody {
+    #[serde(default)]
+    seq: Option<Seq>,
+}
+
+async fn read_conversation(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, ReadBody { seq }): Asked<ReadBody>,
+) -> Answer {
+    let conversation_id = Some(part(&request, "id")?);
+    match seq {
+        Some(_) => net.door.call(caller, MarkRead { message_id: None, conversation_id, seq }).await?,
+        None => net.door.call(caller, ReadConversation { recipient_id: None, conversation_id }).await?,
+    };
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Deserialize)]
+struct DeliveredBody {
+    seq: Seq,
+}
+
+async fn mark_delivered(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, DeliveredBody { seq }): Asked<DeliveredBody>,
+) -> Answer {
+    net.door.call(caller, MarkDelivered { conversation_id: part(&request, "id")?, seq }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn mark_read(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let op = MarkRead { message_id: Some(part(&request, "id")?), ..MarkRead::default() };
+    net.door.call(caller, op).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn list_receipts(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let op = ListReceipts { message_id: part(&request, "id")? };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+}
+
+async fn get_unread(net: web::Data<Net>, Known(caller): Known) -> Answer {
+    Ok(HttpResponse::Ok().json(net.door.call(caller, GetUnread).await?))
+}
+
+async fn sync(net: web::Data<Net>, Asked(caller, positions): Asked<Sync>) -> Answer {
+    Ok(HttpResponse::Ok().json(net.door.call(caller, positions).await?))
 }

@@ -253,7 +253,7 @@ impl Session {
             return ctx.text(wire::encode("pong", self.net.clock.now(), &Pong { r#ref: reference }));
         }
         let unknown = || Error::Invalid("type is not one that this hub knows".into());
-        match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text)) {
+        match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text, reference.is_some())) {
             Ok(op) => self.begin(op, reference.map(str::to_owned), ctx),
             Err(error) => ctx.text(wire::error(reference, self.net.clock.now(), &error)),
         }

@@ -8,48 +8,65 @@
 //! [`FRAMES`] is the table of what a socket may ask for, one line each.
 
 mod announce_presence;
+mod announce_unread;
 mod find_caller;
 mod find_credentials;
 mod get_conversation;
+mod get_unread;
 mod get_user;
 mod list_blocks;
 mod list_contacts;
 mod list_conversations;
 mod list_messages;
+mod list_receipts;
 mod list_users;
+mod load_history;
 mod log_in;
 mod log_out;
+mod mark_delivered;
+mod mark_read;
+mod move_position;
 mod open_session;
 mod present;
+mod read_conversation;
 mod register;
 mod send_message;
 mod set_block;
 mod set_contact;
 mod set_typing;
+mod sync;
 mod touch_login;
 
 pub use announce_presence::AnnouncePresence;
+pub use announce_unread::AnnounceUnread;
 pub use find_caller::{FindCaller, Found, Proof};
 pub use find_credentials::FindCredentials;
 pub use get_conversation::GetConversation;
+pub use get_unread::{GetUnread, UnreadCounts};
 pub use get_user::{GetUser, UserReply};
 pub use list_blocks::ListBlocks;
 pub use list_contacts::ListContacts;
 pub use list_conversations::{ConversationPage, ListConversations};
 pub use list_messages::{ListMessages, MessagePage};
+pub use list_receipts::ListReceipts;
 pub use list_users::{ListUsers, UserList};
+pub use load_history::LoadHistory;
 pub use log_in::{Device, LogIn};
 pub use log_out::LogOut;
+pub use mark_delivered::MarkDelivered;
+pub use mark_read::MarkRead;
 pub use open_session::{OpenSession, Opening};
+pub use read_conversation::ReadConversation;
 pub use register::Register;
 pub use send_message::{SendMessage, Sent};
 pub use set_block::SetBlock;
 pub use set_contact::SetContact;
 pub use set_typing::SetTyping;
+pub use sync::{Changes, Sync};
 pub use touch_login::TouchLogin;
 
 use crate::auth::Caller;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use crate::limits::Class;
 use crate::policy::Rules;
@@ -59,7 +76,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What a socket may ask for: the frame's `type` and the operation it is.
-pub const FRAMES: &[Entry] = &[Entry::of::<SendMessage>("private_message"), Entry::of::<SetTyping>("typing_indicator")];
+pub const FRAMES: &[Entry] = &[
+    Entry::of::<SendMessage>("private_message"),
+    Entry::of::<SetTyping>("typing_indicator"),
+    Entry::of::<MarkDelivered>("message_delivered"),
+    Entry::of::<MarkRead>("message_read"),
+    Entry::of::<ReadConversation>("conversation_read"),
+    Entry::of::<LoadHistory>("load_history").with_ref(),
+    Entry::of::<Sync>("sync").with_ref(),
+];
 
 /// Whether an operation runs on a snapshot, or in the write lane: everything
 /// that changes something, or tells others anything, in one order.
@@ -74,6 +99,8 @@ pub struct Cx<'a> {
     pub db: &'a mut Db,
     pub now: Timestamp,
     pub rules: &'a Rules,
+    /// Names this history.
+    pub epoch: &'a str,
 }
 
 /// What an operation leads to. The events are delivered in this order once
@@ -176,6 +203,8 @@ pub struct Done {}
 /// One line of the table of frames.
 pub struct Entry {
     pub kind: &'static str,
+    /// Only its answer is of use, so it must have a `ref`.
+    pub needs_ref: bool,
     parse: fn(&str) -> Result<FrameOp>,
 }
 
@@ -185,10 +214,17 @@ impl Entry {
         O: Op + DeserializeOwned,
         O::Output: Serialize,
     {
-        Self { kind, parse: |text| Ok(FrameOp(Box::new(wire::parse::<O>(text.as_bytes())?))) }
+        Self { kind, needs_ref: false, parse: |text| Ok(FrameOp(Box::new(wire::parse::<O>(text.as_bytes())?))) }
     }
 
-    pub fn parse(&self, text: &str) -> Result<FrameOp> {
+    const fn with_ref(self) -> Self {
+        Self { needs_ref: true, ..self }
+    }
+
+    pub fn parse(&self, text: &str, has_ref: bool) -> Result<FrameOp> {
+        if self.needs_ref && !has_ref {
+            return Err(Error::Invalid("ref is missing".into()));
+        }
         (self.parse)(text)
     }
 

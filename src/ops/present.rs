@@ -1,12 +1,17 @@
 //! Rows as clients see them.
 
+use super::Cx;
 use crate::error::Result;
-use crate::ids::{ConversationId, Seq, UserId};
+use crate::ids::{ConversationId, Seq, Timestamp, UserId};
 use crate::store::Db;
 use crate::store::conversations::{self, Conversation, Participant, Place};
 use crate::store::messages::{self, Message};
+use crate::store::positions::{self, Kind, Mark};
 use crate::store::users::User;
-use crate::wire::{ConversationView, MessageView, OwnConversationView, OwnPlace, ParticipantView, Status, UserView};
+use crate::wire::{
+    self, ConversationView, Event, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView, Status,
+    UserView,
+};
 use std::collections::HashMap;
 
 /// Conversations of up to this many people list all of them.
@@ -24,32 +29,64 @@ pub(super) fn own_user(own: User) -> UserView {
     UserView { email: Some(email), ..user(own) }
 }
 
-/// How far everybody but the sender came: the least of their positions.
-#[derive(Clone, Copy, Debug)]
+/// `me_update` to the user's own sessions.
+pub(super) fn tell_me(me: UserId, update: &MeUpdate, cx: &Cx) -> Event {
+    Event::Frame { to: vec![me], frame: wire::encode("me_update", cx.now, update), ends_typing: None }
+}
+
+/// How far everybody but the sender came with one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
-    pub delivered: Seq,
-    pub read: Seq,
+    status: Status,
+    /// When the last of them had read it.
+    read_at: Option<Timestamp>,
 }
 
 impl Reach {
     /// Of a message that nobody can have got yet.
-    pub const NOBODY: Reach = Reach { delivered: Seq::ZERO, read: Seq::ZERO };
+    pub const NOBODY: Reach = Reach { status: Status::Sent, read_at: None };
+}
 
-    fn of(participants: &[Participant], sender: UserId) -> Self {
-        let others = || participants.iter().filter(|participant| participant.user_id != sender);
-        Self {
-            delivered: others().map(|other| other.delivered_seq).min().unwrap_or(Seq::ZERO),
-            read: others().map(|other| other.read_seq).min().unwrap_or(Seq::ZERO),
+/// What the others' positions say about a run of messages.
+struct Readers {
+    /// Every participant with the marks that tell when they read the run.
+    readers: Vec<(Participant, Vec<Mark>)>,
+}
+
+impl Readers {
+    fn of(db: &mut Db, conversation: &Conversation, rows: &[Message]) -> Result<Self> {
+        let participants = conversations::list_participants(db, &[conversation.id], None)?;
+        let Some(first) = rows.iter().map(|row| row.seq).min() else { return Ok(Self { readers: Vec::new() }) };
+        let last = rows.iter().map(|row| row.seq).max().unwrap_or(first);
+        let most = last.get() - first.get() + 1;
+        let readers = participants
+            .into_iter()
+            .map(|reader| {
+                let has_read = reader.read_seq >= first;
+                let marks = match has_read {
+                    true => positions::list_marks(db, conversation.id, reader.user_id, Kind::Read, first, most)?,
+                    false => Vec::new(),
+                };
+                Ok((reader, marks))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { readers })
+    }
+
+    fn reach(&self, seq: Seq, sender: UserId) -> Reach {
+        let others = || self.readers.iter().filter(|(reader, _)| reader.user_id != sender);
+        let least = |position: fn(&Participant) -> Seq| others().map(|(reader, _)| position(reader)).min();
+        if least(|reader| reader.read_seq).is_some_and(|read| read >= seq) {
+            let read_at = |marks: &[Mark]| marks.iter().find(|mark| mark.seq >= seq).map(|mark| mark.at);
+            return Reach { status: Status::Read, read_at: others().filter_map(|(_, marks)| read_at(marks)).max() };
         }
+        let is_delivered = least(|reader| reader.delivered_seq).is_some_and(|delivered| delivered >= seq);
+        Reach { status: if is_delivered { Status::Delivered } else { Status::Sent }, read_at: None }
     }
 }
 
 pub(super) fn message(row: Message, receiver_id: Option<UserId>, reach: Reach) -> MessageView {
-    let status = match row.seq {
-        seq if seq <= reach.read => Status::Read,
-        seq if seq <= reach.delivered => Status::Delivered,
-        _ => Status::Sent,
-    };
+    let Reach { status, read_at } = reach;
     MessageView {
         id: row.id,
         conversation_id: row.conversation_id,
@@ -68,36 +105,36 @@ pub(super) fn message(row: Message, receiver_id: Option<UserId>, reach: Reach) -
         deleted_at: row.deleted_at,
         status,
         is_read: status == Status::Read,
-        read_at: None,
+        read_at,
     }
 }
 
 /// Messages of one conversation, each with its receiver and status.
 pub(super) fn history(db: &mut Db, conversation: &Conversation, rows: Vec<Message>) -> Result<Vec<MessageView>> {
-    let participants = conversations::list_participants(db, &[conversation.id], None)?;
-    Ok(rows.into_iter().map(|row| message_among(row, conversation, &participants)).collect())
+    let readers = Readers::of(db, conversation, &rows)?;
+    let view = |row: Message| {
+        let reach = readers.reach(row.seq, row.sender_id);
+        let receiver_id = conversation.peer_of(row.sender_id);
+        message(row, receiver_id, reach)
+    };
+    Ok(rows.into_iter().map(view).collect())
 }
 
-fn message_among(row: Message, conversation: &Conversation, participants: &[Participant]) -> MessageView {
-    let receiver_id = conversation.peer_of(row.sender_id);
-    let reach = Reach::of(participants, row.sender_id);
-    message(row, receiver_id, reach)
+pub(super) fn participant(row: Participant) -> ParticipantView {
+    ParticipantView {
+        user_id: row.user_id,
+        username: row.username,
+        display_name: row.display_name,
+        role: row.role,
+        rev: row.rev,
+        read_seq: row.read_seq,
+        delivered_seq: row.delivered_seq,
+    }
 }
 
 /// A conversation as everybody in it sees it.
 pub(super) fn conversation(row: &Conversation, count: i64, participants: Vec<Participant>) -> ConversationView {
-    let participants = participants
-        .into_iter()
-        .map(|row| ParticipantView {
-            user_id: row.user_id,
-            username: row.username,
-            display_name: row.display_name,
-            role: row.role,
-            rev: row.rev,
-            read_seq: row.read_seq,
-            delivered_seq: row.delivered_seq,
-        })
-        .collect();
+    let participants = participants.into_iter().map(participant).collect();
     ConversationView {
         id: row.id,
         kind: row.kind.clone(),
@@ -139,7 +176,11 @@ pub(super) fn own_conversations(
     rows.into_iter()
         .map(|(row, place)| {
             let people = participants.remove(&row.id).unwrap_or_default();
-            let last_message = last.remove(&row.id).map(|last| message_among(last, &row, &people));
+            let last_message = last
+                .remove(&row.id)
+                .map(|last| history(db, &row, vec![last]))
+                .transpose()?
+                .and_then(|mut one| one.pop());
             let read_before = place.own_read_seq.max(Seq::new(place.first_visible().get() - 1));
             let own = OwnPlace {
                 last_message,

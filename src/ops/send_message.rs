@@ -83,7 +83,9 @@ impl Op for SendMessage {
                 message: &message,
             },
         );
+        let readers = audience.iter().copied().filter(|user_id| *user_id != me).collect();
         events.push(Event::Frame { to: audience, frame, ends_typing: Some((id, me)) });
+        events.push(Event::Unread { conversation_id: id, users: readers });
         Ok(Outcome { output: Sent { message, duplicate: false }, events })
     }
 

@@ -1,12 +1,13 @@
 //! `PUT` and `DELETE /api/blocks/{user_id}`: neither writes to the other, sees
 //! the other type, or sees whether the other is online.
 
+use super::present::tell_me;
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::store::{conversations, people, users};
-use crate::wire::{Event, TypingEvent};
+use crate::wire::{Event, MeUpdate, TieView, TypingEvent};
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetBlock {
@@ -34,7 +35,9 @@ impl Op for SetBlock {
         let pairs = [(me, other), (other, me)];
         let saw_before = pairs.map(|(viewer, subject)| people::may_see(cx.db, viewer, subject));
         let mut events = Vec::new();
-        if people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {
+        if let Some(number) = people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {
+            let tie = [TieView { user_id: other, removed: !self.is_blocked }];
+            events.push(tell_me(me, &MeUpdate { me: number, blocks: &tie, ..MeUpdate::default() }, cx));
             if self.is_blocked {
                 events.extend(end_typing(me, other, cx)?);
             }

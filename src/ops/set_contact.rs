@@ -1,12 +1,14 @@
 //! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to one under
 //! the `contacts` policy, and one sees whether a contact is online.
 
+use super::present::tell_me;
 use super::set_block::visibility_change;
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::store::{people, users};
+use crate::wire::{MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetContact {
@@ -32,8 +34,13 @@ impl Op for SetContact {
         }
         users::find_user(cx.db, other)?.ok_or(Error::NotFound("no such user"))?;
         let saw = people::may_see(cx.db, me, other)?;
-        people::set_contact(cx.db, me, other, self.is_contact, cx.now)?;
-        let events = visibility_change(me, other, saw, cx)?.into_iter().collect();
+        let number = people::set_contact(cx.db, me, other, self.is_contact, cx.now)?;
+        let mut events = Vec::new();
+        if let Some(number) = number {
+            let tie = [TieView { user_id: other, removed: !self.is_contact }];
+            events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
+        }
+        events.extend(visibility_change(me, other, saw, cx)?);
         Ok(Outcome { output: Done {}, events })
     }
 }

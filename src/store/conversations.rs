@@ -72,6 +72,23 @@ pub struct Participant {
     pub delivered_seq: Seq,
 }
 
+/// The columns of a [`Participant`], from two tables.
+macro_rules! participant_columns {
+    () => {
+        (
+            participants::conversation_id,
+            participants::user_id,
+            users::username,
+            users::display_name,
+            participants::role,
+            participants::rev,
+            participants::read_seq,
+            participants::delivered_seq,
+        )
+    };
+}
+pub(super) use participant_columns;
+
 /// What one person alone knows of their place in a conversation.
 #[derive(Clone, Copy, Debug, Queryable, Selectable)]
 #[diesel(table_name = participants)]
@@ -236,6 +253,14 @@ pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation>
     )
 }
 
+/// None for who is not in the conversation, or left it.
+pub fn find_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Option<Place>> {
+    Ok(on!(db, conn => participants::table.select(Place::as_select())
+        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me)))
+        .filter(participants::role.is_not_null())
+        .first(conn).optional())?)
+}
+
 pub fn get_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Place> {
     Ok(on!(db, conn => participants::table.select(Place::as_select())
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me))).first(conn))?)
@@ -251,7 +276,7 @@ pub struct Cursor {
 /// Those of one's conversations that show: an empty direct one to its maker
 /// alone, a cleared one when something new came.
 #[diesel::dsl::auto_type]
-fn shown_to(me: i64) -> _ {
+pub(super) fn shown_to(me: i64) -> _ {
     let has_news = conversations::last_seq.gt(participants::cleared_seq);
     let is_group_or_mine = conversations::kind.eq("group").or(conversations::created_by.eq(me));
     has_news.or(participants::cleared_seq.eq(0i64).and(is_group_or_mine))
@@ -305,10 +330,7 @@ pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserI
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     Ok(on!(db, conn => {
         let mut query = participants::table.inner_join(users::table)
-            .select((
-                participants::conversation_id, participants::user_id, users::username, users::display_name,
-                participants::role, participants::rev, participants::read_seq, participants::delivered_seq,
-            ))
+            .select(participant_columns!())
             .filter(participants::conversation_id.eq_any(&ids).and(participants::role.is_not_null()))
             .order((participants::conversation_id, participants::user_id))
             .into_boxed();

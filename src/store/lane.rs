@@ -51,6 +51,23 @@ impl LaneSettings {
     }
 }
 
+/// Where committed batches go.
+pub trait Publish<E>: Send + 'static {
+    /// The events of a committed batch, in commit order, and the answers to
+    /// be given once those are delivered; may block to slow the lane down.
+    fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>);
+
+    /// A COMMIT failed, and nobody knows whether it happened: if it did, its
+    /// events were never told.
+    fn doubt(&mut self) {}
+}
+
+impl<E, F: FnMut(Vec<E>, Vec<Answer>) + Send + 'static> Publish<E> for F {
+    fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>) {
+        self(events, answers);
+    }
+}
+
 /// Tells one asker what became of their job.
 pub type Answer = Box<dyn FnOnce() + Send>;
 
@@ -67,15 +84,13 @@ impl<E> Clone for Lane<E> {
 }
 
 impl<E: Send + 'static> Lane<E> {
-    /// Starts the thread with a connection of its own. `publish` gets the
-    /// events of each committed batch, in commit order, and the answers to be
-    /// given once those are delivered; it may block to slow the lane down.
-    /// Answers go with the batch, and not from here, because waking each asker
+    /// Starts the thread with a connection of its own. Answers go with the
+    /// batch that is published, and not from here, because waking each asker
     /// from another thread is a system call for each.
     pub fn start(
         target: Target,
         settings: LaneSettings,
-        publish: impl FnMut(Vec<E>, Vec<Answer>) + Send + 'static,
+        publish: impl Publish<E>,
     ) -> Result<(Self, thread::JoinHandle<()>)> {
         let db = Some(target.open()?);
         let (queue, waiting) = sync_channel(settings.queue);
@@ -107,7 +122,7 @@ struct Worker<P> {
 impl<P> Worker<P> {
     fn work<E: 'static>(&mut self, waiting: &Receiver<Box<dyn Job<E>>>, batch: usize)
     where
-        P: FnMut(Vec<E>, Vec<Answer>),
+        P: Publish<E>,
     {
         while let Ok(first) = waiting.recv() {
             let jobs = std::iter::once(first).chain(waiting.try_iter().take(batch - 1)).collect();
@@ -118,7 +133,7 @@ impl<P> Worker<P> {
     /// Runs the jobs in one transaction; answers every one of them.
     fn commit<E: 'static>(&mut self, mut jobs: Vec<Box<dyn Job<E>>>, reruns: usize)
     where
-        P: FnMut(Vec<E>, Vec<Answer>),
+        P: Publish<E>,
     {
         match self.run_all(&mut jobs) {
             Ok(outcomes) => {
@@ -128,12 +143,18 @@ impl<P> Worker<P> {
                     let fate = outcome.map(|mut made| events.append(&mut made));
                     answers.push(Box::new(move || job.answer(fate)));
                 }
-                (self.publish)(events, answers);
+                self.publish.publish(events, answers);
             }
             Err(Failure::LostToOthers) if reruns < MAX_RERUNS => {
                 jobs.into_iter().for_each(|job| self.commit(vec![job], reruns + 1));
             }
             Err(Failure::LostToOthers) => refuse(jobs, "the database is busy"),
+            Err(Failure::InDoubt(error)) => {
+                log::error!("nobody knows whether a batch of {} writes was committed: {error}", jobs.len());
+                self.db = None;
+                self.publish.doubt();
+                refuse(jobs, "the database is away; whether it wrote is unknown");
+            }
             Err(Failure::Broken(error)) => {
                 log::error!("a batch of {} writes failed: {error}", jobs.len());
                 self.db = None;
@@ -162,7 +183,7 @@ impl<P> Worker<P> {
                 Err(failure) => return Err(failure),
             }
         }
-        db.commit()?;
+        db.commit().map_err(|error| Failure::InDoubt(error.into()))?;
         Ok(outcomes)
     }
 }
@@ -175,7 +196,10 @@ fn refuse<E>(jobs: Vec<Box<dyn Job<E>>>, why: &'static str) {
 enum Failure {
     /// A deadlock or serialization failure before COMMIT: safe to run again.
     LostToOthers,
+    /// Nothing was committed.
     Broken(Error),
+    /// COMMIT itself failed.
+    InDoubt(Error),
 }
 
 impl<T: Into<Error>> From<T> for Failure {
@@ -277,17 +301,28 @@ mod tests {
         published: Arc<Mutex<Vec<Vec<i64>>>>,
     }
 
+    struct Sink(Arc<Mutex<Vec<Vec<i64>>>>);
+
+    /// Stands among what was published where the lane was in doubt.
+    const DOUBT: i64 = -1;
+
+    impl Publish<i64> for Sink {
+        fn publish(&mut self, events: Vec<i64>, answers: Vec<Answer>) {
+            if !events.is_empty() {
+                self.0.lock().unwrap().push(events);
+            }
+            answers.into_iter().for_each(|answer| answer());
+        }
+
+        fn doubt(&mut self) {
+            self.0.lock().unwrap().push(vec![DOUBT]);
+        }
+    }
+
     impl Rig {
         fn start(scratch: &Scratch, settings: LaneSettings) -> Self {
-            let published = Arc::new(Mutex::new(Vec::new()));
-            let sink = Arc::clone(&published);
-            let publish = move |events: Vec<i64>, answers: Vec<Answer>| {
-                if !events.is_empty() {
-                    sink.lock().unwrap().push(events);
-                }
-                answers.into_iter().for_each(|answer| answer());
-            };
-            let (lane, thread) = Lane::start(scratch.target.clone(), settings, publish).unwrap();
+            let published: Arc<Mutex<Vec<Vec<i64>>>> = Arc::default();
+            let (lane, thread) = Lane::start(scratch.target.clone(), settings, Sink(Arc::clone(&published))).unwrap();
             Self { lane, thread, published }
         }
 
@@ -612,7 +647,7 @@ mod tests {
             assert!(is_unavailable(&fate.wait()));
         }
         assert_eq!(runs.try_iter().collect::<Vec<_>>(), [1, 2, 3], "each ran once");
-        assert!(rig.published().is_empty());
+        assert_eq!(rig.published(), [[DOUBT]], "that nobody knows is told, and nothing else");
         assert_eq!(scratch.marks(), [0i64; 0]);
         rig.submit_mark(4).wait().expect("the next batch has a connection again");
         assert_eq!(scratch.marks(), [4]);

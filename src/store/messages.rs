@@ -72,6 +72,12 @@ pub fn insert_message(db: &mut Db, new: &NewMessage) -> Result<Message> {
     })
 }
 
+pub fn find_message(db: &mut Db, id: MessageId) -> Result<Option<Message>> {
+    Ok(
+        on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.eq(id)).first(conn).optional())?,
+    )
+}
+
 /// What the sender stored under this key before.
 pub fn find_by_client_id(db: &mut Db, sender: UserId, client_message_id: &str) -> Result<Option<Message>> {
     let found = on!(db, conn => messages::table.select(Message::as_select())

@@ -6,6 +6,7 @@
 //! `messages`, `people`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
+pub mod changes;
 mod columns;
 mod conn;
 pub mod conversations;
@@ -15,6 +16,7 @@ pub mod logins;
 pub mod messages;
 mod migrations;
 pub mod people;
+pub mod positions;
 mod reads;
 mod schema;
 #[cfg(test)]
@@ -24,7 +26,7 @@ pub(crate) mod scratch;
 pub mod users;
 
 pub use conn::{Db, Target};
-pub use lane::{Answer, Job, Lane, LaneSettings};
+pub use lane::{Answer, Job, Lane, LaneSettings, Publish};
 pub use reads::Reads;
 
 use crate::clock::random_bytes;

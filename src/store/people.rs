@@ -28,12 +28,12 @@ pub struct Standing {
     pub trusts_me: bool,
 }
 
-/// False when it was so already.
-pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: Timestamp) -> Result<bool> {
+/// The `me` it took; none when it was so already.
+pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: Timestamp) -> Result<Option<i64>> {
     let current = on!(db, conn => blocks::table.select(blocks::removed_at.is_null())
         .filter(blocks::user_id.eq(me).and(blocks::blocked_id.eq(other))).first::<bool>(conn).optional())?;
     if current.unwrap_or(false) == is_blocked {
-        return Ok(false);
+        return Ok(None);
     }
     let next = users::next_me(db, me)?;
     let removed_at = (!is_blocked).then_some(now);
@@ -41,15 +41,15 @@ pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: 
     on!(db, conn => diesel::insert_into(blocks::table).values(row)
         .on_conflict((blocks::user_id, blocks::blocked_id)).do_update()
         .set((blocks::removed_at.eq(removed_at), blocks::me.eq(next))).execute(conn))?;
-    Ok(true)
+    Ok(Some(next))
 }
 
-/// False when it was so already.
-pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now: Timestamp) -> Result<bool> {
+/// The `me` it took; none when it was so already.
+pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now: Timestamp) -> Result<Option<i64>> {
     let current = on!(db, conn => contacts::table.select(contacts::removed_at.is_null())
         .filter(contacts::user_id.eq(me).and(contacts::contact_id.eq(other))).first::<bool>(conn).optional())?;
     if current.unwrap_or(false) == is_contact {
-        return Ok(false);
+        return Ok(None);
     }
     let next = users::next_me(db, me)?;
     let removed_at = (!is_contact).then_some(now);
@@ -58,7 +58,7 @@ pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now
     on!(db, conn => diesel::insert_into(contacts::table).values(row)
         .on_conflict((contacts::user_id, contacts::contact_id)).do_update()
         .set((contacts::removed_at.eq(removed_at), contacts::me.eq(next))).execute(conn))?;
-    Ok(true)
+    Ok(Some(next))
 }
 
 /// Whom `me` blocks, by id.

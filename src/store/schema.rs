@@ -124,6 +124,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    receipt_marks (conversation_id, user_id, kind, seq) {
+        conversation_id -> BigInt,
+        user_id -> BigInt,
+        kind -> Text,
+        seq -> BigInt,
+        at -> BigInt,
+    }
+}
+
 diesel::joinable!(logins -> users (user_id));
 diesel::joinable!(participants -> conversations (conversation_id));
 diesel::joinable!(participants -> users (user_id));

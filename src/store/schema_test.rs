@@ -228,8 +228,19 @@ macro_rules! select_all {
 fn every_column_can_be_selected(scratch: Scratch) {
     let mut db = scratch.open();
     prepare(&mut db, NOW).unwrap();
-    let selected =
-        select_all!(&mut db, blocks, contacts, conversations, hub, logins, messages, participants, user_terms, users,);
+    let selected = select_all!(
+        &mut db,
+        blocks,
+        contacts,
+        conversations,
+        hub,
+        logins,
+        messages,
+        participants,
+        receipt_marks,
+        user_terms,
+        users,
+    );
     assert!(described().into_keys().eq(selected), "no table is left out");
 }
 both_databases!(every_column_can_be_selected);

@@ -16,6 +16,11 @@ pub enum Event {
     Typing(TypingEvent),
     /// `viewer` may see the presence of `subject` from now on, or no longer.
     Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
+    /// What these users have not read in this conversation may be another
+    /// number now.
+    Unread { conversation_id: ConversationId, users: Audience },
+    /// Nobody knows what was committed: every session of this node asks.
+    Resync,
     /// The sessions of this login end.
     LoginEnded(LoginId),
 }

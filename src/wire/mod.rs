@@ -14,12 +14,16 @@ pub use account::{DisplayName, Email, Password, Username};
 pub use close::CloseCode;
 pub use event::{Audience, Event, TypingEvent};
 pub use input::{ClientMessageId, Content, Head, MAX_REF_CHARS, Target, parse};
-pub use views::{ConversationView, MessageView, OwnConversationView, OwnPlace, ParticipantView, Status, UserView};
+pub use views::{
+    ConversationView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView, Status, TieView,
+    UserView,
+};
 
 use crate::error::Error;
-use crate::ids::{ConversationId, Rev, SessionId, Timestamp, UserId};
+use crate::ids::{ConversationId, MessageId, Rev, Seq, SessionId, Timestamp, UserId};
 use bytestring::ByteString;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An encoded frame for a client; cloning shares the bytes.
 pub type Frame = ByteString;
@@ -147,6 +151,54 @@ pub struct ConversationUpdate<'a> {
     pub conversation_id: ConversationId,
     pub rev: Rev,
     pub conversation: &'a ConversationView,
+}
+
+/// `message_delivered`, `message_read`, `conversation_read`: a shared position
+/// moved.
+#[derive(Serialize)]
+pub struct Receipt {
+    pub conversation_id: ConversationId,
+    pub rev: Rev,
+    pub user_id: UserId,
+    pub seq: Seq,
+    /// The message with that `seq`.
+    pub message_id: Option<MessageId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivered_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
+}
+
+/// `me_update`: what the user alone sees changed; only what changed is there.
+#[derive(Default, Serialize)]
+pub struct MeUpdate<'a> {
+    pub me: i64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub blocks: &'a [TieView],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub contacts: &'a [TieView],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub conversations: &'a [OwnPlaceView],
+}
+
+/// `unread_count_update`.
+#[derive(Serialize)]
+pub struct UnreadUpdate<'a> {
+    /// The last of the conversations that changed.
+    pub conversation_id: ConversationId,
+    pub unread_count: i64,
+    pub total_unread: i64,
+    /// By platform.
+    pub unread_counts: &'a BTreeMap<String, i64>,
+    /// Every conversation that changed since the last such frame.
+    pub conversations: &'a BTreeMap<ConversationId, i64>,
+}
+
+/// `system` with event `resync`: something may have been missed; run `sync`.
+#[derive(Serialize)]
+pub struct Resync {
+    pub event: &'static str,
+    pub message: &'static str,
 }
 
 #[cfg(test)]

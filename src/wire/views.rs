@@ -91,3 +91,20 @@ pub struct OwnConversationView {
     #[serde(flatten)]
     pub own: OwnPlace,
 }
+
+/// A block or a contact of one's own.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct TieView {
+    pub user_id: UserId,
+    /// It was lifted.
+    pub removed: bool,
+}
+
+/// One's own place in a conversation, as far as others do not see it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OwnPlaceView {
+    pub id: ConversationId,
+    pub cleared_seq: Seq,
+    pub visible_from_seq: Seq,
+    pub read_seq: Seq,
+}

@@ -48,7 +48,7 @@ async fn what_is_not_there_is_not_found_and_nothing_else_is_served(hub: &mut Tes
         "/api",
         "/api/nothing",
         "/api/auth/ticket",
-        "/api/sync",
+        "/api/search",
         "/metrics",
         "/stats",
     ] {

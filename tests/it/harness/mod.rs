@@ -9,6 +9,7 @@ mod client;
 mod database;
 mod hub;
 mod log_watch;
+mod model;
 mod reply;
 mod socket;
 mod user;
@@ -16,6 +17,7 @@ mod user;
 pub use client::Client;
 pub use database::Kind;
 pub use hub::TestHub;
+pub use model::Model;
 pub use reply::Reply;
 pub use socket::{Socket, kinds};
 pub use user::{PASSWORD, User};
@@ -83,4 +85,10 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         }
     };
     assert!(tokio::time::timeout(DEADLINE, asking).await.is_ok(), "it never came true that {what}");
+}
+
+/// The next number below `below` of the sequence that a seed begins.
+pub fn draw(state: &mut u64, below: usize) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) as usize % below
 }

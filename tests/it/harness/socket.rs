@@ -1,8 +1,9 @@
 //! One socket of a user, played by an independent WebSocket client.
 //!
 //! Frames are kept in the order in which they came until a test asks for
-//! them. Presence comes in its own time, so only a test that asks for it by
-//! name sees it.
+//! them. Presence and what one user alone is told (unread counts, changes of
+//! one's own) come besides, so only a test that asks for them by name sees
+//! them.
 
 use super::user::User;
 use super::{DEADLINE, client::Client, user};
@@ -33,9 +34,10 @@ fn kind(frame: &Value) -> &str {
     frame["type"].as_str().unwrap_or_default()
 }
 
-/// Comes in its own time: presence, and frames of the protocol below.
+/// Comes besides what a test is about: presence, what one user alone is told,
+/// and frames of the protocol below.
 fn is_aside(frame: &Value) -> bool {
-    matches!(kind(frame), "user_online_status" | "[ping]" | "[pong]")
+    matches!(kind(frame), "user_online_status" | "unread_count_update" | "me_update" | "[ping]" | "[pong]")
 }
 
 impl Socket {
@@ -137,13 +139,19 @@ impl Socket {
         self.take("presence", told).await["is_online"].as_bool().unwrap()
     }
 
-    /// Everything that came and was not asked for, presence aside.
+    /// Everything that came and was not asked for, without what comes besides.
     pub async fn arrived(&mut self) -> Vec<Value> {
         self.fence().await;
         self.waiting.drain(..).filter(|frame| !is_aside(frame)).collect()
     }
 
-    /// Nothing came that was not asked for, presence aside.
+    /// Everything that came and was not asked for, what comes besides included.
+    pub async fn all_arrived(&mut self) -> Vec<Value> {
+        self.fence().await;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Nothing came that was not asked for, but for what comes besides.
     pub async fn expect_silence(&mut self) {
         let arrived = self.arrived().await;
         assert!(arrived.is_empty(), "{} should hear nothing: {arrived:#?}", self.user.name);
@@ -152,21 +160,27 @@ impl Socket {
     /// What was told about anybody's presence and not asked for yet.
     pub async fn presence_arrived(&mut self) -> Vec<(i64, bool)> {
         self.fence().await;
+        let fence = json!(self.user.bystander.get());
         let told = self.waiting.extract_if(.., |frame| kind(frame) == "user_online_status");
+        let told = told.filter(|frame| frame["user_id"] != fence);
         told.map(|frame| (frame["user_id"].as_i64().unwrap(), frame["is_online"].as_bool().unwrap())).collect()
     }
 
     /// Has the hub send this socket something on the way that everything
     /// goes, through the write lane and the hub: when it is here, all that
-    /// was on its way before is here. It is the presence of a bystander,
-    /// which is told when the user adds them as a contact.
+    /// was on its way before is here. It is a change of the user's own, and
+    /// its number tells it from the fences of their other sockets.
     async fn fence(&mut self) {
         let path = format!("/api/contacts/{}", bystander(&self.user).await);
-        self.user.put(&path).await.is(204);
-        let id = *self.user.bystander.get().unwrap();
-        let is_fence = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
-        self.take("the fence", is_fence).await;
-        self.user.delete(&path).await.is(204);
+        for call in ["PUT", "DELETE"] {
+            self.user.call(call, &path).await.is(204);
+        }
+        let number = self.user.post("/api/sync", json!({"only": true})).await.ok()["me"].clone();
+        self.wait_for("the fence", |frame| kind(frame) == "me_update" && frame["me"] == number).await;
+        // The first of the two also tells of the bystander's presence.
+        let id = json!(self.user.bystander.get());
+        let is_told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
+        self.take("the bystander's presence", is_told).await;
     }
 
     /// The code with which the hub closes this socket; none when the
@@ -179,7 +193,7 @@ impl Socket {
     }
 
     /// The types of the frames that came before the close and that nobody
-    /// asked for, presence aside.
+    /// asked for, without what comes besides.
     pub fn left_behind(&self) -> Vec<&str> {
         self.waiting.iter().filter(|frame| !is_aside(frame)).map(kind).collect()
     }
@@ -200,9 +214,15 @@ impl Socket {
     }
 
     async fn take(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let at = self.wait_for(what, is_it).await;
+        self.waiting.remove(at)
+    }
+
+    /// Reads until such a frame is among those that wait, and says where.
+    async fn wait_for(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> usize {
         loop {
             if let Some(at) = self.waiting.iter().position(&is_it) {
-                return self.waiting.remove(at);
+                return at;
             }
             if let Some(code) = self.closed {
                 panic!("closed with {code:?} before {what} came; there is {:#?}", self.waiting);

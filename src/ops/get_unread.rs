@@ -1,0 +1,51 @@
+//! `GET /api/unread`: how much the caller has not read.
+
+use super::{Access, Cx, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::ConversationId;
+use crate::store::positions::{self, Unread};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug)]
+pub struct GetUnread;
+
+/// Messages of others that one may see and has not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UnreadCounts {
+    pub total_unread: i64,
+    /// Where there are any.
+    pub conversations: BTreeMap<ConversationId, i64>,
+    /// By platform.
+    pub unread_counts: BTreeMap<String, i64>,
+}
+
+impl UnreadCounts {
+    pub(super) fn of(rows: Vec<Unread>) -> Self {
+        let mut counts = Self::default();
+        for Unread { conversation_id, platform, count } in rows {
+            counts.total_unread += count;
+            counts.conversations.insert(conversation_id, count);
+            *counts.unread_counts.entry(platform).or_default() += count;
+        }
+        counts
+    }
+}
+
+impl Op for GetUnread {
+    type Output = UnreadCounts;
+
+    fn name(&self) -> &'static str {
+        "get_unread"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UnreadCounts>> {
+        let rows = positions::list_unread(cx.db, caller.user_id)?;
+        Ok(Outcome::quiet(UnreadCounts::of(rows)))
+    }
+}

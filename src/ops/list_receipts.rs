@@ -1,0 +1,55 @@
+//! `GET /api/messages/{id}/receipts`: who got and who read a message, and when.
+
+use super::{Access, Cx, Op, Outcome, move_position};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{MessageId, Timestamp, UserId};
+use crate::store::conversations;
+use crate::store::positions::{self, Kind};
+use serde::Serialize;
+
+#[derive(Clone, Copy, Debug)]
+pub struct ListReceipts {
+    pub message_id: MessageId,
+}
+
+/// Everybody in the conversation but the sender, by id.
+#[derive(Clone, Debug, Serialize)]
+pub struct Receipts {
+    pub receipts: Vec<ReceiptView>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ReceiptView {
+    pub user_id: UserId,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+}
+
+impl Op for ListReceipts {
+    type Output = Receipts;
+
+    fn name(&self) -> &'static str {
+        "list_receipts"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Receipts>> {
+        let message = move_position::get_visible_message(caller, self.message_id, cx)?;
+        let id = message.conversation_id;
+        let members = conversations::list_member_ids(cx.db, id)?;
+        let others = members.into_iter().filter(|member| *member != message.sender_id);
+        let receipts = others
+            .map(|user_id| {
+                let mut first = |kind| positions::list_marks(cx.db, id, user_id, kind, message.seq, 1);
+                let delivered_at = first(Kind::Delivered)?.first().map(|mark| mark.at);
+                let read_at = first(Kind::Read)?.first().map(|mark| mark.at);
+                Ok(ReceiptView { user_id, delivered_at, read_at })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Outcome::quiet(Receipts { receipts }))
+    }
+}

@@ -1,0 +1,38 @@
+//! `load_history`: a page of history over the socket, by person or
+//! conversation.
+
+use super::{Access, Cx, ListMessages, MessagePage, Op, Outcome, move_position};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{ConversationId, Position, Seq, UserId};
+use crate::wire::Target;
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct LoadHistory {
+    pub recipient_id: Option<UserId>,
+    pub conversation_id: Option<ConversationId>,
+    pub before_seq: Option<Seq>,
+    pub after_seq: Option<Position>,
+    pub limit: Option<i64>,
+}
+
+impl Op for LoadHistory {
+    type Output = MessagePage;
+
+    fn name(&self) -> &'static str {
+        "load_history"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {
+        let target = Target::named(self.recipient_id, self.conversation_id)?;
+        let conversation_id = move_position::enter(caller, target, cx)?.conversation.id;
+        let Self { before_seq, after_seq, limit, .. } = *self;
+        ListMessages { conversation_id, before_seq, after_seq, limit }.run(caller, cx)
+    }
+}

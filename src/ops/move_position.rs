@@ -1,0 +1,123 @@
+//! What the three receipt operations share: moving a position, and telling.
+
+use super::Cx;
+use super::present::tell_me;
+use super::send_message::facts;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Rev, Seq, UserId};
+use crate::store::conversations::{self, Conversation};
+use crate::store::messages::{self, Message};
+use crate::store::positions::{self, Kind, Positions};
+use crate::wire::{self, Event, MeUpdate, OwnPlaceView, Receipt, Target};
+
+/// Positions are shared in conversations of up to this many people; in larger
+/// ones each move would be news for everybody.
+const MAX_SHARED: i64 = 32;
+
+/// A conversation the caller is in.
+pub(super) struct Room {
+    pub conversation: Conversation,
+    is_shared: bool,
+}
+
+/// # Errors
+/// `NotFound` for a conversation one is not in, and for a person with whom
+/// there is none.
+pub(super) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room> {
+    let facts = facts(caller.user_id, target, cx)?;
+    let membership = facts.membership().ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION))?;
+    let id = membership.conversation_id;
+    let is_shared = match facts.peer {
+        Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
+        None => conversations::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count <= MAX_SHARED),
+    };
+    Ok(Room { conversation: conversations::get_conversation(cx.db, id)?, is_shared })
+}
+
+/// The message, if the caller may see it.
+pub(super) fn get_visible_message(caller: &Caller, id: crate::ids::MessageId, cx: &mut Cx) -> Result<Message> {
+    const MISSING: Error = Error::NotFound("no such message");
+    let message = messages::find_message(cx.db, id)?.ok_or(MISSING)?;
+    let place = conversations::find_place(cx.db, message.conversation_id, caller.user_id)?.ok_or(MISSING)?;
+    if message.seq < place.first_visible() {
+        return Err(MISSING);
+    }
+    Ok(message)
+}
+
+/// Moves the caller's position up to `seq` and names who hears of it; nothing
+/// when it is there already.
+///
+/// # Errors
+/// `Invalid` when there is no message with that `seq` yet.
+pub(super) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &mut Cx) -> Result<Vec<Event>> {
+    let Room { conversation, is_shared } = room;
+    let (id, me) = (conversation.id, caller.user_id);
+    if seq > conversation.last_seq {
+        return Err(Error::Invalid("seq is beyond the last message".into()));
+    }
+    let before = positions::get_positions(cx.db, id, me)?;
+    let after = before.moved(kind, seq, *is_shared);
+    if after == before {
+        return Ok(Vec::new());
+    }
+    let mut events = Vec::new();
+    if (after.delivered_seq, after.read_seq) == (before.delivered_seq, before.read_seq) {
+        events.push(tell_own(me, id, after, cx)?);
+    } else {
+        let rev = positions::next_rev(cx.db, id)?;
+        // The row lock is held from here on. Another node may have moved the
+        // position before; then this starts over from there.
+        if positions::get_positions(cx.db, id, me)? != before {
+            return Err(Error::Contention("a position moved meanwhile".into()));
+        }
+        positions::set_shared(cx.db, id, me, (before, after), rev, cx.now)?;
+        events.push(tell_everybody(me, conversation, rev, kind, (before, after), cx)?);
+    }
+    if after.own_read_seq > before.own_read_seq {
+        events.push(Event::Unread { conversation_id: id, users: vec![me] });
+    }
+    Ok(events)
+}
+
+fn tell_own(me: UserId, id: ConversationId, after: Positions, cx: &mut Cx) -> Result<Event> {
+    let number = positions::set_own(cx.db, id, me, after)?;
+    let place = conversations::get_place(cx.db, id, me)?;
+    let own = OwnPlaceView {
+        id,
+        cleared_seq: place.cleared_seq,
+        visible_from_seq: place.visible_from_seq,
+        read_seq: after.own_read_seq,
+    };
+    Ok(tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx))
+}
+
+fn tell_everybody(
+    me: UserId,
+    conversation: &Conversation,
+    rev: Rev,
+    kind: Kind,
+    (before, after): (Positions, Positions),
+    cx: &mut Cx,
+) -> Result<Event> {
+    let is_read = kind == Kind::Read && after.read_seq > before.read_seq;
+    let seq = if is_read { after.read_seq } else { after.delivered_seq };
+    let name = match is_read {
+        true if seq == conversation.last_seq => "conversation_read",
+        true => "message_read",
+        false => "message_delivered",
+    };
+    let message_id = messages::list_at(cx.db, &[(conversation.id, seq)])?.first().map(|message| message.id);
+    let receipt = Receipt {
+        conversation_id: conversation.id,
+        rev,
+        user_id: me,
+        seq,
+        message_id,
+        delivered_at: (after.delivered_seq > before.delivered_seq).then_some(cx.now),
+        read_at: is_read.then_some(cx.now),
+    };
+    let to = conversations::list_member_ids(cx.db, conversation.id)?;
+    Ok(Event::Frame { to, frame: wire::encode(name, cx.now, &receipt), ends_typing: None })
+}

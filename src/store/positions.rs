@@ -1,0 +1,210 @@
+//! How far each participant came: delivered and read, shared and own, and when.
+//!
+//! Positions move forward only. What everybody sees takes the conversation's
+//! next `rev`, and leaves a mark with the time; what one person alone sees
+//! takes that person's next `me`.
+
+use super::on;
+use super::schema::{conversations, messages, participants, receipt_marks};
+use super::{Db, users};
+use crate::error::Result;
+use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
+use diesel::dsl::{count_star, min};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+/// Which of the two positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Delivered,
+    Read,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Kind::Delivered => "delivered",
+            Kind::Read => "read",
+        }
+    }
+}
+
+/// Where one participant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = participants)]
+pub struct Positions {
+    pub delivered_seq: Seq,
+    pub read_seq: Seq,
+    pub own_delivered_seq: Seq,
+    pub own_read_seq: Seq,
+}
+
+impl Positions {
+    /// Moved up to `seq`; reading implies having got it. Shared positions move
+    /// only where they are shared.
+    #[must_use]
+    pub fn moved(self, kind: Kind, seq: Seq, is_shared: bool) -> Self {
+        let up = |from: Seq, moves: bool| if moves { from.max(seq) } else { from };
+        let reads = kind == Kind::Read;
+        Self {
+            delivered_seq: up(self.delivered_seq, is_shared),
+            read_seq: up(self.read_seq, is_shared && reads),
+            own_delivered_seq: up(self.own_delivered_seq, true),
+            own_read_seq: up(self.own_read_seq, reads),
+        }
+    }
+}
+
+pub fn get_positions(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Positions> {
+    Ok(on!(db, conn => participants::table.select(Positions::as_select())
+        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id))).first(conn))?)
+}
+
+/// Takes the conversation's next `rev` for a change that is not a message.
+pub fn next_rev(db: &mut Db, id: ConversationId) -> Result<Rev> {
+    Ok(on!(db, conn => diesel::update(conversations::table.filter(conversations::id.eq(id)))
+        .set(conversations::rev.eq(conversations::rev + 1)).returning(conversations::rev).get_result(conn))?)
+}
+
+/// Writes positions that everybody sees, under the `rev` taken for them, and
+/// when they moved.
+pub fn set_shared(
+    db: &mut Db,
+    id: ConversationId,
+    user_id: UserId,
+    (before, after): (Positions, Positions),
+    rev: Rev,
+    at: Timestamp,
+) -> Result<()> {
+    let row = participants::table.filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id)));
+    on!(db, conn => diesel::update(row)
+        .set((
+            participants::delivered_seq.eq(after.delivered_seq),
+            participants::read_seq.eq(after.read_seq),
+            participants::own_delivered_seq.eq(after.own_delivered_seq),
+            participants::own_read_seq.eq(after.own_read_seq),
+            participants::rev.eq(rev),
+        ))
+        .execute(conn))?;
+    for (kind, from, to) in
+        [(Kind::Delivered, before.delivered_seq, after.delivered_seq), (Kind::Read, before.read_seq, after.read_seq)]
+    {
+        if to > from {
+            let mark = (
+                receipt_marks::conversation_id.eq(id),
+                receipt_marks::user_id.eq(user_id),
+                receipt_marks::kind.eq(kind.name()),
+                receipt_marks::seq.eq(to),
+                receipt_marks::at.eq(at),
+            );
+            on!(db, conn => diesel::insert_into(receipt_marks::table).values(mark).execute(conn))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes positions that the user alone sees. Returns their `me`.
+pub fn set_own(db: &mut Db, id: ConversationId, user_id: UserId, after: Positions) -> Result<i64> {
+    let me = users::next_me(db, user_id)?;
+    let row = participants::table.filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id)));
+    on!(db, conn => diesel::update(row)
+        .set((
+            participants::own_delivered_seq.eq(after.own_delivered_seq),
+            participants::own_read_seq.eq(after.own_read_seq),
+            participants::me.eq(me),
+        ))
+        .execute(conn))?;
+    Ok(me)
+}
+
+/// When a shared position moved, and to where.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Mark {
+    pub seq: Seq,
+    pub at: Timestamp,
+}
+
+/// The user's first `limit` marks at or after `from`, ascending. As each mark
+/// is further than the one before, the marks that tell of `n` messages in a
+/// row are among the first `n`.
+pub fn list_marks(
+    db: &mut Db,
+    id: ConversationId,
+    user_id: UserId,
+    kind: Kind,
+    from: Seq,
+    limit: i64,
+) -> Result<Vec<Mark>> {
+    Ok(on!(db, conn => receipt_marks::table.select((receipt_marks::seq, receipt_marks::at))
+        .filter(receipt_marks::conversation_id.eq(id).and(receipt_marks::user_id.eq(user_id)))
+        .filter(receipt_marks::kind.eq(kind.name()).and(receipt_marks::seq.ge(from)))
+        .order(receipt_marks::seq).limit(limit).load(conn))?)
+}
+
+/// Unread messages of one conversation, where there are any.
+#[derive(Clone, Debug, Queryable)]
+pub struct Unread {
+    pub conversation_id: ConversationId,
+    pub platform: String,
+    pub count: i64,
+}
+
+/// What the user has not read, by conversation: messages of others, still
+/// there, that one may see and that lie after one's own position.
+pub fn list_unread(db: &mut Db, reader: UserId) -> Result<Vec<Unread>> {
+    let unread = messages::conversation_id
+        .eq(participants::conversation_id)
+        .and(messages::seq.gt(participants::own_read_seq))
+        .and(messages::seq.gt(participants::cleared_seq))
+        .and(messages::seq.ge(participants::visible_from_seq))
+        .and(messages::sender_id.ne(reader))
+        .and(messages::deleted_at.is_null());
+    Ok(on!(db, conn => participants::table
+        .inner_join(conversations::table)
+        .inner_join(messages::table.on(unread))
+        .group_by(participants::conversation_id)
+        // A conversation has one platform, so the least is it.
+        .select((participants::conversation_id, min(conversations::platform).assume_not_null(), count_star()))
+        .filter(participants::user_id.eq(reader).and(participants::role.is_not_null()))
+        .load(conn))?)
+}
+
+/// A user's own place in a conversation, as `mine` tells it.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct OwnPlace {
+    pub conversation_id: ConversationId,
+    pub cleared_seq: Seq,
+    pub visible_from_seq: Seq,
+    pub read_seq: Seq,
+    pub me: i64,
+}
+
+/// Private places that changed after `me`, in that order.
+pub fn list_own_places(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<OwnPlace>> {
+    Ok(on!(db, conn => participants::table
+        .select((participants::conversation_id, participants::cleared_seq, participants::visible_from_seq,
+            participants::own_read_seq, participants::me))
+        .filter(participants::user_id.eq(user_id).and(participants::me.gt(after.into_sql::<BigInt>())))
+        .order(participants::me).limit(limit).load(conn))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_move_forward_only_and_reading_implies_having_got_it() {
+        let at = |n| if n == 0 { Seq::ZERO } else { Seq::new(n) };
+        let here = Positions { delivered_seq: at(5), read_seq: at(3), own_delivered_seq: at(6), own_read_seq: at(4) };
+        let read = here.moved(Kind::Read, at(8), true);
+        assert_eq!(
+            (read.delivered_seq, read.read_seq, read.own_delivered_seq, read.own_read_seq),
+            (at(8), at(8), at(8), at(8))
+        );
+        let delivered = here.moved(Kind::Delivered, at(8), true);
+        assert_eq!((delivered.read_seq, delivered.own_read_seq, delivered.delivered_seq), (at(3), at(4), at(8)));
+        let private = here.moved(Kind::Read, at(8), false);
+        assert_eq!((private.delivered_seq, private.read_seq, private.own_read_seq), (at(5), at(3), at(8)));
+        assert_eq!(here.moved(Kind::Read, at(3), true), here, "back is nowhere");
+    }
+}

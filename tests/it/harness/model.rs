@@ -1,0 +1,195 @@
+//! A client as the protocol document describes it: pure state that applies
+//! frames and the answers of `sync`. It asks nobody and knows no time, so what
+//! it holds is what the rules lead to.
+
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Model {
+    epoch: Option<String>,
+    me: Option<i64>,
+    pub blocks: BTreeSet<i64>,
+    pub contacts: BTreeSet<i64>,
+    pub conversations: BTreeMap<i64, Held>,
+    /// One's own position where it is not shared, also in conversations that
+    /// come with a later answer.
+    own_read: BTreeMap<i64, i64>,
+    /// Frames that are further ahead, or came while a sync was in flight.
+    kept: Vec<Value>,
+    is_syncing: bool,
+    needs_sync: bool,
+}
+
+/// One conversation as the client has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Held {
+    pub rev: i64,
+    /// By `seq`.
+    pub messages: BTreeMap<i64, Value>,
+    /// By user.
+    pub participants: BTreeMap<i64, Value>,
+}
+
+fn number(value: &Value, key: &str) -> i64 {
+    value[key].as_i64().unwrap_or_else(|| panic!("{key} is a number: {value}"))
+}
+
+fn rows<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Puts a row in, unless a newer one is there.
+fn put(rows: &mut BTreeMap<i64, Value>, at: i64, row: &Value) {
+    let is_older = rows.get(&at).is_some_and(|known| number(known, "rev") > number(row, "rev"));
+    if !is_older {
+        rows.insert(at, row.clone());
+    }
+}
+
+impl Held {
+    fn put_rows(&mut self, from: &Value) {
+        rows(from, "messages").iter().for_each(|row| put(&mut self.messages, number(row, "seq"), row));
+        rows(from, "participants").iter().for_each(|row| put(&mut self.participants, number(row, "user_id"), row));
+    }
+
+    /// A frame with the next `rev`.
+    fn apply(&mut self, frame: &Value) {
+        self.rev = number(frame, "rev");
+        match frame["type"].as_str() {
+            Some("private_message") => {
+                put(&mut self.messages, number(&frame["message"], "seq"), &frame["message"]);
+            }
+            Some("conversation_update") => self.put_rows(&frame["conversation"]),
+            Some(kind) => {
+                let user_id = number(frame, "user_id");
+                let row = self.participants.get_mut(&user_id).unwrap_or_else(|| panic!("{user_id} is known: {frame}"));
+                let seq = number(frame, "seq");
+                row["rev"] = frame["rev"].clone();
+                let is_read = kind != "message_delivered";
+                for key in ["delivered_seq", "read_seq"].into_iter().take(if is_read { 2 } else { 1 }) {
+                    row[key] = json!(number(row, key).max(seq));
+                }
+            }
+            None => panic!("a frame has a type: {frame}"),
+        }
+    }
+}
+
+impl Model {
+    /// Whether it is time to ask.
+    pub fn wants_sync(&self) -> bool {
+        self.needs_sync && !self.is_syncing
+    }
+
+    /// What a client asks that has just connected, or has to.
+    pub fn ask(&mut self) -> Value {
+        (self.is_syncing, self.needs_sync) = (true, false);
+        let held: BTreeMap<String, i64> =
+            self.conversations.iter().map(|(id, held)| (id.to_string(), held.rev)).collect();
+        json!({"epoch": self.epoch, "me": self.me, "conversations": held})
+    }
+
+    /// A request that went with its connection.
+    pub fn disconnect(&mut self) {
+        (self.is_syncing, self.needs_sync) = (false, false);
+        self.kept.clear();
+    }
+
+    pub fn frame(&mut self, frame: &Value) {
+        if frame["type"] == "system" && frame["event"] == "resync" {
+            self.needs_sync = true;
+        } else if self.is_syncing {
+            self.kept.push(frame.clone());
+        } else if frame["type"] == "me_update" {
+            self.own(frame);
+        } else if frame.get("rev").is_some() {
+            let (id, rev) = (number(frame, "conversation_id"), number(frame, "rev"));
+            match self.conversations.get_mut(&id) {
+                Some(held) if rev == held.rev + 1 => held.apply(frame),
+                Some(held) if rev <= held.rev => {}
+                _ => {
+                    self.kept.push(frame.clone());
+                    self.needs_sync = true;
+                }
+            }
+        }
+    }
+
+    fn own(&mut self, update: &Value) {
+        let me = number(update, "me");
+        match self.me {
+            Some(known) if me <= known => {}
+            Some(known) if me == known + 1 => {
+                self.me = Some(me);
+                self.put_own(update);
+            }
+            _ => self.needs_sync = true,
+        }
+    }
+
+    fn put_own(&mut self, from: &Value) {
+        for (ties, key) in [(&mut self.blocks, "blocks"), (&mut self.contacts, "contacts")] {
+            for tie in rows(from, key) {
+                let id = number(tie, "user_id");
+                match tie["removed"] == true {
+                    true => ties.remove(&id),
+                    false => ties.insert(id),
+                };
+            }
+        }
+        for place in rows(from, "conversations") {
+            let own_read = self.own_read.entry(number(place, "id")).or_default();
+            *own_read = number(place, "read_seq").max(*own_read);
+        }
+    }
+
+    /// Messages of others after one's own position, of those that are held.
+    pub fn unread(&self, id: i64, me: i64) -> usize {
+        let held = &self.conversations[&id];
+        let shared = held.participants.get(&me).map_or(0, |row| number(row, "read_seq"));
+        let after = self.own_read.get(&id).copied().unwrap_or(0).max(shared) + 1;
+        held.messages.range(after..).filter(|(_, message)| message["sender_id"] != me).count()
+    }
+
+    /// Applies an answer of `sync`; false when there is more to ask for.
+    pub fn answer(&mut self, answer: &Value) -> bool {
+        if self.epoch.as_deref() != answer["epoch"].as_str() {
+            *self = Self { kept: std::mem::take(&mut self.kept), ..Self::default() };
+            self.epoch = answer["epoch"].as_str().map(str::to_owned);
+        }
+        for changed in rows(answer, "conversations") {
+            let held = self.conversations.entry(number(changed, "id")).or_default();
+            if changed["reset"] == true {
+                held.messages.clear();
+                held.participants.clear();
+            }
+            held.put_rows(&changed["conversation"]);
+            held.put_rows(changed);
+            if let last @ Value::Object(_) = &changed["conversation"]["last_message"] {
+                put(&mut held.messages, number(last, "seq"), last);
+            }
+            held.rev = number(changed, "rev");
+        }
+        for id in rows(answer, "left") {
+            self.conversations.remove(&id.as_i64().unwrap());
+        }
+        if answer["mine"]["reset"] == true {
+            self.blocks.clear();
+            self.contacts.clear();
+            self.own_read.clear();
+        }
+        self.me = Some(number(answer, "me"));
+        self.put_own(&answer["mine"]);
+        self.is_syncing = false;
+        if answer["complete"] == false {
+            self.needs_sync = true;
+            return false;
+        }
+        // Each may be the one that the next waited for.
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.sort_by_key(|frame| frame["rev"].as_i64().or(frame["me"].as_i64()));
+        kept.iter().for_each(|frame| self.frame(frame));
+        true
+    }
+}

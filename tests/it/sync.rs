@@ -1,0 +1,499 @@
+//! Catching up: whatever a client holds and however long it was away, it ends
+//! with what the hub has.
+
+use crate::harness::{Model, Reply, Socket, TestHub, User, both_databases, draw};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+async fn sync(user: &User, request: Value) -> Value {
+    user.post("/api/sync", request).await.is(200).ok()
+}
+
+fn rows<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().unwrap()
+}
+
+fn seqs(conversation: &Value) -> Vec<i64> {
+    rows(conversation, "messages").iter().map(|message| message["seq"].as_i64().unwrap()).collect()
+}
+
+/// The ids that an answer speaks of, and whether each comes anew.
+fn told(answer: &Value) -> Vec<(i64, bool)> {
+    let one = |changed: &Value| (changed["id"].as_i64().unwrap(), changed["reset"].as_bool().unwrap());
+    rows(answer, "conversations").iter().map(one).collect()
+}
+
+/// Writes so many messages of this text; returns the conversation.
+async fn write(from: &User, to: &User, count: usize, text: &str) -> i64 {
+    let mut socket = from.connect().await;
+    let mut id = 0;
+    for _ in 0..count {
+        id = socket.send(to, text).await["conversation_id"].as_i64().unwrap();
+    }
+    id
+}
+
+both_databases!(a_client_that_knows_nothing_gets_everything_and_then_nothing);
+async fn a_client_that_knows_nothing_gets_everything_and_then_nothing(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let with_bob = write(&bob, &ann, 2, "hi").await;
+    let with_cat = write(&ann, &cat, 1, "hi").await;
+    let (welcome, _) = Socket::open(&ann).await.welcome().await;
+    let answer = sync(&ann, json!({})).await;
+    assert_eq!((&answer["epoch"], &answer["complete"]), (&welcome["epoch"], &json!(true)));
+    assert_eq!((&answer["me"], &answer["left"]), (&json!(0), &json!([])));
+    let nothing = json!({"reset": true, "blocks": [], "contacts": [], "conversations": [], "hidden": []});
+    assert_eq!(answer["mine"], nothing);
+    assert_eq!(told(&answer), [(with_cat, true), (with_bob, true)], "latest activity first");
+    let anew = &answer["conversations"][1];
+    assert_eq!(anew["conversation"], ann.conversation(with_bob).await);
+    assert_eq!(anew["messages"], ann.history(with_bob, "").await["messages"]);
+    assert_eq!((&anew["rev"], &anew["participants"]), (&json!(3), &json!([])));
+    let held = json!({"epoch": answer["epoch"], "me": 0,
+        "conversations": {with_bob.to_string(): 3, with_cat.to_string(): 2}});
+    let again = sync(&ann, held.clone()).await;
+    assert_eq!((&again["conversations"], &again["complete"]), (&json!([]), &json!(true)));
+    assert_eq!(again["mine"]["reset"], false);
+    let mut frame = held;
+    frame["type"] = json!("sync");
+    let mut ack = ann.connect().await.ack(frame).await;
+    for key in ["type", "ref", "timestamp"] {
+        ack.as_object_mut().unwrap().remove(key);
+    }
+    assert_eq!(ack, again, "the socket gives the same answer");
+}
+
+both_databases!(a_position_gets_what_changed_after_it);
+async fn a_position_gets_what_changed_after_it(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = write(&ann, &bob, 5, "hi").await;
+    bob.post(&format!("/api/conversations/{id}/read"), json!({"seq": 2})).await.is(204);
+    write(&ann, &bob, 1, "after").await;
+    let epoch = sync(&bob, json!({})).await["epoch"].clone();
+    for (position, expected, readers) in
+        [(1, vec![1, 2, 3, 4, 5, 6], 1), (4, vec![4, 5, 6], 1), (6, vec![6], 1), (7, vec![6], 0)]
+    {
+        let answer = sync(&bob, json!({"epoch": epoch, "conversations": {id.to_string(): position}})).await;
+        assert_eq!(told(&answer), [(id, false)], "from {position}");
+        let changed = &answer["conversations"][0];
+        assert_eq!((seqs(changed), &changed["rev"]), (expected, &json!(8)), "from {position}");
+        assert_eq!(rows(changed, "participants").len(), readers, "from {position}");
+    }
+    for (what, request) in [
+        ("ahead", json!({"epoch": epoch, "conversations": {id.to_string(): 9}})),
+        ("far ahead", json!({"epoch": epoch, "conversations": {id.to_string(): 9_007_199_254_740_991_i64}})),
+        ("anew", json!({"epoch": epoch, "conversations": {id.to_string(): 0}})),
+        ("another history", json!({"epoch": "another", "conversations": {id.to_string(): 8}})),
+        ("another history", json!({"epoch": "", "conversations": {id.to_string(): 7}})),
+    ] {
+        let answer = sync(&bob, request).await;
+        assert_eq!(told(&answer), [(id, true)], "{what}");
+        assert_eq!(seqs(&answer["conversations"][0]), [1, 2, 3, 4, 5, 6], "{what}");
+        assert_eq!(answer["conversations"][0]["rev"], 8, "{what}");
+    }
+}
+
+both_databases!(what_is_more_than_500_changes_behind_comes_anew);
+async fn what_is_more_than_500_changes_behind_comes_anew(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = write(&ann, &bob, 502, "hi").await;
+    let from = async |rev: i64| sync(&bob, json!({"conversations": {id.to_string(): rev}})).await;
+    let (all, too_many) = (from(3).await, from(2).await);
+    assert_eq!(told(&all), [(id, false)]);
+    assert_eq!(seqs(&all["conversations"][0]), (3..=502).collect::<Vec<_>>());
+    assert_eq!(told(&too_many), [(id, true)]);
+    assert_eq!(seqs(&too_many["conversations"][0]), (453..=502).collect::<Vec<_>>(), "with the newest 50");
+    for answer in [all, too_many] {
+        assert_eq!((&answer["complete"], &answer["conversations"][0]["rev"]), (&json!(true), &json!(503)));
+    }
+}
+
+both_databases!(new_messages_are_found_behind_many_receipts);
+async fn new_messages_are_found_behind_many_receipts(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = write(&ann, &bob, 30, "hi").await;
+    let mut phone = bob.connect().await;
+    for seq in 1..=30 {
+        phone.ack(json!({"type": "message_read", "conversation_id": id, "seq": seq})).await;
+    }
+    write(&ann, &bob, 2, "after").await;
+    for (position, expected) in [(31, vec![31, 32]), (29, vec![29, 30, 31, 32]), (61, vec![31, 32]), (62, vec![32])] {
+        let answer = sync(&ann, json!({"conversations": {id.to_string(): position}})).await;
+        assert_eq!(told(&answer), [(id, false)], "from {position}");
+        assert_eq!(seqs(&answer["conversations"][0]), expected, "from {position}");
+    }
+}
+
+both_databases!(only_speaks_of_the_named_ones);
+async fn only_speaks_of_the_named_ones(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let with_bob = write(&ann, &bob, 1, "hi").await;
+    let with_cat = write(&ann, &cat, 1, "hi").await;
+    let named = json!({"conversations": {with_bob.to_string(): 1}, "only": true});
+    assert_eq!(told(&sync(&ann, named).await), [(with_bob, false)]);
+    let all = json!({"conversations": {with_bob.to_string(): 1}, "only": false});
+    assert_eq!(told(&sync(&ann, all).await), [(with_cat, true), (with_bob, false)]);
+    assert_eq!(told(&sync(&ann, json!({"only": true})).await), []);
+}
+
+both_databases!(what_is_not_mine_and_what_is_not_there_are_both_left);
+async fn what_is_not_mine_and_what_is_not_there_are_both_left(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let mine = write(&ann, &bob, 1, "hi").await;
+    let not_mine = write(&bob, &cat, 1, "hi").await;
+    for only in [true, false] {
+        for position in [0, 1, 2, 99] {
+            let ask = async |id: i64| {
+                let held = json!({mine.to_string(): 2, id.to_string(): position});
+                sync(&ann, json!({"conversations": held, "only": only})).await
+            };
+            let (mut foreign, mut missing) = (ask(not_mine).await, ask(999_999).await);
+            assert_eq!(foreign["left"].take(), json!([not_mine]));
+            assert_eq!(missing["left"].take(), json!([999_999]));
+            assert_eq!(foreign, missing);
+            assert_eq!(told(&foreign), []);
+        }
+    }
+}
+
+both_databases!(two_thousand_positions_are_answered_and_one_more_is_refused);
+async fn two_thousand_positions_are_answered_and_one_more_is_refused(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = write(&ann, &bob, 1, "hi").await;
+    let held = |count: i64| (id..id + count).map(|id| (id.to_string(), 1)).collect::<BTreeMap<_, _>>();
+    for only in [true, false] {
+        let answer = sync(&ann, json!({"conversations": held(2_000), "only": only})).await;
+        assert_eq!((told(&answer), rows(&answer, "left").len()), (vec![(id, false)], 1_999));
+    }
+    let detail = ann.post("/api/sync", json!({"conversations": held(2_001)})).await.refused(400, "invalid");
+    assert!(detail.contains("conversations"), "{detail}");
+}
+
+both_databases!(a_request_that_makes_no_sense_is_refused_and_the_key_is_named);
+async fn a_request_that_makes_no_sense_is_refused_and_the_key_is_named(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut phone = ann.connect().await;
+    for (request, key) in [
+        (json!({"me": -1}), "me"),
+        (json!({"me": 1_u64 << 53}), "me"),
+        (json!({"me": "1"}), "me"),
+        (json!({"epoch": 1}), "epoch"),
+        (json!({"only": "yes"}), "only"),
+        (json!({"conversations": [1]}), "conversations"),
+        (json!({"conversations": {"1": -1}}), "conversations"),
+        (json!({"conversations": {"1": 1_u64 << 53}}), "conversations"),
+        (json!({"conversations": {"1": 1.5}}), "conversations"),
+        (json!({"conversations": {"0": 1}}), "conversations"),
+        (json!({"conversations": {"-1": 1}}), "conversations"),
+        (json!({"conversations": {"9007199254740992": 1}}), "conversations"),
+        (json!({"conversations": {"twelve": 1}}), "conversations"),
+    ] {
+        let detail = ann.post("/api/sync", request.clone()).await.refused(400, "invalid");
+        assert!(detail.contains(key), "{request}: {detail}");
+        let mut frame = request;
+        frame["type"] = json!("sync");
+        assert_eq!(phone.refused(frame).await, ("invalid".to_owned(), detail));
+    }
+    ann.post("/api/sync", json!([])).await.refused(400, "invalid");
+    hub.visitor().post("/api/sync", json!({})).await.refused(401, "unauthenticated");
+    for kind in ["sync", "load_history"] {
+        phone.frame(json!({"type": kind, "recipient_id": 1})).await;
+        let error = phone.expect("error").await;
+        assert_eq!((&error["code"], &error["message"]), (&json!("invalid"), &json!("ref is missing")));
+    }
+}
+
+both_databases!(history_is_loaded_over_the_socket_by_person_or_conversation);
+async fn history_is_loaded_over_the_socket_by_person_or_conversation(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = write(&ann, &bob, 5, "hi").await;
+    let mut phone = bob.connect().await;
+    for (keys, query) in [
+        (json!({}), ""),
+        (json!({"limit": 2}), "?limit=2"),
+        (json!({"limit": 2, "before_seq": 4}), "?limit=2&before_seq=4"),
+        (json!({"limit": 2, "after_seq": 1}), "?limit=2&after_seq=1"),
+    ] {
+        let page = bob.history(id, query).await;
+        for target in [json!({"recipient_id": ann.id}), json!({"conversation_id": id})] {
+            let mut frame = json!({"type": "load_history"});
+            frame.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+            frame.as_object_mut().unwrap().extend(target.as_object().unwrap().clone());
+            let ack = phone.ack(frame).await;
+            assert_eq!((&ack["messages"], &ack["has_more"]), (&page["messages"], &page["has_more"]), "{query}");
+        }
+    }
+    for key in ["limit", "before_seq", "after_seq"] {
+        let (code, message) = phone.refused(json!({"type": "load_history", "conversation_id": id, key: 0})).await;
+        assert!(code == "invalid" && message.contains(key), "{message}");
+    }
+}
+
+/// Asks until the answer is complete, from what this model holds; returns every
+/// message that came, by conversation and in order, and how often was asked.
+async fn catch_up(user: &User, model: &mut Model) -> (BTreeMap<i64, Vec<i64>>, usize) {
+    let mut came: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for asked in 1.. {
+        let reply: Reply = user.post("/api/sync", model.ask()).await.is(200);
+        assert!(reply.body.len() <= 1 << 20, "{} bytes", reply.body.len());
+        let answer = reply.json();
+        let messages: usize =
+            rows(&answer, "conversations").iter().map(|changed| rows(changed, "messages").len()).sum();
+        assert!(messages <= 500, "{messages} messages");
+        for changed in rows(&answer, "conversations") {
+            came.entry(changed["id"].as_i64().unwrap()).or_default().extend(seqs(changed));
+        }
+        if model.answer(&answer) {
+            return (came, asked);
+        }
+        assert!(asked < 50, "it comes to an end");
+    }
+    unreachable!("it is asked until it is complete")
+}
+
+both_databases!(a_thousand_missed_messages_come_in_bounded_portions_each_once);
+async fn a_thousand_missed_messages_come_in_bounded_portions_each_once(hub: &mut TestHub) {
+    let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
+    let mut model = Model::default();
+    for from in [&bob, &cat, &dan] {
+        write(from, &ann, 1, "first").await;
+    }
+    catch_up(&ann, &mut model).await;
+    let mut expected = BTreeMap::new();
+    for from in [&bob, &cat, &dan] {
+        expected.insert(write(from, &ann, 400, "missed").await, (2..=401).collect::<Vec<i64>>());
+    }
+    let (came, asked) = catch_up(&ann, &mut model).await;
+    assert_eq!((came, asked), (expected, 3));
+    assert_eq!(catch_up(&ann, &mut model).await, (BTreeMap::new(), 1), "then there is nothing more");
+}
+
+both_databases!(an_answer_stays_below_a_mebibyte, MAX_MESSAGE_CHARS = "4000");
+async fn an_answer_stays_below_a_mebibyte(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let large = "\u{1f600}".repeat(4_000);
+    let mut model = Model::default();
+    write(&bob, &ann, 1, "first").await;
+    catch_up(&ann, &mut model).await;
+    let with_bob = write(&bob, &ann, 150, &large).await;
+    let (came, asked) = catch_up(&ann, &mut model).await;
+    assert_eq!(came, BTreeMap::from([(with_bob, (2..=151).collect())]), "each once, in order");
+    assert!(asked >= 3, "2.4 MB in {asked} answers");
+    let with_cat = write(&cat, &ann, 90, &large).await;
+    let (anew, _) = catch_up(&ann, &mut Model::default()).await;
+    assert_eq!(anew[&with_cat], (41..=90).collect::<Vec<_>>(), "the latest active conversation has its newest 50");
+    let rest = &anew[&with_bob];
+    assert!(
+        rest.len() < 50 && *rest == (152 - rest.len() as i64..=151).collect::<Vec<_>>(),
+        "as many as fit: {rest:?}"
+    );
+}
+
+both_databases!(what_one_person_alone_sees_is_numbered_and_comes_back);
+async fn what_one_person_alone_sees_is_numbered_and_comes_back(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let id = write(&bob, &ann, 2, "hi").await;
+    let mut phone = ann.connect().await;
+    ann.adds_contact(&cat).await;
+    ann.blocks(&bob).await;
+    ann.post(&format!("/api/conversations/{id}/read"), json!({})).await.is(204);
+    ann.removes_contact(&cat).await;
+    let tie = |user: &User, removed: bool| json!([{"user_id": user.id, "removed": removed}]);
+    let place = json!([{"id": id, "cleared_seq": 0, "visible_from_seq": 1, "read_seq": 2}]);
+    let changes = [
+        ("contacts", tie(&cat, false)),
+        ("blocks", tie(&bob, false)),
+        ("conversations", place.clone()),
+        ("contacts", tie(&cat, true)),
+    ];
+    for (me, (key, expected)) in (1..).zip(changes) {
+        let mut update = phone.expect("me_update").await;
+        for aside in ["type", "timestamp"] {
+            update.as_object_mut().unwrap().remove(aside);
+        }
+        assert_eq!(update, json!({"me": me, key: expected}));
+    }
+    let epoch = sync(&ann, json!({})).await["epoch"].clone();
+    for (request, reset, blocks, contacts, places) in [
+        (json!({}), true, tie(&bob, false), json!([]), place.clone()),
+        (json!({"me": 5}), true, tie(&bob, false), json!([]), place.clone()),
+        (json!({"me": 4, "epoch": "another"}), true, tie(&bob, false), json!([]), place.clone()),
+        (json!({"me": 0, "epoch": epoch}), false, tie(&bob, false), tie(&cat, true), place.clone()),
+        (json!({"me": 2}), false, json!([]), tie(&cat, true), place.clone()),
+        (json!({"me": 3}), false, json!([]), tie(&cat, true), json!([])),
+        (json!({"me": 4}), false, json!([]), json!([]), json!([])),
+    ] {
+        let answer = sync(&ann, request.clone()).await;
+        let mine =
+            json!({"reset": reset, "blocks": blocks, "contacts": contacts, "conversations": places, "hidden": []});
+        assert_eq!((&answer["mine"], &answer["me"]), (&mine, &json!(4)), "{request}");
+    }
+    assert_eq!(sync(&bob, json!({})).await["me"], 0, "nobody else is told");
+}
+
+/// What the hub has, as a client that has just read all of it would hold it.
+async fn truth(user: &User) -> Model {
+    let mut model = Model::default();
+    catch_up(user, &mut model).await;
+    model
+}
+
+both_databases!(a_snapshot_and_the_frames_since_are_the_whole);
+async fn a_snapshot_and_the_frames_since_are_the_whole(hub: &mut TestHub) {
+    const COUNT: usize = 40;
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let mut model = Model::default();
+    let (mut phone, mut reader) = (bob.connect().await, bob.connect().await);
+    let mut request = model.ask();
+    request["type"] = json!("sync");
+    let writing = async {
+        let id = write(&ann, &bob, COUNT, "while you look").await;
+        reader.ack(json!({"type": "conversation_read", "conversation_id": id})).await;
+    };
+    // The answer is of some moment in the middle, and what came before it was kept.
+    let (answer, ()) = tokio::join!(phone.ack(request), writing);
+    for frame in phone.all_arrived().await {
+        model.frame(&frame);
+    }
+    model.answer(&answer);
+    while model.wants_sync() {
+        catch_up(&bob, &mut model).await;
+    }
+    let expected = truth(&bob).await;
+    assert_same(&model, &expected, "bob");
+    assert_eq!(expected.conversations.values().next().unwrap().messages.len(), COUNT);
+}
+
+/// Equal but for what a client may work out when it needs it: how a message
+/// that it holds stands with the others.
+fn assert_same(held: &Model, expected: &Model, who: &str) {
+    assert_eq!((&held.blocks, &held.contacts), (&expected.blocks, &expected.contacts), "{who}");
+    let ids = |model: &Model| model.conversations.keys().copied().collect::<Vec<_>>();
+    assert_eq!(ids(held), ids(expected), "{who}");
+    for (id, one) in &held.conversations {
+        let other = &expected.conversations[id];
+        assert_eq!((one.rev, &one.participants), (other.rev, &other.participants), "{who} in {id}");
+        let written = |messages: &BTreeMap<i64, Value>| -> Vec<Value> {
+            let keys = ["id", "seq", "rev", "sender_id", "receiver_id", "content", "client_message_id", "created_at"];
+            messages.values().map(|message| keys.iter().map(|key| message[key].clone()).collect()).collect()
+        };
+        // A client that was not away long may hold more than comes anew.
+        let newest = written(&one.messages).split_off(one.messages.len() - other.messages.len());
+        assert_eq!(newest, written(&other.messages), "{who} in {id}");
+        let seqs: Vec<i64> = one.messages.keys().copied().collect();
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{who} in {id}: no gap in {seqs:?}");
+    }
+}
+
+/// A person, a device of theirs and what it holds.
+struct Device {
+    user: User,
+    socket: Option<Socket>,
+    model: Model,
+}
+
+impl Device {
+    /// Attaches first and syncs then.
+    async fn connect(&mut self) {
+        let mut socket = self.user.connect().await;
+        let mut request = self.model.ask();
+        request["type"] = json!("sync");
+        let answer = socket.ack(request).await;
+        self.model.answer(&answer);
+        self.socket = Some(socket);
+    }
+
+    /// What arrived, but for frames that the plan loses on the way, doubled
+    /// and out of order now and then.
+    async fn read(&mut self, state: &mut u64, lost_of_ten: usize) {
+        let Some(socket) = &mut self.socket else { return };
+        let mut frames = socket.all_arrived().await;
+        frames.retain(|_| draw(state, 10) >= lost_of_ten);
+        if lost_of_ten > 0 && frames.len() > 1 {
+            let (one, other) = (draw(state, frames.len()), draw(state, frames.len()));
+            frames.push(frames[one].clone());
+            frames.swap(one, other);
+        }
+        frames.iter().for_each(|frame| self.model.frame(frame));
+        while self.model.wants_sync() {
+            catch_up(&self.user, &mut self.model).await;
+        }
+    }
+}
+
+both_databases!(whatever_is_lost_on_the_way_every_client_ends_with_what_the_hub_has);
+async fn whatever_is_lost_on_the_way_every_client_ends_with_what_the_hub_has(hub: &mut TestHub) {
+    for seed in 1..=4_u64 {
+        let names = ["ann", "bob", "cat"].map(|name| format!("{name}{seed}"));
+        let people = hub.users([&names[0], &names[1], &names[2]]).await;
+        let mut state = seed;
+        let mut devices = Vec::new();
+        for user in people.iter().chain(&people[..1]) {
+            devices.push(Device { user: user.clone(), socket: None, model: Model::default() });
+        }
+        for _ in 0..80 {
+            let at = draw(&mut state, devices.len());
+            let user = devices[at].user.clone();
+            let other = &people[draw(&mut state, 3)];
+            let device = &mut devices[at];
+            match draw(&mut state, 10) {
+                0..=3 if other.id != user.id => {
+                    // Under a block it is refused, and that is as good.
+                    user.post("/api/messages", json!({"recipient_id": other.id, "content": "hi"})).await;
+                }
+                4 | 5 => {
+                    if let Some((id, held)) = device.model.conversations.iter().next_back() {
+                        let seq = held.messages.keys().next_back().copied().unwrap_or(1);
+                        user.post(&format!("/api/conversations/{id}/read"), json!({"seq": seq})).await.is(204);
+                    }
+                }
+                6 if other.id != user.id => match device.model.blocks.contains(&other.id) {
+                    true => user.unblocks(other).await,
+                    false => user.blocks(other).await,
+                },
+                7 => match device.socket.take() {
+                    Some(socket) => {
+                        socket.close().await;
+                        device.model.disconnect();
+                    }
+                    None => device.connect().await,
+                },
+                _ => device.read(&mut state, 3).await,
+            }
+        }
+        // A change in everything ends the plan, and nothing is lost any more:
+        // it shows to those who stayed what they missed.
+        for device in &mut devices {
+            if device.socket.is_none() {
+                device.connect().await;
+            }
+        }
+        for (one, other) in [(0, 1), (1, 2), (2, 0)] {
+            for (from, to) in [(one, other), (other, one)] {
+                people[from].unblocks(&people[to]).await;
+            }
+        }
+        for (one, other) in [(0, 1), (1, 2), (2, 0)] {
+            people[one].send_rest(&people[other], "the last").await;
+        }
+        for device in &mut devices {
+            device.read(&mut state, 0).await;
+        }
+        for device in &mut devices {
+            device.read(&mut state, 0).await;
+            let expected = truth(&device.user).await;
+            assert_same(&device.model, &expected, &format!("{} with seed {seed}", device.user.name));
+            let unread = device.user.get("/api/unread").await.ok();
+            for id in device.model.conversations.keys() {
+                let count = unread["conversations"][id.to_string()].as_u64().unwrap_or(0);
+                assert_eq!(
+                    device.model.unread(*id, device.user.id) as u64,
+                    count,
+                    "{} with seed {seed}",
+                    device.user.name
+                );
+            }
+            device.socket.take().unwrap().close().await;
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Unread counts: what is counted, and that every device is told.
+
+use crate::harness::{Socket, TestHub, User, both_databases, draw};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+async fn unread(user: &User) -> Value {
+    user.get("/api/unread").await.ok()
+}
+
+/// The update that says this in total, and how many came until then.
+async fn told(socket: &mut Socket, total: i64) -> (Value, u128) {
+    let mut count = 0;
+    loop {
+        let update = socket.expect("unread_count_update").await;
+        count += 1;
+        if update["total_unread"] == total {
+            return (update, count);
+        }
+    }
+}
+
+both_databases!(messages_of_others_count_until_they_are_read);
+async fn messages_of_others_count_until_they_are_read(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    assert_eq!(unread(&bob).await, json!({"total_unread": 0, "conversations": {}, "unread_counts": {}}));
+    ann.send_rest(&bob, "one").await;
+    let with_ann = ann.send_rest(&bob, "two").await["conversation_id"].clone();
+    let with_cat = cat.send_rest(&bob, "three").await["conversation_id"].clone();
+    bob.send_rest(&ann, "mine").await;
+    let expected = json!({"total_unread": 3, "unread_counts": {"chat": 3},
+        "conversations": {with_ann.to_string(): 2, with_cat.to_string(): 1}});
+    assert_eq!(unread(&bob).await, expected);
+    assert_eq!(unread(&cat).await["total_unread"], 0, "one's own messages never count");
+    bob.post(&format!("/api/conversations/{with_ann}/read"), json!({"seq": 1})).await.is(204);
+    assert_eq!(unread(&bob).await["conversations"], json!({with_ann.to_string(): 1, with_cat.to_string(): 1}));
+    bob.post(&format!("/api/conversations/{with_ann}/delivered"), json!({"seq": 3})).await.is(204);
+    assert_eq!(unread(&bob).await["total_unread"], 2, "to have it is not to have read it");
+}
+
+both_databases!(every_device_is_told_when_a_message_comes_and_when_one_of_them_reads_it);
+async fn every_device_is_told_when_a_message_comes_and_when_one_of_them_reads_it(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let mut ann_socket = ann.connect().await;
+    let (mut phone, mut laptop) = (bob.connect().await, bob.log_in_again().await.connect().await);
+    let id = ann.send_rest(&bob, "hi").await["conversation_id"].as_i64().unwrap();
+    for socket in [&mut phone, &mut laptop] {
+        let (update, _) = told(socket, 1).await;
+        assert_eq!((&update["conversation_id"], &update["unread_count"]), (&json!(id), &json!(1)));
+        assert_eq!(update["unread_counts"], json!({"chat": 1}));
+        assert_eq!(update["conversations"], json!({id.to_string(): 1}));
+    }
+    phone.ack(json!({"type": "conversation_read", "conversation_id": id})).await;
+    for socket in [&mut phone, &mut laptop] {
+        let (update, _) = told(socket, 0).await;
+        assert_eq!((&update["conversation_id"], &update["unread_count"]), (&json!(id), &json!(0)));
+        assert_eq!(update["conversations"], json!({id.to_string(): 0}));
+    }
+    let heard = ann_socket.all_arrived().await;
+    assert!(heard.iter().all(|frame| frame["type"] != "unread_count_update"), "the sender's counts are as before");
+}
+
+both_databases!(updates_are_merged_and_name_every_conversation_that_changed);
+async fn updates_are_merged_and_name_every_conversation_that_changed(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let mut phone = bob.connect().await;
+    let (mut one, mut two) = (ann.connect().await, cat.connect().await);
+    let began = Instant::now();
+    for number in 0..100 {
+        one.send(&bob, &number.to_string()).await;
+        two.send(&bob, &number.to_string()).await;
+    }
+    let mut latest: BTreeMap<String, i64> = BTreeMap::new();
+    let mut updates = 0;
+    while latest.values().sum::<i64>() < 200 {
+        let update = phone.expect("unread_count_update").await;
+        updates += 1;
+        for (id, count) in update["conversations"].as_object().unwrap() {
+            latest.insert(id.clone(), count.as_i64().unwrap());
+        }
+        let (last, count) = (update["conversation_id"].to_string(), &update["unread_count"]);
+        assert_eq!(update["conversations"][last], *count, "{update}");
+    }
+    assert_eq!(latest.into_values().collect::<Vec<_>>(), [100, 100]);
+    assert!(updates <= began.elapsed().as_millis() / 250 + 1, "{updates} updates in {:?}", began.elapsed());
+}
+
+both_databases!(counts_equal_a_recount_of_the_history_whatever_happens);
+async fn counts_equal_a_recount_of_the_history_whatever_happens(hub: &mut TestHub) {
+    let people = hub.users(["ann", "bob", "cat"]).await;
+    for seed in 1..=3 {
+        let mut state = seed;
+        // How far each person has read in each conversation.
+        let mut read: BTreeMap<(i64, i64), i64> = BTreeMap::new();
+        for user in &people {
+            for conversation in user.conversations().await {
+                let id = conversation["id"].as_i64().unwrap();
+                user.post(&format!("/api/conversations/{id}/read"), json!({})).await.is(204);
+                read.insert((user.id, id), conversation["last_seq"].as_i64().unwrap());
+            }
+        }
+        for step in 0..40 {
+            let at = draw(&mut state, 3);
+            let (user, other) = (&people[at], &people[(at + 1 + draw(&mut state, 2)) % 3]);
+            let with = user.get(&format!("/api/conversations?with={}", other.id)).await.ok();
+            let known = with["conversations"].as_array().unwrap().first().cloned();
+            match (draw(&mut state, 3), known) {
+                (0, Some(conversation)) => {
+                    let id = conversation["id"].as_i64().unwrap();
+                    let seq = 1 + draw(&mut state, conversation["last_seq"].as_u64().unwrap() as usize) as i64;
+                    user.post(&format!("/api/conversations/{id}/read"), json!({"seq": seq})).await.is(204);
+                    let place = read.entry((user.id, id)).or_default();
+                    *place = seq.max(*place);
+                }
+                _ => {
+                    user.send_rest(other, "hi").await;
+                }
+            }
+            recount(&people, &read, &format!("seed {seed}, step {step}")).await;
+        }
+    }
+}
+
+async fn recount(people: &[User], read: &BTreeMap<(i64, i64), i64>, when: &str) {
+    for user in people {
+        let mut expected = serde_json::Map::new();
+        for conversation in user.conversations().await {
+            let id = conversation["id"].as_i64().unwrap();
+            let place = read.get(&(user.id, id)).copied().unwrap_or(0);
+            let page = user.history(id, "?limit=200").await;
+            assert_eq!(page["has_more"], false);
+            let is_unread = |message: &&Value| message["seq"].as_i64() > Some(place) && message["sender_id"] != user.id;
+            let count = page["messages"].as_array().unwrap().iter().filter(is_unread).count();
+            assert_eq!(conversation["unread_count"], count, "{when}: {}", user.name);
+            if count > 0 {
+                expected.insert(id.to_string(), json!(count));
+            }
+        }
+        let told = unread(user).await;
+        let total: i64 = expected.values().filter_map(Value::as_i64).sum();
+        assert_eq!(
+            (&told["conversations"], &told["total_unread"]),
+            (&Value::Object(expected), &json!(total)),
+            "{when}"
+        );
+    }
+}
