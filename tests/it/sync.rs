@@ -213,6 +213,7 @@ async fn history_is_loaded_over_the_socket_by_person_or_conversation(hub: &mut T
         (json!({"limit": 2}), "?limit=2"),
         (json!({"limit": 2, "before_seq": 4}), "?limit=2&before_seq=4"),
         (json!({"limit": 2, "after_seq": 1}), "?limit=2&after_seq=1"),
+        (json!({"limit": 2, "after_seq": 0}), "?limit=2&after_seq=0"),
     ] {
         let page = bob.history(id, query).await;
         for target in [json!({"recipient_id": ann.id}), json!({"conversation_id": id})] {
@@ -223,8 +224,8 @@ async fn history_is_loaded_over_the_socket_by_person_or_conversation(hub: &mut T
             assert_eq!((&ack["messages"], &ack["has_more"]), (&page["messages"], &page["has_more"]), "{query}");
         }
     }
-    for key in ["limit", "before_seq", "after_seq"] {
-        let (code, message) = phone.refused(json!({"type": "load_history", "conversation_id": id, key: 0})).await;
+    for (key, below) in [("limit", 0), ("before_seq", 0), ("after_seq", -1)] {
+        let (code, message) = phone.refused(json!({"type": "load_history", "conversation_id": id, key: below})).await;
         assert!(code == "invalid" && message.contains(key), "{message}");
     }
 }
