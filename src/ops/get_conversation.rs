@@ -25,10 +25,8 @@ impl Op for GetConversation {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {
         let me = caller.user_id;
-        conversations::get_membership(cx.db, self.conversation_id, me)?;
-        let row = conversations::get_conversation(cx.db, self.conversation_id)?;
-        let place = conversations::get_place(cx.db, self.conversation_id, me)?;
-        let view = present::own_conversations(cx.db, me, vec![(row, place)])?.pop();
+        let found = conversations::get_with_place(cx.db, me, self.conversation_id)?;
+        let view = present::own_conversations(cx.db, me, vec![found])?.pop();
         view.map(Outcome::quiet).ok_or_else(|| Error::bug("one row in, one view out"))
     }
 }

@@ -58,9 +58,7 @@ impl Op for ListMessages {
         if self.before_seq.is_some() && self.after_seq.is_some() {
             return Err(Error::Invalid("only one of before_seq and after_seq may be there".into()));
         }
-        conversations::get_membership(cx.db, self.conversation_id, caller.user_id)?;
-        let conversation = conversations::get_conversation(cx.db, self.conversation_id)?;
-        let place = conversations::get_place(cx.db, self.conversation_id, caller.user_id)?;
+        let (conversation, place) = conversations::get_with_place(cx.db, caller.user_id, self.conversation_id)?;
         let first = place.first_visible();
         let window = Window {
             from: self.after_seq.map_or(first, |after| first.max(after.next())),

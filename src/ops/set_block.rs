@@ -28,12 +28,9 @@ impl Op for SetBlock {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
-        if other == me {
-            return Err(Error::Invalid("user_id must be somebody else".into()));
-        }
-        users::find_user(cx.db, other)?.ok_or(Error::NotFound("no such user"))?;
-        let pairs = [(me, other), (other, me)];
-        let saw_before = pairs.map(|(viewer, subject)| people::may_see(cx.db, viewer, subject));
+        check_other(me, other, cx)?;
+        let i_saw = people::may_see(cx.db, me, other)?;
+        let they_saw = people::may_see(cx.db, other, me)?;
         let mut events = Vec::new();
         if let Some(number) = people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {
             let tie = [TieView { user_id: other, removed: !self.is_blocked }];
@@ -41,12 +38,19 @@ impl Op for SetBlock {
             if self.is_blocked {
                 events.extend(end_typing(me, other, cx)?);
             }
-            for ((viewer, subject), saw) in pairs.into_iter().zip(saw_before) {
-                events.extend(visibility_change(viewer, subject, saw?, cx)?);
-            }
+            events.extend(visibility_change(me, other, i_saw, cx)?);
+            events.extend(visibility_change(other, me, they_saw, cx)?);
         }
         Ok(Outcome { output: Done {}, events })
     }
+}
+
+/// Blocks and contacts are between two people who exist.
+pub(super) fn check_other(me: UserId, other: UserId, cx: &mut Cx) -> Result<()> {
+    if other == me {
+        return Err(Error::Invalid("user_id must be somebody else".into()));
+    }
+    users::find_user(cx.db, other)?.map(drop).ok_or(Error::NotFound("no such user"))
 }
 
 /// Tells a viewer, if it is another than before, whether they may see the

@@ -2,12 +2,12 @@
 //! the `contacts` policy, and one sees whether a contact is online.
 
 use super::present::tell_me;
-use super::set_block::visibility_change;
+use super::set_block::{check_other, visibility_change};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::UserId;
-use crate::store::{people, users};
+use crate::store::people;
 use crate::wire::{MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
@@ -29,18 +29,14 @@ impl Op for SetContact {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
-        if other == me {
-            return Err(Error::Invalid("user_id must be somebody else".into()));
-        }
-        users::find_user(cx.db, other)?.ok_or(Error::NotFound("no such user"))?;
+        check_other(me, other, cx)?;
         let saw = people::may_see(cx.db, me, other)?;
-        let number = people::set_contact(cx.db, me, other, self.is_contact, cx.now)?;
         let mut events = Vec::new();
-        if let Some(number) = number {
+        if let Some(number) = people::set_contact(cx.db, me, other, self.is_contact, cx.now)? {
             let tie = [TieView { user_id: other, removed: !self.is_contact }];
             events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
+            events.extend(visibility_change(me, other, saw, cx)?);
         }
-        events.extend(visibility_change(me, other, saw, cx)?);
         Ok(Outcome { output: Done {}, events })
     }
 }

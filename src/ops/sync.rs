@@ -11,7 +11,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MAX_ID, MessageId, Rev, UserId};
 use crate::store::changes::{self, Tie};
-use crate::store::conversations::{Conversation, Place};
+use crate::store::conversations::{self, Conversation, Place};
 use crate::store::messages::{self, Window};
 use crate::store::{positions, users};
 use crate::wire::{self, MessageView, OwnConversationView, OwnPlaceView, ParticipantView, TieView};
@@ -220,7 +220,7 @@ impl Answer {
         others: usize,
         cx: &mut Cx,
     ) -> Result<bool> {
-        let (row, place) = changes::get_with_place(cx.db, me, id)?;
+        let (row, place) = conversations::get_with_place(cx.db, me, id)?;
         let last_rev = row.rev;
         let room = MAX_MESSAGES - self.messages;
         let left = MAX_BYTES.saturating_sub(self.bytes);

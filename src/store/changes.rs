@@ -2,7 +2,7 @@
 //! walks an index from the position on, and is bounded.
 
 use super::Db;
-use super::conversations::{Conversation, Participant, Place, participant_columns};
+use super::conversations::{Conversation, Participant, participant_columns};
 use super::messages::Message;
 use super::on;
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
@@ -33,13 +33,6 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
         }
         Ok(query.load(conn)?)
     })
-}
-
-/// A conversation and the user's place in it.
-pub fn get_with_place(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Conversation, Place)> {
-    Ok(on!(db, conn => participants::table.inner_join(conversations::table)
-        .select((Conversation::as_select(), Place::as_select()))
-        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me))).first(conn))?)
 }
 
 /// Messages that changed after `rev`, by rev, at most `limit`, from the first

@@ -128,10 +128,11 @@ fn ordered(one: UserId, other: UserId) -> (UserId, UserId) {
     (one.min(other), one.max(other))
 }
 
-/// `NotFound` when the conversation does not exist or `me` is not in it: one
-/// query, one answer, for both.
-pub fn get_membership(db: &mut Db, id: ConversationId, me: UserId) -> Result<Membership> {
-    on!(db, conn => participants::table.inner_join(conversations::table).select(MEMBERSHIP)
+/// A conversation one is in, and one's own place in it. `NotFound` when it does
+/// not exist and when `me` is not in it: one query, one answer, for both.
+pub fn get_with_place(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Conversation, Place)> {
+    on!(db, conn => participants::table.inner_join(conversations::table)
+        .select((Conversation::as_select(), Place::as_select()))
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null())
         .first(conn).optional())?
