@@ -45,7 +45,7 @@ impl Op for GetUnread {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UnreadCounts>> {
-        let rows = positions::list_unread(cx.db, caller.user_id)?;
+        let rows = positions::list_unread(cx.db, caller.user_id, None)?;
         Ok(Outcome::quiet(UnreadCounts::of(rows)))
     }
 }

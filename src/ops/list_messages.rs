@@ -73,7 +73,7 @@ impl Op for ListMessages {
             let extra = if window.newest { 0 } else { rows.len() - 1 };
             rows.remove(extra);
         }
-        let messages = present::history(cx.db, &conversation, rows)?;
+        let messages = present::history(cx.db, rows)?;
         Ok(Outcome::quiet(MessagePage { messages, has_more }))
     }
 }

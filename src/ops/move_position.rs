@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, UserId};
 use crate::store::conversations::{self, Conversation};
-use crate::store::messages::{self, Message};
+use crate::store::messages::{self, Message, Window};
 use crate::store::positions::{self, Kind, Positions};
 use crate::wire::{self, Event, MeUpdate, OwnPlaceView, Receipt, Target};
 
@@ -108,7 +108,8 @@ fn tell_everybody(
         true => "message_read",
         false => "message_delivered",
     };
-    let message_id = messages::list_at(cx.db, &[(conversation.id, seq)])?.first().map(|message| message.id);
+    let window = Window { from: seq, to: seq, limit: 1, newest: false };
+    let message_id = messages::list_messages(cx.db, conversation.id, window)?.first().map(|message| message.id);
     let receipt = Receipt {
         conversation_id: conversation.id,
         rev,

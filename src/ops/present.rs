@@ -1,12 +1,12 @@
 //! Rows as clients see them.
 
 use super::Cx;
-use crate::error::Result;
-use crate::ids::{ConversationId, Seq, Timestamp, UserId};
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, Timestamp, UserId};
 use crate::store::Db;
 use crate::store::conversations::{self, Conversation, Participant, Place};
 use crate::store::messages::{self, Message};
-use crate::store::positions::{self, Kind, Mark};
+use crate::store::positions::{self, Reach};
 use crate::store::users::User;
 use crate::wire::{
     self, ConversationView, Event, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView, Status,
@@ -34,59 +34,12 @@ pub(super) fn tell_me(me: UserId, update: &MeUpdate, cx: &Cx) -> Event {
     Event::Frame { to: vec![me], frame: wire::encode("me_update", cx.now, update), ends_typing: None }
 }
 
-/// How far everybody but the sender came with one message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reach {
+pub(super) fn message(
+    row: Message,
+    receiver_id: Option<UserId>,
     status: Status,
-    /// When the last of them had read it.
     read_at: Option<Timestamp>,
-}
-
-impl Reach {
-    /// Of a message that nobody can have got yet.
-    pub const NOBODY: Reach = Reach { status: Status::Sent, read_at: None };
-}
-
-/// What the others' positions say about a run of messages.
-struct Readers {
-    /// Every participant with the marks that tell when they read the run.
-    readers: Vec<(Participant, Vec<Mark>)>,
-}
-
-impl Readers {
-    fn of(db: &mut Db, conversation: &Conversation, rows: &[Message]) -> Result<Self> {
-        let participants = conversations::list_participants(db, &[conversation.id], None)?;
-        let Some(first) = rows.iter().map(|row| row.seq).min() else { return Ok(Self { readers: Vec::new() }) };
-        let last = rows.iter().map(|row| row.seq).max().unwrap_or(first);
-        let most = last.get() - first.get() + 1;
-        let readers = participants
-            .into_iter()
-            .map(|reader| {
-                let has_read = reader.read_seq >= first;
-                let marks = match has_read {
-                    true => positions::list_marks(db, conversation.id, reader.user_id, Kind::Read, first, most)?,
-                    false => Vec::new(),
-                };
-                Ok((reader, marks))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { readers })
-    }
-
-    fn reach(&self, seq: Seq, sender: UserId) -> Reach {
-        let others = || self.readers.iter().filter(|(reader, _)| reader.user_id != sender);
-        let least = |position: fn(&Participant) -> Seq| others().map(|(reader, _)| position(reader)).min();
-        if least(|reader| reader.read_seq).is_some_and(|read| read >= seq) {
-            let read_at = |marks: &[Mark]| marks.iter().find(|mark| mark.seq >= seq).map(|mark| mark.at);
-            return Reach { status: Status::Read, read_at: others().filter_map(|(_, marks)| read_at(marks)).max() };
-        }
-        let is_delivered = least(|reader| reader.delivered_seq).is_some_and(|delivered| delivered >= seq);
-        Reach { status: if is_delivered { Status::Delivered } else { Status::Sent }, read_at: None }
-    }
-}
-
-pub(super) fn message(row: Message, receiver_id: Option<UserId>, reach: Reach) -> MessageView {
-    let Reach { status, read_at } = reach;
+) -> MessageView {
     MessageView {
         id: row.id,
         conversation_id: row.conversation_id,
@@ -109,15 +62,23 @@ pub(super) fn message(row: Message, receiver_id: Option<UserId>, reach: Reach) -
     }
 }
 
-/// Messages of one conversation, each with its receiver and status.
-pub(super) fn history(db: &mut Db, conversation: &Conversation, rows: Vec<Message>) -> Result<Vec<MessageView>> {
-    let readers = Readers::of(db, conversation, &rows)?;
+/// Messages of any conversations, each with its receiver and status.
+pub(super) fn history(db: &mut Db, rows: Vec<Message>) -> Result<Vec<MessageView>> {
+    let ids: Vec<MessageId> = rows.iter().map(|row| row.id).collect();
+    let reach = positions::list_reach(db, &ids)?;
+    let reach: HashMap<MessageId, Reach> = reach.into_iter().map(|reach| (reach.message_id, reach)).collect();
     let view = |row: Message| {
-        let reach = readers.reach(row.seq, row.sender_id);
-        let receiver_id = conversation.peer_of(row.sender_id);
-        message(row, receiver_id, reach)
+        let reach = reach.get(&row.id).ok_or_else(|| Error::bug("a message is in a conversation"))?;
+        let status = match (reach.is_read, reach.is_delivered) {
+            (true, _) => Status::Read,
+            (false, true) => Status::Delivered,
+            (false, false) => Status::Sent,
+        };
+        let (low, high) = reach.pair;
+        let receiver_id = if low == Some(row.sender_id) { high } else { low };
+        Ok(message(row, receiver_id, status, reach.read_at))
     };
-    Ok(rows.into_iter().map(view).collect())
+    rows.into_iter().map(view).collect()
 }
 
 pub(super) fn participant(row: Participant) -> ParticipantView {
@@ -148,7 +109,16 @@ pub(super) fn conversation(row: &Conversation, count: i64, participants: Vec<Par
     }
 }
 
-/// Conversations as `me` sees them, in the order given.
+pub(super) fn by_conversation<T>(rows: Vec<T>, id: impl Fn(&T) -> ConversationId) -> HashMap<ConversationId, Vec<T>> {
+    let mut groups: HashMap<ConversationId, Vec<T>> = HashMap::new();
+    for row in rows {
+        groups.entry(id(&row)).or_default().push(row);
+    }
+    groups
+}
+
+/// Conversations as `me` sees them, in the order given, by the same few
+/// queries however many they are.
 pub(super) fn own_conversations(
     db: &mut Db,
     me: UserId,
@@ -158,37 +128,24 @@ pub(super) fn own_conversations(
     let counts = conversations::count_members(db, &ids)?;
     let count_of = |id: &ConversationId| counts.get(id).copied().unwrap_or(0);
     let (small, large): (Vec<_>, Vec<_>) = ids.iter().partition(|id| count_of(id) <= MAX_LISTED_PARTICIPANTS);
-    let mut participants: HashMap<ConversationId, Vec<Participant>> = HashMap::new();
-    for row in conversations::list_participants(db, &small, None)?.into_iter().chain(conversations::list_participants(
-        db,
-        &large,
-        Some(me),
-    )?) {
-        participants.entry(row.conversation_id).or_default().push(row);
-    }
-    let last: Vec<_> = rows
-        .iter()
-        .filter(|(row, place)| row.last_seq >= place.first_visible())
-        .map(|(row, _)| (row.id, row.last_seq))
-        .collect();
-    let mut last: HashMap<ConversationId, Message> =
-        messages::list_at(db, &last)?.into_iter().map(|row| (row.conversation_id, row)).collect();
-    rows.into_iter()
-        .map(|(row, place)| {
-            let people = participants.remove(&row.id).unwrap_or_default();
-            let last_message = last
-                .remove(&row.id)
-                .map(|last| history(db, &row, vec![last]))
-                .transpose()?
-                .and_then(|mut one| one.pop());
-            let read_before = place.own_read_seq.max(Seq::new(place.first_visible().get() - 1));
-            let own = OwnPlace {
-                last_message,
-                unread_count: messages::count_unread(db, row.id, me, read_before)?,
-                cleared_seq: place.cleared_seq,
-                visible_from_seq: place.visible_from_seq,
-            };
-            Ok(OwnConversationView { shared: conversation(&row, count_of(&row.id), people), own })
-        })
-        .collect()
+    let mut people = conversations::list_participants(db, &small, None)?;
+    people.extend(conversations::list_participants(db, &large, Some(me))?);
+    let mut participants = by_conversation(people, |row| row.conversation_id);
+    let last = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible());
+    let last: Vec<_> = last.map(|(row, _)| (row.id, row.last_seq)).collect();
+    let last = messages::list_from(db, &last)?;
+    let mut last: HashMap<ConversationId, MessageView> =
+        history(db, last)?.into_iter().map(|message| (message.conversation_id, message)).collect();
+    let unread = positions::list_unread(db, me, Some(&ids))?;
+    let unread: HashMap<ConversationId, i64> = unread.into_iter().map(|row| (row.conversation_id, row.count)).collect();
+    let view = |(row, place): (Conversation, Place)| OwnConversationView {
+        shared: conversation(&row, count_of(&row.id), participants.remove(&row.id).unwrap_or_default()),
+        own: OwnPlace {
+            last_message: last.remove(&row.id),
+            unread_count: unread.get(&row.id).copied().unwrap_or(0),
+            cleared_seq: place.cleared_seq,
+            visible_from_seq: place.visible_from_seq,
+        },
+    };
+    Ok(rows.into_iter().map(view).collect())
 }

@@ -11,7 +11,9 @@ use crate::store::conversations::{self, Advance, Membership, SendingFacts};
 use crate::store::messages::{self, Message, NewMessage};
 use crate::store::people::Standing;
 use crate::store::users;
-use crate::wire::{self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, PrivateMessage, Target};
+use crate::wire::{
+    self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, PrivateMessage, Status, Target,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Deserialize)]
@@ -71,7 +73,7 @@ impl Op for SendMessage {
             let last_seen_at = users::find_last_seen(cx.db, me)?;
             events.push(Event::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
         }
-        let message = present::message(self.store(me, id, cx)?, peer, present::Reach::NOBODY);
+        let message = present::message(self.store(me, id, cx)?, peer, Status::Sent, None);
         let frame = wire::encode(
             "private_message",
             cx.now,
@@ -101,7 +103,7 @@ impl Op for SendMessage {
         if !same_target || row.content != self.content.as_str() || row.reply_to_id != self.reply_to_id {
             return Err(Error::Conflict("client_message_id was used for another message"));
         }
-        let message = present::history(cx.db, &conversation, vec![row])?.pop();
+        let message = present::history(cx.db, vec![row])?.pop();
         Ok(message.map(|message| Sent { message, duplicate: true }))
     }
 }

@@ -6,18 +6,17 @@
 //! the conversation comes anew (`reset`) with its newest messages. Nothing is
 //! decided by a clock.
 
-use super::{Access, Cx, Op, Outcome, present};
+use super::present::{self, by_conversation};
+use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, MAX_ID, MessageId, Rev, UserId};
-use crate::store::changes::{self, Tie};
-use crate::store::conversations::{self, Conversation, Place};
-use crate::store::messages::{self, Window};
-use crate::store::{positions, users};
+use crate::ids::{ConversationId, MAX_ID, MessageId, Rev, Seq, UserId};
+use crate::store::changes::{self, Since, Standing, Tie};
+use crate::store::{conversations, messages, positions, users};
 use crate::wire::{self, MessageView, OwnConversationView, OwnPlaceView, ParticipantView, TieView};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Positions one request may tell.
 const MAX_HELD: usize = 2_000;
@@ -26,14 +25,18 @@ const MAX_MESSAGES: usize = 500;
 const MAX_CONVERSATIONS: usize = 1_000;
 const MAX_BYTES: usize = 1 << 20;
 /// Newest messages that come with a conversation anew.
-const RESET_MESSAGES: i64 = 50;
+const RESET_MESSAGES: usize = 50;
+/// From so many changes on, a conversation comes anew.
+const MAX_CHANGES: i64 = MAX_MESSAGES as i64 + 1;
+/// Conversations loaded at once.
+const MAX_BATCH: usize = 100;
 /// Rows of one's own (blocks, contacts, places) in one answer.
 const MAX_OWN: usize = 1_000;
 /// What stands around it: keys, numbers, the `ack` of a socket.
 const FRAME: usize = 512;
 /// Room kept for each conversation that is still to come, so that a client's
 /// first answer names all of them before it holds much of any.
-const BYTES_FOR_OTHERS: usize = 700;
+const BYTES_FOR_OTHERS: usize = 1_000;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -102,7 +105,8 @@ impl Op for Sync {
         let left: Vec<ConversationId> = named.into_iter().filter(|id| !known.contains(id)).collect();
         let mut answer =
             Answer { bytes: FRAME + wire::json(&mine).len() + wire::json(&left).len(), ..Answer::default() };
-        for standing in &standings {
+        let mut due = Vec::new();
+        for standing in standings {
             let held = self.conversations.get(&standing.id).copied().filter(|_| knows_epoch);
             let position = match held {
                 Some(held) if held == standing.rev.get() => continue,
@@ -112,12 +116,12 @@ impl Op for Sync {
                 None if !standing.is_shown && !self.conversations.contains_key(&standing.id) => continue,
                 _ => None,
             };
-            answer.due.push((standing.id, position));
+            due.push(Due { standing, position });
         }
-        answer.fill(me, cx)?;
+        let is_all = answer.fill(me, &due, cx)?;
         Ok(Outcome::quiet(Changes {
             epoch: cx.epoch.to_owned(),
-            complete: answer.due.is_empty() && is_whole,
+            complete: is_all && is_whole,
             me: number,
             mine,
             conversations: answer.conversations,
@@ -181,71 +185,153 @@ impl Sync {
     }
 }
 
+/// A conversation of which the client has not everything.
+struct Due {
+    standing: Standing,
+    /// What it has; none: the conversation comes anew.
+    position: Option<Rev>,
+}
+
+impl Due {
+    /// How many messages to load, from the end of the conversation: no more can
+    /// have changed than revs were taken. Anew, it has so many of the `newest`.
+    fn wanted(&self, newest: usize) -> usize {
+        match self.position {
+            Some(position) => MAX_CHANGES.min(self.standing.rev.get() - position.get()) as usize,
+            None => newest.min(self.standing.last_seq.get() as usize),
+        }
+    }
+
+    /// What to tell, with room for so many messages.
+    fn tell(&self, rows: Rows, room: usize, newest: usize) -> ChangedConversation {
+        let Rows { conversation, mut participants, mut messages } = rows;
+        let (id, mut rev) = (self.standing.id, self.standing.rev);
+        let own = &conversation.own;
+        messages.retain(|message| message.seq >= own.visible_from_seq && message.seq > own.cleared_seq);
+        let is_new = |message: &&MessageView| self.position.is_some_and(|position| message.rev > position);
+        let changes = participants.len() + messages.iter().filter(is_new).count();
+        let reset = self.position.is_none() || changes > MAX_MESSAGES;
+        if reset {
+            participants.clear();
+            messages.sort_unstable_by_key(|message| message.seq);
+            messages.drain(..messages.len().saturating_sub(newest));
+        } else {
+            messages.retain(|message| is_new(&message));
+            messages.sort_unstable_by_key(|message| message.rev);
+            // Everything up to the last message that fits; then the client
+            // asks again from there.
+            if let Some(first_left_out) = messages.get(room) {
+                rev = Rev::new(first_left_out.rev.get() - 1);
+                messages.truncate(room);
+                participants.retain(|row| row.rev <= rev);
+            }
+        }
+        ChangedConversation { id, rev, reset, conversation, participants, messages }
+    }
+}
+
+/// What the store has of one conversation that is due.
+struct Rows {
+    conversation: OwnConversationView,
+    participants: Vec<ParticipantView>,
+    messages: Vec<MessageView>,
+}
+
+/// How many to load at once: 100 at most, and while they cannot have more
+/// changes than there is room for.
+fn next_batch(due: &[Due], room: usize, newest: usize) -> usize {
+    let mut wanted = 0;
+    let fits = |due: &&Due| {
+        wanted += due.wanted(newest);
+        wanted <= room
+    };
+    due.iter().take(MAX_BATCH).take_while(fits).count().max(1)
+}
+
+/// What telling of these may need, in the same order, by the same few queries
+/// however many they are.
+fn load(me: UserId, batch: &[Due], newest: usize, cx: &mut Cx) -> Result<Vec<Rows>> {
+    let ids: Vec<ConversationId> = batch.iter().map(|due| due.standing.id).collect();
+    let rows = conversations::list_with_places(cx.db, me, &ids)?;
+    let views = present::own_conversations(cx.db, me, rows)?;
+    let mut views: HashMap<ConversationId, OwnConversationView> =
+        views.into_iter().map(|view| (view.shared.id, view)).collect();
+
+    let end = |due: &Due| {
+        let before = due.standing.last_seq.get() - due.wanted(newest) as i64;
+        (due.standing.id, Seq::new(before.max(0) + 1))
+    };
+    let ends: Vec<(ConversationId, Seq)> = batch.iter().map(end).collect();
+    let since: Vec<Since> = batch.iter().filter_map(|due| Some((due.standing.id, due.position?))).collect();
+    let mut found = messages::list_from(cx.db, &ends)?;
+    found.extend(changes::list_changed_messages(cx.db, &since, MAX_CHANGES)?);
+    found.sort_unstable_by_key(|message| message.id);
+    found.dedup_by_key(|message| message.id);
+    let mut messages = by_conversation(present::history(cx.db, found)?, |message| message.conversation_id);
+    let changed = changes::list_changed_participants(cx.db, &since, MAX_CHANGES)?;
+    let mut participants = by_conversation(changed, |row| row.conversation_id);
+    let rows = |id| {
+        Ok(Rows {
+            conversation: views.remove(&id).ok_or_else(|| Error::bug("a snapshot does not change"))?,
+            participants: participants.remove(&id).unwrap_or_default().into_iter().map(present::participant).collect(),
+            messages: messages.remove(&id).unwrap_or_default(),
+        })
+    };
+    ids.into_iter().map(rows).collect()
+}
+
 /// An answer in the making.
 #[derive(Default)]
 struct Answer {
-    /// What is still to come: conversations, and the position the client has.
-    due: Vec<(ConversationId, Option<Rev>)>,
     conversations: Vec<Box<RawValue>>,
     messages: usize,
     bytes: usize,
+    /// What came anew took what room was left beside those to come.
+    is_full: bool,
 }
 
 impl Answer {
-    /// Takes from `due` what fits.
-    fn fill(&mut self, me: UserId, cx: &mut Cx) -> Result<()> {
-        let mut due = std::mem::take(&mut self.due).into_iter();
-        while let Some((id, position)) = due.next() {
-            if self.conversations.len() == MAX_CONVERSATIONS || self.bytes >= MAX_BYTES {
-                self.due.push((id, position));
-                break;
+    /// Takes what fits, and returns whether that is all.
+    fn fill(&mut self, me: UserId, mut due: &[Due], cx: &mut Cx) -> Result<bool> {
+        while !due.is_empty() {
+            let (room, newest) = self.room();
+            let (batch, rest) = due.split_at(next_batch(due, room, newest));
+            for (at, (one, rows)) in batch.iter().zip(load(me, batch, newest, cx)?).enumerate() {
+                if !self.add(one, rows, due.len() - at - 1)? {
+                    return Ok(false);
+                }
             }
-            let others = due.len().min(MAX_CONVERSATIONS - self.conversations.len());
-            let is_whole = self.add(me, id, position, others, cx)?;
-            if !is_whole {
-                self.due.push((id, position));
-                break;
-            }
+            due = rest;
         }
-        self.due.extend(due);
-        Ok(())
+        Ok(true)
+    }
+
+    /// Messages that still fit, and how many of those a conversation anew has.
+    fn room(&self) -> (usize, usize) {
+        let room = MAX_MESSAGES - self.messages;
+        (room, if self.is_full { 0 } else { RESET_MESSAGES.min(room) })
     }
 
     /// False when not all of the conversation's changes fitted in.
-    fn add(
-        &mut self,
-        me: UserId,
-        id: ConversationId,
-        position: Option<Rev>,
-        others: usize,
-        cx: &mut Cx,
-    ) -> Result<bool> {
-        let (row, place) = conversations::get_with_place(cx.db, me, id)?;
-        let last_rev = row.rev;
-        let room = MAX_MESSAGES - self.messages;
-        let left = MAX_BYTES.saturating_sub(self.bytes);
-        let changed = match position {
-            Some(rev) => find_changed(&row, &place, rev, room, cx)?,
-            None => None,
-        };
-        let (changed, spare) = match changed {
-            Some(changed) => (changed, left),
-            None => {
-                let spare = left.saturating_sub(others * BYTES_FOR_OTHERS);
-                let newest = if spare > 0 { RESET_MESSAGES.min(room as i64) } else { 0 };
-                (Changed::anew(&row, &place, newest, cx)?, spare)
-            }
-        };
+    fn add(&mut self, due: &Due, rows: Rows, others: usize) -> Result<bool> {
+        if self.conversations.len() == MAX_CONVERSATIONS || self.bytes >= MAX_BYTES {
+            return Ok(false);
+        }
+        let (room, newest) = self.room();
+        let left = MAX_BYTES - self.bytes;
+        let for_others = others.min(MAX_CONVERSATIONS - self.conversations.len()) * BYTES_FOR_OTHERS;
+        let mut piece = due.tell(rows, room, newest);
+        let spare = if piece.reset { left.saturating_sub(for_others) } else { left };
         // The first of an answer comes however large it is, so that asking
         // again leads somewhere.
         let is_first = self.conversations.is_empty();
-        let mut piece = present_changed(me, row, place, changed, cx)?;
         let mut json = wire::json(&piece);
-        if json.len() > spare {
+        if json.len() > spare && !piece.messages.is_empty() {
+            self.is_full |= piece.reset;
             piece.cut(json.len() - spare, usize::from(is_first && !piece.reset));
             json = wire::json(&piece);
         }
-        let leads_on = piece.reset || position != Some(piece.rev);
+        let leads_on = piece.reset || due.position != Some(piece.rev);
         if !leads_on || (json.len() > left && !is_first) {
             return Ok(false);
         }
@@ -253,7 +339,7 @@ impl Answer {
         self.bytes += json.len() + 1;
         self.messages += piece.messages.len();
         self.conversations.push(RawValue::from_string(json).map_err(|error| Error::Internal(error.into()))?);
-        Ok(piece.rev == last_rev)
+        Ok(piece.rev == due.standing.rev)
     }
 }
 
@@ -283,67 +369,6 @@ impl ChangedConversation {
     }
 }
 
-fn present_changed(
-    me: UserId,
-    row: Conversation,
-    place: Place,
-    changed: Changed,
-    cx: &mut Cx,
-) -> Result<ChangedConversation> {
-    let messages = present::history(cx.db, &row, changed.messages)?;
-    let id = row.id;
-    let conversation = present::own_conversations(cx.db, me, vec![(row, place)])?.pop();
-    Ok(ChangedConversation {
-        id,
-        rev: changed.rev,
-        reset: changed.is_reset,
-        conversation: conversation.ok_or_else(|| Error::bug("one row in, one view out"))?,
-        participants: changed.participants,
-        messages,
-    })
-}
-
-/// The rows to send of one conversation.
-struct Changed {
-    rev: Rev,
-    is_reset: bool,
-    participants: Vec<ParticipantView>,
-    messages: Vec<messages::Message>,
-}
-
-impl Changed {
-    /// The conversation from the beginning: its newest messages, and all that
-    /// `conversation` itself says.
-    fn anew(row: &Conversation, place: &Place, newest: i64, cx: &mut Cx) -> Result<Self> {
-        let window = Window { from: place.first_visible(), to: row.last_seq, limit: newest, newest: true };
-        let messages = if newest > 0 { messages::list_messages(cx.db, row.id, window)? } else { Vec::new() };
-        Ok(Self { rev: row.rev, is_reset: true, participants: Vec::new(), messages })
-    }
-}
-
-/// Rows that changed after `rev`, cut where `room` ends; none when they are
-/// so many that the conversation had better come anew.
-fn find_changed(row: &Conversation, place: &Place, rev: Rev, room: usize, cx: &mut Cx) -> Result<Option<Changed>> {
-    let limit = MAX_MESSAGES as i64 + 1;
-    let messages = changes::list_messages_after(cx.db, row, place.first_visible(), rev, limit)?;
-    let participants = changes::list_participants_after(cx.db, row.id, rev, limit)?;
-    if messages.len() + participants.len() > MAX_MESSAGES {
-        return Ok(None);
-    }
-    // Everything up to the last message that fits; then the client asks again
-    // from there.
-    let upto = match messages.get(room) {
-        Some(first_left_out) => Rev::new(first_left_out.rev.get() - 1),
-        None => row.rev,
-    };
-    Ok(Some(Changed {
-        rev: upto,
-        is_reset: false,
-        participants: participants.into_iter().filter(|row| row.rev <= upto).map(present::participant).collect(),
-        messages: messages.into_iter().filter(|message| message.rev <= upto).collect(),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,6 +389,31 @@ mod tests {
         ] {
             let told = sync(json).unwrap_err();
             assert!(told.detail().contains(key), "{json}: {}", told.detail());
+        }
+    }
+
+    #[test]
+    fn what_is_loaded_at_once_has_no_more_changes_than_fit() {
+        let due = |behind: i64, last_seq: i64| Due {
+            standing: Standing {
+                id: ConversationId::new(1),
+                last_seq: Seq::new(last_seq),
+                rev: Rev::new(1_000),
+                is_shown: true,
+            },
+            position: (behind < 1_000).then(|| Rev::new(1_000 - behind)),
+        };
+        let many = |behind, last_seq| (0..1_000).map(|_| due(behind, last_seq)).collect::<Vec<_>>();
+        for (what, due, newest, expected) in [
+            ("few changes", many(1, 1), 50, 100),
+            ("ten each", many(10, 900), 50, 50),
+            ("many changes and few messages", many(300, 1), 50, 1),
+            ("too many changes", many(999, 900), 50, 1),
+            ("anew", many(1_000, 900), 50, 10),
+            ("anew with few messages", many(1_000, 2), 50, 100),
+            ("anew without messages", many(1_000, 900), 0, 100),
+        ] {
+            assert_eq!(next_batch(&due, MAX_MESSAGES, newest), expected, "{what}");
         }
     }
 

@@ -2,8 +2,8 @@
 //! walks an index from the position on, and is bounded.
 
 use super::Db;
-use super::conversations::{Conversation, Participant, participant_columns};
-use super::messages::Message;
+use super::conversations::{Participant, participant_columns, shown_to};
+use super::messages::{Message, padded};
 use super::on;
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
 use crate::error::Result;
@@ -14,6 +14,7 @@ use diesel::prelude::*;
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Standing {
     pub id: ConversationId,
+    pub last_seq: Seq,
     pub rev: Rev,
     /// Whether the list of conversations shows it.
     pub is_shown: bool,
@@ -24,7 +25,7 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
     let only: Option<Vec<i64>> = only.map(|ids| ids.iter().map(|id| id.get()).collect());
     on!(db, conn => {
         let mut query = participants::table.inner_join(conversations::table)
-            .select((conversations::id, conversations::rev, super::conversations::shown_to(me.get())))
+            .select((conversations::id, conversations::last_seq, conversations::rev, shown_to(me.get())))
             .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
             .order((conversations::active_at.desc(), conversations::id.desc()))
             .into_boxed();
@@ -35,43 +36,37 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
     })
 }
 
-/// Messages that changed after `rev`, by rev, at most `limit`, from the first
-/// one may see on.
-///
-/// As sent, a message's rev grows with its seq, and no more messages can be
-/// new than revs were taken; so the new ones are the end of the conversation.
-/// What changed later has an index of its own. Either walk is bounded by
-/// `limit`, also where most revs went to receipts.
-pub fn list_messages_after(
-    db: &mut Db,
-    conversation: &Conversation,
-    first_visible: Seq,
-    rev: Rev,
-    limit: i64,
-) -> Result<Vec<Message>> {
-    let newest = limit.min(conversation.rev.get() - rev.get());
-    let mut found: Vec<Message> = on!(db, conn => messages::table.select(Message::as_select())
-        .filter(messages::conversation_id.eq(conversation.id).and(messages::seq.ge(first_visible)))
-        .order(messages::seq.desc()).limit(newest).load(conn))?;
-    found.retain(|message| message.rev > rev);
-    let changed: Vec<Message> = on!(db, conn => messages::table.select(Message::as_select())
-        .filter(messages::conversation_id.eq(conversation.id).and(messages::rev.gt(rev)))
-        .filter(messages::changed_at.is_not_null().and(messages::seq.ge(first_visible)))
-        .order(messages::rev).limit(limit).load(conn))?;
-    found.extend(changed);
-    found.sort_unstable_by_key(|message| message.rev);
-    found.dedup_by_key(|message| message.rev);
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(found)
+/// A conversation, and the rev after which to look.
+pub type Since = (ConversationId, Rev);
+
+/// Messages that changed after they were sent, by rev, at most `limit`.
+pub fn list_changed_messages(db: &mut Db, since: &[Since], limit: i64) -> Result<Vec<Message>> {
+    if since.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on!(db, conn => {
+        let mut query = messages::table.select(Message::as_select()).order(messages::rev).limit(limit).into_boxed();
+        for (id, rev) in padded(since) {
+            let is_later = messages::conversation_id.eq(id).and(messages::rev.gt(rev));
+            query = query.or_filter(is_later.and(messages::changed_at.is_not_null()));
+        }
+        query.load(conn)
+    })?)
 }
 
-/// Participants that changed after `rev`, by rev, at most `limit`; also those
-/// who left.
-pub fn list_participants_after(db: &mut Db, id: ConversationId, rev: Rev, limit: i64) -> Result<Vec<Participant>> {
-    Ok(on!(db, conn => participants::table.inner_join(users::table)
-        .select(participant_columns!())
-        .filter(participants::conversation_id.eq(id).and(participants::rev.gt(rev)))
-        .order((participants::rev, participants::user_id)).limit(limit).load(conn))?)
+/// Participants that changed, by rev, at most `limit`; also those who left.
+pub fn list_changed_participants(db: &mut Db, since: &[Since], limit: i64) -> Result<Vec<Participant>> {
+    if since.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on!(db, conn => {
+        let mut query = participants::table.inner_join(users::table).select(participant_columns!())
+            .order((participants::rev, participants::user_id)).limit(limit).into_boxed();
+        for (id, rev) in padded(since) {
+            query = query.or_filter(participants::conversation_id.eq(id).and(participants::rev.gt(rev)));
+        }
+        query.load(conn)
+    })?)
 }
 
 /// A block or contact of one's own that came or went.

@@ -128,15 +128,20 @@ fn ordered(one: UserId, other: UserId) -> (UserId, UserId) {
     (one.min(other), one.max(other))
 }
 
-/// A conversation one is in, and one's own place in it. `NotFound` when it does
-/// not exist and when `me` is not in it: one query, one answer, for both.
-pub fn get_with_place(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Conversation, Place)> {
-    on!(db, conn => participants::table.inner_join(conversations::table)
+/// Those of these conversations that one is in, and one's own place in each.
+pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<(Conversation, Place)>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table)
         .select((Conversation::as_select(), Place::as_select()))
-        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me)))
+        .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null())
-        .first(conn).optional())?
-    .ok_or(Error::NotFound(NO_SUCH_CONVERSATION))
+        .load(conn))?)
+}
+
+/// `NotFound` when the conversation does not exist and when `me` is not in it:
+/// one query, one answer, for both.
+pub fn get_with_place(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Conversation, Place)> {
+    list_with_places(db, me, &[id])?.pop().ok_or(Error::NotFound(NO_SUCH_CONVERSATION))
 }
 
 pub fn find_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<Membership>> {

@@ -117,22 +117,23 @@ pub fn list_messages(db: &mut Db, conversation_id: ConversationId, window: Windo
     Ok(found)
 }
 
-/// The message at each of these places that exists.
-pub fn list_at(db: &mut Db, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
-    let mut found = Vec::with_capacity(places.len());
-    for &(conversation_id, seq) in places {
-        let message = on!(db, conn => messages::table.select(Message::as_select())
-            .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.eq(seq)))
-            .first(conn).optional())?;
-        found.extend(message);
+/// Messages of several conversations, of each from a `seq` on, in no order.
+/// Whoever asks knows that they are few.
+pub fn list_from(db: &mut Db, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
+    if places.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(found)
+    Ok(on!(db, conn => {
+        let mut query = messages::table.select(Message::as_select()).into_boxed();
+        for (id, seq) in padded(places) {
+            query = query.or_filter(messages::conversation_id.eq(id).and(messages::seq.ge(seq)));
+        }
+        query.load(conn)
+    })?)
 }
 
-/// Messages of others after `after` that are still there.
-pub fn count_unread(db: &mut Db, conversation_id: ConversationId, reader: UserId, after: Seq) -> Result<i64> {
-    Ok(on!(db, conn => messages::table.count()
-        .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.gt(after)))
-        .filter(messages::sender_id.ne(reader).and(messages::deleted_at.is_null()))
-        .get_result(conn))?)
+/// As many again as make a power of two: a query that names each of them has
+/// few texts then, and stays prepared.
+pub(super) fn padded<T: Copy>(items: &[T]) -> impl Iterator<Item = T> {
+    items.iter().copied().cycle().take(items.len().next_power_of_two())
 }

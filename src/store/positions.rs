@@ -8,10 +8,10 @@ use super::on;
 use super::schema::{conversations, messages, participants, receipt_marks};
 use super::{Db, users};
 use crate::error::Result;
-use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
-use diesel::dsl::{count_star, min};
+use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+use diesel::dsl::{case_when, count_star, exists, max, min, not, sql};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable};
 
 /// Which of the two positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,43 @@ pub fn list_marks(
         .order(receipt_marks::seq).limit(limit).load(conn))?)
 }
 
+/// How far everybody but its sender came with a message.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Reach {
+    pub message_id: MessageId,
+    /// The pair of a direct conversation; none in a group.
+    pub pair: (Option<UserId>, Option<UserId>),
+    pub is_delivered: bool,
+    pub is_read: bool,
+    /// When the last of them had read it.
+    pub read_at: Option<Timestamp>,
+}
+
+/// The time of a reader's first mark that is not before the message.
+const READ_AT: &str = "(SELECT at FROM receipt_marks WHERE kind = 'read'
+    AND receipt_marks.conversation_id = participants.conversation_id
+    AND receipt_marks.user_id = participants.user_id
+    AND receipt_marks.seq >= messages.seq ORDER BY receipt_marks.seq LIMIT 1)";
+
+/// Of messages of any conversations. It ends at the first participant who has
+/// not come as far, and looks for times only where all have read.
+pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let others = || {
+        participants::table
+            .filter(participants::conversation_id.eq(messages::conversation_id))
+            .filter(participants::user_id.ne(messages::sender_id).and(participants::role.is_not_null()))
+    };
+    let is_delivered = not(exists(others().filter(participants::delivered_seq.lt(messages::seq))));
+    let is_read = not(exists(others().filter(participants::read_seq.lt(messages::seq))));
+    let read_at = others().select(max(sql::<Nullable<BigInt>>(READ_AT))).single_value();
+    let pair = (conversations::user_low, conversations::user_high);
+    let row = (messages::id, pair, is_delivered, is_read, case_when(is_read, read_at));
+    Ok(on!(db, conn => messages::table
+        .inner_join(conversations::table.on(conversations::id.eq(messages::conversation_id)))
+        .select(row).filter(messages::id.eq_any(&ids)).load(conn))?)
+}
+
 /// Unread messages of one conversation, where there are any.
 #[derive(Clone, Debug, Queryable)]
 pub struct Unread {
@@ -149,9 +186,12 @@ pub struct Unread {
     pub count: i64,
 }
 
-/// What the user has not read, by conversation: messages of others, still
-/// there, that one may see and that lie after one's own position.
-pub fn list_unread(db: &mut Db, reader: UserId) -> Result<Vec<Unread>> {
+/// What the user has not read, by conversation, of all or of those named:
+/// messages of others, still there, that one may see and that lie after one's
+/// own position. Each of these is looked at, so it costs what is unread, and
+/// nothing for what is read.
+pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Unread>> {
+    let only: Option<Vec<i64>> = only.map(|ids| ids.iter().map(|id| id.get()).collect());
     let unread = messages::conversation_id
         .eq(participants::conversation_id)
         .and(messages::seq.gt(participants::own_read_seq))
@@ -159,14 +199,20 @@ pub fn list_unread(db: &mut Db, reader: UserId) -> Result<Vec<Unread>> {
         .and(messages::seq.ge(participants::visible_from_seq))
         .and(messages::sender_id.ne(reader))
         .and(messages::deleted_at.is_null());
-    Ok(on!(db, conn => participants::table
-        .inner_join(conversations::table)
-        .inner_join(messages::table.on(unread))
-        .group_by(participants::conversation_id)
-        // A conversation has one platform, so the least is it.
-        .select((participants::conversation_id, min(conversations::platform).assume_not_null(), count_star()))
-        .filter(participants::user_id.eq(reader).and(participants::role.is_not_null()))
-        .load(conn))?)
+    on!(db, conn => {
+        let mut query = participants::table
+            .inner_join(conversations::table)
+            .inner_join(messages::table.on(unread))
+            .group_by(participants::conversation_id)
+            // A conversation has one platform, so the least is it.
+            .select((participants::conversation_id, min(conversations::platform).assume_not_null(), count_star()))
+            .filter(participants::user_id.eq(reader).and(participants::role.is_not_null()))
+            .into_boxed();
+        if let Some(ids) = &only {
+            query = query.filter(participants::conversation_id.eq_any(ids));
+        }
+        Ok(query.load(conn)?)
+    })
 }
 
 /// A user's own place in a conversation, as `mine` tells it.

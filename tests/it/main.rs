@@ -19,6 +19,7 @@ mod binary;
 mod crash;
 mod harness;
 mod history;
+mod many_conversations;
 mod messages;
 mod origin_host;
 mod parity;

@@ -9,7 +9,7 @@ async fn sync(user: &User, request: Value) -> Value {
     user.post("/api/sync", request).await.is(200).ok()
 }
 
-fn rows<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub fn rows<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().unwrap()
 }
 
@@ -232,7 +232,7 @@ async fn history_is_loaded_over_the_socket_by_person_or_conversation(hub: &mut T
 
 /// Asks until the answer is complete, from what this model holds; returns every
 /// message that came, by conversation and in order, and how often was asked.
-async fn catch_up(user: &User, model: &mut Model) -> (BTreeMap<i64, Vec<i64>>, usize) {
+pub async fn catch_up(user: &User, model: &mut Model) -> (BTreeMap<i64, Vec<i64>>, usize) {
     let mut came: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     for asked in 1.. {
         let reply: Reply = user.post("/api/sync", model.ask()).await.is(200);

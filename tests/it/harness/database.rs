@@ -2,10 +2,12 @@
 //! into it past the hub.
 
 use super::DEADLINE;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
+use switchboard::store::Target;
 use tempfile::TempDir;
 use url::Url;
 
@@ -67,6 +69,23 @@ impl Database {
         }
         .unwrap();
         count.n
+    }
+
+    /// As the hub's own store opens it.
+    pub fn target(&self) -> Target {
+        match &self.postgres {
+            None => Target::Sqlite(self.dir.path().join("switchboard.db")),
+            Some(postgres) => Target::Postgres(postgres.url()),
+        }
+    }
+
+    /// Writes past the hub: much at once.
+    pub fn execute(&self, sql: &str) {
+        match &self.postgres {
+            None => self.sqlite().batch_execute(sql),
+            Some(postgres) => connect(&postgres.url()).batch_execute(sql),
+        }
+        .unwrap();
     }
 
     /// Whether these bytes stand anywhere in the database, as text or not.
