@@ -103,7 +103,7 @@ impl App {
         let serving = actix_web::rt::spawn(server);
         let Announcements { transitions, unread } = announcements;
         let announcing = actix_web::rt::spawn(announce(transitions, door.clone(), hub.clone()));
-        let counting = actix_web::rt::spawn(announce_unread(unread, door.clone()));
+        let counting = actix_web::rt::spawn(announce_unread(unread, door.clone(), hub.clone()));
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             failure = look_after(&door, &hub, &lane_thread) => Err(failure),
@@ -259,11 +259,17 @@ impl Publish<Event> for ToHub {
     }
 }
 
-/// Has the store work out unread counts, one user after another. What fails
-/// is logged by the door, and told with the next change.
-async fn announce_unread(mut changes: mpsc::Receiver<UnreadChange>, door: Door) {
-    while let Some(UnreadChange { user_id, changed }) = changes.recv().await {
-        let _ = door.call(System, AnnounceUnread { user_id, changed }).await;
+/// Has the store work out unread counts, one user after another.
+async fn announce_unread(mut changes: mpsc::Receiver<UnreadChange>, door: Door, hub: Hub) {
+    while let Some(change) = changes.recv().await {
+        let UnreadChange { user_id, changed } = change.clone();
+        // The door logged why; the hub brings the counts up again.
+        if door.call(System, AnnounceUnread { user_id, changed }).await.is_err() {
+            tokio::time::sleep(RETRY_AFTER).await;
+            if hub.recount(change).await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -88,6 +88,10 @@ pub(super) struct Reannounce(pub UserId);
 
 #[derive(Message)]
 #[rtype(result = "()")]
+pub(super) struct Recount(pub UnreadChange);
+
+#[derive(Message)]
+#[rtype(result = "()")]
 pub(super) struct CloseAll(pub CloseCode);
 
 pub(super) struct GetStats;
@@ -353,6 +357,16 @@ impl Handler<Reannounce> for HubActor {
 
     fn handle(&mut self, Reannounce(user_id): Reannounce, _: &mut Context<Self>) {
         self.presence.reannounce(user_id);
+    }
+}
+
+impl Handler<Recount> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, Recount(change): Recount, _: &mut Context<Self>) {
+        if self.registry.count_of(change.user_id) > 0 {
+            self.badges.put_back(change);
+        }
     }
 }
 

@@ -37,6 +37,12 @@ impl Badges {
         changed.push(conversation_id);
     }
 
+    /// Telling failed: it is due again, and what changed since stays the last.
+    pub fn put_back(&mut self, UnreadChange { user_id, changed }: UnreadChange) {
+        let since = self.waiting.get(&user_id).cloned().unwrap_or_default();
+        changed.into_iter().chain(since).for_each(|conversation_id| self.changed(user_id, conversation_id));
+    }
+
     /// The next change that is due; it counts as told from here on.
     pub fn next_due(&mut self, now: Instant) -> Option<UnreadChange> {
         for _ in 0..self.order.len() {
@@ -99,6 +105,24 @@ mod tests {
         badges.changed(BOB, conversation(1));
         assert_eq!(badges.next_due(start).map(|change| change.user_id), Some(BOB));
         assert_eq!(badges.next_due(start), None);
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_told_with_what_changed_since() {
+        let (mut badges, start) = (Badges::default(), Instant::now());
+        for number in [1, 2] {
+            badges.changed(ANN, conversation(number));
+        }
+        let failed = badges.next_due(start).unwrap();
+        for number in [3, 1] {
+            badges.changed(ANN, conversation(number));
+        }
+        badges.put_back(failed);
+        let changed = vec![conversation(2), conversation(3), conversation(1)];
+        assert_eq!(badges.next_due(start + EVERY), Some(UnreadChange { user_id: ANN, changed: changed.clone() }));
+        assert_eq!(badges.next_due(start + EVERY * 2), None, "once");
+        badges.put_back(UnreadChange { user_id: ANN, changed: changed.clone() });
+        assert_eq!(badges.next_due(start + EVERY * 3), Some(UnreadChange { user_id: ANN, changed }));
     }
 
     #[test]

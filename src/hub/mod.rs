@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Event};
 use actix::{Addr, Recipient};
-use actor::{Admit, Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, SendPresenceState};
+use actor::{Admit, Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, Recount, SendPresenceState};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
@@ -137,6 +137,11 @@ impl Hub {
     /// An announcement failed: it will be due again with the next tick.
     pub async fn reannounce(&self, user_id: UserId) -> Result<()> {
         self.actor()?.send(Reannounce(user_id)).await.map_err(gone)
+    }
+
+    /// The counts of a user could not be told: they will be due again.
+    pub async fn recount(&self, change: UnreadChange) -> Result<()> {
+        self.actor()?.send(Recount(change)).await.map_err(gone)
     }
 
     pub async fn stats(&self) -> Result<Stats> {

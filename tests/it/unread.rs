@@ -1,6 +1,6 @@
 //! Unread counts: what is counted, and that every device is told.
 
-use crate::harness::{Socket, TestHub, User, both_databases, draw};
+use crate::harness::{Socket, TestHub, User, any_database, both_databases, draw, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -84,6 +84,21 @@ async fn updates_are_merged_and_name_every_conversation_that_changed(hub: &mut T
     }
     assert_eq!(latest.into_values().collect::<Vec<_>>(), [100, 100]);
     assert!(updates <= began.elapsed().as_millis() / 250 + 1, "{updates} updates in {:?}", began.elapsed());
+}
+
+any_database!(counts_that_could_not_be_told_are_told_when_the_database_answers_again);
+async fn counts_that_could_not_be_told_are_told_when_the_database_answers_again(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    let excused = hub.excuse_errors("announce_unread failed");
+    // A column that counting needs, and sending does not.
+    hub.database.execute("ALTER TABLE messages RENAME COLUMN deleted_at TO away");
+    phone.send(&bob, "unread").await;
+    eventually("counting fails", async || excused.came()).await;
+    hub.database.execute("ALTER TABLE messages RENAME COLUMN away TO deleted_at");
+    let (update, count) = told(&mut bob_socket, 2).await;
+    assert_eq!((&update["unread_count"], count), (&json!(2), 1), "{update}");
 }
 
 both_databases!(counts_equal_a_recount_of_the_history_whatever_happens);

@@ -79,13 +79,18 @@ impl Database {
         }
     }
 
-    /// Writes past the hub: much at once.
+    /// Runs statements past the hub.
     pub fn execute(&self, sql: &str) {
         match &self.postgres {
             None => self.sqlite().batch_execute(sql),
-            Some(postgres) => connect(&postgres.url()).batch_execute(sql),
+            Some(_) => self.postgres().batch_execute(sql),
         }
         .unwrap();
+    }
+
+    /// A connection past the hub.
+    pub(super) fn postgres(&self) -> PgConnection {
+        connect(&self.url())
     }
 
     /// Whether these bytes stand anywhere in the database, as text or not.
@@ -104,7 +109,9 @@ impl Database {
     }
 
     fn sqlite(&self) -> SqliteConnection {
-        SqliteConnection::establish(&format!("{}/switchboard.db", self.data_dir())).unwrap()
+        let mut conn = SqliteConnection::establish(&format!("{}/switchboard.db", self.data_dir())).unwrap();
+        conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
+        conn
     }
 }
 

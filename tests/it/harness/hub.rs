@@ -2,6 +2,7 @@
 
 use super::client::Client;
 use super::database::{Database, Kind};
+use super::log_watch::{self, Excused};
 use super::user::{self, User};
 use super::{DEADLINE, eventually};
 use serde_json::json;
@@ -106,6 +107,12 @@ impl TestHub {
     /// Changes a setting; a restart brings it into effect.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.settings.insert(name, value.to_owned());
+    }
+
+    /// Errors in the log with these words are what the test wants, until this
+    /// is dropped.
+    pub fn excuse_errors(&self, words: &'static str) -> Excused {
+        log_watch::excuse(words)
     }
 
     /// Somebody without an account.
