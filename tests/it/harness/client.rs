@@ -53,6 +53,11 @@ impl Client {
         client
     }
 
+    /// The same client, asking the hub at another port.
+    pub(super) fn at_port(&self, port: &Arc<AtomicU16>) -> Self {
+        Self { port: Arc::clone(port), ..self.clone() }
+    }
+
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port.load(Ordering::SeqCst))
     }

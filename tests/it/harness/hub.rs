@@ -30,7 +30,7 @@ const USUAL: [(&str, &str); 7] = [
 ];
 
 pub struct TestHub {
-    pub database: Database,
+    pub database: Arc<Database>,
     settings: BTreeMap<&'static str, String>,
     port: Arc<AtomicU16>,
     server: Option<Server>,
@@ -44,7 +44,7 @@ struct Server {
 
 impl TestHub {
     pub fn start(kind: Kind, settings: &[(&'static str, &str)]) -> Self {
-        let database = Database::create(kind);
+        let database = Arc::new(Database::create(kind));
         let mut all: BTreeMap<&'static str, String> =
             USUAL.iter().chain(settings).map(|(name, value)| (*name, (*value).to_owned())).collect();
         all.insert("DATA_DIR", database.data_dir());
@@ -52,6 +52,16 @@ impl TestHub {
         let port = Arc::new(AtomicU16::new(0));
         let visitor = Client::new(Arc::clone(&port), all.get("PUBLIC_URL").map(String::as_str));
         let mut hub = Self { database, settings: all, port, server: None, visitor };
+        hub.serve(Clock::system());
+        hub
+    }
+
+    /// A second hub on the same database, of which the first knows nothing.
+    pub fn second_node(&self) -> Self {
+        let port = Arc::new(AtomicU16::new(0));
+        let visitor = self.visitor.at_port(&port);
+        let (database, settings) = (Arc::clone(&self.database), self.settings.clone());
+        let mut hub = Self { database, settings, port, server: None, visitor };
         hub.serve(Clock::system());
         hub
     }
@@ -118,6 +128,10 @@ impl TestHub {
     /// Somebody without an account.
     pub fn visitor(&self) -> Client {
         self.visitor.clone()
+    }
+
+    pub(super) fn port_cell(&self) -> &Arc<AtomicU16> {
+        &self.port
     }
 
     pub fn port(&self) -> u16 {

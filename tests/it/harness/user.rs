@@ -1,6 +1,7 @@
 //! People with an account, and what they do.
 
 use super::client::Client;
+use super::hub::TestHub;
 use super::socket::Socket;
 use serde_json::{Value, json};
 use std::ops::Deref;
@@ -57,6 +58,11 @@ impl User {
     /// The same login, used by a page of this origin.
     pub fn at(&self, origin: &str) -> User {
         User { client: self.client.with("origin", origin), ..self.clone() }
+    }
+
+    /// The same login at another node.
+    pub fn at_node(&self, node: &TestHub) -> User {
+        User { client: self.client.at_port(node.port_cell()), ..self.clone() }
     }
 
     /// A socket that is attached and has had its greeting.

@@ -1,0 +1,52 @@
+//! A transaction of a hub on Postgres, held up before its COMMIT for as long
+//! as a test wants.
+
+use super::database::Database;
+use super::eventually;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+/// The trigger waits for a lock that the test holds, without the deadline
+/// that the hub's own locks have.
+const TRIGGER: &str = "
+    CREATE OR REPLACE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0
+    AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
+    SELECT pg_advisory_lock(1);";
+
+pub struct Pause {
+    conn: PgConnection,
+}
+
+#[derive(QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = BigInt)]
+    n: i64,
+}
+
+impl Pause {
+    /// From now on whoever does this, `INSERT ON messages`, to such a row stops
+    /// right after it.
+    pub fn after(database: &Database, what: &str, when: &str) -> Self {
+        let mut conn = database.postgres();
+        let trigger =
+            format!("{TRIGGER} CREATE TRIGGER pause AFTER {what} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION pause();");
+        conn.batch_execute(&trigger).unwrap();
+        Self { conn }
+    }
+
+    /// Until so many transactions wait, for this or for each other.
+    pub async fn wait_for(&mut self, count: i64) {
+        let waiting = "SELECT count(*) AS n FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually(&format!("{count} transactions wait"), async || {
+            diesel::sql_query(waiting).get_result::<Waiting>(&mut self.conn).unwrap().n == count
+        })
+        .await;
+    }
+
+    /// Everybody goes on.
+    pub fn release(mut self) {
+        self.conn.batch_execute("SELECT pg_advisory_unlock(1)").unwrap();
+    }
+}

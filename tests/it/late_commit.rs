@@ -1,0 +1,121 @@
+//! Two nodes on one Postgres: a transaction that took its number first and
+//! commits last loses nobody a message.
+//!
+//! Nodes do not hear each other live, so what one of them is told by is sync.
+
+use crate::harness::{Kind, Model, Pause, Socket, TestHub, User, run};
+use serde_json::{Value, json};
+
+/// A device and what it holds.
+struct Device {
+    user: User,
+    socket: Socket,
+    model: Model,
+}
+
+impl Device {
+    /// Attaches first and syncs then.
+    async fn connect(user: &User) -> Self {
+        let mut device = Self { user: user.clone(), socket: user.connect().await, model: Model::default() };
+        device.sync().await;
+        device
+    }
+
+    async fn sync(&mut self) {
+        let mut request = self.model.ask();
+        request["type"] = json!("sync");
+        let answer = self.socket.ack(request).await;
+        assert!(self.model.answer(&answer), "it is little: {answer}");
+    }
+
+    /// Applies what came, and asks where the frames say that something is
+    /// missing.
+    async fn read(&mut self) -> bool {
+        for frame in self.socket.all_arrived().await {
+            self.model.frame(&frame);
+        }
+        let had_to_ask = self.model.wants_sync();
+        while self.model.wants_sync() {
+            self.sync().await;
+        }
+        had_to_ask
+    }
+
+    fn contents(&self, id: i64) -> Vec<&str> {
+        self.model.conversations[&id].messages.values().map(|row| row["content"].as_str().unwrap()).collect()
+    }
+}
+
+/// A message that is repeated until it is acknowledged, as a client does.
+async fn send_surely(from: &mut Socket, conversation_id: i64, content: &str) -> Value {
+    loop {
+        let frame = json!({"type": "private_message", "conversation_id": conversation_id, "content": content,
+            "client_message_id": content});
+        let answer = from.call(frame).await;
+        match answer["type"] == "ack" {
+            true => return answer["message"].clone(),
+            false => assert_eq!(answer["code"], "unavailable", "{answer}"),
+        }
+    }
+}
+
+/// Of one conversation, as a reader who asks finds it: the history, and the
+/// position that sync leads to.
+async fn found(reader: &User, id: i64) -> (Vec<String>, Value) {
+    let answer = reader.post("/api/sync", json!({"conversations": {id.to_string(): 0}, "only": true})).await.ok();
+    (reader.contents(id).await, answer["conversations"][0]["rev"].clone())
+}
+
+#[test]
+fn what_took_its_number_first_and_commits_last_is_missed_by_nobody() {
+    run(Kind::Postgres, &[], async |here: &mut TestHub| {
+        let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
+        let id = ann.gets_to_know(&bob).await;
+        let other_id = cat.gets_to_know(&bob).await;
+        let there = here.second_node();
+        let (bob_there, cat_there) = (bob.at_node(&there), cat.at_node(&there));
+        let mut devices = [Device::connect(&bob).await, Device::connect(&bob_there).await, Device::connect(&ann).await];
+        let (mut ann_phone, mut cat_phone) = (ann.connect().await, cat.connect().await);
+
+        // The next one may lose its patience on a very busy machine.
+        let _excused = here.excuse_errors("canceling statement due to lock timeout");
+        let mut pause = Pause::after(&here.database, "INSERT ON messages", "NEW.content = 'late'");
+        let late = json!({"type": "private_message", "conversation_id": id, "content": "late", "ref": "late"});
+        ann_phone.frame(late).await;
+        pause.wait_for(1).await;
+        // Behind it in its node, and in another one in another conversation.
+        let behind = json!({"type": "private_message", "recipient_id": bob.id, "content": "behind", "ref": "behind"});
+        cat_phone.frame(behind).await;
+        cat_there.send_rest(&bob_there, "meanwhile").await;
+        assert_eq!(devices[1].socket.expect("private_message").await["message"]["content"], "meanwhile");
+        for reader in [&ann, &bob, &bob_there] {
+            assert_eq!(found(reader, id).await, (vec!["hello".into(), "hello".into()], json!(3)), "as it was before");
+        }
+        let mut synced_meanwhile = Device::connect(&bob_there).await;
+        assert_eq!(synced_meanwhile.contents(other_id), ["hello", "hello", "meanwhile"]);
+
+        // In the same conversation the next has to wait; those who read do not.
+        let mut bob_phone = bob_there.connect().await;
+        let (after, ()) = tokio::join!(send_surely(&mut bob_phone, id, "after"), async {
+            pause.wait_for(2).await;
+            assert_eq!(found(&bob_there, id).await.1, 3);
+            pause.release();
+        });
+        assert_eq!((&after["seq"], &after["rev"]), (&json!(4), &json!(5)), "the number after the late one's");
+        assert_eq!(ann_phone.expect("ack").await["message"]["seq"], 3);
+        cat_phone.expect("ack").await;
+
+        assert!(devices[1].read().await, "bob's second node told of rev 5 alone, so what is missing shows");
+        let [first, second, third] = &mut devices;
+        for device in [first, second, third, &mut synced_meanwhile] {
+            device.read().await;
+            device.sync().await;
+            let whose = format!("{} at {}", device.user.name, device.user.address());
+            assert_eq!(device.contents(id), ["hello", "hello", "late", "after"], "{whose}");
+            assert_eq!(device.model.conversations[&id].rev, 5, "{whose}");
+            if device.user.id == bob.id {
+                assert_eq!(device.contents(other_id), ["hello", "hello", "meanwhile", "behind"], "{whose}");
+            }
+        }
+    });
+}
