@@ -19,6 +19,7 @@ mod binary;
 mod crash;
 mod harness;
 mod history;
+mod in_doubt;
 mod late_commit;
 mod many_conversations;
 mod messages;

@@ -6,6 +6,7 @@
 //! for a duration: waits are for frames and conditions, with a deadline.
 
 mod client;
+mod cut;
 mod database;
 mod hub;
 mod log_watch;
@@ -16,6 +17,7 @@ mod socket;
 mod user;
 
 pub use client::Client;
+pub use cut::Cut;
 pub use database::Kind;
 pub use hub::TestHub;
 pub use model::Model;

@@ -1,0 +1,91 @@
+//! A wire between a hub and its Postgres that breaks right after a COMMIT was
+//! done: it happened, and the hub is not told.
+
+use super::database::Database;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use url::Url;
+
+pub struct Cut {
+    /// As `DATABASE_URL` takes it.
+    pub url: String,
+    was_cut: Arc<AtomicBool>,
+    /// Dropped: the wire ends.
+    _end: oneshot::Sender<()>,
+}
+
+impl Cut {
+    /// Cuts, once, the connection that commits a row with these words in it.
+    /// Has a thread of its own, because hubs start and stop on the test's.
+    pub fn after_commit_of(database: &Database, words: &'static [u8]) -> Self {
+        let mut url = Url::parse(&database.url()).unwrap();
+        let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        let was_cut = Arc::new(AtomicBool::new(false));
+        let (end, ended) = oneshot::channel();
+        let carrying = carry_all(listener, server, words, Arc::clone(&was_cut));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let until_end = async {
+            tokio::select! { () = carrying => {}, _ = ended => {} }
+        };
+        std::thread::spawn(move || runtime.block_on(until_end));
+        Self { url: url.into(), was_cut, _end: end }
+    }
+
+    pub fn was_cut(&self) -> bool {
+        self.was_cut.load(Ordering::SeqCst)
+    }
+}
+
+async fn carry_all(listener: std::net::TcpListener, server: String, words: &'static [u8], cut: Arc<AtomicBool>) {
+    let listener = TcpListener::from_std(listener).unwrap();
+    while let Ok((hub, _)) = listener.accept().await {
+        let wire = Wire { hub, server: TcpStream::connect(&server).await.unwrap(), words };
+        // Small packets wait for each other otherwise.
+        [&wire.hub, &wire.server].iter().for_each(|end| end.set_nodelay(true).unwrap());
+        tokio::spawn(wire.carry(Arc::clone(&cut)));
+    }
+}
+
+struct Wire {
+    hub: TcpStream,
+    server: TcpStream,
+    words: &'static [u8],
+}
+
+impl Wire {
+    async fn carry(mut self, cut: Arc<AtomicBool>) {
+        let holds = |bytes: &[u8], words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
+        let (mut asked, mut told) = (Vec::new(), Vec::new());
+        let mut is_marked = false;
+        loop {
+            let outcome = tokio::select! {
+                asking = self.hub.read_buf(&mut asked) => asking,
+                telling = self.server.read_buf(&mut told) => telling,
+            };
+            if !outcome.is_ok_and(|length| length > 0) {
+                return;
+            }
+            is_marked |= holds(&asked, self.words);
+            let is_commit = is_marked && holds(&asked, b"COMMIT\0") && !cut.swap(true, Ordering::SeqCst);
+            if self.server.write_all(&asked).await.is_err() {
+                return;
+            }
+            if is_commit {
+                // Its answer says that it is done, and goes nowhere.
+                self.server.read_buf(&mut told).await.unwrap();
+                return;
+            }
+            if self.hub.write_all(&told).await.is_err() {
+                return;
+            }
+            asked.clear();
+            told.clear();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A COMMIT that fails, or of which nobody knows whether it happened: who sent
+//! is told to come later, everybody is told to sync, and a repeat makes exactly
+//! one message.
+
+use crate::harness::{Cut, Kind, Model, Socket, TestHub, both_databases, run};
+use serde_json::{Value, json};
+
+/// A reference that is checked at COMMIT makes COMMIT itself fail.
+const SQLITE_TRAP: &str = "
+    CREATE TABLE trap (n BIGINT REFERENCES hub (id) DEFERRABLE INITIALLY DEFERRED);
+    CREATE TRIGGER trap AFTER INSERT ON messages WHEN NEW.content = 'doubtful'
+    BEGIN INSERT INTO trap VALUES (999); END;";
+
+const POSTGRES_TRAP: &str = "
+    CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN RAISE 'this COMMIT is made to fail'; END $$;
+    CREATE CONSTRAINT TRIGGER trap AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.content = 'doubtful') EXECUTE FUNCTION trap();";
+
+fn message(recipient_id: i64) -> Value {
+    json!({"recipient_id": recipient_id, "content": "doubtful", "client_message_id": "once"})
+}
+
+fn frame(recipient_id: i64) -> Value {
+    let mut frame = message(recipient_id);
+    frame["type"] = json!("private_message");
+    frame
+}
+
+/// The next that this socket hears is the word to sync.
+async fn told_to_sync(socket: &mut Socket) -> Value {
+    let told = socket.next().await;
+    assert_eq!((&told["type"], &told["event"]), (&json!("system"), &json!("resync")), "{told}");
+    told
+}
+
+both_databases!(a_commit_that_fails_is_told_to_everybody_and_the_repeat_makes_one_message);
+async fn a_commit_that_fails_is_told_to_everybody_and_the_repeat_makes_one_message(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let _excused = hub.excuse_errors("nobody knows whether a batch");
+    let trap = if hub.database.url().starts_with("sqlite") { SQLITE_TRAP } else { POSTGRES_TRAP };
+    hub.database.execute(trap);
+    let mut sockets =
+        [ann.connect().await, ann.log_in_again().await.connect().await, bob.connect().await, cat.connect().await];
+    assert_eq!(sockets[0].refused(frame(bob.id)).await.0, "unavailable");
+    for socket in &mut sockets {
+        told_to_sync(socket).await;
+        socket.expect_silence().await;
+    }
+    ann.post("/api/messages", message(bob.id)).await.refused(503, "unavailable");
+    for socket in &mut sockets {
+        told_to_sync(socket).await;
+    }
+    assert_eq!(hub.stored()[0], 2, "neither is there");
+    let away = if hub.database.url().starts_with("sqlite") { "" } else { "ON messages" };
+    hub.database.execute(&format!("DROP TRIGGER trap {away}"));
+    let stored = sockets[0].ack(frame(bob.id)).await;
+    assert_eq!((&stored["message"]["seq"], stored.get("duplicate")), (&json!(3), None), "its number was not lost");
+    let again = ann.post("/api/messages", message(bob.id)).await.is(200).ok();
+    assert_eq!((&again["message"], &again["duplicate"]), (&stored["message"], &json!(true)));
+    assert_eq!(bob.contents(id).await, ["hello", "hello", "doubtful"]);
+}
+
+#[test]
+fn a_commit_that_happened_untold_is_found_by_sync_and_its_repeat_is_a_duplicate() {
+    run(Kind::Postgres, &[], async |hub: &mut TestHub| {
+        let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+        let id = ann.gets_to_know(&bob).await;
+        let cut = Cut::after_commit_of(&hub.database, b"doubtful");
+        hub.set("DATABASE_URL", &cut.url);
+        hub.restart();
+        let _excused = hub.excuse_errors("nobody knows whether a batch");
+        let mut model = Model::default();
+        let mut sockets = [ann.connect().await, bob.connect().await, cat.connect().await];
+        let mut request = model.ask();
+        request["type"] = json!("sync");
+        assert!(model.answer(&sockets[1].ack(request).await));
+
+        assert_eq!(sockets[0].refused(frame(bob.id)).await.0, "unavailable");
+        assert!(cut.was_cut());
+        for socket in &mut sockets {
+            model.frame(&told_to_sync(socket).await);
+        }
+        assert!(model.wants_sync());
+        let answer = bob.post("/api/sync", model.ask()).await.ok();
+        assert!(model.answer(&answer));
+        let held = &model.conversations[&id];
+        assert_eq!((held.rev, &held.messages[&3]["content"]), (4, &json!("doubtful")), "told by sync alone");
+        let again = sockets[0].ack(frame(bob.id)).await;
+        assert_eq!((&again["duplicate"], &again["message"]["id"]), (&json!(true), &held.messages[&3]["id"]));
+        assert_eq!(bob.contents(id).await, ["hello", "hello", "doubtful"]);
+        for socket in &mut sockets {
+            socket.expect_silence().await;
+        }
+        // Its end goes past the wire, which ends here.
+        drop(sockets);
+        hub.set("DATABASE_URL", &hub.database.url());
+        hub.restart();
+    });
+}
