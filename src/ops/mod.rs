@@ -35,6 +35,8 @@ mod set_block;
 mod set_contact;
 mod set_typing;
 mod sync;
+#[cfg(test)]
+mod sync_test;
 mod touch_login;
 
 pub use announce_presence::AnnouncePresence;

@@ -10,6 +10,8 @@ pub mod changes;
 mod columns;
 mod conn;
 pub mod conversations;
+#[cfg(test)]
+pub(crate) mod explain;
 mod hot;
 mod lane;
 pub mod logins;
