@@ -64,14 +64,9 @@ pub(super) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &m
     }
     let mut events = Vec::new();
     if (after.delivered_seq, after.read_seq) == (before.delivered_seq, before.read_seq) {
-        events.push(tell_own(me, id, after, cx)?);
+        events.push(tell_own(me, id, (before, after), cx)?);
     } else {
         let rev = positions::next_rev(cx.db, id)?;
-        // The row lock is held from here on. Another node may have moved the
-        // position before; then this starts over from there.
-        if positions::get_positions(cx.db, id, me)? != before {
-            return Err(Error::Contention("a position moved meanwhile".into()));
-        }
         positions::set_shared(cx.db, id, me, (before, after), rev, cx.now)?;
         events.push(tell_everybody(me, conversation, rev, kind, (before, after), cx)?);
     }
@@ -81,8 +76,8 @@ pub(super) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &m
     Ok(events)
 }
 
-fn tell_own(me: UserId, id: ConversationId, after: Positions, cx: &mut Cx) -> Result<Event> {
-    let number = positions::set_own(cx.db, id, me, after)?;
+fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positions), cx: &mut Cx) -> Result<Event> {
+    let number = positions::set_own(cx.db, id, me, (before, after))?;
     let place = conversations::get_place(cx.db, id, me)?;
     let own = OwnPlaceView {
         id,

@@ -7,7 +7,7 @@
 use super::on;
 use super::schema::{conversations, messages, participants, receipt_marks};
 use super::{Db, users};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::dsl::{case_when, count_star, exists, max, min, not, sql};
 use diesel::prelude::*;
@@ -68,6 +68,9 @@ pub fn next_rev(db: &mut Db, id: ConversationId) -> Result<Rev> {
 
 /// Writes positions that everybody sees, under the `rev` taken for them, and
 /// when they moved.
+///
+/// # Errors
+/// `Contention` when another node moved them since they were read.
 pub fn set_shared(
     db: &mut Db,
     id: ConversationId,
@@ -76,16 +79,14 @@ pub fn set_shared(
     rev: Rev,
     at: Timestamp,
 ) -> Result<()> {
-    let row = participants::table.filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id)));
-    on!(db, conn => diesel::update(row)
-        .set((
-            participants::delivered_seq.eq(after.delivered_seq),
-            participants::read_seq.eq(after.read_seq),
-            participants::own_delivered_seq.eq(after.own_delivered_seq),
-            participants::own_read_seq.eq(after.own_read_seq),
-            participants::rev.eq(rev),
-        ))
-        .execute(conn))?;
+    let changes = (
+        participants::delivered_seq.eq(after.delivered_seq),
+        participants::read_seq.eq(after.read_seq),
+        participants::own_delivered_seq.eq(after.own_delivered_seq),
+        participants::own_read_seq.eq(after.own_read_seq),
+        participants::rev.eq(rev),
+    );
+    must_be_one(on!(db, conn => diesel::update(still_at(id, user_id, before)).set(changes).execute(conn))?)?;
     for (kind, from, to) in
         [(Kind::Delivered, before.delivered_seq, after.delivered_seq), (Kind::Read, before.read_seq, after.read_seq)]
     {
@@ -104,17 +105,45 @@ pub fn set_shared(
 }
 
 /// Writes positions that the user alone sees. Returns their `me`.
-pub fn set_own(db: &mut Db, id: ConversationId, user_id: UserId, after: Positions) -> Result<i64> {
+///
+/// # Errors
+/// `Contention` when another node moved them since they were read.
+pub fn set_own(
+    db: &mut Db,
+    id: ConversationId,
+    user_id: UserId,
+    (before, after): (Positions, Positions),
+) -> Result<i64> {
     let me = users::next_me(db, user_id)?;
-    let row = participants::table.filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id)));
-    on!(db, conn => diesel::update(row)
-        .set((
-            participants::own_delivered_seq.eq(after.own_delivered_seq),
-            participants::own_read_seq.eq(after.own_read_seq),
-            participants::me.eq(me),
-        ))
-        .execute(conn))?;
+    let changes = (
+        participants::own_delivered_seq.eq(after.own_delivered_seq),
+        participants::own_read_seq.eq(after.own_read_seq),
+        participants::me.eq(me),
+    );
+    must_be_one(on!(db, conn => diesel::update(still_at(id, user_id, before)).set(changes).execute(conn))?)?;
     Ok(me)
+}
+
+/// The participant's row, if it is as it was read: Postgres waits for whoever
+/// is changing it, and looks again.
+#[diesel::dsl::auto_type]
+fn still_at(id: ConversationId, user_id: UserId, before: Positions) -> _ {
+    let delivered: Seq = before.delivered_seq;
+    let read: Seq = before.read_seq;
+    let own_delivered: Seq = before.own_delivered_seq;
+    let own_read: Seq = before.own_read_seq;
+    let row = participants::conversation_id.eq(id).and(participants::user_id.eq(user_id));
+    let shared = participants::delivered_seq.eq(delivered).and(participants::read_seq.eq(read));
+    let own = participants::own_delivered_seq.eq(own_delivered).and(participants::own_read_seq.eq(own_read));
+    participants::table.filter(row.and(shared).and(own))
+}
+
+/// The lane runs again who loses to another node, from where it is then.
+fn must_be_one(rows: usize) -> Result<()> {
+    match rows {
+        1 => Ok(()),
+        _ => Err(Error::Contention("a position moved meanwhile".into())),
+    }
 }
 
 /// When a shared position moved, and to where.
@@ -237,6 +266,10 @@ pub fn list_own_places(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::conversations::insert_direct;
+    use crate::store::prepare;
+    use crate::store::scratch::{Scratch, both_databases};
+    use crate::store::users::NewUser;
 
     #[test]
     fn positions_move_forward_only_and_reading_implies_having_got_it() {
@@ -253,4 +286,30 @@ mod tests {
         assert_eq!((private.delivered_seq, private.read_seq, private.own_read_seq), (at(5), at(3), at(8)));
         assert_eq!(here.moved(Kind::Read, at(3), true), here, "back is nowhere");
     }
+
+    fn what_moved_since_it_was_read_is_not_moved_back(scratch: Scratch) {
+        let mut db = scratch.open();
+        prepare(&mut db, Timestamp::from_millis(0)).unwrap();
+        let [ann, bob] = ["ann", "bob"].map(|username| {
+            let at = Timestamp::from_millis(0);
+            let new = NewUser { username, display_name: username, email: None, password_hash: "", created_at: at };
+            users::insert_user(&mut db, &new).unwrap().id
+        });
+        let (made, _) = insert_direct(&mut db, ann, bob, Timestamp::from_millis(0)).unwrap();
+        let id = made.conversation_id;
+        let at_start = get_positions(&mut db, id, bob).unwrap();
+        let further = at_start.moved(Kind::Read, Seq::new(4), false);
+        set_own(&mut db, id, bob, (at_start, further)).unwrap();
+        for is_shared in [true, false] {
+            let back = (at_start, at_start.moved(Kind::Read, Seq::new(2), is_shared));
+            let outcome = match is_shared {
+                true => set_shared(&mut db, id, bob, back, Rev::new(2), Timestamp::from_millis(0)),
+                false => set_own(&mut db, id, bob, back).map(|_| ()),
+            };
+            assert!(matches!(outcome, Err(Error::Contention(_))), "{outcome:?}");
+            assert_eq!(get_positions(&mut db, id, bob).unwrap(), further);
+        }
+        assert!(list_marks(&mut db, id, bob, Kind::Read, Seq::new(1), 9).unwrap().is_empty(), "and nobody is told");
+    }
+    both_databases!(what_moved_since_it_was_read_is_not_moved_back);
 }

@@ -1,7 +1,8 @@
-//! Two nodes on one Postgres: a transaction that took its number first and
-//! commits last loses nobody a message.
+//! Two nodes on one Postgres: whoever takes a number first and commits last
+//! loses nobody a message, and turns nobody back.
 //!
-//! Nodes do not hear each other live, so what one of them is told by is sync.
+//! The nodes do not hear each other live, so a client at the other one learns
+//! of it by sync.
 
 use crate::harness::{Kind, Model, Pause, Socket, TestHub, User, run};
 use serde_json::{Value, json};
@@ -116,6 +117,50 @@ fn what_took_its_number_first_and_commits_last_is_missed_by_nobody() {
             if device.user.id == bob.id {
                 assert_eq!(device.contents(other_id), ["hello", "hello", "meanwhile", "behind"], "{whose}");
             }
+        }
+    });
+}
+
+/// One node moves bob far and is held up before its COMMIT, while another moves
+/// him less far, each with the block that is there by then.
+async fn move_at_two_nodes(here: &TestHub, there: &TestHub, people: [&User; 2], blocks: [bool; 2]) {
+    let [ann, bob] = people;
+    let mut id = 0;
+    for number in 1..=4 {
+        id = ann.send_rest(bob, &number.to_string()).await["conversation_id"].as_i64().unwrap();
+    }
+    let bob_there = bob.at_node(there);
+    let (mut phone, mut phone_there) = (bob.connect().await, bob_there.connect().await);
+    if blocks[0] {
+        bob.blocks(ann).await;
+    }
+    let mut pause = Pause::after(&here.database, "UPDATE ON participants", "NEW.own_read_seq = 4");
+    let read = |seq: i64| json!({"type": "message_read", "conversation_id": id, "seq": seq, "ref": "read"});
+    phone.frame(read(4)).await;
+    pause.wait_for(1).await;
+    if blocks[1] && !blocks[0] {
+        bob_there.blocks(ann).await;
+    }
+    phone_there.frame(read(2)).await;
+    pause.wait_for(2).await;
+    pause.release();
+    for phone in [&mut phone, &mut phone_there] {
+        phone.expect("ack").await;
+    }
+    let seen = bob.conversation(id).await;
+    assert_eq!(seen["unread_count"], 0, "with blocks {blocks:?}: {seen}");
+    let is_bob = |row: &&Value| row["user_id"] == bob.id;
+    let row = seen["participants"].as_array().unwrap().iter().find(is_bob).unwrap();
+    assert_eq!(row["read_seq"], if blocks[0] { 0 } else { 4 }, "with blocks {blocks:?}: {seen}");
+}
+
+#[test]
+fn a_position_that_two_nodes_move_at_once_ends_at_the_further() {
+    run(Kind::Postgres, &[], async |here: &mut TestHub| {
+        let there = here.second_node();
+        let people = here.users(["ann", "bob", "cat", "dan", "eve", "fay"]).await;
+        for (at, blocks) in [[true, true], [false, true], [false, false]].into_iter().enumerate() {
+            move_at_two_nodes(here, &there, [&people[2 * at], &people[2 * at + 1]], blocks).await;
         }
     });
 }

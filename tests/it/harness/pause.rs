@@ -29,8 +29,9 @@ impl Pause {
     /// right after it.
     pub fn after(database: &Database, what: &str, when: &str) -> Self {
         let mut conn = database.postgres();
-        let trigger =
-            format!("{TRIGGER} CREATE TRIGGER pause AFTER {what} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION pause();");
+        let trigger = format!(
+            "{TRIGGER} CREATE OR REPLACE TRIGGER pause AFTER {what} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION pause();"
+        );
         conn.batch_execute(&trigger).unwrap();
         Self { conn }
     }
