@@ -31,18 +31,12 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = is_json(request);
-        let declared =
-            request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let max = Net::of(request.app_data()).map(|net| net.socket.max_frame_bytes);
-        let payload = payload.take();
+        let (is_json, bytes) = (is_json(request), bytes(request, payload));
         Box::pin(async move {
             if !is_json {
                 return Err(Problem::not_json());
             }
-            let bytes = tokio::time::timeout(MAX_BODY_TIME, read(payload, declared, max?));
-            let bytes = bytes.await.map_err(|_| Error::Invalid("the body took too long".into()))??;
-            Ok(Self(wire::parse(&bytes)?))
+            Ok(Self(wire::parse(&bytes.await?)?))
         })
     }
 }
@@ -65,9 +59,41 @@ impl<T: DeserializeOwned + 'static> FromRequest for Asked<T> {
     }
 }
 
+/// The same where there may be no body at all: then every key has its default.
+pub struct MayAsk<T>(pub Caller, pub T);
+
+impl<T: Default + DeserializeOwned + 'static> FromRequest for MayAsk<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (is_json, bytes) = (is_json(request), bytes(request, payload));
+        let request = request.clone();
+        Box::pin(async move {
+            let bytes = bytes.await?;
+            let body = match (bytes.is_empty(), is_json) {
+                (true, _) => T::default(),
+                (false, false) => return Err(Problem::not_json()),
+                (false, true) => wire::parse(&bytes)?,
+            };
+            Ok(Self(find_caller(&request).await?, body))
+        })
+    }
+}
+
 fn is_json(request: &HttpRequest) -> bool {
     let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn bytes(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<BytesMut, Error>> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let max = Net::of(request.app_data()).map(|net| net.socket.max_frame_bytes);
+    let payload = payload.take();
+    Box::pin(async move {
+        let bytes = tokio::time::timeout(MAX_BODY_TIME, read(payload, declared, max?));
+        bytes.await.map_err(|_| Error::Invalid("the body took too long".into()))?
+    })
 }
 
 async fn read(mut payload: Payload, declared: Option<usize>, max: usize) -> Result<BytesMut, Error> {

@@ -2,7 +2,7 @@
 //! door with the same operation a socket would, and writes the answer.
 
 use super::identity::Known;
-use super::input::{Asked, Query, part};
+use super::input::{Asked, MayAsk, Query, part};
 use super::problem::Problem;
 use super::{Net, at};
 use crate::error::Error;
@@ -144,16 +144,16 @@ async fn set_typing(
 }
 
 /// Up to one message, or, without `seq`, everything.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ReadBody {
-    #[serde(default)]
     seq: Option<Seq>,
 }
 
 async fn read_conversation(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, ReadBody { seq }): Asked<ReadBody>,
+    MayAsk(caller, ReadBody { seq }): MayAsk<ReadBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     match seq {
@@ -177,7 +177,11 @@ async fn mark_delivered(
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn mark_read(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+/// The path says it all.
+#[derive(Default, Deserialize)]
+struct NoKeys {}
+
+async fn mark_read(net: web::Data<Net>, request: HttpRequest, MayAsk(caller, _): MayAsk<NoKeys>) -> Answer {
     let op = MarkRead { message_id: Some(part(&request, "id")?), ..MarkRead::default() };
     net.door.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -72,6 +72,34 @@ async fn both_doors_move_the_same_positions(hub: &mut TestHub) {
     assert_eq!(place(&ann, id, &bob).await, [4, 4, 10]);
 }
 
+both_databases!(reading_needs_no_body_and_a_body_that_is_there_must_be_json);
+async fn reading_needs_no_body_and_a_body_that_is_there_must_be_json(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (id, sent) = messages(&ann, &bob, 4).await;
+    let everything = format!("/api/conversations/{id}/read");
+    let upto_third = format!("/api/messages/{}/read", sent[2]["id"]);
+    for path in [&upto_third, &everything] {
+        for (content_type, body, status) in [
+            ("text/plain", r#"{"seq":1}"#, 415),
+            ("application/x-www-form-urlencoded", "seq=1", 415),
+            ("application/json", "seq", 400),
+            ("application/json", " ", 400),
+            ("application/json", "[]", 400),
+            ("application/json", "null", 400),
+        ] {
+            bob.post_text(path, content_type, body).await.refused(status, "invalid");
+        }
+        assert_eq!(place(&ann, id, &bob).await[1], if path == &everything { 3 } else { 0 });
+        bob.call("POST", path).await.is(204);
+        assert_eq!(place(&ann, id, &bob).await[1], if path == &everything { 4 } else { 3 });
+        for (content_type, body) in [("application/json", "{}"), ("application/json", ""), ("text/plain", "")] {
+            bob.post_text(path, content_type, body).await.is(204);
+        }
+    }
+    bob.call("POST", &format!("/api/conversations/{id}/delivered")).await.refused(415, "invalid");
+    hub.visitor().call("POST", &everything).await.refused(401, "unauthenticated");
+}
+
 both_databases!(every_session_of_everybody_hears_of_a_move_once);
 async fn every_session_of_everybody_hears_of_a_move_once(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
