@@ -35,6 +35,7 @@ mod scratch;
 mod sockets;
 mod startup;
 mod sync;
+mod sync_bounds;
 mod typing;
 mod unread;
 mod web_page;
