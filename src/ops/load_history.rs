@@ -30,8 +30,11 @@ impl Op for LoadHistory {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {
-        let target = Target::named(self.recipient_id, self.conversation_id)?;
-        let conversation_id = move_position::enter(caller, target, cx)?.conversation.id;
+        let conversation_id = match Target::named(self.recipient_id, self.conversation_id)? {
+            // Whether it is the caller's is asked with the page.
+            Target::Conversation(id) => id,
+            person => move_position::enter(caller, person, cx)?.conversation.id,
+        };
         let Self { before_seq, after_seq, limit, .. } = *self;
         ListMessages { conversation_id, before_seq, after_seq, limit }.run(caller, cx)
     }
