@@ -83,6 +83,7 @@ fn whatever_a_client_missed_every_query_walks_an_index(scratch: Scratch) {
     execute(
         &mut db,
         "UPDATE participants SET read_seq = 3, own_read_seq = 2, rev = 4;
+         UPDATE messages SET changed_at = 1 WHERE seq = 1;
          INSERT INTO receipt_marks SELECT conversation_id, user_id, 'read', 3, 0 FROM participants;",
     )
     .unwrap();
