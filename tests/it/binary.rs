@@ -119,6 +119,11 @@ impl Binary {
         assert!(sent.unwrap().success(), "the hub still runs");
     }
 
+    /// Waits until it has ended by itself, and says whether it meant to.
+    pub async fn has_ended_well(&mut self) -> bool {
+        wait_for("the end of the process", async || self.child.try_wait().unwrap()).await.success()
+    }
+
     /// Waits until it has ended by itself.
     pub async fn ended(mut self) -> Ended {
         let status = wait_for("the end of the process", async || self.child.try_wait().unwrap()).await;

@@ -30,6 +30,8 @@ mod permissions;
 mod person;
 mod positions;
 mod presence;
+mod random;
+mod random_plan;
 mod retries;
 mod scratch;
 mod sockets;

@@ -1,7 +1,7 @@
 //! Catching up: whatever a client holds and however long it was away, it ends
 //! with what the hub has.
 
-use crate::harness::{Model, Reply, Socket, TestHub, User, both_databases, draw};
+use crate::harness::{Model, Reply, Socket, TestHub, User, assert_same, both_databases, truth};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -332,13 +332,6 @@ async fn what_one_person_alone_sees_is_numbered_and_comes_back(hub: &mut TestHub
     assert_eq!(sync(&bob, json!({})).await["me"], 0, "nobody else is told");
 }
 
-/// What the hub has, as a client that has just read all of it would hold it.
-async fn truth(user: &User) -> Model {
-    let mut model = Model::default();
-    catch_up(user, &mut model).await;
-    model
-}
-
 both_databases!(a_snapshot_and_the_frames_since_are_the_whole);
 async fn a_snapshot_and_the_frames_since_are_the_whole(hub: &mut TestHub) {
     const COUNT: usize = 40;
@@ -363,138 +356,4 @@ async fn a_snapshot_and_the_frames_since_are_the_whole(hub: &mut TestHub) {
     let expected = truth(&bob).await;
     assert_same(&model, &expected, "bob");
     assert_eq!(expected.conversations.values().next().unwrap().messages.len(), COUNT);
-}
-
-/// Equal but for what a client may work out when it needs it: how a message
-/// that it holds stands with the others.
-fn assert_same(held: &Model, expected: &Model, who: &str) {
-    assert_eq!((&held.blocks, &held.contacts), (&expected.blocks, &expected.contacts), "{who}");
-    let ids = |model: &Model| model.conversations.keys().copied().collect::<Vec<_>>();
-    assert_eq!(ids(held), ids(expected), "{who}");
-    for (id, one) in &held.conversations {
-        let other = &expected.conversations[id];
-        assert_eq!((one.rev, &one.participants), (other.rev, &other.participants), "{who} in {id}");
-        let written = |messages: &BTreeMap<i64, Value>| -> Vec<Value> {
-            let keys = ["id", "seq", "rev", "sender_id", "receiver_id", "content", "client_message_id", "created_at"];
-            messages.values().map(|message| keys.iter().map(|key| message[key].clone()).collect()).collect()
-        };
-        // A client that was not away long may hold more than comes anew.
-        let newest = written(&one.messages).split_off(one.messages.len() - other.messages.len());
-        assert_eq!(newest, written(&other.messages), "{who} in {id}");
-        let seqs: Vec<i64> = one.messages.keys().copied().collect();
-        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{who} in {id}: no gap in {seqs:?}");
-    }
-}
-
-/// A person, a device of theirs and what it holds.
-struct Device {
-    user: User,
-    socket: Option<Socket>,
-    model: Model,
-}
-
-impl Device {
-    /// Attaches first and syncs then.
-    async fn connect(&mut self) {
-        let mut socket = self.user.connect().await;
-        let mut request = self.model.ask();
-        request["type"] = json!("sync");
-        let answer = socket.ack(request).await;
-        self.model.answer(&answer);
-        self.socket = Some(socket);
-    }
-
-    /// What arrived, but for frames that the plan loses on the way, doubled
-    /// and out of order now and then.
-    async fn read(&mut self, state: &mut u64, lost_of_ten: usize) {
-        let Some(socket) = &mut self.socket else { return };
-        let mut frames = socket.all_arrived().await;
-        frames.retain(|_| draw(state, 10) >= lost_of_ten);
-        if lost_of_ten > 0 && frames.len() > 1 {
-            let (one, other) = (draw(state, frames.len()), draw(state, frames.len()));
-            frames.push(frames[one].clone());
-            frames.swap(one, other);
-        }
-        frames.iter().for_each(|frame| self.model.frame(frame));
-        while self.model.wants_sync() {
-            catch_up(&self.user, &mut self.model).await;
-        }
-    }
-}
-
-both_databases!(whatever_is_lost_on_the_way_every_client_ends_with_what_the_hub_has);
-async fn whatever_is_lost_on_the_way_every_client_ends_with_what_the_hub_has(hub: &mut TestHub) {
-    for seed in 1..=4_u64 {
-        let names = ["ann", "bob", "cat"].map(|name| format!("{name}{seed}"));
-        let people = hub.users([&names[0], &names[1], &names[2]]).await;
-        let mut state = seed;
-        let mut devices = Vec::new();
-        for user in people.iter().chain(&people[..1]) {
-            devices.push(Device { user: user.clone(), socket: None, model: Model::default() });
-        }
-        for _ in 0..80 {
-            let at = draw(&mut state, devices.len());
-            let user = devices[at].user.clone();
-            let other = &people[draw(&mut state, 3)];
-            let device = &mut devices[at];
-            match draw(&mut state, 10) {
-                0..=3 if other.id != user.id => {
-                    // Under a block it is refused, and that is as good.
-                    user.post("/api/messages", json!({"recipient_id": other.id, "content": "hi"})).await;
-                }
-                4 | 5 => {
-                    if let Some((id, held)) = device.model.conversations.iter().next_back() {
-                        let seq = held.messages.keys().next_back().copied().unwrap_or(1);
-                        user.post(&format!("/api/conversations/{id}/read"), json!({"seq": seq})).await.is(204);
-                    }
-                }
-                6 if other.id != user.id => match device.model.blocks.contains(&other.id) {
-                    true => user.unblocks(other).await,
-                    false => user.blocks(other).await,
-                },
-                7 => match device.socket.take() {
-                    Some(socket) => {
-                        socket.close().await;
-                        device.model.disconnect();
-                    }
-                    None => device.connect().await,
-                },
-                _ => device.read(&mut state, 3).await,
-            }
-        }
-        // A change in everything ends the plan, and nothing is lost any more:
-        // it shows to those who stayed what they missed.
-        for device in &mut devices {
-            if device.socket.is_none() {
-                device.connect().await;
-            }
-        }
-        for (one, other) in [(0, 1), (1, 2), (2, 0)] {
-            for (from, to) in [(one, other), (other, one)] {
-                people[from].unblocks(&people[to]).await;
-            }
-        }
-        for (one, other) in [(0, 1), (1, 2), (2, 0)] {
-            people[one].send_rest(&people[other], "the last").await;
-        }
-        for device in &mut devices {
-            device.read(&mut state, 0).await;
-        }
-        for device in &mut devices {
-            device.read(&mut state, 0).await;
-            let expected = truth(&device.user).await;
-            assert_same(&device.model, &expected, &format!("{} with seed {seed}", device.user.name));
-            let unread = device.user.get("/api/unread").await.ok();
-            for id in device.model.conversations.keys() {
-                let count = unread["conversations"][id.to_string()].as_u64().unwrap_or(0);
-                assert_eq!(
-                    device.model.unread(*id, device.user.id) as u64,
-                    count,
-                    "{} with seed {seed}",
-                    device.user.name
-                );
-            }
-            device.socket.take().unwrap().close().await;
-        }
-    }
 }

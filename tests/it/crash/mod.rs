@@ -9,15 +9,14 @@
 //! moments of an earlier run; `scripts/crash` runs the long form.
 
 mod history;
-mod random;
 mod writer;
 
 use crate::binary::{Binary, Place};
 use crate::person::Person;
+use crate::random::{Random, number_in};
 use crate::scratch::Scratch;
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
 use history::{Conversation, History, Message};
-use random::Random;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -130,11 +129,6 @@ async fn next_answer(acknowledged: &mut watch::Receiver<u64>, writers: &mut Join
         Some(Err(panic)) = writers.join_next() => panic!("a writer gave up: {panic}\n{}", hub.log()),
         () = tokio::time::sleep(PATIENCE) => panic!("nothing is acknowledged any more\n{}", hub.log()),
     }
-}
-
-fn number_in(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}")))
 }
 
 fn seed_of_now() -> u64 {

@@ -6,8 +6,8 @@
 
 use super::Scene;
 use super::history::{Answer, History, Message};
-use super::random::Random;
 use crate::person::{Person, Socket};
+use crate::random::Random;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::StatusCode;
 use serde::Deserialize;

@@ -24,7 +24,8 @@ pub struct Client {
 }
 
 impl Client {
-    pub(super) fn new(port: Arc<AtomicU16>, public_url: Option<&str>) -> Self {
+    /// Of the hub at whatever port this is by then.
+    pub fn new(port: Arc<AtomicU16>, public_url: Option<&str>) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
             .pool_max_idle_per_host(0)

@@ -14,6 +14,7 @@ mod model;
 mod pause;
 mod reply;
 mod socket;
+mod truth;
 mod user;
 
 pub use client::Client;
@@ -24,7 +25,8 @@ pub use model::Model;
 pub use pause::Pause;
 pub use reply::Reply;
 pub use socket::{Socket, kinds};
-pub use user::{PASSWORD, User};
+pub use truth::{assert_same, truth};
+pub use user::{PASSWORD, User, register};
 
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ impl Held {
                 let user_id = number(frame, "user_id");
                 let row = self.participants.get_mut(&user_id).unwrap_or_else(|| panic!("{user_id} is known: {frame}"));
                 let seq = number(frame, "seq");
-                row["rev"] = frame["rev"].clone();
+                row["rev"] = json!(number(row, "rev").max(self.rev));
                 let is_read = kind != "message_delivered";
                 for key in ["delivered_seq", "read_seq"].into_iter().take(if is_read { 2 } else { 1 }) {
                     row[key] = json!(number(row, key).max(seq));
@@ -80,6 +80,15 @@ impl Model {
     /// Whether it is time to ask.
     pub fn wants_sync(&self) -> bool {
         self.needs_sync && !self.is_syncing
+    }
+
+    pub fn is_syncing(&self) -> bool {
+        self.is_syncing
+    }
+
+    /// Whether there is nothing to ask, and no answer to wait for.
+    pub fn is_at_rest(&self) -> bool {
+        !self.needs_sync && !self.is_syncing
     }
 
     /// What a client asks that has just connected, or has to.
@@ -141,6 +150,13 @@ impl Model {
         for place in rows(from, "conversations") {
             let own_read = self.own_read.entry(number(place, "id")).or_default();
             *own_read = number(place, "read_seq").max(*own_read);
+        }
+    }
+
+    /// A message as an ack tells it, which does not move the position.
+    pub fn told(&mut self, message: &Value) {
+        if let Some(held) = self.conversations.get_mut(&number(message, "conversation_id")) {
+            put(&mut held.messages, number(message, "seq"), message);
         }
     }
 

@@ -89,7 +89,12 @@ impl Socket {
         let reference = json!(format!("r{}", self.refs));
         frame["ref"] = reference.clone();
         self.frame(frame).await;
-        self.take("the answer", |frame| frame["ref"] == reference).await
+        self.answer_to(&reference).await
+    }
+
+    /// The answer to a frame that was sent with this `ref`.
+    pub async fn answer_to(&mut self, reference: &Value) -> Value {
+        self.take("the answer", |frame| frame["ref"] == *reference).await
     }
 
     /// Sends a frame that the hub must accept; returns the ack.
@@ -151,6 +156,14 @@ impl Socket {
         std::mem::take(&mut self.waiting)
     }
 
+    /// Everything that came and was not asked for until the hub answered a
+    /// ping: whatever anybody had an answer to before is among it, because the
+    /// hub hands out what happened before it answers.
+    pub async fn heard(&mut self) -> Vec<Value> {
+        self.answers().await;
+        std::mem::take(&mut self.waiting)
+    }
+
     /// Nothing came that was not asked for, but for what comes besides.
     pub async fn expect_silence(&mut self) {
         let arrived = self.arrived().await;
@@ -190,6 +203,12 @@ impl Socket {
             self.read("a close").await;
         }
         self.closed.flatten()
+    }
+
+    /// Reads to the end: the code as above, and what came before it.
+    pub async fn ended(mut self) -> (Option<u16>, Vec<Value>) {
+        let code = self.closed().await;
+        (code, self.waiting)
     }
 
     /// The types of the frames that came before the close and that nobody

@@ -1,6 +1,13 @@
-//! Chance that can be had again: SplitMix64, from a seed.
+//! Chance that can be had again: SplitMix64, from a seed, which the environment
+//! may name.
 
 use std::time::Duration;
+
+/// A setting of the test run itself.
+pub fn number_in(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}")))
+}
 
 pub struct Random {
     state: u64,
@@ -21,6 +28,11 @@ impl Random {
     /// From 0 to one less than `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
+    }
+
+    /// One of these, if there are any.
+    pub fn pick<'a, T>(&mut self, among: &'a [T]) -> Option<&'a T> {
+        if among.is_empty() { None } else { Some(&among[self.below(among.len())]) }
     }
 
     pub fn up_to(&mut self, longest: Duration) -> Duration {

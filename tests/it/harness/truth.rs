@@ -1,0 +1,38 @@
+//! What the hub has, for a client's model to be held against.
+
+use super::{Model, User};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// As a client that has just read all of it would hold it.
+pub async fn truth(user: &User) -> Model {
+    let mut model = Model::default();
+    for _ in 0..50 {
+        let answer = user.post("/api/sync", model.ask()).await.is(200).ok();
+        if model.answer(&answer) {
+            return model;
+        }
+    }
+    panic!("sync never comes to an end for {}", user.name)
+}
+
+/// Equal but for what a client may work out when it needs it: how a message
+/// that it holds stands with the others.
+pub fn assert_same(held: &Model, expected: &Model, who: &str) {
+    assert_eq!((&held.blocks, &held.contacts), (&expected.blocks, &expected.contacts), "{who}");
+    let ids = |model: &Model| model.conversations.keys().copied().collect::<Vec<_>>();
+    assert_eq!(ids(held), ids(expected), "{who}");
+    for (id, one) in &held.conversations {
+        let other = &expected.conversations[id];
+        assert_eq!((one.rev, &one.participants), (other.rev, &other.participants), "{who} in {id}");
+        let written = |messages: &BTreeMap<i64, Value>| -> Vec<Value> {
+            let keys = ["id", "seq", "rev", "sender_id", "receiver_id", "content", "client_message_id", "created_at"];
+            messages.values().map(|message| keys.iter().map(|key| message[key].clone()).collect()).collect()
+        };
+        // A client that was not away long may hold more than comes anew.
+        let newest = written(&one.messages).split_off(one.messages.len() - other.messages.len());
+        assert_eq!(newest, written(&other.messages), "{who} in {id}");
+        let seqs: Vec<i64> = one.messages.keys().copied().collect();
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{who} in {id}: no gap in {seqs:?}");
+    }
+}

@@ -1,0 +1,171 @@
+//! One device of a person: a socket, what is on the wire to it, and the client
+//! that holds what arrived.
+
+use super::properties::Order;
+use crate::harness::{Model, Socket, User};
+use crate::random::Random;
+use serde_json::{Value, json};
+use std::mem;
+
+pub struct Device {
+    pub name: String,
+    pub user: User,
+    pub model: Model,
+    socket: Option<Socket>,
+    /// Came from the hub, and has not arrived yet: the plan decides what does.
+    wire: Vec<Value>,
+    syncs: u64,
+    pub counts: Counts,
+}
+
+/// What happened to frames and to the client.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub arrived: u64,
+    pub lost: u64,
+    pub doubled: u64,
+    pub late: u64,
+    pub syncs: u64,
+    pub connects: u64,
+}
+
+impl Device {
+    pub fn new(user: &User, name: String) -> Self {
+        Self {
+            name,
+            user: user.clone(),
+            model: Model::default(),
+            socket: None,
+            wire: Vec::new(),
+            syncs: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    pub fn socket(&mut self) -> Option<&mut Socket> {
+        self.socket.as_mut()
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Attaches first, and asks then.
+    pub async fn connect(&mut self) {
+        let mut socket = Socket::open(&self.user).await;
+        let (welcome, _) = socket.welcome().await;
+        assert_eq!(welcome["user_id"], self.user.id);
+        self.socket = Some(socket);
+        self.counts.connects += 1;
+        self.sync().await;
+    }
+
+    /// The connection is gone, and what was on the wire with it: a sync that
+    /// was in flight is never answered.
+    pub fn disconnect(&mut self) -> Option<Socket> {
+        self.wire.clear();
+        self.model.disconnect();
+        self.socket.take()
+    }
+
+    /// The `ref` of the sync that is in flight.
+    fn reference(&self) -> Value {
+        json!(format!("sync{}", self.syncs))
+    }
+
+    fn ask(&mut self) -> Value {
+        self.syncs += 1;
+        self.counts.syncs += 1;
+        self.model.ask()
+    }
+
+    /// Asks over the socket; the answer arrives when the plan lets it.
+    pub async fn sync(&mut self) {
+        let mut request = self.ask();
+        (request["type"], request["ref"]) = (json!("sync"), self.reference());
+        if let Some(socket) = &mut self.socket {
+            socket.frame(request).await;
+        }
+    }
+
+    /// The same by the other door.
+    pub async fn sync_by_rest(&mut self) {
+        let request = self.ask();
+        let mut answer = self.user.post("/api/sync", request).await.is(200).ok();
+        (answer["type"], answer["ref"]) = (json!("ack"), self.reference());
+        self.wire.push(answer);
+    }
+
+    /// What came is on the wire, and as much of it arrives as the weather has
+    /// it; without weather everything does, in order.
+    pub async fn listen(&mut self, weather: Option<&mut Random>, order: &mut Order) {
+        let Some(socket) = &mut self.socket else { return };
+        self.wire.extend(socket.heard().await);
+        let arriving = match weather {
+            Some(random) => self.arriving(random),
+            None => mem::take(&mut self.wire),
+        };
+        for frame in arriving {
+            self.counts.arrived += 1;
+            order.note_all(&frame);
+            self.receive(&frame);
+        }
+        if self.model.wants_sync() {
+            self.sync().await;
+        }
+    }
+
+    /// Whatever came by now never arrives.
+    pub async fn lose_frames(&mut self) {
+        if let Some(socket) = &mut self.socket {
+            self.counts.lost += socket.heard().await.len() as u64;
+        }
+        self.wire.clear();
+    }
+
+    /// Until the client has everything and nothing to ask.
+    pub async fn settle(&mut self, order: &mut Order) {
+        for _ in 0..50 {
+            self.listen(None, order).await;
+            if self.model.is_at_rest() {
+                return;
+            }
+        }
+        panic!("{} asks without an end", self.name);
+    }
+
+    fn arriving(&mut self, random: &mut Random) -> Vec<Value> {
+        let mut arriving = Vec::new();
+        for frame in mem::take(&mut self.wire) {
+            match random.below(10) {
+                // An answer is lost with its connection alone.
+                0 | 1 if frame["type"] != "ack" => self.counts.lost += 1,
+                2 | 3 => {
+                    self.counts.late += 1;
+                    self.wire.push(frame);
+                }
+                4 => {
+                    self.counts.doubled += 1;
+                    self.wire.push(frame.clone());
+                    arriving.push(frame);
+                }
+                _ => arriving.push(frame),
+            }
+        }
+        for _ in 0..arriving.len() / 3 {
+            let (one, other) = (random.below(arriving.len()), random.below(arriving.len()));
+            arriving.swap(one, other);
+        }
+        arriving
+    }
+
+    /// An answer that nobody waits for any more is not looked at.
+    fn receive(&mut self, frame: &Value) {
+        if frame["type"] != "ack" {
+            assert_ne!(frame["type"], "error", "{}: {frame}", self.name);
+            self.model.frame(frame);
+        } else if frame["ref"] == self.reference() && self.model.is_syncing() {
+            self.model.answer(frame);
+        }
+    }
+}

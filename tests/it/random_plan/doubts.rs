@@ -1,0 +1,142 @@
+//! A check that cannot fail shows nothing: each property, held against what it
+//! forbids.
+
+use super::ledger::{Answer, Ledger};
+use super::properties::{self, Order};
+use super::rows::{ConversationRow, MessageRow, ParticipantRow, Rows};
+use serde_json::{Value, json};
+
+fn message(seq: i64) -> Value {
+    json!({"id": 100 + seq, "conversation_id": 7, "seq": seq, "rev": seq + 1, "sender_id": 1,
+           "content": format!("the text of key{}", seq - 1), "client_message_id": format!("key{}", seq - 1)})
+}
+
+fn participant(user_id: i64, own_read_seq: i64) -> ParticipantRow {
+    ParticipantRow {
+        conversation_id: 7,
+        user_id,
+        rev: 1,
+        visible_from_seq: 1,
+        cleared_seq: 0,
+        delivered_seq: 0,
+        read_seq: 0,
+        own_read_seq,
+    }
+}
+
+/// Three messages that 1 sent to 2, who has read the first.
+fn stored() -> Rows {
+    Rows {
+        conversations: vec![ConversationRow { id: 7, last_seq: 3, rev: 4, user_low: 1, user_high: 2 }],
+        participants: vec![participant(1, 0), participant(2, 1)],
+        messages: (1..=3).map(|seq| MessageRow::told(&message(seq))).collect(),
+        ..Rows::default()
+    }
+}
+
+/// The sender has an answer for each.
+fn answered() -> Ledger {
+    let mut ledger = Ledger::default();
+    for seq in 1..=3 {
+        let number = ledger.compose(1, 2);
+        ledger.attempt(number);
+        ledger.settle(number, &Answer::Stored { message: message(seq), is_duplicate: false });
+    }
+    ledger
+}
+
+#[test]
+fn what_is_as_it_was_told_passes() {
+    properties::a_repeated_client_message_id_gives_one_message(&answered(), &stored());
+    properties::every_client_shows_one_order(&Order::default(), &stored());
+    properties::every_send_ends_stored_or_refused(&answered(), &stored());
+}
+
+#[test]
+#[should_panic(expected = "is there 2 times")]
+fn a_message_that_is_there_twice_is_noticed() {
+    let mut rows = stored();
+    rows.messages.push(MessageRow { id: 999, seq: 4, rev: 5, ..rows.messages[0].clone() });
+    properties::a_repeated_client_message_id_gives_one_message(&answered(), &rows);
+}
+
+#[test]
+#[should_panic(expected = "key0 had its answer, and was stored again")]
+fn an_answer_that_forgot_the_first_is_noticed() {
+    let mut ledger = answered();
+    ledger.attempt(0);
+    ledger.settle(0, &Answer::Stored { message: message(1), is_duplicate: false });
+}
+
+#[test]
+#[should_panic(expected = "every client shows one order")]
+fn two_messages_at_one_place_are_noticed() {
+    let mut order = Order::default();
+    order.note(&message(1));
+    order.note_all(&json!({"message": {"conversation_id": 7, "seq": 1, "id": 999}}));
+}
+
+#[test]
+#[should_panic(expected = "what clients were shown")]
+fn a_message_that_was_shown_and_is_not_stored_is_noticed() {
+    let mut order = Order::default();
+    order.note(&message(4));
+    properties::every_client_shows_one_order(&order, &stored());
+}
+
+#[test]
+#[should_panic(expected = "has a gap")]
+fn a_gap_is_noticed() {
+    let mut rows = stored();
+    rows.messages.remove(1);
+    properties::every_client_shows_one_order(&Order::default(), &rows);
+}
+
+#[test]
+#[should_panic(expected = "one rev for one change")]
+fn a_rev_that_was_given_twice_is_noticed() {
+    let mut rows = stored();
+    rows.participants[0].rev = 3;
+    properties::every_client_shows_one_order(&Order::default(), &rows);
+}
+
+#[test]
+#[should_panic(expected = "key2 was acknowledged")]
+fn a_lost_message_is_noticed() {
+    let mut rows = stored();
+    rows.messages.pop();
+    properties::every_send_ends_stored_or_refused(&answered(), &rows);
+}
+
+#[test]
+#[should_panic(expected = "key3 was refused")]
+fn a_message_that_was_refused_and_is_stored_is_noticed() {
+    let (mut ledger, mut rows) = (answered(), stored());
+    let number = ledger.compose(1, 2);
+    ledger.settle(number, &Answer::Refused("forbidden".into()));
+    rows.messages.push(MessageRow::told(&message(4)));
+    properties::every_send_ends_stored_or_refused(&ledger, &rows);
+}
+
+#[test]
+#[should_panic(expected = "key3 never had an answer")]
+fn a_send_without_an_answer_is_noticed() {
+    let mut ledger = answered();
+    ledger.compose(1, 2);
+    properties::every_send_ends_stored_or_refused(&ledger, &stored());
+}
+
+#[test]
+fn what_counts_as_unread_is_what_others_wrote_after_ones_own_position_and_one_may_see() {
+    let counts = |change: fn(&mut Rows)| {
+        let mut rows = stored();
+        change(&mut rows);
+        [1, 2].map(|user_id| rows.unread(user_id).get(&7).copied().unwrap_or(0))
+    };
+    assert_eq!(counts(|_| ()), [0, 2]);
+    assert_eq!(counts(|rows| rows.participants[1].own_read_seq = 3), [0, 0]);
+    assert_eq!(counts(|rows| rows.participants[1].cleared_seq = 2), [0, 1]);
+    assert_eq!(counts(|rows| rows.participants[1].visible_from_seq = 3), [0, 1]);
+    assert_eq!(counts(|rows| rows.messages[2].deleted_at = Some(1)), [0, 1]);
+    assert_eq!(counts(|rows| rows.messages[2].sender_id = 2), [1, 1]);
+}

@@ -1,0 +1,150 @@
+//! What people sent, and what they were told became of it.
+
+use super::rows::MessageRow;
+use crate::harness::Reply;
+use serde_json::{Value, json};
+
+/// A message that somebody wants to send, and goes on wanting until there is
+/// an answer.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub sender_id: i64,
+    pub recipient_id: i64,
+    /// Its `client_message_id`.
+    pub key: String,
+    pub content: String,
+    pub attempts: u32,
+    pub fate: Fate,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fate {
+    /// No answer, or one that says that nobody knows.
+    Open,
+    Stored(MessageRow),
+    /// With this code.
+    Refused(String),
+}
+
+/// What one attempt was answered.
+#[derive(Debug)]
+pub enum Answer {
+    Stored {
+        message: Value,
+        is_duplicate: bool,
+    },
+    Refused(String),
+    /// `unavailable`: to be repeated.
+    Unknown,
+}
+
+#[derive(Default)]
+pub struct Ledger {
+    /// By number, which is a draft's key as well.
+    pub drafts: Vec<Draft>,
+    pub counts: Counts,
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    /// Repeated because no answer came, and those of them that had been stored.
+    pub reopened: u64,
+    pub reopened_but_stored: u64,
+    /// Repeated although the answer had come.
+    pub repeated: u64,
+}
+
+impl Draft {
+    /// The keys of the frame, and the body of the request.
+    pub fn body(&self) -> Value {
+        json!({"recipient_id": self.recipient_id, "content": self.content, "client_message_id": self.key})
+    }
+
+    pub fn frame(&self) -> Value {
+        let mut frame = self.body();
+        (frame["type"], frame["ref"]) = (json!("private_message"), json!(self.key));
+        frame
+    }
+}
+
+impl Answer {
+    pub fn of_frame(frame: &Value) -> Self {
+        match frame["code"].as_str() {
+            None => Self::Stored { message: frame["message"].clone(), is_duplicate: frame["duplicate"] == true },
+            Some(code) => Self::of_code(code),
+        }
+    }
+
+    pub fn of_reply(reply: Reply) -> Self {
+        let body = reply.json();
+        match reply.status {
+            200 | 201 => Self::Stored { message: body["message"].clone(), is_duplicate: reply.status == 200 },
+            _ => Self::of_code(body["code"].as_str().unwrap()),
+        }
+    }
+
+    fn of_code(code: &str) -> Self {
+        match code {
+            "unavailable" => Self::Unknown,
+            "forbidden" => Self::Refused(code.to_owned()),
+            _ => panic!("a plan gives no reason for {code}"),
+        }
+    }
+}
+
+impl Ledger {
+    /// A new message; returns its number.
+    pub fn compose(&mut self, sender_id: i64, recipient_id: i64) -> usize {
+        let number = self.drafts.len();
+        let (key, content) = (format!("key{number}"), format!("the text of key{number}"));
+        self.drafts.push(Draft { sender_id, recipient_id, key, content, attempts: 0, fate: Fate::Open });
+        number
+    }
+
+    /// One more attempt to send it.
+    pub fn attempt(&mut self, number: usize) -> Draft {
+        self.drafts[number].attempts += 1;
+        self.drafts[number].clone()
+    }
+
+    /// Those whose sender still waits for an answer.
+    pub fn list_open(&self, is_of: impl Fn(&Draft) -> bool) -> Vec<usize> {
+        let is_open = |draft: &Draft| draft.fate == Fate::Open && draft.attempts > 0 && is_of(draft);
+        (0..self.drafts.len()).filter(|number| is_open(&self.drafts[*number])).collect()
+    }
+
+    pub fn list_stored(&self, is_of: impl Fn(&Draft) -> bool) -> Vec<usize> {
+        let is_stored = |draft: &Draft| matches!(draft.fate, Fate::Stored(_)) && is_of(draft);
+        (0..self.drafts.len()).filter(|number| is_stored(&self.drafts[*number])).collect()
+    }
+
+    /// Holds an answer against what was sent, and against earlier answers.
+    pub fn settle(&mut self, number: usize, answer: &Answer) {
+        let Draft { sender_id, key, content, attempts, fate, .. } = &mut self.drafts[number];
+        let now = match answer {
+            Answer::Unknown => Fate::Open,
+            Answer::Refused(code) => Fate::Refused(code.clone()),
+            Answer::Stored { message, is_duplicate } => {
+                let message = MessageRow::told(message);
+                assert_eq!(
+                    (message.sender_id, &message.client_message_id, &message.content),
+                    (*sender_id, &*key, &*content)
+                );
+                if *fate == Fate::Open {
+                    assert!(!is_duplicate || *attempts > 1, "nobody sent {key} before");
+                    self.counts.reopened_but_stored += u64::from(*is_duplicate);
+                } else {
+                    assert!(is_duplicate, "{key} had its answer, and was stored again");
+                }
+                Fate::Stored(message)
+            }
+        };
+        if *fate == Fate::Open {
+            self.counts.reopened += u64::from(*attempts > 1 && now != Fate::Open);
+            *fate = now;
+        } else if now != Fate::Open {
+            self.counts.repeated += 1;
+            assert_eq!(*fate, now, "{key} had this answer before");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What holds of every plan, each property by its name.
+//!
+//! | the property | where it is shown |
+//! | --- | --- |
+//! | 1. a repeated `client_message_id` gives one message | here, at the end of every plan, and in `ledger` at each answer |
+//! | 2. every client shows one order | here, and by [`Order`] at each frame |
+//! | 3. every send ends stored or refused | here, at the end of every plan |
+//! | 4. after a reconnect nothing is missing | here, after quiet connects and at the end |
+//! | 5. typing is cleared in time | `typing` beside this, with plans of its own |
+//! | 6. the state a client reports is its socket's | the web client's connection alone, without a hub: the last test of `client/socket.test.js` |
+//! | 7. every call is answered or times out | the same test |
+//! | 8. retries follow the policy | the two tests of `client/socket.test.js` on retries |
+//!
+//! The web client does not use `sync` yet: what 2 and 4 show of a client, they
+//! show of the harness's model of the protocol document, and not of it.
+
+use super::device::Device;
+use super::ledger::{Fate, Ledger};
+use super::rows::{ConversationRow, MessageRow, Rows};
+use crate::harness::{User, truth};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use switchboard::ids::Timestamp;
+
+/// Which message stands where, as anybody was ever told.
+#[derive(Default)]
+pub struct Order {
+    told: BTreeMap<(i64, i64), i64>,
+}
+
+impl Order {
+    pub fn note(&mut self, message: &Value) {
+        let number = |key: &str| message[key].as_i64().unwrap();
+        let (place, id) = ((number("conversation_id"), number("seq")), number("id"));
+        assert_eq!(*self.told.entry(place).or_insert(id), id, "every client shows one order, also at {place:?}");
+    }
+
+    /// Every message that this frame speaks of.
+    pub fn note_all(&mut self, frame: &Value) {
+        if frame["message"].is_object() {
+            self.note(&frame["message"]);
+        }
+        for changed in frame["conversations"].as_array().into_iter().flatten() {
+            changed["messages"].as_array().into_iter().flatten().for_each(|message| self.note(message));
+        }
+    }
+}
+
+pub fn a_repeated_client_message_id_gives_one_message(ledger: &Ledger, rows: &Rows) {
+    for draft in &ledger.drafts {
+        let copies = rows.messages.iter().filter(|row| row.client_message_id == draft.key).count();
+        assert!(copies <= 1, "{} was sent {} times and is there {copies} times", draft.key, draft.attempts);
+    }
+}
+
+pub fn every_client_shows_one_order(order: &Order, rows: &Rows) {
+    let stored: BTreeMap<(i64, i64), i64> =
+        rows.messages.iter().map(|row| ((row.conversation_id, row.seq), row.id)).collect();
+    for (place, id) in &order.told {
+        assert_eq!(stored.get(place), Some(id), "what clients were shown at {place:?}");
+    }
+    for conversation in &rows.conversations {
+        let seqs = rows.messages_in(conversation.id).map(|row| row.seq);
+        assert!(seqs.eq(1..=conversation.last_seq), "the order of {} has a gap", conversation.id);
+        let mut revs: Vec<i64> = rows.messages_in(conversation.id).map(|row| row.rev).collect();
+        assert!(revs.is_sorted(), "messages are numbered as they were committed");
+        revs.extend(rows.participants_in(conversation.id).map(|row| row.rev).filter(|rev| *rev > 1));
+        revs.sort_unstable();
+        assert!(revs.windows(2).all(|pair| pair[0] < pair[1]), "one rev for one change in {}", conversation.id);
+        assert!(revs.last() == Some(&conversation.rev), "the last change is the last rev of {}", conversation.id);
+    }
+}
+
+pub fn every_send_ends_stored_or_refused(ledger: &Ledger, rows: &Rows) {
+    let by_key: BTreeMap<&str, &MessageRow> =
+        rows.messages.iter().map(|row| (row.client_message_id.as_str(), row)).collect();
+    for draft in &ledger.drafts {
+        let stored = by_key.get(draft.key.as_str()).copied();
+        match &draft.fate {
+            Fate::Open => panic!("{} never had an answer", draft.key),
+            Fate::Stored(message) => assert_eq!(stored, Some(message), "{} was acknowledged", draft.key),
+            Fate::Refused(code) => assert_eq!(stored, None, "{} was refused: {code}", draft.key),
+        }
+    }
+    assert_eq!(
+        by_key.len(),
+        ledger.drafts.iter().filter(|draft| matches!(draft.fate, Fate::Stored(_))).count(),
+        "nothing is there that nobody sent"
+    );
+}
+
+pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {
+    let Device { name, user, model, .. } = device;
+    let ties = |ties: &[super::rows::Tie]| ties.iter().filter(|tie| tie.from == user.id).map(|tie| tie.to).collect();
+    assert_eq!((&model.blocks, &model.contacts), (&ties(&rows.blocks), &ties(&rows.contacts)), "{name}");
+    let known: Vec<i64> = rows.conversations_of(user.id).map(|row| row.id).collect();
+    assert_eq!(model.conversations.keys().copied().collect::<Vec<_>>(), known, "the conversations of {name}");
+    for conversation in rows.conversations_of(user.id) {
+        let (id, held) = (conversation.id, &model.conversations[&conversation.id]);
+        let places: BTreeMap<i64, [i64; 3]> = held.participants.iter().map(|(id, row)| (*id, place(row))).collect();
+        assert_eq!((held.rev, places), (conversation.rev, places_in(rows, id)), "{name} in {id}");
+        let messages: Vec<MessageRow> = held.messages.values().map(MessageRow::told).collect();
+        let mut stored: Vec<MessageRow> = rows.messages_in(id).cloned().collect();
+        // Whoever was away long has the newest, and asks for older ones.
+        assert!(messages.len() >= stored.len().min(50), "{name} has only {} messages of {id}", messages.len());
+        let newest = stored.split_off(stored.len().saturating_sub(messages.len()));
+        assert_eq!(messages, newest, "the messages of {name} in {id}");
+        if stored.is_empty() {
+            let count = rows.unread(user.id).get(&id).copied().unwrap_or(0);
+            assert_eq!(model.unread(id, user.id) as i64, count, "{name} counts unread messages in {id}");
+        }
+    }
+}
+
+/// Somebody who has just come gets by `sync` what those have who were there.
+pub async fn a_new_client_gets_the_same(user: &User, rows: &Rows) {
+    let mut device = Device::new(user, format!("{}-new", user.name));
+    device.model = truth(user).await;
+    after_a_reconnect_nothing_is_missing(&device, rows);
+}
+
+fn place(participant: &Value) -> [i64; 3] {
+    ["rev", "delivered_seq", "read_seq"].map(|key| participant[key].as_i64().unwrap())
+}
+
+fn places_in(rows: &Rows, conversation_id: i64) -> BTreeMap<i64, [i64; 3]> {
+    rows.participants_in(conversation_id).map(|row| (row.user_id, [row.rev, row.delivered_seq, row.read_seq])).collect()
+}
+
+/// What the hub counts as unread is what is counted by hand.
+pub async fn unread_counts_equal_a_recount(user: &User, rows: &Rows) {
+    let counts = rows.unread(user.id);
+    let (unread, list) = tokio::join!(user.get("/api/unread"), user.get("/api/conversations?limit=200"));
+    let total: i64 = counts.values().sum();
+    let platforms = if total > 0 { json!({"chat": total}) } else { json!({}) };
+    let expected = json!({"total_unread": total, "conversations": counts, "unread_counts": platforms});
+    assert_eq!(unread.ok(), expected, "what {} has not read", user.name);
+    let listed: BTreeMap<i64, i64> = list.ok()["conversations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|conversation| ["id", "unread_count"].map(|key| conversation[key].as_i64().unwrap()).into())
+        .collect();
+    let by_hand: BTreeMap<i64, i64> =
+        rows.conversations_of(user.id).map(|row| (row.id, counts.get(&row.id).copied().unwrap_or(0))).collect();
+    assert_eq!(listed, by_hand, "the unread counts in the list of {}", user.name);
+}
+
+/// Conversations, history and receipts, read over REST, are what is stored.
+pub async fn requests_tell_what_is_stored(user: &User, rows: &Rows) {
+    for conversation in rows.conversations_of(user.id) {
+        let ConversationRow { id, last_seq, rev, .. } = conversation;
+        let told = user.conversation(*id).await;
+        assert_eq!((&told["last_seq"], &told["rev"]), (&json!(last_seq), &json!(rev)));
+        let people = told["participants"].as_array().unwrap();
+        let places: BTreeMap<i64, [i64; 3]> =
+            people.iter().map(|row| (row["user_id"].as_i64().unwrap(), place(row))).collect();
+        assert_eq!(places, places_in(rows, *id), "{} reads of conversation {id}", user.name);
+        let mut history: Vec<MessageRow> = Vec::new();
+        loop {
+            let after = history.last().map_or(0, |message| message.seq);
+            let page = user.history(*id, &format!("?after_seq={after}&limit=200")).await;
+            history.extend(page["messages"].as_array().unwrap().iter().map(MessageRow::told));
+            if page["has_more"] == false {
+                break;
+            }
+        }
+        let stored: Vec<MessageRow> = rows.messages_in(*id).cloned().collect();
+        assert_eq!(history, stored, "the history of {id} that {} reads", user.name);
+        for message in [stored.first(), stored.get(stored.len() / 2), stored.last()].into_iter().flatten() {
+            let receipts = user.get(&format!("/api/messages/{}/receipts", message.id)).await.ok();
+            assert_eq!(receipts, receipts_of(message, rows), "receipts of {}", message.id);
+        }
+    }
+}
+
+fn receipts_of(message: &MessageRow, rows: &Rows) -> Value {
+    let others = rows.participants_in(message.conversation_id).filter(|row| row.user_id != message.sender_id);
+    let receipts = others.map(|reader| {
+        let at = |kind| rows.reached_at(message, reader.user_id, kind).map(Timestamp::from_millis);
+        json!({"user_id": reader.user_id, "delivered_at": at("delivered"), "read_at": at("read")})
+    });
+    json!({"receipts": receipts.collect::<Vec<_>>()})
+}

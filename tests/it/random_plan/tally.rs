@@ -1,0 +1,86 @@
+//! What the plans of a run came to.
+
+use super::ledger::Fate;
+use super::world::World;
+use std::fmt;
+
+#[derive(Clone, Copy, Default)]
+pub struct Tally {
+    steps: u64,
+    sends: u64,
+    refused: u64,
+    reopened: u64,
+    reopened_but_stored: u64,
+    repeated: u64,
+    kills: u64,
+    restarts: u64,
+    failed_commits: u64,
+    connects: u64,
+    syncs: u64,
+    arrived: u64,
+    lost: u64,
+    doubled: u64,
+    late: u64,
+}
+
+impl Tally {
+    pub fn of(world: &World, steps: usize) -> Self {
+        let mut tally = Self {
+            steps: steps as u64,
+            sends: world.ledger.drafts.iter().filter(|draft| draft.attempts > 0).count() as u64,
+            refused: world.ledger.drafts.iter().filter(|draft| matches!(draft.fate, Fate::Refused(_))).count() as u64,
+            reopened: world.ledger.counts.reopened,
+            reopened_but_stored: world.ledger.counts.reopened_but_stored,
+            repeated: world.ledger.counts.repeated,
+            kills: world.counts.kills,
+            restarts: world.counts.restarts,
+            failed_commits: world.counts.failed_commits,
+            ..Self::default()
+        };
+        for counts in world.devices.iter().map(|device| device.counts) {
+            tally.connects += counts.connects;
+            tally.syncs += counts.syncs;
+            tally.arrived += counts.arrived;
+            tally.lost += counts.lost;
+            tally.doubled += counts.doubled;
+            tally.late += counts.late;
+        }
+        tally
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.steps, other.steps),
+            (&mut self.sends, other.sends),
+            (&mut self.refused, other.refused),
+            (&mut self.reopened, other.reopened),
+            (&mut self.reopened_but_stored, other.reopened_but_stored),
+            (&mut self.repeated, other.repeated),
+            (&mut self.kills, other.kills),
+            (&mut self.restarts, other.restarts),
+            (&mut self.failed_commits, other.failed_commits),
+            (&mut self.connects, other.connects),
+            (&mut self.syncs, other.syncs),
+            (&mut self.arrived, other.arrived),
+            (&mut self.lost, other.lost),
+            (&mut self.doubled, other.doubled),
+            (&mut self.late, other.late),
+        ] {
+            *sum += more;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { steps, sends, refused, kills, restarts, failed_commits, connects, syncs, .. } = self;
+        let Self { reopened, reopened_but_stored, repeated, arrived, lost, doubled, late, .. } = self;
+        write!(
+            f,
+            "{steps} steps, {kills} kills, {restarts} restarts, {failed_commits} failed commits; {sends} sends, \
+             {refused} refused, {reopened} repeated for want of an answer ({reopened_but_stored} were stored), \
+             {repeated} repeated after it; {connects} connects, {syncs} syncs, {arrived} frames arrived, \
+             {lost} lost, {doubled} doubled, {late} late"
+        )
+    }
+}

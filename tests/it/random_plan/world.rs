@@ -1,0 +1,270 @@
+//! The hub as a process, the people, their devices, and what one step does.
+//!
+//! After a step nothing is under way but answers to `sync`: so what is counted
+//! then is what counts.
+
+use super::device::Device;
+use super::ledger::{Answer, Ledger};
+use super::plan::{Action, Step};
+use super::properties::{self, Order};
+use super::rows::Tables;
+use crate::binary::{Binary, Place, wait_for};
+use crate::harness::{Client, User, register};
+use crate::random::Random;
+use crate::scratch::Scratch;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
+
+const NAMES: [&str; 5] = ["ann", "bob", "cat", "dan", "eve"];
+/// Whose the devices are: some people have several.
+const OWNERS: [usize; 10] = [0, 0, 0, 1, 1, 1, 2, 2, 3, 4];
+pub const DEVICES: usize = OWNERS.len();
+
+pub struct World {
+    // Dropped first, so that the database has no users any more.
+    pub tables: Tables,
+    pub hub: Binary,
+    pub place: Place,
+    _database: Scratch,
+    pub port: Arc<AtomicU16>,
+    pub people: Vec<User>,
+    /// Nobody has to do with them.
+    bystander: User,
+    pub devices: Vec<Device>,
+    pub ledger: Ledger,
+    pub order: Order,
+    pub counts: Counts,
+    /// COMMITs that failed in the life of this hub.
+    pub doubts: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub kills: u64,
+    pub restarts: u64,
+    pub failed_commits: u64,
+}
+
+impl World {
+    pub async fn begin(database: Scratch) -> Self {
+        let place = Place::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn").with("WORKERS", "2");
+        let place = ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST"]
+            .into_iter()
+            .fold(place, |place, name| place.with(name, "1000000"));
+        let mut hub = place.start(&[]);
+        let port = Arc::new(AtomicU16::new(port_of(&mut hub).await));
+        let visitor = Client::new(Arc::clone(&port), None);
+        let mut people = Vec::new();
+        for name in NAMES {
+            people.push(register(&visitor, name).await);
+        }
+        let bystander = register(&visitor, "bystander").await;
+        let device = |(n, owner): (usize, &usize)| Device::new(&people[*owner], format!("{}-{n}", NAMES[*owner]));
+        let devices = OWNERS.iter().enumerate().map(device).collect();
+        let mut tables = Tables::of(&database);
+        tables.lay_trap();
+        Self {
+            tables,
+            hub,
+            place,
+            _database: database,
+            port,
+            people,
+            bystander,
+            devices,
+            ledger: Ledger::default(),
+            order: Order::default(),
+            counts: Counts::default(),
+            doubts: 0,
+        }
+    }
+
+    pub async fn perform(&mut self, step: Step) {
+        let Step { device: at, action, mut random } = step;
+        let random = &mut random;
+        match action {
+            Action::Send => self.send_new(at, true, random).await,
+            Action::SendByRest => self.send_new(at, false, random).await,
+            Action::SendUnheard => {
+                let number = self.compose(at, random);
+                // The plan saw that it is answered; the sender did not.
+                self.request(at, number, random.below(2) == 0).await;
+            }
+            Action::SendAndVanish => self.send_and_vanish(at, random).await,
+            Action::SendAndFail => self.send_and_fail(at, random).await,
+            Action::Repeat => self.repeat(at, random).await,
+            Action::MarkDelivered | Action::MarkRead | Action::ReadConversation => self.mark(at, action, random).await,
+            Action::Block | Action::Unblock | Action::AddContact | Action::RemoveContact => {
+                let (user, other) = (self.devices[at].user.clone(), self.other_than(at, random));
+                match action {
+                    Action::Block => user.blocks(&other).await,
+                    Action::Unblock => user.unblocks(&other).await,
+                    Action::AddContact => user.adds_contact(&other).await,
+                    _ => user.removes_contact(&other).await,
+                }
+            }
+            Action::KillHub => self.kill(random).await,
+            Action::RestartHub => self.restart(random).await,
+            Action::Vanish | Action::Close => self.disconnect(at, action == Action::Close).await,
+            Action::Connect => self.connect(at, random).await,
+            Action::Listen | Action::Settle | Action::Sync | Action::SyncByRest => self.hear(at, action, random).await,
+        }
+    }
+
+    /// What a device without a socket does first of all, is to get one.
+    async fn hear(&mut self, at: usize, action: Action, random: &mut Random) {
+        let device = &mut self.devices[at];
+        match action {
+            _ if !device.is_connected() => return self.connect(at, random).await,
+            Action::Listen => device.listen(Some(random), &mut self.order).await,
+            Action::Settle => device.settle(&mut self.order).await,
+            // One sync at a time.
+            _ if device.model.is_syncing() => {}
+            Action::Sync => device.sync().await,
+            _ => device.sync_by_rest().await,
+        }
+    }
+
+    /// Half of all connects have quiet weather, and show at once what they are
+    /// worth.
+    async fn connect(&mut self, at: usize, random: &mut Random) {
+        let device = &mut self.devices[at];
+        if device.is_connected() {
+            return;
+        }
+        device.connect().await;
+        if random.below(2) == 0 {
+            device.settle(&mut self.order).await;
+            properties::after_a_reconnect_nothing_is_missing(&self.devices[at], &self.tables.look());
+        }
+    }
+
+    /// Returns when the hub knows, too.
+    pub async fn disconnect(&mut self, at: usize, says_goodbye: bool) {
+        match self.devices[at].disconnect() {
+            Some(socket) if says_goodbye => socket.close().await,
+            Some(socket) => drop(socket),
+            None => return,
+        }
+        let left = self.devices.iter().filter(|device| device.is_connected()).count();
+        wait_for("the hub to notice", async || {
+            let health = self.bystander.get("/health").await.ok();
+            (health["services"]["websocket"]["connections"] == json!(left)).then_some(())
+        })
+        .await;
+        // Goes the way of all writes, behind what the hub had begun for the
+        // one that is gone.
+        self.bystander.removes_contact(&self.people[0]).await;
+    }
+
+    fn other_than(&self, at: usize, random: &mut Random) -> User {
+        let others: Vec<&User> = self.people.iter().filter(|user| user.id != self.devices[at].user.id).collect();
+        others[random.below(others.len())].clone()
+    }
+
+    pub fn compose(&mut self, at: usize, random: &mut Random) -> usize {
+        let recipient_id = self.other_than(at, random).id;
+        self.ledger.compose(self.devices[at].user.id, recipient_id)
+    }
+
+    /// Sends it once more, by either door, and returns the answer, of which the
+    /// sender knows nothing yet.
+    async fn request(&mut self, at: usize, number: usize, by_socket: bool) -> Answer {
+        let draft = self.ledger.attempt(number);
+        let device = &mut self.devices[at];
+        match device.socket().filter(|_| by_socket) {
+            Some(socket) => {
+                socket.frame(draft.frame()).await;
+                Answer::of_frame(&socket.answer_to(&json!(draft.key)).await)
+            }
+            None => Answer::of_reply(device.user.post("/api/messages", draft.body()).await),
+        }
+    }
+
+    /// The same, and the sender hears the answer.
+    pub async fn send(&mut self, at: usize, number: usize, by_socket: bool) {
+        let answer = self.request(at, number, by_socket).await;
+        self.ledger.settle(number, &answer);
+        if let Answer::Stored { message, .. } = &answer {
+            self.order.note(message);
+            self.devices[at].model.told(message);
+        }
+    }
+
+    async fn send_new(&mut self, at: usize, by_socket: bool, random: &mut Random) {
+        let number = self.compose(at, random);
+        self.send(at, number, by_socket).await;
+    }
+
+    async fn send_and_vanish(&mut self, at: usize, random: &mut Random) {
+        let number = self.compose(at, random);
+        let draft = self.ledger.attempt(number);
+        if let Some(socket) = self.devices[at].socket() {
+            socket.frame(draft.frame()).await;
+        }
+        self.disconnect(at, false).await;
+    }
+
+    pub async fn send_and_fail(&mut self, at: usize, random: &mut Random) {
+        let number = self.compose(at, random);
+        self.tables.set_trap(true);
+        let answer = self.request(at, number, random.below(2) == 0).await;
+        self.tables.set_trap(false);
+        // Under a block it is refused before anything is written.
+        if matches!(answer, Answer::Unknown) {
+            self.counts.failed_commits += 1;
+            self.doubts += 1;
+        }
+        self.ledger.settle(number, &answer);
+    }
+
+    /// Rather what is still open than what had its answer.
+    async fn repeat(&mut self, at: usize, random: &mut Random) {
+        let me = self.devices[at].user.id;
+        let open = self.ledger.list_open(|draft| draft.sender_id == me);
+        let settled = self.ledger.list_stored(|draft| draft.sender_id == me);
+        let (first, second) = if random.below(3) > 0 { (open, settled) } else { (settled, open) };
+        let number = random.pick(&first).or(random.pick(&second)).copied();
+        if let Some(number) = number {
+            self.send(at, number, random.below(2) == 0).await;
+        }
+    }
+
+    /// Somewhere up to what the device knows.
+    async fn mark(&mut self, at: usize, action: Action, random: &mut Random) {
+        let (by_socket, device) = (random.below(2) == 0, &mut self.devices[at]);
+        let known: Vec<_> = device.model.conversations.iter().filter(|(_, held)| !held.messages.is_empty()).collect();
+        let Some((id, held)) = random.pick(&known).copied() else { return };
+        let messages: Vec<&Value> = held.messages.values().collect();
+        let (id, message) = (*id, random.pick(&messages).copied().expect("there are some").clone());
+        let seq = &message["seq"];
+        let (frame, path, body) = match action {
+            Action::MarkDelivered => (
+                json!({"type": "message_delivered", "conversation_id": id, "seq": seq}),
+                format!("/api/conversations/{id}/delivered"),
+                json!({"seq": seq}),
+            ),
+            Action::MarkRead => (
+                json!({"type": "message_read", "message_id": message["id"]}),
+                format!("/api/conversations/{id}/read"),
+                json!({"seq": seq}),
+            ),
+            _ => (
+                json!({"type": "conversation_read", "conversation_id": id}),
+                format!("/api/conversations/{id}/read"),
+                json!({}),
+            ),
+        };
+        match device.socket().filter(|_| by_socket) {
+            Some(socket) => drop(socket.ack(frame).await),
+            None => drop(device.user.post(&path, body).await.is(204)),
+        }
+    }
+}
+
+/// Of a hub that has just been started.
+pub async fn port_of(hub: &mut Binary) -> u16 {
+    let address = hub.address().await;
+    address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address ends with a port")
+}
