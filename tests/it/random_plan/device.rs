@@ -123,6 +123,12 @@ impl Device {
         self.wire.clear();
     }
 
+    /// A frame of this type, which may come after other answers.
+    pub async fn wait_for(&mut self, kind: &str) {
+        let socket = self.socket.as_mut().expect("it is connected");
+        self.wire.push(socket.expect(kind).await);
+    }
+
     /// Until the client has everything and nothing to ask.
     pub async fn settle(&mut self, order: &mut Order) {
         for _ in 0..50 {

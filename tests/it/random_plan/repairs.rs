@@ -38,6 +38,7 @@ async fn in_each_of_three_ways(database: Scratch) {
 
     world.lose_frames().await;
     world.send_and_fail(CAT, &mut Random::new(1)).await;
+    world.devices[BOB].wait_for("system").await;
     world.bob_hears().await;
     world.assert_complete();
 
