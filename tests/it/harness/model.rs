@@ -179,12 +179,14 @@ impl Model {
             if changed["reset"] == true {
                 held.messages.clear();
                 held.participants.clear();
+                held.put_rows(&changed["conversation"]);
+                if let last @ Value::Object(_) = &changed["conversation"]["last_message"] {
+                    put(&mut held.messages, number(last, "seq"), last);
+                }
             }
-            held.put_rows(&changed["conversation"]);
+            // What changed is in these two alone; that `conversation` says it
+            // again while it is small is no promise.
             held.put_rows(changed);
-            if let last @ Value::Object(_) = &changed["conversation"]["last_message"] {
-                put(&mut held.messages, number(last, "seq"), last);
-            }
             held.rev = number(changed, "rev");
         }
         for id in rows(answer, "left") {
