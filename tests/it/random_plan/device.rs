@@ -96,11 +96,33 @@ impl Device {
         self.wire.push(answer);
     }
 
+    async fn hear(&mut self) {
+        if let Some(socket) = &mut self.socket {
+            self.wire.extend(socket.heard().await);
+        }
+    }
+
+    /// Asks, and the answer is made now and arrives only after what comes
+    /// until [`Device::arrive_before_the_answer`].
+    pub async fn ask_early(&mut self) {
+        if self.socket.is_some() && !self.model.is_syncing() {
+            self.sync().await;
+            self.hear().await;
+        }
+    }
+
+    pub async fn arrive_before_the_answer(&mut self) {
+        self.hear().await;
+        self.wire.sort_by_key(|frame| frame["type"] == "ack");
+    }
+
     /// What came is on the wire, and as much of it arrives as the weather has
     /// it; without weather everything does, in order.
     pub async fn listen(&mut self, weather: Option<&mut Random>, order: &mut Order) {
-        let Some(socket) = &mut self.socket else { return };
-        self.wire.extend(socket.heard().await);
+        if self.socket.is_none() {
+            return;
+        }
+        self.hear().await;
         let arriving = match weather {
             Some(random) => self.arriving(random),
             None => mem::take(&mut self.wire),

@@ -107,6 +107,10 @@ impl World {
                 self.send_for_sender(number).await;
             }
         }
+        // Who is here may have asked before, and be answered after.
+        for device in self.devices.iter_mut().step_by(2) {
+            device.ask_early().await;
+        }
         for (at, user) in self.people.iter().enumerate() {
             for other in self.people.iter().filter(|other| other.id != user.id) {
                 user.unblocks(other).await;
@@ -120,7 +124,9 @@ impl World {
             self.send_for_sender(number).await;
         }
         for device in &mut self.devices {
-            if !device.is_connected() {
+            if device.is_connected() {
+                device.arrive_before_the_answer().await;
+            } else {
                 device.connect().await;
             }
             device.settle(&mut self.order).await;
@@ -129,6 +135,7 @@ impl World {
         properties::a_repeated_client_message_id_gives_one_message(&self.ledger, &rows);
         properties::every_client_shows_one_order(&self.order, &rows);
         properties::every_send_ends_stored_or_refused(&self.ledger, &rows);
+        properties::every_position_has_its_mark(&rows);
         for device in &self.devices {
             properties::after_a_reconnect_nothing_is_missing(device, &rows);
         }

@@ -15,8 +15,8 @@
 //! show of the harness's model of the protocol document, and not of it.
 
 use super::device::Device;
-use super::ledger::{Fate, Ledger};
-use super::rows::{ConversationRow, MessageRow, Rows};
+use super::ledger::{Answer, Draft, Fate, Ledger};
+use super::rows::{ConversationRow, Mark, MessageRow, ParticipantRow, Rows};
 use crate::harness::{User, truth};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -87,6 +87,51 @@ pub fn every_send_ends_stored_or_refused(ledger: &Ledger, rows: &Rows) {
         ledger.drafts.iter().filter(|draft| matches!(draft.fate, Fate::Stored(_))).count(),
         "nothing is there that nobody sent"
     );
+}
+
+/// Whoever may write is not refused, and whoever may not is.
+pub fn a_block_decides_what_is_refused(draft: &Draft, answer: &Answer, rows: &Rows) {
+    let is_blocked = rows.is_block_between(draft.sender_id, draft.recipient_id);
+    match answer {
+        Answer::Refused(code) => assert!(is_blocked, "{} was refused without a block: {code}", draft.key),
+        Answer::Stored { is_duplicate: false, .. } => assert!(!is_blocked, "{} passed a block", draft.key),
+        Answer::Stored { .. } | Answer::Unknown => {}
+    }
+}
+
+/// A mark up to `seq` moves this person's position in one conversation, not
+/// back, and what others see of it where there is no block; and nothing else.
+pub fn a_mark_moves_one_position(user: &User, id: i64, (delivered, read): (i64, i64), before: &Rows, after: &Rows) {
+    let conversation = before.conversations.iter().find(|row| row.id == id).expect("it is known");
+    let is_shared = !before.is_block_between(conversation.user_low, conversation.user_high);
+    let expected: Vec<[i64; 5]> = before
+        .participants
+        .iter()
+        .map(|row| {
+            let mut row = row.clone();
+            if (row.conversation_id, row.user_id) == (id, user.id) {
+                row.own_read_seq = row.own_read_seq.max(read);
+                if is_shared {
+                    row.delivered_seq = row.delivered_seq.max(delivered);
+                    row.read_seq = row.read_seq.max(read);
+                }
+            }
+            row.positions()
+        })
+        .collect();
+    let positions: Vec<[i64; 5]> = after.participants.iter().map(ParticipantRow::positions).collect();
+    assert_eq!(positions, expected, "{} marks {id}", user.name);
+}
+
+/// What others see of a position was reached at some time, which is kept.
+pub fn every_position_has_its_mark(rows: &Rows) {
+    for place in &rows.participants {
+        for (kind, seq) in [("delivered", place.delivered_seq), ("read", place.read_seq)] {
+            let is_of = |mark: &&Mark| (mark.conversation_id, mark.user_id) == (place.conversation_id, place.user_id);
+            let last = rows.marks.iter().filter(is_of).filter(|mark| mark.kind == kind).map(|mark| mark.seq).max();
+            assert_eq!(last.unwrap_or(0), seq, "the last mark of {place:?}");
+        }
+    }
 }
 
 pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {

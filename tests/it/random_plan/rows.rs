@@ -223,7 +223,17 @@ impl Tables {
     }
 }
 
+impl ParticipantRow {
+    pub fn positions(&self) -> [i64; 5] {
+        [self.conversation_id, self.user_id, self.delivered_seq, self.read_seq, self.own_read_seq]
+    }
+}
+
 impl Rows {
+    pub fn is_block_between(&self, one: i64, other: i64) -> bool {
+        self.blocks.iter().any(|tie| (tie.from, tie.to) == (one, other) || (tie.from, tie.to) == (other, one))
+    }
+
     pub fn messages_in(&self, conversation_id: i64) -> impl Iterator<Item = &MessageRow> {
         self.messages.iter().filter(move |message| message.conversation_id == conversation_id)
     }

@@ -171,15 +171,17 @@ impl World {
     /// Sends it once more, by either door, and returns the answer, of which the
     /// sender knows nothing yet.
     async fn request(&mut self, at: usize, number: usize, by_socket: bool) -> Answer {
-        let draft = self.ledger.attempt(number);
+        let (draft, rows) = (self.ledger.attempt(number), self.tables.look());
         let device = &mut self.devices[at];
-        match device.socket().filter(|_| by_socket) {
+        let answer = match device.socket().filter(|_| by_socket) {
             Some(socket) => {
                 socket.frame(draft.frame()).await;
                 Answer::of_frame(&socket.answer_to(&json!(draft.key)).await)
             }
             None => Answer::of_reply(device.user.post("/api/messages", draft.body()).await),
-        }
+        };
+        properties::a_block_decides_what_is_refused(&draft, &answer, &rows);
+        answer
     }
 
     /// The same, and the sender hears the answer.
@@ -233,12 +235,13 @@ impl World {
 
     /// Somewhere up to what the device knows.
     async fn mark(&mut self, at: usize, action: Action, random: &mut Random) {
-        let (by_socket, device) = (random.below(2) == 0, &mut self.devices[at]);
+        let (by_socket, before) = (random.below(2) == 0, self.tables.look());
+        let device = &mut self.devices[at];
         let known: Vec<_> = device.model.conversations.iter().filter(|(_, held)| !held.messages.is_empty()).collect();
         let Some((id, held)) = random.pick(&known).copied() else { return };
         let messages: Vec<&Value> = held.messages.values().collect();
         let (id, message) = (*id, random.pick(&messages).copied().expect("there are some").clone());
-        let seq = &message["seq"];
+        let seq = message["seq"].as_i64().expect("a number");
         let (frame, path, body) = match action {
             Action::MarkDelivered => (
                 json!({"type": "message_delivered", "conversation_id": id, "seq": seq}),
@@ -260,6 +263,13 @@ impl World {
             Some(socket) => drop(socket.ack(frame).await),
             None => drop(device.user.post(&path, body).await.is(204)),
         }
+        let last = before.messages_in(id).map(|message| message.seq).max().expect("there are some");
+        let reached = match action {
+            Action::MarkDelivered => (seq, 0),
+            Action::MarkRead => (seq, seq),
+            _ => (last, last),
+        };
+        properties::a_mark_moves_one_position(&device.user, id, reached, &before, &self.tables.look());
     }
 }
 
