@@ -7,9 +7,9 @@
 //! hold, and `rows` reads the tables past the hub. One seed decides all that
 //! the plan decides; what the machine decides, such as how far a message got
 //! before the kill, is another matter each time. `SWITCHBOARD_PLAN_SEED` and
-//! `SWITCHBOARD_PLAN_SEEDS` choose the first seed and how many, and
-//! `SWITCHBOARD_PLAN_STEPS` how long each plan is; `scripts/plan` runs the long
-//! form.
+//! `SWITCHBOARD_PLAN_SEEDS` choose the first seed and how many,
+//! `SWITCHBOARD_PLAN_STEPS` how long each plan is, and `SWITCHBOARD_PLAN_JOBS`
+//! how many run side by side; `scripts/plan` runs the long form.
 
 mod device;
 mod doubts;

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// sets and more, because the machine may be busy.
 const IN_TIME: TimeDelta = TimeDelta::seconds(2);
 const SEEDS: u64 = 3;
+/// How typing may end; falling silent is the last of them.
+const WAYS: usize = 5;
 
 /// Who is shown to one reader as typing, and since when.
 struct Reader {
@@ -46,14 +48,10 @@ impl Reader {
 both_databases!(typing_is_cleared_in_time_however_it_ends, TYPING_TIMEOUT = "300ms");
 async fn typing_is_cleared_in_time_however_it_ends(hub: &mut TestHub) {
     let people = hub.users(["ann", "bob", "cat", "dan"]).await;
-    for (at, one) in people.iter().enumerate() {
-        for other in &people[at + 1..] {
-            one.gets_to_know(other).await;
-        }
-    }
+    all_get_to_know(&people).await;
     for seed in 1..=SEEDS {
         println!("typing with seed {seed}");
-        type_to_each_other(&people, &mut Random::new(seed)).await;
+        type_to_each_other(&people, WAYS, &mut Random::new(seed)).await;
         hub.wait_for_connections(0).await;
     }
     let (mut phone, reader) = (people[0].connect().await, people[1].connect().await);
@@ -64,7 +62,24 @@ async fn typing_is_cleared_in_time_however_it_ends(hub: &mut TestHub) {
     people[1].connect().await.expect_silence().await;
 }
 
-async fn type_to_each_other(people: &[User], random: &mut Random) {
+both_databases!(what_ends_typing_does_not_wait_for_the_timeout, TYPING_TIMEOUT = "1m");
+async fn what_ends_typing_does_not_wait_for_the_timeout(hub: &mut TestHub) {
+    let people = hub.users(["ann", "bob", "cat", "dan"]).await;
+    all_get_to_know(&people).await;
+    println!("typing with seed {SEEDS}");
+    type_to_each_other(&people, WAYS - 1, &mut Random::new(SEEDS)).await;
+}
+
+async fn all_get_to_know(people: &[User]) {
+    for (at, one) in people.iter().enumerate() {
+        for other in &people[at + 1..] {
+            one.gets_to_know(other).await;
+        }
+    }
+}
+
+/// Everybody to everybody, and each ends in one of the first so many ways.
+async fn type_to_each_other(people: &[User], ways: usize, random: &mut Random) {
     let mut readers = Vec::new();
     for user in people {
         readers.push(Reader { socket: user.connect().await, shown: BTreeMap::new(), ended: BTreeSet::new() });
@@ -84,7 +99,7 @@ async fn type_to_each_other(people: &[User], random: &mut Random) {
     let mut silent = Vec::new();
     while !typists.is_empty() {
         let (_, to, mut socket) = typists.swap_remove(random.below(typists.len()));
-        match random.below(5) {
+        match random.below(ways) {
             0 => socket.types(&people[to], false).await,
             1 => drop(socket.send(&people[to], "what was typed").await),
             2 => socket.close().await,
