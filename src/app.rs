@@ -8,19 +8,22 @@ use crate::door::{Door, Parts};
 use crate::error::{Error, Result};
 use crate::hub::{Announcements, Hub, HubSettings, Transition, UnreadChange};
 use crate::limits::{Limits, Rate};
-use crate::net::{self, Net, Site, SocketSettings};
+use crate::net::transport::{self, OutboxSettings, ServerSettings, TransportSettings};
+use crate::net::{self, Net, Site, SlotSettings, Slots};
 use crate::ops::{AnnouncePresence, AnnounceUnread, System};
 use crate::policy::{self, Rules};
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
 use crate::wire::{CloseCode, Event};
 use actix_web::dev::ServerHandle;
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,6 +35,14 @@ use tokio::sync::mpsc;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two requests of one connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections that speak HTTP, for each worker; more wait to be accepted.
+const MAX_REQUESTS_PER_WORKER: usize = 25_000;
+/// A socket may send `FRAME_RATE` frames a second of an eighth of the largest
+/// size, and four of the largest at once.
+const BYTES_PER_FRAME_PART: u32 = 8;
+const FRAMES_AT_ONCE: u32 = 4;
+/// More than any socket sends, and little enough to be counted in nanoseconds.
+const MAX_BYTES_PER_SECOND: u32 = 100_000_000;
 /// How often limits of quiet users are forgotten and the parts looked after.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -85,20 +96,21 @@ impl App {
         let (hub, seat, announcements) = Hub::new(self.hub_settings());
         let seat = Arc::new(seat);
         let (door, lane_thread) = self.open_door(&hub)?;
-        let net = web::Data::new(self.net(door.clone(), hub.clone(), port)?);
-        let server = HttpServer::new(move || {
+        let descriptors = Descriptors::share_out(workers);
+        let slots = Slots::new(self.slot_settings(descriptors.sockets));
+        let net = web::Data::new(self.net(door.clone(), hub.clone(), slots.clone(), port)?);
+        let settings = ServerSettings {
+            workers,
+            max_connections: descriptors.requests / workers,
+            request_timeout: REQUEST_TIMEOUT,
+            keep_alive: KEEP_ALIVE,
+            shutdown_timeout: grace,
+        };
+        let server = transport::serve(listener, settings, move || {
             seat.start();
             actix_web::App::new().app_data(net.clone()).configure(net::routes)
         })
-        .workers(workers)
-        .client_request_timeout(REQUEST_TIMEOUT)
-        .client_disconnect_timeout(Duration::ZERO)
-        .keep_alive(KEEP_ALIVE)
-        .shutdown_timeout(grace.as_secs().max(1))
-        .disable_signals()
-        .listen(listener)
-        .map_err(internal)?
-        .run();
+        .map_err(internal)?;
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         let Announcements { transitions, unread } = announcements;
@@ -111,7 +123,7 @@ impl App {
         // Everybody is about to go, which is no news.
         announcing.abort();
         counting.abort();
-        drain(&hub, &handle, grace).await;
+        drain(&hub, &slots, &handle, grace).await;
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
         let _ = serving.await;
@@ -143,12 +155,16 @@ impl App {
         HubSettings {
             presence_grace: self.config.hub.presence_grace,
             typing_timeout: self.config.hub.typing_timeout,
-            max_sockets_per_user: self.config.socket.max_sockets_per_user,
             clock: self.clock.clone(),
         }
     }
 
-    fn net(&self, door: Door, hub: Hub, port: u16) -> Result<Net> {
+    fn slot_settings(&self, in_all: usize) -> SlotSettings {
+        let socket = &self.config.socket;
+        SlotSettings { per_user: socket.max_sockets_per_user, per_address: socket.max_sockets_per_address, in_all }
+    }
+
+    fn net(&self, door: Door, hub: Hub, slots: Slots, port: u16) -> Result<Net> {
         let config = &self.config;
         let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
         Ok(Net {
@@ -159,15 +175,63 @@ impl App {
             site: site(config, port),
             trusted_proxies: config.http.trusted_proxies.clone(),
             login_lifetime: config.auth.login_lifetime,
-            socket: SocketSettings {
-                max_frame_bytes: config.socket.max_frame_bytes,
-                frames: Rate { per_second: config.socket.frame_rate, burst: config.socket.frame_burst },
-                heartbeat_interval: config.socket.heartbeat_interval,
-                heartbeat_timeout: config.socket.heartbeat_timeout,
-            },
+            max_body_bytes: config.socket.max_frame_bytes,
+            transport: Arc::new(transport_settings(config)),
+            frames: Rate { per_second: config.socket.frame_rate, burst: config.socket.frame_burst },
+            slots,
             epoch: self.epoch.clone(),
             clock: self.clock.clone(),
         })
+    }
+}
+
+/// How many descriptors may be open for what. A tenth of what the system
+/// allows is for files, the database and what nobody thought of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Descriptors {
+    /// Connections that speak HTTP.
+    requests: usize,
+    sockets: usize,
+}
+
+impl Descriptors {
+    /// Raises the limit as far as the system lets us, and shares it out.
+    fn share_out(workers: usize) -> Self {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+        let limit = if raised { maximum } else { current };
+        // None: without limit.
+        Self::of(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX), workers)
+    }
+
+    fn of(limit: usize, workers: usize) -> Self {
+        let usable = limit / 10 * 9;
+        let requests = (usable / 4).min(MAX_REQUESTS_PER_WORKER * workers).max(workers);
+        Self { requests, sockets: (usable - requests.min(usable)).max(1) }
+    }
+}
+
+fn transport_settings(config: &Config) -> TransportSettings {
+    let socket = &config.socket;
+    let max_frame_bytes = u32::try_from(socket.max_frame_bytes).unwrap_or(u32::MAX);
+    let at_least = |bytes: u32, least: NonZeroU32| NonZeroU32::new(bytes).map_or(least, |bytes| bytes.max(least));
+    TransportSettings {
+        max_frame_bytes: socket.max_frame_bytes,
+        takes_binary: false,
+        bytes: Rate {
+            per_second: at_least(
+                socket
+                    .frame_rate
+                    .get()
+                    .saturating_mul(max_frame_bytes / BYTES_PER_FRAME_PART)
+                    .min(MAX_BYTES_PER_SECOND),
+                NonZeroU32::MIN,
+            ),
+            burst: at_least(max_frame_bytes.saturating_mul(FRAMES_AT_ONCE), transport::LEAST_BURST),
+        },
+        heartbeat_interval: socket.heartbeat_interval,
+        heartbeat_timeout: socket.heartbeat_timeout,
+        outbox: OutboxSettings { max_bytes: socket.outbox_bytes, max_age: socket.outbox_age },
     }
 }
 
@@ -309,12 +373,13 @@ async fn look_after(door: &Door, hub: &Hub, lane_thread: &JoinHandle<()>) -> Err
 
 /// No new connections, every socket told to come back, requests finished;
 /// within the grace.
-async fn drain(hub: &Hub, server: &ServerHandle, grace: Duration) {
+async fn drain(hub: &Hub, slots: &Slots, server: &ServerHandle, grace: Duration) {
     log::info!("draining seconds={}", grace.as_secs());
     server.pause().await;
     let draining = async {
         // Fails only when the hub is dead, and then there is nobody to tell.
         let _ = hub.close_all(CloseCode::Restart).await;
+        slots.are_free().await;
         server.stop(true).await;
     };
     if tokio::time::timeout(grace, draining).await.is_err() {

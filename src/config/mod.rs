@@ -78,8 +78,14 @@ pub struct Socket {
     /// `HEARTBEAT_TIMEOUT`: silence after which a socket is dead, longer than the interval, at
     /// most 30m.
     pub heartbeat_timeout: Duration,
+    /// `OUTBOX_BYTES`: bytes that may wait for a peer to read them, 4 KiB to 1 GiB.
+    pub outbox_bytes: usize,
+    /// `OUTBOX_AGE`: how long the oldest of them may wait, 1s to 10m.
+    pub outbox_age: Duration,
     /// `MAX_SOCKETS_PER_USER`: at most 10,000; 0: no limit.
     pub max_sockets_per_user: usize,
+    /// `MAX_SOCKETS_PER_ADDRESS`: at most 1,000,000; 0: no limit.
+    pub max_sockets_per_address: usize,
 }
 
 /// How long presence and typing outlive their last sign.
@@ -219,7 +225,10 @@ impl Config {
             frame_burst: env.required("FRAME_BURST", "100", whole(1..=1_000_000))?,
             heartbeat_interval: env.required("HEARTBEAT_INTERVAL", "15s", span("100ms", "10m"))?,
             heartbeat_timeout: env.required("HEARTBEAT_TIMEOUT", "40s", span("200ms", "30m"))?,
+            outbox_bytes: env.required("OUTBOX_BYTES", "131072", whole(4096..=1 << 30))?,
+            outbox_age: env.required("OUTBOX_AGE", "20s", span("1s", "10m"))?,
             max_sockets_per_user: env.required("MAX_SOCKETS_PER_USER", "32", whole(0..=10_000))?,
+            max_sockets_per_address: env.required("MAX_SOCKETS_PER_ADDRESS", "0", whole(0..=1_000_000))?,
         };
         let hub = Hub {
             presence_grace: env.required("PRESENCE_GRACE", "3s", span("0s", "5m"))?,
@@ -230,9 +239,6 @@ impl Config {
         // Checked already, so that a file written for a later version fails today, not then.
         env.in_effect = false;
         env.required::<Duration>("AUTH_TIMEOUT", "10s", span("100ms", "5m"))?;
-        env.required::<usize>("OUTBOX_BYTES", "131072", whole(4096..=1 << 30))?;
-        env.required::<Duration>("OUTBOX_AGE", "20s", span("1s", "10m"))?;
-        env.required::<usize>("MAX_SOCKETS_PER_ADDRESS", "0", whole(0..=1_000_000))?;
         env.required::<usize>("MAX_PARTICIPANTS", "1000", whole(2..=100_000))?;
         env.secret("METRICS_TOKEN", bearer_secret)?;
 
@@ -465,18 +471,18 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_yet_is_named_when_it_is_set() {
-        let config = config(&[("OUTBOX_AGE", "20s"), ("METRICS_TOKEN", KEY), ("BIND", "[::]:80")]);
-        assert_eq!(config.expect("allowed").without_effect, ["OUTBOX_AGE", "METRICS_TOKEN"]);
+        let config = config(&[("AUTH_TIMEOUT", "20s"), ("METRICS_TOKEN", KEY), ("BIND", "[::]:80")]);
+        assert_eq!(config.expect("allowed").without_effect, ["AUTH_TIMEOUT", "METRICS_TOKEN"]);
     }
 
     #[test]
     fn the_effective_configuration_lists_what_is_in_effect() {
-        let config = config(&[("BIND", "[::]:80"), ("JWT_SECRET", KEY), ("OUTBOX_AGE", "30s")]).expect("allowed");
+        let config = config(&[("BIND", "[::]:80"), ("JWT_SECRET", KEY), ("AUTH_TIMEOUT", "30s")]).expect("allowed");
         let lines: Vec<String> = config.effective().collect();
         for line in ["BIND=[::]:80", "WORKERS=", "JWT_SECRET=[redacted]", "JWT_SECRET_PREVIOUS=", "FRAME_RATE=50"] {
             assert!(lines.iter().any(|listed| listed == line), "{line} stands in {lines:?}");
         }
-        assert!(!lines.iter().any(|line| line.starts_with("OUTBOX_AGE") || line.starts_with("REDIS_URL")));
+        assert!(!lines.iter().any(|line| line.starts_with("AUTH_TIMEOUT") || line.starts_with("REDIS_URL")));
     }
 
     #[test]

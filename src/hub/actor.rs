@@ -26,8 +26,6 @@ const TICK: Duration = Duration::from_millis(100);
 pub struct HubSettings {
     pub presence_grace: Duration,
     pub typing_timeout: Duration,
-    /// Zero: no limit.
-    pub max_sockets_per_user: usize,
     pub clock: Clock,
 }
 
@@ -62,10 +60,6 @@ pub struct HubActor {
     /// The hub is going down: nobody attaches any more.
     is_draining: bool,
 }
-
-#[derive(Message)]
-#[rtype(result = "Result<()>")]
-pub(super) struct Admit(pub UserId);
 
 #[derive(Message)]
 #[rtype(result = "Result<()>")]
@@ -126,17 +120,6 @@ impl HubActor {
                 is_draining: false,
             }
         })
-    }
-
-    fn admit(&self, user_id: UserId) -> Result<()> {
-        if self.is_draining {
-            return Err(Error::Unavailable("the hub is restarting"));
-        }
-        let max = self.settings.max_sockets_per_user;
-        if max != 0 && self.registry.count_of(user_id) >= max {
-            return Err(Error::RateLimited { retry_in: Duration::from_secs(1) });
-        }
-        Ok(())
     }
 
     fn tick(&mut self, now: Instant) {
@@ -311,20 +294,14 @@ impl StreamHandler<Batch> for HubActor {
     }
 }
 
-impl Handler<Admit> for HubActor {
-    type Result = Result<()>;
-
-    fn handle(&mut self, Admit(user_id): Admit, _: &mut Context<Self>) -> Result<()> {
-        self.admit(user_id)
-    }
-}
-
 impl Handler<Attach> for HubActor {
     type Result = Result<()>;
 
     fn handle(&mut self, Attach(attachment): Attach, _: &mut Context<Self>) -> Result<()> {
         let Attachment { session_id, user_id, login_id, to_session } = attachment;
-        self.admit(user_id)?;
+        if self.is_draining {
+            return Err(Error::Unavailable("the hub is restarting"));
+        }
         self.registry.attach(session_id, user_id, login_id, to_session);
         self.opening.insert(session_id, HashSet::new());
         self.presence.arrived(user_id);

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Event};
 use actix::{Addr, Recipient};
-use actor::{Admit, Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, Recount, SendPresenceState};
+use actor::{Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, Recount, SendPresenceState};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
@@ -87,20 +87,11 @@ impl Hub {
         self.actor.get().ok_or(Error::Unavailable("the hub is starting"))
     }
 
-    /// Whether one more session of this user would be taken; asked before
-    /// there is one. Who comes first is decided by `attach`.
-    ///
-    /// # Errors
-    /// `RateLimited` when the user has as many sockets as they may.
-    pub async fn admit(&self, user_id: UserId) -> Result<()> {
-        self.actor()?.send(Admit(user_id)).await.map_err(gone)?
-    }
-
     /// From now on the session gets what is delivered. Its first frames may
     /// come before this returns.
     ///
     /// # Errors
-    /// `RateLimited` when the user has as many sockets as they may.
+    /// `Unavailable` when the hub is going down.
     pub async fn attach(&self, attachment: Attachment) -> Result<()> {
         self.actor()?.send(Attach(attachment)).await.map_err(gone)?
     }

@@ -88,7 +88,7 @@ fn is_json(request: &HttpRequest) -> bool {
 
 fn bytes(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<BytesMut, Error>> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let max = Net::of(request.app_data()).map(|net| net.socket.max_frame_bytes);
+    let max = Net::of(request.app_data()).map(|net| net.max_body_bytes);
     let payload = payload.take();
     Box::pin(async move {
         let bytes = tokio::time::timeout(MAX_BODY_TIME, read(payload, declared, max?));

@@ -16,20 +16,25 @@ mod problem;
 mod rest;
 mod session;
 mod site;
+mod slots;
+pub mod transport;
 mod upgrade;
 
-pub use session::SocketSettings;
 pub use site::Site;
+pub use slots::{SlotSettings, Slots};
 
 use crate::auth::{AccessTokens, Passwords};
 use crate::clock::Clock;
 use crate::door::Door;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
+use crate::limits::Rate;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, Resource, web};
 use ipnet::IpNet;
+use std::sync::Arc;
 use std::time::Duration;
+use transport::TransportSettings;
 
 /// What every request and session can reach.
 pub struct Net {
@@ -40,7 +45,12 @@ pub struct Net {
     pub site: Site,
     pub trusted_proxies: Vec<IpNet>,
     pub login_lifetime: Duration,
-    pub socket: SocketSettings,
+    /// Of an HTTP body.
+    pub max_body_bytes: usize,
+    pub transport: Arc<TransportSettings>,
+    /// Frames of any kind, for each socket.
+    pub frames: Rate,
+    pub slots: Slots,
     /// Names this history.
     pub epoch: String,
     pub clock: Clock,

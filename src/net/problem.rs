@@ -52,6 +52,10 @@ impl Problem {
         Self::invalid(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "this is a WebSocket endpoint, version 13")
     }
 
+    pub fn wrong_key() -> Self {
+        Error::Invalid("Sec-WebSocket-Key must be there once, and be 16 bytes in base64".into()).into()
+    }
+
     pub fn response(&self) -> HttpResponse {
         self.error_response()
     }

@@ -3,27 +3,30 @@
 
 use super::Net;
 use super::guard::{check_page, has_bearer};
-use super::identity::find_caller;
+use super::identity::{client_address, find_caller};
 use super::problem::Problem;
-use super::session::{Session, is_handshake};
+use super::session::Session;
+use super::transport::{self, Flaw};
 use actix_web::{HttpRequest, HttpResponse, web};
+use std::sync::Arc;
 
 /// `GET /ws`.
-pub async fn upgrade(
-    net: web::Data<Net>,
-    request: HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, actix_web::Error> {
+pub async fn upgrade(net: web::Data<Net>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     if !has_bearer(request.headers())
         && let Err(error) = check_page(&net, request.headers())
     {
         log::info!("socket refused: {error}");
-        return Err(Problem::from(error).into());
+        return Err(error.into());
     }
-    let caller = find_caller(&request).await.map_err(Problem::from)?;
-    if !is_handshake(&request) {
-        return Err(Problem::wrong_version().into());
-    }
-    net.hub.admit(caller.user_id).await.map_err(Problem::from)?;
-    Session::start(net.into_inner(), caller, &request, payload)
+    let caller = find_caller(&request).await?;
+    let slot = net.slots.take(caller.user_id, client_address(&net, &request));
+    let slot = slot.inspect_err(|error| log::info!("socket refused: {error} user={}", caller.user_id))?;
+    let net = net.into_inner();
+    let transport = Arc::clone(&net.transport);
+    transport::accept(&request, transport, slot, move |socket| Session::new(net, caller, socket)).map_err(|flaw| {
+        match flaw {
+            Flaw::Version => Problem::wrong_version(),
+            Flaw::Key => Problem::wrong_key(),
+        }
+    })
 }

@@ -1,0 +1,170 @@
+//! How many sockets there are: of each user, from each address, in all. A
+//! socket has its slot before the handshake is answered and until it is closed
+//! for good, whatever became of its session.
+
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// When to try again that is over a limit of one's own.
+const RETRY_IN: Duration = Duration::from_secs(1);
+
+/// At most so many; 0: no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotSettings {
+    pub per_user: usize,
+    pub per_address: usize,
+    pub in_all: usize,
+}
+
+/// The slots of this node: cheap to clone.
+#[derive(Clone)]
+pub struct Slots(Arc<Shared>);
+
+struct Shared {
+    settings: SlotSettings,
+    taken: Mutex<Taken>,
+    given_back: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    in_all: usize,
+    by_user: HashMap<UserId, usize>,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One socket's; dropping it gives it back.
+pub struct Slot {
+    slots: Arc<Shared>,
+    user_id: UserId,
+    address: Option<IpAddr>,
+}
+
+impl Slots {
+    pub fn new(settings: SlotSettings) -> Self {
+        Self(Arc::new(Shared { settings, taken: Mutex::default(), given_back: Notify::new() }))
+    }
+
+    /// # Errors
+    /// `RateLimited` when the user or the address has as many sockets as they
+    /// may, `Unavailable` when the node has.
+    pub fn take(&self, user_id: UserId, address: Option<IpAddr>) -> Result<Slot> {
+        let address = address.map(network);
+        let SlotSettings { per_user, per_address, in_all } = self.0.settings;
+        let is_full = |count: usize, limit: usize| limit != 0 && count >= limit;
+        let mut taken = self.0.taken();
+        if is_full(taken.in_all, in_all) {
+            return Err(Error::Unavailable("this hub has as many sockets as it can"));
+        }
+        let of_address = address.and_then(|address| taken.by_address.get(&address).copied()).unwrap_or(0);
+        let of_user = taken.by_user.get(&user_id).copied().unwrap_or(0);
+        if is_full(of_user, per_user) || is_full(of_address, per_address) {
+            return Err(Error::RateLimited { retry_in: RETRY_IN });
+        }
+        taken.in_all += 1;
+        *taken.by_user.entry(user_id).or_default() += 1;
+        if let Some(address) = address {
+            *taken.by_address.entry(address).or_default() += 1;
+        }
+        Ok(Slot { slots: Arc::clone(&self.0), user_id, address })
+    }
+
+    /// Done when no socket is left.
+    pub async fn are_free(&self) {
+        loop {
+            let given_back = self.0.given_back.notified();
+            if self.0.taken().in_all == 0 {
+                return;
+            }
+            given_back.await;
+        }
+    }
+}
+
+impl Shared {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.taken();
+        taken.in_all -= 1;
+        give_back(&mut taken.by_user, self.user_id);
+        if let Some(address) = self.address {
+            give_back(&mut taken.by_address, address);
+        }
+        drop(taken);
+        self.slots.given_back.notify_waiters();
+    }
+}
+
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
+/// Whom an address belongs to: of IPv6, everybody has the 2^64 of a network.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: UserId = UserId::new(1);
+    const BOB: UserId = UserId::new(2);
+
+    fn slots(per_user: usize, per_address: usize, in_all: usize) -> Slots {
+        Slots::new(SlotSettings { per_user, per_address, in_all })
+    }
+
+    fn at(address: &str) -> Option<IpAddr> {
+        Some(address.parse().unwrap())
+    }
+
+    #[test]
+    fn each_limit_holds_by_itself_until_a_slot_is_given_back() {
+        for (slots, one, same, other) in [
+            (slots(1, 0, 0), (ANN, at("192.0.2.1")), (ANN, at("192.0.2.2")), (BOB, at("192.0.2.1"))),
+            (slots(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("192.0.2.1")), (ANN, at("192.0.2.2"))),
+            (slots(0, 1, 0), (ANN, at("2001:db8::1")), (BOB, at("2001:db8::ffff:2")), (ANN, at("2001:db8:0:1::1"))),
+            (slots(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("::ffff:192.0.2.1")), (ANN, None)),
+        ] {
+            let slot = slots.take(one.0, one.1).unwrap();
+            assert!(matches!(slots.take(same.0, same.1), Err(Error::RateLimited { .. })));
+            let _other = slots.take(other.0, other.1).unwrap();
+            drop(slot);
+            slots.take(same.0, same.1).unwrap();
+        }
+        let node = slots(0, 0, 2);
+        let both = [node.take(ANN, None).unwrap(), node.take(BOB, at("192.0.2.1")).unwrap()];
+        assert!(matches!(node.take(ANN, None), Err(Error::Unavailable(_))));
+        drop(both);
+        node.take(ANN, None).unwrap();
+    }
+
+    #[test]
+    fn who_went_leaves_nothing_behind() {
+        let slots = slots(0, 0, 0);
+        let taken: Vec<Slot> = (1..=1000).map(|id| slots.take(UserId::new(id), at("192.0.2.1")).unwrap()).collect();
+        drop(taken);
+        let left = slots.0.taken();
+        assert_eq!((left.in_all, left.by_user.len(), left.by_address.len()), (0, 0, 0));
+    }
+}

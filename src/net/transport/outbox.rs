@@ -1,0 +1,239 @@
+//! What waits for a peer to read it: bytes in order, counted and timed.
+//!
+//! A peer that reads too slowly is told from a good one by three numbers: how
+//! much waits, how old the oldest of it is, and when a byte went last.
+
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+/// Pieces given to the kernel at once.
+const SLICES: usize = 32;
+/// An answer that was asked for may be large: it has this much more time, so
+/// that a slow line gets it too.
+const ANSWER_BYTES_PER_SECOND: u32 = 16 * 1024;
+
+/// Bounds of one socket.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxSettings {
+    /// Bytes that may wait, answers aside.
+    pub max_bytes: usize,
+    /// Age of the oldest.
+    pub max_age: Duration,
+}
+
+pub struct Outbox {
+    settings: OutboxSettings,
+    /// Whole frames each; of the first, `begun` bytes are written.
+    pieces: VecDeque<Piece>,
+    begun: usize,
+    /// That wait, without those of answers.
+    counted: usize,
+    /// Answers that wait.
+    answers: usize,
+    progress_at: Instant,
+}
+
+struct Piece {
+    bytes: Bytes,
+    is_answer: bool,
+    due_at: Instant,
+}
+
+impl Outbox {
+    pub fn new(settings: OutboxSettings, now: Instant) -> Self {
+        Self { settings, pieces: VecDeque::new(), begun: 0, counted: 0, answers: 0, progress_at: now }
+    }
+
+    /// Queues whole frames.
+    pub fn push(&mut self, bytes: Bytes, is_answer: bool, now: Instant) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.pieces.is_empty() {
+            self.progress_at = now;
+        }
+        let mut due_at = now + self.settings.max_age;
+        if is_answer {
+            let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            due_at += Duration::from_secs(1) * size / ANSWER_BYTES_PER_SECOND;
+            self.answers += 1;
+        } else {
+            self.counted += bytes.len();
+        }
+        self.pieces.push_back(Piece { bytes, is_answer, due_at });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    pub fn has_answers(&self) -> bool {
+        self.answers > 0
+    }
+
+    /// Bytes that wait and count.
+    pub fn counted(&self) -> usize {
+        self.counted
+    }
+
+    /// Whether the peer reads too slowly to be kept.
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.counted > self.settings.max_bytes || self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// When the peer will have been too slow, unless it reads.
+    pub fn deadline(&self) -> Option<Instant> {
+        let oldest = self.pieces.front()?;
+        Some(oldest.due_at.min(self.progress_at + self.settings.max_age))
+    }
+
+    /// Gives as much as `write` takes.
+    ///
+    /// # Errors
+    /// What `write` says: `WouldBlock` when the rest has to wait.
+    pub fn write(&mut self, now: Instant, mut write: impl FnMut(&[IoSlice]) -> io::Result<usize>) -> io::Result<()> {
+        while !self.pieces.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                let from = if count == 0 { self.begun } else { 0 };
+                *slice = IoSlice::new(&piece.bytes[from..]);
+                count += 1;
+            }
+            match write(&slices[..count])? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => self.advance(written, now),
+            }
+        }
+        self.pieces = VecDeque::new();
+        Ok(())
+    }
+
+    fn advance(&mut self, written: usize, now: Instant) {
+        self.progress_at = now;
+        self.begun += written;
+        while let Some(first) = self.pieces.front()
+            && first.bytes.len() <= self.begun
+        {
+            self.begun -= first.bytes.len();
+            if first.is_answer {
+                self.answers -= 1;
+            } else {
+                self.counted -= first.bytes.len();
+            }
+            self.pieces.pop_front();
+        }
+    }
+
+    /// Gives up everything but what the peer has the beginning of.
+    pub fn keep_begun(&mut self) {
+        self.pieces.truncate(usize::from(self.begun > 0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: OutboxSettings = OutboxSettings { max_bytes: 100, max_age: Duration::from_secs(20) };
+
+    fn outbox() -> (Outbox, Instant) {
+        let now = Instant::now();
+        (Outbox::new(SETTINGS, now), now)
+    }
+
+    /// A peer that takes so many bytes and then no more.
+    fn taking(mut room: usize, seen: &mut Vec<u8>) -> impl FnMut(&[IoSlice]) -> io::Result<usize> {
+        move |slices| {
+            let mut taken = 0;
+            for slice in slices {
+                let part = &slice[..slice.len().min(room)];
+                seen.extend_from_slice(part);
+                (room, taken) = (room - part.len(), taken + part.len());
+            }
+            if taken == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(taken) }
+        }
+    }
+
+    #[test]
+    fn bytes_come_out_in_order_however_little_is_taken_at_once() {
+        let (mut outbox, now) = outbox();
+        let mut seen = Vec::new();
+        for number in 0..200_u8 {
+            outbox.push(Bytes::from(vec![number; 3]), number % 7 == 0, now);
+        }
+        for room in [1, 2, 3, 4, 50, 0, 200] {
+            assert!(outbox.write(now, taking(room, &mut seen)).is_err());
+        }
+        outbox.write(now, taking(usize::MAX, &mut seen)).unwrap();
+        assert_eq!(seen, (0..200_u8).flat_map(|number| [number; 3]).collect::<Vec<_>>());
+        assert!(outbox.is_empty() && outbox.counted() == 0 && !outbox.has_answers());
+    }
+
+    #[test]
+    fn as_many_bytes_as_allowed_may_wait_and_one_more_may_not() {
+        let (mut outbox, now) = outbox();
+        outbox.push(Bytes::from(vec![0; 100]), false, now);
+        assert!(!outbox.is_over(now));
+        outbox.push(Bytes::from(vec![0; 1]), false, now);
+        assert!(outbox.is_over(now));
+    }
+
+    #[test]
+    fn answers_do_not_count() {
+        let (mut outbox, now) = outbox();
+        outbox.push(Bytes::from(vec![0; 1 << 20]), true, now);
+        outbox.push(Bytes::from(vec![0; 100]), false, now);
+        assert!(!outbox.is_over(now) && outbox.has_answers());
+    }
+
+    #[test]
+    fn the_oldest_may_wait_so_long_and_no_longer_also_for_one_who_sips() {
+        let (mut outbox, start) = outbox();
+        outbox.push(Bytes::from(vec![0; 90]), false, start);
+        for second in 1..20 {
+            let now = start + Duration::from_secs(second);
+            assert!(outbox.write(now, taking(1, &mut Vec::new())).is_err());
+            assert!(!outbox.is_over(now), "after {second} s");
+        }
+        assert!(!outbox.is_over(start + SETTINGS.max_age - Duration::from_millis(1)));
+        assert!(outbox.is_over(start + SETTINGS.max_age));
+    }
+
+    #[test]
+    fn a_large_answer_has_more_time_as_long_as_it_is_read() {
+        let (mut outbox, start) = outbox();
+        outbox.push(Bytes::from(vec![0; 1 << 20]), true, start);
+        assert!(outbox.is_over(start + SETTINGS.max_age), "nobody reads it");
+        for second in 1..84 {
+            let now = start + Duration::from_secs(second);
+            assert!(outbox.write(now, taking(10_000, &mut Vec::new())).is_err());
+            assert!(!outbox.is_over(now), "after {second} s");
+        }
+        assert!(outbox.is_over(start + Duration::from_secs(84)));
+    }
+
+    #[test]
+    fn who_was_quiet_before_has_the_full_time() {
+        let (mut outbox, start) = outbox();
+        let later = start + 10 * SETTINGS.max_age;
+        outbox.push(Bytes::from_static(b"late"), false, later);
+        assert!(!outbox.is_over(later));
+    }
+
+    #[test]
+    fn what_has_begun_is_finished_and_the_rest_given_up() {
+        let (mut outbox, now) = outbox();
+        let mut seen = Vec::new();
+        for bytes in ["first", "second", "third"] {
+            outbox.push(bytes.into(), false, now);
+        }
+        assert!(outbox.write(now, taking(7, &mut seen)).is_err());
+        outbox.keep_begun();
+        outbox.push("bye".into(), false, now);
+        outbox.write(now, taking(usize::MAX, &mut seen)).unwrap();
+        assert_eq!(seen, b"firstsecondbye");
+    }
+}

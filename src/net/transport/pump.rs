@@ -1,0 +1,346 @@
+//! The future that owns a socket after its handshake: bytes from the peer to
+//! the actor, frames of the actor to the peer, the heartbeat, and the end.
+//!
+//! The actor lives inside this future and is polled by it whatever the peer
+//! does, so a peer that reads nothing freezes nobody; it is cut off here, by
+//! the bounds of the outbox.
+
+use super::inbound::Inbound;
+use super::outbox::Outbox;
+use super::{Socket, TransportSettings};
+use crate::wire::CloseCode;
+use actix_http::ws::{CloseReason, Codec, Message};
+use actix_web::rt::net::TcpStream;
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, RateLimiter};
+use socket2::SockRef;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::Shutdown;
+use std::num::NonZeroU32;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep_until, timeout};
+use tokio_util::codec::Encoder;
+
+/// What is read at once; each worker has one such buffer for all its sockets.
+pub const READ_BYTES: u32 = 64 * 1024;
+/// Turns of reading and writing before other sockets have theirs.
+const TURNS: usize = 4;
+/// For the last bytes, such as the close frame, to be taken.
+const FLUSH_FOR: Duration = Duration::from_secs(2);
+/// After that, for the peer to close its side. Whatever it sends meanwhile is
+/// thrown away; closing at once would reset the connection, and the peer might
+/// not get the close frame (RFC 6455, 7.1.1).
+const LINGER_FOR: Duration = Duration::from_secs(1);
+/// What is thrown away at most.
+const LINGER_BYTES: usize = 256 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES as usize]);
+}
+
+/// Why a socket ends.
+enum End {
+    /// Nobody is there any more.
+    Gone,
+    /// The actor ended; what it wrote last is still to be sent.
+    Done,
+    /// It is closed for its peer's doing.
+    Closed(CloseCode),
+}
+
+pub struct Pump {
+    io: TcpStream,
+    socket: Socket,
+    inbound: Inbound,
+    outbox: Outbox,
+    settings: Arc<TransportSettings>,
+    /// Bytes a second; reading pauses while some are owed.
+    bytes: DefaultDirectRateLimiter,
+    owed: Option<(NonZeroU32, Instant)>,
+    heard_at: Instant,
+    ping_at: Instant,
+}
+
+impl Pump {
+    pub fn new(io: TcpStream, socket: Socket, settings: Arc<TransportSettings>) -> Self {
+        let now = Instant::now();
+        Self {
+            inbound: Inbound::new(settings.max_frame_bytes, settings.takes_binary),
+            outbox: Outbox::new(settings.outbox, now),
+            bytes: RateLimiter::direct(settings.bytes.quota()),
+            owed: None,
+            heard_at: now,
+            ping_at: now + settings.heartbeat_interval,
+            io,
+            socket,
+            settings,
+        }
+    }
+
+    /// Bytes that go out before anything the actor writes.
+    pub fn write_first(&mut self, bytes: Bytes) {
+        self.outbox.push(bytes, false, Instant::now());
+    }
+
+    /// Bytes that came with the handshake.
+    pub fn read_first(&mut self, bytes: &[u8]) {
+        self.inbound.push(bytes);
+    }
+
+    /// Runs until the socket is closed. The actor has ended before that.
+    pub async fn run(mut self, actor: impl Stream<Item = Result<Bytes, actix_web::Error>>) {
+        let end = {
+            let mut actor = pin!(actor);
+            let mut alarm = pin!(sleep_until(self.ping_at.into()));
+            let end = poll_fn(|cx| self.poll(cx, actor.as_mut(), alarm.as_mut())).await;
+            if let End::Closed(code) = end {
+                self.socket.set_closed_with(code.on_the_wire().0);
+            }
+            end
+            // Here the actor is dropped, and learns that it has ended.
+        };
+        match end {
+            End::Gone => return,
+            End::Done => {}
+            End::Closed(code) => {
+                if code == CloseCode::TooSlow {
+                    self.outbox.keep_begun();
+                }
+                let (code, reason) = code.on_the_wire();
+                let reason = CloseReason { code: code.into(), description: Some(reason.into()) };
+                self.write_control(Message::Close(Some(reason)));
+            }
+        }
+        finish(&self.io, self.outbox).await;
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut actor: Pin<&mut impl Stream<Item = Result<Bytes, actix_web::Error>>>,
+        mut alarm: Pin<&mut Sleep>,
+    ) -> Poll<End> {
+        for _ in 0..TURNS {
+            let turn = self.turn(cx, actor.as_mut());
+            match turn {
+                Err(end) => return Poll::Ready(end),
+                Ok(Turn::Waits) => return self.watch(cx, alarm.as_mut()),
+                Ok(Turn::HasMore) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads what the actor would take, lets it work, writes what it wrote.
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut actor: Pin<&mut impl Stream<Item = Result<Bytes, actix_web::Error>>>,
+    ) -> Result<Turn, End> {
+        let now = Instant::now();
+        let could_read = self.may_read(now);
+        let has_read = could_read && self.read(cx, now)?;
+        if !could_read {
+            // Who is not listened to cannot be heard.
+            self.heard_at = now;
+        }
+        self.check_clock(now)?;
+        let mut is_done = false;
+        while !is_done && let Poll::Ready(written) = actor.as_mut().poll_next(cx) {
+            match written {
+                Some(Ok(bytes)) => self.outbox.push(bytes, self.socket.take_answer_mark(), now),
+                Some(Err(_)) => return Err(End::Gone),
+                None => is_done = true,
+            }
+            self.write(cx, now)?;
+        }
+        self.write(cx, now)?;
+        if is_done {
+            return Err(End::Done);
+        }
+        if self.outbox.is_over(now) {
+            return Err(End::Closed(CloseCode::TooSlow));
+        }
+        // The actor may have become ready for more just now.
+        let has_more = has_read || (!could_read && self.may_read(now));
+        Ok(if has_more { Turn::HasMore } else { Turn::Waits })
+    }
+
+    fn may_read(&mut self, now: Instant) -> bool {
+        if let Some((bytes, until)) = self.owed {
+            if now < until {
+                return false;
+            }
+            self.owed = None;
+            self.charge(bytes, now);
+        }
+        self.owed.is_none() && self.socket.is_hungry()
+    }
+
+    /// Counts what was read; the rate has to come up with it before more is.
+    fn charge(&mut self, bytes: NonZeroU32, now: Instant) {
+        if let Ok(Err(wait)) = self.bytes.check_n(bytes) {
+            let wait = wait.wait_time_from(DefaultClock::default().now());
+            self.owed = Some((bytes, now + wait));
+        }
+    }
+
+    /// Once. False when there is nothing to read.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, End> {
+        // What came with the handshake, or was read while the actor was at
+        // work, is not announced again.
+        loop {
+            match self.io.poll_read_ready(cx) {
+                Poll::Pending => return self.understand(now).map(|()| false),
+                Poll::Ready(Err(_)) => return Err(End::Gone),
+                Poll::Ready(Ok(())) => {}
+            }
+            let read = BUFFER.with_borrow_mut(|buffer| {
+                let read = self.io.try_read(buffer);
+                if let Ok(count) = read {
+                    self.inbound.push(&buffer[..count]);
+                }
+                read
+            });
+            match read {
+                Ok(0) => {
+                    self.socket.end();
+                    return Ok(true);
+                }
+                Ok(count) => {
+                    self.heard_at = now;
+                    if let Some(bytes) = u32::try_from(count).ok().and_then(NonZeroU32::new) {
+                        self.charge(bytes, now);
+                    }
+                    return self.understand(now).map(|()| true);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Err(End::Gone),
+            }
+        }
+    }
+
+    /// Gives the actor every message that has come as a whole.
+    fn understand(&mut self, now: Instant) -> Result<(), End> {
+        while let Some(message) = self.inbound.next(now).map_err(End::Closed)? {
+            let is_last = matches!(message, Message::Close(_));
+            if let Message::Ping(payload) = &message {
+                self.write_control(Message::Pong(payload.clone()));
+            }
+            self.socket.give(message);
+            if is_last {
+                self.socket.end();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), End> {
+        let had_answers = self.outbox.has_answers();
+        while !self.outbox.is_empty() {
+            let io = &self.io;
+            match self.outbox.write(now, |slices| io.try_write_vectored(slices)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.io.poll_write_ready(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return Err(End::Gone),
+                    Poll::Pending => break,
+                },
+                Err(_) => return Err(End::Gone),
+            }
+        }
+        self.socket.set_unsent(self.outbox.counted());
+        if had_answers && !self.outbox.has_answers() {
+            self.socket.resume();
+        }
+        Ok(())
+    }
+
+    /// What is due by the clock alone.
+    fn check_clock(&mut self, now: Instant) -> Result<(), End> {
+        if self.inbound.deadline().is_some_and(|deadline| deadline <= now) {
+            return Err(End::Closed(CloseCode::TooBig));
+        }
+        if now.duration_since(self.heard_at) > self.settings.heartbeat_timeout {
+            return Err(End::Closed(CloseCode::HeartbeatMissed));
+        }
+        if self.ping_at <= now {
+            self.ping_at = now + self.settings.heartbeat_interval;
+            // A peer with something to read is not asked for a sign of life as well.
+            if self.outbox.is_empty() {
+                self.write_control(Message::Ping(Bytes::new()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the clock is looked at in time.
+    fn watch(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
+        let owed = self.owed.map(|(_, until)| until);
+        let dues = [self.outbox.deadline(), self.inbound.deadline(), owed];
+        let next = dues.into_iter().flatten().fold(self.ping_at, Instant::min);
+        // One that rings too early is set again then.
+        if alarm.deadline().into_std() > next || alarm.is_elapsed() {
+            alarm.as_mut().reset(next.into());
+        }
+        ready!(alarm.poll(cx));
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn write_control(&mut self, message: Message) {
+        let mut bytes = BytesMut::new();
+        // Fails only for continuations, which are none of these.
+        if Codec::new().encode(message, &mut bytes).is_ok() {
+            self.outbox.push(bytes.freeze(), false, Instant::now());
+        }
+    }
+}
+
+/// Whether there was something to read.
+enum Turn {
+    HasMore,
+    Waits,
+}
+
+/// Sends what is left, says that nothing follows, and waits for the peer to
+/// do the same; each for a bounded time.
+pub async fn finish(io: &TcpStream, mut outbox: Outbox) {
+    let flush = async {
+        while !outbox.is_empty() {
+            io.writable().await?;
+            match outbox.write(Instant::now(), |slices| io.try_write_vectored(slices)) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+        SockRef::from(io).shutdown(Shutdown::Write)
+    };
+    if !matches!(timeout(FLUSH_FOR, flush).await, Ok(Ok(()))) {
+        // What the peer does not take is not kept for it by the kernel either.
+        let _ = SockRef::from(io).set_linger(Some(Duration::ZERO));
+        return;
+    }
+    let mut left = LINGER_BYTES;
+    let drain = async {
+        while left > 0 && io.readable().await.is_ok() {
+            let read = BUFFER.with_borrow_mut(|buffer| io.try_read(buffer));
+            match read {
+                Ok(count) if count > 0 => left = left.saturating_sub(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => break,
+            }
+        }
+    };
+    // Over time is as good an end as any.
+    let _ = timeout(LINGER_FOR, drain).await;
+}
