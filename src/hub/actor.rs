@@ -11,7 +11,7 @@ use super::typing::TypingTable;
 use super::{Attachment, Batch};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ids::{SessionId, UserId};
+use crate::ids::{ConversationId, SessionId, UserId};
 use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, PresenceState, Resync, Typing, TypingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
@@ -33,8 +33,24 @@ pub struct HubSettings {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum ToSession {
-    Frames(Vec<Frame>),
+    Deliver(Vec<Delivery>),
     Close(CloseCode),
+}
+
+/// A frame, and what becomes of it when the session's peer does not keep up.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// It is written, or the session ends.
+    Lasting(Frame),
+    /// The next of its kind takes its place, and none of it may be written.
+    Passing(Passing, Frame),
+}
+
+/// What is true for a while only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    Typing(ConversationId, UserId),
+    Presence(UserId),
 }
 
 /// The receiving end of the lane and the sending end of announcements.
@@ -150,7 +166,7 @@ impl HubActor {
                     if let Some((conversation_id, user_id)) = ends_typing {
                         self.typing.sent(conversation_id, user_id);
                     }
-                    outgoing.add(&self.registry, &to, &frame);
+                    outgoing.add(&self.registry, &to, &Delivery::Lasting(frame));
                 }
                 Event::Typing(typing) => {
                     if let Some(typing) = self.typing.heard(typing, Instant::now()) {
@@ -168,7 +184,8 @@ impl HubActor {
                         (false, true) => OnlineStatus { user_id: subject, is_online: false, last_seen_at: Some(now) },
                         (false, false) => continue,
                     };
-                    outgoing.add(&self.registry, &[viewer], &wire::encode("user_online_status", now, &status));
+                    let frame = wire::encode("user_online_status", now, &status);
+                    outgoing.add(&self.registry, &[viewer], &Delivery::Passing(Passing::Presence(subject), frame));
                 }
                 Event::Unread { conversation_id, users } => {
                     for user_id in users {
@@ -181,7 +198,7 @@ impl HubActor {
                     let body = Resync { event: "resync", message: "something may have been missed: sync" };
                     let frame = wire::encode("system", self.settings.clock.now(), &body);
                     for session_id in self.registry.all() {
-                        outgoing.add_one(session_id, &frame);
+                        outgoing.add_one(session_id, Delivery::Lasting(frame.clone()));
                     }
                 }
                 Event::LoginEnded(login_id) => {
@@ -209,8 +226,8 @@ impl HubActor {
     }
 
     fn flush(&mut self, outgoing: Outgoing) {
-        for (session_id, frames) in outgoing.by_session {
-            self.send(session_id, ToSession::Frames(frames));
+        for (session_id, deliveries) in outgoing.by_session {
+            self.send(session_id, ToSession::Deliver(deliveries));
         }
     }
 
@@ -256,29 +273,30 @@ impl HubActor {
         self.flush(outgoing);
     }
 
-    fn typing_frame(&self, typing: &TypingEvent) -> Frame {
+    fn typing_frame(&self, typing: &TypingEvent) -> Delivery {
         let TypingEvent { conversation_id, user_id, recipient_id, is_typing, .. } = *typing;
         let body = Typing { conversation_id, user_id, recipient_id, is_typing };
-        wire::encode("typing_indicator", self.settings.clock.now(), &body)
+        let frame = wire::encode("typing_indicator", self.settings.clock.now(), &body);
+        Delivery::Passing(Passing::Typing(conversation_id, user_id), frame)
     }
 }
 
-/// Frames by session, so that each gets one item for a batch, however many
+/// Deliveries by session, so that each gets one item for a batch, however many
 /// frames: a healthy reader's mailbox does not overflow.
 #[derive(Default)]
 struct Outgoing {
-    by_session: HashMap<SessionId, Vec<Frame>>,
+    by_session: HashMap<SessionId, Vec<Delivery>>,
 }
 
 impl Outgoing {
-    fn add<S>(&mut self, registry: &Registry<S>, to: &[UserId], frame: &Frame) {
+    fn add<S>(&mut self, registry: &Registry<S>, to: &[UserId], delivery: &Delivery) {
         for session_id in to.iter().flat_map(|user_id| registry.sessions_of(*user_id)) {
-            self.add_one(session_id, frame);
+            self.add_one(session_id, delivery.clone());
         }
     }
 
-    fn add_one(&mut self, session_id: SessionId, frame: &Frame) {
-        self.by_session.entry(session_id).or_default().push(frame.clone());
+    fn add_one(&mut self, session_id: SessionId, delivery: Delivery) {
+        self.by_session.entry(session_id).or_default().push(delivery);
     }
 }
 
@@ -325,7 +343,7 @@ impl Handler<SendPresenceState> for HubActor {
         let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
         let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
         let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
-        self.send(session_id, ToSession::Frames(vec![frame]));
+        self.send(session_id, ToSession::Deliver(vec![Delivery::Lasting(frame)]));
     }
 }
 

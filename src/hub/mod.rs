@@ -12,7 +12,7 @@ mod presence;
 mod registry;
 mod typing;
 
-pub use actor::{HubSettings, ToSession};
+pub use actor::{Delivery, HubSettings, Passing, ToSession};
 pub use badges::UnreadChange;
 pub use presence::Transition;
 pub use registry::Stats;

@@ -12,6 +12,7 @@ mod health;
 mod identity;
 mod input;
 mod pages;
+mod passing;
 mod problem;
 mod rest;
 mod session;

@@ -6,11 +6,12 @@
 //! in one place, `stopped`.
 
 use super::Net;
+use super::passing::Waiting;
 use super::transport::Socket;
 use crate::auth::Caller;
 use crate::clock::random_session_id;
 use crate::error::{Error, Result};
-use crate::hub::{Attachment, ToSession};
+use crate::hub::{Attachment, Delivery, Passing, ToSession};
 use crate::ids::SessionId;
 use crate::ops::{Entry, FrameOp, OpenSession, Opening, Reply};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
@@ -38,6 +39,7 @@ pub struct Session {
     frames: DefaultDirectRateLimiter,
     /// Frames refused since the last that passed.
     refused: u32,
+    waiting: Waiting,
     closed_with: Option<u16>,
 }
 
@@ -48,6 +50,7 @@ impl Session {
         let id = random_session_id();
         Self {
             frames: RateLimiter::direct(net.frames.quota()),
+            waiting: Waiting::new(net.transport.outbox.max_bytes / 2),
             net,
             socket,
             id,
@@ -160,6 +163,32 @@ impl Session {
             (Err(error), reference) => Some(wire::error(reference, now, &error)),
         }
     }
+
+    fn deliver(&mut self, delivery: Delivery, ctx: &mut Ctx) {
+        match delivery {
+            Delivery::Lasting(frame) => {
+                // What came before it stays before it.
+                self.flush(ctx);
+                ctx.text(frame);
+            }
+            Delivery::Passing(what, frame) => self.pass(what, frame, ctx),
+        }
+    }
+
+    /// Written at once to a peer that keeps up; merged with others of its kind
+    /// while it does not.
+    fn pass(&mut self, what: Passing, frame: Frame, ctx: &mut Ctx) {
+        if self.socket.unsent() == 0 {
+            return ctx.text(frame);
+        }
+        if self.waiting.put(what, frame, self.socket.unsent()) {
+            ctx.spawn(self.socket.is_clear().into_actor(self).map(|(), session, ctx| session.flush(ctx)));
+        }
+    }
+
+    fn flush(&mut self, ctx: &mut Ctx) {
+        self.waiting.take(self.socket.unsent()).for_each(|frame| ctx.text(frame));
+    }
 }
 
 impl Actor for Session {
@@ -187,10 +216,11 @@ impl Actor for Session {
         self.net.hub.detach(self.id);
         let code = self.closed_with.or(self.socket.closed_with()).unwrap_or(ABNORMAL);
         log::info!(
-            "socket closed session={} user={} seconds={} code={code}",
+            "socket closed session={} user={} seconds={} code={code} dropped={}",
             self.id,
             self.caller.user_id,
             self.opened_at.elapsed().as_secs(),
+            self.waiting.dropped(),
         );
     }
 }
@@ -200,7 +230,7 @@ impl Handler<ToSession> for Session {
 
     fn handle(&mut self, what: ToSession, ctx: &mut Ctx) {
         match what {
-            ToSession::Frames(frames) => frames.into_iter().for_each(|frame| ctx.text(frame)),
+            ToSession::Deliver(all) => all.into_iter().for_each(|delivery| self.deliver(delivery, ctx)),
             ToSession::Close(code) => self.close(code, ctx),
         }
     }
