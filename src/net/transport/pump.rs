@@ -94,18 +94,26 @@ impl Pump {
         self.inbound.push(bytes);
     }
 
-    /// Runs until the socket is closed. The actor has ended before that.
-    pub async fn run(mut self, actor: impl Stream<Item = Result<Bytes, actix_web::Error>>) {
+    /// Runs until the socket is closed. The actor has ended before that; what
+    /// is held is dropped after it.
+    ///
+    /// What is large is boxed: a future has room for a value in every place
+    /// that the value moves through.
+    pub async fn run(
+        mut self: Box<Self>,
+        mut actor: Pin<Box<impl Stream<Item = Result<Bytes, actix_web::Error>>>>,
+        _held: impl Sized,
+    ) {
         let end = {
-            let mut actor = pin!(actor);
             let mut alarm = pin!(sleep_until(self.ping_at.into()));
             let end = poll_fn(|cx| self.poll(cx, actor.as_mut(), alarm.as_mut())).await;
             if let End::Closed(code) = end {
                 self.socket.set_closed_with(code.on_the_wire().0);
             }
             end
-            // Here the actor is dropped, and learns that it has ended.
         };
+        // It learns that it has ended.
+        drop(actor);
         match end {
             End::Gone => return,
             End::Done => {}
@@ -118,7 +126,7 @@ impl Pump {
                 self.write_control(Message::Close(Some(reason)));
             }
         }
-        finish(&self.io, self.outbox).await;
+        Box::pin(finish(&self.io, self.outbox)).await;
     }
 
     fn poll(
