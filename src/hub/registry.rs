@@ -2,7 +2,8 @@
 
 use crate::ids::{LoginId, SessionId, UserId};
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::hash::Hash;
 
 /// How many are connected here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -16,11 +17,13 @@ pub struct Stats {
 }
 
 /// Sessions by id, by user and by login. `S` is whatever reaches a session.
+///
+/// Most people have one session: sorted lists, because a set is larger.
 #[derive(Debug)]
 pub struct Registry<S> {
     sessions: HashMap<SessionId, Entry<S>>,
-    by_user: HashMap<UserId, BTreeSet<SessionId>>,
-    by_login: HashMap<LoginId, BTreeSet<SessionId>>,
+    by_user: HashMap<UserId, Vec<SessionId>>,
+    by_login: HashMap<LoginId, Vec<SessionId>>,
 }
 
 #[derive(Debug)]
@@ -49,8 +52,8 @@ impl<S> Registry<S> {
     pub fn attach(&mut self, session_id: SessionId, user_id: UserId, login_id: LoginId, sink: S) {
         self.detach(session_id);
         self.sessions.insert(session_id, Entry { user_id, login_id, sink });
-        self.by_user.entry(user_id).or_default().insert(session_id);
-        self.by_login.entry(login_id).or_default().insert(session_id);
+        add_to(&mut self.by_user, user_id, session_id);
+        add_to(&mut self.by_login, login_id, session_id);
     }
 
     /// None when the session is not (or no longer) here.
@@ -66,7 +69,7 @@ impl<S> Registry<S> {
     }
 
     pub fn count_of(&self, user_id: UserId) -> usize {
-        self.by_user.get(&user_id).map_or(0, BTreeSet::len)
+        self.by_user.get(&user_id).map_or(0, Vec::len)
     }
 
     /// The user's sessions, in the order of their ids.
@@ -96,11 +99,14 @@ impl<S> Registry<S> {
     /// When they disagree: a bug of this file.
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
-        let by_user: usize = self.by_user.values().map(BTreeSet::len).sum();
-        let by_login: usize = self.by_login.values().map(BTreeSet::len).sum();
+        let by_user: usize = self.by_user.values().map(Vec::len).sum();
+        let by_login: usize = self.by_login.values().map(Vec::len).sum();
         assert_eq!(by_user, self.sessions.len(), "each session belongs to one user");
         assert_eq!(by_login, self.sessions.len(), "each session belongs to one login");
-        assert!(self.by_user.values().chain(self.by_login.values()).all(|set| !set.is_empty()), "no empty sets stay");
+        assert!(
+            self.by_user.values().chain(self.by_login.values()).all(|list| !list.is_empty()),
+            "no empty lists stay"
+        );
         for (session_id, entry) in &self.sessions {
             assert!(self.by_user[&entry.user_id].contains(session_id));
             assert!(self.by_login[&entry.login_id].contains(session_id));
@@ -108,15 +114,20 @@ impl<S> Registry<S> {
     }
 }
 
-/// True when the set is gone with its last session.
-fn remove_from<K: std::hash::Hash + Eq>(
-    index: &mut HashMap<K, BTreeSet<SessionId>>,
-    key: K,
-    session_id: SessionId,
-) -> bool {
-    let Some(set) = index.get_mut(&key) else { return true };
-    set.remove(&session_id);
-    let is_empty = set.is_empty();
+fn add_to<K: Hash + Eq>(index: &mut HashMap<K, Vec<SessionId>>, key: K, session_id: SessionId) {
+    let list = index.entry(key).or_insert_with(|| Vec::with_capacity(1));
+    if let Err(at) = list.binary_search(&session_id) {
+        list.insert(at, session_id);
+    }
+}
+
+/// True when the list is gone with its last session.
+fn remove_from<K: Hash + Eq>(index: &mut HashMap<K, Vec<SessionId>>, key: K, session_id: SessionId) -> bool {
+    let Some(list) = index.get_mut(&key) else { return true };
+    if let Ok(at) = list.binary_search(&session_id) {
+        list.remove(at);
+    }
+    let is_empty = list.is_empty();
     if is_empty {
         index.remove(&key);
     }
