@@ -1,0 +1,147 @@
+//! A WebSocket client that costs little: the load must not be slower than the
+//! hub. It trusts the hub, and knows no fragments.
+
+use crate::Outcome;
+use crate::server::token;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+const READ_BYTES: usize = 64 * 1024;
+const TEXT: u8 = 0x81;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
+/// A mask of zeros: the text may go as it is.
+const MASK: [u8; 4] = [0; 4];
+const MASKED: u8 = 0x80;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// A socket of a user; closing it leaves no port behind that waits.
+pub struct Client {
+    io: TcpStream,
+    /// The beginning of what has not come as a whole.
+    unread: RefCell<Vec<u8>>,
+    pings: Cell<usize>,
+}
+
+impl Client {
+    /// A socket that was welcomed and told who is online.
+    pub async fn connect(address: SocketAddr, user: usize) -> Outcome<Self> {
+        let io = TcpStream::connect(address).await?;
+        io.set_nodelay(true)?;
+        io.set_zero_linger()?;
+        let client = Self { io, unread: RefCell::default(), pings: Cell::new(0) };
+        let handshake = format!(
+            "GET /ws HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: session={}\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            token(user)
+        );
+        client.write(handshake.as_bytes()).await?;
+        let mut answer_ends = None;
+        while answer_ends.is_none() {
+            client.io.readable().await?;
+            client.take()?;
+            answer_ends = client.unread.borrow().windows(4).position(|end| end == b"\r\n\r\n");
+        }
+        let answer: Vec<u8> = client.unread.borrow_mut().drain(..answer_ends.map_or(0, |end| end + 4)).collect();
+        if !answer.starts_with(b"HTTP/1.1 101 ") {
+            return Err(String::from_utf8_lossy(&answer).into());
+        }
+        let mut is_ready = false;
+        client.frames(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#))?;
+        while !is_ready {
+            client.read(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#)).await?;
+        }
+        Ok(client)
+    }
+
+    pub async fn send(&self, text: &str) -> Outcome<()> {
+        let length = u16::try_from(text.len())?;
+        let mut frame = Vec::with_capacity(text.len() + 8);
+        frame.extend([TEXT, MASKED | 126]);
+        frame.extend(length.to_be_bytes());
+        frame.extend(MASK);
+        frame.extend(text.as_bytes());
+        self.write(&frame).await
+    }
+
+    /// Waits for bytes, and gives the texts they complete.
+    pub async fn read(&self, on_text: impl FnMut(&str)) -> Outcome<()> {
+        self.io.readable().await?;
+        self.take()?;
+        let pings = self.pings.get();
+        self.frames(on_text)?;
+        for _ in pings..self.pings.get() {
+            self.write(&[&[PONG, MASKED][..], &MASK].concat()).await?;
+        }
+        Ok(())
+    }
+
+    /// Pings so far.
+    pub fn pings(&self) -> usize {
+        self.pings.get()
+    }
+
+    fn take(&self) -> Outcome<()> {
+        BUFFER.with_borrow_mut(|buffer| match self.io.try_read(buffer) {
+            Ok(0) => Err("the hub closed a socket".into()),
+            Ok(count) => {
+                self.unread.borrow_mut().extend_from_slice(&buffer[..count]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Gives the texts that have come as a whole, and counts the pings.
+    fn frames(&self, mut on_text: impl FnMut(&str)) -> Outcome<()> {
+        let mut unread = self.unread.borrow_mut();
+        let mut at = 0;
+        while let Some((kind, payload, end)) = frame(&unread[at..]) {
+            match kind {
+                TEXT => on_text(str::from_utf8(payload)?),
+                PING => self.pings.set(self.pings.get() + 1),
+                _ => return Err(format!("a frame of kind {kind:x}").into()),
+            }
+            at += end;
+        }
+        unread.drain(..at);
+        if unread.is_empty() {
+            *unread = Vec::new();
+        }
+        Ok(())
+    }
+
+    async fn write(&self, mut bytes: &[u8]) -> Outcome<()> {
+        while !bytes.is_empty() {
+            match self.io.try_write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::timeout(Duration::from_secs(10), self.io.writable()).await??;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first frame: what it is, its payload and where it ends. None before it
+/// has come as a whole.
+fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
+    let [kind, length, rest @ ..] = bytes else { return None };
+    let (length, start) = match length {
+        126 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
+        127 => (usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).ok()?, 10),
+        short => (usize::from(*short), 2),
+    };
+    let payload = bytes.get(start..start + length)?;
+    Some((*kind, payload, start + length))
+}

@@ -1,0 +1,185 @@
+//! People who write to each other: so many messages in flight each, of which
+//! every one is waited for, at the sender and at the recipient.
+
+use crate::Outcome;
+use crate::client::Client;
+use crate::server::Server;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// For the conversations to come into being, and the load to level out.
+const WARM_UP: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_secs(3);
+/// Sockets in the making at once.
+const CONNECTING: usize = 16;
+
+/// A load: `writers` write, each to its own recipient.
+pub struct Load {
+    pub clients: Vec<Rc<Client>>,
+    pub writers: Vec<Writer>,
+}
+
+pub struct Writer {
+    pub recipient: usize,
+    /// Of the clients, the one it writes with.
+    pub client: usize,
+    /// Sockets of the recipient.
+    pub readers: usize,
+    pub in_flight: usize,
+}
+
+pub struct Measured {
+    pub messages_per_second: f64,
+    pub deliveries_per_second: f64,
+    pub p50: f64,
+    pub p99: f64,
+    /// Of the hub, for each delivered frame.
+    pub cpu_per_delivery: f64,
+}
+
+/// Who is connected, in the order of the users.
+pub async fn connect(server: &Server, users: impl Iterator<Item = usize>) -> Outcome<Vec<Rc<Client>>> {
+    let users: Vec<usize> = users.collect();
+    let mut clients: Vec<Option<Rc<Client>>> = vec![None; users.len()];
+    let mut connecting = JoinSet::new();
+    let mut waiting = users.into_iter().enumerate();
+    loop {
+        while connecting.len() < CONNECTING
+            && let Some((index, user)) = waiting.next()
+        {
+            let address = server.address;
+            connecting.spawn_local(async move { (index, Client::connect(address, user).await) });
+        }
+        match connecting.join_next().await {
+            Some(done) => {
+                let (index, client) = done?;
+                clients[index] = Some(Rc::new(client?));
+            }
+            None => return Ok(clients.into_iter().flatten().collect()),
+        }
+    }
+}
+
+/// One message on its way.
+struct Sent {
+    at: Instant,
+    /// Frames that are not there yet: the ack, and one for each reader.
+    missing: usize,
+}
+
+struct Board {
+    writers: Vec<Writer>,
+    permits: Vec<Semaphore>,
+    sent: RefCell<HashMap<(usize, usize), Sent>>,
+    deliveries: Cell<usize>,
+    latencies: RefCell<Vec<f64>>,
+}
+
+impl Load {
+    pub async fn run(self, server: &Server) -> Outcome<Measured> {
+        let board = Rc::new(Board {
+            permits: self.writers.iter().map(|writer| Semaphore::new(writer.in_flight)).collect(),
+            writers: self.writers,
+            sent: RefCell::default(),
+            deliveries: Cell::new(0),
+            latencies: RefCell::default(),
+        });
+        let mut tasks = JoinSet::new();
+        for (index, client) in self.clients.iter().enumerate() {
+            let (board, client) = (board.clone(), client.clone());
+            tasks.spawn_local(async move {
+                loop {
+                    if let Err(error) = client.read(|text| board.arrived(index, text)).await {
+                        return error;
+                    }
+                }
+            });
+        }
+        for (index, writer) in board.writers.iter().enumerate() {
+            let (board, client) = (board.clone(), self.clients[writer.client].clone());
+            tasks.spawn_local(async move {
+                match board.write(index, &client).await {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                }
+            });
+        }
+        tokio::select! {
+            measured = board.watch(server) => measured,
+            // They go on for ever, unless something is wrong.
+            Some(ended) = tasks.join_next() => Err(ended?),
+        }
+    }
+}
+
+impl Board {
+    async fn write(&self, index: usize, client: &Client) -> Outcome<Infallible> {
+        let Writer { recipient, readers, .. } = self.writers[index];
+        let content = "x".repeat(100);
+        let mut number = 0;
+        loop {
+            self.permits[index].acquire().await?.forget();
+            let text = format!(
+                r#"{{"type":"private_message","ref":"{index}.{number}","recipient_id":{recipient},"content":"{content}","client_message_id":"{index}.{number}"}}"#
+            );
+            self.sent.borrow_mut().insert((index, number), Sent { at: Instant::now(), missing: 1 + readers });
+            client.send(&text).await?;
+            number += 1;
+        }
+    }
+
+    /// A frame came to a client.
+    fn arrived(&self, client: usize, text: &str) {
+        let is_ack = text.starts_with(r#"{"type":"ack""#);
+        let key = match is_ack {
+            true => r#""ref":""#,
+            false if text.starts_with(r#"{"type":"private_message""#) => r#""client_message_id":""#,
+            false => return,
+        };
+        let name = text.split_once(key).and_then(|(_, rest)| rest.split_once('"')).and_then(|(name, _)| {
+            let (writer, number) = name.split_once('.')?;
+            Some((writer.parse::<usize>().ok()?, number.parse::<usize>().ok()?))
+        });
+        let Some(name) = name else { return };
+        if !is_ack {
+            if self.writers[name.0].client == client {
+                // The writer's own copy.
+                return;
+            }
+            self.deliveries.set(self.deliveries.get() + 1);
+        }
+        let mut sent = self.sent.borrow_mut();
+        let Some(message) = sent.get_mut(&name) else { return };
+        message.missing -= 1;
+        if message.missing == 0 {
+            self.latencies.borrow_mut().push(message.at.elapsed().as_secs_f64());
+            sent.remove(&name);
+            self.permits[name.0].add_permits(1);
+        }
+    }
+
+    async fn watch(&self, server: &Server) -> Outcome<Measured> {
+        sleep(WARM_UP).await;
+        self.latencies.take();
+        let (began, cpu, deliveries) = (Instant::now(), server.cpu()?, self.deliveries.get());
+        sleep(ROUND).await;
+        let seconds = began.elapsed().as_secs_f64();
+        let mut latencies = self.latencies.take();
+        let delivered = (self.deliveries.get() - deliveries) as f64;
+        latencies.sort_by(f64::total_cmp);
+        let at = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
+        Ok(Measured {
+            messages_per_second: latencies.len() as f64 / seconds,
+            deliveries_per_second: delivered / seconds,
+            p50: at(0.5),
+            p99: at(0.99),
+            cpu_per_delivery: (server.cpu()? - cpu) / delivered,
+        })
+    }
+}

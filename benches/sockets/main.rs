@@ -1,0 +1,234 @@
+//! Sockets, against the hub as a process of its own on SQLite: what an idle
+//! one holds, what connecting costs, and how many messages go through.
+//!
+//! `cargo bench --bench sockets` prints medians, and fails when a socket holds
+//! or costs more than promised. Names after `--` choose measurements. With the
+//! path of another binary in `AGAINST`, both are measured in turn, and it fails
+//! when this one carries less. What else is in the environment the hubs get.
+
+mod client;
+mod load;
+mod server;
+
+use client::Client;
+use load::{Load, Measured, Writer, connect};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use server::{Server, config, cpu, token};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use switchboard::app::App;
+use switchboard::auth::hash_token;
+use switchboard::clock::Clock;
+use switchboard::door::Door;
+use switchboard::hub::Hub;
+use switchboard::ops::{FindCaller, Nobody, OpenSession, Proof};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const ROUNDS: usize = 5;
+const IDLE: usize = 10_000;
+/// People that connect again and again, and how often in all.
+const CONNECTING: usize = 200;
+const CONNECTS: usize = 4_000;
+/// Connections that are made at once.
+const AT_ONCE: usize = 8;
+const FAN_OUT: usize = 1_000;
+
+const MOST_MEMORY: f64 = 3_072.0;
+const MOST_CONNECT_SECONDS: f64 = 60e-6;
+/// Of what the other binary carries.
+const LEAST_CARRIED: f64 = 0.95;
+
+const MEMORY: &str = "idle: bytes of the hub for a socket";
+const CONNECT: &str = "connect: CPU us, without its reads";
+
+/// What came out, by what was measured: a list for each binary.
+#[derive(Default)]
+struct Figures(BTreeMap<String, Vec<Vec<f64>>>);
+
+impl Figures {
+    fn add(&mut self, what: &str, binary: usize, value: f64) {
+        let lists = self.0.entry(what.into()).or_default();
+        lists.resize_with(lists.len().max(binary + 1), Vec::new);
+        lists[binary].push(value);
+    }
+
+    fn add_load(&mut self, what: &str, binary: usize, measured: &Measured) {
+        self.add(&format!("{what}: messages/s"), binary, measured.messages_per_second);
+        self.add(&format!("{what}: deliveries/s"), binary, measured.deliveries_per_second);
+        self.add(&format!("{what}: p50 ms"), binary, measured.p50 * 1e3);
+        self.add(&format!("{what}: p99 ms"), binary, measured.p99 * 1e3);
+        self.add(&format!("{what}: CPU us for a delivery"), binary, measured.cpu_per_delivery * 1e6);
+    }
+
+    /// Prints the medians. Whether all bounds are kept.
+    fn report(self) -> bool {
+        let mut are_kept = true;
+        for (what, lists) in self.0 {
+            let medians: Vec<f64> = lists.into_iter().map(median).collect();
+            print!("{what:<44} {:>10.1}", medians[0]);
+            if let Some(other) = medians.get(1) {
+                print!(", the other {other:>10.1}, ratio {:.3}", medians[0] / other);
+                are_kept &= !what.ends_with("/s") || medians[0] >= other * LEAST_CARRIED;
+            }
+            println!();
+            are_kept &= what != MEMORY || medians[0] <= MOST_MEMORY;
+            are_kept &= what != CONNECT || medians[0] <= MOST_CONNECT_SECONDS * 1e6;
+        }
+        are_kept
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Idle sockets of as many people, after a round of the heartbeat; then others
+/// write among them.
+async fn idle(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<()> {
+    // What the hub keeps once and for all is not a socket's.
+    drop(Client::connect(server.address, IDLE + 1).await?);
+    let (memory, used) = (server.memory()?, server.cpu()?);
+    let clients = connect(server, 1..=IDLE).await?;
+    figures.add("idle: CPU us for a first connect", binary, (server.cpu()? - used) * 1e6 / IDLE as f64);
+    let mut listening = JoinSet::new();
+    for client in &clients {
+        let client = client.clone();
+        listening.spawn_local(async move { while client.read(|_| ()).await.is_ok() {} });
+    }
+    let all_pinged = async {
+        while clients.iter().any(|client| client.pings() == 0) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), all_pinged).await?;
+    figures.add(MEMORY, binary, (server.memory()? - memory) / IDLE as f64);
+    let load = pairs(server, IDLE + 1, 200, 1).await?;
+    figures.add_load("200 write among 10000 idle", binary, &load.run(server).await?);
+    Ok(())
+}
+
+/// Connects of people who are here already, so that none of them is announced;
+/// and the reads that are part of each, by the door of this process.
+async fn connects(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<()> {
+    let _here = connect(server, 1..=CONNECTING).await?;
+    let (began, used) = (Instant::now(), server.cpu()?);
+    repeat(|number| {
+        let address = server.address;
+        async move { Client::connect(address, 1 + number % CONNECTING).await.map(drop) }
+    })
+    .await?;
+    let connecting = (server.cpu()? - used) / CONNECTS as f64;
+    figures.add("connect: a second, one after another", binary, CONNECTS as f64 / began.elapsed().as_secs_f64());
+
+    let app = App::open(config(server.dir.path())?, Clock::system())?;
+    let (hub, _seat, _announcements) = Hub::new(app.hub_settings());
+    let (door, _) = app.open_door(&hub)?;
+    let used = cpu(std::process::id())?;
+    repeat(|number| read(door.clone(), 1 + number % CONNECTING)).await?;
+    let reading = (cpu(std::process::id())? - used) / CONNECTS as f64;
+    figures.add("connect: CPU us", binary, connecting * 1e6);
+    figures.add("connect: CPU us of its reads", binary, reading * 1e6);
+    figures.add(CONNECT, binary, (connecting - reading) * 1e6);
+    Ok(())
+}
+
+/// What a handshake and a session that begins read.
+async fn read(door: Door, user: usize) -> Outcome<()> {
+    let proof = Proof::Cookie(hash_token(&token(user)));
+    let found = door.call(Nobody, FindCaller { proof, lifetime: Duration::from_secs(86_400) }).await?;
+    door.call(found.caller, OpenSession).await?;
+    Ok(())
+}
+
+/// Does it so often, some at once.
+async fn repeat<F>(mut work: impl FnMut(usize) -> F) -> Outcome<()>
+where
+    F: Future<Output = Outcome<()>> + 'static,
+{
+    let mut working = JoinSet::new();
+    for number in 0..CONNECTS {
+        if working.len() == AT_ONCE
+            && let Some(done) = working.join_next().await
+        {
+            done??;
+        }
+        working.spawn_local(work(number));
+    }
+    while let Some(done) = working.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
+/// So many people who write to each other in pairs.
+async fn pairs(server: &Server, first: usize, count: usize, in_flight: usize) -> Outcome<Load> {
+    let clients = connect(server, first..first + count).await?;
+    let writer = |client: usize| Writer { recipient: first + (client ^ 1), client, readers: 1, in_flight };
+    Ok(Load { clients, writers: (0..count).map(writer).collect() })
+}
+
+/// One who writes to one with many sockets.
+async fn fan_out(server: &Server) -> Outcome<Load> {
+    let users = std::iter::once(1).chain(std::iter::repeat_n(2, FAN_OUT));
+    let clients: Vec<Rc<Client>> = connect(server, users).await?;
+    Ok(Load { clients, writers: vec![Writer { recipient: 2, client: 0, readers: FAN_OUT, in_flight: 4 }] })
+}
+
+async fn measure(what: &str, binary: &PathBuf, figures: &mut Figures, number: usize) -> Outcome<()> {
+    let users = if what == "idle" { IDLE + 200 } else { 1_000 };
+    let server = Server::start(binary, users).await?;
+    let load = match what {
+        "idle" => return idle(&server, figures, number).await,
+        "connect" => return connects(&server, figures, number).await,
+        "200x1" => pairs(&server, 1, 200, 1).await?,
+        "1000x4" => pairs(&server, 1, 1_000, 4).await?,
+        "fan-out" => fan_out(&server).await?,
+        _ => return Err(format!("there is no measurement {what}").into()),
+    };
+    figures.add_load(what, number, &load.run(&server).await?);
+    Ok(())
+}
+
+async fn run() -> Outcome<bool> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    let mut binaries = vec![PathBuf::from(env!("CARGO_BIN_EXE_switchboard"))];
+    binaries.extend(std::env::var_os("AGAINST").map(PathBuf::from));
+    let mut chosen: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
+    if chosen.is_empty() {
+        chosen = ["idle", "connect", "200x1", "1000x4", "fan-out"].map(String::from).into();
+    }
+    let mut figures = Figures::default();
+    for round in 1..=ROUNDS {
+        for what in &chosen {
+            for (number, binary) in binaries.iter().enumerate() {
+                measure(what, binary, &mut figures, number).await?;
+            }
+        }
+        let load = std::fs::read_to_string("/proc/loadavg")?;
+        println!("round {round}: load {}", load.split(' ').take(1).collect::<String>());
+    }
+    Ok(figures.report())
+}
+
+fn main() -> ExitCode {
+    match actix_web::rt::System::new().block_on(run()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("a bound was missed");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("the benchmark failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
