@@ -32,6 +32,8 @@ mod positions;
 mod presence;
 mod random;
 mod random_plan;
+mod raw;
+mod raw_sockets;
 mod retries;
 mod scratch;
 mod sockets;

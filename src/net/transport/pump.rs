@@ -66,6 +66,8 @@ pub struct Pump {
     owed: Option<(NonZeroU32, Instant)>,
     heard_at: Instant,
     ping_at: Instant,
+    /// What the peer did wrong, until the actor is through with what came before.
+    fault: Option<CloseCode>,
 }
 
 impl Pump {
@@ -76,6 +78,7 @@ impl Pump {
             outbox: Outbox::new(settings.outbox, now),
             bytes: RateLimiter::direct(settings.bytes.quota()),
             owed: None,
+            fault: None,
             heard_at: now,
             ping_at: now + settings.heartbeat_interval,
             io,
@@ -174,6 +177,11 @@ impl Pump {
         if is_done {
             return Err(End::Done);
         }
+        if let Some(code) = self.fault
+            && self.socket.is_hungry()
+        {
+            return Err(End::Closed(code));
+        }
         if self.outbox.is_over(now) {
             return Err(End::Closed(CloseCode::TooSlow));
         }
@@ -190,7 +198,7 @@ impl Pump {
             self.owed = None;
             self.charge(bytes, now);
         }
-        self.owed.is_none() && self.socket.is_hungry()
+        self.owed.is_none() && self.fault.is_none() && self.socket.is_hungry()
     }
 
     /// Counts what was read; the rate has to come up with it before more is.
@@ -207,7 +215,10 @@ impl Pump {
         // work, is not announced again.
         loop {
             match self.io.poll_read_ready(cx) {
-                Poll::Pending => return self.understand(now).map(|()| false),
+                Poll::Pending => {
+                    self.understand(now);
+                    return Ok(false);
+                }
                 Poll::Ready(Err(_)) => return Err(End::Gone),
                 Poll::Ready(Ok(())) => {}
             }
@@ -228,7 +239,8 @@ impl Pump {
                     if let Some(bytes) = u32::try_from(count).ok().and_then(NonZeroU32::new) {
                         self.charge(bytes, now);
                     }
-                    return self.understand(now).map(|()| true);
+                    self.understand(now);
+                    return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Err(End::Gone),
@@ -237,8 +249,16 @@ impl Pump {
     }
 
     /// Gives the actor every message that has come as a whole.
-    fn understand(&mut self, now: Instant) -> Result<(), End> {
-        while let Some(message) = self.inbound.next(now).map_err(End::Closed)? {
+    fn understand(&mut self, now: Instant) {
+        loop {
+            let message = match self.inbound.next(now) {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
+                Err(code) => {
+                    self.fault = Some(code);
+                    break;
+                }
+            };
             let is_last = matches!(message, Message::Close(_));
             if let Message::Ping(payload) = &message {
                 self.write_control(Message::Pong(payload.clone()));
@@ -249,7 +269,6 @@ impl Pump {
                 break;
             }
         }
-        Ok(())
     }
 
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), End> {
