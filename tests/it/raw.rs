@@ -4,6 +4,7 @@
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 /// How long anything may take before a test gives up on it.
@@ -70,7 +71,8 @@ impl Frame {
 }
 
 pub struct RawSocket {
-    stream: TcpStream,
+    writing: OwnedWriteHalf,
+    reading: OwnedReadHalf,
     unread: Vec<u8>,
 }
 
@@ -89,7 +91,8 @@ impl RawSocket {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         stream.write_all(&[handshake.as_bytes(), early].concat()).await.unwrap();
-        let mut socket = Self { stream, unread: Vec::new() };
+        let (reading, writing) = stream.into_split();
+        let mut socket = Self { writing, reading, unread: Vec::new() };
         let head = socket.head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the example of RFC 6455: {head}");
@@ -107,7 +110,7 @@ impl RawSocket {
 
     /// False when the other side does not take it any more.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        timeout(DEADLINE, self.stream.write_all(bytes.as_ref())).await.expect("it is taken").is_ok()
+        timeout(DEADLINE, self.writing.write_all(bytes.as_ref())).await.expect("it is taken").is_ok()
     }
 
     /// The next frame; none when the other side has ended the connection.
@@ -133,9 +136,43 @@ impl RawSocket {
         frames
     }
 
+    /// Sends the bytes over and over until they are not taken any more, or so
+    /// often; and reads meanwhile, until a close frame comes.
+    pub async fn flood(&mut self, bytes: &[u8], times: usize) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        let Self { writing, reading, unread } = self;
+        let pushing = async {
+            for _ in 0..times {
+                if writing.write_all(bytes).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let reading = async {
+            loop {
+                while let Some((length, frame)) = parse(unread) {
+                    unread.drain(..length);
+                    frames.push(frame);
+                    if frames.last().is_some_and(|frame| frame.first == CLOSE) {
+                        return;
+                    }
+                }
+                assert!(reading.read_buf(unread).await.expect("no reset") > 0, "a close frame: {frames:?}");
+            }
+        };
+        let both = async {
+            tokio::select! {
+                () = reading => {}
+                () = async { pushing.await; std::future::pending().await } => {}
+            }
+        };
+        timeout(DEADLINE, both).await.expect("the flood is answered");
+        frames
+    }
+
     /// False at the end.
     async fn read(&mut self) -> bool {
-        let read = timeout(DEADLINE, self.stream.read_buf(&mut self.unread)).await;
+        let read = timeout(DEADLINE, self.reading.read_buf(&mut self.unread)).await;
         read.expect("something comes").expect("no reset") > 0
     }
 }

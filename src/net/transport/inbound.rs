@@ -133,14 +133,15 @@ fn check_header(bytes: &[u8], room: usize) -> Result<(), CloseCode> {
     if is_control && length > MAX_CONTROL_PAYLOAD {
         return Err(CloseCode::Protocol);
     }
-    let declared = match length {
-        126 => rest.first_chunk().map(|bytes| u64::from(u16::from_be_bytes(*bytes))),
-        127 => rest.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)),
-        short => Some(short.into()),
+    let (declared, least) = match length {
+        126 => (rest.first_chunk().map(|bytes| u64::from(u16::from_be_bytes(*bytes))), 126),
+        127 => (rest.first_chunk().map(|bytes| u64::from_be_bytes(*bytes)), 1 << 16),
+        short => (Some(short.into()), 0),
     };
     match declared {
-        // The highest bit is never set.
+        // The highest bit is never set, and no more bytes are used than it takes.
         Some(declared) if declared > i64::MAX as u64 => Err(CloseCode::Protocol),
+        Some(declared) if declared < least => Err(CloseCode::Protocol),
         Some(declared) if !is_control && declared > room as u64 => Err(CloseCode::TooBig),
         _ => Ok(()),
     }

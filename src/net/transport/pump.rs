@@ -32,6 +32,9 @@ use tokio_util::codec::Encoder;
 pub const READ_BYTES: u32 = 64 * 1024;
 /// Turns of reading and writing before other sockets have theirs.
 const TURNS: usize = 4;
+/// The actor gets so many at once, so that it can end a flood of small ones,
+/// and pings among them are not answered any more.
+const MESSAGES: usize = 32;
 /// For the last bytes, such as the close frame, to be taken.
 const FLUSH_FOR: Duration = Duration::from_secs(2);
 /// After that, for the peer to close its side. Whatever it sends meanwhile is
@@ -211,14 +214,14 @@ impl Pump {
 
     /// Once. False when there is nothing to read.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, End> {
-        // What came with the handshake, or was read while the actor was at
-        // work, is not announced again.
+        // What came with the handshake, or was more than the actor gets at
+        // once, is not announced again.
+        if self.understand(now) {
+            return Ok(true);
+        }
         loop {
             match self.io.poll_read_ready(cx) {
-                Poll::Pending => {
-                    self.understand(now);
-                    return Ok(false);
-                }
+                Poll::Pending => return Ok(false),
                 Poll::Ready(Err(_)) => return Err(End::Gone),
                 Poll::Ready(Ok(())) => {}
             }
@@ -248,15 +251,16 @@ impl Pump {
         }
     }
 
-    /// Gives the actor every message that has come as a whole.
-    fn understand(&mut self, now: Instant) {
-        loop {
+    /// Gives the actor messages that have come as a whole. False when there are
+    /// none.
+    fn understand(&mut self, now: Instant) -> bool {
+        for count in 0..MESSAGES {
             let message = match self.inbound.next(now) {
                 Ok(Some(message)) => message,
-                Ok(None) => break,
+                Ok(None) => return count > 0,
                 Err(code) => {
                     self.fault = Some(code);
-                    break;
+                    return true;
                 }
             };
             let is_last = matches!(message, Message::Close(_));
@@ -266,9 +270,10 @@ impl Pump {
             self.socket.give(message);
             if is_last {
                 self.socket.end();
-                break;
+                return true;
             }
         }
+        true
     }
 
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), End> {
