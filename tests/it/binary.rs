@@ -102,6 +102,11 @@ impl Binary {
         .await
     }
 
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote to standard error so far.
     pub fn log(&self) -> String {
         read(&self.stderr)

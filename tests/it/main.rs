@@ -13,10 +13,12 @@
 
 mod accounts;
 mod architecture;
+mod attacked;
 mod bad_input;
 mod bad_protocol;
 mod binary;
 mod crash;
+mod handshakes;
 mod harness;
 mod history;
 mod in_doubt;

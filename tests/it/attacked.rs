@@ -1,0 +1,99 @@
+//! The real binary under frames that are meant to cost it something: what it
+//! spends on them is read from the system.
+
+use crate::binary::{Binary, Place};
+use crate::person::Person;
+use crate::raw::{FINAL, Frame, PING, RawSocket, TEXT, frame, header};
+use std::fs;
+use std::time::{Duration, Instant};
+
+const KIB: u64 = 1024;
+
+impl Binary {
+    /// The most memory since `forget_peak`, and what is in use, in KiB.
+    fn memory(&self) -> (u64, u64) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().split(' ').next().unwrap().parse().unwrap()
+        };
+        (number("VmHWM:"), number("VmRSS:"))
+    }
+
+    fn forget_peak(&self) {
+        fs::write(format!("/proc/{}/clear_refs", self.id()), "5").unwrap();
+    }
+
+    /// Hundredths of a second of all its threads, in user and system mode.
+    fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        // The name may hold anything; it ends with the last bracket.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+}
+
+fn place() -> Place {
+    Place::new().with("MAX_SOCKETS_PER_USER", "0")
+}
+
+#[tokio::test]
+async fn what_a_frame_declares_costs_nothing_however_much_is_pushed_after_it() {
+    let place = place();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let ann = Person::register(&address, "ann").await;
+    let chunk = vec![0_u8; 1 << 20];
+    let attack = async |declared: u64| {
+        let mut socket = RawSocket::open(&address, &ann.cookie).await;
+        let began_at = Instant::now();
+        assert!(socket.send(header(FINAL | TEXT, declared)).await);
+        let frames = socket.flood(&chunk, 400).await;
+        assert_eq!(frames.last().and_then(Frame::close_code), Some(1009), "{declared}");
+        began_at.elapsed()
+    };
+    // What is allocated once, is.
+    attack(1 << 40).await;
+    hub.forget_peak();
+    let (_, before) = hub.memory();
+    let mut times = Vec::new();
+    for declared in [1 << 17, 1 << 30, 1 << 40, 1 << 62, 1 << 40] {
+        times.push(attack(declared).await);
+    }
+    let (peak, after) = hub.memory();
+    assert!(peak.max(after) < before + KIB, "{before} KiB grew to {peak}");
+    times.sort();
+    assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_was_closed_costs_nothing_though_its_peer_stays() {
+    let place = place();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let ann = Person::register(&address, "ann").await;
+    let mut left = Vec::new();
+    for bytes in [
+        frame(0xc1, "{}"),
+        frame(0x83, ""),
+        frame(FINAL, ""),
+        frame(FINAL | TEXT, b"\xff"),
+        frame(FINAL | 2, ""),
+        header(FINAL | TEXT, 1 << 40),
+        header(PING, 1000),
+        b"\x81\x02{}".to_vec(),
+    ] {
+        for _ in 0..5 {
+            let mut socket = RawSocket::open(&address, &ann.cookie).await;
+            assert!(socket.send(&bytes).await);
+            assert!(socket.to_the_end().await.last().and_then(Frame::close_code).is_some());
+            left.push(socket);
+        }
+    }
+    let before = hub.cpu_ticks();
+    // This long, because what is measured is a share of the time.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let spent = hub.cpu_ticks() - before;
+    assert!(spent < 5, "under 1 % of 5 s, not {spent} hundredths of a second");
+    drop(left);
+}
