@@ -33,6 +33,9 @@ pub struct Outbox {
     /// Answers that wait.
     answers: usize,
     progress_at: Instant,
+    /// The kernel took no more.
+    is_stuck: bool,
+    moved_at: Instant,
 }
 
 struct Piece {
@@ -43,7 +46,16 @@ struct Piece {
 
 impl Outbox {
     pub fn new(settings: OutboxSettings, now: Instant) -> Self {
-        Self { settings, pieces: VecDeque::new(), begun: 0, counted: 0, answers: 0, progress_at: now }
+        Self {
+            settings,
+            pieces: VecDeque::new(),
+            begun: 0,
+            counted: 0,
+            answers: 0,
+            progress_at: now,
+            is_stuck: false,
+            moved_at: now,
+        }
     }
 
     /// Queues whole frames.
@@ -89,6 +101,12 @@ impl Outbox {
         Some(oldest.due_at.min(self.progress_at + self.settings.max_age))
     }
 
+    /// When the peer last took some of what waited, and so showed that it is
+    /// there: what the kernel takes at once shows nothing.
+    pub fn moved_at(&self) -> Instant {
+        self.moved_at
+    }
+
     /// Gives as much as `write` takes.
     ///
     /// # Errors
@@ -102,9 +120,13 @@ impl Outbox {
                 *slice = IoSlice::new(&piece.bytes[from..]);
                 count += 1;
             }
-            match write(&slices[..count])? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => self.advance(written, now),
+            match write(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.advance(written, now),
+                Err(error) => {
+                    self.is_stuck = true;
+                    return Err(error);
+                }
             }
         }
         self.pieces = VecDeque::new();
@@ -113,6 +135,9 @@ impl Outbox {
 
     fn advance(&mut self, written: usize, now: Instant) {
         self.progress_at = now;
+        if std::mem::take(&mut self.is_stuck) {
+            self.moved_at = now;
+        }
         self.begun += written;
         while let Some(first) = self.pieces.front()
             && first.bytes.len() <= self.begun
@@ -213,6 +238,20 @@ mod tests {
             assert!(!outbox.is_over(now), "after {second} s");
         }
         assert!(outbox.is_over(start + Duration::from_secs(84)));
+    }
+
+    #[test]
+    fn only_taking_what_waited_is_a_sign_of_life() {
+        let (mut outbox, start) = outbox();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        outbox.push(Bytes::from(vec![0; 10]), false, after(1));
+        assert!(outbox.write(after(1), taking(5, &mut Vec::new())).is_err());
+        assert!(outbox.write(after(2), taking(0, &mut Vec::new())).is_err());
+        assert_eq!(outbox.moved_at(), start, "the kernel had room");
+        outbox.write(after(3), taking(5, &mut Vec::new())).unwrap();
+        outbox.push(Bytes::from(vec![0; 10]), false, after(4));
+        outbox.write(after(4), taking(10, &mut Vec::new())).unwrap();
+        assert_eq!(outbox.moved_at(), after(3));
     }
 
     #[test]

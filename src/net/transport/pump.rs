@@ -161,6 +161,10 @@ impl Pump {
     ) -> Result<Turn, End> {
         let now = Instant::now();
         let could_read = self.may_read(now);
+        if !could_read {
+            // Who is not listened to is not silent.
+            self.heard_at = now;
+        }
         let has_read = could_read && self.read(cx, now)?;
         if !could_read {
             // Who is not listened to cannot be heard.
@@ -297,12 +301,18 @@ impl Pump {
         Ok(())
     }
 
+    /// When the peer will have been silent for too long, unless it says
+    /// something or takes what waits for it.
+    fn silent_at(&self) -> Instant {
+        self.heard_at.max(self.outbox.moved_at()) + self.settings.heartbeat_timeout
+    }
+
     /// What is due by the clock alone.
     fn check_clock(&mut self, now: Instant) -> Result<(), End> {
         if self.inbound.deadline().is_some_and(|deadline| deadline <= now) {
             return Err(End::Closed(CloseCode::TooBig));
         }
-        if now.duration_since(self.heard_at) > self.settings.heartbeat_timeout {
+        if self.silent_at() <= now {
             return Err(End::Closed(CloseCode::HeartbeatMissed));
         }
         if self.ping_at <= now {
@@ -318,7 +328,7 @@ impl Pump {
     /// Sees to it that the clock is looked at in time.
     fn watch(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
         let owed = self.owed.map(|(_, until)| until);
-        let dues = [self.outbox.deadline(), self.inbound.deadline(), owed];
+        let dues = [Some(self.silent_at()), self.outbox.deadline(), self.inbound.deadline(), owed];
         let next = dues.into_iter().flatten().fold(self.ping_at, Instant::min);
         // One that rings too early is set again then.
         if alarm.deadline().into_std() > next || alarm.is_elapsed() {
