@@ -173,6 +173,9 @@ impl HubActor {
                         outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
                     }
                 }
+                Event::Status { to, user_id, frame } => {
+                    outgoing.add(&self.registry, &to, &Delivery::Passing(Passing::Presence(user_id), frame));
+                }
                 Event::Presence { viewer, subject, is_visible, last_seen_at } => {
                     self.note_visibility(viewer, subject, is_visible);
                     let now = self.settings.clock.now();

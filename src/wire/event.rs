@@ -14,6 +14,8 @@ pub enum Event {
     Frame { to: Audience, frame: Frame, ends_typing: Option<(ConversationId, UserId)> },
     /// Someone began, goes on or stopped typing.
     Typing(TypingEvent),
+    /// This user came online or went; the frame says which.
+    Status { to: Audience, user_id: UserId, frame: Frame },
     /// `viewer` may see the presence of `subject` from now on, or no longer.
     Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
     /// What these users have not read in this conversation may be another
