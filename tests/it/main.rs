@@ -38,6 +38,7 @@ mod raw;
 mod raw_sockets;
 mod retries;
 mod scratch;
+mod slow_clients;
 mod sockets;
 mod startup;
 mod sync;

@@ -5,7 +5,6 @@ use super::database::{Database, Kind};
 use super::log_watch::{self, Excused};
 use super::user::{self, User};
 use super::{DEADLINE, eventually};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -152,13 +151,15 @@ impl TestHub {
         ["messages", "conversations", "participants"].map(|table| self.database.count(table))
     }
 
-    /// Waits until so many sockets are open, as `/health` tells.
+    /// Open sockets, as `/health` tells.
+    pub async fn connections(&self) -> u64 {
+        let health = self.visitor.get("/health").await.ok();
+        health["services"]["websocket"]["connections"].as_u64().unwrap()
+    }
+
     pub async fn wait_for_connections(&self, expected: u64) {
-        eventually(&format!("{expected} sockets are open"), async || {
-            let health = self.visitor.get("/health").await.ok();
-            health["services"]["websocket"]["connections"] == json!(expected)
-        })
-        .await;
+        let are_open = async || self.connections().await == expected;
+        eventually(&format!("{expected} sockets are open"), are_open).await;
     }
 }
 

@@ -10,7 +10,7 @@ use super::{DEADLINE, client::Client, user};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::Message;
@@ -42,12 +42,21 @@ fn is_aside(frame: &Value) -> bool {
 
 impl Socket {
     pub async fn open(user: &User) -> Self {
-        let address = user.address();
-        let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
+        Self::open_on(TcpStream::connect(user.address()).await.unwrap(), user).await
+    }
+
+    /// On a connection that holds little of what is not read.
+    pub async fn open_narrow(user: &User) -> Self {
+        let tcp = TcpSocket::new_v4().unwrap();
+        tcp.set_recv_buffer_size(4096).unwrap();
+        Self::open_on(tcp.connect(user.address().parse().unwrap()).await.unwrap(), user).await
+    }
+
+    async fn open_on(tcp: TcpStream, user: &User) -> Self {
+        let mut request = format!("ws://{}/ws", user.address()).into_client_request().unwrap();
         for (name, value) in &user.headers {
             request.headers_mut().insert(name.clone(), value.clone());
         }
-        let tcp = TcpStream::connect(&address).await.unwrap();
         let (stream, _) = tokio_tungstenite::client_async(request, tcp).await.unwrap();
         Self { user: user.clone(), stream, waiting: Vec::new(), refs: 0, closed: None }
     }
@@ -81,6 +90,12 @@ impl Socket {
     /// Bytes that are no frame a library would make.
     pub async fn bytes(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).await.unwrap();
+    }
+
+    /// There is something to read.
+    pub async fn readable(&mut self) {
+        let waiting = tokio::time::timeout(DEADLINE, self.stream.get_mut().readable());
+        waiting.await.expect("something comes").unwrap();
     }
 
     /// Sends a frame with a `ref` and returns the ack or error to it.
@@ -150,6 +165,17 @@ impl Socket {
         self.waiting.drain(..).filter(|frame| !is_aside(frame)).collect()
     }
 
+    /// Everything that came before this message, and the message.
+    pub async fn until_message(&mut self, content: &str) -> Vec<Value> {
+        let at = self.wait_for("the message", |frame| frame["message"]["content"] == content).await;
+        self.waiting.drain(..=at).collect()
+    }
+
+    /// The frames that came before the close and that nobody asked for.
+    pub fn take_arrived(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.waiting)
+    }
+
     /// Everything that came and was not asked for, what comes besides included.
     pub async fn all_arrived(&mut self) -> Vec<Value> {
         self.fence().await;
@@ -215,6 +241,15 @@ impl Socket {
     /// asked for, without what comes besides.
     pub fn left_behind(&self) -> Vec<&str> {
         self.waiting.iter().filter(|frame| !is_aside(frame)).map(kind).collect()
+    }
+
+    /// At most so many bytes off the wire, past the library; none when there are
+    /// no more.
+    pub async fn sip(&mut self, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; most];
+        let reading = tokio::time::timeout(DEADLINE, self.stream.get_mut().read(&mut bytes)).await;
+        bytes.truncate(reading.expect("there is something to read").unwrap_or(0));
+        bytes
     }
 
     /// All that is on the wire until it ends, for a client that does not read
