@@ -1,5 +1,6 @@
-//! What holds for every request, before any handler: the right host, no
-//! foreign page, and the headers that keep browsers strict.
+//! What holds for every request, before any handler: a head of reasonable
+//! size, the right host, no foreign page, and the headers that keep browsers
+//! strict.
 
 use super::Net;
 use super::problem::Problem;
@@ -14,6 +15,22 @@ use actix_web::{Error, ResponseError};
 
 /// For everything that is not a page of ours: nothing may be loaded or framed.
 const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Of the request line and the headers; the parser itself takes 128 KiB.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// 431 for a head that no honest client sends. The parser refuses more than 96
+/// headers likewise.
+pub async fn check_head(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    // `name: value` and the end of the line.
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let is_small = headers.sum::<usize>() + target <= MAX_HEAD_BYTES;
+    answer(if is_small { Ok(()) } else { Err(Problem::head_too_large()) }, request, next).await
+}
 
 /// 421 for any host but our own.
 pub async fn check_host(
@@ -48,15 +65,16 @@ pub async fn check_origin(
 }
 
 async fn answer(
-    verdict: crate::error::Result<()>,
+    verdict: Result<(), impl Into<Problem>>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match verdict {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
         Err(error) => {
-            log::info!("request refused: {error} path={:?}", request.path());
-            Ok(request.into_response(Problem::from(error).error_response()))
+            let problem = error.into();
+            log::info!("request refused: {problem} path={:?}", request.path());
+            Ok(request.into_response(problem.error_response()))
         }
     }
 }

@@ -86,13 +86,13 @@ fn is_json(request: &HttpRequest) -> bool {
     value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn bytes(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<BytesMut, Error>> {
+fn bytes(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<BytesMut, Problem>> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let max = Net::of(request.app_data()).map(|net| net.max_body_bytes);
     let payload = payload.take();
     Box::pin(async move {
         let bytes = tokio::time::timeout(MAX_BODY_TIME, read(payload, declared, max?));
-        bytes.await.map_err(|_| Error::Invalid("the body took too long".into()))?
+        Ok(bytes.await.map_err(|_| Problem::body_too_slow())??)
     })
 }
 

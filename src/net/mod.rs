@@ -70,6 +70,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         web::scope("")
             .wrap(from_fn(guard::check_origin))
             .wrap(from_fn(guard::check_host))
+            .wrap(from_fn(guard::check_head))
             .wrap(from_fn(guard::add_headers))
             .service(at("/ws").get(upgrade::upgrade))
             .service(at("/health").get(health::health))

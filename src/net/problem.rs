@@ -48,12 +48,23 @@ impl Problem {
         )
     }
 
+    pub fn body_too_slow() -> Self {
+        Self::invalid(StatusCode::REQUEST_TIMEOUT, "Request Timeout", "the body took too long")
+    }
+
     pub fn wrong_version() -> Self {
         Self::invalid(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "this is a WebSocket endpoint, version 13")
     }
 
     pub fn wrong_key() -> Self {
         Error::Invalid("Sec-WebSocket-Key must be there once, and be 16 bytes in base64".into()).into()
+    }
+
+    pub fn head_too_large() -> Self {
+        Self {
+            error: Error::TooLarge("the headers of a request must have at most 16 KiB".into()),
+            status: Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large")),
+        }
     }
 
     pub fn response(&self) -> HttpResponse {
