@@ -37,11 +37,16 @@ pub struct ServerSettings {
     pub shutdown_timeout: Duration,
 }
 
+/// Connections that may wait to be accepted: when a hub restarts, everybody
+/// comes back at once, and who finds no room tries again a second later. The
+/// kernel bounds it by `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
 /// Of a socket, in the kernel, which doubles it: a peer that stops reading
 /// holds no more than this there. The kernel's own bound is megabytes.
 const SEND_BUFFER: usize = 24 * 1024;
-/// A peer that takes nothing for so long is gone. The bounds of the outbox cut
-/// it off sooner; this ends what they cannot see: the last bytes in the kernel.
+/// A peer that takes nothing for so long is gone. Of a socket, the bounds of
+/// the outbox cut it off sooner; this ends what they cannot see: the last bytes
+/// in the kernel, and answers over HTTP that nobody reads.
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Serves on the listener, with an app for each worker.
@@ -62,6 +67,8 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
+    // Once more: the standard library leaves room for 128.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let server = Server::build();
     let is_stopping = server.graceful_shutdown_signal();
     let http = move || {
@@ -91,6 +98,7 @@ where
             .client_request_timeout(settings.request_timeout)
             .client_disconnect_timeout(Duration::ZERO)
             .keep_alive(settings.keep_alive)
+            .on_connect_ext(|io, _| give_up_in_time(io))
             .tcp_nodelay(true)
             .upgrade(upgrade)
             .h1(app())
@@ -143,13 +151,17 @@ async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Fr
     }
 }
 
+/// HTTP waits for as long as an answer is not taken, so the kernel must not.
+fn give_up_in_time(io: &TcpStream) {
+    if let Err(error) = SockRef::from(io).set_tcp_user_timeout(Some(USER_TIMEOUT)) {
+        log::debug!("a connection has the kernel's patience: {error}");
+    }
+}
+
 /// Bounds what the kernel keeps for a socket. What it refuses it keeps as it
 /// was, and the socket works all the same.
 fn prepare(io: &TcpStream) {
-    let socket = SockRef::from(io);
-    let prepared =
-        socket.set_send_buffer_size(SEND_BUFFER).and_then(|()| socket.set_tcp_user_timeout(Some(USER_TIMEOUT)));
-    if let Err(error) = prepared {
-        log::debug!("a socket keeps the kernel's bounds: {error}");
+    if let Err(error) = SockRef::from(io).set_send_buffer_size(SEND_BUFFER) {
+        log::debug!("a socket keeps the kernel's buffer: {error}");
     }
 }
