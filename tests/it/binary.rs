@@ -49,14 +49,26 @@ impl Place {
 
     /// Starts the binary; several may follow each other, or run side by side.
     pub fn start(&self, arguments: &[&str]) -> Binary {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command.args(arguments);
+        self.start_command(command)
+    }
+
+    /// The same with so many descriptors at most.
+    pub fn start_with_descriptors(&self, most: usize) -> Binary {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {most} && exec {}", env!("CARGO_BIN_EXE_switchboard"))]);
+        self.start_command(command)
+    }
+
+    fn start_command(&self, mut command: Command) -> Binary {
         let said = |stream: &str| {
             let path = (1..).map(|n| self.path(&format!("{n}.{stream}"))).find(|path| !path.exists());
             path.unwrap()
         };
         let (stdout, stderr) = (said("stdout"), said("stderr"));
         let file = |path: &Path| File::create(path).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_switchboard"))
-            .args(arguments)
+        let child = command
             .current_dir(&self.path)
             .env_clear()
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
@@ -110,6 +122,30 @@ impl Binary {
     /// What it wrote to standard error so far.
     pub fn log(&self) -> String {
         read(&self.stderr)
+    }
+
+    fn proc(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join(name)
+    }
+
+    /// Open files and sockets.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// Resident bytes.
+    pub fn memory(&self) -> usize {
+        let pages = read(&self.proc("statm")).split(' ').nth(1).unwrap().parse::<usize>().unwrap();
+        pages * 4096
+    }
+
+    /// Seconds of a processor since it began.
+    pub fn busy_seconds(&self) -> f64 {
+        let stat = read(&self.proc("stat"));
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        // In user mode and in the kernel's, in hundredths.
+        let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u32>().unwrap());
+        f64::from(ticks.sum::<u32>()) / 100.0
     }
 
     /// SIGKILL, and gone.

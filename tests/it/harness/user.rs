@@ -60,6 +60,11 @@ impl User {
         User { client: self.client.with("origin", origin), ..self.clone() }
     }
 
+    /// The same login, behind a proxy that says so.
+    pub fn behind(&self, address: &str) -> User {
+        User { client: self.client.with("x-forwarded-for", address), ..self.clone() }
+    }
+
     /// The same login at another node.
     pub fn at_node(&self, node: &TestHub) -> User {
         User { client: self.client.at_port(node.port_cell()), ..self.clone() }
