@@ -17,6 +17,7 @@ mod attacked;
 mod bad_input;
 mod bad_protocol;
 mod binary;
+mod broken_peers;
 mod connection_limits;
 mod crash;
 mod handshakes;
