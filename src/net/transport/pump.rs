@@ -166,10 +166,6 @@ impl Pump {
             self.heard_at = now;
         }
         let has_read = could_read && self.read(cx, now)?;
-        if !could_read {
-            // Who is not listened to cannot be heard.
-            self.heard_at = now;
-        }
         self.check_clock(now)?;
         let mut is_done = false;
         while !is_done && let Poll::Ready(written) = actor.as_mut().poll_next(cx) {
