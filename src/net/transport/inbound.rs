@@ -84,6 +84,12 @@ impl Inbound {
         self.began_at.map(|began_at| began_at + MAX_MESSAGE_TIME)
     }
 
+    /// Nothing was read for a while: the message in the making has its full time
+    /// from now on.
+    pub fn begin_anew(&mut self, now: Instant) {
+        self.began_at = self.began_at.map(|_| now);
+    }
+
     /// Bytes that the message in the making may still have.
     fn room(&self) -> usize {
         self.max_bytes - self.fragments.as_ref().map_or(0, |whole| whole.bytes.len())

@@ -162,8 +162,9 @@ impl Pump {
         let now = Instant::now();
         let could_read = self.may_read(now);
         if !could_read {
-            // Who is not listened to is not silent.
+            // Who is not listened to is not silent, and not late.
             self.heard_at = now;
+            self.inbound.begin_anew(now);
         }
         let has_read = could_read && self.read(cx, now)?;
         self.check_clock(now)?;
