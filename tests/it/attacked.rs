@@ -75,7 +75,7 @@ async fn a_socket_that_was_closed_costs_nothing_though_its_peer_stays() {
         for _ in 0..5 {
             let mut socket = RawSocket::open(&address, &ann.cookie).await;
             assert!(socket.send(&bytes).await);
-            assert!(socket.to_the_end().await.last().and_then(Frame::close_code).is_some());
+            assert!(socket.rest().await.last().and_then(Frame::close_code).is_some());
             left.push(socket);
         }
     }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// How long anything may take before a test gives up on it.
@@ -84,11 +84,22 @@ impl RawSocket {
 
     /// With these bytes right behind the handshake, in one packet.
     pub async fn open_with(address: &str, cookie: &str, early: &[u8]) -> Self {
+        Self::over(TcpStream::connect(address).await.unwrap(), address, cookie, early).await
+    }
+
+    /// Of a peer whose system takes little before it is read.
+    pub async fn with_small_buffer(address: &str, cookie: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+        Self::over(stream, address, cookie, b"").await
+    }
+
+    async fn over(mut stream: TcpStream, address: &str, cookie: &str, early: &[u8]) -> Self {
         let handshake = format!(
             "GET /ws HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
-        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         stream.write_all(&[handshake.as_bytes(), early].concat()).await.unwrap();
         let (reading, writing) = stream.into_split();
@@ -128,7 +139,7 @@ impl RawSocket {
     }
 
     /// Every frame that comes before the other side ends the connection.
-    pub async fn to_the_end(&mut self) -> Vec<Frame> {
+    pub async fn rest(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         while let Some(frame) = self.next().await {
             frames.push(frame);

@@ -35,7 +35,7 @@ impl RawSocket {
 
     /// One close frame with this code, then nothing more.
     async fn is_closed(&mut self, code: u16, what: &str) {
-        let frames = self.to_the_end().await;
+        let frames = self.rest().await;
         let codes: Vec<_> = frames.iter().map(Frame::close_code).collect();
         assert_eq!(codes, [Some(code)], "{what}: {frames:?}");
     }
@@ -54,7 +54,7 @@ async fn what_came_whole_before_a_bad_frame_is_answered(hub: &mut TestHub) {
     let one_packet = [frame(FINAL | TEXT, ping("1")), frame(FINAL | TEXT, send), frame(0xc1, "")].concat();
     socket.send(one_packet).await;
     assert_eq!(socket.json("pong").await["ref"], "1");
-    let rest = socket.to_the_end().await;
+    let rest = socket.rest().await;
     assert!(rest.iter().filter_map(Frame::text).any(|text| text.contains(r#""type":"ack","ref":"2""#)), "{rest:?}");
     assert_eq!(rest.last().and_then(Frame::close_code), Some(1002));
 }
@@ -131,7 +131,7 @@ async fn every_bad_frame_is_answered_with_one_close_frame_and_the_end(hub: &mut 
         let began_at = Instant::now();
         // What follows is not looked at.
         socket.send([&bytes[..], &frame(FINAL | TEXT, ping("after"))].concat()).await;
-        let answer = timeout(Duration::from_secs(2), socket.to_the_end()).await;
+        let answer = timeout(Duration::from_secs(2), socket.rest()).await;
         times.push(began_at.elapsed());
         if answer.as_ref().is_ok_and(|frames| frames.iter().map(Frame::close_code).eq([Some(code)])) {
             continue;
@@ -158,7 +158,7 @@ async fn a_close_frame_is_answered_with_its_code(hub: &mut TestHub) {
     }
     let mut socket = RawSocket::of(&ann).await;
     socket.send(frame(CLOSE, "")).await;
-    assert_eq!(socket.to_the_end().await, [Frame { first: CLOSE, payload: Vec::new() }], "no code for none");
+    assert_eq!(socket.rest().await, [Frame { first: CLOSE, payload: Vec::new() }], "no code for none");
 }
 
 /// The message in so many fragments, all but the last of them of one size.
@@ -222,7 +222,7 @@ async fn what_comes_with_the_handshake_in_one_packet_is_read(hub: &mut TestHub) 
     let [ann] = hub.users(["ann"]).await;
     let early = [frame(FINAL | TEXT, ping("1")), in_fragments(&ping("2"), 3), close(1000)].concat();
     let mut socket = RawSocket::open_with(&ann.address(), ann.cookie(), &early).await;
-    let frames = socket.to_the_end().await;
+    let frames = socket.rest().await;
     let answered = frames.iter().filter_map(Frame::text).filter(|text| text.contains(r#""type":"pong""#));
     assert_eq!(answered.count(), 2, "{frames:?}");
     assert_eq!(frames.last().and_then(Frame::close_code), Some(1000));
@@ -245,9 +245,29 @@ async fn a_message_has_ten_seconds_from_its_first_byte_to_its_last(hub: &mut Tes
             tokio::time::sleep(Duration::from_secs(1)).await;
             assert!(socket.send(sip).await);
         }
-        let frames = socket.to_the_end().await;
+        let frames = socket.rest().await;
         assert_eq!(frames.last().and_then(Frame::close_code), Some(1009), "{frames:?}");
         assert!(began_at.elapsed() >= Duration::from_secs(10));
     });
     futures_util::future::join_all(cut).await;
+}
+
+any_database!(a_message_that_began_behind_a_slowly_read_answer_has_its_full_time);
+async fn a_message_that_began_behind_a_slowly_read_answer_has_its_full_time(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    for _ in 0..200 {
+        ann.send_rest(&bob, &"😀".repeat(1000)).await;
+    }
+    let history = json!({"type": "load_history", "ref": "1", "recipient_id": bob.id, "limit": 200}).to_string();
+    let next = frame(FINAL | TEXT, ping("2"));
+    let (begin, rest) = next.split_at(10);
+    let mut socket = RawSocket::with_small_buffer(&ann.address(), ann.cookie()).await;
+    socket.welcomed().await;
+    socket.send([&frame(FINAL | TEXT, history), begin].concat()).await;
+    // Longer than a message may take, and as long as an answer may wait.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(socket.json("ack").await["ref"], "1");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    socket.send(rest).await;
+    assert_eq!(socket.json("pong").await["ref"], "2");
 }

@@ -69,6 +69,8 @@ pub struct Pump {
     owed: Option<(NonZeroU32, Instant)>,
     heard_at: Instant,
     ping_at: Instant,
+    /// More would have been read when this was last looked at.
+    listened: bool,
     /// What the peer did wrong, until the actor is through with what came before.
     fault: Option<CloseCode>,
 }
@@ -81,6 +83,7 @@ impl Pump {
             outbox: Outbox::new(settings.outbox, now),
             bytes: RateLimiter::direct(settings.bytes.quota()),
             owed: None,
+            listened: true,
             fault: None,
             heard_at: now,
             ping_at: now + settings.heartbeat_interval,
@@ -161,11 +164,12 @@ impl Pump {
     ) -> Result<Turn, End> {
         let now = Instant::now();
         let could_read = self.may_read(now);
-        if !could_read {
-            // Who is not listened to is not silent, and not late.
+        if !(could_read && self.listened) {
+            // Who is not listened to is neither silent nor late.
             self.heard_at = now;
             self.inbound.begin_anew(now);
         }
+        self.listened = could_read;
         let has_read = could_read && self.read(cx, now)?;
         self.check_clock(now)?;
         let mut is_done = false;
