@@ -1,6 +1,7 @@
 //! The outside: HTTP and WebSocket, both ways to knock on the door.
 //!
-//! `guard` holds what is true for every request (Host, Origin, headers);
+//! `guard` holds what is true for every request (Host, Origin, headers), and
+//! `unread` what is left of its body;
 //! `identity` finds out who asks; `accounts` and `rest` are the HTTP calls;
 //! `upgrade` checks a handshake and `session` is the actor of a socket;
 //! `pages` serves the embedded web client. Nothing here decides who may do
@@ -19,6 +20,7 @@ mod session;
 mod site;
 mod slots;
 pub mod transport;
+mod unread;
 mod upgrade;
 
 pub use site::Site;
@@ -72,6 +74,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .wrap(from_fn(guard::check_host))
             .wrap(from_fn(guard::check_head))
             .wrap(from_fn(guard::add_headers))
+            .wrap(from_fn(unread::hold))
             .service(at("/ws").get(upgrade::upgrade))
             .service(at("/health").get(health::health))
             .service(at("/ready").get(health::ready))
