@@ -267,3 +267,40 @@ async fn a_body_that_trickles_in_is_refused_in_time() {
     assert_eq!(answer, "HTTP/1.1 408");
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
 }
+
+any_database!(a_body_in_chunks_that_nobody_reads_ends_with_the_answer);
+async fn a_body_in_chunks_that_nobody_reads_ends_with_the_answer(hub: &mut TestHub) {
+    let address = hub.visitor().address();
+    for (request, status) in [("GET /health", "200"), ("POST /nothing", "404"), ("POST /api/auth/login", "415")] {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let head = format!("{request} HTTP/1.1\r\nHost: {address}\r\nTransfer-Encoding: chunked\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        eventually("the hub closes", async || {
+            // Fails when it has.
+            let _ = stream.write_all(b"1\r\nx\r\n").await;
+            let reading = tokio::time::timeout(Duration::from_millis(50), stream.read_buf(&mut read)).await;
+            reading.is_ok_and(|count| {
+                count.is_ok_and(|count| count == 0) || !read.is_empty() && stream.try_write(b"1\r\nx\r\n").is_err()
+            })
+        })
+        .await;
+        let answer = String::from_utf8_lossy(&read);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    // One that is read to its end does not end the connection.
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let body = r#"{"username":"nobody","password":"wrong horse"}"#;
+    let request = format!(
+        "POST /api/auth/login HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    for _ in 0..2 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        while !String::from_utf8_lossy(&read).contains("bad_credentials") {
+            assert!(stream.read_buf(&mut read).await.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
+        }
+    }
+}
