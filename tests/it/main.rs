@@ -41,6 +41,7 @@ mod raw_sockets;
 mod retries;
 mod scratch;
 mod slow_clients;
+mod slow_scale;
 mod sockets;
 mod startup;
 mod sync;
