@@ -23,7 +23,8 @@ pub struct Inbound {
     codec: Codec,
     /// The beginning of a frame that has not arrived as a whole.
     unread: BytesMut,
-    fragments: Option<Fragments>,
+    /// Seldom there, so boxed.
+    fragments: Option<Box<Fragments>>,
     /// When the message that is not whole yet began.
     began_at: Option<Instant>,
     max_bytes: usize,
@@ -122,7 +123,7 @@ impl Inbound {
     }
 
     fn begin(&mut self, bytes: &[u8], is_text: bool) -> Result<Message, CloseCode> {
-        self.fragments = Some(Fragments { bytes: BytesMut::from(bytes), count: 1, is_text });
+        self.fragments = Some(Box::new(Fragments { bytes: BytesMut::from(bytes), count: 1, is_text }));
         Ok(Message::Nop)
     }
 }
