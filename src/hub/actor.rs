@@ -192,7 +192,7 @@ impl HubActor {
                 }
                 Event::Unread { conversation_id, users } => {
                     for user_id in users {
-                        if self.registry.count_of(user_id) > 0 {
+                        if self.registry.has(user_id) {
                             self.badges.changed(user_id, conversation_id);
                         }
                     }
@@ -362,7 +362,7 @@ impl Handler<Recount> for HubActor {
     type Result = ();
 
     fn handle(&mut self, Recount(change): Recount, _: &mut Context<Self>) {
-        if self.registry.count_of(change.user_id) > 0 {
+        if self.registry.has(change.user_id) {
             self.badges.put_back(change);
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::ids::{LoginId, SessionId, UserId};
 use serde::Serialize;
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroU64;
 
 /// How many are connected here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,12 +18,14 @@ pub struct Stats {
 
 /// Sessions by id, by user and by login. `S` is whatever reaches a session.
 ///
-/// Most people have one session: sorted lists, because a set is larger.
+/// Most people have one session, so what is kept for each counts: pairs in one
+/// set take a quarter of what a set for each person would.
 #[derive(Debug)]
 pub struct Registry<S> {
     sessions: HashMap<SessionId, Entry<S>>,
-    by_user: HashMap<UserId, Vec<SessionId>>,
-    by_login: HashMap<LoginId, Vec<SessionId>>,
+    by_user: BTreeSet<(UserId, SessionId)>,
+    by_login: BTreeSet<(LoginId, SessionId)>,
+    users: usize,
 }
 
 #[derive(Debug)]
@@ -43,7 +45,7 @@ pub struct Detached {
 
 impl<S> Default for Registry<S> {
     fn default() -> Self {
-        Self { sessions: HashMap::new(), by_user: HashMap::new(), by_login: HashMap::new() }
+        Self { sessions: HashMap::new(), by_user: BTreeSet::new(), by_login: BTreeSet::new(), users: 0 }
     }
 }
 
@@ -51,16 +53,19 @@ impl<S> Registry<S> {
     /// Attaching an id again replaces what was there.
     pub fn attach(&mut self, session_id: SessionId, user_id: UserId, login_id: LoginId, sink: S) {
         self.detach(session_id);
+        self.users += usize::from(!self.has(user_id));
         self.sessions.insert(session_id, Entry { user_id, login_id, sink });
-        add_to(&mut self.by_user, user_id, session_id);
-        add_to(&mut self.by_login, login_id, session_id);
+        self.by_user.insert((user_id, session_id));
+        self.by_login.insert((login_id, session_id));
     }
 
     /// None when the session is not (or no longer) here.
     pub fn detach(&mut self, session_id: SessionId) -> Option<Detached> {
         let Entry { user_id, login_id, .. } = self.sessions.remove(&session_id)?;
-        remove_from(&mut self.by_login, login_id, session_id);
-        let was_last = remove_from(&mut self.by_user, user_id, session_id);
+        self.by_login.remove(&(login_id, session_id));
+        self.by_user.remove(&(user_id, session_id));
+        let was_last = !self.has(user_id);
+        self.users -= usize::from(was_last);
         Some(Detached { user_id, was_last })
     }
 
@@ -68,17 +73,17 @@ impl<S> Registry<S> {
         self.sessions.get(&session_id).map(|entry| &entry.sink)
     }
 
-    pub fn count_of(&self, user_id: UserId) -> usize {
-        self.by_user.get(&user_id).map_or(0, Vec::len)
+    pub fn has(&self, user_id: UserId) -> bool {
+        self.sessions_of(user_id).next().is_some()
     }
 
     /// The user's sessions, in the order of their ids.
     pub fn sessions_of(&self, user_id: UserId) -> impl Iterator<Item = SessionId> + '_ {
-        self.by_user.get(&user_id).into_iter().flatten().copied()
+        behind(&self.by_user, user_id)
     }
 
     pub fn sessions_of_login(&self, login_id: LoginId) -> Vec<SessionId> {
-        self.by_login.get(&login_id).into_iter().flatten().copied().collect()
+        behind(&self.by_login, login_id).collect()
     }
 
     pub fn all(&self) -> Vec<SessionId> {
@@ -90,7 +95,7 @@ impl<S> Registry<S> {
     }
 
     pub fn users(&self) -> usize {
-        self.by_user.len()
+        self.users
     }
 
     /// Holds every index against every other.
@@ -99,39 +104,21 @@ impl<S> Registry<S> {
     /// When they disagree: a bug of this file.
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
-        let by_user: usize = self.by_user.values().map(Vec::len).sum();
-        let by_login: usize = self.by_login.values().map(Vec::len).sum();
-        assert_eq!(by_user, self.sessions.len(), "each session belongs to one user");
-        assert_eq!(by_login, self.sessions.len(), "each session belongs to one login");
-        assert!(
-            self.by_user.values().chain(self.by_login.values()).all(|list| !list.is_empty()),
-            "no empty lists stay"
-        );
+        assert_eq!(self.by_user.len(), self.sessions.len(), "each session belongs to one user");
+        assert_eq!(self.by_login.len(), self.sessions.len(), "each session belongs to one login");
+        let users: BTreeSet<UserId> = self.by_user.iter().map(|(user_id, _)| *user_id).collect();
+        assert_eq!(users.len(), self.users, "each user counts once");
         for (session_id, entry) in &self.sessions {
-            assert!(self.by_user[&entry.user_id].contains(session_id));
-            assert!(self.by_login[&entry.login_id].contains(session_id));
+            assert!(self.by_user.contains(&(entry.user_id, *session_id)));
+            assert!(self.by_login.contains(&(entry.login_id, *session_id)));
         }
     }
 }
 
-fn add_to<K: Hash + Eq>(index: &mut HashMap<K, Vec<SessionId>>, key: K, session_id: SessionId) {
-    let list = index.entry(key).or_insert_with(|| Vec::with_capacity(1));
-    if let Err(at) = list.binary_search(&session_id) {
-        list.insert(at, session_id);
-    }
-}
-
-/// True when the list is gone with its last session.
-fn remove_from<K: Hash + Eq>(index: &mut HashMap<K, Vec<SessionId>>, key: K, session_id: SessionId) -> bool {
-    let Some(list) = index.get_mut(&key) else { return true };
-    if let Ok(at) = list.binary_search(&session_id) {
-        list.remove(at);
-    }
-    let is_empty = list.is_empty();
-    if is_empty {
-        index.remove(&key);
-    }
-    is_empty
+/// The sessions of one key, in the order of their ids.
+fn behind<K: Ord + Copy>(index: &BTreeSet<(K, SessionId)>, key: K) -> impl Iterator<Item = SessionId> + use<'_, K> {
+    let (first, last) = (SessionId::new(NonZeroU64::MIN), SessionId::new(NonZeroU64::MAX));
+    index.range((key, first)..=(key, last)).map(|(_, session_id)| *session_id)
 }
 
 #[cfg(test)]
@@ -182,11 +169,12 @@ mod tests {
                 }
                 registry.check_invariants();
                 prop_assert_eq!(registry.connections(), model.len());
+                prop_assert_eq!(registry.users(), model.iter().map(|row| row.1).collect::<BTreeSet<_>>().len());
                 for user in (1..4).map(UserId::new) {
                     let mut expected: Vec<_> = model.iter().filter(|row| row.1 == user).map(|row| row.0).collect();
                     expected.sort_unstable();
                     prop_assert_eq!(registry.sessions_of(user).collect::<Vec<_>>(), expected.clone());
-                    prop_assert_eq!(registry.count_of(user), expected.len());
+                    prop_assert_eq!(registry.has(user), !expected.is_empty());
                 }
                 for login in (1..5).map(LoginId::new) {
                     let mut expected: Vec<_> = model.iter().filter(|row| row.2 == login).map(|row| row.0).collect();
