@@ -32,17 +32,32 @@ pub struct Client {
 impl Client {
     /// A socket that was welcomed and told who is online.
     pub async fn connect(address: SocketAddr, user: usize) -> Outcome<Self> {
+        const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let client = Self::ask(address, user, "/ws", UPGRADE, "101").await?;
+        let mut is_ready = false;
+        client.frames(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#))?;
+        while !is_ready {
+            client.read(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#)).await?;
+        }
+        Ok(client)
+    }
+
+    /// A request of a user, whose answer nobody looks at.
+    pub async fn get(address: SocketAddr, user: usize, path: &str) -> Outcome<()> {
+        Self::ask(address, user, path, "", "200").await.map(drop)
+    }
+
+    async fn ask(address: SocketAddr, user: usize, path: &str, headers: &str, status: &str) -> Outcome<Self> {
         let io = TcpStream::connect(address).await?;
         io.set_nodelay(true)?;
         io.set_zero_linger()?;
         let client = Self { io, unread: RefCell::default(), pings: Cell::new(0) };
-        let handshake = format!(
-            "GET /ws HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: session={}\r\n\
-             Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: session={}\r\n{headers}\r\n",
             token(user)
         );
-        client.write(handshake.as_bytes()).await?;
+        client.write(request.as_bytes()).await?;
         let mut answer_ends = None;
         while answer_ends.is_none() {
             client.io.readable().await?;
@@ -50,15 +65,10 @@ impl Client {
             answer_ends = client.unread.borrow().windows(4).position(|end| end == b"\r\n\r\n");
         }
         let answer: Vec<u8> = client.unread.borrow_mut().drain(..answer_ends.map_or(0, |end| end + 4)).collect();
-        if !answer.starts_with(b"HTTP/1.1 101 ") {
-            return Err(String::from_utf8_lossy(&answer).into());
+        match answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()) {
+            true => Ok(client),
+            false => Err(String::from_utf8_lossy(&answer).into()),
         }
-        let mut is_ready = false;
-        client.frames(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#))?;
-        while !is_ready {
-            client.read(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#)).await?;
-        }
-        Ok(client)
     }
 
     pub async fn send(&self, text: &str) -> Outcome<()> {

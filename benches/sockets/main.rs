@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{Server, config, cpu, token};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ const CONNECTING: usize = 200;
 const CONNECTS: usize = 4_000;
 /// Connections that are made at once.
 const AT_ONCE: usize = 8;
+/// Requests that fill the caches.
+const WARMING: usize = 20_000;
 const FAN_OUT: usize = 1_000;
 
 const MOST_MEMORY: f64 = 3_072.0;
@@ -93,8 +95,14 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Idle sockets of as many people, after a round of the heartbeat; then others
 /// write among them.
 async fn idle(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<()> {
-    // What the hub keeps once and for all is not a socket's.
+    // What the hub keeps once and for all is not a socket's; nor are the caches
+    // of the connections to the database, which fill up to their bound.
     drop(Client::connect(server.address, IDLE + 1).await?);
+    repeat(WARMING, |number| {
+        let address = server.address;
+        async move { Client::get(address, 1 + number % IDLE, "/api/auth/me").await }
+    })
+    .await?;
     let (memory, used) = (server.memory()?, server.cpu()?);
     let clients = connect(server, 1..=IDLE).await?;
     figures.add("idle: CPU us for a first connect", binary, (server.cpu()? - used) * 1e6 / IDLE as f64);
@@ -120,7 +128,7 @@ async fn idle(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<
 async fn connects(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<()> {
     let _here = connect(server, 1..=CONNECTING).await?;
     let (began, used) = (Instant::now(), server.cpu()?);
-    repeat(|number| {
+    repeat(CONNECTS, |number| {
         let address = server.address;
         async move { Client::connect(address, 1 + number % CONNECTING).await.map(drop) }
     })
@@ -132,7 +140,7 @@ async fn connects(server: &Server, figures: &mut Figures, binary: usize) -> Outc
     let (hub, _seat, _announcements) = Hub::new(app.hub_settings());
     let (door, _) = app.open_door(&hub)?;
     let used = cpu(std::process::id())?;
-    repeat(|number| read(door.clone(), 1 + number % CONNECTING)).await?;
+    repeat(CONNECTS, |number| read(door.clone(), 1 + number % CONNECTING)).await?;
     let reading = (cpu(std::process::id())? - used) / CONNECTS as f64;
     figures.add("connect: CPU us", binary, connecting * 1e6);
     figures.add("connect: CPU us of its reads", binary, reading * 1e6);
@@ -149,12 +157,12 @@ async fn read(door: Door, user: usize) -> Outcome<()> {
 }
 
 /// Does it so often, some at once.
-async fn repeat<F>(mut work: impl FnMut(usize) -> F) -> Outcome<()>
+async fn repeat<F>(times: usize, mut work: impl FnMut(usize) -> F) -> Outcome<()>
 where
     F: Future<Output = Outcome<()>> + 'static,
 {
     let mut working = JoinSet::new();
-    for number in 0..CONNECTS {
+    for number in 0..times {
         if working.len() == AT_ONCE
             && let Some(done) = working.join_next().await
         {
@@ -182,7 +190,7 @@ async fn fan_out(server: &Server) -> Outcome<Load> {
     Ok(Load { clients, writers: vec![Writer { recipient: 2, client: 0, readers: FAN_OUT, in_flight: 4 }] })
 }
 
-async fn measure(what: &str, binary: &Path, figures: &mut Figures, number: usize) -> Outcome<()> {
+async fn measure(what: &str, binary: &PathBuf, figures: &mut Figures, number: usize) -> Outcome<()> {
     let users = if what == "idle" { IDLE + 200 } else { 1_000 };
     let server = Server::start(binary, users).await?;
     let load = match what {
@@ -209,8 +217,10 @@ async fn run() -> Outcome<bool> {
     let mut figures = Figures::default();
     for round in 1..=ROUNDS {
         for what in &chosen {
-            for (number, binary) in binaries.iter().enumerate() {
-                measure(what, binary, &mut figures, number).await?;
+            // Who comes first changes.
+            for turn in 0..binaries.len() {
+                let number = (round + turn) % binaries.len();
+                measure(what, &binaries[number], &mut figures, number).await?;
             }
         }
         let load = std::fs::read_to_string("/proc/loadavg")?;

@@ -9,6 +9,7 @@ use super::inbound::Inbound;
 use super::outbox::Outbox;
 use super::{Socket, TransportSettings};
 use crate::wire::CloseCode;
+use actix_codec::{AsyncRead, ReadBuf};
 use actix_http::ws::{CloseReason, Codec, Message};
 use actix_web::rt::net::TcpStream;
 use bytes::{Bytes, BytesMut};
@@ -224,36 +225,28 @@ impl Pump {
         if self.understand(now) {
             return Ok(true);
         }
-        loop {
-            match self.io.poll_read_ready(cx) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Err(_)) => return Err(End::Gone),
-                Poll::Ready(Ok(())) => {}
-            }
-            let read = BUFFER.with_borrow_mut(|buffer| {
-                let read = self.io.try_read(buffer);
-                if let Ok(count) = read {
-                    self.inbound.push(&buffer[..count]);
-                }
-                read
-            });
-            match read {
-                Ok(0) => {
-                    self.socket.end();
-                    return Ok(true);
-                }
-                Ok(count) => {
-                    self.heard_at = now;
-                    if let Some(bytes) = u32::try_from(count).ok().and_then(NonZeroU32::new) {
-                        self.charge(bytes, now);
-                    }
-                    self.understand(now);
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(End::Gone),
+        // `poll_read` learns from a buffer that was not filled that there is
+        // nothing more, and does not ask the kernel again.
+        let read = BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            let read = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
+            self.inbound.push(buffer.filled());
+            read.map_ok(|()| buffer.filled().len())
+        });
+        let count = match read {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Err(_)) => return Err(End::Gone),
+            Poll::Ready(Ok(count)) => count,
+        };
+        match u32::try_from(count).ok().and_then(NonZeroU32::new) {
+            None => self.socket.end(),
+            Some(bytes) => {
+                self.heard_at = now;
+                self.charge(bytes, now);
+                self.understand(now);
             }
         }
+        Ok(true)
     }
 
     /// Gives the actor messages that have come as a whole. False when there are
