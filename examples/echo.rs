@@ -41,8 +41,13 @@ impl StreamHandler<std::result::Result<Message, ProtocolError>> for Echo {
                 ctx.close(reason);
                 ctx.stop();
             }
-            _ => {}
+            Ok(_) => {}
+            Err(_) => ctx.stop(),
         }
+    }
+
+    fn finished(&mut self, _: &mut Self::Context) {
+        // The stream of bytes, which the transport leaves empty.
     }
 }
 

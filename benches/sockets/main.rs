@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{Server, config, cpu, token};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -190,7 +190,7 @@ async fn fan_out(server: &Server) -> Outcome<Load> {
     Ok(Load { clients, writers: vec![Writer { recipient: 2, client: 0, readers: FAN_OUT, in_flight: 4 }] })
 }
 
-async fn measure(what: &str, binary: &PathBuf, figures: &mut Figures, number: usize) -> Outcome<()> {
+async fn measure(what: &str, binary: &Path, figures: &mut Figures, number: usize) -> Outcome<()> {
     let users = if what == "idle" { IDLE + 200 } else { 1_000 };
     let server = Server::start(binary, users).await?;
     let load = match what {

@@ -237,9 +237,10 @@ impl Handler<ToSession> for Session {
 }
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
-    /// The transport gives no errors: it closes the socket itself.
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Ctx) {
-        let Ok(message) = message else { return };
+        // The transport closes a socket that breaks the protocol by itself;
+        // the only error it gives is that the peer is gone.
+        let Ok(message) = message else { return ctx.stop() };
         if self.closed_with.is_some() {
             return;
         }
@@ -254,5 +255,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
         {
             self.handle_frame(&text, ctx);
         }
+    }
+
+    fn finished(&mut self, _: &mut Ctx) {
+        // The stream of bytes, which the transport leaves empty.
     }
 }

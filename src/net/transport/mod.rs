@@ -68,7 +68,9 @@ struct Opening {
 
 /// Answers a handshake. The actor starts with its socket; it gets whole
 /// messages, and pings, pongs and parts of messages as they come, to count
-/// them. When the peer closes, it gets that last, and has to answer it. What
+/// them. When the peer closes, it gets that last, and has to answer it; when
+/// the peer goes without a word, an error, and has to stop. It must not stop
+/// when its stream is `finished`: of the two it has, one always is. What
 /// is given to `hold` is dropped when the socket is closed for good.
 ///
 /// # Errors
@@ -93,7 +95,7 @@ where
         pump.write_first(head);
         pump.read_first(&early);
         // The context would decode bytes; it gets none, and messages instead.
-        let written = WebsocketContext::with_factory(stream::pending(), move |ctx| {
+        let written = WebsocketContext::with_factory(stream::empty(), move |ctx| {
             ctx.add_stream(socket.incoming());
             make_actor(socket)
         });

@@ -6,6 +6,7 @@ use futures_util::Stream;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -34,6 +35,8 @@ struct Queue {
     is_paused: bool,
     /// Nothing comes any more.
     is_over: bool,
+    /// And the actor knows.
+    is_told: bool,
     waker: Option<Waker>,
 }
 
@@ -123,7 +126,8 @@ impl Socket {
     }
 }
 
-/// What the peer sent, in order, as fast as the actor takes it.
+/// What the peer sent, in order, as fast as the actor takes it; last of all an
+/// error, when the peer is gone.
 pub struct Incoming(Socket);
 
 impl Stream for Incoming {
@@ -139,8 +143,9 @@ impl Stream for Incoming {
                 }
                 return Poll::Ready(Some(Ok(message)));
             }
-            if queue.is_over {
-                return Poll::Ready(None);
+            if queue.is_over && !queue.is_told {
+                queue.is_told = true;
+                return Poll::Ready(Some(Err(ProtocolError::Io(io::ErrorKind::UnexpectedEof.into()))));
             }
         }
         queue.waker = Some(cx.waker().clone());
