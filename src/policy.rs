@@ -2,6 +2,7 @@
 //! and know no sockets; the operation brings the facts and owns the write.
 
 use crate::error::Error;
+use crate::ids::UserId;
 
 /// What an operator decides for the whole hub.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ pub enum Denied {
     SenderBlocks,
     /// Blocked, or not known well enough; never says which.
     NotWelcome,
+    NotTheSender,
 }
 
 impl From<Denied> for Error {
@@ -47,9 +49,15 @@ impl From<Denied> for Error {
         match denied {
             Denied::RecipientClosed => Error::Forbidden("this account is closed"),
             Denied::SenderBlocks => Error::Forbidden("you have blocked this person"),
+            Denied::NotTheSender => Error::Forbidden("only its sender may change a message"),
             Denied::NotWelcome => Error::Forbidden("you may not write to this person"),
         }
     }
+}
+
+/// May one change what a message says, or take it back?
+pub fn may_change(one: UserId, sender: UserId) -> Result<(), Denied> {
+    if one == sender { Ok(()) } else { Err(Denied::NotTheSender) }
 }
 
 /// May the sender write to, or be seen typing by, the other person?

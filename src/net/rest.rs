@@ -8,10 +8,11 @@ use super::{Net, at};
 use crate::error::Error;
 use crate::ids::{ConversationId, Seq};
 use crate::ops::{
-    GetConversation, GetUnread, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListReceipts,
-    ListUsers, MarkDelivered, MarkRead, ReadConversation, SendMessage, Sent, SetBlock, SetContact, SetTyping, Sync,
+    ClearConversation, DeleteMessage, EditMessage, GetConversation, GetMessage, GetUnread, GetUser, ListBlocks,
+    ListContacts, ListConversations, ListMessages, ListReceipts, ListUsers, MarkDelivered, MarkRead, React,
+    ReadConversation, SendMessage, Sent, SetBlock, SetContact, SetTyping, Sync, Whom,
 };
-use crate::wire::OwnConversationView;
+use crate::wire::{Content, Emoji, OwnConversationView};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -25,11 +26,13 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(at("/api/contacts/{user_id}").put(add_contact).delete(remove_contact))
         .service(at("/api/messages").post(send))
         .service(at("/api/conversations").get(list_conversations))
-        .service(at("/api/conversations/{id}").get(get_conversation))
+        .service(at("/api/conversations/{id}").get(get_conversation).delete(clear_conversation))
         .service(at("/api/conversations/{id}/messages").get(list_messages).post(send_to))
         .service(at("/api/conversations/{id}/typing").post(set_typing))
         .service(at("/api/conversations/{id}/read").post(read_conversation))
         .service(at("/api/conversations/{id}/delivered").post(mark_delivered))
+        .service(at("/api/messages/{id}").get(get_message).patch(edit_message).delete(delete_message))
+        .service(at("/api/messages/{id}/reactions/{emoji}").put(add_reaction).delete(remove_reaction))
         .service(at("/api/messages/{id}/read").post(mark_read))
         .service(at("/api/messages/{id}/receipts").get(list_receipts))
         .service(at("/api/unread").get(get_unread))
@@ -116,6 +119,55 @@ async fn get_conversation(net: web::Data<Net>, Known(caller): Known, request: Ht
     let op = GetConversation { conversation_id: part(&request, "id")? };
     let conversation = net.door.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
+}
+
+async fn clear_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    net.door.call(caller, ClearConversation { conversation_id: part(&request, "id")? }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn get_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let op = GetMessage { message_id: part(&request, "id")? };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+}
+
+#[derive(Deserialize)]
+struct EditBody {
+    content: Content,
+}
+
+async fn edit_message(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, EditBody { content }): Asked<EditBody>,
+) -> Answer {
+    let op = EditMessage { message_id: part(&request, "id")?, content };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+}
+
+async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+    let whom = match query.text("for").as_deref() {
+        Some("everyone") => Whom::Everyone,
+        Some("me") => Whom::Me,
+        Some(_) => return Err(Error::Invalid("for must be everyone or me".into()).into()),
+        None => return Err(Error::Invalid("for is missing".into()).into()),
+    };
+    net.door.call(caller, DeleteMessage { message_id: part(&request, "id")?, r#for: whom }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn add_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    react(&net, known, &request, true).await
+}
+
+async fn remove_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    react(&net, known, &request, false).await
+}
+
+async fn react(net: &Net, Known(caller): Known, request: &HttpRequest, on: bool) -> Answer {
+    let emoji = Emoji::parse(request.match_info().query("emoji"))?;
+    let op = React { message_id: part(request, "id")?, emoji, on };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
 async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {

@@ -67,7 +67,7 @@ impl Op for ListMessages {
             limit: size + 1,
             newest: self.after_seq.is_none(),
         };
-        let mut rows = messages::list_messages(cx.db, self.conversation_id, window)?;
+        let mut rows = messages::list_messages(cx.db, caller.user_id, self.conversation_id, window)?;
         let has_more = rows.len() as i64 > size;
         if has_more {
             let extra = if window.newest { 0 } else { rows.len() - 1 };

@@ -9,9 +9,14 @@
 
 mod announce_presence;
 mod announce_unread;
+mod change_message;
+mod clear_conversation;
+mod delete_message;
+mod edit_message;
 mod find_caller;
 mod find_credentials;
 mod get_conversation;
+mod get_message;
 mod get_unread;
 mod get_user;
 mod list_blocks;
@@ -28,6 +33,7 @@ mod mark_read;
 mod move_position;
 mod open_session;
 mod present;
+mod react;
 mod read_conversation;
 mod register;
 mod send_message;
@@ -41,9 +47,13 @@ mod touch_login;
 
 pub use announce_presence::AnnouncePresence;
 pub use announce_unread::AnnounceUnread;
+pub use clear_conversation::ClearConversation;
+pub use delete_message::{DeleteMessage, Whom};
+pub use edit_message::EditMessage;
 pub use find_caller::{FindCaller, Found, Proof};
 pub use find_credentials::FindCredentials;
 pub use get_conversation::GetConversation;
+pub use get_message::GetMessage;
 pub use get_unread::{GetUnread, UnreadCounts};
 pub use get_user::{GetUser, UserReply};
 pub use list_blocks::ListBlocks;
@@ -58,6 +68,7 @@ pub use log_out::LogOut;
 pub use mark_delivered::MarkDelivered;
 pub use mark_read::MarkRead;
 pub use open_session::{OpenSession, Opening};
+pub use react::React;
 pub use read_conversation::ReadConversation;
 pub use register::Register;
 pub use send_message::{SendMessage, Sent};
@@ -73,7 +84,7 @@ use crate::ids::{Timestamp, UserId};
 use crate::limits::Class;
 use crate::policy::Rules;
 use crate::store::Db;
-use crate::wire::{self, Event};
+use crate::wire::{self, Event, MessageView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -84,6 +95,9 @@ pub const FRAMES: &[Entry] = &[
     Entry::of::<MarkDelivered>("message_delivered"),
     Entry::of::<MarkRead>("message_read"),
     Entry::of::<ReadConversation>("conversation_read"),
+    Entry::of::<EditMessage>("edit_message"),
+    Entry::of::<DeleteMessage>("delete_message"),
+    Entry::of::<React>("react"),
     Entry::of::<LoadHistory>("load_history").with_ref(),
     Entry::of::<Sync>("sync").with_ref(),
 ];
@@ -201,6 +215,12 @@ pub type Reply = String;
 /// The reply of an operation that has nothing to say but "done".
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Done {}
+
+/// The reply of an operation about one message.
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageReply {
+    pub message: MessageView,
+}
 
 /// One line of the table of frames.
 pub struct Entry {

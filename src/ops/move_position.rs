@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, UserId};
 use crate::store::conversations::{self, Conversation};
-use crate::store::messages::{self, Message, Window};
+use crate::store::messages::{self, Message};
 use crate::store::positions::{self, Kind, Positions};
 use crate::wire::{self, Event, MeUpdate, OwnPlaceView, Receipt, Target};
 
@@ -40,7 +40,7 @@ pub(super) fn get_visible_message(caller: &Caller, id: crate::ids::MessageId, cx
     const MISSING: Error = Error::NotFound("no such message");
     let message = messages::find_message(cx.db, id)?.ok_or(MISSING)?;
     let place = conversations::find_place(cx.db, message.conversation_id, caller.user_id)?.ok_or(MISSING)?;
-    if message.seq < place.first_visible() {
+    if message.seq < place.first_visible() || messages::is_hidden(cx.db, id, caller.user_id)? {
         return Err(MISSING);
     }
     Ok(message)
@@ -103,8 +103,7 @@ fn tell_everybody(
         true => "message_read",
         false => "message_delivered",
     };
-    let window = Window { from: seq, to: seq, limit: 1, newest: false };
-    let message_id = messages::list_messages(cx.db, conversation.id, window)?.first().map(|message| message.id);
+    let message_id = messages::find_id_at(cx.db, conversation.id, seq)?;
     let receipt = Receipt {
         conversation_id: conversation.id,
         rev,

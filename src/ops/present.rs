@@ -2,17 +2,18 @@
 
 use super::Cx;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, MessageId, Timestamp, UserId};
+use crate::ids::{ConversationId, MessageId, Seq, Timestamp, UserId};
 use crate::store::Db;
 use crate::store::conversations::{self, Conversation, Participant, Place};
-use crate::store::messages::{self, Message};
+use crate::store::messages::{self, Message, Window};
 use crate::store::positions::{self, Reach};
+use crate::store::reactions::{self, Reaction, Tally};
 use crate::store::users::User;
 use crate::wire::{
-    self, ConversationView, Event, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView, Status,
-    UserView,
+    self, ConversationView, Event, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView, ReactionView,
+    Status, UserView,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Conversations of up to this many people list all of them.
 const MAX_LISTED_PARTICIPANTS: i64 = 64;
@@ -51,7 +52,7 @@ pub(super) fn message(
         message_type: row.message_type,
         client_message_id: row.client_message_id,
         reply_to_id: row.reply_to_id,
-        reactions: [],
+        reactions: Vec::new(),
         attachments: [],
         created_at: row.created_at,
         edited_at: row.edited_at,
@@ -62,11 +63,31 @@ pub(super) fn message(
     }
 }
 
+/// What people reacted with, by message.
+fn reactions_of(db: &mut Db, ids: &[MessageId]) -> Result<HashMap<MessageId, Vec<ReactionView>>> {
+    let mut views: HashMap<MessageId, Vec<ReactionView>> = HashMap::new();
+    let tallies = reactions::list_tallies(db, ids)?;
+    if tallies.is_empty() {
+        return Ok(views);
+    }
+    for Tally { message_id, emoji, count } in tallies {
+        views.entry(message_id).or_default().push(ReactionView { emoji, count, user_ids: Vec::new() });
+    }
+    for Reaction { message_id, emoji, user_id } in reactions::list_first(db, ids)? {
+        let kinds = views.get_mut(&message_id).into_iter().flatten();
+        if let Some(kind) = kinds.into_iter().find(|kind| kind.emoji == emoji) {
+            kind.user_ids.push(user_id);
+        }
+    }
+    Ok(views)
+}
+
 /// Messages of any conversations, each with its receiver and status.
 pub(super) fn history(db: &mut Db, rows: Vec<Message>) -> Result<Vec<MessageView>> {
     let ids: Vec<MessageId> = rows.iter().map(|row| row.id).collect();
     let reach = positions::list_reach(db, &ids)?;
     let reach: HashMap<MessageId, Reach> = reach.into_iter().map(|reach| (reach.message_id, reach)).collect();
+    let mut reactions = reactions_of(db, &ids)?;
     let view = |row: Message| {
         let reach = reach.get(&row.id).ok_or_else(|| Error::bug("a message is in a conversation"))?;
         let status = match (reach.is_read, reach.is_delivered) {
@@ -76,7 +97,8 @@ pub(super) fn history(db: &mut Db, rows: Vec<Message>) -> Result<Vec<MessageView
         };
         let (low, high) = reach.pair;
         let receiver_id = if low == Some(row.sender_id) { high } else { low };
-        Ok(message(row, receiver_id, status, reach.read_at))
+        let reactions = reactions.remove(&row.id).unwrap_or_default();
+        Ok(MessageView { reactions, ..message(row, receiver_id, status, reach.read_at) })
     };
     rows.into_iter().map(view).collect()
 }
@@ -117,6 +139,20 @@ pub(super) fn by_conversation<T>(rows: Vec<T>, id: impl Fn(&T) -> ConversationId
     groups
 }
 
+/// The last message that shows of each conversation; `places` are the last of
+/// all.
+fn list_last(db: &mut Db, me: UserId, places: &[(ConversationId, Seq, Seq)]) -> Result<Vec<Message>> {
+    let ends: Vec<_> = places.iter().map(|(id, _, last)| (*id, *last)).collect();
+    let mut found = messages::list_from(db, me, &ends)?;
+    let have: HashSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
+    // The last is hidden in few of them, if in any.
+    for (id, first, last) in places.iter().filter(|(id, ..)| !have.contains(id)) {
+        let window = Window { from: *first, to: *last, limit: 1, newest: true };
+        found.extend(messages::list_messages(db, me, *id, window)?);
+    }
+    Ok(found)
+}
+
 /// Conversations as `me` sees them, in the order given, by the same few
 /// queries however many they are.
 pub(super) fn own_conversations(
@@ -132,8 +168,8 @@ pub(super) fn own_conversations(
     people.extend(conversations::list_participants(db, &large, Some(me))?);
     let mut participants = by_conversation(people, |row| row.conversation_id);
     let last = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible());
-    let last: Vec<_> = last.map(|(row, _)| (row.id, row.last_seq)).collect();
-    let last = messages::list_from(db, &last)?;
+    let last: Vec<_> = last.map(|(row, place)| (row.id, place.first_visible(), row.last_seq)).collect();
+    let last = list_last(db, me, &last)?;
     let mut last: HashMap<ConversationId, MessageView> =
         history(db, last)?.into_iter().map(|message| (message.conversation_id, message)).collect();
     let unread = positions::list_unread(db, me, Some(&ids))?;

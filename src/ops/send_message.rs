@@ -1,6 +1,7 @@
 //! `private_message` and `POST /api/messages`: writes a message and tells
 //! every participant, the sender's other devices too.
 
+use super::move_position::get_visible_message;
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::wire::{
     self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, PrivateMessage, Status, Target,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct SendMessage {
@@ -56,9 +58,12 @@ impl Op for SendMessage {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Sent>> {
         let me = caller.user_id;
         let target = self.target()?;
-        self.check(cx)?;
+        check_length(&self.content, cx)?;
         let Place { membership, peer, is_new } = find_place(me, target, cx)?;
         let id = membership.conversation_id;
+        if let Some(answered) = self.reply_to_id {
+            check_answered(caller, answered, id, cx)?;
+        }
         let audience = match peer {
             Some(peer) => vec![me.min(peer), me.max(peer)],
             None => conversations::list_member_ids(cx.db, id)?,
@@ -100,7 +105,8 @@ impl Op for SendMessage {
             Target::Recipient(recipient) => conversation.peer_of(me) == Some(recipient),
             Target::Conversation(id) => conversation.id == id,
         };
-        if !same_target || row.content != self.content.as_str() || row.reply_to_id != self.reply_to_id {
+        let same_content = row.deleted_at.is_some() || self.is_content_of(&row, cx)?;
+        if !same_target || !same_content || row.reply_to_id != self.reply_to_id {
             return Err(Error::Conflict("client_message_id was used for another message"));
         }
         let message = present::history(cx.db, vec![row])?.pop();
@@ -113,16 +119,12 @@ impl SendMessage {
         Target::named(self.recipient_id, self.conversation_id)
     }
 
-    fn check(&self, cx: &Cx) -> Result<()> {
-        let max = cx.rules.max_message_chars;
-        // Bytes are a lower bound that spares counting short messages.
-        if self.content.as_str().len() > max && self.content.as_str().chars().count() > max {
-            return Err(Error::TooLarge(format!("content must have at most {max} characters").into()));
-        }
-        if self.reply_to_id.is_some() {
-            return Err(Error::Invalid("reply_to_id: replies are not supported yet".into()));
-        }
-        Ok(())
+    /// Whether the message was sent with this text; of a tombstone nobody knows.
+    fn is_content_of(&self, row: &Message, cx: &mut Cx) -> Result<bool> {
+        Ok(match messages::find_first_hash(cx.db, row.id)? {
+            Some(first) => *first == *Sha256::digest(self.content.as_str().as_bytes()),
+            None => row.content == self.content.as_str(),
+        })
     }
 
     fn store(&self, me: UserId, conversation_id: ConversationId, cx: &mut Cx) -> Result<Message> {
@@ -138,6 +140,27 @@ impl SendMessage {
             created_at,
         };
         messages::insert_message(cx.db, &new)
+    }
+}
+
+pub(super) fn check_length(content: &Content, cx: &Cx) -> Result<()> {
+    let max = cx.rules.max_message_chars;
+    // Bytes are a lower bound that spares counting short messages.
+    if content.as_str().len() > max && content.as_str().chars().count() > max {
+        return Err(Error::TooLarge(format!("content must have at most {max} characters").into()));
+    }
+    Ok(())
+}
+
+/// One answers what one may see, where it was said; also after it was deleted.
+fn check_answered(caller: &Caller, answered: MessageId, id: ConversationId, cx: &mut Cx) -> Result<()> {
+    let found = get_visible_message(caller, answered, cx);
+    match found {
+        Ok(message) if message.conversation_id == id => Ok(()),
+        Ok(_) | Err(Error::NotFound(_)) => {
+            Err(Error::Invalid("reply_to_id must be a message of the same conversation".into()))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -68,7 +68,7 @@ pub struct Mine {
     pub blocks: Vec<TieView>,
     pub contacts: Vec<TieView>,
     pub conversations: Vec<OwnPlaceView>,
-    /// Messages hidden for oneself: none in this version.
+    /// Messages deleted for oneself.
     pub hidden: Vec<MessageId>,
 }
 
@@ -155,10 +155,12 @@ impl Sync {
         let blocks = changes::list_blocks_after(cx.db, me, from, limit)?;
         let contacts = changes::list_contacts_after(cx.db, me, from, limit)?;
         let places = positions::list_own_places(cx.db, me, from, limit)?;
-        let numbers = blocks.iter().chain(&contacts).map(|tie| tie.me).chain(places.iter().map(|place| place.me));
-        let mut numbers: Vec<i64> = numbers.collect();
+        let hidden = messages::list_hidden_after(cx.db, me, from, limit)?;
+        let ties = blocks.iter().chain(&contacts).map(|tie| tie.me);
+        let rest = places.iter().map(|place| place.me).chain(hidden.iter().map(|hidden| hidden.me));
+        let mut numbers: Vec<i64> = ties.chain(rest).collect();
         numbers.sort_unstable();
-        // Cut all three at the same number, so that the rest is what comes
+        // Cut all of them at the same number, so that the rest is what comes
         // after it.
         let cut = numbers.get(MAX_OWN - 1).copied().filter(|_| numbers.len() > MAX_OWN).unwrap_or(last);
         let ties = |ties: Vec<Tie>| {
@@ -179,7 +181,7 @@ impl Sync {
                     read_seq: place.read_seq,
                 })
                 .collect(),
-            hidden: Vec::new(),
+            hidden: hidden.into_iter().filter(|hidden| hidden.me <= cut).map(|hidden| hidden.message_id).collect(),
         };
         Ok((cut, mine, cut == last))
     }
@@ -263,8 +265,8 @@ fn load(me: UserId, batch: &[Due], newest: usize, cx: &mut Cx) -> Result<Vec<Row
     };
     let ends: Vec<(ConversationId, Seq)> = batch.iter().map(end).collect();
     let since: Vec<Since> = batch.iter().filter_map(|due| Some((due.standing.id, due.position?))).collect();
-    let mut found = messages::list_from(cx.db, &ends)?;
-    found.extend(changes::list_changed_messages(cx.db, &since, MAX_CHANGES)?);
+    let mut found = messages::list_from(cx.db, me, &ends)?;
+    found.extend(changes::list_changed_messages(cx.db, me, &since, MAX_CHANGES)?);
     found.sort_unstable_by_key(|message| message.id);
     found.dedup_by_key(|message| message.id);
     let mut messages = by_conversation(present::history(cx.db, found)?, |message| message.conversation_id);

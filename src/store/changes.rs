@@ -3,7 +3,7 @@
 
 use super::Db;
 use super::conversations::{Participant, participant_columns, shown_to};
-use super::messages::{Message, padded};
+use super::messages::{Message, padded, shows_to};
 use super::on;
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
 use crate::error::Result;
@@ -39,8 +39,9 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
 /// A conversation, and the rev after which to look.
 pub type Since = (ConversationId, Rev);
 
-/// Messages that changed after they were sent, by rev, at most `limit`.
-pub fn list_changed_messages(db: &mut Db, since: &[Since], limit: i64) -> Result<Vec<Message>> {
+/// What shows to `me` of messages that changed after they were sent, by rev, at
+/// most `limit`.
+pub fn list_changed_messages(db: &mut Db, me: UserId, since: &[Since], limit: i64) -> Result<Vec<Message>> {
     if since.is_empty() {
         return Ok(Vec::new());
     }
@@ -48,7 +49,7 @@ pub fn list_changed_messages(db: &mut Db, since: &[Since], limit: i64) -> Result
         let mut query = messages::table.select(Message::as_select()).order(messages::rev).limit(limit).into_boxed();
         for (id, rev) in padded(since) {
             let is_later = messages::conversation_id.eq(id).and(messages::rev.gt(rev));
-            query = query.or_filter(is_later.and(messages::changed_at.is_not_null()));
+            query = query.or_filter(is_later.and(messages::changed_at.is_not_null()).and(shows_to(me.get())));
         }
         query.load(conn)
     })?)

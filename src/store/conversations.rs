@@ -8,10 +8,10 @@ use super::Db;
 use super::hot::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
 use super::on;
 use super::people::Standing;
-use super::schema::{conversations, participants, users};
+use super::schema::{conversations, hidden_messages, participants, users};
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
-use diesel::dsl::count_star;
+use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+use diesel::dsl::{count_star, exists, not};
 use diesel::prelude::*;
 use std::collections::HashMap;
 
@@ -251,6 +251,34 @@ pub fn list_member_ids(db: &mut Db, id: ConversationId) -> Result<Vec<UserId>> {
     Ok(on!(db, conn => participants::table.select(participants::user_id)
         .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
         .order(participants::user_id).load(conn))?)
+}
+
+/// Who is in the conversation now, ascending, and whether each of them may see
+/// the message: not from before they came, not cleared, not hidden.
+pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: Seq) -> Result<Vec<(UserId, bool)>> {
+    let is_hidden = exists(
+        hidden_messages::table
+            .filter(hidden_messages::user_id.eq(participants::user_id))
+            .filter(hidden_messages::message_id.eq(message_id)),
+    );
+    let sees = participants::visible_from_seq.le(seq).and(participants::cleared_seq.lt(seq)).and(not(is_hidden));
+    Ok(on!(db, conn => participants::table.select((participants::user_id, sees))
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .order(participants::user_id).load(conn))?)
+}
+
+/// Clears everything up to `seq` for one person, who has read it by that; under
+/// the `me` taken for it.
+pub fn set_cleared(db: &mut Db, id: ConversationId, user_id: UserId, seq: Seq, me: i64) -> Result<()> {
+    let row = participants::table.find((id, user_id));
+    let changes = (
+        participants::cleared_seq.eq(seq),
+        participants::own_delivered_seq.eq(seq),
+        participants::own_read_seq.eq(seq),
+        participants::me.eq(me),
+    );
+    on!(db, conn => diesel::update(row).set(changes).execute(conn))?;
+    Ok(())
 }
 
 pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation> {

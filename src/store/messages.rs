@@ -3,10 +3,12 @@
 use super::Db;
 use super::hot::LastInsertRowid;
 use super::on;
-use super::schema::messages;
+use super::schema::{hidden_messages, messages};
 use crate::error::Result;
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 #[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
 #[diesel(table_name = messages)]
@@ -78,6 +80,12 @@ pub fn find_message(db: &mut Db, id: MessageId) -> Result<Option<Message>> {
     )
 }
 
+/// Of the message with that `seq`.
+pub fn find_id_at(db: &mut Db, conversation_id: ConversationId, seq: Seq) -> Result<Option<MessageId>> {
+    Ok(on!(db, conn => messages::table.select(messages::id)
+        .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.eq(seq))).first(conn).optional())?)
+}
+
 /// What the sender stored under this key before.
 pub fn find_by_client_id(db: &mut Db, sender: UserId, client_message_id: &str) -> Result<Option<Message>> {
     let found = on!(db, conn => messages::table.select(Message::as_select())
@@ -97,13 +105,23 @@ pub struct Window {
     pub newest: bool,
 }
 
-/// Ascending by `seq`, whichever end was cut.
-pub fn list_messages(db: &mut Db, conversation_id: ConversationId, window: Window) -> Result<Vec<Message>> {
+/// The user did not delete the message for themselves.
+#[diesel::dsl::auto_type]
+pub(super) fn shows_to(me: i64) -> _ {
+    not(exists(
+        hidden_messages::table
+            .filter(hidden_messages::user_id.eq(me.into_sql::<BigInt>()))
+            .filter(hidden_messages::message_id.eq(messages::id)),
+    ))
+}
+
+/// What shows to `me`, ascending by `seq`, whichever end was cut.
+pub fn list_messages(db: &mut Db, me: UserId, conversation_id: ConversationId, window: Window) -> Result<Vec<Message>> {
     let Window { from, to, limit, newest } = window;
     let mut found: Vec<Message> = on!(db, conn => {
         let inside = messages::table
             .select(Message::as_select())
-            .filter(messages::conversation_id.eq(conversation_id))
+            .filter(messages::conversation_id.eq(conversation_id).and(shows_to(me.get())))
             .filter(messages::seq.ge(from).and(messages::seq.le(to)))
             .limit(limit);
         match newest {
@@ -117,19 +135,88 @@ pub fn list_messages(db: &mut Db, conversation_id: ConversationId, window: Windo
     Ok(found)
 }
 
-/// Messages of several conversations, of each from a `seq` on, in no order.
-/// Whoever asks knows that they are few.
-pub fn list_from(db: &mut Db, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
+/// What shows to `me` of several conversations, of each from a `seq` on, in no
+/// order. Whoever asks knows that they are few.
+pub fn list_from(db: &mut Db, me: UserId, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
     Ok(on!(db, conn => {
         let mut query = messages::table.select(Message::as_select()).into_boxed();
         for (id, seq) in padded(places) {
-            query = query.or_filter(messages::conversation_id.eq(id).and(messages::seq.ge(seq)));
+            let is_in = messages::conversation_id.eq(id).and(messages::seq.ge(seq));
+            query = query.or_filter(is_in.and(shows_to(me.get())));
         }
         query.load(conn)
     })?)
+}
+
+/// Writes another text under the `rev` taken for it. `first_hash` is of the
+/// text as first sent, and kept from the first time on.
+pub fn set_content(
+    db: &mut Db,
+    id: MessageId,
+    content: &str,
+    first_hash: &[u8],
+    rev: Rev,
+    at: Timestamp,
+) -> Result<()> {
+    let is_first = messages::id.eq(id).and(messages::first_content_hash.is_null());
+    on!(db, conn => diesel::update(messages::table.filter(is_first))
+        .set(messages::first_content_hash.eq(first_hash)).execute(conn))?;
+    let changes =
+        (messages::content.eq(content), messages::rev.eq(rev), messages::edited_at.eq(at), messages::changed_at.eq(at));
+    on!(db, conn => diesel::update(messages::table.find(id)).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// Of the text as first sent, where it was changed since.
+pub fn find_first_hash(db: &mut Db, id: MessageId) -> Result<Option<Vec<u8>>> {
+    Ok(on!(db, conn => messages::table.find(id).select(messages::first_content_hash).first(conn))?)
+}
+
+/// Leaves a tombstone: nothing is kept of what the message said.
+pub fn set_deleted(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Result<()> {
+    let changes = (
+        messages::content.eq(""),
+        messages::first_content_hash.eq(None::<Vec<u8>>),
+        messages::rev.eq(rev),
+        messages::deleted_at.eq(at),
+        messages::changed_at.eq(at),
+    );
+    on!(db, conn => diesel::update(messages::table.find(id)).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// A change of another kind, such as a reaction.
+pub fn set_changed(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Result<()> {
+    let changes = (messages::rev.eq(rev), messages::changed_at.eq(at));
+    on!(db, conn => diesel::update(messages::table.find(id)).set(changes).execute(conn))?;
+    Ok(())
+}
+
+pub fn is_hidden(db: &mut Db, id: MessageId, from: UserId) -> Result<bool> {
+    Ok(on!(db, conn => diesel::select(exists(hidden_messages::table.find((from, id)))).get_result(conn))?)
+}
+
+/// Hides the message from one person, under the `me` taken for it.
+pub fn insert_hidden(db: &mut Db, id: MessageId, from: UserId, me: i64) -> Result<()> {
+    let row = (hidden_messages::user_id.eq(from), hidden_messages::message_id.eq(id), hidden_messages::me.eq(me));
+    on!(db, conn => diesel::insert_into(hidden_messages::table).values(row).execute(conn))?;
+    Ok(())
+}
+
+/// A message that its reader hid.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Hidden {
+    pub message_id: MessageId,
+    pub me: i64,
+}
+
+pub fn list_hidden_after(db: &mut Db, user_id: UserId, me: i64, limit: i64) -> Result<Vec<Hidden>> {
+    Ok(on!(db, conn => hidden_messages::table.select((hidden_messages::message_id, hidden_messages::me))
+        .filter(hidden_messages::user_id.eq(user_id).and(hidden_messages::me.gt(me)))
+        .order(hidden_messages::me).limit(limit).load(conn))?)
 }
 
 /// As many again as make a power of two: a query that names each of them has

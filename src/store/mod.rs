@@ -19,6 +19,7 @@ pub mod messages;
 mod migrations;
 pub mod people;
 pub mod positions;
+pub mod reactions;
 mod reads;
 mod schema;
 #[cfg(test)]

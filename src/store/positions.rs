@@ -227,7 +227,8 @@ pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>)
         .and(messages::seq.gt(participants::cleared_seq))
         .and(messages::seq.ge(participants::visible_from_seq))
         .and(messages::sender_id.ne(reader))
-        .and(messages::deleted_at.is_null());
+        .and(messages::deleted_at.is_null())
+        .and(super::messages::shows_to(reader.get()));
     on!(db, conn => {
         let mut query = participants::table
             .inner_join(conversations::table)

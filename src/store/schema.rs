@@ -134,6 +134,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    hidden_messages (user_id, message_id) {
+        user_id -> BigInt,
+        message_id -> BigInt,
+        me -> BigInt,
+    }
+}
+
+diesel::table! {
+    reactions (message_id, emoji, user_id) {
+        message_id -> BigInt,
+        emoji -> Text,
+        user_id -> BigInt,
+        rev -> BigInt,
+    }
+}
+
 diesel::joinable!(logins -> users (user_id));
 diesel::joinable!(participants -> conversations (conversation_id));
 diesel::joinable!(participants -> users (user_id));
@@ -146,5 +163,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     participants,
     messages,
     blocks,
-    contacts
+    contacts,
+    hidden_messages,
+    reactions
 );

@@ -135,6 +135,30 @@ impl<'de> Deserialize<'de> for ClientMessageId {
     }
 }
 
+/// One emoji, as Unicode writes it out in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emoji(&'static str);
+
+impl Emoji {
+    pub fn as_str(&self) -> &'static str {
+        self.0
+    }
+
+    /// # Errors
+    /// `Invalid` for anything but one emoji.
+    pub fn parse(text: &str) -> Result<Self> {
+        // Also finds those that are written without their last selector.
+        let emoji = emojis::get(text).ok_or_else(|| Error::Invalid("emoji must be one emoji".into()))?;
+        Ok(Self(emoji.as_str()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Emoji {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(input)?).map_err(|_| de::Error::custom("must be one emoji"))
+    }
+}
+
 /// Whom something is for: a person, or a conversation one is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -13,10 +13,10 @@ mod views;
 pub use account::{DisplayName, Email, Password, Username};
 pub use close::CloseCode;
 pub use event::{Audience, Event, TypingEvent};
-pub use input::{ClientMessageId, Content, Head, MAX_REF_CHARS, Target, parse};
+pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use views::{
-    ConversationView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView, Status, TieView,
-    UserView,
+    ConversationView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView, ReactionView, Status,
+    TieView, UserView,
 };
 
 use crate::error::Error;
@@ -145,6 +145,32 @@ pub struct PrivateMessage<'a> {
     pub message: &'a MessageView,
 }
 
+/// `message_edited`, `message_deleted`: the message as it is now.
+#[derive(Serialize)]
+pub struct MessageChange<'a> {
+    pub conversation_id: ConversationId,
+    pub rev: Rev,
+    pub message: &'a MessageView,
+}
+
+/// `message_reaction`.
+#[derive(Serialize)]
+pub struct ReactionChange<'a> {
+    #[serde(flatten)]
+    pub change: MessageChange<'a>,
+    pub emoji: &'a str,
+    pub user_id: UserId,
+    /// False: taken back.
+    pub on: bool,
+}
+
+/// `skip`: a change that one may not see; the number moves on.
+#[derive(Serialize)]
+pub struct Skip {
+    pub conversation_id: ConversationId,
+    pub rev: Rev,
+}
+
 /// `conversation_update`.
 #[derive(Serialize)]
 pub struct ConversationUpdate<'a> {
@@ -179,6 +205,8 @@ pub struct MeUpdate<'a> {
     pub contacts: &'a [TieView],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub conversations: &'a [OwnPlaceView],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub hidden: &'a [MessageId],
 }
 
 /// `unread_count_update`.

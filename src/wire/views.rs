@@ -36,8 +36,7 @@ pub struct MessageView {
     pub message_type: String,
     pub client_message_id: Option<String>,
     pub reply_to_id: Option<MessageId>,
-    /// Always empty in this version.
-    pub reactions: [(); 0],
+    pub reactions: Vec<ReactionView>,
     /// Always empty in this version.
     pub attachments: [(); 0],
     pub created_at: Timestamp,
@@ -46,6 +45,15 @@ pub struct MessageView {
     pub status: Status,
     pub is_read: bool,
     pub read_at: Option<Timestamp>,
+}
+
+/// One emoji under a message.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReactionView {
+    pub emoji: String,
+    pub count: i64,
+    /// The first twenty.
+    pub user_ids: Vec<UserId>,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -1,0 +1,56 @@
+//! `edit_message` and `PATCH /api/messages/{id}`: another text in place of the
+//! one that was sent, which nobody sees any more.
+
+use super::change_message::{change, check_may_write, get_living_message, tell_change};
+use super::send_message::check_length;
+use super::{Access, Cx, MessageReply, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::MessageId;
+use crate::limits::Class;
+use crate::policy::may_change;
+use crate::store::{messages, positions};
+use crate::wire::{self, Content};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct EditMessage {
+    pub message_id: MessageId,
+    pub content: Content,
+}
+
+impl Op for EditMessage {
+    type Output = MessageReply;
+
+    fn name(&self) -> &'static str {
+        "edit_message"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Message
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
+        check_length(&self.content, cx)?;
+        let row = get_living_message(caller, self.message_id, cx)?;
+        may_change(caller.user_id, row.sender_id)?;
+        check_may_write(caller.user_id, row.conversation_id, cx)?;
+        if row.content == self.content.as_str() {
+            let message = present::history(cx.db, vec![row])?.pop();
+            let message = message.ok_or_else(|| Error::bug("one row in, one view out"))?;
+            return Ok(Outcome::quiet(MessageReply { message }));
+        }
+        let rev = positions::next_rev(cx.db, row.conversation_id)?;
+        let first_hash = Sha256::digest(row.content.as_bytes());
+        messages::set_content(cx.db, row.id, self.content.as_str(), &first_hash, rev, cx.now)?;
+        let now = cx.now;
+        let encode = |message: &_| wire::encode("message_edited", now, &change(message));
+        let (message, events) = tell_change(row.id, cx, encode)?;
+        Ok(Outcome { output: MessageReply { message }, events })
+    }
+}

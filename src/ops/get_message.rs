@@ -1,0 +1,30 @@
+//! `GET /api/messages/{id}`.
+
+use super::{Access, Cx, MessageReply, Op, Outcome, move_position, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::MessageId;
+
+#[derive(Clone, Copy, Debug)]
+pub struct GetMessage {
+    pub message_id: MessageId,
+}
+
+impl Op for GetMessage {
+    type Output = MessageReply;
+
+    fn name(&self) -> &'static str {
+        "get_message"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
+        let row = move_position::get_visible_message(caller, self.message_id, cx)?;
+        let message = present::history(cx.db, vec![row])?.pop();
+        let message = message.ok_or_else(|| Error::bug("one row in, one view out"))?;
+        Ok(Outcome::quiet(MessageReply { message }))
+    }
+}
