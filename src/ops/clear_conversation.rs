@@ -6,7 +6,7 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::ConversationId;
-use crate::store::{conversations, users};
+use crate::store::{conversations, positions};
 use crate::wire::{Event, MeUpdate, OwnPlaceView};
 
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,7 @@ impl Op for ClearConversation {
         if place.cleared_seq == seq {
             return Ok(Outcome::quiet(Done {}));
         }
-        let number = users::next_me(cx.db, me)?;
-        conversations::set_cleared(cx.db, id, me, seq, number)?;
+        let number = positions::set_cleared(cx.db, id, me, seq)?;
         let own = OwnPlaceView { id, cleared_seq: seq, visible_from_seq: place.visible_from_seq, read_seq: seq };
         let update = tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx);
         Ok(Outcome { output: Done {}, events: vec![update, Event::Unread { conversation_id: id, users: vec![me] }] })

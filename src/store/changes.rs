@@ -49,9 +49,9 @@ pub fn list_changed_messages(db: &mut Db, me: UserId, since: &[Since], limit: i6
         let mut query = messages::table.select(Message::as_select()).order(messages::rev).limit(limit).into_boxed();
         for (id, rev) in padded(since) {
             let is_later = messages::conversation_id.eq(id).and(messages::rev.gt(rev));
-            query = query.or_filter(is_later.and(messages::changed_at.is_not_null()).and(shows_to(me.get())));
+            query = query.or_filter(is_later.and(messages::changed_at.is_not_null()));
         }
-        query.load(conn)
+        query.filter(shows_to(me.get())).load(conn)
     })?)
 }
 

@@ -1,7 +1,8 @@
 //! A connection to either database, and what holds on every one of them.
 //!
 //! SQLite: write-ahead log and `synchronous=FULL`, read back and checked each
-//! time, because with anything less a power cut loses acknowledged messages.
+//! time, because with anything less a power cut loses acknowledged messages;
+//! what is deleted is overwritten, because people delete what nobody shall read.
 //! Postgres: deadlines on connecting, on locks and on statements.
 
 use super::on;
@@ -84,6 +85,7 @@ fn open_sqlite(path: &Path) -> Result<SqliteConnection> {
         "PRAGMA busy_timeout = {SQLITE_BUSY_MS};
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
+         PRAGMA secure_delete = ON;
          PRAGMA cache_size = -{SQLITE_CACHE_KIB};
          PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES};"
     ))
@@ -130,22 +132,27 @@ struct SqliteSettings {
     synchronous: i64,
     #[diesel(sql_type = BigInt)]
     foreign_keys: i64,
+    #[diesel(sql_type = BigInt)]
+    secure_delete: i64,
 }
 
-/// Refuses a connection on which a power cut could lose what was committed.
+/// Refuses a connection on which a power cut could lose what was committed, or
+/// what was deleted could stay in the file.
 fn check_sqlite(conn: &mut SqliteConnection) -> Result<()> {
     const FULL: i64 = 2;
     let settings: SqliteSettings = diesel::sql_query(
-        "SELECT journal_mode, synchronous, foreign_keys
-         FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys",
+        "SELECT journal_mode, synchronous, foreign_keys, secure_delete
+         FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys, pragma_secure_delete",
     )
     .get_result(conn)?;
-    match settings {
-        SqliteSettings { journal_mode, synchronous: FULL, foreign_keys: 1 } if journal_mode == "wal" => Ok(()),
-        SqliteSettings { journal_mode, synchronous, foreign_keys } => Err(Error::DatabaseAway(
+    let SqliteSettings { journal_mode, synchronous, foreign_keys, secure_delete } = settings;
+    match (journal_mode.as_str(), synchronous, foreign_keys, secure_delete) {
+        ("wal", FULL, 1, 1) => Ok(()),
+        _ => Err(Error::DatabaseAway(
             format!(
                 "SQLite did not take its settings (journal_mode={journal_mode}, synchronous={synchronous}, \
-                 foreign_keys={foreign_keys}); the file system may not support a write-ahead log"
+                 foreign_keys={foreign_keys}, secure_delete={secure_delete}); the file system may not support a \
+                 write-ahead log"
             )
             .into(),
         )),
@@ -297,9 +304,17 @@ mod tests {
     fn a_connection_that_is_not_durable_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let mut conn = SqliteConnection::establish(dir.path().join("a.db").to_str().unwrap()).unwrap();
-        for weaker in ["PRAGMA synchronous = NORMAL", "PRAGMA journal_mode = DELETE", "PRAGMA foreign_keys = OFF"] {
-            conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
-                .unwrap();
+        for weaker in [
+            "PRAGMA synchronous = NORMAL",
+            "PRAGMA journal_mode = DELETE",
+            "PRAGMA foreign_keys = OFF",
+            "PRAGMA secure_delete = OFF",
+        ] {
+            conn.batch_execute(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+                 PRAGMA secure_delete = ON",
+            )
+            .unwrap();
             assert!(check_sqlite(&mut conn).is_ok());
             conn.batch_execute(weaker).unwrap();
             assert!(check_sqlite(&mut conn).is_err(), "{weaker}");

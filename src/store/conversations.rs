@@ -267,20 +267,6 @@ pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: S
         .order(participants::user_id).load(conn))?)
 }
 
-/// Clears everything up to `seq` for one person, who has read it by that; under
-/// the `me` taken for it.
-pub fn set_cleared(db: &mut Db, id: ConversationId, user_id: UserId, seq: Seq, me: i64) -> Result<()> {
-    let row = participants::table.find((id, user_id));
-    let changes = (
-        participants::cleared_seq.eq(seq),
-        participants::own_delivered_seq.eq(seq),
-        participants::own_read_seq.eq(seq),
-        participants::me.eq(me),
-    );
-    on!(db, conn => diesel::update(row).set(changes).execute(conn))?;
-    Ok(())
-}
-
 pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation> {
     Ok(
         on!(db, conn => conversations::table.select(Conversation::as_select()).filter(conversations::id.eq(id)).first(conn))?,

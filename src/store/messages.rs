@@ -4,7 +4,7 @@ use super::Db;
 use super::hot::LastInsertRowid;
 use super::on;
 use super::schema::{hidden_messages, messages};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
@@ -144,15 +144,17 @@ pub fn list_from(db: &mut Db, me: UserId, places: &[(ConversationId, Seq)]) -> R
     Ok(on!(db, conn => {
         let mut query = messages::table.select(Message::as_select()).into_boxed();
         for (id, seq) in padded(places) {
-            let is_in = messages::conversation_id.eq(id).and(messages::seq.ge(seq));
-            query = query.or_filter(is_in.and(shows_to(me.get())));
+            query = query.or_filter(messages::conversation_id.eq(id).and(messages::seq.ge(seq)));
         }
-        query.load(conn)
+        query.filter(shows_to(me.get())).load(conn)
     })?)
 }
 
 /// Writes another text under the `rev` taken for it. `first_hash` is of the
 /// text as first sent, and kept from the first time on.
+///
+/// # Errors
+/// `Contention` when another node deleted the message since it was read.
 pub fn set_content(
     db: &mut Db,
     id: MessageId,
@@ -166,8 +168,7 @@ pub fn set_content(
         .set(messages::first_content_hash.eq(first_hash)).execute(conn))?;
     let changes =
         (messages::content.eq(content), messages::rev.eq(rev), messages::edited_at.eq(at), messages::changed_at.eq(at));
-    on!(db, conn => diesel::update(messages::table.find(id)).set(changes).execute(conn))?;
-    Ok(())
+    must_be_there(on!(db, conn => diesel::update(living(id)).set(changes).execute(conn))?)
 }
 
 /// Of the text as first sent, where it was changed since.
@@ -189,10 +190,26 @@ pub fn set_deleted(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Resul
 }
 
 /// A change of another kind, such as a reaction.
+///
+/// # Errors
+/// `Contention` when another node deleted the message since it was read.
 pub fn set_changed(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Result<()> {
     let changes = (messages::rev.eq(rev), messages::changed_at.eq(at));
-    on!(db, conn => diesel::update(messages::table.find(id)).set(changes).execute(conn))?;
-    Ok(())
+    must_be_there(on!(db, conn => diesel::update(living(id)).set(changes).execute(conn))?)
+}
+
+/// The message, unless it was deleted.
+#[diesel::dsl::auto_type]
+fn living(id: MessageId) -> _ {
+    messages::table.filter(messages::id.eq(id).and(messages::deleted_at.is_null()))
+}
+
+/// The lane runs again who loses to another node, and finds the tombstone then.
+fn must_be_there(rows: usize) -> Result<()> {
+    match rows {
+        1 => Ok(()),
+        _ => Err(Error::Contention("a message was deleted meanwhile".into())),
+    }
 }
 
 pub fn is_hidden(db: &mut Db, id: MessageId, from: UserId) -> Result<bool> {
@@ -202,7 +219,8 @@ pub fn is_hidden(db: &mut Db, id: MessageId, from: UserId) -> Result<bool> {
 /// Hides the message from one person, under the `me` taken for it.
 pub fn insert_hidden(db: &mut Db, id: MessageId, from: UserId, me: i64) -> Result<()> {
     let row = (hidden_messages::user_id.eq(from), hidden_messages::message_id.eq(id), hidden_messages::me.eq(me));
-    on!(db, conn => diesel::insert_into(hidden_messages::table).values(row).execute(conn))?;
+    // Another node may have done so at the same moment, and that will do.
+    on!(db, conn => diesel::insert_into(hidden_messages::table).values(row).on_conflict_do_nothing().execute(conn))?;
     Ok(())
 }
 

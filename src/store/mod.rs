@@ -23,6 +23,8 @@ pub mod reactions;
 mod reads;
 mod schema;
 #[cfg(test)]
+mod races_test;
+#[cfg(test)]
 mod schema_test;
 #[cfg(test)]
 pub(crate) mod scratch;

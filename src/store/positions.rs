@@ -124,6 +124,26 @@ pub fn set_own(
     Ok(me)
 }
 
+/// Clears everything up to `seq` for one person, who has read it by that.
+/// Returns their `me`.
+///
+/// # Errors
+/// `Contention` when another node moved them beyond it since it was read.
+pub fn set_cleared(db: &mut Db, id: ConversationId, user_id: UserId, seq: Seq) -> Result<i64> {
+    let me = users::next_me(db, user_id)?;
+    let row = participants::conversation_id.eq(id).and(participants::user_id.eq(user_id));
+    let is_behind = participants::own_delivered_seq.le(seq).and(participants::cleared_seq.le(seq));
+    let changes = (
+        participants::cleared_seq.eq(seq),
+        participants::own_delivered_seq.eq(seq),
+        participants::own_read_seq.eq(seq),
+        participants::me.eq(me),
+    );
+    let rows = on!(db, conn => diesel::update(participants::table.filter(row.and(is_behind))).set(changes).execute(conn))?;
+    must_be_one(rows)?;
+    Ok(me)
+}
+
 /// The participant's row, if it is as it was read: Postgres waits for whoever
 /// is changing it, and looks again.
 #[diesel::dsl::auto_type]

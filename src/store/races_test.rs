@@ -1,0 +1,62 @@
+//! What another node committed since a row was read is not undone: the write
+//! fails, and the lane runs it again from what is there then.
+
+use super::scratch::{Scratch, both_databases, execute};
+use super::{Db, messages, positions, prepare};
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+
+const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
+const CHAT: ConversationId = ConversationId::new(1);
+const ANN: UserId = UserId::new(1);
+
+/// Ann and Bob, and two messages; the second is a tombstone.
+fn filled(scratch: &Scratch) -> Db {
+    let mut db = scratch.open();
+    prepare(&mut db, NOW).unwrap();
+    execute(
+        &mut db,
+        "INSERT INTO users (username, username_key, display_name, created_at)
+         VALUES ('ann', 'ann', 'ann', 0), ('bob', 'bob', 'bob', 0);
+         INSERT INTO conversations (kind, user_low, user_high, created_by, created_at, active_at, last_seq, rev)
+         VALUES ('direct', 1, 2, 1, 0, 0, 2, 4);
+         INSERT INTO participants (conversation_id, user_id, role, joined_at, rev, own_delivered_seq, own_read_seq)
+         VALUES (1, 1, 'member', 0, 1, 2, 1), (1, 2, 'member', 0, 1, 0, 0);
+         INSERT INTO messages (conversation_id, seq, rev, sender_id, content, created_at, deleted_at)
+         VALUES (1, 1, 2, 1, 'one', 0, NULL), (1, 2, 4, 1, '', 0, 1);",
+    )
+    .unwrap();
+    db
+}
+
+fn is_lost(outcome: &Result<()>) -> bool {
+    matches!(outcome, Err(Error::Contention(_)))
+}
+
+fn a_tombstone_is_not_written_over(scratch: Scratch) {
+    let mut db = filled(&scratch);
+    let mut edit = |id: i64| messages::set_content(&mut db, MessageId::new(id), "again", b"hash", Rev::new(5), NOW);
+    assert!(edit(1).is_ok() && is_lost(&edit(2)));
+    let mut change = |id: i64| messages::set_changed(&mut db, MessageId::new(id), Rev::new(6), NOW);
+    assert!(change(1).is_ok() && is_lost(&change(2)));
+    let tombstone = messages::find_message(&mut db, MessageId::new(2)).unwrap().unwrap();
+    assert_eq!((&*tombstone.content, tombstone.rev), ("", Rev::new(4)));
+}
+both_databases!(a_tombstone_is_not_written_over);
+
+fn clearing_moves_no_position_back(scratch: Scratch) {
+    let mut db = filled(&scratch);
+    let mut clear = |seq: i64| positions::set_cleared(&mut db, CHAT, ANN, Seq::new(seq)).map(|_| ());
+    assert!(is_lost(&clear(1)) && clear(2).is_ok() && is_lost(&clear(1)));
+}
+both_databases!(clearing_moves_no_position_back);
+
+fn hiding_what_is_hidden_already_does_no_harm(scratch: Scratch) {
+    let mut db = filled(&scratch);
+    for me in 1..=2 {
+        messages::insert_hidden(&mut db, MessageId::new(1), ANN, me).unwrap();
+    }
+    let hidden = messages::list_hidden_after(&mut db, ANN, 0, 10).unwrap();
+    assert_eq!(hidden.iter().map(|row| (row.message_id.get(), row.me)).collect::<Vec<_>>(), [(1, 1)]);
+}
+both_databases!(hiding_what_is_hidden_already_does_no_harm);
