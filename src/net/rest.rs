@@ -149,7 +149,7 @@ async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: Http
     let whom = match query.text("for").as_deref() {
         Some("everyone") => Whom::Everyone,
         Some("me") => Whom::Me,
-        Some(_) => return Err(Error::Invalid("for must be everyone or me".into()).into()),
+        Some(_) => return Err(Error::Invalid("for must be `everyone` or `me`".into()).into()),
         None => return Err(Error::Invalid("for is missing".into()).into()),
     };
     net.door.call(caller, DeleteMessage { message_id: part(&request, "id")?, r#for: whom }).await?;

@@ -19,11 +19,11 @@ pub mod messages;
 mod migrations;
 pub mod people;
 pub mod positions;
+#[cfg(test)]
+mod races_test;
 pub mod reactions;
 mod reads;
 mod schema;
-#[cfg(test)]
-mod races_test;
 #[cfg(test)]
 mod schema_test;
 #[cfg(test)]

@@ -139,7 +139,8 @@ pub fn set_cleared(db: &mut Db, id: ConversationId, user_id: UserId, seq: Seq) -
         participants::own_read_seq.eq(seq),
         participants::me.eq(me),
     );
-    let rows = on!(db, conn => diesel::update(participants::table.filter(row.and(is_behind))).set(changes).execute(conn))?;
+    let rows =
+        on!(db, conn => diesel::update(participants::table.filter(row.and(is_behind))).set(changes).execute(conn))?;
     must_be_one(rows)?;
     Ok(me)
 }

@@ -144,7 +144,8 @@ mod tests {
 
     fn kinds_come_as_they_were_first_set_and_each_is_counted(scratch: Scratch) {
         let mut db = filled(&scratch);
-        for (emoji, user_id, rev) in [("🎉", 1, 5), ("❤️", 1, 6), ("👍", 1, 7), ("❤️", 2, 8), ("🎉", 3, 9)] {
+        for (emoji, user_id, rev) in [("🎉", 1, 5), ("❤️", 1, 6), ("👍", 1, 7), ("❤️", 2, 8), ("🎉", 3, 9)]
+        {
             assert!(react(&mut db, 1, emoji, user_id, rev));
         }
         assert!(!react(&mut db, 1, "👍", 1, 10), "it is set already");

@@ -126,7 +126,7 @@ async fn a_frame_without_a_known_type_is_refused_by_name(hub: &mut TestHub) {
         json!({"type": ""}),
         json!({"type": "Private_Message"}),
         json!({"type": "private_message "}),
-        json!({"type": "edit_message", "message_id": 1, "content": "x"}),
+        json!({"type": "rewrite_message", "message_id": 1, "content": "x"}),
         json!({"type": "welcome"}),
         json!({"type": "[ping]"}),
     ] {

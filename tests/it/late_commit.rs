@@ -43,7 +43,7 @@ impl Device {
     }
 
     fn contents(&self, id: i64) -> Vec<&str> {
-        self.model.conversations[&id].messages.values().map(|row| row["content"].as_str().unwrap()).collect()
+        self.model.shown(id).values().map(|row| row["content"].as_str().unwrap()).collect()
     }
 }
 

@@ -355,5 +355,5 @@ async fn a_snapshot_and_the_frames_since_are_the_whole(hub: &mut TestHub) {
     }
     let expected = truth(&bob).await;
     assert_same(&model, &expected, "bob");
-    assert_eq!(expected.conversations.values().next().unwrap().messages.len(), COUNT);
+    assert_eq!(expected.shown(*expected.conversations.keys().next().unwrap()).len(), COUNT);
 }

@@ -94,9 +94,17 @@ impl Client {
         self.post_text(path, "application/json", body.to_string()).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.text(Method::PATCH, path, "application/json", body.to_string()).await
+    }
+
     /// A body exactly as it is, and what it claims to be.
     pub async fn post_text(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
-        self.answer(self.request(Method::POST, path).header(CONTENT_TYPE, content_type).body(body)).await
+        self.text(Method::POST, path, content_type, body).await
+    }
+
+    async fn text(&self, method: Method, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+        self.answer(self.request(method, path).header(CONTENT_TYPE, content_type).body(body)).await
     }
 
     /// A handshake that the hub is expected to refuse.

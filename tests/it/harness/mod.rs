@@ -8,6 +8,7 @@
 mod client;
 mod cut;
 mod database;
+mod door;
 mod hub;
 mod log_watch;
 mod model;
@@ -20,6 +21,7 @@ mod user;
 pub use client::Client;
 pub use cut::Cut;
 pub use database::Kind;
+pub use door::{Door, ask_by_rest, ask_by_socket, percent_encoded, refused_on_both};
 pub use hub::TestHub;
 pub use model::Model;
 pub use pause::Pause;

@@ -15,6 +15,10 @@ pub struct Model {
     /// One's own position where it is not shared, also in conversations that
     /// come with a later answer.
     own_read: BTreeMap<i64, i64>,
+    /// How far each conversation was cleared, likewise.
+    cleared: BTreeMap<i64, i64>,
+    /// Messages deleted for oneself.
+    hidden: BTreeSet<i64>,
     /// Frames that are further ahead, or came while a sync was in flight.
     kept: Vec<Value>,
     is_syncing: bool,
@@ -25,8 +29,10 @@ pub struct Model {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
     pub rev: i64,
-    /// By `seq`.
-    pub messages: BTreeMap<i64, Value>,
+    /// Messages are here from this `seq` on; older ones come by history.
+    from: i64,
+    /// By `seq`, also those that do not show.
+    messages: BTreeMap<i64, Value>,
     /// By user.
     pub participants: BTreeMap<i64, Value>,
 }
@@ -48,19 +54,38 @@ fn put(rows: &mut BTreeMap<i64, Value>, at: i64, row: &Value) {
 }
 
 impl Held {
+    /// Also a change of an older one, which history gives as it is then.
+    fn put_message(&mut self, row: &Value) {
+        let seq = number(row, "seq");
+        if seq >= self.from {
+            put(&mut self.messages, seq, row);
+        }
+    }
+
     fn put_rows(&mut self, from: &Value) {
-        rows(from, "messages").iter().for_each(|row| put(&mut self.messages, number(row, "seq"), row));
+        rows(from, "messages").iter().for_each(|row| self.put_message(row));
         rows(from, "participants").iter().for_each(|row| put(&mut self.participants, number(row, "user_id"), row));
+    }
+
+    /// Everything anew.
+    fn reset(&mut self, anew: &Value) {
+        *self = Self::default();
+        let conversation = &anew["conversation"];
+        let last = Some(&conversation["last_message"]).filter(|last| last.is_object());
+        rows(anew, "messages").iter().chain(last).for_each(|row| self.put_message(row));
+        self.from = self.messages.keys().next().copied().unwrap_or(number(conversation, "last_seq") + 1);
+        self.put_rows(conversation);
     }
 
     /// A frame with the next `rev`.
     fn apply(&mut self, frame: &Value) {
         self.rev = number(frame, "rev");
         match frame["type"].as_str() {
-            Some("private_message") => {
-                put(&mut self.messages, number(&frame["message"], "seq"), &frame["message"]);
+            Some("private_message" | "message_edited" | "message_deleted" | "message_reaction") => {
+                self.put_message(&frame["message"]);
             }
             Some("conversation_update") => self.put_rows(&frame["conversation"]),
+            Some("skip") => {}
             Some(kind) => {
                 let user_id = number(frame, "user_id");
                 let row = self.participants.get_mut(&user_id).unwrap_or_else(|| panic!("{user_id} is known: {frame}"));
@@ -94,8 +119,11 @@ impl Model {
     /// What a client asks that has just connected, or has to.
     pub fn ask(&mut self) -> Value {
         (self.is_syncing, self.needs_sync) = (true, false);
-        let held: BTreeMap<String, i64> =
-            self.conversations.iter().map(|(id, held)| (id.to_string(), held.rev)).collect();
+        let held = self.conversations.iter().map(|(id, held)| (*id, held.rev));
+        // Named, because one that was cleared is not told of by itself.
+        let ids = self.kept.iter().filter_map(|frame| frame["conversation_id"].as_i64());
+        let unknown = ids.filter(|id| !self.conversations.contains_key(id)).map(|id| (id, 0));
+        let held: BTreeMap<String, i64> = held.chain(unknown).map(|(id, rev)| (id.to_string(), rev)).collect();
         json!({"epoch": self.epoch, "me": self.me, "conversations": held})
     }
 
@@ -148,24 +176,37 @@ impl Model {
             }
         }
         for place in rows(from, "conversations") {
-            let own_read = self.own_read.entry(number(place, "id")).or_default();
-            *own_read = number(place, "read_seq").max(*own_read);
+            for (kept, key) in [(&mut self.own_read, "read_seq"), (&mut self.cleared, "cleared_seq")] {
+                let seq = kept.entry(number(place, "id")).or_default();
+                *seq = number(place, key).max(*seq);
+            }
         }
+        self.hidden.extend(rows(from, "hidden").iter().map(|id| id.as_i64().expect("an id")));
     }
 
     /// A message as an ack tells it, which does not move the position.
     pub fn told(&mut self, message: &Value) {
         if let Some(held) = self.conversations.get_mut(&number(message, "conversation_id")) {
-            put(&mut held.messages, number(message, "seq"), message);
+            held.put_message(message);
         }
     }
 
-    /// Messages of others after one's own position, of those that are held.
+    /// The messages that are held and show, by `seq`.
+    pub fn shown(&self, id: i64) -> BTreeMap<i64, &Value> {
+        let after = self.cleared.get(&id).copied().unwrap_or(0) + 1;
+        let held = self.conversations[&id].messages.range(after..);
+        held.filter(|(_, message)| !self.hidden.contains(&number(message, "id")))
+            .map(|(seq, row)| (*seq, row))
+            .collect()
+    }
+
+    /// Messages of others after one's own position, of those that show.
     pub fn unread(&self, id: i64, me: i64) -> usize {
         let held = &self.conversations[&id];
         let shared = held.participants.get(&me).map_or(0, |row| number(row, "read_seq"));
         let after = self.own_read.get(&id).copied().unwrap_or(0).max(shared) + 1;
-        held.messages.range(after..).filter(|(_, message)| message["sender_id"] != me).count()
+        let is_news = |message: &&&Value| message["sender_id"] != me && message["deleted_at"].is_null();
+        self.shown(id).range(after..).map(|(_, message)| message).filter(is_news).count()
     }
 
     /// Applies an answer of `sync`; false when there is more to ask for.
@@ -177,12 +218,7 @@ impl Model {
         for changed in rows(answer, "conversations") {
             let held = self.conversations.entry(number(changed, "id")).or_default();
             if changed["reset"] == true {
-                held.messages.clear();
-                held.participants.clear();
-                held.put_rows(&changed["conversation"]);
-                if let last @ Value::Object(_) = &changed["conversation"]["last_message"] {
-                    put(&mut held.messages, number(last, "seq"), last);
-                }
+                held.reset(changed);
             }
             // What changed is in these two alone; that `conversation` says it
             // again while it is small is no promise.
@@ -196,6 +232,8 @@ impl Model {
             self.blocks.clear();
             self.contacts.clear();
             self.own_read.clear();
+            self.cleared.clear();
+            self.hidden.clear();
         }
         self.me = Some(number(answer, "me"));
         self.put_own(&answer["mine"]);

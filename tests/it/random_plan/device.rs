@@ -2,6 +2,7 @@
 //! that holds what arrived.
 
 use super::properties::Order;
+use super::rows::MessageRow;
 use crate::harness::{Model, Socket, User};
 use crate::random::Random;
 use serde_json::{Value, json};
@@ -40,6 +41,12 @@ impl Device {
             syncs: 0,
             counts: Counts::default(),
         }
+    }
+
+    /// Every message that the client shows.
+    pub fn shown(&self) -> Vec<MessageRow> {
+        let ids = self.model.conversations.keys();
+        ids.flat_map(|id| self.model.shown(*id).into_values().map(MessageRow::told)).collect()
     }
 
     pub fn socket(&mut self) -> Option<&mut Socket> {

@@ -109,6 +109,15 @@ fn a_lost_message_is_noticed() {
 }
 
 #[test]
+#[should_panic(expected = "key1 is told as it is now")]
+fn an_answer_that_forgot_a_change_is_noticed() {
+    let mut ledger = answered();
+    ledger.change(&MessageRow { rev: 5, reactions: [("👍".to_owned(), 2)].into(), ..MessageRow::told(&message(2)) });
+    ledger.attempt(1);
+    ledger.settle(1, &Answer::Stored { message: message(2), is_duplicate: true });
+}
+
+#[test]
 #[should_panic(expected = "key3 was refused")]
 fn a_message_that_was_refused_and_is_stored_is_noticed() {
     let (mut ledger, mut rows) = (answered(), stored());
@@ -137,6 +146,8 @@ fn what_counts_as_unread_is_what_others_wrote_after_ones_own_position_and_one_ma
     assert_eq!(counts(|rows| rows.participants[1].own_read_seq = 3), [0, 0]);
     assert_eq!(counts(|rows| rows.participants[1].cleared_seq = 2), [0, 1]);
     assert_eq!(counts(|rows| rows.participants[1].visible_from_seq = 3), [0, 1]);
-    assert_eq!(counts(|rows| rows.messages[2].deleted_at = Some(1)), [0, 1]);
+    assert_eq!(counts(|rows| rows.messages[2].is_deleted = true), [0, 1]);
+    assert_eq!(counts(|rows| rows.hidden = [(2, 103)].into()), [0, 1]);
+    assert_eq!(counts(|rows| rows.hidden = [(1, 103)].into()), [0, 2]);
     assert_eq!(counts(|rows| rows.messages[2].sender_id = 2), [1, 1]);
 }

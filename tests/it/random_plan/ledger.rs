@@ -15,6 +15,8 @@ pub struct Draft {
     pub content: String,
     pub attempts: u32,
     pub fate: Fate,
+    /// As it is since somebody changed it.
+    pub now: Option<MessageRow>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +99,7 @@ impl Ledger {
     pub fn compose(&mut self, sender_id: i64, recipient_id: i64) -> usize {
         let number = self.drafts.len();
         let (key, content) = (format!("key{number}"), format!("the text of key{number}"));
-        self.drafts.push(Draft { sender_id, recipient_id, key, content, attempts: 0, fate: Fate::Open });
+        self.drafts.push(Draft { sender_id, recipient_id, key, content, attempts: 0, fate: Fate::Open, now: None });
         number
     }
 
@@ -118,18 +120,30 @@ impl Ledger {
         (0..self.drafts.len()).filter(|number| is_stored(&self.drafts[*number])).collect()
     }
 
+    /// Whoever asks from here on is told of the message as it is now.
+    pub fn change(&mut self, message: &MessageRow) {
+        let draft = self.drafts.iter_mut().find(|draft| draft.key == message.client_message_id);
+        let draft = draft.expect("somebody sent it");
+        draft.now = Some(message.clone());
+        if let Fate::Stored(known) = &mut draft.fate {
+            *known = message.clone();
+        }
+    }
+
     /// Holds an answer against what was sent, and against earlier answers.
     pub fn settle(&mut self, number: usize, answer: &Answer) {
-        let Draft { sender_id, key, content, attempts, fate, .. } = &mut self.drafts[number];
+        let Draft { sender_id, key, content, attempts, fate, now: changed, .. } = &mut self.drafts[number];
         let now = match answer {
             Answer::Unknown => Fate::Open,
             Answer::Refused(code) => Fate::Refused(code.clone()),
             Answer::Stored { message, is_duplicate } => {
                 let message = MessageRow::told(message);
+                let content = changed.as_ref().map_or(&*content, |changed| &changed.content);
                 assert_eq!(
                     (message.sender_id, &message.client_message_id, &message.content),
-                    (*sender_id, &*key, &*content)
+                    (*sender_id, &*key, content)
                 );
+                assert!(changed.as_ref().is_none_or(|changed| *changed == message), "{key} is told as it is now");
                 if *fate == Fate::Open {
                     assert!(!is_duplicate || *attempts > 1, "nobody sent {key} before");
                     self.counts.reopened_but_stored += u64::from(*is_duplicate);

@@ -4,13 +4,14 @@
 //! has.
 //!
 //! `plan` has what can happen, `world` does it, `properties` says what must
-//! hold, and `rows` reads the tables past the hub. One seed decides all that
+//! hold, and `tables` reads the tables past the hub. One seed decides all that
 //! the plan decides; what the machine decides, such as how far a message got
 //! before the kill, is another matter each time. `SWITCHBOARD_PLAN_SEED` and
 //! `SWITCHBOARD_PLAN_SEEDS` choose the first seed and how many,
 //! `SWITCHBOARD_PLAN_STEPS` how long each plan is, and `SWITCHBOARD_PLAN_JOBS`
 //! how many run side by side; `scripts/plan` runs the long form.
 
+mod changes;
 mod device;
 mod doubts;
 mod ledger;
@@ -19,6 +20,7 @@ mod plan;
 mod properties;
 mod repairs;
 mod rows;
+mod tables;
 mod tally;
 mod typing;
 mod world;

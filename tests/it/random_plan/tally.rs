@@ -15,6 +15,8 @@ pub struct Tally {
     kills: u64,
     restarts: u64,
     failed_commits: u64,
+    changes: u64,
+    refused_changes: u64,
     connects: u64,
     syncs: u64,
     arrived: u64,
@@ -35,6 +37,8 @@ impl Tally {
             kills: world.counts.kills,
             restarts: world.counts.restarts,
             failed_commits: world.counts.failed_commits,
+            changes: world.counts.changes,
+            refused_changes: world.counts.refused_changes,
             ..Self::default()
         };
         for counts in world.devices.iter().map(|device| device.counts) {
@@ -59,6 +63,8 @@ impl Tally {
             (&mut self.kills, other.kills),
             (&mut self.restarts, other.restarts),
             (&mut self.failed_commits, other.failed_commits),
+            (&mut self.changes, other.changes),
+            (&mut self.refused_changes, other.refused_changes),
             (&mut self.connects, other.connects),
             (&mut self.syncs, other.syncs),
             (&mut self.arrived, other.arrived),
@@ -74,12 +80,23 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { steps, sends, refused, kills, restarts, failed_commits, connects, syncs, .. } = self;
-        let Self { reopened, reopened_but_stored, repeated, arrived, lost, doubled, late, .. } = self;
+        let Self {
+            reopened,
+            reopened_but_stored,
+            repeated,
+            changes,
+            refused_changes,
+            arrived,
+            lost,
+            doubled,
+            late,
+            ..
+        } = self;
         write!(
             f,
             "{steps} steps, {kills} kills, {restarts} restarts, {failed_commits} failed commits; {sends} sends, \
              {refused} refused, {reopened} repeated for want of an answer ({reopened_but_stored} were stored), \
-             {repeated} repeated after it; {connects} connects, {syncs} syncs, {arrived} frames arrived, \
+             {repeated} repeated after it; {changes} changes, {refused_changes} refused; {connects} connects, {syncs} syncs, {arrived} frames arrived, \
              {lost} lost, {doubled} doubled, {late} late"
         )
     }

@@ -7,12 +7,13 @@ use super::device::Device;
 use super::ledger::{Answer, Ledger};
 use super::plan::{Action, Step};
 use super::properties::{self, Order};
-use super::rows::Tables;
+use super::rows::MessageRow;
+use super::tables::Tables;
 use crate::binary::{Binary, Place, wait_for};
 use crate::harness::{Client, User, register};
 use crate::random::Random;
 use crate::scratch::Scratch;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
 
@@ -44,6 +45,9 @@ pub struct Counts {
     pub kills: u64,
     pub restarts: u64,
     pub failed_commits: u64,
+    /// Of messages, and those that were refused.
+    pub changes: u64,
+    pub refused_changes: u64,
 }
 
 impl World {
@@ -94,6 +98,10 @@ impl World {
             Action::SendAndVanish => self.send_and_vanish(at, random).await,
             Action::SendAndFail => self.send_and_fail(at, random).await,
             Action::Repeat => self.repeat(at, random).await,
+            Action::Edit | Action::DeleteForEveryone | Action::DeleteForMe | Action::React => {
+                self.change(at, action, random).await;
+            }
+            Action::Clear => self.clear(at, random).await,
             Action::MarkDelivered | Action::MarkRead | Action::ReadConversation => self.mark(at, action, random).await,
             Action::Block | Action::Unblock | Action::AddContact | Action::RemoveContact => {
                 let (user, other) = (self.devices[at].user.clone(), self.other_than(at, random));
@@ -237,11 +245,12 @@ impl World {
     async fn mark(&mut self, at: usize, action: Action, random: &mut Random) {
         let (by_socket, before) = (random.below(2) == 0, self.tables.look());
         let device = &mut self.devices[at];
-        let known: Vec<_> = device.model.conversations.iter().filter(|(_, held)| !held.messages.is_empty()).collect();
-        let Some((id, held)) = random.pick(&known).copied() else { return };
-        let messages: Vec<&Value> = held.messages.values().collect();
-        let (id, message) = (*id, random.pick(&messages).copied().expect("there are some").clone());
-        let seq = message["seq"].as_i64().expect("a number");
+        // Another device may have hidden it meanwhile.
+        let is_there = |message: &MessageRow| before.may_see(device.user.id, message);
+        let known: Vec<MessageRow> = device.shown().into_iter().filter(is_there).collect();
+        let Some(MessageRow { id: message_id, conversation_id: id, seq, .. }) = random.pick(&known).cloned() else {
+            return;
+        };
         let (frame, path, body) = match action {
             Action::MarkDelivered => (
                 json!({"type": "message_delivered", "conversation_id": id, "seq": seq}),
@@ -249,7 +258,7 @@ impl World {
                 json!({"seq": seq}),
             ),
             Action::MarkRead => (
-                json!({"type": "message_read", "message_id": message["id"]}),
+                json!({"type": "message_read", "message_id": message_id}),
                 format!("/api/conversations/{id}/read"),
                 json!({"seq": seq}),
             ),
