@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Seq, Timestamp, UserId};
 use crate::store::Db;
 use crate::store::conversations::{self, Conversation, Participant, Place};
-use crate::store::messages::{self, Message, Window};
+use crate::store::messages::{self, Message};
 use crate::store::positions::{self, Reach};
 use crate::store::reactions::{self, Reaction, Tally};
 use crate::store::users::User;
@@ -139,17 +139,13 @@ pub(super) fn by_conversation<T>(rows: Vec<T>, id: impl Fn(&T) -> ConversationId
     groups
 }
 
-/// The last message that shows of each conversation; `places` are the last of
-/// all.
-fn list_last(db: &mut Db, me: UserId, places: &[(ConversationId, Seq, Seq)]) -> Result<Vec<Message>> {
-    let ends: Vec<_> = places.iter().map(|(id, _, last)| (*id, *last)).collect();
-    let mut found = messages::list_from(db, me, &ends)?;
+/// The last message that shows of each conversation; `ends` are the last of
+/// all, and those that show come by a query that looks at nothing else.
+fn list_last(db: &mut Db, me: UserId, ends: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
+    let mut found = messages::list_from(db, me, ends)?;
     let have: HashSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
-    // The last is hidden in few of them, if in any.
-    for (id, first, last) in places.iter().filter(|(id, ..)| !have.contains(id)) {
-        let window = Window { from: *first, to: *last, limit: 1, newest: true };
-        found.extend(messages::list_messages(db, me, *id, window)?);
-    }
+    let others: Vec<ConversationId> = ends.iter().map(|(id, _)| *id).filter(|id| !have.contains(id)).collect();
+    found.extend(messages::list_newest(db, me, &others)?);
     Ok(found)
 }
 
@@ -168,7 +164,7 @@ pub(super) fn own_conversations(
     people.extend(conversations::list_participants(db, &large, Some(me))?);
     let mut participants = by_conversation(people, |row| row.conversation_id);
     let last = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible());
-    let last: Vec<_> = last.map(|(row, place)| (row.id, place.first_visible(), row.last_seq)).collect();
+    let last: Vec<_> = last.map(|(row, _)| (row.id, row.last_seq)).collect();
     let last = list_last(db, me, &last)?;
     let mut last: HashMap<ConversationId, MessageView> =
         history(db, last)?.into_iter().map(|message| (message.conversation_id, message)).collect();

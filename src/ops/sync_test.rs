@@ -111,6 +111,27 @@ fn whatever_a_client_missed_every_query_walks_an_index(scratch: Scratch) {
 }
 both_databases!(whatever_a_client_missed_every_query_walks_an_index);
 
+fn hidden_last_messages_cost_one_query_more_however_many_they_are(scratch: Scratch) {
+    let mut db = filled(&scratch, &[PEOPLE, MESSAGES]);
+    let (before, shown) = record(&mut db, |db| ask(db, QUIET, &Sync::default()));
+    execute(
+        &mut db,
+        "INSERT INTO hidden_messages SELECT user_low, messages.id, seq
+         FROM messages JOIN conversations ON conversations.id = conversation_id WHERE seq > 1",
+    )
+    .unwrap();
+    analyze(&mut db);
+    let (after, hidden) = record(&mut db, |db| ask(db, QUIET, &Sync::default()));
+    assert_eq!((before.conversations.len(), after.conversations.len()), (10, 10));
+    assert!(after.conversations.iter().all(|json| json.get().contains(r#""last_message":{"id""#)), "{after:#?}");
+    assert_eq!(hidden.len(), shown.len() + 1, "{hidden:#?}");
+    for query in hidden.iter().filter(|query| !shown.contains(query)) {
+        let plan = explain(&mut db, query);
+        assert!(!scans(&mut db, &plan), "{query}\n{plan:#?}");
+    }
+}
+both_databases!(hidden_last_messages_cost_one_query_more_however_many_they_are);
+
 fn a_table_that_is_read_from_end_to_end_is_noticed(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE]);
     for query in [

@@ -3,7 +3,7 @@
 use super::Db;
 use super::hot::LastInsertRowid;
 use super::on;
-use super::schema::{hidden_messages, messages};
+use super::schema::{hidden_messages, messages, participants};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::dsl::{exists, not};
@@ -148,6 +148,33 @@ pub fn list_from(db: &mut Db, me: UserId, places: &[(ConversationId, Seq)]) -> R
         }
         query.filter(shows_to(me.get())).load(conn)
     })?)
+}
+
+/// The newest that shows to `me` of each of these conversations, where any does.
+pub fn list_newest(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<Message>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let newest = diesel::alias!(messages as newest);
+    let is_hidden = exists(
+        hidden_messages::table
+            .filter(hidden_messages::user_id.eq(me))
+            .filter(hidden_messages::message_id.eq(newest.field(messages::id))),
+    );
+    let newest = newest
+        .filter(newest.field(messages::conversation_id).eq(participants::conversation_id))
+        .filter(newest.field(messages::seq).gt(participants::cleared_seq))
+        .filter(newest.field(messages::seq).ge(participants::visible_from_seq))
+        .filter(not(is_hidden))
+        .order(newest.field(messages::seq).desc())
+        .select(newest.field(messages::id))
+        .limit(1)
+        .single_value();
+    Ok(on!(db, conn => participants::table.inner_join(messages::table.on(messages::id.nullable().eq(newest)))
+        .select(Message::as_select())
+        .filter(participants::user_id.eq(me).and(participants::conversation_id.eq_any(&ids)))
+        .load(conn))?)
 }
 
 /// Writes another text under the `rev` taken for it. `first_hash` is of the
