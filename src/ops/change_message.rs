@@ -43,7 +43,7 @@ pub(super) fn tell_change(
     let row = messages::find_message(cx.db, id)?;
     let row = row.ok_or_else(|| Error::bug("a message is never removed"))?;
     let (conversation_id, rev, seq) = (row.conversation_id, row.rev, row.seq);
-    let message = present::history(cx.db, vec![row])?.pop().ok_or_else(|| Error::bug("one row in, one view out"))?;
+    let message = present::current(cx.db, row)?;
     let frame = encode(&message);
     Ok((message, tell(conversation_id, rev, (id, seq), frame, cx)?))
 }

@@ -5,7 +5,7 @@ use super::change_message::{change, check_may_write, get_living_message, tell_ch
 use super::send_message::check_length;
 use super::{Access, Cx, MessageReply, Op, Outcome, present};
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::MessageId;
 use crate::limits::Class;
 use crate::policy::may_change;
@@ -41,9 +41,7 @@ impl Op for EditMessage {
         may_change(caller.user_id, row.sender_id)?;
         check_may_write(caller.user_id, row.conversation_id, cx)?;
         if row.content == self.content.as_str() {
-            let message = present::history(cx.db, vec![row])?.pop();
-            let message = message.ok_or_else(|| Error::bug("one row in, one view out"))?;
-            return Ok(Outcome::quiet(MessageReply { message }));
+            return Ok(Outcome::quiet(MessageReply { message: present::current(cx.db, row)? }));
         }
         let rev = positions::next_rev(cx.db, row.conversation_id)?;
         let first_hash = Sha256::digest(row.content.as_bytes());

@@ -2,7 +2,7 @@
 
 use super::{Access, Cx, MessageReply, Op, Outcome, move_position, present};
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::MessageId;
 
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,6 @@ impl Op for GetMessage {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         let row = move_position::get_visible_message(caller, self.message_id, cx)?;
-        let message = present::history(cx.db, vec![row])?.pop();
-        let message = message.ok_or_else(|| Error::bug("one row in, one view out"))?;
-        Ok(Outcome::quiet(MessageReply { message }))
+        Ok(Outcome::quiet(MessageReply { message: present::current(cx.db, row)? }))
     }
 }

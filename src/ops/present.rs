@@ -82,6 +82,11 @@ fn reactions_of(db: &mut Db, ids: &[MessageId]) -> Result<HashMap<MessageId, Vec
     Ok(views)
 }
 
+/// One message as it is now, with its receiver and status.
+pub(super) fn current(db: &mut Db, row: Message) -> Result<MessageView> {
+    history(db, vec![row])?.pop().ok_or_else(|| Error::bug("one row in, one view out"))
+}
+
 /// Messages of any conversations, each with its receiver and status.
 pub(super) fn history(db: &mut Db, rows: Vec<Message>) -> Result<Vec<MessageView>> {
     let ids: Vec<MessageId> = rows.iter().map(|row| row.id).collect();

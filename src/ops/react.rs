@@ -36,9 +36,7 @@ impl Op for React {
         let row = get_living_message(caller, self.message_id, cx)?;
         check_may_write(me, row.conversation_id, cx)?;
         if reactions::has_reacted(cx.db, row.id, emoji, me)? == self.on {
-            let message = present::history(cx.db, vec![row])?.pop();
-            let message = message.ok_or_else(|| Error::bug("one row in, one view out"))?;
-            return Ok(Outcome::quiet(MessageReply { message }));
+            return Ok(Outcome::quiet(MessageReply { message: present::current(cx.db, row)? }));
         }
         let rev = positions::next_rev(cx.db, row.conversation_id)?;
         if self.on {

@@ -109,8 +109,7 @@ impl Op for SendMessage {
         if !same_target || !same_content || row.reply_to_id != self.reply_to_id {
             return Err(Error::Conflict("client_message_id was used for another message"));
         }
-        let message = present::history(cx.db, vec![row])?.pop();
-        Ok(message.map(|message| Sent { message, duplicate: true }))
+        Ok(Some(Sent { message: present::current(cx.db, row)?, duplicate: true }))
     }
 }
 

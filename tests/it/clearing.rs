@@ -1,6 +1,6 @@
 //! Clearing a conversation: it is empty for oneself, and for nobody else.
 
-use crate::harness::{Door, Model, TestHub, User, assert_same, both_databases, kinds, truth};
+use crate::harness::{Door, Model, Socket, TestHub, User, assert_same, both_databases, kinds, truth};
 use serde_json::{Value, json};
 
 async fn clear(user: &User, id: i64) {
@@ -127,7 +127,7 @@ async fn every_device_ends_with_the_same_whether_it_was_there_or_not(hub: &mut T
     clear(&bob, id).await;
     let mut door = Door::Rest(ann.clone());
     door.ok("edit_message", json!({"message_id": sent[1]["id"], "content": "other"})).await;
-    let follow = async |phone: &mut crate::harness::Socket, live: &mut Model| {
+    let follow = async |phone: &mut Socket, live: &mut Model| {
         phone.all_arrived().await.iter().for_each(|frame| live.frame(frame));
         while live.wants_sync() {
             let answer = bob.post("/api/sync", live.ask()).await.ok();

@@ -1,7 +1,7 @@
 //! Editing: another text in place of the one that was sent, for everybody and
 //! everywhere.
 
-use crate::harness::{Door, TestHub, User, both_databases, refused_on_both};
+use crate::harness::{Door, TestHub, User, assert_same, both_databases, kinds, refused_on_both, truth};
 use serde_json::{Value, json};
 
 fn edit(message: &Value, content: &str) -> Value {
@@ -68,6 +68,34 @@ async fn whoever_was_away_gets_the_text_as_it_is_now_and_once(hub: &mut TestHub)
     }
 }
 
+both_databases!(a_change_before_what_a_client_holds_tears_no_hole);
+async fn a_change_before_what_a_client_holds_tears_no_hole(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let first = ann.send_rest(&bob, "first").await;
+    let id = first["conversation_id"].as_i64().unwrap();
+    for n in 2..=60 {
+        ann.send_rest(&bob, &n.to_string()).await;
+    }
+    let (mut live, mut away) = (truth(&bob).await, truth(&bob).await);
+    assert_eq!(live.shown(id).into_keys().collect::<Vec<_>>(), (11..=60).collect::<Vec<_>>());
+    let mut phone = bob.connect().await;
+    let mut door = Door::Rest(ann.clone());
+    door.ok("edit_message", edit(&first, "edited")).await;
+    live.frame(&phone.next().await);
+    let answer = bob.post("/api/sync", away.ask()).await.ok();
+    away.answer(&answer);
+    let new = ann.send_rest(&bob, "new").await;
+    live.frame(&phone.next().await);
+    let answer = bob.post("/api/sync", away.ask()).await.ok();
+    away.answer(&answer);
+    for model in [live, away] {
+        assert_same(&model, &truth(&bob).await, "bob");
+        let shown = model.shown(id);
+        assert_eq!(shown.keys().copied().collect::<Vec<_>>(), (11..=61).collect::<Vec<_>>());
+        assert_eq!((shown[&61], model.is_at_rest()), (&new, true));
+    }
+}
+
 both_databases!(the_same_text_again_changes_nothing);
 async fn the_same_text_again_changes_nothing(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
@@ -121,7 +149,7 @@ async fn only_the_sender_edits_and_only_what_is_there(hub: &mut TestHub) {
     ann.delete(&format!("/api/messages/{}?for=everyone", sent["id"])).await.is(204);
     assert_eq!(refused(&ann, edit(&sent, "again")).await, ("conflict".into(), "the message was deleted".into()));
     let heard = phone.arrived().await;
-    assert_eq!(crate::harness::kinds(&heard), ["message_deleted"], "nothing else was told");
+    assert_eq!(kinds(&heard), ["message_deleted"], "nothing else was told");
 }
 
 both_databases!(under_a_block_nobody_edits_and_the_old_text_is_readable);
