@@ -117,7 +117,12 @@ async fn throughput(house: &House, sent_before: usize) -> Result<(f64, usize), B
 /// away each other's page cache.
 async fn latencies(house: &House, other: &House) -> Result<(Vec<f64>, Vec<f64>), Box<dyn Error>> {
     let mut db = Target::Sqlite(other.dir.path().join("switchboard.db")).open()?;
-    let rules = Rules { message_policy: MessagePolicy::Open, max_message_chars: 1000, registration_is_open: true };
+    let rules = Rules {
+        message_policy: MessagePolicy::Open,
+        max_message_chars: 1000,
+        registration_is_open: true,
+        max_participants: 1_000,
+    };
     let (from, to) = (house.users[0], house.users[1]);
     let (mut by_door, mut inline) = (Vec::new(), Vec::new());
     for number in 0..LONE_MESSAGES {

@@ -263,6 +263,7 @@ fn rules(config: &Config) -> Rules {
             MessagePolicy::Contacts => policy::MessagePolicy::Contacts,
         },
         max_message_chars: config.messages.max_chars,
+        max_participants: config.messages.max_participants,
         registration_is_open: matches!(config.auth.registration, Registration::Open),
     }
 }

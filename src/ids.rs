@@ -224,6 +224,29 @@ impl Serialize for Timestamp {
     }
 }
 
+/// What a participant of a group is there, each more than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Member,
+    Admin,
+    Owner,
+}
+
+impl Role {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Member => "member",
+            Role::Admin => "admin",
+            Role::Owner => "owner",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        [Role::Member, Role::Admin, Role::Owner].into_iter().find(|role| role.name() == name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

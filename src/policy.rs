@@ -2,7 +2,7 @@
 //! and know no sockets; the operation brings the facts and owns the write.
 
 use crate::error::Error;
-use crate::ids::UserId;
+use crate::ids::{Role, UserId};
 
 /// What an operator decides for the whole hub.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Rules {
     /// Unicode scalar values in a message.
     pub max_message_chars: usize,
     pub registration_is_open: bool,
+    /// In one group.
+    pub max_participants: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum Denied {
     /// Blocked, or not known well enough; never says which.
     NotWelcome,
     NotTheSender,
+    NotToBeAdded,
+    NotYourGroup,
 }
 
 impl From<Denied> for Error {
@@ -50,6 +54,8 @@ impl From<Denied> for Error {
             Denied::RecipientClosed => Error::Forbidden("this account is closed"),
             Denied::SenderBlocks => Error::Forbidden("you have blocked this person"),
             Denied::NotTheSender => Error::Forbidden("only its sender may change a message"),
+            Denied::NotToBeAdded => Error::Forbidden("somebody named may not be added by you"),
+            Denied::NotYourGroup => Error::Forbidden("your role in this group does not allow it"),
             Denied::NotWelcome => Error::Forbidden("you may not write to this person"),
         }
     }
@@ -73,6 +79,44 @@ pub fn may_message(policy: MessagePolicy, relation: &Relation) -> Result<(), Den
         return Err(Denied::NotWelcome);
     }
     Ok(())
+}
+
+/// What matters between one and somebody one brings into a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Invitation {
+    pub is_closed: bool,
+    /// By either.
+    pub is_blocked: bool,
+    /// They have one as a contact, or wrote to one before.
+    pub is_known: bool,
+}
+
+/// May one add this person to a group?
+pub fn may_invite(policy: MessagePolicy, invitation: &Invitation) -> Result<(), Denied> {
+    let is_stranger = policy == MessagePolicy::Contacts && !invitation.is_known;
+    if invitation.is_closed || invitation.is_blocked || is_stranger {
+        return Err(Denied::NotToBeAdded);
+    }
+    Ok(())
+}
+
+/// May one add people and rename the group?
+pub fn may_manage(role: Role) -> Result<(), Denied> {
+    if role >= Role::Admin { Ok(()) } else { Err(Denied::NotYourGroup) }
+}
+
+/// May one remove somebody else? Owners everybody, admins members.
+pub fn may_remove(role: Role, theirs: Role) -> Result<(), Denied> {
+    if role == Role::Owner || (role == Role::Admin && theirs == Role::Member) {
+        Ok(())
+    } else {
+        Err(Denied::NotYourGroup)
+    }
+}
+
+/// May one give roles?
+pub fn may_set_role(role: Role) -> Result<(), Denied> {
+    if role == Role::Owner { Ok(()) } else { Err(Denied::NotYourGroup) }
 }
 
 #[cfg(test)]

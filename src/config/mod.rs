@@ -132,6 +132,8 @@ pub struct Messages {
     pub rate: NonZeroU32,
     /// `MESSAGE_BURST`: messages at once for one user, 1 to 1,000,000.
     pub burst: NonZeroU32,
+    /// `MAX_PARTICIPANTS`: people in one group, 2 to 100,000.
+    pub max_participants: usize,
 }
 
 /// `REGISTRATION`: who may make an account.
@@ -217,6 +219,7 @@ impl Config {
             max_chars: env.required("MAX_MESSAGE_CHARS", "1000", whole(1..=100_000))?,
             rate: env.required("MESSAGE_RATE", "10", whole(1..=1_000_000))?,
             burst: env.required("MESSAGE_BURST", "20", whole(1..=1_000_000))?,
+            max_participants: env.required("MAX_PARTICIPANTS", "1000", whole(2..=100_000))?,
         };
         let socket = Socket {
             // 4096 holds a registration whose password has 256 characters, all of them escaped.
@@ -239,7 +242,6 @@ impl Config {
         // Checked already, so that a file written for a later version fails today, not then.
         env.in_effect = false;
         env.required::<Duration>("AUTH_TIMEOUT", "10s", span("100ms", "5m"))?;
-        env.required::<usize>("MAX_PARTICIPANTS", "1000", whole(2..=100_000))?;
         env.secret("METRICS_TOKEN", bearer_secret)?;
 
         // To ignore one of these would split or open a hub that its operator believes to be joined

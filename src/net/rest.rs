@@ -6,13 +6,14 @@ use super::input::{Asked, MayAsk, Query, part};
 use super::problem::Problem;
 use super::{Net, at};
 use crate::error::Error;
-use crate::ids::{ConversationId, Seq};
+use crate::ids::{ConversationId, Role, Seq, UserId};
 use crate::ops::{
-    ClearConversation, DeleteMessage, EditMessage, GetConversation, GetMessage, GetUnread, GetUser, ListBlocks,
-    ListContacts, ListConversations, ListMessages, ListReceipts, ListUsers, MarkDelivered, MarkRead, React,
-    ReadConversation, SendMessage, Sent, SetBlock, SetContact, SetTyping, Sync, Whom,
+    AddParticipant, ClearConversation, CreateConversation, DeleteMessage, EditMessage, GetConversation, GetMessage,
+    GetUnread, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListParticipants, ListReceipts,
+    ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant, RenameConversation, SendMessage,
+    Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
 };
-use crate::wire::{Content, Emoji, OwnConversationView};
+use crate::wire::{Content, Emoji, OwnConversationView, Title};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(at("/api/contacts").get(list_contacts))
         .service(at("/api/contacts/{user_id}").put(add_contact).delete(remove_contact))
         .service(at("/api/messages").post(send))
-        .service(at("/api/conversations").get(list_conversations))
-        .service(at("/api/conversations/{id}").get(get_conversation).delete(clear_conversation))
+        .service(at("/api/conversations").get(list_conversations).post(create_conversation))
+        .service(
+            at("/api/conversations/{id}").get(get_conversation).patch(rename_conversation).delete(clear_conversation),
+        )
+        .service(at("/api/conversations/{id}/participants").get(list_participants).post(add_participant))
+        .service(at("/api/conversations/{id}/participants/{user_id}").patch(set_role).delete(remove_participant))
         .service(at("/api/conversations/{id}/messages").get(list_messages).post(send_to))
         .service(at("/api/conversations/{id}/typing").post(set_typing))
         .service(at("/api/conversations/{id}/read").post(read_conversation))
@@ -119,6 +124,69 @@ async fn get_conversation(net: web::Data<Net>, Known(caller): Known, request: Ht
     let op = GetConversation { conversation_id: part(&request, "id")? };
     let conversation = net.door.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
+}
+
+/// 201 for a new conversation, 200 for one that was there.
+async fn create_conversation(net: web::Data<Net>, Asked(caller, op): Asked<CreateConversation>) -> Answer {
+    let created = net.door.call(caller, op).await?;
+    let mut response = if created.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
+    Ok(response.json(created))
+}
+
+#[derive(Deserialize)]
+struct TitleBody {
+    title: Title,
+}
+
+async fn rename_conversation(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, TitleBody { title }): Asked<TitleBody>,
+) -> Answer {
+    let op = RenameConversation { conversation_id: part(&request, "id")?, title };
+    let conversation = net.door.call(caller, op).await?;
+    Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
+}
+
+async fn list_participants(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+    let op =
+        ListParticipants { conversation_id: part(&request, "id")?, after: query.get("after")?, limit: query.limit()? };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+}
+
+#[derive(Deserialize)]
+struct ParticipantBody {
+    user_id: UserId,
+}
+
+async fn add_participant(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, ParticipantBody { user_id }): Asked<ParticipantBody>,
+) -> Answer {
+    net.door.call(caller, AddParticipant { conversation_id: part(&request, "id")?, user_id }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Deserialize)]
+struct RoleBody {
+    role: Role,
+}
+
+async fn set_role(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, RoleBody { role }): Asked<RoleBody>,
+) -> Answer {
+    let op = SetRole { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")?, role };
+    net.door.call(caller, op).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn remove_participant(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let op = RemoveParticipant { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")? };
+    net.door.call(caller, op).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn clear_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {

@@ -13,7 +13,8 @@ pub struct ListReceipts {
     pub message_id: MessageId,
 }
 
-/// Everybody in the conversation but the sender, by id.
+/// Everybody in the conversation to whom the message came, but the sender, by
+/// id.
 #[derive(Clone, Debug, Serialize)]
 pub struct Receipts {
     pub receipts: Vec<ReceiptView>,
@@ -40,7 +41,7 @@ impl Op for ListReceipts {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Receipts>> {
         let message = move_position::get_visible_message(caller, self.message_id, cx)?;
         let id = message.conversation_id;
-        let members = conversations::list_member_ids(cx.db, id)?;
+        let members = conversations::list_members_since(cx.db, id, message.seq)?;
         let others = members.into_iter().filter(|member| *member != message.sender_id);
         let receipts = others
             .map(|user_id| {

@@ -16,7 +16,7 @@ use crate::wire::{
 use std::collections::{HashMap, HashSet};
 
 /// Conversations of up to this many people list all of them.
-const MAX_LISTED_PARTICIPANTS: i64 = 64;
+pub(super) const MAX_LISTED_PARTICIPANTS: usize = 64;
 
 /// As others see the user.
 pub(super) fn user(user: User) -> UserView {
@@ -164,7 +164,7 @@ pub(super) fn own_conversations(
     let ids: Vec<ConversationId> = rows.iter().map(|(row, _)| row.id).collect();
     let counts = conversations::count_members(db, &ids)?;
     let count_of = |id: &ConversationId| counts.get(id).copied().unwrap_or(0);
-    let (small, large): (Vec<_>, Vec<_>) = ids.iter().partition(|id| count_of(id) <= MAX_LISTED_PARTICIPANTS);
+    let (small, large): (Vec<_>, Vec<_>) = ids.iter().partition(|id| count_of(id) <= MAX_LISTED_PARTICIPANTS as i64);
     let mut people = conversations::list_participants(db, &small, None)?;
     people.extend(conversations::list_participants(db, &large, Some(me))?);
     let mut participants = by_conversation(people, |row| row.conversation_id);

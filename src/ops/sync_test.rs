@@ -50,7 +50,12 @@ fn filled(scratch: &Scratch, statements: &[&str]) -> Db {
 }
 
 fn ask(db: &mut Db, user_id: UserId, request: &Sync) -> Changes {
-    let rules = Rules { message_policy: MessagePolicy::Open, max_message_chars: 1_000, registration_is_open: true };
+    let rules = Rules {
+        message_policy: MessagePolicy::Open,
+        max_message_chars: 1_000,
+        registration_is_open: true,
+        max_participants: 1_000,
+    };
     let caller = Caller { user_id, login_id: LoginId::new(1), session_id: None };
     request.run(&caller, &mut Cx { db, now: NOW, rules: &rules, epoch: EPOCH }).unwrap().output
 }

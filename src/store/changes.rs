@@ -2,7 +2,7 @@
 //! walks an index from the position on, and is bounded.
 
 use super::Db;
-use super::conversations::{Participant, participant_columns, shown_to};
+use super::conversations::{Participant, exists_for, participant_columns, shown_to};
 use super::messages::{Message, padded, shows_to};
 use super::on;
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
@@ -27,6 +27,7 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
         let mut query = participants::table.inner_join(conversations::table)
             .select((conversations::id, conversations::last_seq, conversations::rev, shown_to(me.get())))
             .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
+            .filter(exists_for(me.get()))
             .order((conversations::active_at.desc(), conversations::id.desc()))
             .into_boxed();
         if let Some(ids) = &only {

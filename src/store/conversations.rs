@@ -128,13 +128,19 @@ fn ordered(one: UserId, other: UserId) -> (UserId, UserId) {
     (one.min(other), one.max(other))
 }
 
+/// An empty direct conversation is there for its maker alone.
+#[diesel::dsl::auto_type]
+pub(super) fn exists_for(me: i64) -> _ {
+    conversations::last_seq.gt(0i64).or(conversations::kind.eq("group")).or(conversations::created_by.eq(me))
+}
+
 /// Those of these conversations that one is in, and one's own place in each.
 pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<(Conversation, Place)>> {
     let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
         .select((Conversation::as_select(), Place::as_select()))
         .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(me)))
-        .filter(participants::role.is_not_null())
+        .filter(participants::role.is_not_null().and(exists_for(me.get())))
         .load(conn))?)
 }
 
@@ -250,6 +256,15 @@ pub fn has_written_to(db: &mut Db, author: UserId, reader: UserId) -> Result<boo
 pub fn list_member_ids(db: &mut Db, id: ConversationId) -> Result<Vec<UserId>> {
     Ok(on!(db, conn => participants::table.select(participants::user_id)
         .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .order(participants::user_id).load(conn))?)
+}
+
+/// Ids of those who are in the conversation now and were when this was said,
+/// ascending.
+pub fn list_members_since(db: &mut Db, id: ConversationId, seq: Seq) -> Result<Vec<UserId>> {
+    Ok(on!(db, conn => participants::table.select(participants::user_id)
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .filter(participants::visible_from_seq.le(seq))
         .order(participants::user_id).load(conn))?)
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod explain;
 mod hot;
 mod lane;
 pub mod logins;
+pub mod members;
 pub mod messages;
 mod migrations;
 pub mod people;

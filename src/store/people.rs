@@ -3,9 +3,9 @@
 //! Blocks and contacts are private to their owner: each change takes the
 //! owner's next `me`, and a lifted one stays as a row with `removed_at`.
 
+use super::Db;
 use super::on;
-use super::schema::{blocks, contacts, conversations, participants};
-use super::{Db, users};
+use super::schema::{blocks, contacts, conversations, participants, users};
 use crate::error::Result;
 use crate::ids::{ConversationId, Timestamp, UserId};
 use diesel::dsl::{count_star, exists};
@@ -35,7 +35,7 @@ pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: 
     if current.unwrap_or(false) == is_blocked {
         return Ok(None);
     }
-    let next = users::next_me(db, me)?;
+    let next = super::users::next_me(db, me)?;
     let removed_at = (!is_blocked).then_some(now);
     let row = (blocks::user_id.eq(me), blocks::blocked_id.eq(other), blocks::created_at.eq(now), blocks::me.eq(next));
     on!(db, conn => diesel::insert_into(blocks::table).values(row)
@@ -51,7 +51,7 @@ pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now
     if current.unwrap_or(false) == is_contact {
         return Ok(None);
     }
-    let next = users::next_me(db, me)?;
+    let next = super::users::next_me(db, me)?;
     let removed_at = (!is_contact).then_some(now);
     let row =
         (contacts::user_id.eq(me), contacts::contact_id.eq(other), contacts::created_at.eq(now), contacts::me.eq(next));
@@ -84,6 +84,46 @@ pub fn list_block_partners(db: &mut Db, me: UserId) -> Result<BTreeSet<UserId>> 
     Ok(pairs.into_iter().map(|(one, other)| if one == me { other } else { one }).collect())
 }
 
+/// How somebody stands to one who would bring them into a group.
+#[derive(Clone, Copy, Debug)]
+pub struct Invited {
+    pub is_closed: bool,
+    /// By either.
+    pub is_blocked: bool,
+    /// They have one as a contact, or wrote to one before.
+    pub is_known: bool,
+}
+
+/// What lies between `me` and these people, of those who exist, in no order.
+pub fn list_invitations(db: &mut Db, me: UserId, others: &[UserId]) -> Result<Vec<Invited>> {
+    let ids: Vec<i64> = others.iter().map(|id| id.get()).collect();
+    let people: Vec<(UserId, bool)> = on!(db, conn => users::table.select((users::id, users::deleted_at.is_not_null()))
+        .filter(users::id.eq_any(&ids)).load(conn))?;
+    let blocked = list_block_partners(db, me)?;
+    let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
+        .filter(contacts::contact_id.eq(me).and(contacts::removed_at.is_null()))
+        .filter(contacts::user_id.eq_any(&ids)).load(conn))?;
+    let known: BTreeSet<UserId> = trusting.into_iter().chain(list_writers(db, me)?).collect();
+    let invited = |(user_id, is_closed)| Invited {
+        is_closed,
+        is_blocked: blocked.contains(&user_id),
+        is_known: known.contains(&user_id),
+    };
+    Ok(people.into_iter().map(invited).collect())
+}
+
+/// Who wrote to `me` in a direct conversation.
+fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
+    let other = diesel::alias!(participants as other);
+    Ok(on!(db, conn => participants::table
+        .inner_join(conversations::table)
+        .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
+        .select(other.field(participants::user_id))
+        .filter(participants::user_id.eq(me).and(other.field(participants::user_id).ne(me)))
+        .filter(conversations::kind.eq("direct"))
+        .filter(other.field(participants::has_written)).load(conn))?)
+}
+
 /// Who may see the presence of `subject`.
 pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
     let written_to: Vec<(Option<UserId>, Option<UserId>)> = on!(db, conn => participants::table
@@ -101,14 +141,7 @@ pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
 
 /// Whose presence `viewer` may see.
 pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
-    let other = diesel::alias!(participants as other);
-    let writers: Vec<UserId> = on!(db, conn => participants::table
-        .inner_join(conversations::table)
-        .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
-        .select(other.field(participants::user_id))
-        .filter(participants::user_id.eq(viewer))
-        .filter(conversations::kind.eq("direct"))
-        .filter(other.field(participants::has_written)).load(conn))?;
+    let writers = list_writers(db, viewer)?;
     let trusted: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::contact_id)
         .filter(contacts::user_id.eq(viewer)).filter(contacts::removed_at.is_null()).load(conn))?;
     let mut people: BTreeSet<UserId> = trusted.into_iter().chain(writers).collect();

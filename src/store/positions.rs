@@ -218,8 +218,10 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
             .filter(participants::conversation_id.eq(messages::conversation_id))
             .filter(participants::user_id.ne(messages::sender_id).and(participants::role.is_not_null()))
     };
-    let is_delivered = not(exists(others().filter(participants::delivered_seq.lt(messages::seq))));
-    let is_read = not(exists(others().filter(participants::read_seq.lt(messages::seq))));
+    // Where nobody else is left, nobody has read it.
+    let is_delivered =
+        not(exists(others().filter(participants::delivered_seq.lt(messages::seq)))).and(exists(others()));
+    let is_read = not(exists(others().filter(participants::read_seq.lt(messages::seq)))).and(exists(others()));
     let read_at = others().select(max(sql::<Nullable<BigInt>>(READ_AT))).single_value();
     let pair = (conversations::user_low, conversations::user_high);
     let row = (messages::id, pair, is_delivered, is_read, case_when(is_read, read_at));

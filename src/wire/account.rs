@@ -42,6 +42,11 @@ text!(
     }
 );
 
+/// Something to see, on one line.
+fn is_label(text: &str, max: usize) -> bool {
+    has_chars(text, 1, max) && !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
 text!(
     /// 8–256 characters of any kind; never printed.
     Password,
@@ -55,9 +60,19 @@ text!(
     /// 1–64 characters, something to see among them, no control characters.
     #[derive(Debug)]
     DisplayName,
-    |text| match has_chars(text, 1, 64) && !text.trim().is_empty() && !text.chars().any(char::is_control) {
+    |text| match is_label(text, 64) {
         true => Ok(()),
         false => Err("must have 1 to 64 characters and no control characters"),
+    }
+);
+
+text!(
+    /// What a group is called: 1–128 characters, as a display name has them.
+    #[derive(Debug)]
+    Title,
+    |text| match is_label(text, 128) {
+        true => Ok(()),
+        false => Err("must have 1 to 128 characters and no control characters"),
     }
 );
 

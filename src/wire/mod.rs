@@ -10,7 +10,7 @@ mod event;
 mod input;
 mod views;
 
-pub use account::{DisplayName, Email, Password, Username};
+pub use account::{DisplayName, Email, Password, Title, Username};
 pub use close::CloseCode;
 pub use event::{Audience, Event, TypingEvent};
 pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
@@ -176,7 +176,8 @@ pub struct Skip {
 pub struct ConversationUpdate<'a> {
     pub conversation_id: ConversationId,
     pub rev: Rev,
-    pub conversation: &'a ConversationView,
+    /// Null for who was removed.
+    pub conversation: Option<&'a ConversationView>,
 }
 
 /// `message_delivered`, `message_read`, `conversation_read`: a shared position

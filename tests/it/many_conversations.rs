@@ -106,7 +106,12 @@ fn count_queries(hub: &TestHub, who: &User, op: &impl Op) -> usize {
         Db::Postgres(conn) => conn.set_instrumentation(watch),
     }
     let caller = Caller { user_id: UserId::new(who.id), login_id: LoginId::new(1), session_id: None };
-    let rules = Rules { message_policy: MessagePolicy::Open, max_message_chars: 1000, registration_is_open: true };
+    let rules = Rules {
+        message_policy: MessagePolicy::Open,
+        max_message_chars: 1000,
+        registration_is_open: true,
+        max_participants: 1_000,
+    };
     let now = Clock::system().now();
     db.snapshot(|db| op.run(&caller, &mut Cx { db, now, rules: &rules, epoch: "" })).unwrap();
     count.load(Ordering::Relaxed)

@@ -1,0 +1,118 @@
+//! `POST /api/conversations`: a group, or the direct conversation with one
+//! other person.
+
+use super::group::{Sight, check_invited, tell_members};
+use super::send_message::{announce_conversation, check_relation, facts};
+use super::{Access, Cx, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Rev, Role, UserId};
+use crate::store::conversations;
+use crate::store::members;
+use crate::wire::{ClientMessageId, Event, OwnConversationView, Target, Title};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct CreateConversation {
+    /// Everybody but oneself.
+    pub participant_ids: Vec<UserId>,
+    #[serde(default)]
+    pub title: Option<Title>,
+    /// Sent again, it gives the same conversation back.
+    #[serde(default)]
+    pub client_id: Option<ClientMessageId>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Created {
+    pub conversation: OwnConversationView,
+    #[serde(skip)]
+    pub was_there: bool,
+}
+
+impl Op for CreateConversation {
+    type Output = Created;
+
+    fn name(&self) -> &'static str {
+        "create_conversation"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Created>> {
+        self.check(caller.user_id, cx)?;
+        match (&self.participant_ids[..], &self.title) {
+            ([other], None) => open_direct(caller.user_id, *other, cx),
+            (others, _) => self.found(caller.user_id, others, cx),
+        }
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Created>> {
+        let Some(client_id) = &self.client_id else { return Ok(None) };
+        let Some(id) = members::find_by_client_id(cx.db, caller.user_id, client_id.as_str())? else { return Ok(None) };
+        let row = conversations::get_conversation(cx.db, id)?;
+        if row.title.as_deref() != self.title.as_ref().map(Title::as_str) {
+            return Err(Error::Conflict("client_id was used for another conversation"));
+        }
+        show(caller.user_id, id, true, cx).map(Some)
+    }
+}
+
+impl CreateConversation {
+    fn check(&self, me: UserId, cx: &Cx) -> Result<()> {
+        let invalid = |what: &'static str| Err(Error::Invalid(what.into()));
+        if self.participant_ids.is_empty() {
+            return invalid("participant_ids must name somebody");
+        }
+        if self.participant_ids.contains(&me) {
+            return invalid("participant_ids must not name oneself");
+        }
+        if self.participant_ids.iter().collect::<BTreeSet<_>>().len() < self.participant_ids.len() {
+            return invalid("participant_ids must name nobody twice");
+        }
+        let max = cx.rules.max_participants;
+        if self.participant_ids.len() >= max {
+            return Err(Error::Invalid(format!("participant_ids: a group has at most {max} people").into()));
+        }
+        Ok(())
+    }
+
+    fn found(&self, me: UserId, others: &[UserId], cx: &mut Cx) -> Result<Outcome<Created>> {
+        check_invited(me, others, cx)?;
+        let before = Sight::of(me, cx)?;
+        let title = self.title.as_ref().map(Title::as_str);
+        let client_id = self.client_id.as_ref().map(ClientMessageId::as_str);
+        let id = members::insert_group(cx.db, me, title, client_id, cx.now)?;
+        let mut everybody = vec![(me, Role::Owner)];
+        everybody.extend(others.iter().map(|user_id| (*user_id, Role::Member)));
+        members::insert_members(cx.db, id, &everybody, cx.now)?;
+        let ids: Vec<UserId> = everybody.iter().map(|(user_id, _)| *user_id).collect();
+        let mut events = tell_members(id, Rev::new(1), &ids, None, cx)?;
+        events.extend(before.changes(me, cx)?);
+        Ok(Outcome { output: show(me, id, false, cx)?, events })
+    }
+}
+
+/// Finds or makes the direct conversation; while it is empty, its maker alone
+/// knows of it.
+fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created>> {
+    let facts = facts(me, Target::Recipient(other), cx)?;
+    if let Some(membership) = facts.membership() {
+        return Ok(Outcome::quiet(show(me, membership.conversation_id, true, cx)?));
+    }
+    check_relation(me, other, &facts.standing, cx)?;
+    let (membership, is_new) = conversations::insert_direct(cx.db, me, other, cx.now)?;
+    let id = membership.conversation_id;
+    let events: Vec<Event> = if is_new { vec![announce_conversation(id, &[me], cx)?] } else { Vec::new() };
+    Ok(Outcome { output: show(me, id, !is_new, cx)?, events })
+}
+
+fn show(me: UserId, id: ConversationId, was_there: bool, cx: &mut Cx) -> Result<Created> {
+    let found = conversations::get_with_place(cx.db, me, id)?;
+    let conversation = present::own_conversations(cx.db, me, vec![found])?.pop();
+    let conversation = conversation.ok_or_else(|| Error::bug("one row in, one view out"))?;
+    Ok(Created { conversation, was_there })
+}

@@ -1,0 +1,44 @@
+//! `PATCH /api/conversations/{id}`: another title for a group.
+
+use super::group::{get_group, tell_members};
+use super::{Access, Cx, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::ConversationId;
+use crate::policy::may_manage;
+use crate::store::{conversations, members, positions};
+use crate::wire::{OwnConversationView, Title};
+
+#[derive(Clone, Debug)]
+pub struct RenameConversation {
+    pub conversation_id: ConversationId,
+    pub title: Title,
+}
+
+impl Op for RenameConversation {
+    type Output = OwnConversationView;
+
+    fn name(&self) -> &'static str {
+        "rename_conversation"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {
+        let (me, id) = (caller.user_id, self.conversation_id);
+        let group = get_group(caller, id, cx)?;
+        may_manage(group.role)?;
+        let mut events = Vec::new();
+        if group.conversation.title.as_deref() != Some(self.title.as_str()) {
+            let rev = positions::next_rev(cx.db, id)?;
+            members::set_title(cx.db, id, self.title.as_str())?;
+            events = tell_members(id, rev, &[], None, cx)?;
+        }
+        let found = conversations::get_with_place(cx.db, me, id)?;
+        let view = present::own_conversations(cx.db, me, vec![found])?.pop();
+        let output = view.ok_or_else(|| Error::bug("one row in, one view out"))?;
+        Ok(Outcome { output, events })
+    }
+}

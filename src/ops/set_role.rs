@@ -1,0 +1,44 @@
+//! `PATCH /api/conversations/{id}/participants/{user_id}`: another role in a
+//! group; this is how ownership is handed over.
+
+use super::group::{get_group, tell_members};
+use super::{Access, Cx, Done, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Role, UserId};
+use crate::policy::may_set_role;
+use crate::store::members;
+use crate::store::positions;
+
+#[derive(Clone, Copy, Debug)]
+pub struct SetRole {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub role: Role,
+}
+
+impl Op for SetRole {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "set_role"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let (id, whose) = (self.conversation_id, self.user_id);
+        let group = get_group(caller, id, cx)?;
+        may_set_role(group.role)?;
+        let rev = positions::next_rev(cx.db, id)?;
+        // The row lock is held from here on.
+        let theirs = members::find_role(cx.db, id, whose)?.ok_or(Error::NotFound("no such participant"))?;
+        if theirs == Role::Owner && self.role != Role::Owner && members::count_owners(cx.db, id)? == 1 {
+            return Err(Error::Conflict("the last owner hands the group over first"));
+        }
+        members::set_role(cx.db, id, whose, Some(self.role), rev)?;
+        Ok(Outcome { output: Done {}, events: tell_members(id, rev, &[whose], None, cx)? })
+    }
+}

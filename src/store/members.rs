@@ -1,0 +1,129 @@
+//! Groups and who is in them: joining, leaving, roles.
+//!
+//! Each change of who is in a group takes the conversation's next `rev`, whose
+//! row lock it holds from then on; what was read before that is checked again
+//! where another node could have changed it.
+
+use super::Db;
+use super::conversations::{Participant, participant_columns};
+use super::on;
+use super::schema::{conversations, participants, users};
+use crate::error::Result;
+use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
+use diesel::dsl::count_star;
+use diesel::prelude::*;
+
+/// Rows that one statement inserts: SQLite binds at most 32,766 values.
+const CHUNK: usize = 1_000;
+
+/// Makes a group with rev 1; its maker owns it.
+pub fn insert_group(
+    db: &mut Db,
+    maker: UserId,
+    title: Option<&str>,
+    client_id: Option<&str>,
+    now: Timestamp,
+) -> Result<ConversationId> {
+    let row = (
+        conversations::kind.eq("group"),
+        conversations::title.eq(title),
+        conversations::client_id.eq(client_id),
+        conversations::created_by.eq(maker),
+        conversations::created_at.eq(now),
+        conversations::active_at.eq(now),
+        conversations::rev.eq(1),
+    );
+    Ok(on!(db, conn => diesel::insert_into(conversations::table).values(row)
+        .returning(conversations::id).get_result(conn))?)
+}
+
+/// The group or direct conversation that `maker` made under this name.
+pub fn find_by_client_id(db: &mut Db, maker: UserId, client_id: &str) -> Result<Option<ConversationId>> {
+    Ok(on!(db, conn => conversations::table.select(conversations::id)
+        .filter(conversations::created_by.eq(maker).and(conversations::client_id.eq(client_id)))
+        .first(conn).optional())?)
+}
+
+/// Puts people into a new group.
+pub fn insert_members(db: &mut Db, id: ConversationId, members: &[(UserId, Role)], now: Timestamp) -> Result<()> {
+    for members in members.chunks(CHUNK) {
+        let row = |(user_id, role): &(UserId, Role)| {
+            (
+                participants::conversation_id.eq(id),
+                participants::user_id.eq(*user_id),
+                participants::role.eq(role.name()),
+                participants::joined_at.eq(now),
+                participants::rev.eq(1),
+            )
+        };
+        let rows: Vec<_> = members.iter().map(row).collect();
+        on!(db, conn => diesel::insert_into(participants::table).values(rows).execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Takes in whoever is not there, or was before, under the `rev` taken for it.
+/// They see what comes after `last_seq`, and everything before counts as read.
+pub fn set_joined(
+    db: &mut Db,
+    id: ConversationId,
+    user_id: UserId,
+    last_seq: Seq,
+    rev: Rev,
+    now: Timestamp,
+) -> Result<()> {
+    let place = (
+        participants::role.eq(Role::Member.name()),
+        participants::joined_at.eq(now),
+        participants::visible_from_seq.eq(Seq::new(last_seq.get() + 1)),
+        participants::cleared_seq.eq(0),
+        participants::delivered_seq.eq(last_seq),
+        participants::read_seq.eq(last_seq),
+        participants::own_delivered_seq.eq(last_seq),
+        participants::own_read_seq.eq(last_seq),
+        participants::rev.eq(rev),
+    );
+    let row = (participants::conversation_id.eq(id), participants::user_id.eq(user_id), place);
+    on!(db, conn => diesel::insert_into(participants::table).values(row)
+        .on_conflict((participants::conversation_id, participants::user_id)).do_update().set(place).execute(conn))?;
+    Ok(())
+}
+
+/// Another role, or none for who leaves, under the `rev` taken for it.
+pub fn set_role(db: &mut Db, id: ConversationId, user_id: UserId, role: Option<Role>, rev: Rev) -> Result<()> {
+    let changes = (participants::role.eq(role.map(Role::name)), participants::rev.eq(rev));
+    on!(db, conn => diesel::update(participants::table.find((id, user_id))).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// None for who is not in it, or left.
+pub fn find_role(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Option<Role>> {
+    let name: Option<Option<String>> = on!(db, conn => participants::table.find((id, user_id))
+        .select(participants::role).first(conn).optional())?;
+    Ok(name.flatten().as_deref().and_then(Role::named))
+}
+
+pub fn count_owners(db: &mut Db, id: ConversationId) -> Result<i64> {
+    Ok(on!(db, conn => participants::table.select(count_star())
+        .filter(participants::conversation_id.eq(id).and(participants::role.eq(Role::Owner.name())))
+        .first(conn))?)
+}
+
+/// One participant, also one who left.
+pub fn get_participant(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Participant> {
+    Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
+        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id))).first(conn))?)
+}
+
+/// Who is in it, by id.
+pub fn list_page(db: &mut Db, id: ConversationId, after: i64, limit: i64) -> Result<Vec<Participant>> {
+    Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .filter(participants::user_id.gt(after)).order(participants::user_id).limit(limit).load(conn))?)
+}
+
+pub fn set_title(db: &mut Db, id: ConversationId, title: &str) -> Result<()> {
+    on!(db, conn => diesel::update(conversations::table.find(id))
+        .set(conversations::title.eq(title)).execute(conn))?;
+    Ok(())
+}
