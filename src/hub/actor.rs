@@ -176,6 +176,17 @@ impl HubActor {
                 Event::Status { to, user_id, frame } => {
                     outgoing.add(&self.registry, &to, &Delivery::Passing(Passing::Presence(user_id), frame));
                 }
+                Event::Left { conversation_id, user_id } => {
+                    for typing in self.typing.left(conversation_id, user_id) {
+                        outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
+                    }
+                }
+                Event::Parted(one, other) => {
+                    for typing in self.typing.parted(one, other) {
+                        outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
+                    }
+                }
+                Event::Presence { viewer, .. } if !self.registry.has(viewer) => {}
                 Event::Presence { viewer, subject, is_visible, last_seen_at } => {
                     self.note_visibility(viewer, subject, is_visible);
                     let now = self.settings.clock.now();

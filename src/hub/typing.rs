@@ -64,6 +64,33 @@ impl TypingTable {
         self.end(|mark| mark.until <= now)
     }
 
+    /// The user is in the conversation no longer: what to say about their own
+    /// mark, while nothing is said to them about those of others.
+    pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Vec<TypingEvent> {
+        for mark in self.marks.values_mut().filter(|mark| mark.event.conversation_id == conversation_id) {
+            mark.event.to.retain(|reader| *reader != user_id);
+        }
+        self.end(|mark| mark.event.conversation_id == conversation_id && mark.event.user_id == user_id)
+    }
+
+    /// The two see each other type no longer: what to say about the marks that
+    /// they saw. For others these stand on.
+    pub fn parted(&mut self, one: UserId, other: UserId) -> Vec<TypingEvent> {
+        let mut ended = Vec::new();
+        for Mark { event, .. } in self.marks.values_mut() {
+            let reader = match event.user_id {
+                typist if typist == one => other,
+                typist if typist == other => one,
+                _ => continue,
+            };
+            if event.to.contains(&reader) {
+                event.to.retain(|user_id| *user_id != reader);
+                ended.push(TypingEvent { is_typing: false, to: vec![reader], ..event.clone() });
+            }
+        }
+        ended
+    }
+
     fn end(&mut self, is_over: impl Fn(&Mark) -> bool) -> Vec<TypingEvent> {
         self.marks
             .extract_if(|_, mark| is_over(mark))
@@ -128,6 +155,34 @@ mod tests {
         table.sent(ConversationId::new(1), UserId::new(2));
         assert!(table.expire(start + TIMEOUT).is_empty());
         assert!(table.heard(event(true), start).is_some(), "the next start is told at once");
+    }
+
+    fn shown_to(readers: [i64; 2]) -> TypingEvent {
+        TypingEvent { recipient_id: None, to: readers.map(UserId::new).to_vec(), ..event(true) }
+    }
+
+    #[test]
+    fn who_leaves_takes_their_mark_along_and_hears_of_no_other() {
+        let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
+        table.heard(shown_to([3, 4]), start);
+        assert!(table.left(ConversationId::new(9), UserId::new(3)).is_empty(), "another conversation");
+        assert!(table.left(ConversationId::new(1), UserId::new(3)).is_empty());
+        let ended = table.left(ConversationId::new(1), UserId::new(2));
+        assert_eq!(
+            ended.iter().map(|event| (event.is_typing, &event.to[..])).collect::<Vec<_>>(),
+            [(false, &[UserId::new(4)][..])]
+        );
+        assert!(table.expire(start + TIMEOUT).is_empty());
+    }
+
+    #[test]
+    fn of_two_who_part_each_sees_the_others_mark_end_and_for_the_rest_it_stands() {
+        let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
+        table.heard(shown_to([3, 4]), start);
+        let ended = table.parted(UserId::new(4), UserId::new(2));
+        assert_eq!((ended.len(), &ended[0].to[..], ended[0].is_typing), (1, &[UserId::new(4)][..], false));
+        assert!(table.parted(UserId::new(4), UserId::new(2)).is_empty(), "it is told once");
+        assert_eq!(table.expire(start + TIMEOUT)[0].to, [UserId::new(3)]);
     }
 
     #[test]

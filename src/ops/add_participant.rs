@@ -1,7 +1,8 @@
 //! `POST /api/conversations/{id}/participants`: brings somebody into a group.
 //! They see what is said from then on.
 
-use super::group::{Sight, check_invited, get_group, tell_members};
+use super::group::{check_invited, get_group, tell_members};
+use super::sight::{Sight, whose_sight_changes};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -35,19 +36,16 @@ impl Op for AddParticipant {
             return Ok(Outcome::quiet(Done {}));
         }
         check_invited(caller.user_id, &[added], cx)?;
-        let before = Sight::of(added, cx)?;
-        let rev = positions::next_rev(cx.db, id)?;
-        // The row lock is held from here on.
-        let max = cx.rules.max_participants;
-        let count = conversations::count_members(cx.db, &[id])?.get(&id).copied().unwrap_or(0);
-        if count >= max as i64 {
+        let (max, there) = (cx.rules.max_participants, conversations::list_member_ids(cx.db, id)?);
+        if there.len() >= max {
             return Err(Error::Invalid(format!("a group has at most {max} people").into()));
         }
-        let last_seq = conversations::get_conversation(cx.db, id)?.last_seq;
-        members::set_joined(cx.db, id, added, last_seq, rev, cx.now)?;
+        let before = Sight::of(&whose_sight_changes(there.len(), &[added], &there), cx)?;
+        let rev = positions::next_rev(cx.db, id)?;
+        members::set_joined(cx.db, id, added, group.conversation.last_seq, rev, cx.now)?;
         let mut events = tell_members(id, rev, &[added], None, cx)?;
         events.push(Event::Unread { conversation_id: id, users: vec![added] });
-        events.extend(before.changes(added, cx)?);
+        events.extend(before.changes(cx)?);
         Ok(Outcome { output: Done {}, events })
     }
 }

@@ -1,15 +1,15 @@
 //! `POST /api/conversations`: a group, or the direct conversation with one
 //! other person.
 
-use super::group::{Sight, check_invited, tell_members};
+use super::group::{check_invited, tell_members};
 use super::send_message::{announce_conversation, check_relation, facts};
+use super::sight::{Sight, whose_sight_changes};
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Role, UserId};
-use crate::store::conversations;
-use crate::store::members;
-use crate::wire::{ClientMessageId, Event, OwnConversationView, Target, Title};
+use crate::store::{conversations, members, positions};
+use crate::wire::{self, ClientMessageId, Event, OwnConversationView, Skip, Target, Title};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -53,8 +53,8 @@ impl Op for CreateConversation {
     fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Created>> {
         let Some(client_id) = &self.client_id else { return Ok(None) };
         let Some(id) = members::find_by_client_id(cx.db, caller.user_id, client_id.as_str())? else { return Ok(None) };
-        let row = conversations::get_conversation(cx.db, id)?;
-        if row.title.as_deref() != self.title.as_ref().map(Title::as_str) {
+        // The title may be another by now, and some may have left.
+        if members::count_ever(cx.db, id, &self.participant_ids)? < self.participant_ids.len() as i64 {
             return Err(Error::Conflict("client_id was used for another conversation"));
         }
         show(caller.user_id, id, true, cx).map(Some)
@@ -82,32 +82,45 @@ impl CreateConversation {
 
     fn found(&self, me: UserId, others: &[UserId], cx: &mut Cx) -> Result<Outcome<Created>> {
         check_invited(me, others, cx)?;
-        let before = Sight::of(me, cx)?;
+        let mut everybody = vec![(me, Role::Owner)];
+        everybody.extend(others.iter().map(|user_id| (*user_id, Role::Member)));
+        let ids: Vec<UserId> = everybody.iter().map(|(user_id, _)| *user_id).collect();
+        let before = Sight::of(&whose_sight_changes(0, &ids, &[]), cx)?;
         let title = self.title.as_ref().map(Title::as_str);
         let client_id = self.client_id.as_ref().map(ClientMessageId::as_str);
         let id = members::insert_group(cx.db, me, title, client_id, cx.now)?;
-        let mut everybody = vec![(me, Role::Owner)];
-        everybody.extend(others.iter().map(|user_id| (*user_id, Role::Member)));
         members::insert_members(cx.db, id, &everybody, cx.now)?;
-        let ids: Vec<UserId> = everybody.iter().map(|(user_id, _)| *user_id).collect();
         let mut events = tell_members(id, Rev::new(1), &ids, None, cx)?;
-        events.extend(before.changes(me, cx)?);
+        events.extend(before.changes(cx)?);
         Ok(Outcome { output: show(me, id, false, cx)?, events })
     }
 }
 
-/// Finds or makes the direct conversation; while it is empty, its maker alone
-/// knows of it.
+/// Finds or makes the direct conversation; while it is empty, those who opened
+/// it alone know of it.
 fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created>> {
     let facts = facts(me, Target::Recipient(other), cx)?;
-    if let Some(membership) = facts.membership() {
-        return Ok(Outcome::quiet(show(me, membership.conversation_id, true, cx)?));
+    let made = facts.membership().map(|membership| membership.conversation_id);
+    if let Some(id) = made
+        && !conversations::list_with_places(cx.db, me, &[id])?.is_empty()
+    {
+        return Ok(Outcome::quiet(show(me, id, true, cx)?));
     }
     check_relation(me, other, &facts.standing, cx)?;
-    let (membership, is_new) = conversations::insert_direct(cx.db, me, other, cx.now)?;
-    let id = membership.conversation_id;
-    let events: Vec<Event> = if is_new { vec![announce_conversation(id, &[me], cx)?] } else { Vec::new() };
-    Ok(Outcome { output: show(me, id, !is_new, cx)?, events })
+    let (id, is_new) = match made {
+        Some(id) => (id, false),
+        None => {
+            let (membership, is_new) = conversations::insert_direct(cx.db, me, other, cx.now)?;
+            (membership.conversation_id, is_new)
+        }
+    };
+    let mut events = Vec::new();
+    if !is_new {
+        let skip = Skip { conversation_id: id, rev: positions::next_rev(cx.db, id)? };
+        events.push(Event::Frame { to: vec![other], frame: wire::encode("skip", cx.now, &skip), ends_typing: None });
+    }
+    events.push(announce_conversation(id, &[me], cx)?);
+    Ok(Outcome { output: show(me, id, false, cx)?, events })
 }
 
 fn show(me: UserId, id: ConversationId, was_there: bool, cx: &mut Cx) -> Result<Created> {

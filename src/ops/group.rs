@@ -10,11 +10,10 @@ use crate::policy::{Invitation, may_invite};
 use crate::store::conversations::{self, Conversation};
 use crate::store::members;
 use crate::store::people::{self, Invited};
-use crate::store::users;
 use crate::wire::{self, ConversationUpdate, Event};
-use std::collections::BTreeSet;
 
-/// A group that the caller is in, and their role there.
+/// A group that the caller is in, and their role there. It is locked: what is
+/// read of it from here on stays so until the change is committed.
 pub(super) struct Group {
     pub conversation: Conversation,
     pub role: Role,
@@ -23,6 +22,7 @@ pub(super) struct Group {
 /// # Errors
 /// `NotFound` for a conversation one is not in, `Invalid` for a direct one.
 pub(super) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Result<Group> {
+    conversations::lock(cx.db, id)?;
     let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
     let role = members::find_role(cx.db, id, caller.user_id)?;
     let role = role.ok_or_else(|| Error::bug("who has a place has a role"))?;
@@ -77,42 +77,4 @@ pub(super) fn tell_members(
         events.push(Event::Frame { to: vec![removed], frame, ends_typing: None });
     }
     Ok(events)
-}
-
-/// Whose presence one sees, and who sees one's.
-pub(super) struct Sight {
-    seen: BTreeSet<UserId>,
-    seers: BTreeSet<UserId>,
-}
-
-impl Sight {
-    pub fn of(user_id: UserId, cx: &mut Cx) -> Result<Self> {
-        Ok(Self {
-            seen: people::list_visible(cx.db, user_id)?.into_iter().collect(),
-            seers: people::list_viewers(cx.db, user_id)?.into_iter().collect(),
-        })
-    }
-
-    /// What became different for others and for the one who came or went.
-    pub fn changes(&self, user_id: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
-        let now = Self::of(user_id, cx)?;
-        let mut events = Vec::new();
-        for (viewer, is_visible) in differences(&self.seers, &now.seers) {
-            events.push(presence(viewer, user_id, is_visible, cx)?);
-        }
-        for (subject, is_visible) in differences(&self.seen, &now.seen) {
-            events.push(presence(user_id, subject, is_visible, cx)?);
-        }
-        Ok(events)
-    }
-}
-
-fn differences(before: &BTreeSet<UserId>, now: &BTreeSet<UserId>) -> Vec<(UserId, bool)> {
-    let gone = before.difference(now).map(|user_id| (*user_id, false));
-    gone.chain(now.difference(before).map(|user_id| (*user_id, true))).collect()
-}
-
-fn presence(viewer: UserId, subject: UserId, is_visible: bool, cx: &mut Cx) -> Result<Event> {
-    let last_seen_at = if is_visible { users::find_last_seen(cx.db, subject)? } else { None };
-    Ok(Event::Presence { viewer, subject, is_visible, last_seen_at })
 }

@@ -47,6 +47,7 @@ mod set_block;
 mod set_contact;
 mod set_role;
 mod set_typing;
+mod sight;
 mod sync;
 #[cfg(test)]
 mod sync_test;

@@ -100,6 +100,10 @@ impl Op for SendMessage {
         let Some(key) = &self.client_message_id else { return Ok(None) };
         let me = caller.user_id;
         let Some(row) = messages::find_by_client_id(cx.db, me, key.as_str())? else { return Ok(None) };
+        // Whoever left is told of their own messages no more than of others'.
+        if conversations::find_place(cx.db, row.conversation_id, me)?.is_none() {
+            return Ok(None);
+        }
         let conversation = conversations::get_conversation(cx.db, row.conversation_id)?;
         let same_target = match self.target()? {
             Target::Recipient(recipient) => conversation.peer_of(me) == Some(recipient),

@@ -6,8 +6,8 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::store::{conversations, people, users};
-use crate::wire::{Event, MeUpdate, TieView, TypingEvent};
+use crate::store::{people, users};
+use crate::wire::{Event, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetBlock {
@@ -36,7 +36,7 @@ impl Op for SetBlock {
             let tie = [TieView { user_id: other, removed: !self.is_blocked }];
             events.push(tell_me(me, &MeUpdate { me: number, blocks: &tie, ..MeUpdate::default() }, cx));
             if self.is_blocked {
-                events.extend(end_typing(me, other, cx)?);
+                events.push(Event::Parted(me, other));
             }
             events.extend(visibility_change(me, other, i_saw, cx)?);
             events.extend(visibility_change(other, me, they_saw, cx)?);
@@ -62,20 +62,4 @@ pub(super) fn visibility_change(viewer: UserId, subject: UserId, saw: bool, cx: 
     }
     let last_seen_at = if is_visible { users::find_last_seen(cx.db, subject)? } else { None };
     Ok(Some(Event::Presence { viewer, subject, is_visible, last_seen_at }))
-}
-
-/// Clears the marks that the two set for each other a moment ago.
-fn end_typing(me: UserId, other: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
-    let Some(membership) = conversations::find_direct(cx.db, me, other)? else { return Ok(Vec::new()) };
-    let stopped = |typist: UserId, reader: UserId| {
-        Event::Typing(TypingEvent {
-            conversation_id: membership.conversation_id,
-            user_id: typist,
-            recipient_id: Some(reader),
-            is_typing: false,
-            to: vec![reader],
-            session: None,
-        })
-    };
-    Ok(vec![stopped(me, other), stopped(other, me)])
 }

@@ -7,8 +7,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
 use crate::policy::may_set_role;
-use crate::store::members;
-use crate::store::positions;
+use crate::store::{members, positions};
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetRole {
@@ -32,12 +31,14 @@ impl Op for SetRole {
         let (id, whose) = (self.conversation_id, self.user_id);
         let group = get_group(caller, id, cx)?;
         may_set_role(group.role)?;
-        let rev = positions::next_rev(cx.db, id)?;
-        // The row lock is held from here on.
         let theirs = members::find_role(cx.db, id, whose)?.ok_or(Error::NotFound("no such participant"))?;
-        if theirs == Role::Owner && self.role != Role::Owner && members::count_owners(cx.db, id)? == 1 {
+        if theirs == self.role {
+            return Ok(Outcome::quiet(Done {}));
+        }
+        if theirs == Role::Owner && members::count_owners(cx.db, id)? == 1 {
             return Err(Error::Conflict("the last owner hands the group over first"));
         }
+        let rev = positions::next_rev(cx.db, id)?;
         members::set_role(cx.db, id, whose, Some(self.role), rev)?;
         Ok(Outcome { output: Done {}, events: tell_members(id, rev, &[whose], None, cx)? })
     }

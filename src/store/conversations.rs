@@ -128,10 +128,12 @@ fn ordered(one: UserId, other: UserId) -> (UserId, UserId) {
     (one.min(other), one.max(other))
 }
 
-/// An empty direct conversation is there for its maker alone.
+/// An empty direct conversation is there for its maker alone, until the other
+/// opens it too: nothing else takes a rev in it.
 #[diesel::dsl::auto_type]
 pub(super) fn exists_for(me: i64) -> _ {
-    conversations::last_seq.gt(0i64).or(conversations::kind.eq("group")).or(conversations::created_by.eq(me))
+    let is_opened_by_both = conversations::rev.gt(1i64);
+    conversations::kind.eq("group").or(is_opened_by_both).or(conversations::created_by.eq(me))
 }
 
 /// Those of these conversations that one is in, and one's own place in each.
@@ -282,6 +284,20 @@ pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: S
         .order(participants::user_id).load(conn))?)
 }
 
+/// Has every other node wait with changing the conversation until this
+/// transaction ends, so that what is read from here on stays so.
+pub fn lock(db: &mut Db, id: ConversationId) -> Result<()> {
+    match db {
+        // The lane is the only writer.
+        Db::Sqlite(_) => {}
+        Db::Postgres(conn) => {
+            let row = conversations::table.select(conversations::id).filter(conversations::id.eq(id));
+            row.for_update().first::<ConversationId>(conn).optional()?;
+        }
+    }
+    Ok(())
+}
+
 pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation> {
     Ok(
         on!(db, conn => conversations::table.select(Conversation::as_select()).filter(conversations::id.eq(id)).first(conn))?,
@@ -313,8 +329,8 @@ pub struct Cursor {
 #[diesel::dsl::auto_type]
 pub(super) fn shown_to(me: i64) -> _ {
     let has_news = conversations::last_seq.gt(participants::cleared_seq);
-    let is_group_or_mine = conversations::kind.eq("group").or(conversations::created_by.eq(me));
-    has_news.or(participants::cleared_seq.eq(0i64).and(is_group_or_mine))
+    let is_there: exists_for = exists_for(me);
+    has_news.or(participants::cleared_seq.eq(0i64).and(is_there))
 }
 
 /// The direct conversation of two people with the place of `me` in it, where

@@ -121,4 +121,5 @@ statement!(ByConversation -> Facts {
      LEFT JOIN users u ON u.id = CASE WHEN c.user_low = p.user_id THEN c.user_high ELSE c.user_low END \
      WHERE p.role IS NOT NULL AND p.conversation_id = ", id;
     " AND p.user_id = ", me;
+    " AND (c.kind = 'group' OR c.rev > 1 OR c.created_by = p.user_id)";
 });

@@ -1,8 +1,8 @@
 //! Groups and who is in them: joining, leaving, roles.
 //!
-//! Each change of who is in a group takes the conversation's next `rev`, whose
-//! row lock it holds from then on; what was read before that is checked again
-//! where another node could have changed it.
+//! Each change of who is in a group takes the conversation's next `rev`. Whoever
+//! decides on it locks the conversation first, so that no other node changes
+//! meanwhile what was read.
 
 use super::Db;
 use super::conversations::{Participant, participant_columns};
@@ -42,6 +42,18 @@ pub fn find_by_client_id(db: &mut Db, maker: UserId, client_id: &str) -> Result<
     Ok(on!(db, conn => conversations::table.select(conversations::id)
         .filter(conversations::created_by.eq(maker).and(conversations::client_id.eq(client_id)))
         .first(conn).optional())?)
+}
+
+/// How many of these people are in the conversation, or were.
+pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<i64> {
+    let mut count = 0;
+    for people in people.chunks(CHUNK) {
+        let people: Vec<i64> = people.iter().map(|id| id.get()).collect();
+        count += on!(db, conn => participants::table.select(count_star())
+            .filter(participants::conversation_id.eq(id).and(participants::user_id.eq_any(people)))
+            .first::<i64>(conn))?;
+    }
+    Ok(count)
 }
 
 /// Puts people into a new group.

@@ -13,7 +13,7 @@ use diesel::prelude::*;
 use std::collections::BTreeSet;
 
 /// Presence is shared in groups of up to this many people.
-const MAX_PRESENCE_GROUP: i64 = 100;
+pub const MAX_PRESENCE_GROUP: i64 = 100;
 
 /// More blocks or contacts than this are kept, but not listed.
 const MAX_LISTED: i64 = 1_000;

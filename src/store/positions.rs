@@ -217,8 +217,9 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
         participants::table
             .filter(participants::conversation_id.eq(messages::conversation_id))
             .filter(participants::user_id.ne(messages::sender_id).and(participants::role.is_not_null()))
+            .filter(participants::visible_from_seq.le(messages::seq))
     };
-    // Where nobody else is left, nobody has read it.
+    // Of who was there when it was said; where none is left, nobody has read it.
     let is_delivered =
         not(exists(others().filter(participants::delivered_seq.lt(messages::seq)))).and(exists(others()));
     let is_read = not(exists(others().filter(participants::read_seq.lt(messages::seq)))).and(exists(others()));
@@ -278,12 +279,13 @@ pub struct OwnPlace {
     pub me: i64,
 }
 
-/// Private places that changed after `me`, in that order.
+/// Private places that changed after `me`, in that order, where one still is.
 pub fn list_own_places(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<OwnPlace>> {
     Ok(on!(db, conn => participants::table
         .select((participants::conversation_id, participants::cleared_seq, participants::visible_from_seq,
             participants::own_read_seq, participants::me))
         .filter(participants::user_id.eq(user_id).and(participants::me.gt(after.into_sql::<BigInt>())))
+        .filter(participants::role.is_not_null())
         .order(participants::me).limit(limit).load(conn))?)
 }
 

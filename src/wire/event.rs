@@ -16,6 +16,11 @@ pub enum Event {
     Typing(TypingEvent),
     /// This user came online or went; the frame says which.
     Status { to: Audience, user_id: UserId, frame: Frame },
+    /// No mark of this user stands in the conversation any more, and they see
+    /// none of others there.
+    Left { conversation_id: ConversationId, user_id: UserId },
+    /// Neither sees the other type any more, wherever it is.
+    Parted(UserId, UserId),
     /// `viewer` may see the presence of `subject` from now on, or no longer.
     Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
     /// What these users have not read in this conversation may be another

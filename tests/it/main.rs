@@ -23,6 +23,7 @@ mod connection_limits;
 mod crash;
 mod deletions;
 mod edits;
+mod groups;
 mod handshakes;
 mod harness;
 mod history;

@@ -98,6 +98,11 @@ impl Client {
         self.text(Method::PATCH, path, "application/json", body.to_string()).await
     }
 
+    /// Any method, with a body.
+    pub async fn call_with(&self, method: &str, path: &str, body: Value) -> Reply {
+        self.text(method.parse().unwrap(), path, "application/json", body.to_string()).await
+    }
+
     /// A body exactly as it is, and what it claims to be.
     pub async fn post_text(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
         self.text(Method::POST, path, content_type, body).await

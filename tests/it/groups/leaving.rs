@@ -1,0 +1,128 @@
+//! Who leaves or is removed is told so once, on every device, and nothing
+//! later reaches them.
+
+use crate::harness::{Group, TestHub, both_databases, kinds};
+use serde_json::{Value, json};
+
+both_databases!(who_is_removed_is_told_on_every_device_and_hears_nothing_later);
+async fn who_is_removed_is_told_on_every_device_and_hears_nothing_later(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    let said = group.says(&ann, "hi").await;
+    let (mut phone, mut tablet) = (cat.connect().await, cat.connect().await);
+    let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    group.remove(&ann, &cat).await.is(204);
+    for socket in [&mut ann_socket, &mut bob_socket] {
+        let told = socket.next().await;
+        let conversation = &told["conversation"];
+        assert_eq!((&told["rev"], &conversation["participant_count"]), (&json!(3), &json!(2)));
+        let gone = &conversation["participants"][0];
+        assert_eq!((&gone["user_id"], &gone["role"], &gone["rev"]), (&json!(cat.id), &Value::Null, &json!(3)));
+    }
+    for socket in [&mut phone, &mut tablet] {
+        let mut told = socket.next().await;
+        told.as_object_mut().unwrap().remove("timestamp");
+        let gone = json!({"type": "conversation_update", "conversation_id": group.id, "rev": 3, "conversation": null});
+        assert_eq!(told, gone);
+    }
+    group.says(&ann, "she is gone").await;
+    group.rename(&ann, "Without").await.is(200);
+    bob.post(&group.at("/read"), json!({})).await.is(204);
+    bob.post(&group.at("/typing"), json!({"is_typing": true})).await.is(204);
+    let path = format!("/api/messages/{}", said["id"]);
+    ann.patch(&path, json!({"content": "hi all"})).await.is(200);
+    bob.put(&format!("{path}/reactions/%F0%9F%91%8D")).await.is(200);
+    ann.delete(&format!("{path}?for=everyone")).await.is(204);
+    group.set_role(&ann, &bob, "admin").await.is(204);
+    for socket in [&mut phone, &mut tablet] {
+        socket.expect_silence().await;
+    }
+    assert_eq!(cat.conversations().await, Vec::<Value>::new());
+}
+
+both_databases!(who_leaves_by_themselves_is_told_the_same);
+async fn who_leaves_by_themselves_is_told_the_same(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    let (mut phone, mut ann_socket) = (bob.connect().await, ann.connect().await);
+    group.remove(&bob, &bob).await.is(204);
+    assert_eq!(phone.next().await["conversation"], Value::Null);
+    assert_eq!(ann_socket.next().await["conversation"]["participants"][0]["role"], Value::Null);
+    phone.expect_silence().await;
+    group.remove(&bob, &bob).await.refused(404, "not_found");
+}
+
+both_databases!(a_device_that_was_away_at_the_removal_learns_it_by_asking);
+async fn a_device_that_was_away_at_the_removal_learns_it_by_asking(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    bob.delete(&group.at("")).await.is(204);
+    group.says(&ann, "hi").await;
+    bob.delete(&group.at("")).await.is(204);
+    let held = json!({"conversations": {group.id.to_string(): 2, "999999": 1}});
+    group.remove(&ann, &bob).await.is(204);
+    let answer = bob.post("/api/sync", held).await.ok();
+    assert_eq!(answer["left"], json!([group.id, 999_999]), "as one that never was");
+    assert_eq!(answer["conversations"], json!([]));
+    assert_eq!(answer["mine"]["conversations"], json!([]), "nor is its place told");
+    let answer = cat.post("/api/sync", json!({"conversations": {group.id.to_string(): 2}})).await.ok();
+    let rows = &answer["conversations"][0]["participants"];
+    assert_eq!((&rows[0]["user_id"], &rows[0]["role"], &rows[1]), (&json!(bob.id), &Value::Null, &Value::Null));
+}
+
+both_databases!(what_was_unread_in_it_is_unread_no_longer);
+async fn what_was_unread_in_it_is_unread_no_longer(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    let mut phone = bob.connect().await;
+    group.says(&ann, "hi").await;
+    assert_eq!(phone.expect("unread_count_update").await["total_unread"], 1);
+    group.remove(&ann, &bob).await.is(204);
+    let told = phone.expect("unread_count_update").await;
+    assert_eq!((&told["total_unread"], &told["conversations"]), (&json!(0), &json!({group.id.to_string(): 0})));
+    assert_eq!(bob.get("/api/unread").await.ok()["total_unread"], 0);
+}
+
+both_databases!(a_typing_mark_goes_with_whoever_leaves, TYPING_TIMEOUT = "1m");
+async fn a_typing_mark_goes_with_whoever_leaves(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    cat.blocks(&bob).await;
+    let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    let mut cat_socket = cat.connect().await;
+    let typing = json!({"type": "typing_indicator", "conversation_id": group.id, "is_typing": true});
+    cat_socket.ack(typing).await;
+    assert_eq!(ann_socket.next().await["is_typing"], true);
+    group.remove(&ann, &cat).await.is(204);
+    let ended = ann_socket.next().await;
+    assert_eq!((&ended["type"], &ended["is_typing"]), (&json!("typing_indicator"), &json!(false)));
+    assert_eq!(ann_socket.next().await["type"], "conversation_update");
+    assert_eq!(kinds(&bob_socket.arrived().await), ["conversation_update"], "who saw no mark sees no end of one");
+}
+
+both_databases!(who_left_does_not_hear_that_others_fell_silent, TYPING_TIMEOUT = "300ms");
+async fn who_left_does_not_hear_that_others_fell_silent(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    let (mut typist, mut bob_socket, mut cat_socket) = (ann.connect().await, bob.connect().await, cat.connect().await);
+    typist.ack(json!({"type": "typing_indicator", "conversation_id": group.id, "is_typing": true})).await;
+    assert_eq!(cat_socket.next().await["is_typing"], true);
+    group.remove(&ann, &cat).await.is(204);
+    assert_eq!(cat_socket.next().await["conversation"], Value::Null);
+    while bob_socket.expect("typing_indicator").await["is_typing"] == true {}
+    cat_socket.expect_silence().await;
+}
+
+both_databases!(who_left_learns_nothing_of_what_became_of_their_own_messages);
+async fn who_left_learns_nothing_of_what_became_of_their_own_messages(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    let body = json!({"conversation_id": group.id, "content": "mine", "client_message_id": "key"});
+    bob.post("/api/messages", body.clone()).await.is(201);
+    bob.post("/api/messages", body.clone()).await.is(200);
+    group.remove(&ann, &bob).await.is(204);
+    let missing = json!({"conversation_id": 999_999, "content": "mine", "client_message_id": "other"});
+    let told = bob.post("/api/messages", body).await;
+    assert_eq!(told.body, bob.post("/api/messages", missing).await.body);
+    told.refused(404, "not_found");
+}

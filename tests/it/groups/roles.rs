@@ -1,0 +1,119 @@
+//! Owners, admins and members, and how a group changes hands.
+
+use crate::harness::{Group, TestHub, both_databases};
+use serde_json::{Value, json};
+
+both_databases!(ownership_is_handed_over_by_role_and_everybody_is_told);
+async fn ownership_is_handed_over_by_role_and_everybody_is_told(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    let mut watching = cat.connect().await;
+    for whose in [&ann, &bob] {
+        let role = if whose.id == ann.id { "member" } else { "owner" };
+        if role == "member" {
+            group.set_role(&ann, &ann, role).await.refused(409, "conflict");
+            group.remove(&ann, &ann).await.refused(409, "conflict");
+            continue;
+        }
+        group.set_role(&ann, &bob, role).await.is(204);
+    }
+    let told = watching.next().await;
+    assert_eq!((&told["type"], &told["rev"]), (&json!("conversation_update"), &json!(2)), "a refusal takes no rev");
+    let changed = &told["conversation"]["participants"];
+    assert_eq!((&changed[0]["user_id"], &changed[0]["role"]), (&json!(bob.id), &json!("owner")));
+    assert_eq!((&changed[0]["rev"], &changed[1]), (&json!(2), &Value::Null), "what changed alone");
+    group.set_role(&ann, &ann, "member").await.is(204);
+    assert_eq!(watching.next().await["conversation"]["participants"][0]["role"], "member");
+    group.rename(&ann, "Mine").await.refused(403, "forbidden");
+    group.set_role(&ann, &ann, "owner").await.refused(403, "forbidden");
+    group.remove(&ann, &ann).await.is(204);
+    group.remove(&bob, &bob).await.refused(409, "conflict");
+    group.remove(&bob, &cat).await.is(204);
+    group.remove(&bob, &bob).await.is(204);
+    assert_eq!(bob.conversations().await, Vec::<Value>::new(), "the last one out needs no heir");
+}
+
+both_databases!(several_owners_may_step_down_but_for_the_last);
+async fn several_owners_may_step_down_but_for_the_last(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    group.set_role(&ann, &bob, "owner").await.is(204);
+    group.set_role(&bob, &ann, "admin").await.is(204);
+    group.remove(&ann, &bob).await.refused(403, "forbidden");
+    group.set_role(&bob, &bob, "admin").await.refused(409, "conflict");
+    group.set_role(&bob, &cat, "owner").await.is(204);
+    group.remove(&cat, &bob).await.is(204);
+    let roles = [("ann", "admin"), ("cat", "owner")].map(|(name, role)| (name.to_owned(), role.to_owned()));
+    assert_eq!(group.roles(&ann).await, roles.into());
+    group.add(&cat, &bob).await.is(204);
+    assert_eq!(group.roles(&ann).await["bob"], "member", "who comes back is what everybody is at first");
+}
+
+both_databases!(what_is_so_already_changes_nothing_and_is_told_to_nobody);
+async fn what_is_so_already_changes_nothing_and_is_told_to_nobody(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    let mut watching = bob.connect().await;
+    group.add(&ann, &bob).await.is(204);
+    group.add(&ann, &ann).await.is(204);
+    group.set_role(&ann, &bob, "member").await.is(204);
+    group.set_role(&ann, &ann, "owner").await.is(204);
+    group.rename(&ann, "Lunch").await.is(200);
+    watching.expect_silence().await;
+    assert_eq!(bob.conversation(group.id).await["rev"], 1);
+}
+
+both_databases!(another_title_is_told_to_everybody_and_answered);
+async fn another_title_is_told_to_everybody_and_answered(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    let mut watching = bob.connect().await;
+    let answered = group.rename(&ann, "Dinner").await.is(200).ok()["conversation"].clone();
+    assert_eq!((&answered["title"], &answered["rev"]), (&json!("Dinner"), &json!(2)));
+    let told = watching.next().await;
+    assert_eq!((&told["rev"], &told["conversation"]["title"]), (&json!(2), &json!("Dinner")));
+    assert_eq!(told["conversation"]["participants"], json!([]), "nobody in it changed");
+    assert_eq!(bob.conversation(group.id).await["title"], "Dinner");
+    for title in [json!(""), json!(" "), json!("x".repeat(129)), json!(null), json!(7)] {
+        let told = ann.patch(&group.at(""), json!({"title": title})).await.refused(400, "invalid");
+        assert!(told.contains("title"), "{told}");
+    }
+    for role in [json!("king"), json!(null), json!("Owner")] {
+        let path = group.at(&format!("/participants/{}", bob.id));
+        let told = ann.patch(&path, json!({"role": role})).await.refused(400, "invalid");
+        assert!(told.contains("role"), "{told}");
+    }
+    watching.expect_silence().await;
+}
+
+both_databases!(a_direct_conversation_is_no_group);
+async fn a_direct_conversation_is_no_group(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let direct = Group { id: ann.gets_to_know(&bob).await };
+    let mut watching = bob.connect().await;
+    for reply in [
+        direct.add(&ann, &cat).await,
+        direct.remove(&ann, &bob).await,
+        direct.remove(&ann, &ann).await,
+        direct.set_role(&ann, &ann, "owner").await,
+        direct.rename(&ann, "Us").await,
+    ] {
+        let told = reply.refused(400, "invalid");
+        assert!(told.contains("direct"), "{told}");
+    }
+    watching.expect_silence().await;
+    assert_eq!(direct.roles(&ann).await.len(), 2, "it can be asked who is in it");
+}
+
+both_databases!(nobody_is_found_who_is_not_there);
+async fn nobody_is_found_who_is_not_there(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    group.remove(&ann, &cat).await.refused(404, "not_found");
+    group.set_role(&ann, &cat, "admin").await.refused(404, "not_found");
+    group.remove(&ann, &bob).await.is(204);
+    group.remove(&ann, &bob).await.refused(404, "not_found");
+    group.set_role(&ann, &bob, "admin").await.refused(404, "not_found");
+    ann.post(&group.at("/participants"), json!({"user_id": 999_999})).await.refused(404, "not_found");
+    assert_eq!(ann.conversation(group.id).await["rev"], 2);
+}

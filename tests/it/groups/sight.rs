@@ -1,0 +1,121 @@
+//! Who sees whom online, and typing, by being in a group together.
+
+use crate::harness::{Group, Socket, TestHub, User, both_databases, crowd, eventually};
+use serde_json::json;
+
+/// Up to this many people in a group see each other.
+const MAX_SEEN: usize = 100;
+
+/// What the socket was told of these people's presence, and of nobody else's.
+async fn told(socket: &mut Socket, of: &[&User]) -> Vec<(i64, bool)> {
+    let told = socket.presence_arrived().await;
+    told.into_iter().filter(|(id, _)| of.iter().any(|user| user.id == *id)).collect()
+}
+
+/// Waits until the hub has told everybody who came so far: until then a late
+/// word of it could come between.
+async fn settle(hub: &TestHub) {
+    let [watcher, latecomer] = hub.users(["watcher", "latecomer"]).await;
+    watcher.adds_contact(&latecomer).await;
+    let mut watching = watcher.connect().await;
+    let _there = latecomer.connect().await;
+    assert!(watching.presence_of(&latecomer).await);
+}
+
+async fn online(who: &User) -> Vec<i64> {
+    let mut socket = Socket::open(who).await;
+    let (_, state) = socket.welcome().await;
+    let ids = state["online"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect();
+    socket.close().await;
+    ids
+}
+
+both_databases!(a_group_shows_its_people_to_each_other_as_long_as_they_are_in_it);
+async fn a_group_shows_its_people_to_each_other_as_long_as_they_are_in_it(hub: &mut TestHub) {
+    let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
+    ann.adds_contact(&bob).await;
+    let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    let (mut cat_socket, mut dan_socket) = (cat.connect().await, dan.connect().await);
+    settle(hub).await;
+    let all = [&ann, &bob, &cat, &dan];
+    for socket in [&mut ann_socket, &mut bob_socket, &mut cat_socket, &mut dan_socket] {
+        socket.presence_arrived().await;
+    }
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    assert_eq!(told(&mut ann_socket, &all).await, [(cat.id, true)], "Bob she saw before");
+    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, true), (cat.id, true)], "not only the maker");
+    assert_eq!(told(&mut cat_socket, &all).await, [(ann.id, true), (bob.id, true)]);
+    group.add(&ann, &dan).await.is(204);
+    assert_eq!(told(&mut bob_socket, &all).await, [(dan.id, true)]);
+    assert_eq!(told(&mut dan_socket, &all).await, [(ann.id, true), (bob.id, true), (cat.id, true)]);
+    assert_eq!(online(&dan).await, [ann.id, bob.id, cat.id]);
+    group.remove(&bob, &bob).await.is(204);
+    assert_eq!(told(&mut ann_socket, &all).await, [(dan.id, true)], "Bob is her contact still");
+    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, false), (cat.id, false), (dan.id, false)]);
+    assert_eq!(told(&mut cat_socket, &all).await, [(dan.id, true), (bob.id, false)]);
+    assert_eq!(online(&bob).await, [0i64; 0]);
+}
+
+both_databases!(who_block_each_other_do_not_see_each_other_in_a_group_either, TYPING_TIMEOUT = "1m");
+async fn who_block_each_other_do_not_see_each_other_in_a_group_either(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let (mut ann_socket, mut bob_socket, mut cat_socket) =
+        (ann.connect().await, bob.connect().await, cat.connect().await);
+    settle(hub).await;
+    bob.blocks(&cat).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    assert_eq!(told(&mut bob_socket, &[&ann, &cat]).await, [(ann.id, true)]);
+    assert_eq!(told(&mut cat_socket, &[&ann, &bob]).await, [(ann.id, true)]);
+    let typing = |is_typing| json!({"type": "typing_indicator", "conversation_id": group.id, "is_typing": is_typing});
+    for is_typing in [true, false] {
+        cat_socket.ack(typing(is_typing)).await;
+        assert_eq!(ann_socket.expect("typing_indicator").await["is_typing"], is_typing);
+    }
+    let frames = bob_socket.arrived().await;
+    assert!(frames.iter().all(|frame| frame["type"] != "typing_indicator"), "{frames:#?}");
+    // What they write there, the group reads.
+    group.says(&cat, "to all").await;
+    assert_eq!(bob_socket.expect("private_message").await["message"]["content"], "to all");
+}
+
+both_databases!(a_block_ends_the_marks_that_the_two_set_in_groups, TYPING_TIMEOUT = "1m");
+async fn a_block_ends_the_marks_that_the_two_set_in_groups(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    let (mut ann_socket, mut bob_socket, mut cat_socket) =
+        (ann.connect().await, bob.connect().await, cat.connect().await);
+    let typing = |is_typing| json!({"type": "typing_indicator", "conversation_id": group.id, "is_typing": is_typing});
+    bob_socket.ack(typing(true)).await;
+    for socket in [&mut ann_socket, &mut cat_socket] {
+        assert_eq!(socket.next().await["is_typing"], true);
+    }
+    ann.blocks(&bob).await;
+    assert_eq!(ann_socket.next().await["is_typing"], false);
+    cat_socket.expect_silence().await;
+    bob_socket.ack(typing(false)).await;
+    assert_eq!(cat_socket.next().await["is_typing"], false, "for others it goes on until it ends");
+    ann_socket.expect_silence().await;
+}
+
+both_databases!(in_a_group_of_more_than_a_hundred_nobody_sees_anybody);
+async fn in_a_group_of_more_than_a_hundred_nobody_sees_anybody(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let (mut ann_socket, mut bob_socket, mut cat_socket) =
+        (ann.connect().await, bob.connect().await, cat.connect().await);
+    settle(hub).await;
+    let all = [&ann, &bob, &cat];
+    let mut others = crowd(hub, &ann, MAX_SEEN - 2).await;
+    others.push(bob.id);
+    let group = Group::of_ids(&ann, &others).await;
+    assert_eq!(told(&mut ann_socket, &all).await, [(bob.id, true)]);
+    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, true)]);
+    group.add(&ann, &cat).await.is(204);
+    assert_eq!(told(&mut ann_socket, &all).await, [(bob.id, false)], "with Cat they are too many");
+    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, false)]);
+    assert_eq!(told(&mut cat_socket, &all).await, []);
+    eventually("nobody is shown", async || online(&bob).await.is_empty()).await;
+    group.remove(&ann, &cat).await.is(204);
+    assert_eq!(told(&mut ann_socket, &all).await, [(bob.id, true)], "and without her they are not");
+    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, true)]);
+    assert_eq!(told(&mut cat_socket, &all).await, []);
+}
