@@ -146,6 +146,43 @@ mod tests {
         }
     }
 
+    /// Every combination of facts, against the rule said in another way.
+    #[test]
+    fn one_may_add_whom_one_may_write_to_and_is_never_told_why_not() {
+        for bits in 0..16_u8 {
+            let bit = |n: u8| bits & (1 << n) != 0;
+            let invitation = Invitation { is_closed: bit(0), is_blocked: bit(1), is_known: bit(2) };
+            let policy = if bit(3) { MessagePolicy::Contacts } else { MessagePolicy::Open };
+            let welcome = !bit(0) && !bit(1) && (!bit(3) || bit(2));
+            let expected = if welcome { Ok(()) } else { Err(Denied::NotToBeAdded) };
+            assert_eq!(may_invite(policy, &invitation), expected, "{policy:?} {invitation:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_role_allows_is_this_table() {
+        use Role::{Admin, Member, Owner};
+        // Who; whether they add and rename, and give roles; whom they remove.
+        let table: [(Role, bool, bool, &[Role]); 3] = [
+            (Owner, true, true, &[Owner, Admin, Member]),
+            (Admin, true, false, &[Member]),
+            (Member, false, false, &[]),
+        ];
+        for (role, manages, gives_roles, removes) in table {
+            assert_eq!(may_manage(role).is_ok(), manages, "{role:?}");
+            assert_eq!(may_set_role(role).is_ok(), gives_roles, "{role:?}");
+            for theirs in [Owner, Admin, Member] {
+                assert_eq!(may_remove(role, theirs).is_ok(), removes.contains(&theirs), "{role:?} {theirs:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_is_changed_by_its_sender_alone() {
+        assert_eq!(may_change(UserId::new(1), UserId::new(1)), Ok(()));
+        assert_eq!(may_change(UserId::new(1), UserId::new(2)), Err(Denied::NotTheSender));
+    }
+
     #[test]
     fn being_blocked_and_being_unknown_read_the_same() {
         let stranger = Relation {

@@ -139,3 +139,79 @@ pub fn set_title(db: &mut Db, id: ConversationId, title: &str) -> Result<()> {
         .set(conversations::title.eq(title)).execute(conn))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::store::conversations::{count_members, get_place, list_member_ids};
+    use crate::store::positions::{get_positions, next_rev};
+    use crate::store::prepare;
+    use crate::store::scratch::{Scratch, both_databases};
+    use crate::store::users::{NewUser, insert_user};
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    /// A group of three: an owner, an admin and a member.
+    fn group(db: &mut Db) -> (ConversationId, [UserId; 3]) {
+        prepare(db, NOW).unwrap();
+        let people = ["ann", "bob", "cat"].map(|username| {
+            let new = NewUser { username, display_name: username, email: None, password_hash: "", created_at: NOW };
+            insert_user(db, &new).unwrap().id
+        });
+        let id = insert_group(db, people[0], Some("Lunch"), Some("key"), NOW).unwrap();
+        let roles = [Role::Owner, Role::Admin, Role::Member];
+        let members: Vec<_> = people.into_iter().zip(roles).collect();
+        insert_members(db, id, &members, NOW).unwrap();
+        (id, people)
+    }
+
+    fn a_group_has_a_name_of_its_makers_own(scratch: Scratch) {
+        let mut db = scratch.open();
+        let (id, [ann, bob, _]) = group(&mut db);
+        assert_eq!(find_by_client_id(&mut db, ann, "key").unwrap(), Some(id));
+        assert_eq!(find_by_client_id(&mut db, bob, "key").unwrap(), None);
+        assert_eq!(find_by_client_id(&mut db, ann, "other").unwrap(), None);
+        assert!(matches!(insert_group(&mut db, ann, None, Some("key"), NOW), Err(Error::Conflict(_))));
+        insert_group(&mut db, bob, None, Some("key"), NOW).unwrap();
+        insert_group(&mut db, ann, None, None, NOW).unwrap();
+        insert_group(&mut db, ann, None, None, NOW).unwrap();
+    }
+    both_databases!(a_group_has_a_name_of_its_makers_own);
+
+    fn who_left_is_counted_no_longer_and_known_still(scratch: Scratch) {
+        let mut db = scratch.open();
+        let (id, [ann, bob, cat]) = group(&mut db);
+        let rev = next_rev(&mut db, id).unwrap();
+        set_role(&mut db, id, bob, None, rev).unwrap();
+        let roles = [ann, bob, cat].map(|one| find_role(&mut db, id, one).unwrap());
+        assert_eq!(roles, [Some(Role::Owner), None, Some(Role::Member)]);
+        assert_eq!(count_members(&mut db, &[id]).unwrap()[&id], 2);
+        assert_eq!(list_member_ids(&mut db, id).unwrap(), [ann, cat]);
+        assert_eq!(count_owners(&mut db, id).unwrap(), 1);
+        assert_eq!(count_ever(&mut db, id, &[ann, bob, UserId::new(99)]).unwrap(), 2);
+        let row = get_participant(&mut db, id, bob).unwrap();
+        assert_eq!((row.role, row.rev), (None, rev));
+        let ids = |page: Vec<Participant>| page.iter().map(|row| row.user_id).collect::<Vec<_>>();
+        assert_eq!(ids(list_page(&mut db, id, 0, 10).unwrap()), [ann, cat]);
+        assert_eq!(ids(list_page(&mut db, id, ann.get(), 1).unwrap()), [cat]);
+    }
+    both_databases!(who_left_is_counted_no_longer_and_known_still);
+
+    fn who_comes_back_begins_where_the_group_is_then(scratch: Scratch) {
+        let mut db = scratch.open();
+        let (id, [_, bob, _]) = group(&mut db);
+        let rev = next_rev(&mut db, id).unwrap();
+        set_role(&mut db, id, bob, None, rev).unwrap();
+        let rev = next_rev(&mut db, id).unwrap();
+        let last = Seq::new(7);
+        set_joined(&mut db, id, bob, last, rev, NOW).unwrap();
+        assert_eq!(find_role(&mut db, id, bob).unwrap(), Some(Role::Member), "not what he was before");
+        let place = get_place(&mut db, id, bob).unwrap();
+        assert_eq!((place.visible_from_seq, place.cleared_seq, place.own_read_seq), (Seq::new(8), Seq::ZERO, last));
+        let at = get_positions(&mut db, id, bob).unwrap();
+        assert_eq!([at.delivered_seq, at.read_seq, at.own_delivered_seq, at.own_read_seq], [last; 4]);
+        assert_eq!(get_participant(&mut db, id, bob).unwrap().rev, rev);
+    }
+    both_databases!(who_comes_back_begins_where_the_group_is_then);
+}
