@@ -43,6 +43,7 @@ mod random_plan;
 mod raw;
 mod raw_sockets;
 mod reactions;
+mod removal;
 mod replies;
 mod retries;
 mod scratch;

@@ -1,0 +1,108 @@
+//! People come and go while others talk: whoever is out hears nothing of what
+//! was committed later, and whoever is in misses nothing.
+
+use crate::harness::{Group, Socket, TestHub, User, both_databases};
+use serde_json::{Value, json};
+use std::cell::Cell;
+use tokio::sync::Semaphore;
+
+/// How often somebody comes or goes.
+const CHANGES: usize = 200;
+
+/// The last that is said, when everybody is back.
+const LAST: &str = "that is all";
+
+/// What goes on.
+struct Talk {
+    group: Group,
+    /// One for each message since the last change.
+    said: Semaphore,
+    is_settled: Cell<bool>,
+}
+
+impl Talk {
+    /// How many messages were sent.
+    async fn speak(&self, who: &User) -> usize {
+        let mut count = 1;
+        while !self.is_settled.get() {
+            who.post(&self.group.at("/typing"), json!({"is_typing": true})).await.is(204);
+            self.group.says(who, "and so on").await;
+            self.said.add_permits(1);
+            count += 1;
+        }
+        self.group.says(who, LAST).await;
+        count
+    }
+
+    /// They are removed or leave, and come back, by turns.
+    async fn come_and_go(&self, owner: &User, who: [&User; 2]) {
+        for number in 0..CHANGES / 2 {
+            let one = who[number % 2];
+            let by = if number % 4 < 2 { owner } else { one };
+            self.said.acquire().await.unwrap().forget();
+            self.group.remove(by, one).await.is(204);
+            self.said.acquire().await.unwrap().forget();
+            self.group.add(owner, one).await.is(204);
+        }
+        self.is_settled.set(true);
+    }
+}
+
+/// All that the socket hears, in its order, to the last.
+async fn listen(mut socket: Socket) -> Vec<Value> {
+    let mut heard = Vec::new();
+    loop {
+        heard.push(socket.next().await);
+        if heard.last().is_some_and(|frame| frame["message"]["content"] == LAST) {
+            return heard;
+        }
+    }
+}
+
+fn rev(frame: &Value) -> Option<i64> {
+    frame["rev"].as_i64()
+}
+
+/// The revs that somebody is there to hear, by what one hears who was there
+/// all the time: from each coming to each going, both included.
+fn revs_of(who: &User, all: &[Value]) -> Vec<i64> {
+    let (mut revs, mut is_in) = (Vec::new(), true);
+    for frame in all.iter().filter(|frame| rev(frame).is_some()) {
+        let rows = frame["conversation"]["participants"].as_array();
+        let row = rows.and_then(|rows| rows.iter().find(|row| row["user_id"] == who.id));
+        is_in |= row.is_some();
+        if is_in {
+            revs.extend(rev(frame));
+        }
+        is_in &= row.is_none_or(|row| !row["role"].is_null());
+    }
+    revs
+}
+
+both_databases!(nothing_reaches_anybody_after_the_commit_that_removed_them);
+async fn nothing_reaches_anybody_after_the_commit_that_removed_them(hub: &mut TestHub) {
+    let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
+    let sockets = (ann.connect().await, cat.connect().await, cat.connect().await, dan.connect().await);
+    let group = Group::of(&ann, &[&bob, &cat, &dan]).await;
+    let talk = Talk { group, said: Semaphore::new(0), is_settled: Cell::new(false) };
+    let (all, phone, tablet, dans, said, ()) = tokio::join!(
+        listen(sockets.0),
+        listen(sockets.1),
+        listen(sockets.2),
+        listen(sockets.3),
+        talk.speak(&bob),
+        talk.come_and_go(&ann, [&cat, &dan]),
+    );
+    let revs: Vec<i64> = all.iter().filter_map(rev).collect();
+    assert_eq!(revs, (1..=1 + (CHANGES + said) as i64).collect::<Vec<_>>(), "who is there all the time hears all");
+    for (who, heard) in [(&cat, &phone), (&cat, &tablet), (&dan, &dans)] {
+        assert_eq!(heard.iter().filter_map(rev).collect::<Vec<_>>(), revs_of(who, &all), "{}", who.name);
+        let mut is_in = true;
+        for frame in heard {
+            is_in |= frame["type"] == "conversation_update";
+            assert!(is_in, "{} is out: {frame}", who.name);
+            is_in &= frame.get("conversation") != Some(&Value::Null);
+        }
+        assert!(revs_of(who, &all).len() < revs.len(), "{} missed something", who.name);
+    }
+}
