@@ -30,6 +30,7 @@ mod history;
 mod in_doubt;
 mod late_commit;
 mod many_conversations;
+mod matrix;
 mod messages;
 mod origin_host;
 mod parity;
