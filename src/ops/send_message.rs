@@ -64,13 +64,9 @@ impl Op for SendMessage {
         if let Some(answered) = self.reply_to_id {
             check_answered(caller, answered, id, cx)?;
         }
-        let audience = match peer {
-            Some(peer) => vec![me.min(peer), me.max(peer)],
-            None => conversations::list_member_ids(cx.db, id)?,
-        };
         let mut events = Vec::new();
-        if is_new {
-            events.push(announce_conversation(id, &audience, cx)?);
+        if let (Some(peer), true) = (peer, is_new) {
+            events.push(announce_conversation(id, &pair(me, peer), cx)?);
         }
         if let (Some(peer), false) = (peer, membership.has_written) {
             conversations::set_has_written(cx.db, id, me)?;
@@ -79,6 +75,15 @@ impl Op for SendMessage {
             events.push(Event::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
         }
         let message = present::message(self.store(me, id, cx)?, peer, Status::Sent, None);
+        // The message holds the conversation: nobody comes or goes any more, but
+        // somebody may have since one's place was read.
+        let audience = match peer {
+            Some(peer) => pair(me, peer).to_vec(),
+            None => conversations::list_member_ids(cx.db, id)?,
+        };
+        if !audience.contains(&me) {
+            return Err(Error::NotFound(conversations::NO_SUCH_CONVERSATION));
+        }
         let frame = wire::encode(
             "private_message",
             cx.now,
@@ -144,6 +149,11 @@ impl SendMessage {
         };
         messages::insert_message(cx.db, &new)
     }
+}
+
+/// Two people as an audience names them.
+fn pair(one: UserId, other: UserId) -> [UserId; 2] {
+    [one.min(other), one.max(other)]
 }
 
 pub(super) fn check_length(content: &Content, cx: &Cx) -> Result<()> {

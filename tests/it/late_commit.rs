@@ -4,7 +4,7 @@
 //! The nodes do not hear each other live, so a client at the other one learns
 //! of it by sync.
 
-use crate::harness::{Kind, Model, Pause, Socket, TestHub, User, run};
+use crate::harness::{Group, Kind, Model, Pause, Socket, TestHub, User, kinds, run};
 use serde_json::{Value, json};
 
 /// A device and what it holds.
@@ -161,6 +161,48 @@ fn a_position_that_two_nodes_move_at_once_ends_at_the_further() {
         let people = here.users(["ann", "bob", "cat", "dan", "eve", "fay"]).await;
         for (at, blocks) in [[true, true], [false, true], [false, false]].into_iter().enumerate() {
             move_at_two_nodes(here, &there, [&people[2 * at], &people[2 * at + 1]], blocks).await;
+        }
+    });
+}
+
+/// Writes to the group, again while the hub cannot: the answer.
+async fn writes(from: &mut Socket, group: Group) -> Value {
+    loop {
+        let frame = json!({"type": "private_message", "conversation_id": group.id, "content": "too late?"});
+        let answer = from.call(frame).await;
+        if answer["code"] != "unavailable" {
+            return answer;
+        }
+    }
+}
+
+#[test]
+fn who_is_removed_at_one_node_neither_hears_nor_says_anything_later_at_another() {
+    run(Kind::Postgres, &[], async |here: &mut TestHub| {
+        let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
+        let there = here.second_node();
+        let (bob_there, cat_there) = (bob.at_node(&there), cat.at_node(&there));
+        // The next one may lose its patience on a very busy machine.
+        let _excused = here.excuse_errors("canceling statement due to lock timeout");
+        for speaker in [&cat_there, &bob_there] {
+            let group = Group::of(&ann, &[&bob, &cat]).await;
+            let (mut from, mut to_bob, mut to_cat) =
+                (speaker.connect().await, bob_there.connect().await, cat_there.connect().await);
+            let mut pause = Pause::after(&here.database, "UPDATE ON participants", "NEW.role IS NULL");
+            let (removed, answer) = tokio::join!(group.remove(&ann, &cat), async {
+                pause.wait_for(1).await;
+                let (answer, ()) = tokio::join!(writes(&mut from, group), async {
+                    pause.wait_for(2).await;
+                    pause.release();
+                });
+                answer
+            });
+            removed.is(204);
+            let is_cat = speaker.id == cat.id;
+            assert_eq!(answer["type"], if is_cat { "error" } else { "ack" }, "{answer}");
+            assert_eq!(kinds(&to_bob.arrived().await), if is_cat { vec![] } else { vec!["private_message"] });
+            to_cat.expect_silence().await;
+            assert_eq!(ann.contents(group.id).await.len(), usize::from(!is_cat));
         }
     });
 }
