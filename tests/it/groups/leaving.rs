@@ -1,7 +1,7 @@
 //! Who leaves or is removed is told so once, on every device, and nothing
 //! later reaches them.
 
-use crate::harness::{Group, TestHub, both_databases, kinds};
+use crate::harness::{Group, Model, Socket, TestHub, User, both_databases, kinds};
 use serde_json::{Value, json};
 
 both_databases!(who_is_removed_is_told_on_every_device_and_hears_nothing_later);
@@ -68,6 +68,36 @@ async fn a_device_that_was_away_at_the_removal_learns_it_by_asking(hub: &mut Tes
     let answer = cat.post("/api/sync", json!({"conversations": {group.id.to_string(): 2}})).await.ok();
     let rows = &answer["conversations"][0]["participants"];
     assert_eq!((&rows[0]["user_id"], &rows[0]["role"], &rows[1]), (&json!(bob.id), &Value::Null, &Value::Null));
+}
+
+/// Applies what came, and asks where the rules say so.
+async fn follow(who: &User, socket: &mut Socket, model: &mut Model) {
+    socket.arrived().await.iter().for_each(|frame| model.frame(frame));
+    while model.wants_sync() {
+        let asked = model.ask();
+        model.answer(&who.post("/api/sync", asked).await.ok());
+    }
+}
+
+both_databases!(a_client_forgets_what_it_was_removed_from_and_begins_anew_when_it_is_back);
+async fn a_client_forgets_what_it_was_removed_from_and_begins_anew_when_it_is_back(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (mut socket, mut model) = (bob.connect().await, Model::default());
+    let asked = model.ask();
+    model.answer(&bob.post("/api/sync", asked).await.ok());
+    let group = Group::of(&ann, &[&bob]).await;
+    group.says(&ann, "before").await;
+    follow(&bob, &mut socket, &mut model).await;
+    assert_eq!(model.shown(group.id).len(), 1);
+    group.remove(&ann, &bob).await.is(204);
+    follow(&bob, &mut socket, &mut model).await;
+    assert!(model.conversations.is_empty() && model.is_at_rest(), "{model:?}");
+    group.add(&ann, &bob).await.is(204);
+    group.says(&ann, "after").await;
+    follow(&bob, &mut socket, &mut model).await;
+    let held = &model.conversations[&group.id];
+    assert_eq!((held.rev, held.participants.len()), (5, 2));
+    assert_eq!(model.shown(group.id).values().map(|message| &message["content"]).collect::<Vec<_>>(), ["after"]);
 }
 
 both_databases!(what_was_unread_in_it_is_unread_no_longer);

@@ -45,6 +45,11 @@ fn rows<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The conversation is no longer one's own.
+fn is_gone(frame: &Value) -> bool {
+    frame["type"] == "conversation_update" && frame["conversation"].is_null()
+}
+
 /// Puts a row in, unless a newer one is there.
 fn put(rows: &mut BTreeMap<i64, Value>, at: i64, row: &Value) {
     let is_older = rows.get(&at).is_some_and(|known| number(known, "rev") > number(row, "rev"));
@@ -143,6 +148,8 @@ impl Model {
         } else if frame.get("rev").is_some() {
             let (id, rev) = (number(frame, "conversation_id"), number(frame, "rev"));
             match self.conversations.get_mut(&id) {
+                None if is_gone(frame) => {}
+                Some(held) if is_gone(frame) && rev > held.rev => drop(self.conversations.remove(&id)),
                 Some(held) if rev == held.rev + 1 => held.apply(frame),
                 Some(held) if rev <= held.rev => {}
                 _ => {
