@@ -6,6 +6,7 @@
 //!   wrong, and what the operator decides;
 //! - [`wire`]: frames in and out, and the events that a commit leads to;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
+//! - [`search`]: text into terms, and what is looked for in it; pure;
 //! - [`store`]: SQLite or Postgres, snapshots to read and a lane to write;
 //! - [`ops`]: everything the hub can be asked to do, one file each;
 //! - [`door`]: the one way in, which runs an operation for an asker;
@@ -28,5 +29,6 @@ pub mod limits;
 pub mod net;
 pub mod ops;
 pub mod policy;
+pub mod search;
 pub mod store;
 pub mod wire;

@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["clock::random_bytes", "error", "ids"]),
     ("auth", &["clock", "error", "ids"]),
     ("policy", &["error", "ids"]),
+    ("search", &["error"]),
     ("limits", &["error", "ids"]),
     ("wire", &["error", "ids"]),
     ("clock", &["ids"]),

@@ -1,0 +1,190 @@
+//! One character as people see it (a grapheme cluster) without what does not
+//! count when it is looked for: case, accents, width, ligatures, skin tones.
+
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, Script};
+
+/// What a cluster is to a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Part of a word that ends where letters and digits end.
+    Word,
+    /// Of a script that does not put spaces between words, or not between all.
+    Dense,
+    /// Means something by itself: an emoji, a currency, an arrow.
+    Sign,
+    /// Not there: a soft hyphen, a mark of direction.
+    Nothing,
+    /// Stands between words.
+    Break,
+}
+
+/// Appends the cluster as it is compared, and says what it is.
+pub(super) fn fold(cluster: &str, out: &mut String) -> Class {
+    if let [byte] = cluster.as_bytes() {
+        return match byte.is_ascii_alphanumeric() {
+            true => {
+                out.push(char::from(byte.to_ascii_lowercase()));
+                Class::Word
+            }
+            false => Class::Break,
+        };
+    }
+    let from = out.len();
+    match single(cluster) {
+        Some(plain) => out.push(plain),
+        None => fold_any(cluster, out),
+    }
+    let class = match out[from..].chars().next() {
+        Some(first) => class(first),
+        None if cluster.chars().all(|c| category(c) == GeneralCategory::Format) => Class::Nothing,
+        None => Class::Break,
+    };
+    if matches!(class, Class::Nothing | Class::Break) {
+        out.truncate(from);
+    }
+    class
+}
+
+/// The shortcut for what most text is made of that is not ASCII: one character
+/// that is written as it is compared.
+fn single(cluster: &str) -> Option<char> {
+    let mut chars = cluster.chars();
+    let (Some(only), None) = (chars.next(), chars.next()) else { return None };
+    match only {
+        // Cyrillic: й and what follows я have marks or capitals of their own.
+        'а'..='и' | 'к'..='я' => Some(only),
+        'А'..='И' | 'К'..='Я' => only.to_lowercase().next(),
+        // Arabic and Thai letters without a mark or a ligature.
+        '\u{627}'..='\u{63a}' | '\u{641}'..='\u{64a}' | '\u{e01}'..='\u{e30}' => Some(only),
+        // Kana, unified ideographs, Hangul syllables.
+        '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => {
+            Some(only)
+        }
+        _ => None,
+    }
+}
+
+fn fold_any(cluster: &str, out: &mut String) {
+    let apart = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(cluster.chars());
+    // Lower, upper, lower: ẞ to ß to SS to ss, and ς to Σ to σ.
+    let folded = apart
+        .filter(|c| counts(*c))
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase);
+    // Once more: the lower case of some letters has an accent of its own.
+    let folded = folded.filter(|c| counts(*c));
+    // Hangul syllables and kana are put together again.
+    out.extend(ComposingNormalizerBorrowed::new_nfc().normalize_iter(folded));
+}
+
+/// Whether a character makes a difference. Marks of scripts that cannot be
+/// read without them do: Devanagari, Thai, the dots of kana.
+fn counts(c: char) -> bool {
+    const TATWEEL: char = '\u{640}';
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric();
+    }
+    let is_skin_tone = ('\u{1f3fb}'..='\u{1f3ff}').contains(&c);
+    let is_kana_dot = matches!(c, '\u{3099}' | '\u{309a}');
+    match category(c) {
+        GeneralCategory::Format => false,
+        GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark => {
+            is_kana_dot || !matches!(script(c), Script::Inherited | Script::Common | Script::Arabic | Script::Hebrew)
+        }
+        _ => c != TATWEEL && !is_skin_tone,
+    }
+}
+
+fn class(first: char) -> Class {
+    const LONG_VOWEL: char = '\u{30fc}';
+    match script(first) {
+        Script::Han | Script::Hiragana | Script::Katakana | Script::Hangul | Script::Bopomofo => Class::Dense,
+        Script::Thai | Script::Lao | Script::Khmer | Script::Myanmar => Class::Dense,
+        _ if first == LONG_VOWEL => Class::Dense,
+        _ if first.is_alphanumeric() => Class::Word,
+        _ => match category(first) {
+            GeneralCategory::OtherSymbol | GeneralCategory::CurrencySymbol | GeneralCategory::MathSymbol => Class::Sign,
+            _ => Class::Break,
+        },
+    }
+}
+
+fn category(c: char) -> GeneralCategory {
+    CodePointMapData::<GeneralCategory>::new().get(c)
+}
+
+fn script(c: char) -> Script {
+    CodePointMapData::<Script>::new().get(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folded(cluster: &str) -> (Class, String) {
+        let mut out = String::new();
+        (fold(cluster, &mut out), out)
+    }
+
+    #[test]
+    fn case_accents_width_and_ligatures_make_no_difference() {
+        for (cluster, expected) in [
+            ("Q", "q"),
+            ("ß", "ss"),
+            ("ẞ", "ss"),
+            ("Ü", "u"),
+            ("e\u{301}", "e"),
+            ("İ", "i"),
+            ("ς", "σ"),
+            ("Й", "и"),
+            ("ё", "е"),
+            ("ﬁ", "fi"),
+            ("Ａ", "a"),
+            ("①", "1"),
+            ("أ", "ا"),
+            ("بَ", "ب"),
+        ] {
+            assert_eq!(folded(cluster), (Class::Word, expected.into()), "{cluster}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_without_its_marks_keeps_them() {
+        for cluster in ["が", "ガ", "각", "ดี", "น้ำ"] {
+            let (class, out) = folded(cluster);
+            assert_eq!(class, Class::Dense, "{cluster}");
+            assert!(out.chars().count() >= cluster.chars().count(), "{cluster} became {out}");
+        }
+        assert_eq!(folded("ｶﾞ"), (Class::Dense, "ガ".into()));
+        assert_eq!(folded("각"), (Class::Dense, "각".into()));
+        assert_eq!(folded("कि").0, Class::Word);
+        assert_ne!(folded("कि").1, folded("क").1);
+    }
+
+    #[test]
+    fn signs_stand_for_themselves_whatever_their_tone() {
+        for (cluster, expected) in [("👍🏽", "👍"), ("❤️", "❤"), ("€", "€"), ("→", "→"), ("🇫🇷", "🇫🇷")]
+        {
+            assert_eq!(folded(cluster), (Class::Sign, expected.into()), "{cluster}");
+        }
+        for cluster in [".", "\"", "。", "«", "\r\n", "§", "\u{3000}", "\u{0}"] {
+            assert_eq!(folded(cluster), (Class::Break, String::new()), "{cluster:?}");
+        }
+        assert_eq!(folded("\u{ad}"), (Class::Nothing, String::new()));
+    }
+
+    #[test]
+    fn the_shortcut_gives_what_the_long_way_gives() {
+        for c in ('\0'..=char::MAX).filter(|c| !c.is_ascii()) {
+            let text = c.to_string();
+            if let Some(short) = single(&text) {
+                let mut long = String::new();
+                fold_any(&text, &mut long);
+                assert_eq!(short.to_string(), long, "{c:?}");
+            }
+        }
+    }
+}
