@@ -10,7 +10,7 @@ use crate::hub::{Announcements, Hub, HubSettings, Transition, UnreadChange};
 use crate::limits::{Limits, Rate};
 use crate::net::transport::{self, OutboxSettings, ServerSettings, TransportSettings};
 use crate::net::{self, Net, Site, SlotSettings, Slots};
-use crate::ops::{AnnouncePresence, AnnounceUnread, System};
+use crate::ops::{AnnouncePresence, AnnounceUnread, IndexMessages, System};
 use crate::policy::{self, Rules};
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
 use crate::wire::{CloseCode, Event};
@@ -28,8 +28,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
-use tokio::sync::mpsc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc};
 
 /// Time for the headers of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,6 +51,12 @@ const LANE_GRACE: Duration = Duration::from_secs(2);
 /// Pause before an announcement that failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// What is written meanwhile is indexed for searching together.
+const GATHER: Duration = Duration::from_millis(100);
+/// And while there is more, this many times as long as indexing took is left
+/// to others: a busy lane takes longer, and is asked less often.
+const REST: u32 = 9;
+
 /// A hub that is ready to run.
 pub struct App {
     config: Config,
@@ -59,6 +65,8 @@ pub struct App {
     epoch: String,
     jwt_secret: Vec<u8>,
     lane_settings: LaneSettings,
+    /// Told when something was written.
+    written: Arc<Notify>,
 }
 
 impl App {
@@ -79,7 +87,7 @@ impl App {
             None => own_secret(&config.store.data_dir)?,
         };
         let lane_settings = LaneSettings::for_target(&target);
-        Ok(Self { config, clock, target, epoch, jwt_secret, lane_settings })
+        Ok(Self { config, clock, target, epoch, jwt_secret, lane_settings, written: Arc::default() })
     }
 
     /// Other bounds for the write lane: for benchmarks.
@@ -116,6 +124,7 @@ impl App {
         let Announcements { transitions, unread } = announcements;
         let announcing = actix_web::rt::spawn(announce(transitions, door.clone(), hub.clone()));
         let counting = actix_web::rt::spawn(announce_unread(unread, door.clone(), hub.clone()));
+        let indexing = self.start_indexing(&door);
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             failure = look_after(&door, &hub, &lane_thread) => Err(failure),
@@ -123,6 +132,7 @@ impl App {
         // Everybody is about to go, which is no news.
         announcing.abort();
         counting.abort();
+        indexing.abort();
         drain(&hub, &slots, &handle, grace).await;
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
@@ -137,7 +147,8 @@ impl App {
 
     /// A door of its own, without a server: for benchmarks and tests.
     pub fn open_door(&self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
-        let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, ToHub(hub.clone()))?;
+        let publish = ToHub { hub: hub.clone(), written: Arc::clone(&self.written) };
+        let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, publish)?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let door = Door::new(Parts {
             reads: Reads::open(self.target.clone(), self.config.store.pool)?,
@@ -149,6 +160,11 @@ impl App {
             clock: self.clock.clone(),
         });
         Ok((door, thread))
+    }
+
+    /// Has what is written found by its words soon; until the task is aborted.
+    pub fn start_indexing(&self, door: &Door) -> actix_web::rt::task::JoinHandle<()> {
+        actix_web::rt::spawn(index(door.clone(), Arc::clone(&self.written)))
     }
 
     pub fn hub_settings(&self) -> HubSettings {
@@ -312,15 +328,21 @@ fn own_secret(data_dir: &Path) -> Result<Vec<u8>> {
 }
 
 /// Committed batches go to the hub.
-struct ToHub(Hub);
+struct ToHub {
+    hub: Hub,
+    written: Arc<Notify>,
+}
 
 impl Publish<Event> for ToHub {
     fn publish(&mut self, events: Vec<Event>, answers: Vec<Answer>) {
-        self.0.deliver_blocking(events, answers);
+        if !events.is_empty() {
+            self.written.notify_one();
+        }
+        self.hub.deliver_blocking(events, answers);
     }
 
     fn doubt(&mut self) {
-        self.0.deliver_blocking(vec![Event::Resync], Vec::new());
+        self.hub.deliver_blocking(vec![Event::Resync], Vec::new());
     }
 }
 
@@ -334,6 +356,22 @@ async fn announce_unread(mut changes: mpsc::Receiver<UnreadChange>, door: Door, 
             if hub.recount(change).await.is_err() {
                 return;
             }
+        }
+    }
+}
+
+/// Has new messages indexed, many together.
+async fn index(door: Door, written: Arc<Notify>) {
+    loop {
+        let began = Instant::now();
+        match door.call(System, IndexMessages).await {
+            Ok(true) => tokio::time::sleep(began.elapsed() * REST).await,
+            Ok(false) => {
+                written.notified().await;
+                tokio::time::sleep(GATHER).await;
+            }
+            // The door logged why.
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
         }
     }
 }

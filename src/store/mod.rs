@@ -3,7 +3,7 @@
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
 //! Each noun has a file of queries (`users`, `logins`, `conversations`,
-//! `messages`, `people`) that take a `&mut Db` inside a transaction that
+//! `messages`, `people`, `search_index`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
 pub mod changes;
@@ -29,6 +29,9 @@ mod schema;
 mod schema_test;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod search_index;
+#[cfg(test)]
+mod search_index_test;
 pub mod users;
 
 pub use conn::{Db, Target};

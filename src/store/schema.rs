@@ -151,7 +151,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    search_progress (id) {
+        id -> BigInt,
+        version -> BigInt,
+        indexed_upto -> BigInt,
+    }
+}
+
 diesel::joinable!(logins -> users (user_id));
+diesel::joinable!(messages -> conversations (conversation_id));
 diesel::joinable!(participants -> conversations (conversation_id));
 diesel::joinable!(participants -> users (user_id));
 

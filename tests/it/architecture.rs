@@ -18,7 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
     ("ops", &["store", "policy", "wire", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),
-    ("store", &["clock::random_bytes", "error", "ids"]),
+    ("store", &["clock::random_bytes", "search", "error", "ids"]),
     ("auth", &["clock", "error", "ids"]),
     ("policy", &["error", "ids"]),
     ("search", &["error"]),

@@ -1,0 +1,2 @@
+DROP TABLE message_terms;
+DROP TABLE search_progress;
