@@ -10,7 +10,7 @@ use crate::ids::{ConversationId, Role, Seq, UserId};
 use crate::ops::{
     AddParticipant, ClearConversation, CreateConversation, DeleteMessage, EditMessage, GetConversation, GetMessage,
     GetUnread, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListParticipants, ListReceipts,
-    ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant, RenameConversation, SendMessage,
+    ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant, RenameConversation, Search, SendMessage,
     Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
 };
 use crate::wire::{Content, Emoji, OwnConversationView, Title};
@@ -40,6 +40,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(at("/api/messages/{id}/reactions/{emoji}").put(add_reaction).delete(remove_reaction))
         .service(at("/api/messages/{id}/read").post(mark_read))
         .service(at("/api/messages/{id}/receipts").get(list_receipts))
+        .service(at("/api/search").get(search))
         .service(at("/api/unread").get(get_unread))
         .service(at("/api/sync").post(sync));
 }
@@ -309,6 +310,13 @@ async fn mark_read(net: web::Data<Net>, request: HttpRequest, MayAsk(caller, _):
 
 async fn list_receipts(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = ListReceipts { message_id: part(&request, "id")? };
+    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+}
+
+async fn search(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+    let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
+    let (conversation_id, before) = (query.get("conversation_id")?, query.get("before")?);
+    let op = Search { q, conversation_id, before, limit: query.limit()? };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 

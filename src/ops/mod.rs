@@ -43,6 +43,9 @@ mod read_conversation;
 mod register;
 mod remove_participant;
 mod rename_conversation;
+mod search;
+#[cfg(test)]
+mod search_test;
 mod send_message;
 mod set_block;
 mod set_contact;
@@ -86,6 +89,7 @@ pub use read_conversation::ReadConversation;
 pub use register::Register;
 pub use remove_participant::RemoveParticipant;
 pub use rename_conversation::RenameConversation;
+pub use search::{Search, SearchPage};
 pub use send_message::{SendMessage, Sent};
 pub use set_block::SetBlock;
 pub use set_contact::SetContact;
@@ -115,6 +119,7 @@ pub const FRAMES: &[Entry] = &[
     Entry::of::<DeleteMessage>("delete_message"),
     Entry::of::<React>("react"),
     Entry::of::<LoadHistory>("load_history").with_ref(),
+    Entry::of::<Search>("search").with_ref(),
     Entry::of::<Sync>("sync").with_ref(),
 ];
 

@@ -16,7 +16,7 @@ use switchboard::wire::CloseCode;
 const LAYERS: &[(&str, &[&str])] = &[
     ("net", &["door", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids", "config"]),
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
-    ("ops", &["store", "policy", "wire", "auth::Caller", "limits::Class", "error", "ids"]),
+    ("ops", &["store", "policy", "search", "wire", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),
     ("store", &["clock::random_bytes", "search", "error", "ids"]),
     ("auth", &["clock", "error", "ids"]),

@@ -48,6 +48,8 @@ mod removal;
 mod replies;
 mod retries;
 mod scratch;
+mod search;
+mod search_corpus;
 mod slow_clients;
 mod slow_scale;
 mod sockets;

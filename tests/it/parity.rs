@@ -181,6 +181,24 @@ async fn read(story: &mut Story, [sender, reader]: [&User; 2], id: i64, stranger
     }
 }
 
+/// What is found of it, and what is not.
+async fn search(story: &mut Story, id: i64, stranger: i64) {
+    for body in [
+        json!({"q": "first"}),
+        json!({"q": "T", "limit": 2}),
+        json!({"q": "hello"}),
+        json!({"q": "one", "conversation_id": id}),
+        json!({"q": "one", "conversation_id": stranger}),
+        json!({"q": "one", "before": 1}),
+        json!({"q": "one", "limit": 0}),
+        json!({"q": ""}),
+        json!({"q": "..."}),
+        json!({}),
+    ] {
+        story.ask("search", body).await;
+    }
+}
+
 /// Everything that can be told from outside about one pair of people, of whom
 /// the first used this door.
 async fn story(door: Door, people: [&User; 2], (stranger, foreign): (i64, i64)) -> Vec<(String, Value)> {

@@ -83,6 +83,16 @@ async fn over_rest(user: &User, kind: &str, body: Value) -> Reply {
             let query: Vec<String> = keys.map(|key| format!("{key}={}", body[key])).collect();
             user.get(&at(&format!("messages?{}", query.join("&")))).await
         }
+        "search" => {
+            let keys = ["q", "conversation_id", "before", "limit"].into_iter().filter(|key| body.get(*key).is_some());
+            let query: Vec<String> = keys
+                .map(|key| match &body[key] {
+                    Value::String(text) => format!("{key}={}", percent_encoded(text)),
+                    number => format!("{key}={number}"),
+                })
+                .collect();
+            user.get(&format!("/api/search?{}", query.join("&"))).await
+        }
         _ => panic!("which call does what {kind} does?"),
     }
 }

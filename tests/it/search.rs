@@ -1,0 +1,218 @@
+//! Looking for messages: found by their words in any language, on both doors
+//! and both databases alike, and nothing that the asker may not read.
+
+use crate::harness::{TestHub, User, both_databases, eventually};
+use serde_json::{Value, json};
+use switchboard::ids::MessageId;
+use switchboard::store::search_index::indexed_upto;
+
+/// `GET /api/search` with these keys.
+async fn search(user: &User, keys: &[(&str, &str)]) -> Value {
+    user.get(&path(keys)).await.is(200).ok()
+}
+
+fn path(keys: &[(&str, &str)]) -> String {
+    url::Url::parse_with_params("http://hub/api/search", keys).unwrap().as_str()["http://hub".len()..].to_owned()
+}
+
+fn ids(page: &Value) -> Vec<i64> {
+    page["messages"].as_array().unwrap().iter().map(|message| message["id"].as_i64().unwrap()).collect()
+}
+
+fn contents(page: &Value) -> Vec<&str> {
+    page["messages"].as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap()).collect()
+}
+
+pub async fn find(user: &User, q: &str) -> Vec<i64> {
+    ids(&search(user, &[("q", q), ("limit", "100")]).await)
+}
+
+/// Until the index covers everything that is stored.
+pub async fn is_indexed(hub: &TestHub) {
+    let stored = hub.database.count("messages");
+    let target = hub.database.target();
+    eventually("all is indexed", async || indexed_upto(&mut target.open().unwrap()).unwrap() >= MessageId::new(stored))
+        .await;
+}
+
+both_databases!(what_is_acknowledged_is_found_at_once);
+async fn what_is_acknowledged_is_found_at_once(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let mut phone = ann.connect().await;
+    for number in 1..=15 {
+        let sent = phone.send(&bob, &format!("needle{number}")).await;
+        assert_eq!(find(&bob, &format!("needle{number}")).await, [sent["id"].as_i64().unwrap()]);
+    }
+}
+
+both_databases!(pages_joined_are_the_whole_whatever_their_size, MESSAGE_BURST = "100");
+async fn pages_joined_are_the_whole_whatever_their_size(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let mut expected = Vec::new();
+    for number in 0..12 {
+        let (from, to) = if number % 3 == 0 { (&cat, &ann) } else { (&ann, &bob) };
+        expected.insert(0, from.send_rest(to, &format!("needle {number}")).await["id"].as_i64().unwrap());
+        ann.send_rest(&bob, "hay").await;
+        cat.send_rest(&bob, "needle of others").await;
+    }
+    for is_settled in [false, true] {
+        if is_settled {
+            is_indexed(hub).await;
+        }
+        for limit in [1, 2, 5, 11, 12, 13, 100] {
+            let (mut all, mut before) = (Vec::new(), String::new());
+            loop {
+                let limit = limit.to_string();
+                let keys = [("q", "needle"), ("limit", &limit), ("before", &before)];
+                let page = search(&ann, &keys[..if before.is_empty() { 2 } else { 3 }]).await;
+                all.extend(ids(&page));
+                match page["next"].as_i64() {
+                    Some(next) => before = next.to_string(),
+                    None => break,
+                }
+            }
+            assert_eq!(all, expected, "by {limit}");
+        }
+    }
+}
+
+both_databases!(a_search_in_one_conversation_stays_there);
+async fn a_search_in_one_conversation_stays_there(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let with_bob = ann.send_rest(&bob, "needle one").await;
+    let with_cat = cat.send_rest(&ann, "needle two").await;
+    for is_settled in [false, true] {
+        if is_settled {
+            is_indexed(hub).await;
+        }
+        for message in [&with_bob, &with_cat] {
+            let id = message["conversation_id"].to_string();
+            let page = search(&ann, &[("q", "needle"), ("conversation_id", &id)]).await;
+            assert_eq!(ids(&page), [message["id"].as_i64().unwrap()]);
+        }
+    }
+    let theirs = with_bob["conversation_id"].to_string();
+    let absent = cat.get(&path(&[("q", "needle"), ("conversation_id", "999")])).await.refused(404, "not_found");
+    let hidden = cat.get(&path(&[("q", "needle"), ("conversation_id", &theirs)])).await.refused(404, "not_found");
+    assert_eq!(hidden, absent);
+}
+
+both_databases!(nobody_finds_what_they_may_not_read);
+async fn nobody_finds_what_they_may_not_read(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    let first = ann.send_rest(&bob, "needle one").await;
+    let second = bob.send_rest(&ann, "needle two").await;
+    let (first, second) = (first["id"].as_i64().unwrap(), second["id"].as_i64().unwrap());
+    for is_settled in [false, true] {
+        if is_settled {
+            is_indexed(hub).await;
+        }
+        assert_eq!(find(&eve, "needle").await, [0; 0], "a stranger");
+        assert_eq!(find(&ann, "needle").await, [second, first]);
+        bob.blocks(&ann).await;
+        assert_eq!(find(&bob, "needle").await, [second], "of whom one blocks");
+        assert_eq!(find(&ann, "needle").await, [first], "of who blocks one");
+        bob.unblocks(&ann).await;
+        for (column, value, expected) in
+            [("cleared_seq", 1, vec![second]), ("visible_from_seq", 3, vec![]), ("role", 0, vec![])]
+        {
+            let value = if column == "role" { "NULL".to_owned() } else { value.to_string() };
+            hub.database.execute(&format!("UPDATE participants SET {column} = {value} WHERE user_id = {}", bob.id));
+            assert_eq!(find(&bob, "needle").await, expected, "{column}");
+            assert_eq!(find(&ann, "needle").await, [second, first], "it is another's");
+            hub.database.execute(&format!(
+                "UPDATE participants SET role = 'member', cleared_seq = 0, visible_from_seq = 1 WHERE user_id = {}",
+                bob.id
+            ));
+        }
+    }
+    hub.visitor().get(&path(&[("q", "needle")])).await.refused(401, "unauthenticated");
+}
+
+both_databases!(a_snippet_marks_what_was_found);
+async fn a_snippet_marks_what_was_found(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let long = format!("{}😀 die Straße, {}", "ä".repeat(300), "x ".repeat(100));
+    for content in ["👍🏽 Straße um Straße", &long] {
+        ann.send_rest(&bob, content).await;
+    }
+    let page = search(&bob, &[("q", "STRASSE")]).await;
+    assert_eq!(contents(&page), [&*long, "👍🏽 Straße um Straße"]);
+    for hit in page["messages"].as_array().unwrap() {
+        let content: Vec<char> = hit["content"].as_str().unwrap().chars().collect();
+        let text: Vec<char> = hit["snippet"]["text"].as_str().unwrap().chars().collect();
+        let offset = hit["snippet"]["offset"].as_u64().unwrap() as usize;
+        assert!(text.len() <= 160 && content[offset..].starts_with(&text), "{hit}");
+        for place in hit["snippet"]["matches"].as_array().unwrap() {
+            let [from, to] = [0, 1].map(|at| place[at].as_u64().unwrap() as usize);
+            assert_eq!(text[from..to].iter().collect::<String>(), "Straße");
+        }
+    }
+    assert_eq!(page["messages"][1]["snippet"]["matches"], json!([[3, 9], [13, 19]]));
+    assert_eq!(page["messages"][0]["snippet"]["matches"].as_array().unwrap().len(), 1);
+}
+
+both_databases!(what_cannot_be_looked_for_is_refused_alike_on_both_doors);
+async fn what_cannot_be_looked_for_is_refused_alike_on_both_doors(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.send_rest(&bob, "a OR b 1=1").await;
+    is_indexed(hub).await;
+    let mut phone = ann.connect().await;
+    for q in ["", " ", "\"\"", "?!…", "-- * () :", "\u{0}", &"x".repeat(257), &"x".repeat(10_000), &"x ".repeat(17)] {
+        let detail = ann.get(&path(&[("q", q)])).await.refused(400, "invalid");
+        assert!(detail.starts_with("q "), "{detail}");
+        assert_eq!(phone.refused(json!({"type": "search", "q": q})).await, ("invalid".into(), detail));
+    }
+    for (keys, body, key) in [
+        (vec![], json!({}), "q is missing"),
+        (vec![("q", "x"), ("limit", "0")], json!({"q": "x", "limit": 0}), "limit"),
+        (vec![("q", "x"), ("limit", "101")], json!({"q": "x", "limit": 101}), "limit"),
+        (vec![("q", "x"), ("before", "0")], json!({"q": "x", "before": 0}), "before"),
+        (vec![("q", "x"), ("before", "x")], json!({"q": "x", "before": "x"}), "before"),
+        (vec![("q", "x"), ("conversation_id", "-1")], json!({"q": "x", "conversation_id": -1}), "conversation_id"),
+    ] {
+        let detail = ann.get(&path(&keys)).await.refused(400, "invalid");
+        let mut frame = body;
+        frame["type"] = json!("search");
+        let (code, message) = phone.refused(frame).await;
+        assert_eq!(code, "invalid");
+        assert!(detail.contains(key) && message.contains(key), "{detail}, {message}");
+    }
+    phone.frame(json!({"type": "search", "q": "x"})).await;
+    assert_eq!(phone.expect("error").await["message"], "ref is missing");
+}
+
+both_databases!(the_syntax_of_a_database_means_nothing);
+async fn the_syntax_of_a_database_means_nothing(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.send_rest(&bob, "fish or 1=1 near chips").await["id"].as_i64().unwrap();
+    is_indexed(hub).await;
+    let mut phone = ann.connect().await;
+    for (q, is_found) in [
+        ("\" OR 1=1 --", true),
+        ("fish AND chips", false),
+        ("fish NOT chips", false),
+        ("NEAR(fish chips)", false),
+        ("terms:fish", false),
+        ("fish*", true),
+        ("^fish", true),
+        ("fish + or", true),
+        ("'fish' & !chips", true),
+        ("fish:* | cats", false),
+        ("fish'; DROP TABLE messages; --", false),
+        ("{fish chips}", true),
+        ("§u1", false),
+        ("%", false),
+        ("\\", false),
+    ] {
+        let expected = if is_found { vec![id] } else { vec![] };
+        let frame = json!({"type": "search", "q": q});
+        match q.chars().any(char::is_alphanumeric) {
+            true => {
+                assert_eq!(find(&ann, q).await, expected, "{q}");
+                assert_eq!(ids(&phone.ack(frame).await), expected, "{q}");
+            }
+            false => assert_eq!(phone.refused(frame).await.0, "invalid"),
+        }
+    }
+}
