@@ -10,8 +10,8 @@ use crate::ids::{ConversationId, Role, Seq, UserId};
 use crate::ops::{
     AddParticipant, ClearConversation, CreateConversation, DeleteMessage, EditMessage, GetConversation, GetMessage,
     GetUnread, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListParticipants, ListReceipts,
-    ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant, RenameConversation, Search, SendMessage,
-    Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
+    ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant, RenameConversation, Search,
+    SendMessage, Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
 };
 use crate::wire::{Content, Emoji, OwnConversationView, Title};
 use actix_web::{HttpRequest, HttpResponse, web};

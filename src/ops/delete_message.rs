@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ids::MessageId;
 use crate::policy::may_change;
 use crate::store::messages::{self, Message};
-use crate::store::{conversations, positions, reactions, users};
+use crate::store::{conversations, positions, reactions, search_index, users};
 use crate::wire::{self, Event, MeUpdate};
 use serde::Deserialize;
 
@@ -57,6 +57,7 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Event
     let rev = positions::next_rev(cx.db, row.conversation_id)?;
     messages::set_deleted(cx.db, row.id, rev, cx.now)?;
     reactions::delete_reactions(cx.db, row.id)?;
+    search_index::forget(cx.db, row.id)?;
     let now = cx.now;
     let (_, mut events) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
     let members = conversations::list_member_ids(cx.db, row.conversation_id)?;

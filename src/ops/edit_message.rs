@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::ids::MessageId;
 use crate::limits::Class;
 use crate::policy::may_change;
-use crate::store::{messages, positions};
+use crate::store::{messages, positions, search_index};
 use crate::wire::{self, Content};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -46,6 +46,7 @@ impl Op for EditMessage {
         let rev = positions::next_rev(cx.db, row.conversation_id)?;
         let first_hash = Sha256::digest(row.content.as_bytes());
         messages::set_content(cx.db, row.id, self.content.as_str(), &first_hash, rev, cx.now)?;
+        search_index::reindex(cx.db, row.id)?;
         let now = cx.now;
         let encode = |message: &_| wire::encode("message_edited", now, &change(message));
         let (message, events) = tell_change(row.id, cx, encode)?;

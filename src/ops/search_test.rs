@@ -39,7 +39,12 @@ fn filled(scratch: &Scratch, texts: &[String]) -> Db {
 
 /// As Ann asks it.
 fn ask(db: &mut Db, q: &str, before: Option<MessageId>, limit: i64) -> SearchPage {
-    let rules = Rules { message_policy: MessagePolicy::Open, max_message_chars: 1_000, registration_is_open: true };
+    let rules = Rules {
+        message_policy: MessagePolicy::Open,
+        max_message_chars: 1_000,
+        registration_is_open: true,
+        max_participants: 1_000,
+    };
     let caller = Caller { user_id: UserId::new(1), login_id: LoginId::new(1), session_id: None };
     let op = Search { q: q.to_owned(), conversation_id: None, before, limit: Some(limit) };
     op.run(&caller, &mut Cx { db, now: NOW, rules: &rules, epoch: "epoch" }).unwrap().output
@@ -47,7 +52,12 @@ fn ask(db: &mut Db, q: &str, before: Option<MessageId>, limit: i64) -> SearchPag
 
 /// One batch; false when there are no more.
 fn index(db: &mut Db) -> bool {
-    let rules = Rules { message_policy: MessagePolicy::Open, max_message_chars: 1_000, registration_is_open: true };
+    let rules = Rules {
+        message_policy: MessagePolicy::Open,
+        max_message_chars: 1_000,
+        registration_is_open: true,
+        max_participants: 1_000,
+    };
     db.write_transaction(|db| IndexMessages.run(&System, &mut Cx { db, now: NOW, rules: &rules, epoch: "epoch" }))
         .unwrap()
         .output

@@ -178,6 +178,7 @@ pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<M
         .select(Message::as_select())
         .filter(messages::id.eq_any(&ids))
         .filter(messages::message_type.eq("text").and(messages::deleted_at.is_null()))
+        .filter(super::messages::shows_to(me.get()))
         .order(messages::id.desc())
         .load(conn))?;
     let places = list_places(db, me, &found)?;

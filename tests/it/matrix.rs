@@ -151,6 +151,15 @@ const ROWS: &[Row] = &[
         answers: READERS,
     },
     Row {
+        op: "Search",
+        what: "",
+        asks: |place| {
+            let path = format!("/api/search?q=hi&conversation_id={}", place.id);
+            vec![rest("GET", path, Value::Null), frame("search", json!({"q": "hi", "conversation_id": place.id}))]
+        },
+        answers: READERS,
+    },
+    Row {
         op: "MarkDelivered",
         what: "",
         asks: |place| {

@@ -207,6 +207,7 @@ async fn story(door: Door, people: [&User; 2], (stranger, foreign): (i64, i64)) 
     let mut story = Story { door, asked: BTreeSet::new(), told: Vec::new() };
     let id = write(&mut story, people, stranger).await;
     read(&mut story, people, id, stranger).await;
+    search(&mut story, id, stranger).await;
     change(&mut story, people, id, foreign).await;
     for (who, socket) in [("the reader heard", &mut listening), ("the sender's other device heard", &mut own)] {
         socket.arrived().await.into_iter().for_each(|frame| story.note(who, frame));
@@ -231,5 +232,5 @@ async fn rest_and_the_socket_tell_the_same_story(hub: &mut TestHub) {
         assert_eq!(rest, socket);
     }
     let refused = by_rest.iter().filter(|(_, told)| told.get("code").is_some());
-    assert_eq!(refused.count(), 70, "the refusals of the story are refusals: {by_rest:#?}");
+    assert_eq!(refused.count(), 75, "the refusals of the story are refusals: {by_rest:#?}");
 }

@@ -216,3 +216,53 @@ async fn the_syntax_of_a_database_means_nothing(hub: &mut TestHub) {
         }
     }
 }
+
+both_databases!(what_changes_is_found_by_what_it_says_now_and_what_is_gone_is_not_found);
+async fn what_changes_is_found_by_what_it_says_now_and_what_is_gone_is_not_found(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    for is_settled in [false, true] {
+        let edited = ann.send_rest(&bob, "needle one").await["id"].as_i64().unwrap();
+        let deleted = ann.send_rest(&bob, "needle two").await["id"].as_i64().unwrap();
+        let hidden = ann.send_rest(&bob, "needle three").await["id"].as_i64().unwrap();
+        if is_settled {
+            is_indexed(hub).await;
+        }
+        ann.patch(&format!("/api/messages/{edited}"), json!({"content": "pin one"})).await.is(200);
+        ann.delete(&format!("/api/messages/{deleted}?for=everyone")).await.is(204);
+        bob.delete(&format!("/api/messages/{hidden}?for=me")).await.is(204);
+        for _ in 0..2 {
+            assert_eq!(find(&bob, "pin").await, [edited], "settled: {is_settled}");
+            assert_eq!(find(&bob, "needle").await, [0; 0]);
+            assert_eq!(find(&ann, "needle").await, [hidden], "it is there for the others");
+            is_indexed(hub).await;
+        }
+        let id = ann.conversations().await[0]["id"].as_i64().unwrap();
+        bob.delete(&format!("/api/conversations/{id}")).await.is(204);
+        assert_eq!(find(&bob, "pin").await, [0; 0], "it was cleared");
+        ann.delete(&format!("/api/conversations/{id}")).await.is(204);
+    }
+}
+
+both_databases!(a_group_is_searched_from_where_one_joined_and_until_one_left);
+async fn a_group_is_searched_from_where_one_joined_and_until_one_left(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let body = json!({"participant_ids": [bob.id], "title": "sewing"});
+    let made = ann.post("/api/conversations", body).await.is(201).ok();
+    let id = made["conversation"]["id"].as_i64().unwrap();
+    let says = async |content: &str| {
+        let path = format!("/api/conversations/{id}/messages");
+        ann.post(&path, json!({"content": content})).await.is(201).ok()["message"]["id"].as_i64().unwrap()
+    };
+    let participants = format!("/api/conversations/{id}/participants");
+    let before = says("needle before").await;
+    ann.post(&participants, json!({"user_id": cat.id})).await.is(204);
+    let after = says("needle after").await;
+    for _ in 0..2 {
+        assert_eq!(find(&bob, "needle").await, [after, before]);
+        assert_eq!(find(&cat, "needle").await, [after]);
+        is_indexed(hub).await;
+    }
+    ann.delete(&format!("{participants}/{}", bob.id)).await.is(204);
+    assert_eq!(find(&bob, "needle").await, [0; 0]);
+    assert_eq!(find(&cat, "needle").await, [after]);
+}
