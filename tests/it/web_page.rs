@@ -48,7 +48,6 @@ async fn what_is_not_there_is_not_found_and_nothing_else_is_served(hub: &mut Tes
         "/api",
         "/api/nothing",
         "/api/auth/ticket",
-        "/api/search",
         "/metrics",
         "/stats",
     ] {
