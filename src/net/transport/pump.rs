@@ -145,8 +145,8 @@ impl Pump {
         mut actor: Pin<&mut impl Stream<Item = Result<Bytes, actix_web::Error>>>,
         mut alarm: Pin<&mut Sleep>,
     ) -> Poll<End> {
-        for _ in 0..TURNS {
-            let turn = self.turn(cx, actor.as_mut());
+        for number in 0..TURNS {
+            let turn = self.turn(cx, actor.as_mut(), number == 0);
             match turn {
                 Err(end) => return Poll::Ready(end),
                 Ok(Turn::Waits) => return self.watch(cx, alarm.as_mut()),
@@ -162,6 +162,7 @@ impl Pump {
         &mut self,
         cx: &mut Context<'_>,
         mut actor: Pin<&mut impl Stream<Item = Result<Bytes, actix_web::Error>>>,
+        is_woken: bool,
     ) -> Result<Turn, End> {
         let now = Instant::now();
         let could_read = self.may_read(now);
@@ -173,8 +174,13 @@ impl Pump {
         self.listened = could_read;
         let has_read = could_read && self.read(cx, now)?;
         self.check_clock(now)?;
+        // Polling the actor costs the most here; without news it does nothing.
+        let has_news = is_woken || has_read;
         let mut is_done = false;
-        while !is_done && let Poll::Ready(written) = actor.as_mut().poll_next(cx) {
+        while has_news
+            && !is_done
+            && let Poll::Ready(written) = actor.as_mut().poll_next(cx)
+        {
             match written {
                 Some(Ok(bytes)) => self.outbox.push(bytes, self.socket.take_answer_mark(), now),
                 Some(Err(_)) => return Err(End::Gone),

@@ -57,7 +57,10 @@ impl Socket {
     pub fn resume(&self) {
         let mut incoming = self.0.incoming.borrow_mut();
         incoming.is_paused = false;
-        incoming.wake();
+        // With nothing to take, the actor waits for the next read.
+        if !incoming.messages.is_empty() || incoming.is_over {
+            incoming.wake();
+        }
     }
 
     /// What was just written answers the message at work: it does not count
