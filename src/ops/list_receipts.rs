@@ -45,10 +45,8 @@ impl Op for ListReceipts {
         let others = members.into_iter().filter(|member| *member != message.sender_id);
         let receipts = others
             .map(|user_id| {
-                let mut first = |kind| positions::list_marks(cx.db, id, user_id, kind, message.seq, 1);
-                let delivered_at = first(Kind::Delivered)?.first().map(|mark| mark.at);
-                let read_at = first(Kind::Read)?.first().map(|mark| mark.at);
-                Ok(ReceiptView { user_id, delivered_at, read_at })
+                let mut at = |kind| positions::find_mark(cx.db, id, user_id, kind, message.seq);
+                Ok(ReceiptView { user_id, delivered_at: at(Kind::Delivered)?, read_at: at(Kind::Read)? })
             })
             .collect::<Result<_>>()?;
         Ok(Outcome::quiet(Receipts { receipts }))

@@ -167,28 +167,13 @@ fn must_be_one(rows: usize) -> Result<()> {
     }
 }
 
-/// When a shared position moved, and to where.
-#[derive(Clone, Copy, Debug, Queryable)]
-pub struct Mark {
-    pub seq: Seq,
-    pub at: Timestamp,
-}
-
-/// The user's first `limit` marks at or after `from`, ascending. As each mark
-/// is further than the one before, the marks that tell of `n` messages in a
-/// row are among the first `n`.
-pub fn list_marks(
-    db: &mut Db,
-    id: ConversationId,
-    user_id: UserId,
-    kind: Kind,
-    from: Seq,
-    limit: i64,
-) -> Result<Vec<Mark>> {
-    Ok(on!(db, conn => receipt_marks::table.select((receipt_marks::seq, receipt_marks::at))
+/// When the user's shared position came to `seq`, if it did: the first mark that
+/// is not before it says.
+pub fn find_mark(db: &mut Db, id: ConversationId, user_id: UserId, kind: Kind, seq: Seq) -> Result<Option<Timestamp>> {
+    Ok(on!(db, conn => receipt_marks::table.select(receipt_marks::at)
         .filter(receipt_marks::conversation_id.eq(id).and(receipt_marks::user_id.eq(user_id)))
-        .filter(receipt_marks::kind.eq(kind.name()).and(receipt_marks::seq.ge(from)))
-        .order(receipt_marks::seq).limit(limit).load(conn))?)
+        .filter(receipt_marks::kind.eq(kind.name()).and(receipt_marks::seq.ge(seq)))
+        .order(receipt_marks::seq).first(conn).optional())?)
 }
 
 /// How far everybody but its sender came with a message.
@@ -335,7 +320,7 @@ mod tests {
             assert!(matches!(outcome, Err(Error::Contention(_))), "{outcome:?}");
             assert_eq!(get_positions(&mut db, id, bob).unwrap(), further);
         }
-        assert!(list_marks(&mut db, id, bob, Kind::Read, Seq::new(1), 9).unwrap().is_empty(), "and nobody is told");
+        assert!(find_mark(&mut db, id, bob, Kind::Read, Seq::new(1)).unwrap().is_none(), "and nobody is told");
     }
     both_databases!(what_moved_since_it_was_read_is_not_moved_back);
 }
