@@ -124,8 +124,5 @@ fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created
 }
 
 fn show(me: UserId, id: ConversationId, was_there: bool, cx: &mut Cx) -> Result<Created> {
-    let found = conversations::get_with_place(cx.db, me, id)?;
-    let conversation = present::own_conversations(cx.db, me, vec![found])?.pop();
-    let conversation = conversation.ok_or_else(|| Error::bug("one row in, one view out"))?;
-    Ok(Created { conversation, was_there })
+    Ok(Created { conversation: present::own_conversation(cx.db, me, id)?, was_there })
 }

@@ -2,9 +2,8 @@
 
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::ConversationId;
-use crate::store::conversations;
 use crate::wire::OwnConversationView;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +23,6 @@ impl Op for GetConversation {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {
-        let me = caller.user_id;
-        let found = conversations::get_with_place(cx.db, me, self.conversation_id)?;
-        let view = present::own_conversations(cx.db, me, vec![found])?.pop();
-        view.map(Outcome::quiet).ok_or_else(|| Error::bug("one row in, one view out"))
+        present::own_conversation(cx.db, caller.user_id, self.conversation_id).map(Outcome::quiet)
     }
 }

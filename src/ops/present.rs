@@ -186,3 +186,13 @@ pub(super) fn own_conversations(
     };
     Ok(rows.into_iter().map(view).collect())
 }
+
+/// One conversation as `me` sees it.
+///
+/// # Errors
+/// `NotFound` where `me` is not in it.
+pub(super) fn own_conversation(db: &mut Db, me: UserId, id: ConversationId) -> Result<OwnConversationView> {
+    let found = conversations::get_with_place(db, me, id)?;
+    let view = own_conversations(db, me, vec![found])?.pop();
+    view.ok_or_else(|| Error::bug("one row in, one view out"))
+}

@@ -3,10 +3,10 @@
 use super::group::{get_group, tell_members};
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::policy::may_manage;
-use crate::store::{conversations, members, positions};
+use crate::store::{members, positions};
 use crate::wire::{OwnConversationView, Title};
 
 #[derive(Clone, Debug)]
@@ -36,9 +36,6 @@ impl Op for RenameConversation {
             members::set_title(cx.db, id, self.title.as_str())?;
             events = tell_members(id, rev, &[], None, cx)?;
         }
-        let found = conversations::get_with_place(cx.db, me, id)?;
-        let view = present::own_conversations(cx.db, me, vec![found])?.pop();
-        let output = view.ok_or_else(|| Error::bug("one row in, one view out"))?;
-        Ok(Outcome { output, events })
+        Ok(Outcome { output: present::own_conversation(cx.db, me, id)?, events })
     }
 }
