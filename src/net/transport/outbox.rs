@@ -23,15 +23,16 @@ pub struct OutboxSettings {
     pub max_age: Duration,
 }
 
+/// The bounds are given with each call: they are the same for every socket,
+/// and an idle one should hold little.
 pub struct Outbox {
-    settings: OutboxSettings,
     /// Whole frames each; of the first, `begun` bytes are written.
     pieces: VecDeque<Piece>,
     begun: usize,
     /// That wait, without those of answers.
     counted: usize,
     /// Answers that wait.
-    answers: usize,
+    answers: u32,
     progress_at: Instant,
     /// The kernel took no more.
     is_stuck: bool,
@@ -45,9 +46,8 @@ struct Piece {
 }
 
 impl Outbox {
-    pub fn new(settings: OutboxSettings, now: Instant) -> Self {
+    pub fn new(now: Instant) -> Self {
         Self {
-            settings,
             pieces: VecDeque::new(),
             begun: 0,
             counted: 0,
@@ -59,14 +59,14 @@ impl Outbox {
     }
 
     /// Queues whole frames.
-    pub fn push(&mut self, bytes: Bytes, is_answer: bool, now: Instant) {
+    pub fn push(&mut self, bytes: Bytes, is_answer: bool, max_age: Duration, now: Instant) {
         if bytes.is_empty() {
             return;
         }
         if self.pieces.is_empty() {
             self.progress_at = now;
         }
-        let mut due_at = now + self.settings.max_age;
+        let mut due_at = now + max_age;
         if is_answer {
             let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             due_at += Duration::from_secs(1) * size / ANSWER_BYTES_PER_SECOND;
@@ -91,14 +91,14 @@ impl Outbox {
     }
 
     /// Whether the peer reads too slowly to be kept.
-    pub fn is_over(&self, now: Instant) -> bool {
-        self.counted > self.settings.max_bytes || self.deadline().is_some_and(|deadline| deadline <= now)
+    pub fn is_over(&self, settings: &OutboxSettings, now: Instant) -> bool {
+        self.counted > settings.max_bytes || self.deadline(settings.max_age).is_some_and(|deadline| deadline <= now)
     }
 
     /// When the peer will have been too slow, unless it reads.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self, max_age: Duration) -> Option<Instant> {
         let oldest = self.pieces.front()?;
-        Some(oldest.due_at.min(self.progress_at + self.settings.max_age))
+        Some(oldest.due_at.min(self.progress_at + max_age))
     }
 
     /// When the peer last took some of what waited, and so showed that it is
@@ -166,7 +166,7 @@ mod tests {
 
     fn outbox() -> (Outbox, Instant) {
         let now = Instant::now();
-        (Outbox::new(SETTINGS, now), now)
+        (Outbox::new(now), now)
     }
 
     /// A peer that takes so many bytes and then no more.
@@ -187,7 +187,7 @@ mod tests {
         let (mut outbox, now) = outbox();
         let mut seen = Vec::new();
         for number in 0..200_u8 {
-            outbox.push(Bytes::from(vec![number; 3]), number % 7 == 0, now);
+            outbox.push(Bytes::from(vec![number; 3]), number % 7 == 0, SETTINGS.max_age, now);
         }
         for room in [1, 2, 3, 4, 50, 0, 200] {
             assert!(outbox.write(now, taking(room, &mut seen)).is_err());
@@ -200,56 +200,56 @@ mod tests {
     #[test]
     fn as_many_bytes_as_allowed_may_wait_and_one_more_may_not() {
         let (mut outbox, now) = outbox();
-        outbox.push(Bytes::from(vec![0; 100]), false, now);
-        assert!(!outbox.is_over(now));
-        outbox.push(Bytes::from(vec![0; 1]), false, now);
-        assert!(outbox.is_over(now));
+        outbox.push(Bytes::from(vec![0; 100]), false, SETTINGS.max_age, now);
+        assert!(!outbox.is_over(&SETTINGS, now));
+        outbox.push(Bytes::from(vec![0; 1]), false, SETTINGS.max_age, now);
+        assert!(outbox.is_over(&SETTINGS, now));
     }
 
     #[test]
     fn answers_do_not_count() {
         let (mut outbox, now) = outbox();
-        outbox.push(Bytes::from(vec![0; 1 << 20]), true, now);
-        outbox.push(Bytes::from(vec![0; 100]), false, now);
-        assert!(!outbox.is_over(now) && outbox.has_answers());
+        outbox.push(Bytes::from(vec![0; 1 << 20]), true, SETTINGS.max_age, now);
+        outbox.push(Bytes::from(vec![0; 100]), false, SETTINGS.max_age, now);
+        assert!(!outbox.is_over(&SETTINGS, now) && outbox.has_answers());
     }
 
     #[test]
     fn the_oldest_may_wait_so_long_and_no_longer_also_for_one_who_sips() {
         let (mut outbox, start) = outbox();
-        outbox.push(Bytes::from(vec![0; 90]), false, start);
+        outbox.push(Bytes::from(vec![0; 90]), false, SETTINGS.max_age, start);
         for second in 1..20 {
             let now = start + Duration::from_secs(second);
             assert!(outbox.write(now, taking(1, &mut Vec::new())).is_err());
-            assert!(!outbox.is_over(now), "after {second} s");
+            assert!(!outbox.is_over(&SETTINGS, now), "after {second} s");
         }
-        assert!(!outbox.is_over(start + SETTINGS.max_age - Duration::from_millis(1)));
-        assert!(outbox.is_over(start + SETTINGS.max_age));
+        assert!(!outbox.is_over(&SETTINGS, start + SETTINGS.max_age - Duration::from_millis(1)));
+        assert!(outbox.is_over(&SETTINGS, start + SETTINGS.max_age));
     }
 
     #[test]
     fn a_large_answer_has_more_time_as_long_as_it_is_read() {
         let (mut outbox, start) = outbox();
-        outbox.push(Bytes::from(vec![0; 1 << 20]), true, start);
-        assert!(outbox.is_over(start + SETTINGS.max_age), "nobody reads it");
+        outbox.push(Bytes::from(vec![0; 1 << 20]), true, SETTINGS.max_age, start);
+        assert!(outbox.is_over(&SETTINGS, start + SETTINGS.max_age), "nobody reads it");
         for second in 1..84 {
             let now = start + Duration::from_secs(second);
             assert!(outbox.write(now, taking(10_000, &mut Vec::new())).is_err());
-            assert!(!outbox.is_over(now), "after {second} s");
+            assert!(!outbox.is_over(&SETTINGS, now), "after {second} s");
         }
-        assert!(outbox.is_over(start + Duration::from_secs(84)));
+        assert!(outbox.is_over(&SETTINGS, start + Duration::from_secs(84)));
     }
 
     #[test]
     fn only_taking_what_waited_is_a_sign_of_life() {
         let (mut outbox, start) = outbox();
         let after = |seconds| start + Duration::from_secs(seconds);
-        outbox.push(Bytes::from(vec![0; 10]), false, after(1));
+        outbox.push(Bytes::from(vec![0; 10]), false, SETTINGS.max_age, after(1));
         assert!(outbox.write(after(1), taking(5, &mut Vec::new())).is_err());
         assert!(outbox.write(after(2), taking(0, &mut Vec::new())).is_err());
         assert_eq!(outbox.moved_at(), start, "the kernel had room");
         outbox.write(after(3), taking(5, &mut Vec::new())).unwrap();
-        outbox.push(Bytes::from(vec![0; 10]), false, after(4));
+        outbox.push(Bytes::from(vec![0; 10]), false, SETTINGS.max_age, after(4));
         outbox.write(after(4), taking(10, &mut Vec::new())).unwrap();
         assert_eq!(outbox.moved_at(), after(3));
     }
@@ -258,8 +258,8 @@ mod tests {
     fn who_was_quiet_before_has_the_full_time() {
         let (mut outbox, start) = outbox();
         let later = start + 10 * SETTINGS.max_age;
-        outbox.push(Bytes::from_static(b"late"), false, later);
-        assert!(!outbox.is_over(later));
+        outbox.push(Bytes::from_static(b"late"), false, SETTINGS.max_age, later);
+        assert!(!outbox.is_over(&SETTINGS, later));
     }
 
     #[test]
@@ -267,11 +267,11 @@ mod tests {
         let (mut outbox, now) = outbox();
         let mut seen = Vec::new();
         for bytes in ["first", "second", "third"] {
-            outbox.push(bytes.into(), false, now);
+            outbox.push(bytes.into(), false, SETTINGS.max_age, now);
         }
         assert!(outbox.write(now, taking(7, &mut seen)).is_err());
         outbox.keep_begun();
-        outbox.push("bye".into(), false, now);
+        outbox.push("bye".into(), false, SETTINGS.max_age, now);
         outbox.write(now, taking(usize::MAX, &mut seen)).unwrap();
         assert_eq!(seen, b"firstsecondbye");
     }

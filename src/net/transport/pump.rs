@@ -81,7 +81,7 @@ impl Pump {
         let now = Instant::now();
         Self {
             inbound: Inbound::new(settings.max_frame_bytes, settings.takes_binary),
-            outbox: Outbox::new(settings.outbox, now),
+            outbox: Outbox::new(now),
             bytes: RateLimiter::direct(settings.bytes.quota()),
             owed: None,
             listened: true,
@@ -96,7 +96,7 @@ impl Pump {
 
     /// Bytes that go out before anything the actor writes.
     pub fn write_first(&mut self, bytes: Bytes) {
-        self.outbox.push(bytes, false, Instant::now());
+        self.push(bytes, false, Instant::now());
     }
 
     /// Bytes that came with the handshake.
@@ -182,7 +182,7 @@ impl Pump {
             && let Poll::Ready(written) = actor.as_mut().poll_next(cx)
         {
             match written {
-                Some(Ok(bytes)) => self.outbox.push(bytes, self.socket.take_answer_mark(), now),
+                Some(Ok(bytes)) => self.push(bytes, self.socket.take_answer_mark(), now),
                 Some(Err(_)) => return Err(End::Gone),
                 None => is_done = true,
             }
@@ -197,7 +197,7 @@ impl Pump {
         {
             return Err(End::Closed(code));
         }
-        if self.outbox.is_over(now) {
+        if self.outbox.is_over(&self.settings.outbox, now) {
             return Err(End::Closed(CloseCode::TooSlow));
         }
         // The actor may have become ready for more just now.
@@ -328,7 +328,8 @@ impl Pump {
     /// Sees to it that the clock is looked at in time.
     fn watch(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
         let owed = self.owed.map(|(_, until)| until);
-        let dues = [Some(self.silent_at()), self.outbox.deadline(), self.inbound.deadline(), owed];
+        let dues =
+            [Some(self.silent_at()), self.outbox.deadline(self.settings.outbox.max_age), self.inbound.deadline(), owed];
         let next = dues.into_iter().flatten().fold(self.ping_at, Instant::min);
         // One that rings too early is set again then.
         if alarm.deadline().into_std() > next || alarm.is_elapsed() {
@@ -339,11 +340,15 @@ impl Pump {
         Poll::Pending
     }
 
+    fn push(&mut self, bytes: Bytes, is_answer: bool, now: Instant) {
+        self.outbox.push(bytes, is_answer, self.settings.outbox.max_age, now);
+    }
+
     fn write_control(&mut self, message: Message) {
         let mut bytes = BytesMut::new();
         // Fails only for continuations, which are none of these.
         if Codec::new().encode(message, &mut bytes).is_ok() {
-            self.outbox.push(bytes.freeze(), false, Instant::now());
+            self.push(bytes.freeze(), false, Instant::now());
         }
     }
 }

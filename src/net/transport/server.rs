@@ -3,7 +3,7 @@
 //! the socket leaves HTTP for good, and with it go the buffers that HTTP has
 //! for each connection.
 
-use super::outbox::{Outbox, OutboxSettings};
+use super::outbox::Outbox;
 use super::pump::finish;
 use super::{Opening, Start};
 use actix_codec::Framed;
@@ -145,8 +145,8 @@ async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Fr
     if is_written.is_ok() {
         let now = Instant::now();
         // `finish` has bounds of its own.
-        let mut outbox = Outbox::new(OutboxSettings { max_bytes: usize::MAX, max_age: Duration::ZERO }, now);
-        outbox.push(head.freeze(), false, now);
+        let mut outbox = Outbox::new(now);
+        outbox.push(head.freeze(), false, Duration::ZERO, now);
         finish(&parts.io, outbox).await;
     }
 }
