@@ -33,8 +33,8 @@ impl Client {
     /// A socket that was welcomed and told who is online.
     pub async fn connect(address: SocketAddr, user: usize) -> Outcome<Self> {
         const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        let client = Self::ask(address, user, "/ws", UPGRADE, "101").await?;
+                               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let client = Self::ask(address, user, "GET /ws", UPGRADE, "101").await?;
         let mut is_ready = false;
         client.frames(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#))?;
         while !is_ready {
@@ -45,16 +45,24 @@ impl Client {
 
     /// A request of a user, whose answer nobody looks at.
     pub async fn get(address: SocketAddr, user: usize, path: &str) -> Outcome<()> {
-        Self::ask(address, user, path, "", "200").await.map(drop)
+        Self::ask(address, user, &format!("GET {path}"), "\r\n", "200").await.map(drop)
     }
 
-    async fn ask(address: SocketAddr, user: usize, path: &str, headers: &str, status: &str) -> Outcome<Self> {
+    /// Has something made.
+    pub async fn post(address: SocketAddr, user: usize, path: &str, body: &str) -> Outcome<()> {
+        let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        Self::ask(address, user, &format!("POST {path}"), &rest, "201").await.map(drop)
+    }
+
+    /// Sends a request, of which `rest` is what follows the common headers, and
+    /// waits for the head of the answer.
+    async fn ask(address: SocketAddr, user: usize, what: &str, rest: &str, status: &str) -> Outcome<Self> {
         let io = TcpStream::connect(address).await?;
         io.set_nodelay(true)?;
         io.set_zero_linger()?;
         let client = Self { io, unread: RefCell::default(), pings: Cell::new(0) };
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: session={}\r\n{headers}\r\n",
+            "{what} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: session={}\r\n{rest}",
             token(user)
         );
         client.write(request.as_bytes()).await?;

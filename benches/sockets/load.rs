@@ -7,6 +7,7 @@ use crate::server::Server;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fmt::{self, Display, Formatter};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -26,12 +27,28 @@ pub struct Load {
 }
 
 pub struct Writer {
-    pub recipient: usize,
+    pub to: To,
     /// Of the clients, the one it writes with.
     pub client: usize,
-    /// Sockets of the recipient.
+    /// Sockets of all others that get it.
     pub readers: usize,
     pub in_flight: usize,
+}
+
+#[derive(Clone, Copy)]
+pub enum To {
+    User(usize),
+    Conversation(usize),
+}
+
+impl Display for To {
+    /// As the key of a frame.
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, r#""recipient_id":{id}"#),
+            Self::Conversation(id) => write!(f, r#""conversation_id":{id}"#),
+        }
+    }
 }
 
 pub struct Measured {
@@ -120,13 +137,13 @@ impl Load {
 
 impl Board {
     async fn write(&self, index: usize, client: &Client) -> Outcome<Infallible> {
-        let Writer { recipient, readers, .. } = self.writers[index];
+        let Writer { to, readers, .. } = self.writers[index];
         let content = "x".repeat(100);
         let mut number = 0;
         loop {
             self.permits[index].acquire().await?.forget();
             let text = format!(
-                r#"{{"type":"private_message","ref":"{index}.{number}","recipient_id":{recipient},"content":"{content}","client_message_id":"{index}.{number}"}}"#
+                r#"{{"type":"private_message","ref":"{index}.{number}",{to},"content":"{content}","client_message_id":"{index}.{number}"}}"#
             );
             self.sent.borrow_mut().insert((index, number), Sent { at: Instant::now(), missing: 1 + readers });
             client.send(&text).await?;

@@ -11,7 +11,7 @@ mod load;
 mod server;
 
 use client::Client;
-use load::{Load, Measured, Writer, connect};
+use load::{Load, Measured, To, Writer, connect};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{Server, config, cpu, token};
 use std::collections::BTreeMap;
@@ -41,14 +41,18 @@ const AT_ONCE: usize = 8;
 /// Requests that fill the caches.
 const WARMING: usize = 20_000;
 const FAN_OUT: usize = 1_000;
+/// Members of the group that write.
+const GROUP_WRITERS: usize = 100;
 
 const MOST_MEMORY: f64 = 3_072.0;
 const MOST_CONNECT_SECONDS: f64 = 60e-6;
 /// Of what the other binary carries.
 const LEAST_CARRIED: f64 = 0.95;
+const LEAST_GROUP_DELIVERIES: f64 = 300_000.0;
 
 const MEMORY: &str = "idle: bytes of the hub for a socket";
 const CONNECT: &str = "connect: CPU us, without its reads";
+const GROUP: &str = "group: deliveries/s";
 
 /// What came out, by what was measured: a list for each binary.
 #[derive(Default)]
@@ -81,6 +85,7 @@ impl Figures {
             }
             println!();
             are_kept &= what != MEMORY || medians[0] <= MOST_MEMORY;
+            are_kept &= what != GROUP || medians[0] >= LEAST_GROUP_DELIVERIES;
             are_kept &= what != CONNECT || medians[0] <= MOST_CONNECT_SECONDS * 1e6;
         }
         are_kept
@@ -179,7 +184,7 @@ where
 /// So many people who write to each other in pairs.
 async fn pairs(server: &Server, first: usize, count: usize, in_flight: usize) -> Outcome<Load> {
     let clients = connect(server, first..first + count).await?;
-    let writer = |client: usize| Writer { recipient: first + (client ^ 1), client, readers: 1, in_flight };
+    let writer = |client: usize| Writer { to: To::User(first + (client ^ 1)), client, readers: 1, in_flight };
     Ok(Load { clients, writers: (0..count).map(writer).collect() })
 }
 
@@ -187,7 +192,18 @@ async fn pairs(server: &Server, first: usize, count: usize, in_flight: usize) ->
 async fn fan_out(server: &Server) -> Outcome<Load> {
     let users = std::iter::once(1).chain(std::iter::repeat_n(2, FAN_OUT));
     let clients: Vec<Rc<Client>> = connect(server, users).await?;
-    Ok(Load { clients, writers: vec![Writer { recipient: 2, client: 0, readers: FAN_OUT, in_flight: 4 }] })
+    Ok(Load { clients, writers: vec![Writer { to: To::User(2), client: 0, readers: FAN_OUT, in_flight: 4 }] })
+}
+
+/// A group of so many people, all of them here, of whom some write, each one
+/// message after another. Everybody's unread counts are told.
+async fn group(server: &Server) -> Outcome<Load> {
+    let others: Vec<String> = (2..=FAN_OUT).map(|user| user.to_string()).collect();
+    let group = format!(r#"{{"participant_ids":[{}],"title":"Everybody"}}"#, others.join(","));
+    Client::post(server.address, 1, "/api/conversations", &group).await?;
+    let clients = connect(server, 1..=FAN_OUT).await?;
+    let writer = |client| Writer { to: To::Conversation(1), client, readers: FAN_OUT - 1, in_flight: 1 };
+    Ok(Load { clients, writers: (0..GROUP_WRITERS).map(writer).collect() })
 }
 
 async fn measure(what: &str, binary: &Path, figures: &mut Figures, number: usize) -> Outcome<()> {
@@ -199,6 +215,7 @@ async fn measure(what: &str, binary: &Path, figures: &mut Figures, number: usize
         "200x1" => pairs(&server, 1, 200, 1).await?,
         "1000x4" => pairs(&server, 1, 1_000, 4).await?,
         "fan-out" => fan_out(&server).await?,
+        "group" => group(&server).await?,
         _ => return Err(format!("there is no measurement {what}").into()),
     };
     figures.add_load(what, number, &load.run(&server).await?);
@@ -212,7 +229,7 @@ async fn run() -> Outcome<bool> {
     binaries.extend(std::env::var_os("AGAINST").map(PathBuf::from));
     let mut chosen: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
     if chosen.is_empty() {
-        chosen = ["idle", "connect", "200x1", "1000x4", "fan-out"].map(String::from).into();
+        chosen = ["idle", "connect", "200x1", "1000x4", "fan-out", "group"].map(String::from).into();
     }
     let mut figures = Figures::default();
     for round in 1..=ROUNDS {

@@ -166,3 +166,7 @@ impl HubSeat {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "delivery_test.rs"]
+mod tests;
