@@ -56,6 +56,7 @@ mod sync;
 #[cfg(test)]
 mod sync_test;
 mod touch_login;
+mod witnesses;
 
 pub use add_participant::AddParticipant;
 pub use announce_presence::AnnouncePresence;

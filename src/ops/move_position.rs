@@ -32,7 +32,9 @@ pub(super) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
         Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
         None => conversations::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count <= MAX_SHARED),
     };
-    Ok(Room { conversation: conversations::get_conversation(cx.db, id)?, is_shared })
+    // An empty direct one may be there for the other person alone.
+    let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
+    Ok(Room { conversation, is_shared })
 }
 
 /// The message, if the caller may see it.

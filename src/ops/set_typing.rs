@@ -1,11 +1,11 @@
 //! `typing_indicator`: relayed to the others, stored nowhere.
 
 use super::send_message::{check_relation, facts};
+use super::witnesses::list_witnesses;
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
-use crate::store::{conversations, people};
 use crate::wire::{Event, Target, TypingEvent};
 use serde::Deserialize;
 
@@ -40,14 +40,7 @@ impl Op for SetTyping {
         // Where nothing was ever said between two people, the first thing to
         // arrive is a message.
         let Some(membership) = facts.membership() else { return Ok(Outcome::quiet(Done {})) };
-        let to = match facts.peer {
-            Some(peer) => vec![peer],
-            None => {
-                let hidden = people::list_block_partners(cx.db, me)?;
-                let members = conversations::list_member_ids(cx.db, membership.conversation_id)?;
-                members.into_iter().filter(|member| *member != me && !hidden.contains(member)).collect()
-            }
-        };
+        let to = list_witnesses(me, membership.conversation_id, &facts, cx)?;
         let event = TypingEvent {
             conversation_id: membership.conversation_id,
             user_id: me,

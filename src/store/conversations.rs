@@ -168,12 +168,18 @@ pub struct SendingFacts {
     user_low: Option<UserId>,
     user_high: Option<UserId>,
     has_written: Option<bool>,
+    rev: Option<Rev>,
     /// The other person of a direct conversation; none in a group.
     pub peer: Option<UserId>,
     pub standing: Standing,
 }
 
 impl SendingFacts {
+    /// False of a direct conversation that only one of the two has opened.
+    pub fn is_known_to_both(&self) -> bool {
+        self.peer.is_none() || self.rev > Some(Rev::new(1))
+    }
+
     pub fn membership(&self) -> Option<Membership> {
         let (user_low, user_high) = (self.user_low, self.user_high);
         let has_written = self.has_written.unwrap_or(false);

@@ -82,10 +82,17 @@ statement!(LastInsertRowid -> BigInt {
     "SELECT last_insert_rowid()";
 });
 
-/// The conversation's id, its pair and whether one has written in it; the
-/// other person, and how they stand to one.
-type Facts =
-    (Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Bool>, Nullable<BigInt>, (Bool, Bool, Bool, Bool));
+/// The conversation's id, its pair, whether one has written in it and its
+/// `rev`; the other person, and how they stand to one.
+type Facts = (
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Bool>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    (Bool, Bool, Bool, Bool),
+);
 
 /// What lies between one and a person.
 pub(super) struct ByRecipient {
@@ -96,7 +103,7 @@ pub(super) struct ByRecipient {
 }
 
 statement!(ByRecipient -> Facts {
-    "SELECT c.id, c.user_low, c.user_high, p.has_written, u.id, u.deleted_at IS NOT NULL, \
+    "SELECT c.id, c.user_low, c.user_high, p.has_written, c.rev, u.id, u.deleted_at IS NOT NULL, \
      EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND blocked_id = u.id AND user_id = ", me;
     "), EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND user_id = u.id AND blocked_id = ", me;
     "), EXISTS (SELECT 1 FROM contacts WHERE removed_at IS NULL AND user_id = u.id AND contact_id = ", me;
@@ -113,7 +120,7 @@ pub(super) struct ByConversation {
 }
 
 statement!(ByConversation -> Facts {
-    "SELECT c.id, c.user_low, c.user_high, p.has_written, u.id, u.deleted_at IS NOT NULL, \
+    "SELECT c.id, c.user_low, c.user_high, p.has_written, c.rev, u.id, u.deleted_at IS NOT NULL, \
      EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND blocked_id = u.id AND user_id = p.user_id), \
      EXISTS (SELECT 1 FROM blocks WHERE removed_at IS NULL AND user_id = u.id AND blocked_id = p.user_id), \
      EXISTS (SELECT 1 FROM contacts WHERE removed_at IS NULL AND user_id = u.id AND contact_id = p.user_id) \

@@ -110,6 +110,14 @@ async fn an_empty_direct_conversation_is_there_for_whoever_opened_it(hub: &mut T
         told.refused(404, "not_found");
     }
     assert_eq!(bob.conversations().await, Vec::<Value>::new());
+    // Nor does he find it by her name, or is shown what she does there.
+    for kind in ["conversation_read", "load_history"] {
+        let frame = json!({"type": kind, "recipient_id": ann.id});
+        assert_eq!(bob_socket.refused(frame).await, ("not_found".into(), "no such conversation".into()), "{kind}");
+    }
+    bob_socket.types(&ann, true).await;
+    ann_socket.types(&bob, true).await;
+    ann_socket.expect_silence().await;
     bob_socket.expect_silence().await;
     // Bob opens it too: new for him, and no news for Ann.
     let opened = make(&bob, with(&[&ann]), 201).await;

@@ -1,0 +1,21 @@
+//! Who notices what one does in a conversation and nothing keeps: that one
+//! types, or looks at it.
+
+use super::Cx;
+use crate::error::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::store::conversations::{self, SendingFacts};
+use crate::store::people;
+use crate::wire::Audience;
+
+/// Everybody else there, but for those with whom there is a block, and for who
+/// does not know yet that they are in it.
+pub(super) fn list_witnesses(me: UserId, id: ConversationId, facts: &SendingFacts, cx: &mut Cx) -> Result<Audience> {
+    if let Some(peer) = facts.peer {
+        let is_hidden = facts.standing.i_block || facts.standing.blocks_me || !facts.is_known_to_both();
+        return Ok(if is_hidden { Vec::new() } else { vec![peer] });
+    }
+    let hidden = people::list_block_partners(cx.db, me)?;
+    let members = conversations::list_member_ids(cx.db, id)?;
+    Ok(members.into_iter().filter(|member| *member != me && !hidden.contains(member)).collect())
+}
