@@ -5,14 +5,15 @@
 //! reconnects and loses nothing, because the store has it all.
 
 use super::badges::{Badges, UnreadChange};
+use super::outgoing::{Delivery, Outgoing, Passing};
 use super::presence::{Presence, Transition};
 use super::registry::{Registry, Stats};
 use super::typing::TypingTable;
 use super::{Attachment, Batch};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, SessionId, UserId};
-use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, PresenceState, Resync, Typing, TypingEvent};
+use crate::ids::{SessionId, UserId};
+use crate::wire::{self, CloseCode, Event, OnlineStatus, PresenceState, Resync, TypingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
 use std::collections::{HashMap, HashSet};
@@ -35,22 +36,6 @@ pub struct HubSettings {
 pub enum ToSession {
     Deliver(Vec<Delivery>),
     Close(CloseCode),
-}
-
-/// A frame, and what becomes of it when the session's peer does not keep up.
-#[derive(Clone, Debug)]
-pub enum Delivery {
-    /// It is written, or the session ends.
-    Lasting(Frame),
-    /// The next of its kind takes its place, and none of it may be written.
-    Passing(Passing, Frame),
-}
-
-/// What is true for a while only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passing {
-    Typing(ConversationId, UserId),
-    Presence(UserId),
 }
 
 /// The receiving end of the lane and the sending end of announcements.
@@ -140,7 +125,7 @@ impl HubActor {
 
     fn tick(&mut self, now: Instant) {
         let silent = self.typing.expire(now);
-        self.relay_typing(silent);
+        self.relay(silent);
         self.presence.expire(now);
         // A full channel is no loss: what is not taken now stays, merged.
         while let Ok(permit) = self.transitions.try_reserve() {
@@ -159,7 +144,7 @@ impl HubActor {
     }
 
     fn deliver(&mut self, events: Vec<Event>) {
-        let mut outgoing = Outgoing::default();
+        let (now, mut outgoing) = (self.settings.clock.now(), Outgoing::default());
         for event in events {
             match event {
                 Event::Frame { to, frame, ends_typing } => {
@@ -169,27 +154,21 @@ impl HubActor {
                     outgoing.add(&self.registry, &to, &Delivery::Lasting(frame));
                 }
                 Event::Typing(typing) => {
-                    if let Some(typing) = self.typing.heard(typing, Instant::now()) {
-                        outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
-                    }
+                    let heard = self.typing.heard(typing, Instant::now());
+                    outgoing.add_typing(&self.registry, now, heard);
                 }
                 Event::Status { to, user_id, frame } => {
                     outgoing.add(&self.registry, &to, &Delivery::Passing(Passing::Presence(user_id), frame));
                 }
                 Event::Left { conversation_id, user_id } => {
-                    for typing in self.typing.left(conversation_id, user_id) {
-                        outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
-                    }
+                    outgoing.add_typing(&self.registry, now, self.typing.left(conversation_id, user_id));
                 }
                 Event::Parted(one, other) => {
-                    for typing in self.typing.parted(one, other) {
-                        outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
-                    }
+                    outgoing.add_typing(&self.registry, now, self.typing.parted(one, other));
                 }
                 Event::Presence { viewer, .. } if !self.registry.has(viewer) => {}
                 Event::Presence { viewer, subject, is_visible, last_seen_at } => {
                     self.note_visibility(viewer, subject, is_visible);
-                    let now = self.settings.clock.now();
                     let status = match (is_visible, self.presence.is_online(subject)) {
                         (true, _) => {
                             OnlineStatus { user_id: subject, is_online: self.presence.show(subject), last_seen_at }
@@ -210,7 +189,7 @@ impl HubActor {
                 }
                 Event::Resync => {
                     let body = Resync { event: "resync", message: "something may have been missed: sync" };
-                    let frame = wire::encode("system", self.settings.clock.now(), &body);
+                    let frame = wire::encode("system", now, &body);
                     for session_id in self.registry.all() {
                         outgoing.add_one(session_id, Delivery::Lasting(frame.clone()));
                     }
@@ -240,17 +219,25 @@ impl HubActor {
     }
 
     fn flush(&mut self, outgoing: Outgoing) {
+        let mut failed = Vec::new();
         for (session_id, deliveries) in outgoing.by_session {
-            self.send(session_id, ToSession::Deliver(deliveries));
+            let sink = self.registry.sink(session_id);
+            let sent = sink.map_or(Ok(()), |sink| sink.try_send(ToSession::Deliver(deliveries)));
+            failed.extend(sent.err().map(|why| (session_id, why)));
+        }
+        // That somebody is gone comes after all that they did before.
+        for (session_id, why) in failed {
+            self.give_up(session_id, &why);
         }
     }
 
-    fn send(&mut self, session_id: SessionId, what: ToSession) {
-        let Some(sink) = self.registry.sink(session_id) else { return };
-        match sink.try_send(what) {
-            Ok(()) => {}
-            Err(SendError::Closed(_)) => self.detach(session_id),
-            Err(SendError::Full(_)) => {
+    fn give_up(&mut self, session_id: SessionId, why: &SendError<ToSession>) {
+        if self.registry.sink(session_id).is_none() {
+            return;
+        }
+        match why {
+            SendError::Closed(_) => self.detach(session_id),
+            SendError::Full(_) => {
                 self.evicted += 1;
                 log::info!("session={session_id} cut off: it does not take what it is sent");
                 self.close(session_id, CloseCode::TooSlow);
@@ -276,41 +263,14 @@ impl HubActor {
             self.badges.gone(detached.user_id);
         }
         let ended = self.typing.session_gone(session_id);
-        self.relay_typing(ended);
+        self.relay(ended);
     }
 
-    fn relay_typing(&mut self, events: Vec<TypingEvent>) {
-        let mut outgoing = Outgoing::default();
-        for typing in events {
-            outgoing.add(&self.registry, &typing.to, &self.typing_frame(&typing));
-        }
+    /// Tells of marks that ended by themselves.
+    fn relay(&mut self, typing: Vec<TypingEvent>) {
+        let (now, mut outgoing) = (self.settings.clock.now(), Outgoing::default());
+        outgoing.add_typing(&self.registry, now, typing);
         self.flush(outgoing);
-    }
-
-    fn typing_frame(&self, typing: &TypingEvent) -> Delivery {
-        let TypingEvent { conversation_id, user_id, recipient_id, is_typing, .. } = *typing;
-        let body = Typing { conversation_id, user_id, recipient_id, is_typing };
-        let frame = wire::encode("typing_indicator", self.settings.clock.now(), &body);
-        Delivery::Passing(Passing::Typing(conversation_id, user_id), frame)
-    }
-}
-
-/// Deliveries by session, so that each gets one item for a batch, however many
-/// frames: a healthy reader's mailbox does not overflow.
-#[derive(Default)]
-struct Outgoing {
-    by_session: HashMap<SessionId, Vec<Delivery>>,
-}
-
-impl Outgoing {
-    fn add<S>(&mut self, registry: &Registry<S>, to: &[UserId], delivery: &Delivery) {
-        for session_id in to.iter().flat_map(|user_id| registry.sessions_of(*user_id)) {
-            self.add_one(session_id, delivery.clone());
-        }
-    }
-
-    fn add_one(&mut self, session_id: SessionId, delivery: Delivery) {
-        self.by_session.entry(session_id).or_default().push(delivery);
     }
 }
 
@@ -357,7 +317,9 @@ impl Handler<SendPresenceState> for HubActor {
         let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
         let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
         let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
-        self.send(session_id, ToSession::Deliver(vec![Delivery::Lasting(frame)]));
+        let mut outgoing = Outgoing::default();
+        outgoing.add_one(session_id, Delivery::Lasting(frame));
+        self.flush(outgoing);
     }
 }
 

@@ -2,18 +2,23 @@
 //! hub asks no database and decides no permission.
 //!
 //! [`Hub`] is the handle everybody else has. The actor behind it is a thin
-//! shell around three pure structures: the registry (users and their
-//! sessions), presence (who counts as online) and typing (who types where).
+//! shell around pure structures: the registry (users and their sessions),
+//! presence (who counts as online), typing (who types where) and badges (whose
+//! unread counts changed).
 //! It runs on a worker's own thread, beside the sessions it wakes.
 
 mod actor;
+#[cfg(test)]
+mod actor_test;
 mod badges;
+mod outgoing;
 mod presence;
 mod registry;
 mod typing;
 
-pub use actor::{Delivery, HubSettings, Passing, ToSession};
+pub use actor::{HubSettings, ToSession};
 pub use badges::UnreadChange;
+pub use outgoing::{Delivery, Passing};
 pub use presence::Transition;
 pub use registry::Stats;
 
