@@ -9,11 +9,12 @@ use super::outgoing::{Delivery, Outgoing, Passing};
 use super::presence::{Presence, Transition};
 use super::registry::{Registry, Stats};
 use super::typing::TypingTable;
+use super::viewing::ViewingTable;
 use super::{Attachment, Batch};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ids::{SessionId, UserId};
-use crate::wire::{self, CloseCode, Event, OnlineStatus, PresenceState, Resync, TypingEvent};
+use crate::ids::{SessionId, Timestamp, UserId};
+use crate::wire::{self, CloseCode, Event, OnlineStatus, PresenceState, Resync, TypingEvent, Viewing, ViewingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
 use std::collections::{HashMap, HashSet};
@@ -49,6 +50,7 @@ pub struct HubActor {
     registry: Registry<Recipient<ToSession>>,
     presence: Presence,
     typing: TypingTable,
+    viewing: ViewingTable,
     badges: Badges,
     transitions: mpsc::Sender<Transition>,
     unread: mpsc::Sender<UnreadChange>,
@@ -112,6 +114,7 @@ impl HubActor {
                 registry: Registry::default(),
                 presence: Presence::new(settings.presence_grace),
                 typing: TypingTable::new(settings.typing_timeout),
+                viewing: ViewingTable::default(),
                 badges: Badges::default(),
                 transitions,
                 unread,
@@ -124,8 +127,8 @@ impl HubActor {
     }
 
     fn tick(&mut self, now: Instant) {
-        let silent = self.typing.expire(now);
-        self.relay(silent);
+        let (typing, viewing) = (self.typing.expire(now), self.viewing.expire(now));
+        self.relay(typing, viewing);
         self.presence.expire(now);
         // A full channel is no loss: what is not taken now stays, merged.
         while let Ok(permit) = self.transitions.try_reserve() {
@@ -157,14 +160,17 @@ impl HubActor {
                     let heard = self.typing.heard(typing, Instant::now());
                     outgoing.add_typing(&self.registry, now, heard);
                 }
+                Event::Viewing(viewing) => self.hear_viewing(viewing, now, &mut outgoing),
                 Event::Status { to, user_id, frame } => {
                     outgoing.add(&self.registry, &to, &Delivery::Passing(Passing::Presence(user_id), frame));
                 }
                 Event::Left { conversation_id, user_id } => {
                     outgoing.add_typing(&self.registry, now, self.typing.left(conversation_id, user_id));
+                    outgoing.add_viewing(&self.registry, now, self.viewing.left(conversation_id, user_id));
                 }
                 Event::Parted(one, other) => {
                     outgoing.add_typing(&self.registry, now, self.typing.parted(one, other));
+                    outgoing.add_viewing(&self.registry, now, self.viewing.parted(one, other));
                 }
                 Event::Presence { viewer, .. } if !self.registry.has(viewer) => {}
                 Event::Presence { viewer, subject, is_visible, last_seen_at } => {
@@ -204,6 +210,21 @@ impl HubActor {
             }
         }
         self.flush(outgoing);
+    }
+
+    /// To the socket that looks, those who look there already are told too.
+    fn hear_viewing(&mut self, viewing: ViewingEvent, now: Timestamp, outgoing: &mut Outgoing) {
+        if let Some(session_id) = viewing.session {
+            if self.registry.sink(session_id).is_none() {
+                // It went before, and its marks with it.
+                return;
+            }
+            for user_id in self.viewing.show(&viewing) {
+                let body = Viewing { conversation_id: viewing.conversation_id, user_id, is_viewing: true };
+                outgoing.add_one(session_id, Delivery::Lasting(wire::encode("viewing", now, &body)));
+            }
+        }
+        outgoing.add_viewing(&self.registry, now, self.viewing.heard(viewing, Instant::now()));
     }
 
     fn note_visibility(&mut self, viewer: UserId, subject: UserId, is_visible: bool) {
@@ -262,14 +283,16 @@ impl HubActor {
             self.presence.left(detached.user_id, Instant::now());
             self.badges.gone(detached.user_id);
         }
-        let ended = self.typing.session_gone(session_id);
-        self.relay(ended);
+        let typing = self.typing.session_gone(session_id);
+        let viewing = self.viewing.session_gone(detached.user_id, session_id);
+        self.relay(typing, viewing);
     }
 
     /// Tells of marks that ended by themselves.
-    fn relay(&mut self, typing: Vec<TypingEvent>) {
+    fn relay(&mut self, typing: Vec<TypingEvent>, viewing: Vec<ViewingEvent>) {
         let (now, mut outgoing) = (self.settings.clock.now(), Outgoing::default());
         outgoing.add_typing(&self.registry, now, typing);
+        outgoing.add_viewing(&self.registry, now, viewing);
         self.flush(outgoing);
     }
 }

@@ -4,7 +4,7 @@
 use super::{Afterwards, Attachment, Batch, Delivery, Hub, HubSeat, HubSettings, ToSession};
 use crate::clock::Clock;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
-use crate::wire::{Event, TypingEvent};
+use crate::wire::{Event, TypingEvent, ViewingEvent};
 use actix::prelude::*;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -96,6 +96,16 @@ fn types(to: std::ops::Range<i64>) -> Event {
     })
 }
 
+fn looks(to: std::ops::Range<i64>) -> Event {
+    Event::Viewing(ViewingEvent {
+        conversation_id: ConversationId::new(1),
+        user_id: UserId::new(ONE),
+        is_viewing: true,
+        to: to.map(UserId::new).collect(),
+        session: Some(session_of(ONE)),
+    })
+}
+
 #[test]
 fn that_a_typist_is_gone_is_said_after_that_they_type() {
     System::new().block_on(async {
@@ -113,5 +123,18 @@ fn that_a_typist_is_gone_is_said_after_that_they_type() {
         for reader in readers {
             assert_eq!(reader.send(Marks).await.unwrap(), [true, false]);
         }
+    });
+}
+
+#[test]
+fn who_is_gone_is_not_said_to_look() {
+    System::new().block_on(async {
+        let (hub, _seat) = started();
+        let reader = attach(&hub, 2).await;
+        let _there = attach(&hub, ONE).await;
+        hub.detach(session_of(ONE));
+        hub.stats().await.unwrap();
+        deliver(&hub, vec![looks(2..3)]).await;
+        assert!(reader.send(Marks).await.unwrap().is_empty());
     });
 }

@@ -3,8 +3,8 @@
 //!
 //! [`Hub`] is the handle everybody else has. The actor behind it is a thin
 //! shell around pure structures: the registry (users and their sessions),
-//! presence (who counts as online), typing (who types where) and badges (whose
-//! unread counts changed).
+//! presence (who counts as online), typing (who types where), viewing (who
+//! looks where) and badges (whose unread counts changed).
 //! It runs on a worker's own thread, beside the sessions it wakes.
 
 mod actor;
@@ -15,6 +15,7 @@ mod outgoing;
 mod presence;
 mod registry;
 mod typing;
+mod viewing;
 
 pub use actor::{HubSettings, ToSession};
 pub use badges::UnreadChange;

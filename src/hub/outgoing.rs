@@ -4,7 +4,7 @@
 
 use super::registry::Registry;
 use crate::ids::{ConversationId, SessionId, Timestamp, UserId};
-use crate::wire::{self, Frame, Typing, TypingEvent};
+use crate::wire::{self, Frame, Typing, TypingEvent, Viewing, ViewingEvent};
 use std::collections::HashMap;
 
 /// A frame, and what becomes of it when the session's peer does not keep up.
@@ -20,6 +20,7 @@ pub enum Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passing {
     Typing(ConversationId, UserId),
+    Viewing(ConversationId, UserId),
     Presence(UserId),
 }
 
@@ -49,6 +50,18 @@ impl Outgoing {
             let body = Typing { conversation_id, user_id, recipient_id, is_typing };
             let frame = wire::encode("typing_indicator", now, &body);
             self.add(registry, &to, &Delivery::Passing(Passing::Typing(conversation_id, user_id), frame));
+        }
+    }
+
+    pub fn add_viewing<S>(
+        &mut self,
+        registry: &Registry<S>,
+        now: Timestamp,
+        told: impl IntoIterator<Item = ViewingEvent>,
+    ) {
+        for ViewingEvent { conversation_id, user_id, is_viewing, to, .. } in told {
+            let frame = wire::encode("viewing", now, &Viewing { conversation_id, user_id, is_viewing });
+            self.add(registry, &to, &Delivery::Passing(Passing::Viewing(conversation_id, user_id), frame));
         }
     }
 }

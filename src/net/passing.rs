@@ -1,5 +1,6 @@
-//! Frames that matter only while they are true: who types, who is online. A
-//! peer that does not keep up gets the last of each kind, or none.
+//! Frames that matter only while they are true: who types, who looks at a
+//! conversation, who is online. A peer that does not keep up gets the last of
+//! each kind, or none.
 
 use crate::hub::Passing;
 use crate::wire::Frame;

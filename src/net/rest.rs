@@ -9,9 +9,9 @@ use crate::error::Error;
 use crate::ids::{ConversationId, Role, Seq, UserId};
 use crate::ops::{
     AddParticipant, ClearConversation, CreateConversation, DeleteMessage, EditMessage, GetConversation, GetMessage,
-    GetUnread, GetUser, ListBlocks, ListContacts, ListConversations, ListMessages, ListParticipants, ListReceipts,
-    ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant, RenameConversation, Search,
-    SendMessage, Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
+    GetUnread, GetUser, JoinConversation, LeaveConversation, ListBlocks, ListContacts, ListConversations, ListMessages,
+    ListParticipants, ListReceipts, ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant,
+    RenameConversation, Search, SendMessage, Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
 };
 use crate::wire::{Content, Emoji, OwnConversationView, Title};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -34,6 +34,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(at("/api/conversations/{id}/participants/{user_id}").patch(set_role).delete(remove_participant))
         .service(at("/api/conversations/{id}/messages").get(list_messages).post(send_to))
         .service(at("/api/conversations/{id}/typing").post(set_typing))
+        .service(at("/api/conversations/{id}/viewing").put(join_conversation).delete(leave_conversation))
         .service(at("/api/conversations/{id}/read").post(read_conversation))
         .service(at("/api/conversations/{id}/delivered").post(mark_delivered))
         .service(at("/api/messages/{id}").get(get_message).patch(edit_message).delete(delete_message))
@@ -261,6 +262,18 @@ async fn set_typing(
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     net.door.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn join_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let op = JoinConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
+    net.door.call(caller, op).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn leave_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let op = LeaveConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
+    net.door.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

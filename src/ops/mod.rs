@@ -23,6 +23,8 @@ mod get_unread;
 mod get_user;
 mod group;
 mod index_messages;
+mod join_conversation;
+mod leave_conversation;
 mod list_blocks;
 mod list_contacts;
 mod list_conversations;
@@ -72,6 +74,8 @@ pub use get_message::GetMessage;
 pub use get_unread::{GetUnread, UnreadCounts};
 pub use get_user::{GetUser, UserReply};
 pub use index_messages::IndexMessages;
+pub use join_conversation::JoinConversation;
+pub use leave_conversation::LeaveConversation;
 pub use list_blocks::ListBlocks;
 pub use list_contacts::ListContacts;
 pub use list_conversations::{ConversationPage, ListConversations};
@@ -113,6 +117,8 @@ use serde::de::DeserializeOwned;
 pub const FRAMES: &[Entry] = &[
     Entry::of::<SendMessage>("private_message"),
     Entry::of::<SetTyping>("typing_indicator"),
+    Entry::of::<JoinConversation>("join_conversation"),
+    Entry::of::<LeaveConversation>("leave_conversation"),
     Entry::of::<MarkDelivered>("message_delivered"),
     Entry::of::<MarkRead>("message_read"),
     Entry::of::<ReadConversation>("conversation_read"),

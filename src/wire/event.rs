@@ -14,12 +14,14 @@ pub enum Event {
     Frame { to: Audience, frame: Frame, ends_typing: Option<(ConversationId, UserId)> },
     /// Someone began, goes on or stopped typing.
     Typing(TypingEvent),
+    /// Someone began, goes on or stopped looking at a conversation.
+    Viewing(ViewingEvent),
     /// This user came online or went; the frame says which.
     Status { to: Audience, user_id: UserId, frame: Frame },
     /// No mark of this user stands in the conversation any more, and they see
     /// none of others there.
     Left { conversation_id: ConversationId, user_id: UserId },
-    /// Neither sees the other type any more, wherever it is.
+    /// Neither sees the other type or look any more, wherever it is.
     Parted(UserId, UserId),
     /// `viewer` may see the presence of `subject` from now on, or no longer.
     Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
@@ -42,5 +44,16 @@ pub struct TypingEvent {
     /// Everybody but the typist.
     pub to: Audience,
     /// The socket it came by; none over REST. When it goes, so does the mark.
+    pub session: Option<SessionId>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ViewingEvent {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub is_viewing: bool,
+    /// Everybody else who may notice; of who stops, the hub knows it.
+    pub to: Audience,
+    /// The socket that looks; none over REST. When it goes, so does the mark.
     pub session: Option<SessionId>,
 }

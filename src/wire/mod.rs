@@ -12,7 +12,7 @@ mod views;
 
 pub use account::{DisplayName, Email, Password, Title, Username};
 pub use close::CloseCode;
-pub use event::{Audience, Event, TypingEvent};
+pub use event::{Audience, Event, TypingEvent, ViewingEvent};
 pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use views::{
     ConversationView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView, ReactionView, Status,
@@ -132,6 +132,14 @@ pub struct Typing {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient_id: Option<UserId>,
     pub is_typing: bool,
+}
+
+/// `viewing`.
+#[derive(Serialize)]
+pub struct Viewing {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub is_viewing: bool,
 }
 
 /// `private_message`.

@@ -58,4 +58,5 @@ mod sync;
 mod sync_bounds;
 mod typing;
 mod unread;
+mod viewing;
 mod web_page;

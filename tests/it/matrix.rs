@@ -128,6 +128,14 @@ const ROWS: &[Row] = &[
         },
         answers: WRITERS,
     },
+    // Under a block too: one may read there, and is not shown.
+    Row { op: "JoinConversation", what: "", asks: |place| look(place, "PUT", "join_conversation"), answers: READERS },
+    Row {
+        op: "LeaveConversation",
+        what: "",
+        asks: |place| look(place, "DELETE", "leave_conversation"),
+        answers: READERS,
+    },
     Row { op: "GetMessage", what: "", asks: |place| vec![of(place.theirs, "GET", "", Value::Null)], answers: READERS },
     Row {
         op: "ListReceipts",
@@ -282,6 +290,10 @@ const ROWS: &[Row] = &[
         answers: [Yes, Yes, Yes, Yes, Forbidden, Yes],
     },
 ];
+
+fn look(place: &Place, method: &'static str, kind: &str) -> Vec<Ask> {
+    vec![at(place, method, "/viewing", Value::Null), frame(kind, json!({"conversation_id": place.id}))]
+}
 
 fn edit(message: i64) -> Vec<Ask> {
     let keys = json!({"message_id": message, "content": "another"});

@@ -90,11 +90,21 @@ async fn write(story: &mut Story, [sender, reader]: [&User; 2], stranger: i64) -
     {
         story.ask("typing_indicator", json!({"conversation_id": conversation_id, "is_typing": is_typing})).await;
     }
+    look(story, id, stranger).await;
     reader.blocks(sender).await;
     story.ask("private_message", to_reader("x")).await;
     story.ask("typing_indicator", json!({"conversation_id": id, "is_typing": true})).await;
+    look(story, id, stranger).await;
     reader.unblocks(sender).await;
     id
+}
+
+async fn look(story: &mut Story, id: i64, stranger: i64) {
+    for conversation_id in [id, stranger] {
+        for kind in ["join_conversation", "join_conversation", "leave_conversation", "leave_conversation"] {
+            story.ask(kind, json!({"conversation_id": conversation_id})).await;
+        }
+    }
 }
 
 /// Replies, edits, reactions and deletions, done and refused.
@@ -232,5 +242,5 @@ async fn rest_and_the_socket_tell_the_same_story(hub: &mut TestHub) {
         assert_eq!(rest, socket);
     }
     let refused = by_rest.iter().filter(|(_, told)| told.get("code").is_some());
-    assert_eq!(refused.count(), 75, "the refusals of the story are refusals: {by_rest:#?}");
+    assert_eq!(refused.count(), 83, "the refusals of the story are refusals: {by_rest:#?}");
 }

@@ -145,6 +145,12 @@ async fn a_conversation_one_is_not_in_and_one_that_does_not_exist_answer_alike(h
         assert_eq!(one.body, other.body, "{path}");
         one.refused(404, "not_found");
     }
+    for method in ["PUT", "DELETE"] {
+        let one = eve.call(method, &format!("/api/conversations/{real}/viewing")).await;
+        let other = eve.call(method, &format!("/api/conversations/{missing}/viewing")).await;
+        assert_eq!(one.body, other.body, "{method}");
+        one.refused(404, "not_found");
+    }
     let write = |id: i64| json!({"type": "private_message", "conversation_id": id, "content": "hi"});
     let post = |id: i64| json!({"conversation_id": id, "content": "hi"});
     let one = eve.post("/api/messages", post(real)).await;

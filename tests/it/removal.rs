@@ -26,7 +26,9 @@ impl Talk {
         let mut count = 1;
         while !self.is_settled.get() {
             who.post(&self.group.at("/typing"), json!({"is_typing": true})).await.is(204);
+            who.put(&self.group.at("/viewing")).await.is(204);
             self.group.says(who, "and so on").await;
+            who.delete(&self.group.at("/viewing")).await.is(204);
             self.said.add_permits(1);
             count += 1;
         }

@@ -45,6 +45,11 @@ async fn comes_and_goes(who: &User, seen_by: &mut Socket) {
     while seen_by.presence_of(who).await {}
 }
 
+async fn looks(socket: &mut Socket, id: i64, is_viewing: bool) {
+    let kind = if is_viewing { "join_conversation" } else { "leave_conversation" };
+    socket.ack(json!({"type": kind, "conversation_id": id})).await;
+}
+
 /// Comes back in the only slot there is, and has everything.
 async fn comes_back(user: &User, mut model: Model, conversation_id: i64, stored: usize) {
     eventually("her slot is given back", async || has_a_slot(user).await).await;
@@ -223,6 +228,8 @@ async fn who_pauses_gets_every_lasting_frame_and_the_last_of_the_passing(hub: &m
         comes_and_goes(&eve, &mut writer).await;
         writer.types(&ann, true).await;
         writer.types(&ann, false).await;
+        looks(&mut writer, id, true).await;
+        looks(&mut writer, id, false).await;
     }
     writer.types(&ann, true).await;
     writer.send(&ann, &content(ENOUGH)).await;
@@ -235,6 +242,9 @@ async fn who_pauses_gets_every_lasting_frame_and_the_last_of_the_passing(hub: &m
     assert_eq!(online.last().unwrap()["is_online"], false);
     let typing: Vec<&Value> = frames.iter().filter(|frame| frame["type"] == "typing_indicator").collect();
     assert!(typing.len() < 10, "merged: {typing:?}");
+    let viewing: Vec<&Value> = frames.iter().filter(|frame| frame["type"] == "viewing").collect();
+    assert!((1..20).contains(&viewing.len()), "merged: {viewing:?}");
+    assert_eq!(viewing.last().unwrap()["is_viewing"], false);
     let last = |found: &dyn Fn(&Value) -> bool| frames.iter().rposition(found);
     let last_message = last(&|frame| frame["conversation_id"] == id && frame["type"] == "private_message");
     let last_typing = last(&|frame| frame["is_typing"] == true);
@@ -248,7 +258,7 @@ any_database!(
 );
 async fn what_passes_is_given_up_first_when_half_of_the_room_is_used(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    ann.gets_to_know(&bob).await;
+    let id = ann.gets_to_know(&bob).await;
     ann.gets_to_know(&eve).await;
     bob.gets_to_know(&eve).await;
     let (mut pausing, mut writer) = (Socket::open_narrow(&ann).await, bob.connect().await);
@@ -258,10 +268,11 @@ async fn what_passes_is_given_up_first_when_half_of_the_room_is_used(hub: &mut T
     flood(&mut writer, &ann, 38).await;
     comes_and_goes(&eve, &mut writer).await;
     writer.types(&ann, true).await;
+    looks(&mut writer, id, true).await;
     writer.send(&ann, &content(38)).await;
     let frames = pausing.until_message(&content(38)).await;
     assert_eq!(numbers(&frames), (0..=38).collect::<Vec<_>>(), "nothing that lasts is given up");
     assert!(frames.iter().all(|frame| frame["user_id"] != eve.id), "{frames:?}");
-    assert!(frames.iter().all(|frame| frame["type"] != "typing_indicator"));
+    assert!(frames.iter().all(|frame| frame["type"] != "typing_indicator" && frame["type"] != "viewing"));
     pausing.answers().await;
 }

@@ -74,6 +74,8 @@ async fn over_rest(user: &User, kind: &str, body: Value) -> Reply {
             user.call(method, &message(&format!("/reactions/{emoji}"))).await
         }
         "typing_indicator" => user.post(&at("typing"), json!({"is_typing": body["is_typing"]})).await,
+        "join_conversation" => user.put(&at("viewing")).await,
+        "leave_conversation" => user.delete(&at("viewing")).await,
         "message_delivered" => user.post(&at("delivered"), json!({"seq": body["seq"]})).await,
         "message_read" if body.get("message_id").is_some() => user.call("POST", &message("/read")).await,
         "message_read" => user.post(&at("read"), json!({"seq": body["seq"]})).await,

@@ -1,0 +1,313 @@
+//! Who is looking at which conversation: pure, time is an argument.
+//!
+//! A person looks while one of their sockets does, or while a mark set over
+//! REST holds. The others hear that it begins and that it ends, and whoever
+//! was told of the one is told of the other.
+
+use crate::ids::{ConversationId, SessionId, UserId};
+use crate::wire::ViewingEvent;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+/// How long a mark over REST holds, unless it is repeated.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// Conversations that one socket, or one person over REST, looks at. With one
+/// more, the mark that was set or repeated longest ago ends.
+const MAX_MARKS: usize = 16;
+
+/// What somebody looks with: a socket, or, without one, REST.
+type Eye = (UserId, Option<SessionId>);
+
+/// The marks that are set now.
+#[derive(Debug, Default)]
+pub struct ViewingTable {
+    /// In the order in which they were set; none is empty.
+    marks: BTreeMap<Eye, Vec<ConversationId>>,
+    /// Until when marks over REST hold. Those that ended before stay till then.
+    until: HashMap<(UserId, ConversationId), Instant>,
+    /// Who looks at what, and who was told of it.
+    told: BTreeMap<(ConversationId, UserId), BTreeSet<UserId>>,
+}
+
+impl ViewingTable {
+    /// What to pass on now.
+    pub fn heard(&mut self, event: ViewingEvent, now: Instant) -> Vec<ViewingEvent> {
+        let ViewingEvent { conversation_id, user_id, is_viewing, to, session } = event;
+        let eye = (user_id, session);
+        if !is_viewing {
+            return self.end(eye, conversation_id).into_iter().collect();
+        }
+        let marks = self.marks.entry(eye).or_default();
+        marks.retain(|id| *id != conversation_id);
+        marks.push(conversation_id);
+        let oldest = (marks.len() > MAX_MARKS).then(|| marks[0]);
+        if session.is_none() {
+            self.until.insert((user_id, conversation_id), now + HOLD);
+        }
+        let told = self.told.entry((conversation_id, user_id)).or_default();
+        let to: Vec<UserId> = to.into_iter().filter(|reader| told.insert(*reader)).collect();
+        let news = (!to.is_empty()).then_some(ViewingEvent { conversation_id, user_id, is_viewing, to, session });
+        news.into_iter().chain(oldest.and_then(|oldest| self.end(eye, oldest))).collect()
+    }
+
+    /// Who looks there already, of those whom the newcomer may notice. The
+    /// newcomer counts as told of them.
+    pub fn show(&mut self, newcomer: &ViewingEvent) -> Vec<UserId> {
+        let is_there = |user_id: &UserId| {
+            let told = self.told.get_mut(&(newcomer.conversation_id, *user_id));
+            told.map(|told| told.insert(newcomer.user_id)).is_some()
+        };
+        newcomer.to.iter().copied().filter(is_there).collect()
+    }
+
+    /// What to say when a socket went.
+    pub fn session_gone(&mut self, user_id: UserId, session_id: SessionId) -> Vec<ViewingEvent> {
+        let marks = self.marks.remove(&(user_id, Some(session_id))).unwrap_or_default();
+        marks.into_iter().filter_map(|id| self.end_unless_looking(id, user_id)).collect()
+    }
+
+    /// What to say about marks over REST that nobody repeated.
+    pub fn expire(&mut self, now: Instant) -> Vec<ViewingEvent> {
+        let over: Vec<_> = self.until.extract_if(|_, until| *until <= now).collect();
+        over.into_iter().filter_map(|((user_id, id), _)| self.end((user_id, None), id)).collect()
+    }
+
+    /// The user is in the conversation no longer: what to say about their own
+    /// looking, while nothing is said to them about that of others.
+    pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<ViewingEvent> {
+        let everybody = (conversation_id, UserId::new(0))..=(conversation_id, UserId::new(i64::MAX));
+        for (_, told) in self.told.range_mut(everybody) {
+            told.remove(&user_id);
+        }
+        let eyes: Vec<Eye> = self.marks_of(user_id).map(|(eye, _)| *eye).collect();
+        eyes.into_iter().find_map(|eye| self.end(eye, conversation_id))
+    }
+
+    /// The two notice each other no longer: what to say about the looking that
+    /// they were told of. For others it goes on.
+    pub fn parted(&mut self, one: UserId, other: UserId) -> Vec<ViewingEvent> {
+        let mut ended = Vec::new();
+        for (user_id, reader) in [(one, other), (other, one)] {
+            let seen: BTreeSet<ConversationId> = self.marks_of(user_id).flat_map(|(_, marks)| marks).copied().collect();
+            for conversation_id in seen {
+                let told = self.told.get_mut(&(conversation_id, user_id));
+                if told.is_some_and(|told| told.remove(&reader)) {
+                    ended.push(stopped(conversation_id, user_id, vec![reader]));
+                }
+            }
+        }
+        ended
+    }
+
+    fn marks_of(&self, user_id: UserId) -> impl Iterator<Item = (&Eye, &Vec<ConversationId>)> {
+        self.marks.range((user_id, None)..=(user_id, Some(SessionId::new(NonZeroU64::MAX))))
+    }
+
+    fn end(&mut self, eye: Eye, conversation_id: ConversationId) -> Option<ViewingEvent> {
+        let marks = self.marks.get_mut(&eye)?;
+        marks.retain(|id| *id != conversation_id);
+        if marks.is_empty() {
+            self.marks.remove(&eye);
+        }
+        self.end_unless_looking(conversation_id, eye.0)
+    }
+
+    fn end_unless_looking(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<ViewingEvent> {
+        if self.marks_of(user_id).any(|(_, marks)| marks.contains(&conversation_id)) {
+            return None;
+        }
+        let told = self.told.remove(&(conversation_id, user_id))?;
+        (!told.is_empty()).then(|| stopped(conversation_id, user_id, told.into_iter().collect()))
+    }
+}
+
+fn stopped(conversation_id: ConversationId, user_id: UserId, to: Vec<UserId>) -> ViewingEvent {
+    ViewingEvent { conversation_id, user_id, is_viewing: false, to, session: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ANN: i64 = 2;
+    const BOB: i64 = 3;
+    const CAT: i64 = 4;
+    const HERE: i64 = 1;
+
+    fn session(number: u64) -> SessionId {
+        SessionId::new(NonZeroU64::new(number).unwrap())
+    }
+
+    fn looks(user: i64, at: i64, with: Option<u64>) -> ViewingEvent {
+        let others = [ANN, BOB, CAT].into_iter().filter(|other| *other != user);
+        ViewingEvent {
+            conversation_id: ConversationId::new(at),
+            user_id: UserId::new(user),
+            is_viewing: true,
+            to: others.map(UserId::new).collect(),
+            session: with.map(session),
+        }
+    }
+
+    fn stops(user: i64, at: i64, with: Option<u64>) -> ViewingEvent {
+        ViewingEvent { is_viewing: false, to: Vec::new(), ..looks(user, at, with) }
+    }
+
+    /// Who is said to look or not, and to whom.
+    fn said(events: impl IntoIterator<Item = ViewingEvent>) -> Vec<(i64, bool, Vec<i64>)> {
+        let plain = |event: ViewingEvent| {
+            (event.user_id.get(), event.is_viewing, event.to.into_iter().map(UserId::get).collect())
+        };
+        events.into_iter().map(plain).collect()
+    }
+
+    #[test]
+    fn the_first_socket_that_looks_is_told_of_and_the_last_that_stops() {
+        let (mut table, now) = (ViewingTable::default(), Instant::now());
+        assert_eq!(said(table.heard(looks(ANN, HERE, Some(1)), now)), [(ANN, true, vec![BOB, CAT])]);
+        assert!(table.heard(looks(ANN, HERE, Some(2)), now).is_empty());
+        assert!(table.heard(looks(ANN, HERE, Some(1)), now).is_empty());
+        assert!(table.heard(stops(ANN, HERE, Some(1)), now).is_empty());
+        assert!(table.heard(stops(ANN, 9, Some(2)), now).is_empty(), "another conversation");
+        assert_eq!(said(table.heard(stops(ANN, HERE, Some(2)), now)), [(ANN, false, vec![BOB, CAT])]);
+        assert!(table.heard(stops(ANN, HERE, Some(2)), now).is_empty(), "it is told once");
+    }
+
+    #[test]
+    fn a_socket_that_goes_takes_its_marks_along_and_no_others() {
+        let (mut table, now) = (ViewingTable::default(), Instant::now());
+        for at in [HERE, 9] {
+            table.heard(looks(ANN, at, Some(1)), now);
+        }
+        table.heard(looks(ANN, 9, Some(2)), now);
+        table.heard(looks(BOB, HERE, Some(3)), now);
+        assert_eq!(said(table.session_gone(UserId::new(ANN), session(1))), [(ANN, false, vec![BOB, CAT])]);
+        assert!(table.session_gone(UserId::new(ANN), session(1)).is_empty());
+        assert_eq!(said(table.session_gone(UserId::new(ANN), session(2))).len(), 1);
+    }
+
+    #[test]
+    fn a_mark_without_a_socket_holds_a_minute_from_its_last_repeat() {
+        let (mut table, start) = (ViewingTable::default(), Instant::now());
+        assert_eq!(table.heard(looks(ANN, HERE, None), start).len(), 1);
+        assert!(table.heard(looks(ANN, HERE, None), start + HOLD / 2).is_empty());
+        assert!(table.expire(start + HOLD).is_empty());
+        assert_eq!(said(table.expire(start + HOLD * 3 / 2)), [(ANN, false, vec![BOB, CAT])]);
+        table.heard(looks(ANN, HERE, None), start);
+        table.heard(looks(ANN, HERE, Some(1)), start);
+        assert!(table.expire(start + HOLD).is_empty(), "the socket looks still");
+        assert_eq!(table.heard(stops(ANN, HERE, Some(1)), start).len(), 1);
+        table.heard(looks(ANN, HERE, None), start);
+        assert_eq!(table.heard(stops(ANN, HERE, None), start).len(), 1);
+        assert!(table.expire(start + HOLD * 9).is_empty());
+    }
+
+    #[test]
+    fn with_one_conversation_too_many_the_oldest_mark_ends() {
+        let (mut table, now) = (ViewingTable::default(), Instant::now());
+        let most = MAX_MARKS as i64;
+        for at in 1..=most {
+            assert_eq!(table.heard(looks(ANN, at, Some(1)), now).len(), 1);
+        }
+        table.heard(looks(ANN, 1, Some(1)), now);
+        assert_eq!(table.heard(looks(ANN, 1, Some(2)), now).len(), 0, "each socket counts by itself");
+        let told = table.heard(looks(ANN, most + 1, Some(1)), now);
+        assert_eq!(
+            told.iter().map(|event| (event.conversation_id.get(), event.is_viewing)).collect::<Vec<_>>(),
+            [(most + 1, true), (2, false)],
+            "the first was repeated"
+        );
+    }
+
+    #[test]
+    fn a_newcomer_is_shown_who_looks_already_and_hears_them_stop() {
+        let (mut table, now) = (ViewingTable::default(), Instant::now());
+        let ann = ViewingEvent { to: vec![UserId::new(BOB)], ..looks(ANN, HERE, Some(1)) };
+        table.heard(ann, now);
+        table.heard(looks(BOB, 9, Some(2)), now);
+        assert_eq!(table.show(&looks(CAT, HERE, Some(3))), [UserId::new(ANN)]);
+        let hidden = ViewingEvent { to: vec![UserId::new(BOB)], ..looks(CAT, HERE, Some(3)) };
+        assert!(table.show(&hidden).is_empty(), "not those whom they may not notice");
+        assert_eq!(said(table.heard(stops(ANN, HERE, Some(1)), now)), [(ANN, false, vec![BOB, CAT])]);
+    }
+
+    #[test]
+    fn who_leaves_looks_with_no_socket_any_more_and_hears_of_nobody() {
+        let (mut table, now) = (ViewingTable::default(), Instant::now());
+        table.heard(looks(ANN, HERE, Some(1)), now);
+        table.heard(looks(ANN, HERE, Some(2)), now);
+        table.heard(looks(BOB, HERE, None), now);
+        assert!(table.left(ConversationId::new(9), UserId::new(ANN)).is_none(), "another conversation");
+        assert_eq!(said(table.left(ConversationId::new(HERE), UserId::new(ANN))), [(ANN, false, vec![BOB, CAT])]);
+        assert_eq!(said(table.expire(now + HOLD)), [(BOB, false, vec![CAT])]);
+        assert!(table.session_gone(UserId::new(ANN), session(1)).is_empty());
+    }
+
+    #[test]
+    fn of_two_who_part_each_sees_the_other_stop_and_for_the_rest_they_look_on() {
+        let (mut table, now) = (ViewingTable::default(), Instant::now());
+        for (user, with) in [(ANN, 1), (ANN, 2), (BOB, 3), (CAT, 4)] {
+            table.heard(looks(user, HERE, Some(with)), now);
+        }
+        let ended = table.parted(UserId::new(BOB), UserId::new(ANN));
+        assert_eq!(said(ended), [(BOB, false, vec![ANN]), (ANN, false, vec![BOB])]);
+        assert!(table.parted(UserId::new(ANN), UserId::new(BOB)).is_empty(), "it is told once");
+        let apart = ViewingEvent { to: vec![UserId::new(CAT)], ..looks(ANN, HERE, Some(1)) };
+        assert!(table.heard(apart, now).is_empty());
+        assert_eq!(said(table.heard(looks(ANN, HERE, Some(1)), now)), [(ANN, true, vec![BOB])], "when they are again");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Heard { user: i64, at: i64, with: Option<u64>, is_viewing: bool },
+        Gone { user: i64, with: u64 },
+        Left { user: i64, at: i64 },
+        Expire,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let heard = (ANN..=CAT, 1..20i64, proptest::option::of(1..3u64), any::<bool>());
+        prop_oneof![
+            8 => heard.prop_map(|(user, at, with, is_viewing)| Step::Heard { user, at, with, is_viewing }),
+            1 => (ANN..=CAT, 1..3u64).prop_map(|(user, with)| Step::Gone { user, with }),
+            1 => (ANN..=CAT, 1..20i64).prop_map(|(user, at)| Step::Left { user, at }),
+            1 => Just(Step::Expire),
+        ]
+    }
+
+    proptest! {
+        /// Beginning and end come by turns, and nothing stays when all have gone.
+        #[test]
+        fn whoever_was_told_that_somebody_looks_is_told_once_that_they_stopped(
+            steps in proptest::collection::vec(step(), 0..200),
+        ) {
+            let (mut table, now) = (ViewingTable::default(), Instant::now());
+            let mut seen = BTreeSet::new();
+            let last = (ANN..=CAT).flat_map(|user| (1..3).map(move |with| Step::Gone { user, with }));
+            for step in steps.into_iter().chain(last).chain([Step::Expire]) {
+                let told = match step {
+                    Step::Heard { user, at, with, is_viewing: true } => table.heard(looks(user, at, with), now),
+                    Step::Heard { user, at, with, .. } => table.heard(stops(user, at, with), now),
+                    Step::Gone { user, with } => table.session_gone(UserId::new(user), session(with)),
+                    Step::Left { user, at } => {
+                        seen.retain(|(id, _, reader)| (*id, *reader) != (ConversationId::new(at), UserId::new(user)));
+                        table.left(ConversationId::new(at), UserId::new(user)).into_iter().collect()
+                    }
+                    Step::Expire => table.expire(now + HOLD),
+                };
+                for event in told {
+                    for reader in event.to {
+                        let key = (event.conversation_id, event.user_id, reader);
+                        let is_news = if event.is_viewing { seen.insert(key) } else { seen.remove(&key) };
+                        prop_assert!(is_news, "{key:?} {}", event.is_viewing);
+                    }
+                }
+                prop_assert!(table.marks.values().all(|marks| (1..=MAX_MARKS).contains(&marks.len())));
+            }
+            prop_assert!(seen.is_empty() && table.marks.is_empty() && table.told.is_empty() && table.until.is_empty());
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `join_conversation` and `PUT /api/conversations/{id}/viewing`: the caller
+//! is looking at it. Relayed to the others, stored nowhere.
+
+use super::send_message::facts;
+use super::witnesses::list_witnesses;
+use super::{Access, Cx, Done, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, UserId};
+use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};
+use crate::store::people::MAX_PRESENCE_GROUP;
+use crate::wire::{Event, Target, ViewingEvent};
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct JoinConversation {
+    pub recipient_id: Option<UserId>,
+    pub conversation_id: Option<ConversationId>,
+}
+
+impl Op for JoinConversation {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "join_conversation"
+    }
+
+    fn access(&self) -> Access {
+        // In the lane, so that nothing passes a block that was committed before.
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let me = caller.user_id;
+        let target = Target::named(self.recipient_id, self.conversation_id)?;
+        let (id, facts) = find_own(me, target, cx)?;
+        // As with presence: in a large group it is nobody's news.
+        let is_large = facts.peer.is_none()
+            && conversations::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count > MAX_PRESENCE_GROUP);
+        let to = if is_large { Vec::new() } else { list_witnesses(me, id, &facts, cx)? };
+        let event = ViewingEvent { conversation_id: id, user_id: me, is_viewing: true, to, session: caller.session_id };
+        Ok(Outcome { output: Done {}, events: vec![Event::Viewing(event)] })
+    }
+}
+
+/// A conversation one is in.
+///
+/// # Errors
+/// `NotFound` for any other, and for a person with whom there is none.
+pub(super) fn find_own(me: UserId, target: Target, cx: &mut Cx) -> Result<(ConversationId, SendingFacts)> {
+    let facts = facts(me, target, cx)?;
+    let membership = facts.membership().ok_or(Error::NotFound(NO_SUCH_CONVERSATION))?;
+    let id = membership.conversation_id;
+    if !facts.is_known_to_both() {
+        // Which of the two has opened it?
+        conversations::get_with_place(cx.db, me, id)?;
+    }
+    Ok((id, facts))
+}

@@ -1,0 +1,276 @@
+//! Who looks at a conversation: relayed, never stored, and gone with the
+//! socket that looks.
+
+use crate::harness::{Group, Socket, TestHub, User, both_databases, crowd};
+use serde_json::{Value, json};
+
+fn join(id: i64) -> Value {
+    json!({"type": "join_conversation", "conversation_id": id})
+}
+
+fn leave(id: i64) -> Value {
+    json!({"type": "leave_conversation", "conversation_id": id})
+}
+
+fn path(id: i64) -> String {
+    format!("/api/conversations/{id}/viewing")
+}
+
+fn told(frame: &Value) -> (i64, bool) {
+    (frame["user_id"].as_i64().unwrap(), frame["is_viewing"].as_bool().unwrap())
+}
+
+/// Who is said to look or not, next.
+async fn next(socket: &mut Socket) -> (i64, bool) {
+    told(&socket.expect("viewing").await)
+}
+
+/// All that came of it and was not asked for.
+async fn heard(socket: &mut Socket) -> Vec<(i64, bool)> {
+    socket.arrived().await.iter().filter(|frame| frame["type"] == "viewing").map(told).collect()
+}
+
+both_databases!(the_others_see_the_first_device_that_looks_and_the_last_that_stops);
+async fn the_others_see_the_first_device_that_looks_and_the_last_that_stops(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    ann.gets_to_know(&eve).await;
+    let (mut phone, mut laptop) = (ann.connect().await, ann.connect().await);
+    let (mut reader, mut other_reader, mut spy) = (bob.connect().await, bob.connect().await, eve.connect().await);
+    let stored = hub.stored();
+    phone.ack(json!({"type": "join_conversation", "recipient_id": bob.id})).await;
+    for socket in [&mut reader, &mut other_reader] {
+        let mut seen = socket.next().await;
+        seen.as_object_mut().unwrap().remove("timestamp");
+        assert_eq!(seen, json!({"type": "viewing", "conversation_id": id, "user_id": ann.id, "is_viewing": true}));
+    }
+    laptop.ack(join(id)).await;
+    for frame in [join(id), leave(id)] {
+        phone.ack(frame).await;
+    }
+    reader.expect_silence().await;
+    laptop.ack(json!({"type": "leave_conversation", "recipient_id": bob.id})).await;
+    assert_eq!(next(&mut reader).await, (ann.id, false));
+    laptop.ack(leave(id)).await;
+    for socket in [&mut phone, &mut laptop, &mut spy, &mut reader] {
+        socket.expect_silence().await;
+    }
+    assert_eq!(hub.stored(), stored);
+}
+
+both_databases!(who_joins_is_shown_who_looks_already);
+async fn who_joins_is_shown_who_looks_already(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    let (mut phone, mut tablet) = (ann.connect().await, bob.connect().await);
+    phone.ack(join(group.id)).await;
+    bob.put(&path(group.id)).await.is(204);
+    assert_eq!(heard(&mut tablet).await, [(ann.id, true)]);
+    group.add(&ann, &cat).await.is(204);
+    let (mut cat_phone, mut cat_laptop) = (cat.connect().await, cat.connect().await);
+    cat_phone.ack(join(group.id)).await;
+    assert_eq!(heard(&mut cat_phone).await, [(ann.id, true), (bob.id, true)]);
+    cat_laptop.expect_silence().await;
+    // Another device of hers asks for itself, and is no news.
+    cat_laptop.ack(join(group.id)).await;
+    assert_eq!(heard(&mut cat_laptop).await, [(ann.id, true), (bob.id, true)]);
+    assert_eq!(heard(&mut phone).await, [(bob.id, true), (cat.id, true)]);
+    phone.ack(leave(group.id)).await;
+    assert_eq!(next(&mut cat_phone).await, (ann.id, false));
+}
+
+both_databases!(a_socket_that_goes_looks_no_more_however_it_goes);
+async fn a_socket_that_goes_looks_no_more_however_it_goes(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let mut reader = bob.connect().await;
+    for way in ["close", "vanish", "log out"] {
+        let mut phone = ann.connect().await;
+        phone.ack(join(id)).await;
+        assert_eq!(next(&mut reader).await, (ann.id, true), "{way}");
+        match way {
+            "close" => phone.close().await,
+            "vanish" => drop(phone),
+            _ => drop(ann.post("/api/auth/logout", json!({})).await.is(204)),
+        }
+        assert_eq!(next(&mut reader).await, (ann.id, false), "{way}");
+    }
+    reader.expect_silence().await;
+}
+
+both_databases!(looking_over_rest_is_told_too);
+async fn looking_over_rest_is_told_too(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    for _ in 0..2 {
+        ann.put(&path(id)).await.is(204);
+    }
+    phone.ack(join(id)).await;
+    ann.delete(&path(id)).await.is(204);
+    assert_eq!(heard(&mut reader).await, [(ann.id, true)], "her phone looks still");
+    ann.put(&path(id)).await.is(204);
+    phone.close().await;
+    reader.expect_silence().await;
+    ann.delete(&path(id)).await.is(204);
+    assert_eq!(next(&mut reader).await, (ann.id, false));
+}
+
+both_databases!(a_block_looks_like_leaving_to_both_and_hides_what_comes_after);
+async fn a_block_looks_like_leaving_to_both_and_hides_what_comes_after(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    phone.ack(join(id)).await;
+    assert_eq!(next(&mut reader).await, (ann.id, true));
+    reader.ack(join(id)).await;
+    assert_eq!(next(&mut reader).await, (ann.id, true), "he is shown again who looks");
+    assert_eq!(next(&mut phone).await, (bob.id, true));
+    bob.blocks(&ann).await;
+    assert_eq!(next(&mut reader).await, (ann.id, false));
+    assert_eq!(next(&mut phone).await, (bob.id, false));
+    // Reading goes on under a block, so looking is no error, and shows nobody.
+    for frame in [join(id), leave(id), join(id)] {
+        phone.ack(frame.clone()).await;
+        reader.ack(frame).await;
+    }
+    phone.expect_silence().await;
+    reader.expect_silence().await;
+    bob.unblocks(&ann).await;
+    phone.expect_silence().await;
+    phone.ack(join(id)).await;
+    assert_eq!(heard(&mut phone).await, [(bob.id, true)]);
+    assert_eq!(heard(&mut reader).await, [(ann.id, true)]);
+}
+
+both_databases!(a_block_between_two_hides_them_in_groups_from_each_other_alone);
+async fn a_block_between_two_hides_them_in_groups_from_each_other_alone(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    let (mut ann_socket, mut bob_socket, mut cat_socket) =
+        (ann.connect().await, bob.connect().await, cat.connect().await);
+    ann_socket.ack(join(group.id)).await;
+    for socket in [&mut bob_socket, &mut cat_socket] {
+        assert_eq!(next(socket).await, (ann.id, true));
+    }
+    ann.blocks(&bob).await;
+    assert_eq!(next(&mut bob_socket).await, (ann.id, false));
+    bob_socket.ack(join(group.id)).await;
+    assert_eq!(heard(&mut cat_socket).await, [(bob.id, true)], "of Ann nothing has changed");
+    ann_socket.ack(leave(group.id)).await;
+    bob_socket.close().await;
+    assert_eq!(next(&mut cat_socket).await, (ann.id, false));
+    assert_eq!(next(&mut cat_socket).await, (bob.id, false));
+    ann_socket.expect_silence().await;
+}
+
+both_databases!(who_leaves_a_group_looks_no_more_and_sees_nobody_look);
+async fn who_leaves_a_group_looks_no_more_and_sees_nobody_look(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let group = Group::of(&ann, &[&bob, &cat]).await;
+    let (mut owner, mut leaver, mut other) = (ann.connect().await, bob.connect().await, cat.connect().await);
+    leaver.ack(join(group.id)).await;
+    other.ack(join(group.id)).await;
+    group.remove(&ann, &bob).await.is(204);
+    let frames = owner.arrived().await;
+    let kinds: Vec<&Value> = frames.iter().map(|frame| &frame["type"]).collect();
+    assert_eq!(kinds, ["viewing", "viewing", "viewing", "conversation_update"]);
+    assert_eq!(frames[..3].iter().map(told).collect::<Vec<_>>(), [(bob.id, true), (cat.id, true), (bob.id, false)]);
+    assert_eq!(heard(&mut leaver).await, [(cat.id, true)]);
+    assert_eq!(leaver.refused(leave(group.id)).await.0, "not_found");
+    other.close().await;
+    assert_eq!(next(&mut owner).await, (cat.id, false));
+    owner.ack(join(group.id)).await;
+    group.add(&ann, &bob).await.is(204);
+    leaver.close().await;
+    assert_eq!(heard(&mut owner).await, [], "he looks no more, though he is back");
+}
+
+both_databases!(with_a_seventeenth_conversation_a_socket_stops_looking_at_the_first);
+async fn with_a_seventeenth_conversation_a_socket_stops_looking_at_the_first(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let mut ids = Vec::new();
+    for _ in 0..17 {
+        ids.push(Group::of(&ann, &[&bob]).await.id);
+    }
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    for id in &ids {
+        phone.ack(join(*id)).await;
+    }
+    let frames = reader.arrived().await;
+    let seen: Vec<(i64, bool)> =
+        frames.iter().map(|frame| (frame["conversation_id"].as_i64().unwrap(), told(frame).1)).collect();
+    let mut expected: Vec<(i64, bool)> = ids.iter().map(|id| (*id, true)).collect();
+    expected.push((ids[0], false));
+    assert_eq!(seen, expected);
+}
+
+both_databases!(in_a_group_of_more_than_a_hundred_nobody_is_shown);
+async fn in_a_group_of_more_than_a_hundred_nobody_is_shown(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let mut others = crowd(hub, &ann, 98).await;
+    others.push(bob.id);
+    let group = Group::of_ids(&ann, &others).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    phone.ack(join(group.id)).await;
+    assert_eq!(next(&mut reader).await, (ann.id, true), "a hundred are few enough");
+    group.add(&ann, &cat).await.is(204);
+    reader.ack(join(group.id)).await;
+    let mut newcomer = cat.connect().await;
+    newcomer.ack(join(group.id)).await;
+    newcomer.expect_silence().await;
+    assert_eq!(heard(&mut phone).await, []);
+    phone.ack(leave(group.id)).await;
+    assert_eq!(heard(&mut reader).await, [(ann.id, false)], "what he was told of ends for him");
+}
+
+both_databases!(of_a_direct_conversation_that_one_opened_the_other_hears_nothing);
+async fn of_a_direct_conversation_that_one_opened_the_other_hears_nothing(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
+    let to = |user: &User| json!({"type": "join_conversation", "recipient_id": user.id});
+    let missing = phone.refused(to(&bob)).await;
+    assert_eq!(missing.0, "not_found", "there is none yet");
+    let body = json!({"participant_ids": [bob.id]});
+    let made = ann.post("/api/conversations", body).await.is(201).ok();
+    let id = made["conversation"]["id"].as_i64().unwrap();
+    phone.ack(join(id)).await;
+    reader.expect_silence().await;
+    // Nor does he find out by asking.
+    for frame in [to(&ann), join(id), leave(id)] {
+        assert_eq!(reader.refused(frame).await, missing);
+    }
+    phone.send(&bob, "hi").await;
+    reader.ack(join(id)).await;
+    assert_eq!(heard(&mut reader).await, [(ann.id, true)], "with the first message he knows of it");
+    assert_eq!(heard(&mut phone).await, [(bob.id, true)]);
+}
+
+both_databases!(nobody_looks_at_what_is_not_theirs);
+async fn nobody_looks_at_what_is_not_theirs(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let (mut phone, mut spy) = (ann.connect().await, eve.connect().await);
+    let missing = spy.refused(join(999_999)).await;
+    assert_eq!(missing.0, "not_found");
+    for frame in [join(id), leave(id), json!({"type": "join_conversation", "recipient_id": bob.id})] {
+        assert_eq!(spy.refused(frame).await, missing);
+    }
+    let refused = eve.put(&path(id)).await;
+    assert_eq!(refused.body, eve.put(&path(999_999)).await.body);
+    refused.refused(404, "not_found");
+    eve.delete(&path(id)).await.refused(404, "not_found");
+    for kind in ["join_conversation", "leave_conversation"] {
+        for keys in [
+            json!({}),
+            json!({"conversation_id": id, "recipient_id": bob.id}),
+            json!({"conversation_id": "1"}),
+            json!({"recipient_id": eve.id}),
+        ] {
+            let mut frame = keys;
+            frame["type"] = json!(kind);
+            assert_eq!(spy.refused(frame).await.0, "invalid");
+        }
+    }
+    phone.expect_silence().await;
+}
