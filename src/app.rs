@@ -12,6 +12,7 @@ use crate::net::transport::{self, OutboxSettings, ServerSettings, TransportSetti
 use crate::net::{self, Net, Site, SlotSettings, Slots};
 use crate::ops::{AnnouncePresence, AnnounceUnread, IndexMessages, System};
 use crate::policy::{self, Rules};
+use crate::store::users::{self, Appointed};
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
 use crate::wire::{CloseCode, Event};
 use actix_web::dev::ServerHandle;
@@ -255,6 +256,19 @@ fn transport_settings(config: &Config) -> TransportSettings {
 pub fn check(config: &Config) -> Result<()> {
     make_private_dir(&config.store.data_dir)?;
     store::probe(&mut target(config).open()?)
+}
+
+/// Makes somebody an administrator, or one no longer; also while a hub runs on
+/// that database. For `user promote` and `user demote`.
+pub fn set_admin(config: &Config, username: &str, is_admin: bool) -> Result<Appointed> {
+    let target = target(config);
+    // Opening it would make one, where somebody else's settings point to.
+    if let Target::Sqlite(path) = &target
+        && !path.exists()
+    {
+        return Err(internal(format!("there is no SQLite database {}", path.display())));
+    }
+    target.open()?.write_transaction(|db| users::set_admin(db, username, is_admin))
 }
 
 fn target(config: &Config) -> Target {

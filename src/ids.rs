@@ -124,6 +124,7 @@ id!(
 );
 id!(ConversationId);
 id!(MessageId);
+id!(ReportId);
 id!(
     /// Place of a message in its conversation: 1, 2, 3 … without a gap.
     Seq

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use switchboard::app::{self, App};
 use switchboard::clock::Clock;
 use switchboard::config::Config;
+use switchboard::store::users::Appointed;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A private-messaging hub for your web application.
@@ -28,6 +29,23 @@ enum Command {
     Serve,
     /// Check the settings and the database connection, and say what is wrong.
     Check,
+    /// Say who may read reports.
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Make somebody an administrator, also while the hub runs.
+    Promote {
+        /// Their username.
+        name: String,
+    },
+    /// Make somebody an administrator no longer.
+    Demote {
+        /// Their username.
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -35,6 +53,8 @@ fn main() -> ExitCode {
     let outcome = settings().and_then(|config| match arguments.command {
         None | Some(Command::Serve) => serve(config),
         Some(Command::Check) => check(&config),
+        Some(Command::User(UserCommand::Promote { name })) => set_admin(&config, &name, true),
+        Some(Command::User(UserCommand::Demote { name })) => set_admin(&config, &name, false),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,6 +88,16 @@ fn check(config: &Config) -> Result<(), Failure> {
         println!("switchboard: {warning}");
     }
     println!("switchboard: the settings are good and the database answers");
+    Ok(())
+}
+
+fn set_admin(config: &Config, name: &str, is_admin: bool) -> Result<(), Failure> {
+    let is = if is_admin { "is an administrator" } else { "is no administrator" };
+    match app::set_admin(config, name, is_admin).map_err(|error| error.cause())? {
+        Appointed::Done => println!("switchboard: {name} {is} now"),
+        Appointed::Already => println!("switchboard: {name} {is}, as before"),
+        Appointed::Nobody => return Err(format!("nobody has the username {name:?}")),
+    }
     Ok(())
 }
 

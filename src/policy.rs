@@ -46,6 +46,7 @@ pub enum Denied {
     NotTheSender,
     NotToBeAdded,
     NotYourGroup,
+    NotAnAdmin,
 }
 
 impl From<Denied> for Error {
@@ -56,6 +57,7 @@ impl From<Denied> for Error {
             Denied::NotTheSender => Error::Forbidden("only its sender may change a message"),
             Denied::NotToBeAdded => Error::Forbidden("somebody named may not be added by you"),
             Denied::NotYourGroup => Error::Forbidden("your role in this group does not allow it"),
+            Denied::NotAnAdmin => Error::Forbidden("only administrators may do this"),
             Denied::NotWelcome => Error::Forbidden("you may not write to this person"),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! `guard` holds what is true for every request (Host, Origin, headers), and
 //! `unread` what is left of its body;
-//! `identity` finds out who asks; `accounts` and `rest` are the HTTP calls;
+//! `identity` finds out who asks; `accounts`, `rest` and `moderation` are the
+//! HTTP calls;
 //! `upgrade` checks a handshake and `session` is the actor of a socket;
 //! `pages` serves the embedded web client. Nothing here decides who may do
 //! what, and nothing here sees the database.
@@ -12,6 +13,7 @@ mod guard;
 mod health;
 mod identity;
 mod input;
+mod moderation;
 mod pages;
 mod passing;
 mod problem;
@@ -80,6 +82,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .service(at("/ready").get(health::ready))
             .configure(accounts::routes)
             .configure(rest::routes)
+            .configure(moderation::routes)
             .default_service(web::to(pages::page)),
     );
 }

@@ -8,6 +8,7 @@
 //! [`FRAMES`] is the table of what a socket may ask for, one line each.
 
 mod add_participant;
+mod admin;
 mod announce_presence;
 mod announce_unread;
 mod change_message;
@@ -31,10 +32,12 @@ mod list_conversations;
 mod list_messages;
 mod list_participants;
 mod list_receipts;
+mod list_reports;
 mod list_users;
 mod load_history;
 mod log_in;
 mod log_out;
+mod make_report;
 mod mark_delivered;
 mod mark_read;
 mod move_position;
@@ -82,10 +85,12 @@ pub use list_conversations::{ConversationPage, ListConversations};
 pub use list_messages::{ListMessages, MessagePage};
 pub use list_participants::ListParticipants;
 pub use list_receipts::ListReceipts;
+pub use list_reports::ListReports;
 pub use list_users::{ListUsers, UserList};
 pub use load_history::LoadHistory;
 pub use log_in::{Device, LogIn};
 pub use log_out::LogOut;
+pub use make_report::{MakeReport, Reported};
 pub use mark_delivered::MarkDelivered;
 pub use mark_read::MarkRead;
 pub use open_session::{OpenSession, Opening};

@@ -8,10 +8,11 @@ use crate::store::conversations::{self, Conversation, Participant, Place};
 use crate::store::messages::{self, Message};
 use crate::store::positions::{self, Reach};
 use crate::store::reactions::{self, Reaction, Tally};
+use crate::store::reports::Report;
 use crate::store::users::User;
 use crate::wire::{
     self, ConversationView, Event, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView, ReactionView,
-    Status, UserView,
+    ReportView, Status, UserView,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -28,6 +29,11 @@ pub(super) fn user(user: User) -> UserView {
 pub(super) fn own_user(own: User) -> UserView {
     let email = own.email.clone();
     UserView { email: Some(email), ..user(own) }
+}
+
+pub(super) fn report(row: Report) -> ReportView {
+    let Report { id, reporter_id, user_id, message_id, reason, created_at } = row;
+    ReportView { id, created_at, reporter_id, user_id, message_id, reason }
 }
 
 /// `me_update` to the user's own sessions.

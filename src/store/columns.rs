@@ -2,7 +2,7 @@
 //! user's id with a message's; and database errors as ours.
 
 use crate::error::Error;
-use crate::ids::{ConversationId, LoginId, MessageId, Rev, Seq, Timestamp, UserId};
+use crate::ids::{ConversationId, LoginId, MessageId, ReportId, Rev, Seq, Timestamp, UserId};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, Queryable};
 use diesel::expression::AsExpression;
@@ -70,6 +70,7 @@ bigint!(UserId, new);
 bigint!(LoginId, new);
 bigint!(ConversationId, new);
 bigint!(MessageId, new);
+bigint!(ReportId, new);
 bigint!(Seq, new);
 bigint!(Rev, new);
 bigint!(Timestamp, from_millis);

@@ -80,6 +80,12 @@ pub fn find_message(db: &mut Db, id: MessageId) -> Result<Option<Message>> {
     )
 }
 
+/// By id; in no order.
+pub fn list_by_ids(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Message>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    Ok(on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.eq_any(&ids)).load(conn))?)
+}
+
 /// Of the message with that `seq`.
 pub fn find_id_at(db: &mut Db, conversation_id: ConversationId, seq: Seq) -> Result<Option<MessageId>> {
     Ok(on!(db, conn => messages::table.select(messages::id)

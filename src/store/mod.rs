@@ -3,7 +3,7 @@
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
 //! Each noun has a file of queries (`users`, `logins`, `conversations`,
-//! `messages`, `people`, `search_index`) that take a `&mut Db` inside a transaction that
+//! `messages`, `people`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
 pub mod changes;
@@ -24,6 +24,7 @@ pub mod positions;
 mod races_test;
 pub mod reactions;
 mod reads;
+pub mod reports;
 mod schema;
 #[cfg(test)]
 mod schema_test;

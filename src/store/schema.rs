@@ -152,6 +152,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    reports (id) {
+        id -> BigInt,
+        reporter_id -> BigInt,
+        user_id -> Nullable<BigInt>,
+        message_id -> Nullable<BigInt>,
+        reason -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     search_progress (id) {
         id -> BigInt,
         version -> BigInt,

@@ -244,6 +244,7 @@ fn every_column_can_be_selected(scratch: Scratch) {
         participants,
         reactions,
         receipt_marks,
+        reports,
         search_progress,
         user_terms,
         users,

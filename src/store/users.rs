@@ -5,6 +5,7 @@ use super::on;
 use super::schema::{user_terms, users};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use std::collections::BTreeSet;
 
@@ -93,6 +94,37 @@ pub fn set_password_hash(db: &mut Db, id: UserId, hash: &str) -> Result<()> {
     on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
         .set(users::password_hash.eq(hash)).execute(conn))?;
     Ok(())
+}
+
+/// Never cached: whoever changes it may be another process.
+pub fn is_admin(db: &mut Db, id: UserId) -> Result<bool> {
+    let is_admin = users::id.eq(id).and(users::role.eq("admin"));
+    Ok(on!(db, conn => diesel::select(exists(users::table.filter(is_admin))).get_result(conn))?)
+}
+
+/// What came of making somebody an administrator, or one no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appointed {
+    Done,
+    /// It was so already.
+    Already,
+    /// Nobody has that name.
+    Nobody,
+}
+
+pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointed> {
+    let named = users::username_key.eq(username_key(username));
+    let role: Option<String> =
+        on!(db, conn => users::table.select(users::role).filter(named.clone()).first(conn).optional())?;
+    let wanted = if is_admin { "admin" } else { "user" };
+    match role {
+        None => Ok(Appointed::Nobody),
+        Some(role) if role == wanted => Ok(Appointed::Already),
+        Some(_) => {
+            on!(db, conn => diesel::update(users::table.filter(named)).set(users::role.eq(wanted)).execute(conn))?;
+            Ok(Appointed::Done)
+        }
+    }
 }
 
 /// People whose username or a word of whose display name begins with

@@ -1,4 +1,4 @@
-//! What people type into a registration form, checked where it is read.
+//! What people type into a form, checked where it is read.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use std::fmt;
@@ -77,6 +77,20 @@ text!(
 );
 
 text!(
+    /// Why somebody reports: 1–1000 characters, something to see among them, and
+    /// no control characters but the end of a line.
+    #[derive(Debug)]
+    Reason,
+    |text| {
+        let is_legal = |letter: char| !letter.is_control() || letter == '\n';
+        match has_chars(text, 1, 1000) && !text.trim().is_empty() && text.chars().all(is_legal) {
+            true => Ok(()),
+            false => Err("must have 1 to 1000 characters and no control characters but the end of a line"),
+        }
+    }
+);
+
+text!(
     /// Something before and after one `@`, at most 254 bytes (RFC 5321).
     /// Whether it reaches anybody is not known.
     #[derive(Debug)]
@@ -127,6 +141,10 @@ mod tests {
         assert!(takes::<DisplayName>("Ä") && takes::<DisplayName>(&"x".repeat(64)));
         for bad in ["", " ", "a\nb", "a\0", &"x".repeat(65)] {
             assert!(!takes::<DisplayName>(bad), "{bad:?}");
+        }
+        assert!(takes::<Reason>("ö") && takes::<Reason>(&"ö".repeat(1000)) && takes::<Reason>("a\nb"));
+        for bad in ["", " \n", "a\tb", "a\rb", "a\0", &"x".repeat(1001)] {
+            assert!(!takes::<Reason>(bad), "{bad:?}");
         }
         assert!(takes::<Email>("a@b") && takes::<Email>(&format!("{}@b", "a".repeat(252))));
         for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a\n@b", &format!("{}@b", "a".repeat(253))] {

@@ -10,13 +10,13 @@ mod event;
 mod input;
 mod views;
 
-pub use account::{DisplayName, Email, Password, Title, Username};
+pub use account::{DisplayName, Email, Password, Reason, Title, Username};
 pub use close::CloseCode;
 pub use event::{Audience, Event, TypingEvent, ViewingEvent};
 pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use views::{
-    ConversationView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView, ReactionView, Status,
-    TieView, UserView,
+    ConversationView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView, ReactionView,
+    ReportView, Status, TieView, UserView,
 };
 
 use crate::error::Error;

@@ -1,6 +1,6 @@
 //! Users, messages and conversations as clients see them.
 
-use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+use crate::ids::{ConversationId, MessageId, ReportId, Rev, Seq, Timestamp, UserId};
 use serde::Serialize;
 
 #[derive(Clone, Debug, Serialize)]
@@ -98,6 +98,17 @@ pub struct OwnConversationView {
     pub shared: ConversationView,
     #[serde(flatten)]
     pub own: OwnPlace,
+}
+
+/// What somebody told the administrators of: a person or a message.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportView {
+    pub id: ReportId,
+    pub created_at: Timestamp,
+    pub reporter_id: UserId,
+    pub user_id: Option<UserId>,
+    pub message_id: Option<MessageId>,
+    pub reason: String,
 }
 
 /// A block or a contact of one's own.

@@ -19,23 +19,28 @@ enum Answer {
 use Answer::{Conflict, Forbidden, Invalid, NotFound, Yes};
 
 /// Who asks. The first four have to do with one group; one who is blocked with
-/// the direct conversation of the two; a stranger with nobody.
-const CALLERS: [&str; 6] = ["owner", "admin", "member", "former", "blocked", "stranger"];
+/// the direct conversation of the two; a stranger with nobody. An administrator
+/// of the site is a stranger, too, and may do no more in a conversation.
+const CALLERS: [&str; 7] = ["owner", "admin", "member", "former", "blocked", "stranger", "site_admin"];
 
 /// What everybody gets who may read a conversation, and nobody else.
-const READERS: [Answer; 6] = [Yes, Yes, Yes, NotFound, Yes, NotFound];
+const READERS: [Answer; 7] = [Yes, Yes, Yes, NotFound, Yes, NotFound, NotFound];
 /// The same for writing: a block stops it.
-const WRITERS: [Answer; 6] = [Yes, Yes, Yes, NotFound, Forbidden, NotFound];
+const WRITERS: [Answer; 7] = [Yes, Yes, Yes, NotFound, Forbidden, NotFound, NotFound];
+/// For what has to do with no conversation.
+const EVERYBODY: [Answer; 7] = [Yes; 7];
+/// For what is the site's administrators' alone.
+const ADMINISTRATORS: [Answer; 7] = [Forbidden, Forbidden, Forbidden, Forbidden, Forbidden, Forbidden, Yes];
 /// For what nobody may who is there.
-const NOBODY: [Answer; 6] = [Forbidden, Forbidden, Forbidden, NotFound, Forbidden, NotFound];
+const NOBODY: [Answer; 7] = [Forbidden, Forbidden, Forbidden, NotFound, Forbidden, NotFound, NotFound];
 /// For what is done with groups alone, by those who run them.
-const MANAGERS: [Answer; 6] = [Yes, Yes, Forbidden, NotFound, Invalid, NotFound];
+const MANAGERS: [Answer; 7] = [Yes, Yes, Forbidden, NotFound, Invalid, NotFound, NotFound];
 
 struct Row {
     op: &'static str,
     what: &'static str,
     asks: fn(&Place) -> Vec<Ask>,
-    answers: [Answer; 6],
+    answers: [Answer; 7],
 }
 
 /// Where it is asked for.
@@ -255,31 +260,31 @@ const ROWS: &[Row] = &[
         what: "of an admin",
         asks: |place| vec![participant(place, "DELETE", place.admin, Value::Null)],
         // Who is that admin, leaves.
-        answers: [Yes, Yes, Forbidden, NotFound, Invalid, NotFound],
+        answers: [Yes, Yes, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "RemoveParticipant",
         what: "of the last owner",
         asks: |place| vec![participant(place, "DELETE", place.owner, Value::Null)],
-        answers: [Conflict, Forbidden, Forbidden, NotFound, Invalid, NotFound],
+        answers: [Conflict, Forbidden, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "RemoveParticipant",
         what: "of oneself",
         asks: |place| vec![participant(place, "DELETE", place.me, Value::Null)],
-        answers: [Conflict, Yes, Yes, NotFound, Invalid, NotFound],
+        answers: [Conflict, Yes, Yes, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "SetRole",
         what: "of a member",
         asks: |place| vec![participant(place, "PATCH", place.other, json!({"role": "admin"}))],
-        answers: [Yes, Forbidden, Forbidden, NotFound, Invalid, NotFound],
+        answers: [Yes, Forbidden, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "SetRole",
         what: "of oneself",
         asks: |place| vec![participant(place, "PATCH", place.me, json!({"role": "member"}))],
-        answers: [Conflict, Forbidden, Forbidden, NotFound, Invalid, NotFound],
+        answers: [Conflict, Forbidden, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "CreateConversation",
@@ -287,7 +292,26 @@ const ROWS: &[Row] = &[
         asks: |place| {
             vec![rest("POST", "/api/conversations", json!({"participant_ids": [place.other], "title": "We"}))]
         },
-        answers: [Yes, Yes, Yes, Yes, Forbidden, Yes],
+        answers: [Yes, Yes, Yes, Yes, Forbidden, Yes, Yes],
+    },
+    Row {
+        op: "MakeReport",
+        what: "of a message",
+        asks: |place| vec![rest("POST", "/api/reports", json!({"message_id": place.theirs, "reason": "rude"}))],
+        // A block is no hindrance.
+        answers: READERS,
+    },
+    Row {
+        op: "MakeReport",
+        what: "of a person",
+        asks: |place| vec![rest("POST", "/api/reports", json!({"user_id": place.other, "reason": "rude"}))],
+        answers: EVERYBODY,
+    },
+    Row {
+        op: "ListReports",
+        what: "",
+        asks: |_| vec![rest("GET", "/api/admin/reports", Value::Null)],
+        answers: ADMINISTRATORS,
     },
 ];
 
@@ -341,7 +365,7 @@ fn every_operation_has_a_row() {
 
 /// Everybody there is.
 struct People {
-    callers: [User; 6],
+    callers: [User; 7],
     other: User,
     newcomer: User,
 }
@@ -349,6 +373,7 @@ struct People {
 impl People {
     async fn register(hub: &TestHub) -> Self {
         let callers = hub.users(CALLERS).await;
+        hub.promote(&callers[6]);
         let [other, newcomer] = hub.users(["other", "newcomer"]).await;
         Self { callers, other, newcomer }
     }
@@ -356,7 +381,7 @@ impl People {
     /// A group in which everybody is what they are called, or, for one who is
     /// blocked, the direct conversation with who blocks them.
     async fn place(&self, caller: &User) -> Place {
-        let [owner, admin, member, former, blocked, _] = &self.callers;
+        let [owner, admin, member, former, blocked, ..] = &self.callers;
         let is_direct = caller.id == blocked.id;
         let group = if is_direct {
             self.other.unblocks(blocked).await;
@@ -366,7 +391,7 @@ impl People {
         };
         let number = |message: &Value| message["id"].as_i64().unwrap();
         let theirs = number(&group.says(&self.other, "theirs").await);
-        let is_stranger = caller.name == "stranger";
+        let is_stranger = ["stranger", "site_admin"].contains(&caller.name.as_str());
         let own = if is_stranger { theirs } else { number(&group.says(caller, "own").await) };
         if is_direct {
             self.other.blocks(blocked).await;

@@ -10,9 +10,10 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::{self, JoinHandle};
-use switchboard::app::App;
+use switchboard::app::{self, App};
 use switchboard::clock::Clock;
 use switchboard::config::Config;
+use switchboard::store::users::Appointed;
 use tokio::sync::oneshot;
 
 /// What differs from the defaults in every test: no rate limits, unless the
@@ -65,11 +66,14 @@ impl TestHub {
         hub
     }
 
+    fn config(&self) -> Config {
+        Config::from_lookup(|name| self.settings.get(name).cloned()).unwrap()
+    }
+
     fn serve(&mut self, clock: Clock) {
-        let config = Config::from_lookup(|name| self.settings.get(name).cloned()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         self.port.store(listener.local_addr().unwrap().port(), Ordering::SeqCst);
-        let app = App::open(config, clock).unwrap();
+        let app = App::open(self.config(), clock).unwrap();
         let (stop, stopped) = oneshot::channel();
         let serving = move || {
             actix_web::rt::System::new().block_on(app.run(listener, async {
@@ -144,6 +148,11 @@ impl TestHub {
             users.push(user::register(&self.visitor, name).await);
         }
         users.try_into().unwrap_or_else(|_| unreachable!("as many users as names"))
+    }
+
+    /// Makes somebody an administrator, as the command line does.
+    pub fn promote(&self, user: &User) {
+        assert_eq!(app::set_admin(&self.config(), &user.name, true).unwrap(), Appointed::Done);
     }
 
     /// What the store holds of messages: to show that a refusal left nothing.

@@ -1,0 +1,71 @@
+//! `GET /api/admin/reports`: what people reported, newest first. A message is
+//! shown as it is now, to administrators who are not in its conversation too.
+
+use super::admin::check_admin;
+use super::list_messages::page_size;
+use super::{Access, Cx, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{MAX_ID, MessageId, ReportId};
+use crate::store::{messages, reports};
+use crate::wire::{MessageView, ReportView};
+use serde::Serialize;
+use std::collections::HashMap;
+
+const DEFAULT_PAGE: i64 = 50;
+const MAX_PAGE: i64 = 100;
+
+#[derive(Clone, Copy, Debug)]
+pub struct ListReports {
+    /// Only older ones than this.
+    pub before: Option<ReportId>,
+    pub limit: Option<i64>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ReportPage {
+    /// Newest first.
+    pub reports: Vec<Row>,
+    /// To ask on with as `before`; none when there is nothing more.
+    pub next: Option<ReportId>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    #[serde(flatten)]
+    pub report: ReportView,
+    /// Of a report of a message.
+    pub message: Option<MessageView>,
+}
+
+impl Op for ListReports {
+    type Output = ReportPage;
+
+    fn name(&self) -> &'static str {
+        "list_reports"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<ReportPage>> {
+        check_admin(caller, cx)?;
+        let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;
+        // One more, to know whether there is more.
+        let mut rows = reports::list_reports(cx.db, self.before.unwrap_or(ReportId::new(MAX_ID)), size + 1)?;
+        let has_more = rows.len() > size as usize;
+        rows.truncate(size as usize);
+        let next = rows.last().map(|row| row.id).filter(|_| has_more);
+        let ids: Vec<MessageId> = rows.iter().filter_map(|row| row.message_id).collect();
+        let found = messages::list_by_ids(cx.db, &ids)?;
+        let found = present::history(cx.db, found)?.into_iter().map(|message| (message.id, message));
+        let found: HashMap<MessageId, MessageView> = found.collect();
+        let message = |id: MessageId| found.get(&id).cloned();
+        let reports = rows.into_iter().map(|row| {
+            let message = row.message_id.and_then(message);
+            Row { report: present::report(row), message }
+        });
+        Ok(Outcome::quiet(ReportPage { reports: reports.collect(), next }))
+    }
+}

@@ -1,0 +1,90 @@
+//! `POST /api/reports`: tells the administrators of a person or a message.
+
+use super::move_position::get_visible_message;
+use super::set_block::check_other;
+use super::{Access, Cx, Op, Outcome, present};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{MessageId, UserId};
+use crate::store::reports::{self, Subject};
+use crate::wire::{Reason, ReportView};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Reports of one person in any 24 hours.
+const MAX_A_DAY: i64 = 50;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct MakeReport {
+    #[serde(default)]
+    pub user_id: Option<UserId>,
+    #[serde(default)]
+    pub message_id: Option<MessageId>,
+    pub reason: Reason,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Reported {
+    pub report: ReportView,
+    /// It was made before, and stands as it is.
+    #[serde(skip)]
+    pub was_there: bool,
+}
+
+impl Op for MakeReport {
+    type Output = Reported;
+
+    fn name(&self) -> &'static str {
+        "make_report"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reported>> {
+        let subject = self.subject(caller, cx)?;
+        check_rate(caller.user_id, cx)?;
+        let row = reports::insert_report(cx.db, caller.user_id, subject, self.reason.as_str(), cx.now)?;
+        Ok(Outcome::quiet(Reported { report: present::report(row), was_there: false }))
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reported>> {
+        let subject = self.subject(caller, cx)?;
+        let found = reports::find_report(cx.db, caller.user_id, subject)?;
+        Ok(found.map(|row| Reported { report: present::report(row), was_there: true }))
+    }
+}
+
+impl MakeReport {
+    /// What is reported, which the caller may know of and is somebody else's. A
+    /// block is no hindrance.
+    fn subject(&self, caller: &Caller, cx: &mut Cx) -> Result<Subject> {
+        match (self.user_id, self.message_id) {
+            (Some(id), None) => {
+                check_other(caller.user_id, id, cx)?;
+                Ok(Subject::User(id))
+            }
+            (None, Some(id)) => {
+                if get_visible_message(caller, id, cx)?.sender_id == caller.user_id {
+                    return Err(Error::Invalid("message_id must be of somebody else's message".into()));
+                }
+                Ok(Subject::Message(id))
+            }
+            (None, None) => Err(Error::Invalid("user_id or message_id is missing".into())),
+            (Some(_), Some(_)) => Err(Error::Invalid("only one of user_id and message_id may be there".into())),
+        }
+    }
+}
+
+/// # Errors
+/// `RateLimited` until the first of a day's reports is a day old.
+fn check_rate(me: UserId, cx: &mut Cx) -> Result<()> {
+    let Some(first) = reports::find_time_of(cx.db, me, MAX_A_DAY)? else { return Ok(()) };
+    let wait = first.as_millis() - cx.now.before(DAY).as_millis();
+    match u64::try_from(wait) {
+        Ok(wait @ 1..) => Err(Error::RateLimited { retry_in: Duration::from_millis(wait) }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,83 @@
+//! `user promote` and `user demote` on the command line, also while the hub
+//! runs, and what its log tells of administrators.
+
+use crate::binary::{Ended, Place};
+use crate::person::Person;
+use crate::scratch::Scratch;
+use serde_json::{Value, json};
+
+async fn call(address: &str, by: &Person, method: &str, path: &str, body: Value) -> u16 {
+    let url = format!("http://{address}{path}");
+    let client = reqwest::Client::new();
+    let request = client.request(method.parse().unwrap(), url).header("cookie", &by.cookie).json(&body);
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Exit code, and the one line it says.
+async fn user(place: &Place, what: &str, name: &str) -> (i32, String) {
+    let Ended { status, stdout, stderr } = place.run(&["user", what, name]).await;
+    let code = status.code().unwrap();
+    let (said, silent) = if code == 0 { (stdout, stderr) } else { (stderr, stdout) };
+    assert_eq!((said.lines().count(), silent.as_str()), (1, ""), "{said}");
+    (code, said.trim_end().to_owned())
+}
+
+#[tokio::test]
+async fn somebody_is_promoted_and_demoted_while_the_hub_runs() {
+    for scratch in [Scratch::sqlite(), Scratch::postgres()] {
+        let place = Place::new().with("DATABASE_URL", &scratch.url);
+        let told = async |what: &'static str, name: &'static str| user(&place, what, name).await;
+        let (code, said) = told("promote", "ann").await;
+        let reason =
+            if scratch.name() == "SQLite" { "there is no SQLite database" } else { "\"users\" does not exist" };
+        assert!(code == 1 && said.contains(reason), "before the hub ever ran: {said}");
+        let mut hub = place.start(&[]);
+        let address = hub.address().await;
+        let ann = Person::register(&address, "Ann").await;
+        let reads = async || call(&address, &ann, "GET", "/api/admin/reports", Value::Null).await;
+        assert_eq!(told("promote", "bob").await, (1, "switchboard: nobody has the username \"bob\"".to_owned()));
+        for (what, said, status) in [
+            ("demote", "ann is no administrator, as before", 403),
+            ("promote", "ann is an administrator now", 200),
+            ("promote", "ann is an administrator, as before", 200),
+            ("demote", "ann is no administrator now", 403),
+        ] {
+            assert_eq!(told(what, "ann").await, (0, format!("switchboard: {said}")));
+            assert_eq!(reads().await, status, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_named() {
+    for (url, reason) in [
+        ("postgres://app:hunter2@127.0.0.1:1/chat", "cannot connect to Postgres"),
+        ("sqlite://missing/chat.db", "there is no SQLite database missing/chat.db"),
+        ("sqlite://text.db", "not a database"),
+    ] {
+        let place = Place::new().with("DATABASE_URL", url);
+        std::fs::write(place.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
+        let (code, said) = user(&place, "promote", "ann").await;
+        assert_eq!(code, 1);
+        assert!(!place.path("data").exists(), "nothing is made");
+        assert!(said.starts_with("switchboard: ") && said.contains(reason) && !said.contains("hunter2"), "{said}");
+    }
+    let (code, said) = user(&Place::new().with("DATABASE_POOL", "0"), "promote", "ann").await;
+    assert!(code == 1 && said.contains("DATABASE_POOL"), "{said}");
+}
+
+#[tokio::test]
+async fn the_log_tells_what_administrators_do_and_no_more() {
+    let place = Place::new();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let (ann, bob) = (Person::register(&address, "ann").await, Person::register(&address, "bob").await);
+    assert_eq!(user(&place, "promote", "ann").await.0, 0);
+    let report = json!({"user_id": ann.id, "reason": "rude words"});
+    assert_eq!(call(&address, &bob, "POST", "/api/reports", report).await, 201);
+    assert_eq!(call(&address, &ann, "GET", "/api/admin/reports", Value::Null).await, 200);
+    let log = hub.log();
+    let line = format!("admin read reports count=1 admin={}", ann.id);
+    assert!(log.contains(&line), "{line} in {log}");
+    assert!(!log.contains("rude") && !log.contains("horse"), "{log}");
+}
