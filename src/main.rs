@@ -29,7 +29,7 @@ enum Command {
     Serve,
     /// Check the settings and the database connection, and say what is wrong.
     Check,
-    /// Say who may read reports.
+    /// Say who may read reports and disable accounts.
     #[command(subcommand)]
     User(UserCommand),
 }

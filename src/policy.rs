@@ -47,6 +47,7 @@ pub enum Denied {
     NotToBeAdded,
     NotYourGroup,
     NotAnAdmin,
+    AccountDisabled,
 }
 
 impl From<Denied> for Error {
@@ -58,6 +59,7 @@ impl From<Denied> for Error {
             Denied::NotToBeAdded => Error::Forbidden("somebody named may not be added by you"),
             Denied::NotYourGroup => Error::Forbidden("your role in this group does not allow it"),
             Denied::NotAnAdmin => Error::Forbidden("only administrators may do this"),
+            Denied::AccountDisabled => Error::Forbidden("this account is disabled"),
             Denied::NotWelcome => Error::Forbidden("you may not write to this person"),
         }
     }

@@ -201,11 +201,12 @@ impl HubActor {
                     }
                 }
                 Event::LoginEnded(login_id) => {
-                    // What came before in this batch is theirs still.
-                    self.flush(std::mem::take(&mut outgoing));
-                    for session_id in self.registry.sessions_of_login(login_id) {
-                        self.close(session_id, CloseCode::LoginEnded);
-                    }
+                    let ended = self.registry.sessions_of_login(login_id);
+                    self.end(ended, CloseCode::LoginEnded, std::mem::take(&mut outgoing));
+                }
+                Event::AccountDisabled(user_id) => {
+                    let ended = self.registry.sessions_of(user_id).collect();
+                    self.end(ended, CloseCode::AccountDisabled, std::mem::take(&mut outgoing));
                 }
             }
         }
@@ -225,6 +226,14 @@ impl HubActor {
             }
         }
         outgoing.add_viewing(&self.registry, now, self.viewing.heard(viewing, Instant::now()));
+    }
+
+    /// Closes these sessions; what came before in this batch is theirs still.
+    fn end(&mut self, sessions: Vec<SessionId>, code: CloseCode, before: Outgoing) {
+        self.flush(before);
+        for session_id in sessions {
+            self.close(session_id, code);
+        }
     }
 
     fn note_visibility(&mut self, viewer: UserId, subject: UserId, is_visible: bool) {

@@ -90,7 +90,11 @@ async fn begin(
         new_password_hash,
         lifetime: net.login_lifetime,
     };
-    let user: UserView = net.door.call(Nobody, op).await?;
+    let user: UserView = net.door.call(Nobody, op).await.inspect_err(|error| {
+        if let Error::Forbidden(_) = error {
+            log::info!("login refused: {error} user={user_id}");
+        }
+    })?;
     log::info!("logged in user={user_id}");
     Ok(response.cookie(identity::session_cookie(net, &token)).json(UserReply { user }))
 }

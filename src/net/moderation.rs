@@ -2,14 +2,19 @@
 //! an administrator does is logged.
 
 use super::identity::Known;
-use super::input::{Asked, Query};
+use super::input::{Asked, Query, part};
 use super::problem::Problem;
 use super::{Net, at};
-use crate::ops::{ListReports, MakeReport};
-use actix_web::{HttpResponse, web};
+use crate::ids::UserId;
+use crate::ops::{ListReports, MakeReport, SetDisabled};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(at("/api/reports").post(report)).service(at("/api/admin/reports").get(list_reports));
+    config
+        .service(at("/api/reports").post(report))
+        .service(at("/api/admin/reports").get(list_reports))
+        .service(at("/api/admin/users/{id}/disable").post(disable))
+        .service(at("/api/admin/users/{id}/enable").post(enable));
 }
 
 type Answer = Result<HttpResponse, Problem>;
@@ -26,4 +31,20 @@ async fn list_reports(net: web::Data<Net>, Known(caller): Known, query: Query) -
     let page = net.door.call(caller, op).await?;
     log::info!("admin read reports count={} admin={}", page.reports.len(), caller.user_id);
     Ok(HttpResponse::Ok().json(page))
+}
+
+async fn disable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    set_disabled(&net, known, &request, true).await
+}
+
+async fn enable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+    set_disabled(&net, known, &request, false).await
+}
+
+async fn set_disabled(net: &Net, Known(caller): Known, request: &HttpRequest, is_disabled: bool) -> Answer {
+    let user_id: UserId = part(request, "id")?;
+    net.door.call(caller, SetDisabled { user_id, is_disabled }).await?;
+    let done = if is_disabled { "disabled" } else { "enabled" };
+    log::info!("admin {done} account user={user_id} admin={}", caller.user_id);
+    Ok(HttpResponse::NoContent().finish())
 }

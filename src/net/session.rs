@@ -89,6 +89,7 @@ impl Session {
     fn refuse_opening(&mut self, error: &Error, ctx: &mut Ctx) {
         let code = match error {
             Error::Unauthenticated(_) => CloseCode::LoginEnded,
+            Error::Forbidden(_) => CloseCode::AccountDisabled,
             _ => CloseCode::Restart,
         };
         ctx.text(wire::error(None, self.net.clock.now(), error));

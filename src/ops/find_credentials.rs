@@ -11,7 +11,7 @@ pub struct FindCredentials {
 }
 
 impl Op<Nobody> for FindCredentials {
-    /// The user and the stored hash; none for whoever cannot log in.
+    /// The user and the stored hash; none for whoever has no password.
     type Output = Option<(UserId, String)>;
 
     fn name(&self) -> &'static str {

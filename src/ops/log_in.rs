@@ -4,6 +4,7 @@
 use super::{Access, Cx, Nobody, Op, Outcome, present};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
+use crate::policy::Denied;
 use crate::store::logins::{self, NewLogin};
 use crate::store::users;
 use crate::wire::UserView;
@@ -42,6 +43,9 @@ impl Op<Nobody> for LogIn {
 
     fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
         let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::BadCredentials)?;
+        if users::is_disabled(cx.db, self.user_id)? {
+            return Err(Denied::AccountDisabled.into());
+        }
         logins::delete_unused(cx.db, self.user_id, cx.now.before(self.lifetime))?;
         let new = NewLogin {
             user_id: self.user_id,

@@ -77,6 +77,12 @@ pub fn delete_login(db: &mut Db, id: LoginId) -> Result<bool> {
     Ok(gone == 1)
 }
 
+/// On every device.
+pub fn delete_logins(db: &mut Db, user_id: UserId) -> Result<()> {
+    on!(db, conn => diesel::delete(logins::table.filter(logins::user_id.eq(user_id))).execute(conn))?;
+    Ok(())
+}
+
 /// Forgets the logins of one user that were not used since `not_before`.
 pub fn delete_unused(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<()> {
     on!(db, conn => diesel::delete(logins::table

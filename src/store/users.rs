@@ -80,12 +80,13 @@ pub fn list_by_ids(db: &mut Db, ids: &[UserId]) -> Result<Vec<User>> {
 }
 
 /// The account and its password hash; none for an unknown name and for an
-/// account that has no password, is closed or is disabled.
+/// account that has no password or is closed. Whether it is disabled is asked
+/// when the password was right.
 pub fn find_credentials(db: &mut Db, username: &str) -> Result<Option<(UserId, String)>> {
     let found: Option<(UserId, Option<String>)> = on!(db, conn => users::table
         .select((users::id, users::password_hash))
         .filter(users::username_key.eq(username_key(username)))
-        .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()))
+        .filter(users::deleted_at.is_null())
         .first(conn).optional())?;
     Ok(found.and_then(|(id, hash)| hash.map(|hash| (id, hash))))
 }
@@ -125,6 +126,18 @@ pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointe
             Ok(Appointed::Done)
         }
     }
+}
+
+pub fn is_disabled(db: &mut Db, id: UserId) -> Result<bool> {
+    let is_disabled = users::id.eq(id).and(users::disabled_at.is_not_null());
+    Ok(on!(db, conn => diesel::select(exists(users::table.filter(is_disabled))).get_result(conn))?)
+}
+
+/// Since when; none lets the account in again.
+pub fn set_disabled(db: &mut Db, id: UserId, since: Option<Timestamp>) -> Result<()> {
+    on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
+        .set(users::disabled_at.eq(since)).execute(conn))?;
+    Ok(())
 }
 
 /// People whose username or a word of whose display name begins with

@@ -21,10 +21,12 @@ pub enum CloseCode {
     Flooding,
     /// The login ended: logged out, revoked or expired.
     LoginEnded,
+    /// An administrator disabled the account.
+    AccountDisabled,
 }
 
 impl CloseCode {
-    pub const ALL: [CloseCode; 9] = [
+    pub const ALL: [CloseCode; 10] = [
         CloseCode::Restart,
         CloseCode::Protocol,
         CloseCode::Unsupported,
@@ -34,6 +36,7 @@ impl CloseCode {
         CloseCode::HeartbeatMissed,
         CloseCode::Flooding,
         CloseCode::LoginEnded,
+        CloseCode::AccountDisabled,
     ];
 
     /// The number on the wire and the reason that goes with it.
@@ -48,6 +51,7 @@ impl CloseCode {
             CloseCode::HeartbeatMissed => (4008, "no heartbeat"),
             CloseCode::Flooding => (4029, "too many frames"),
             CloseCode::LoginEnded => (4501, "the login ended"),
+            CloseCode::AccountDisabled => (4503, "this account is disabled"),
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum Event {
     Resync,
     /// The sessions of this login end.
     LoginEnded(LoginId),
+    /// All sessions of this user end.
+    AccountDisabled(UserId),
 }
 
 #[derive(Clone, Debug)]

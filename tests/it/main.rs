@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod admin;
 mod architecture;
 mod attacked;
 mod bad_input;

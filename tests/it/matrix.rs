@@ -313,6 +313,15 @@ const ROWS: &[Row] = &[
         asks: |_| vec![rest("GET", "/api/admin/reports", Value::Null)],
         answers: ADMINISTRATORS,
     },
+    Row {
+        op: "SetDisabled",
+        what: "",
+        asks: |place| {
+            let call = |what| rest("POST", format!("/api/admin/users/{}/{what}", place.newcomer), Value::Null);
+            vec![call("disable"), call("enable")]
+        },
+        answers: ADMINISTRATORS,
+    },
 ];
 
 fn look(place: &Place, method: &'static str, kind: &str) -> Vec<Ask> {

@@ -76,8 +76,19 @@ async fn the_log_tells_what_administrators_do_and_no_more() {
     let report = json!({"user_id": ann.id, "reason": "rude words"});
     assert_eq!(call(&address, &bob, "POST", "/api/reports", report).await, 201);
     assert_eq!(call(&address, &ann, "GET", "/api/admin/reports", Value::Null).await, 200);
+    let account = format!("/api/admin/users/{}", bob.id);
+    assert_eq!(call(&address, &ann, "POST", &format!("{account}/disable"), Value::Null).await, 204);
+    let credentials = json!({"username": "bob", "password": "correct horse battery"});
+    assert_eq!(call(&address, &bob, "POST", "/api/auth/login", credentials).await, 403);
+    assert_eq!(call(&address, &ann, "POST", &format!("{account}/enable"), Value::Null).await, 204);
     let log = hub.log();
-    let line = format!("admin read reports count=1 admin={}", ann.id);
-    assert!(log.contains(&line), "{line} in {log}");
+    for line in [
+        format!("admin read reports count=1 admin={}", ann.id),
+        format!("admin disabled account user={} admin={}", bob.id, ann.id),
+        format!("login refused: forbidden: this account is disabled user={}", bob.id),
+        format!("admin enabled account user={} admin={}", bob.id, ann.id),
+    ] {
+        assert!(log.contains(&line), "{line} in {log}");
+    }
     assert!(!log.contains("rude") && !log.contains("horse"), "{log}");
 }

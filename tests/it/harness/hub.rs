@@ -152,7 +152,15 @@ impl TestHub {
 
     /// Makes somebody an administrator, as the command line does.
     pub fn promote(&self, user: &User) {
-        assert_eq!(app::set_admin(&self.config(), &user.name, true).unwrap(), Appointed::Done);
+        self.appoint(user, true);
+    }
+
+    pub fn demote(&self, user: &User) {
+        self.appoint(user, false);
+    }
+
+    fn appoint(&self, user: &User, is_admin: bool) {
+        assert_eq!(app::set_admin(&self.config(), &user.name, is_admin).unwrap(), Appointed::Done);
     }
 
     /// What the store holds of messages: to show that a refusal left nothing.

@@ -1,0 +1,228 @@
+//! Administrators of the site: who is one, and what becomes of an account that
+//! they disable.
+
+use crate::harness::{Group, PASSWORD, Reply, Socket, TestHub, User, both_databases};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// What an administrator does to an account: `disable` or `enable`.
+async fn call(by: &User, what: &str, id: i64) -> Reply {
+    by.call("POST", &format!("/api/admin/users/{id}/{what}")).await
+}
+
+async fn disable(by: &User, who: &User) {
+    call(by, "disable", who.id).await.is(204);
+}
+
+async fn enable(by: &User, who: &User) {
+    call(by, "enable", who.id).await.is(204);
+}
+
+async fn log_in(hub: &TestHub, who: &User, password: &str) -> Reply {
+    hub.visitor().post("/api/auth/login", json!({"username": who.name, "password": password})).await
+}
+
+both_databases!(only_administrators_may_and_from_the_next_request_on);
+async fn only_administrators_may_and_from_the_next_request_on(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let tries = async || {
+        let disabled = call(&ann, "disable", bob.id).await;
+        let (enabled, read) = (call(&ann, "enable", bob.id).await, ann.get("/api/admin/reports").await);
+        [disabled, enabled, read].map(|reply| if reply.status < 300 { 200 } else { reply.is(403).status })
+    };
+    assert_eq!(tries().await, [403; 3]);
+    hub.promote(&ann);
+    assert_eq!(tries().await, [200; 3]);
+    hub.demote(&ann);
+    assert_eq!(tries().await, [403; 3]);
+    let told = call(&ann, "disable", 999_999).await.refused(403, "forbidden");
+    assert_eq!(told, "only administrators may do this", "whoever may not is not told who exists");
+    hub.visitor().call("POST", &format!("/api/admin/users/{}/disable", bob.id)).await.refused(401, "unauthenticated");
+    ann.get(&format!("/api/admin/users/{}/disable", bob.id)).await.refused(405, "invalid");
+    bob.log_in_again().await.connect().await.answers().await;
+}
+
+both_databases!(whom_an_administrator_may_disable);
+async fn whom_an_administrator_may_disable(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    hub.promote(&ann);
+    hub.promote(&bob);
+    for what in ["disable", "enable"] {
+        call(&ann, what, 999_999).await.refused(404, "not_found");
+        for bad in ["0", "-1", "x", "9007199254740992"] {
+            ann.call("POST", &format!("/api/admin/users/{bad}/{what}")).await.refused(400, "invalid");
+        }
+    }
+    let told = call(&ann, "disable", ann.id).await.refused(400, "invalid");
+    assert!(told.contains("own account"), "{told}");
+    enable(&ann, &ann).await;
+    ann.get("/api/admin/reports").await.is(200);
+    disable(&ann, &bob).await;
+    bob.get("/api/admin/reports").await.refused(401, "unauthenticated");
+    enable(&ann, &bob).await;
+    bob.log_in_again().await.get("/api/admin/reports").await.is(200);
+}
+
+both_databases!(a_disabled_account_is_out_at_every_door_until_it_is_enabled);
+async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    hub.promote(&eve);
+    let (laptop, token) = (bob.log_in_again().await, bob.by_token().await);
+    let mut sockets = [bob.connect().await, bob.connect().await, laptop.connect().await, token.connect().await];
+    let mut other = ann.connect().await;
+    let wrong = log_in(hub, &bob, "wrong horse battery").await;
+    // Once more is harmless.
+    for _ in 0..2 {
+        disable(&eve, &bob).await;
+        for way_in in [&bob, &laptop, &token] {
+            let told = way_in.get("/api/auth/me").await.refused(401, "unauthenticated");
+            assert_eq!(way_in.handshake().await.refused(401, "unauthenticated"), told);
+            let message = json!({"recipient_id": ann.id, "content": "x"});
+            assert_eq!(way_in.post("/api/messages", message).await.refused(401, "unauthenticated"), told);
+            way_in.post("/api/auth/token", json!({})).await.refused(401, "unauthenticated");
+        }
+        let told = log_in(hub, &bob, PASSWORD).await.refused(403, "forbidden");
+        assert_eq!(told, "this account is disabled");
+        let guessed = log_in(hub, &bob, "wrong horse battery").await;
+        assert_eq!((guessed.status, guessed.body), (wrong.status, wrong.body.clone()), "only who knows it is told");
+    }
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await, Some(4503));
+    }
+    other.answers().await;
+    assert_eq!(ann.get("/api/users?q=bob").await.ok()["users"], json!([]));
+    for _ in 0..2 {
+        enable(&eve, &bob).await;
+        for ended in [&bob, &laptop, &token] {
+            ended.get("/api/auth/me").await.refused(401, "unauthenticated");
+        }
+        let back = bob.log_in_again().await;
+        back.connect().await.answers().await;
+        back.by_token().await.connect().await.answers().await;
+    }
+    assert_eq!(ann.get("/api/users?q=bob").await.ok()["users"][0]["id"], bob.id);
+}
+
+both_databases!(who_is_disabled_finds_later_what_was_said_meanwhile);
+async fn who_is_disabled_finds_later_what_was_said_meanwhile(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    hub.promote(&eve);
+    let id = ann.gets_to_know(&bob).await;
+    disable(&eve, &bob).await;
+    ann.send_rest(&bob, "are you there?").await;
+    let group = Group::of(&ann, &[&bob, &eve]).await;
+    group.says(&ann, "welcome").await;
+    enable(&eve, &bob).await;
+    let back = bob.log_in_again().await;
+    assert_eq!(back.contents(id).await, ["hello", "hello", "are you there?"]);
+    assert_eq!(back.contents(group.id).await, ["welcome"]);
+    assert_eq!(back.get("/api/unread").await.ok()["total_unread"], 3);
+}
+
+both_databases!(who_is_disabled_goes_offline_and_types_no_more, PRESENCE_GRACE = "0s", TYPING_TIMEOUT = "1m");
+async fn who_is_disabled_goes_offline_and_types_no_more(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    hub.promote(&eve);
+    ann.gets_to_know(&bob).await;
+    let mut socket = ann.connect().await;
+    let mut typist = bob.connect().await;
+    assert!(socket.presence_of(&bob).await);
+    typist.types(&ann, true).await;
+    disable(&eve, &bob).await;
+    for is_typing in [true, false] {
+        assert_eq!(socket.expect("typing_indicator").await["is_typing"], is_typing);
+    }
+    assert!(!socket.presence_of(&bob).await);
+    assert_eq!(typist.closed().await, Some(4503));
+}
+
+/// How often somebody is disabled while others write to them.
+const ROUNDS: usize = 10;
+/// Devices that write, and messages of each when all is over.
+const SPEAKERS: usize = 5;
+const AFTER: usize = 5;
+/// Messages before anybody is disabled.
+const BEFORE: usize = 20;
+
+/// What goes on around one disabling.
+#[derive(Default)]
+struct Talk {
+    /// Messages that were sent, and that were acknowledged.
+    sent: Cell<usize>,
+    acknowledged: Cell<usize>,
+    is_warm: Notify,
+    is_over: Cell<bool>,
+}
+
+impl Talk {
+    async fn speak(&self, mut from: Socket, to: &User) {
+        let mut rest = AFTER;
+        while rest > 0 {
+            rest -= usize::from(self.is_over.get());
+            self.sent.set(self.sent.get() + 1);
+            from.send(to, "and so on").await;
+            self.acknowledged.set(self.acknowledged.get() + 1);
+            if self.acknowledged.get() == BEFORE {
+                self.is_warm.notify_one();
+            }
+        }
+        from.close().await;
+    }
+
+    async fn disable(&self, by: &User, who: &User) -> Disabled {
+        self.is_warm.notified().await;
+        let before = self.acknowledged.get();
+        disable(by, who).await;
+        self.is_over.set(true);
+        Disabled { before, until: self.sent.get(), at: Instant::now() }
+    }
+}
+
+struct Disabled {
+    /// Messages that were acknowledged before it was asked for.
+    before: usize,
+    /// Those that were sent before it was done.
+    until: usize,
+    at: Instant,
+}
+
+/// The `seq` of all messages that came, the code of the close, and when.
+async fn listen(mut socket: Socket) -> (Vec<usize>, Option<u16>, Instant) {
+    let code = socket.closed().await;
+    let at = Instant::now();
+    let messages = socket.take_arrived().into_iter().filter(|frame| frame["type"] == "private_message");
+    let seq = |frame: Value| frame["message"]["seq"].as_u64().unwrap() as usize;
+    (messages.map(seq).collect(), code, at)
+}
+
+both_databases!(nothing_reaches_anybody_after_the_commit_that_disabled_them);
+async fn nothing_reaches_anybody_after_the_commit_that_disabled_them(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    hub.promote(&eve);
+    let mut all = 0;
+    for _ in 0..ROUNDS {
+        let (phone, tablet) = (bob.log_in_again().await, bob.log_in_again().await);
+        let sockets = (phone.connect().await, tablet.connect().await);
+        let talk = Talk::default();
+        let mut speakers = Vec::new();
+        for _ in 0..SPEAKERS {
+            speakers.push(talk.speak(ann.connect().await, &bob));
+        }
+        let (one, other, _, Disabled { before, until, at }) =
+            tokio::join!(listen(sockets.0), listen(sockets.1), join_all(speakers), talk.disable(&eve, &bob));
+        assert!(before < until, "some were on their way: {before} {until}");
+        for (heard, code, closed) in [&one, &other] {
+            assert_eq!(*heard, (all + 1..=all + heard.len()).collect::<Vec<_>>(), "what came before is whole");
+            assert!((before..=until).contains(&heard.len()), "{before} {} {until}", heard.len());
+            assert_eq!(*code, Some(4503));
+            assert!(closed.saturating_duration_since(at) < Duration::from_secs(1));
+        }
+        assert_eq!(one.0, other.0, "every device ends at the same place");
+        all += talk.sent.get();
+        enable(&eve, &bob).await;
+    }
+    assert_eq!(hub.database.count("messages"), all as i64, "all of it is kept");
+}
