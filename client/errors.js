@@ -24,7 +24,7 @@ const SENTENCES = {
   invalid: 'Something in that was not accepted.',
   unauthenticated: 'You are logged out. Please log in again.',
   bad_credentials: 'That username and password do not match.',
-  forbidden: 'You are not allowed to do that. One of you may have blocked the other.',
+  forbidden: 'You are not allowed to do that.',
   bad_origin: 'This page was opened from an address that the hub does not trust.',
   not_found: 'That does not exist, or you may not see it.',
   conflict: 'That was already done with other content.',
@@ -50,6 +50,7 @@ export const CODES = Object.freeze(Object.keys(SENTENCES));
 export function sentence(error) {
   if (!(error instanceof HubError)) return 'Something went wrong in this page. Please reload it.';
   if (error.code === 'invalid' && error.detail) return `That was not accepted: ${error.detail}.`;
+  if (error.code === 'forbidden' && error.detail) return `${SENTENCES.forbidden} The hub says: ${error.detail}.`;
   if (error.code === 'rate_limited' && error.retryInMs > 0) {
     const seconds = Math.ceil(error.retryInMs / 1000);
     return `That was too fast. Please wait ${seconds} second${seconds === 1 ? '' : 's'}.`;
