@@ -1,3 +1,5 @@
+//! Delivery to many: what is encoded once is shared by all who get it.
+
 use super::*;
 use crate::clock::{Clock, random_session_id};
 use crate::wire::Frame;

@@ -11,6 +11,8 @@ mod actor;
 #[cfg(test)]
 mod actor_test;
 mod badges;
+#[cfg(test)]
+mod delivery_test;
 mod outgoing;
 mod presence;
 mod registry;
@@ -172,7 +174,3 @@ impl HubSeat {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "delivery_test.rs"]
-mod tests;
