@@ -1,6 +1,6 @@
 //! Reactions: what everybody sees of them, and what counts as one emoji.
 
-use crate::harness::{Door, TestHub, User, both_databases, kinds, percent_encoded, refused_on_both};
+use crate::harness::{Door, Group, TestHub, User, both_databases, kinds, percent_encoded, refused_on_both};
 use serde_json::{Value, json};
 
 fn react(message: &Value, emoji: &str, on: bool) -> Value {
@@ -64,6 +64,30 @@ async fn kinds_and_people_come_in_the_order_in_which_they_reacted(hub: &mut Test
     ]);
     assert_eq!(told, expected);
     assert_eq!(message(&ann, &sent["id"]).await["reactions"], expected);
+}
+
+both_databases!(of_many_who_react_the_first_twenty_are_named_and_all_are_counted);
+async fn of_many_who_react_the_first_twenty_are_named_and_all_are_counted(hub: &mut TestHub) {
+    let names: Vec<String> = (1..=21).map(|number| format!("guest{number}")).collect();
+    let mut guests = Vec::new();
+    for name in &names {
+        let [guest] = hub.users([name.as_str()]).await;
+        guests.push(guest);
+    }
+    let ids: Vec<i64> = guests.iter().map(|guest| guest.id).collect();
+    let sent = Group::of_ids(&guests[0], &ids[1..]).await.says(&guests[0], "hi").await;
+    // Whoever came last reacts first.
+    for guest in guests.iter().rev() {
+        Door::Rest(guest.clone()).ok("react", react(&sent, "👍", true)).await;
+    }
+    let mut named: Vec<i64> = ids.iter().rev().copied().take(20).collect();
+    let told = message(&guests[0], &sent["id"]).await["reactions"].clone();
+    assert_eq!(told, json!([{"emoji": "👍", "count": 21, "user_ids": named}]));
+    Door::Rest(guests[20].clone()).ok("react", react(&sent, "👍", false)).await;
+    named.remove(0);
+    named.push(ids[0]);
+    let told = message(&guests[0], &sent["id"]).await["reactions"].clone();
+    assert_eq!(told, json!([{"emoji": "👍", "count": 20, "user_ids": named}]), "the next comes in");
 }
 
 both_databases!(an_emoji_is_kept_in_full_however_it_was_written);
