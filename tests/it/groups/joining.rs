@@ -116,7 +116,7 @@ async fn a_client_that_is_brought_in_finds_everybody_by_asking(hub: &mut TestHub
     let asked = model.ask();
     assert!(model.answer(&cat.post("/api/sync", asked).await.ok()));
     let held = &model.conversations[&group.id];
-    assert_eq!((held.rev, held.participants.len()), (2, 3));
+    assert_eq!((held.rev, held.members().len()), (2, 3));
 }
 
 both_databases!(changes_of_what_one_may_not_see_move_the_number_alone);

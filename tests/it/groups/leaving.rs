@@ -96,8 +96,32 @@ async fn a_client_forgets_what_it_was_removed_from_and_begins_anew_when_it_is_ba
     group.says(&ann, "after").await;
     follow(&bob, &mut socket, &mut model).await;
     let held = &model.conversations[&group.id];
-    assert_eq!((held.rev, held.participants.len()), (5, 2));
+    assert_eq!((held.rev, held.members().len()), (5, 2));
     assert_eq!(model.shown(group.id).values().map(|message| &message["content"]).collect::<Vec<_>>(), ["after"]);
+}
+
+both_databases!(late_frames_of_a_group_one_left_are_asked_about_once);
+async fn late_frames_of_a_group_one_left_are_asked_about_once(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let (mut socket, mut model) = (bob.connect().await, Model::default());
+    let asked = model.ask();
+    model.answer(&bob.post("/api/sync", asked).await.ok());
+    let group = Group::of(&ann, &[&bob]).await;
+    let late = socket.arrived().await;
+    group.remove(&ann, &bob).await.is(204);
+    socket.arrived().await.iter().chain(&late).for_each(|frame| model.frame(frame));
+    follow(&bob, &mut socket, &mut model).await;
+    assert!(model.conversations.is_empty() && model.is_at_rest(), "{model:?}");
+
+    late.iter().for_each(|frame| model.frame(frame));
+    let asked = model.ask();
+    let answer = bob.post("/api/sync", asked).await.ok();
+    assert_eq!(answer["left"], json!([group.id]));
+    group.add(&ann, &bob).await.is(204);
+    socket.arrived().await.iter().for_each(|frame| model.frame(frame));
+    model.answer(&answer);
+    follow(&bob, &mut socket, &mut model).await;
+    assert_eq!(model.conversations[&group.id].members().len(), 2, "he is back since he asked");
 }
 
 both_databases!(what_was_unread_in_it_is_unread_no_longer);

@@ -63,7 +63,7 @@ async fn a_group_lists_up_to_sixty_four_people_and_of_more_the_caller_alone(hub:
     let mut model = Model::default();
     let asked = model.ask();
     model.answer(&cat.post("/api/sync", asked).await.ok());
-    assert_eq!(model.conversations[&group.id].participants.len(), 1, "who begins anew is told of oneself");
+    assert_eq!(model.conversations[&group.id].members().len(), 1, "who begins anew is told of oneself");
     others.push(cat.id);
     let mut socket = cat.connect().await;
     let more = crowd(hub, &ann, 65).await;

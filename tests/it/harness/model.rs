@@ -21,6 +21,9 @@ pub struct Model {
     hidden: BTreeSet<i64>,
     /// Frames that are further ahead, or came while a sync was in flight.
     kept: Vec<Value>,
+    /// So many of them, the first, came before it was asked last: the answer
+    /// knows of them.
+    asked_with: usize,
     is_syncing: bool,
     needs_sync: bool,
 }
@@ -29,12 +32,13 @@ pub struct Model {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
     pub rev: i64,
+    pub title: Value,
     /// Messages are here from this `seq` on; older ones come by history.
     from: i64,
     /// By `seq`, also those that do not show.
     messages: BTreeMap<i64, Value>,
-    /// By user.
-    pub participants: BTreeMap<i64, Value>,
+    /// By user, also those who left.
+    participants: BTreeMap<i64, Value>,
 }
 
 fn number(value: &Value, key: &str) -> i64 {
@@ -67,6 +71,15 @@ impl Held {
         }
     }
 
+    /// What `conversation` alone tells: one's own view may begin later by now.
+    fn describe(&mut self, conversation: &Value) {
+        self.title = conversation["title"].clone();
+        if let Some(seq) = conversation["visible_from_seq"].as_i64() {
+            self.from = self.from.max(seq);
+            self.messages = self.messages.split_off(&seq);
+        }
+    }
+
     fn put_rows(&mut self, from: &Value) {
         rows(from, "messages").iter().for_each(|row| self.put_message(row));
         rows(from, "participants").iter().for_each(|row| put(&mut self.participants, number(row, "user_id"), row));
@@ -89,7 +102,10 @@ impl Held {
             Some("private_message" | "message_edited" | "message_deleted" | "message_reaction") => {
                 self.put_message(&frame["message"]);
             }
-            Some("conversation_update") => self.put_rows(&frame["conversation"]),
+            Some("conversation_update") => {
+                self.describe(&frame["conversation"]);
+                self.put_rows(&frame["conversation"]);
+            }
             Some("skip") => {}
             Some(kind) => {
                 let user_id = number(frame, "user_id");
@@ -103,6 +119,12 @@ impl Held {
             }
             None => panic!("a frame has a type: {frame}"),
         }
+    }
+
+    /// Who is in it, by user.
+    pub fn members(&self) -> BTreeMap<i64, &Value> {
+        let members = self.participants.iter().filter(|(_, row)| !row["role"].is_null());
+        members.map(|(user_id, row)| (*user_id, row)).collect()
     }
 }
 
@@ -123,7 +145,7 @@ impl Model {
 
     /// What a client asks that has just connected, or has to.
     pub fn ask(&mut self) -> Value {
-        (self.is_syncing, self.needs_sync) = (true, false);
+        (self.is_syncing, self.needs_sync, self.asked_with) = (true, false, self.kept.len());
         let held = self.conversations.iter().map(|(id, held)| (*id, held.rev));
         // Named, because one that was cleared is not told of by itself.
         let ids = self.kept.iter().filter_map(|frame| frame["conversation_id"].as_i64());
@@ -149,7 +171,7 @@ impl Model {
             let (id, rev) = (number(frame, "conversation_id"), number(frame, "rev"));
             match self.conversations.get_mut(&id) {
                 None if is_gone(frame) => {}
-                Some(held) if is_gone(frame) && rev > held.rev => drop(self.conversations.remove(&id)),
+                Some(held) if is_gone(frame) && rev > held.rev => self.forget(id),
                 Some(held) if rev == held.rev + 1 => held.apply(frame),
                 Some(held) if rev <= held.rev => {}
                 _ => {
@@ -158,6 +180,12 @@ impl Model {
                 }
             }
         }
+    }
+
+    fn forget(&mut self, id: i64) {
+        self.conversations.remove(&id);
+        self.own_read.remove(&id);
+        self.cleared.remove(&id);
     }
 
     fn own(&mut self, update: &Value) {
@@ -219,7 +247,8 @@ impl Model {
     /// Applies an answer of `sync`; false when there is more to ask for.
     pub fn answer(&mut self, answer: &Value) -> bool {
         if self.epoch.as_deref() != answer["epoch"].as_str() {
-            *self = Self { kept: std::mem::take(&mut self.kept), ..Self::default() };
+            let (kept, asked_with) = (std::mem::take(&mut self.kept), self.asked_with);
+            *self = Self { kept, asked_with, ..Self::default() };
             self.epoch = answer["epoch"].as_str().map(str::to_owned);
         }
         for changed in rows(answer, "conversations") {
@@ -230,11 +259,15 @@ impl Model {
             // What changed is in these two alone; that `conversation` says it
             // again while it is small is no promise.
             held.put_rows(changed);
+            held.describe(&changed["conversation"]);
             held.rev = number(changed, "rev");
         }
+        let since = self.kept.split_off(self.asked_with);
         for id in rows(answer, "left") {
-            self.conversations.remove(&id.as_i64().unwrap());
+            self.forget(id.as_i64().unwrap());
+            self.kept.retain(|frame| frame["conversation_id"] != *id);
         }
+        self.kept.extend(since);
         if answer["mine"]["reset"] == true {
             self.blocks.clear();
             self.contacts.clear();

@@ -2,7 +2,7 @@
 //! tables before it.
 
 use super::plan::Action;
-use super::rows::{MessageRow, Rows};
+use super::rows::{MessageRow, ParticipantRow, Rows};
 use super::world::World;
 use crate::harness::{ask_by_rest, ask_by_socket};
 use crate::random::Random;
@@ -37,10 +37,8 @@ impl Change {
 
     /// Why it must be refused, if it must.
     fn refusal(&self, rows: &Rows, row: &MessageRow) -> Option<&'static str> {
-        let conversation =
-            rows.conversations.iter().find(|other| other.id == row.conversation_id).expect("it is known");
         let is_mine = row.sender_id == self.user_id;
-        let is_blocked = rows.is_block_between(conversation.user_low, conversation.user_high);
+        let is_blocked = rows.is_blocked_in(rows.conversation(row.conversation_id));
         match self.kind {
             _ if !rows.may_see(self.user_id, row) => Some("not_found"),
             Kind::Edit { .. } | Kind::React { .. } if row.is_deleted => Some("conflict"),
@@ -136,18 +134,21 @@ impl World {
         }
     }
 
-    /// One of the conversations that the device knows.
+    /// One of the conversations that the device knows, in which its person may
+    /// be no longer.
     pub async fn clear(&mut self, at: usize, random: &mut Random) {
         let device = &self.devices[at];
         let known: Vec<i64> = device.model.conversations.keys().copied().collect();
         let Some(id) = random.pick(&known).copied() else { return };
         let mut expected = self.tables.look();
-        let last = expected.conversations.iter().find(|row| row.id == id).expect("it is known").last_seq;
-        let places = expected.participants.iter_mut();
-        let place = places.into_iter().find(|row| (row.conversation_id, row.user_id) == (id, device.user.id));
-        let place = place.expect("it is one's own");
-        (place.cleared_seq, place.own_read_seq) = (last, last);
-        device.user.delete(&format!("/api/conversations/{id}")).await.is(204);
+        let last = expected.conversation(id).last_seq;
+        let is_own = |row: &&mut ParticipantRow| (row.conversation_id, row.user_id) == (id, device.user.id);
+        let place = expected.participants.iter_mut().find(is_own).filter(|row| row.role.is_some());
+        let status = if place.is_some() { 204 } else { 404 };
+        if let Some(place) = place {
+            (place.cleared_seq, place.own_read_seq) = (last, last);
+        }
+        device.user.delete(&format!("/api/conversations/{id}")).await.is(status);
         let rows = self.tables.look();
         assert_eq!(rows.participants, expected.participants, "{} clears {id}", device.name);
         assert_eq!(rows.conversations, expected.conversations, "nobody else is told");

@@ -2,10 +2,11 @@
 //! that holds what arrived.
 
 use super::properties::Order;
-use super::rows::MessageRow;
+use super::rows::{MessageRow, Rows};
 use crate::harness::{Model, Socket, User};
 use crate::random::Random;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::mem;
 
 pub struct Device {
@@ -15,6 +16,8 @@ pub struct Device {
     socket: Option<Socket>,
     /// Came from the hub, and has not arrived yet: the plan decides what does.
     wire: Vec<Value>,
+    /// The last rev of each conversation that this socket was told.
+    told: BTreeMap<i64, i64>,
     syncs: u64,
     pub counts: Counts,
 }
@@ -38,6 +41,7 @@ impl Device {
             model: Model::default(),
             socket: None,
             wire: Vec::new(),
+            told: BTreeMap::new(),
             syncs: 0,
             counts: Counts::default(),
         }
@@ -71,6 +75,7 @@ impl Device {
     /// was in flight is never answered.
     pub fn disconnect(&mut self) -> Option<Socket> {
         self.wire.clear();
+        self.told.clear();
         self.model.disconnect();
         self.socket.take()
     }
@@ -96,47 +101,71 @@ impl Device {
     }
 
     /// The same by the other door.
-    pub async fn sync_by_rest(&mut self) {
+    pub async fn sync_by_rest(&mut self, order: &mut Order) {
         let request = self.ask();
         let mut answer = self.user.post("/api/sync", request).await.is(200).ok();
         (answer["type"], answer["ref"]) = (json!("ack"), self.reference());
+        order.note_all(self.user.id, &answer);
         self.wire.push(answer);
     }
 
-    async fn hear(&mut self) {
+    /// What came is on the wire, and counts as told, whatever becomes of it.
+    async fn hear(&mut self, order: &mut Order) {
         if let Some(socket) = &mut self.socket {
-            self.wire.extend(socket.heard().await);
+            let heard = socket.heard().await;
+            for frame in &heard {
+                order.note_all(self.user.id, frame);
+                self.expect_no_gap(frame);
+            }
+            self.wire.extend(heard);
         }
+    }
+
+    /// A socket is told every rev of a conversation, of what its user may not see
+    /// the number alone.
+    fn expect_no_gap(&mut self, frame: &Value) {
+        let (Some(id), Some(rev)) = (frame["conversation_id"].as_i64(), frame["rev"].as_i64()) else { return };
+        let is_last = frame["type"] == "conversation_update" && frame["conversation"].is_null();
+        let before = if is_last { self.told.remove(&id) } else { self.told.insert(id, rev) };
+        assert!(before.is_none_or(|before| rev == before + 1), "{} was told {before:?}, and then {frame}", self.name);
     }
 
     /// Asks, and the answer is made now and arrives only after what comes
     /// until [`Device::arrive_before_the_answer`].
-    pub async fn ask_early(&mut self) {
+    pub async fn ask_early(&mut self, order: &mut Order) {
         if self.socket.is_some() && !self.model.is_syncing() {
             self.sync().await;
-            self.hear().await;
+            self.hear(order).await;
         }
     }
 
-    pub async fn arrive_before_the_answer(&mut self) {
-        self.hear().await;
+    /// Nothing happens any more in a group that nobody is in, to tell who holds it
+    /// still.
+    pub async fn ask_of_the_abandoned(&mut self, rows: &Rows) {
+        let is_abandoned = |id: &i64| rows.participants_in(*id).next().is_none();
+        if !self.model.is_syncing() && self.model.conversations.keys().any(is_abandoned) {
+            self.sync().await;
+        }
+    }
+
+    pub async fn arrive_before_the_answer(&mut self, order: &mut Order) {
+        self.hear(order).await;
         self.wire.sort_by_key(|frame| frame["type"] == "ack");
     }
 
-    /// What came is on the wire, and as much of it arrives as the weather has
-    /// it; without weather everything does, in order.
+    /// As much of what is on the wire arrives as the weather has it; without
+    /// weather everything does, in order.
     pub async fn listen(&mut self, weather: Option<&mut Random>, order: &mut Order) {
         if self.socket.is_none() {
             return;
         }
-        self.hear().await;
+        self.hear(order).await;
         let arriving = match weather {
             Some(random) => self.arriving(random),
             None => mem::take(&mut self.wire),
         };
         for frame in arriving {
             self.counts.arrived += 1;
-            order.note_all(&frame);
             self.receive(&frame);
         }
         if self.model.wants_sync() {
@@ -145,10 +174,9 @@ impl Device {
     }
 
     /// Whatever came by now never arrives.
-    pub async fn lose_frames(&mut self) {
-        if let Some(socket) = &mut self.socket {
-            self.counts.lost += socket.heard().await.len() as u64;
-        }
+    pub async fn lose_frames(&mut self, order: &mut Order) {
+        self.hear(order).await;
+        self.counts.lost += self.wire.len() as u64;
         self.wire.clear();
     }
 

@@ -1,9 +1,10 @@
 //! A check that cannot fail shows nothing: each property, held against what it
 //! forbids.
 
-use super::ledger::{Answer, Ledger};
+use super::ledger::{Answer, Ledger, To};
 use super::properties::{self, Order};
 use super::rows::{ConversationRow, MessageRow, ParticipantRow, Rows};
+use super::stays::Stays;
 use serde_json::{Value, json};
 
 fn message(seq: i64) -> Value {
@@ -15,6 +16,7 @@ fn participant(user_id: i64, own_read_seq: i64) -> ParticipantRow {
     ParticipantRow {
         conversation_id: 7,
         user_id,
+        role: Some("member".to_owned()),
         rev: 1,
         visible_from_seq: 1,
         cleared_seq: 0,
@@ -27,7 +29,14 @@ fn participant(user_id: i64, own_read_seq: i64) -> ParticipantRow {
 /// Three messages that 1 sent to 2, who has read the first.
 fn stored() -> Rows {
     Rows {
-        conversations: vec![ConversationRow { id: 7, last_seq: 3, rev: 4, user_low: 1, user_high: 2 }],
+        conversations: vec![ConversationRow {
+            id: 7,
+            last_seq: 3,
+            rev: 4,
+            user_low: Some(1),
+            user_high: Some(2),
+            title: None,
+        }],
         participants: vec![participant(1, 0), participant(2, 1)],
         messages: (1..=3).map(|seq| MessageRow::told(&message(seq))).collect(),
         ..Rows::default()
@@ -38,7 +47,7 @@ fn stored() -> Rows {
 fn answered() -> Ledger {
     let mut ledger = Ledger::default();
     for seq in 1..=3 {
-        let number = ledger.compose(1, 2);
+        let number = ledger.compose(1, To::Person(2));
         ledger.attempt(number);
         ledger.settle(number, &Answer::Stored { message: message(seq), is_duplicate: false });
     }
@@ -73,7 +82,7 @@ fn an_answer_that_forgot_the_first_is_noticed() {
 fn two_messages_at_one_place_are_noticed() {
     let mut order = Order::default();
     order.note(&message(1));
-    order.note_all(&json!({"message": {"conversation_id": 7, "seq": 1, "id": 999}}));
+    order.note_all(1, &json!({"message": {"conversation_id": 7, "seq": 1, "id": 999}}));
 }
 
 #[test]
@@ -121,7 +130,7 @@ fn an_answer_that_forgot_a_change_is_noticed() {
 #[should_panic(expected = "key3 was refused")]
 fn a_message_that_was_refused_and_is_stored_is_noticed() {
     let (mut ledger, mut rows) = (answered(), stored());
-    let number = ledger.compose(1, 2);
+    let number = ledger.compose(1, To::Person(2));
     ledger.settle(number, &Answer::Refused("forbidden".into()));
     rows.messages.push(MessageRow::told(&message(4)));
     properties::every_send_ends_stored_or_refused(&ledger, &rows);
@@ -131,8 +140,54 @@ fn a_message_that_was_refused_and_is_stored_is_noticed() {
 #[should_panic(expected = "key3 never had an answer")]
 fn a_send_without_an_answer_is_noticed() {
     let mut ledger = answered();
-    ledger.compose(1, 2);
+    ledger.compose(1, To::Person(2));
     properties::every_send_ends_stored_or_refused(&ledger, &stored());
+}
+
+/// 1 was in group 7 from rev 5 to rev 8, and sees messages from the fourth on.
+fn stays() -> Stays {
+    let (mut stays, mut rows) = (Stays::default(), Rows::default());
+    let group = ConversationRow { last_seq: 3, rev: 5, ..ConversationRow::group(7, None) };
+    rows.participants = vec![ParticipantRow::joined(&group, 1, "member", 5)];
+    rows.conversations = vec![group];
+    stays.follow(&rows);
+    (rows.participants[0].role, rows.participants[0].rev) = (None, 8);
+    stays.follow(&rows);
+    stays
+}
+
+fn told(rev: i64, seq: i64) -> Value {
+    json!({"type": "message_edited", "conversation_id": 7, "rev": rev, "message": {"seq": seq}})
+}
+
+#[test]
+fn whoever_is_in_a_group_may_be_told_and_last_that_they_are_out() {
+    let out = json!({"type": "conversation_update", "conversation_id": 7, "rev": 8, "conversation": null});
+    [told(5, 4), told(7, 6), out].iter().for_each(|frame| stays().check(1, frame));
+}
+
+#[test]
+#[should_panic(expected = "1 is not in 7 at 9")]
+fn a_frame_to_somebody_who_left_is_noticed() {
+    stays().check(1, &told(9, 6));
+}
+
+#[test]
+#[should_panic(expected = "1 in 7")]
+fn a_last_frame_that_does_not_say_so_is_noticed() {
+    stays().check(1, &told(8, 6));
+}
+
+#[test]
+#[should_panic(expected = "1 came later")]
+fn a_message_from_before_somebody_came_is_noticed() {
+    stays().check(1, &told(6, 3));
+}
+
+#[test]
+#[should_panic(expected = "1 is out of 7")]
+fn an_answer_after_somebody_left_is_noticed() {
+    stays().check(1, &json!({"conversations": [{"id": 7, "rev": 8, "conversation": {}, "messages": []}]}));
 }
 
 #[test]

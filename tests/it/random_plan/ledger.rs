@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub sender_id: i64,
-    pub recipient_id: i64,
+    pub to: To,
     /// Its `client_message_id`.
     pub key: String,
     pub content: String,
@@ -19,6 +19,13 @@ pub struct Draft {
     pub now: Option<MessageRow>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The direct conversation with somebody, which there need not be yet.
+    Person(i64),
+    Group(i64),
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
     /// No answer, or one that says that nobody knows.
@@ -26,6 +33,9 @@ pub enum Fate {
     Stored(MessageRow),
     /// With this code.
     Refused(String),
+    /// The sender is not in the group, or no longer, and is not told what became
+    /// of earlier attempts.
+    Withheld,
 }
 
 /// What one attempt was answered.
@@ -36,6 +46,8 @@ pub enum Answer {
         is_duplicate: bool,
     },
     Refused(String),
+    /// `not_found`: the group is not the sender's.
+    Withheld,
     /// `unavailable`: to be repeated.
     Unknown,
 }
@@ -59,7 +71,11 @@ pub struct Counts {
 impl Draft {
     /// The keys of the frame, and the body of the request.
     pub fn body(&self) -> Value {
-        json!({"recipient_id": self.recipient_id, "content": self.content, "client_message_id": self.key})
+        let (key, id) = match self.to {
+            To::Person(id) => ("recipient_id", id),
+            To::Group(id) => ("conversation_id", id),
+        };
+        json!({key: id, "content": self.content, "client_message_id": self.key})
     }
 
     pub fn frame(&self) -> Value {
@@ -89,6 +105,7 @@ impl Answer {
         match code {
             "unavailable" => Self::Unknown,
             "forbidden" => Self::Refused(code.to_owned()),
+            "not_found" => Self::Withheld,
             _ => panic!("a plan gives no reason for {code}"),
         }
     }
@@ -96,10 +113,10 @@ impl Answer {
 
 impl Ledger {
     /// A new message; returns its number.
-    pub fn compose(&mut self, sender_id: i64, recipient_id: i64) -> usize {
+    pub fn compose(&mut self, sender_id: i64, to: To) -> usize {
         let number = self.drafts.len();
         let (key, content) = (format!("key{number}"), format!("the text of key{number}"));
-        self.drafts.push(Draft { sender_id, recipient_id, key, content, attempts: 0, fate: Fate::Open, now: None });
+        self.drafts.push(Draft { sender_id, to, key, content, attempts: 0, fate: Fate::Open, now: None });
         number
     }
 
@@ -115,8 +132,9 @@ impl Ledger {
         (0..self.drafts.len()).filter(|number| is_open(&self.drafts[*number])).collect()
     }
 
+    /// Those that are stored, or may be.
     pub fn list_stored(&self, is_of: impl Fn(&Draft) -> bool) -> Vec<usize> {
-        let is_stored = |draft: &Draft| matches!(draft.fate, Fate::Stored(_)) && is_of(draft);
+        let is_stored = |draft: &Draft| matches!(draft.fate, Fate::Stored(_) | Fate::Withheld) && is_of(draft);
         (0..self.drafts.len()).filter(|number| is_stored(&self.drafts[*number])).collect()
     }
 
@@ -136,6 +154,7 @@ impl Ledger {
         let now = match answer {
             Answer::Unknown => Fate::Open,
             Answer::Refused(code) => Fate::Refused(code.clone()),
+            Answer::Withheld => Fate::Withheld,
             Answer::Stored { message, is_duplicate } => {
                 let message = MessageRow::told(message);
                 let content = changed.as_ref().map_or(&*content, |changed| &changed.content);
@@ -144,7 +163,7 @@ impl Ledger {
                     (*sender_id, &*key, content)
                 );
                 assert!(changed.as_ref().is_none_or(|changed| *changed == message), "{key} is told as it is now");
-                if *fate == Fate::Open {
+                if matches!(fate, Fate::Open | Fate::Withheld) {
                     assert!(!is_duplicate || *attempts > 1, "nobody sent {key} before");
                     self.counts.reopened_but_stored += u64::from(*is_duplicate);
                 } else {
@@ -153,12 +172,18 @@ impl Ledger {
                 Fate::Stored(message)
             }
         };
-        if *fate == Fate::Open {
-            self.counts.reopened += u64::from(*attempts > 1 && now != Fate::Open);
-            *fate = now;
-        } else if now != Fate::Open {
-            self.counts.repeated += 1;
-            assert_eq!(*fate, now, "{key} had this answer before");
+        match (&*fate, &now) {
+            (Fate::Open, _) => {
+                self.counts.reopened += u64::from(*attempts > 1 && now != Fate::Open);
+                *fate = now;
+            }
+            // The sender is back.
+            (Fate::Withheld, Fate::Stored(_)) => *fate = now,
+            (_, Fate::Open | Fate::Withheld) => {}
+            _ => {
+                self.counts.repeated += 1;
+                assert_eq!(*fate, now, "{key} had this answer before");
+            }
         }
     }
 }

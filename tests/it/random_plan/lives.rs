@@ -1,6 +1,6 @@
 //! How the hub's lives end, and how the plan does.
 
-use super::ledger::Answer;
+use super::ledger::{Answer, To};
 use super::properties;
 use super::world::World;
 use crate::binary::wait_for;
@@ -67,6 +67,7 @@ impl World {
             let Some(socket) = device.disconnect() else { continue };
             let (code, frames) = socket.ended().await;
             for frame in frames {
+                self.order.note_all(device.user.id, &frame);
                 let is_answered = |(sender, number): &&(usize, usize)| {
                     *sender == at && frame["ref"] == self.ledger.drafts[*number].key
                 };
@@ -109,7 +110,7 @@ impl World {
         }
         // Who is here may have asked before, and be answered after.
         for device in self.devices.iter_mut().step_by(2) {
-            device.ask_early().await;
+            device.ask_early(&mut self.order).await;
         }
         for (at, user) in self.people.iter().enumerate() {
             for other in self.people.iter().filter(|other| other.id != user.id) {
@@ -119,26 +120,18 @@ impl World {
             user.adds_contact(other).await;
             user.removes_contact(other).await;
         }
-        for conversation in self.tables.look().conversations {
-            let number = self.ledger.compose(conversation.user_low, conversation.user_high);
-            self.send_for_sender(number).await;
-        }
-        for device in &mut self.devices {
-            if device.is_connected() {
-                device.arrive_before_the_answer().await;
-            } else {
-                device.connect().await;
-            }
-            device.settle(&mut self.order).await;
-        }
+        let left = self.bring_back_who_left().await;
+        self.write_everywhere().await;
+        self.all_hear().await;
+        // By now they have everything, and hear the last of it live.
+        self.remove_again(left).await;
+        self.write_everywhere().await;
+        self.all_hear().await;
         let rows = self.tables.look();
         properties::a_repeated_client_message_id_gives_one_message(&self.ledger, &rows);
         properties::every_client_shows_one_order(&self.order, &rows);
         properties::every_send_ends_stored_or_refused(&self.ledger, &rows);
         properties::every_position_has_its_mark(&rows);
-        for device in &self.devices {
-            properties::after_a_reconnect_nothing_is_missing(device, &rows);
-        }
         for user in &self.people {
             properties::a_new_client_gets_the_same(user, &rows).await;
             properties::requests_tell_what_is_stored(user, &rows).await;
@@ -151,10 +144,39 @@ impl World {
         self.check_log();
     }
 
+    async fn write_everywhere(&mut self) {
+        let rows = self.tables.look();
+        for conversation in &rows.conversations {
+            let to = conversation.user_high.map_or(To::Group(conversation.id), To::Person);
+            if let Some(sender) = rows.participants_in(conversation.id).next() {
+                let number = self.ledger.compose(sender.user_id, to);
+                self.send_for_sender(number).await;
+            }
+        }
+    }
+
+    /// Whoever is away comes back for it. Nobody lacks anything then.
+    async fn all_hear(&mut self) {
+        let rows = self.tables.look();
+        for device in &mut self.devices {
+            if device.is_connected() {
+                device.arrive_before_the_answer(&mut self.order).await;
+                device.ask_of_the_abandoned(&rows).await;
+            } else {
+                device.connect().await;
+            }
+            device.settle(&mut self.order).await;
+            properties::after_a_reconnect_nothing_is_missing(device, &rows);
+        }
+    }
+
     /// By the sender's first device, over REST.
     async fn send_for_sender(&mut self, number: usize) {
-        let sender_id = self.ledger.drafts[number].sender_id;
-        let at = self.devices.iter().position(|device| device.user.id == sender_id).expect("everybody has a device");
+        let at = self.first_device_of(self.ledger.drafts[number].sender_id);
         self.send(at, number, false).await;
+    }
+
+    pub fn first_device_of(&self, user_id: i64) -> usize {
+        self.devices.iter().position(|device| device.user.id == user_id).expect("everybody has a device")
     }
 }

@@ -1,10 +1,11 @@
 //! Nothing is missed: people with several devices do whatever comes to mind,
-//! frames are lost, doubled, late and out of order, connections go, the hub is
+//! alone and in groups that they join and leave, frames are lost, doubled, late and out of order, connections go, the hub is
 //! killed and started again; and at rest every client has what the database
 //! has.
 //!
-//! `plan` has what can happen, `world` does it, `properties` says what must
-//! hold, and `tables` reads the tables past the hub. One seed decides all that
+//! `plan` has what can happen; `world`, `sends`, `changes` and `groups` do it;
+//! `properties` and `stays` say what must hold, and `tables` reads the tables
+//! past the hub. One seed decides all that
 //! the plan decides; what the machine decides, such as how far a message got
 //! before the kill, is another matter each time. `SWITCHBOARD_PLAN_SEED` and
 //! `SWITCHBOARD_PLAN_SEEDS` choose the first seed and how many,
@@ -14,12 +15,15 @@
 mod changes;
 mod device;
 mod doubts;
+mod groups;
 mod ledger;
 mod lives;
 mod plan;
 mod properties;
 mod repairs;
 mod rows;
+mod sends;
+mod stays;
 mod tables;
 mod tally;
 mod typing;
@@ -34,7 +38,7 @@ use tally::Tally;
 use world::{DEVICES, World};
 
 /// When nobody asks for more.
-const SEEDS: u64 = 2;
+const SEEDS: u64 = 3;
 const STEPS: u64 = 150;
 
 #[test]

@@ -28,6 +28,18 @@ pub enum Action {
     Unblock,
     AddContact,
     RemoveContact,
+    /// Or once more with the same `client_id`.
+    Found,
+    /// Also whoever was in it before.
+    Add,
+    Remove,
+    Leave,
+    SetRole,
+    /// Makes somebody else an owner, and is one no longer.
+    HandOver,
+    Rename,
+    /// COMMIT fails for any of these.
+    RegroupAndFail,
     /// What came on the wire arrives: some of it lost, doubled, late or out of
     /// order.
     Listen,
@@ -65,6 +77,14 @@ const WEIGHTS: &[(Action, usize)] = &[
     (Action::Unblock, 35),
     (Action::AddContact, 20),
     (Action::RemoveContact, 20),
+    (Action::Found, 15),
+    (Action::Add, 100),
+    (Action::Remove, 60),
+    (Action::Leave, 25),
+    (Action::SetRole, 45),
+    (Action::HandOver, 12),
+    (Action::Rename, 30),
+    (Action::RegroupAndFail, 12),
     (Action::Listen, 320),
     (Action::Settle, 40),
     (Action::Sync, 40),

@@ -10,13 +10,15 @@
 //! | 6. the state a client reports is its socket's | the web client's connection alone, without a hub: the last test of `client/socket.test.js` |
 //! | 7. every call is answered or times out | the same test |
 //! | 8. retries follow the policy | the two tests of `client/socket.test.js` on retries |
+//! | 9. a group is there for those who are in it alone, from when they came | `stays` at each frame, `groups` at each change, and here |
 //!
 //! The web client does not use `sync` yet: what 2 and 4 show of a client, they
 //! show of the harness's model of the protocol document, and not of it.
 
 use super::device::Device;
-use super::ledger::{Answer, Draft, Fate, Ledger};
+use super::ledger::{Answer, Draft, Fate, Ledger, To};
 use super::rows::{ConversationRow, Mark, MessageRow, ParticipantRow, Rows};
+use super::stays::Stays;
 use crate::harness::{User, truth};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +28,7 @@ use switchboard::ids::Timestamp;
 #[derive(Default)]
 pub struct Order {
     told: BTreeMap<(i64, i64), i64>,
+    pub stays: Stays,
 }
 
 impl Order {
@@ -35,8 +38,9 @@ impl Order {
         assert_eq!(*self.told.entry(place).or_insert(id), id, "every client shows one order, also at {place:?}");
     }
 
-    /// Every message that this frame speaks of.
-    pub fn note_all(&mut self, frame: &Value) {
+    /// Every message that this frame to somebody speaks of.
+    pub fn note_all(&mut self, user_id: i64, frame: &Value) {
+        self.stays.check(user_id, frame);
         if frame["message"].is_object() {
             self.note(&frame["message"]);
         }
@@ -65,10 +69,12 @@ pub fn every_client_shows_one_order(order: &Order, rows: &Rows) {
         let mut as_sent = rows.messages_in(conversation.id).filter(|row| !rows.changed.contains(&row.id));
         assert!(as_sent.by_ref().map(|row| row.rev).is_sorted(), "messages are numbered as they were committed");
         let mut revs: Vec<i64> = rows.messages_in(conversation.id).map(|row| row.rev).collect();
-        revs.extend(rows.participants_in(conversation.id).map(|row| row.rev).filter(|rev| *rev > 1));
+        let places = rows.participants.iter().filter(|row| row.conversation_id == conversation.id);
+        revs.extend(places.map(|row| row.rev).filter(|rev| *rev > 1));
         revs.sort_unstable();
         assert!(revs.windows(2).all(|pair| pair[0] < pair[1]), "one rev for one change in {}", conversation.id);
-        assert!(revs.last() == Some(&conversation.rev), "the last change is the last rev of {}", conversation.id);
+        let last = revs.last().copied().unwrap_or(1);
+        assert_eq!(last, conversation.rev, "the last change is the last rev of {}", conversation.id);
     }
 }
 
@@ -81,30 +87,36 @@ pub fn every_send_ends_stored_or_refused(ledger: &Ledger, rows: &Rows) {
             Fate::Open => panic!("{} never had an answer", draft.key),
             Fate::Stored(message) => assert_eq!(stored, Some(message), "{} was acknowledged", draft.key),
             Fate::Refused(code) => assert_eq!(stored, None, "{} was refused: {code}", draft.key),
+            Fate::Withheld => assert!(draft.attempts > 1 || stored.is_none(), "{} was refused", draft.key),
         }
     }
-    assert_eq!(
-        by_key.len(),
-        ledger.drafts.iter().filter(|draft| matches!(draft.fate, Fate::Stored(_))).count(),
-        "nothing is there that nobody sent"
-    );
+    let is_there = |draft: &&Draft| by_key.contains_key(draft.key.as_str());
+    assert_eq!(by_key.len(), ledger.drafts.iter().filter(is_there).count(), "nothing is there that nobody sent");
 }
 
-/// Whoever may write is not refused, and whoever may not is.
-pub fn a_block_decides_what_is_refused(draft: &Draft, answer: &Answer, rows: &Rows) {
-    let is_blocked = rows.is_block_between(draft.sender_id, draft.recipient_id);
+/// Whoever may write is not refused, and whoever may not is: to people a block
+/// decides it, in a group alone whether one is in it.
+pub fn who_may_write_is_not_refused(draft: &Draft, answer: &Answer, rows: &Rows) {
+    let Draft { sender_id, key, .. } = draft;
+    let (is_blocked, is_in) = match draft.to {
+        To::Person(id) => (rows.is_block_between(*sender_id, id), true),
+        To::Group(id) => (false, rows.place(*sender_id, id).is_some()),
+    };
     match answer {
-        Answer::Refused(code) => assert!(is_blocked, "{} was refused without a block: {code}", draft.key),
-        Answer::Stored { is_duplicate: false, .. } => assert!(!is_blocked, "{} passed a block", draft.key),
-        Answer::Stored { .. } | Answer::Unknown => {}
+        Answer::Refused(code) => assert!(is_blocked, "{key} was refused without a block: {code}"),
+        Answer::Withheld => assert!(!is_in, "{key} is of a group that the sender is in"),
+        Answer::Stored { is_duplicate, .. } => {
+            assert!(is_in, "{key} came into a group that the sender is not in");
+            assert!(*is_duplicate || !is_blocked, "{key} passed a block");
+        }
+        Answer::Unknown => {}
     }
 }
 
 /// A mark up to `seq` moves this person's position in one conversation, not
 /// back, and what others see of it where there is no block; and nothing else.
 pub fn a_mark_moves_one_position(user: &User, id: i64, (delivered, read): (i64, i64), before: &Rows, after: &Rows) {
-    let conversation = before.conversations.iter().find(|row| row.id == id).expect("it is known");
-    let is_shared = !before.is_block_between(conversation.user_low, conversation.user_high);
+    let is_shared = !before.is_blocked_in(before.conversation(id));
     let expected: Vec<[i64; 5]> = before
         .participants
         .iter()
@@ -124,14 +136,24 @@ pub fn a_mark_moves_one_position(user: &User, id: i64, (delivered, read): (i64, 
     assert_eq!(positions, expected, "{} marks {id}", user.name);
 }
 
-/// What others see of a position was reached at some time, which is kept.
+/// What others see of a position was reached at some time, which is kept; but
+/// for where somebody began who came later.
 pub fn every_position_has_its_mark(rows: &Rows) {
     for place in &rows.participants {
         for (kind, seq) in [("delivered", place.delivered_seq), ("read", place.read_seq)] {
             let is_of = |mark: &&Mark| (mark.conversation_id, mark.user_id) == (place.conversation_id, place.user_id);
             let last = rows.marks.iter().filter(is_of).filter(|mark| mark.kind == kind).map(|mark| mark.seq).max();
-            assert_eq!(last.unwrap_or(0), seq, "the last mark of {place:?}");
+            assert_eq!(last.unwrap_or(0).max(place.visible_from_seq - 1), seq, "the last mark of {place:?}");
         }
+    }
+}
+
+/// So that nobody is ever left in one that nobody can change.
+pub fn a_group_that_anybody_is_in_has_an_owner(rows: &Rows) {
+    for group in rows.conversations.iter().filter(|row| row.is_group()) {
+        let mut people = rows.participants_in(group.id).peekable();
+        let is_empty = people.peek().is_none();
+        assert!(is_empty || people.any(|row| row.role.as_deref() == Some("owner")), "{} has an owner", group.id);
     }
 }
 
@@ -145,8 +167,9 @@ pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {
     assert!(known.is_superset(&listed) && known.is_subset(&all), "{name} has {known:?} of {listed:?}");
     for conversation in rows.conversations_of(user.id).filter(|row| known.contains(&row.id)) {
         let (id, held) = (conversation.id, &model.conversations[&conversation.id]);
-        let places: BTreeMap<i64, [i64; 3]> = held.participants.iter().map(|(id, row)| (*id, place(row))).collect();
+        let places: BTreeMap<i64, Place> = held.members().into_iter().map(|(id, row)| (id, place(row))).collect();
         assert_eq!((held.rev, places), (conversation.rev, places_in(rows, id)), "{name} in {id}");
+        assert_eq!(held.title, json!(conversation.title), "{name} in {id}");
         let messages: Vec<MessageRow> = model.shown(id).into_values().map(MessageRow::told).collect();
         let mut stored: Vec<MessageRow> = rows.shown_in(id, user.id).cloned().collect();
         // Whoever was away long has the newest, and asks for older ones.
@@ -168,12 +191,18 @@ pub async fn a_new_client_gets_the_same(user: &User, rows: &Rows) {
     after_a_reconnect_nothing_is_missing(&device, rows);
 }
 
-fn place(participant: &Value) -> [i64; 3] {
-    ["rev", "delivered_seq", "read_seq"].map(|key| participant[key].as_i64().unwrap())
+/// What everybody in a conversation sees of somebody: their role, and the rev
+/// of that, and how far they came.
+type Place = (Option<String>, [i64; 3]);
+
+fn place(participant: &Value) -> Place {
+    let numbers = ["rev", "delivered_seq", "read_seq"].map(|key| participant[key].as_i64().unwrap());
+    (participant["role"].as_str().map(str::to_owned), numbers)
 }
 
-fn places_in(rows: &Rows, conversation_id: i64) -> BTreeMap<i64, [i64; 3]> {
-    rows.participants_in(conversation_id).map(|row| (row.user_id, [row.rev, row.delivered_seq, row.read_seq])).collect()
+fn places_in(rows: &Rows, conversation_id: i64) -> BTreeMap<i64, Place> {
+    let place = |row: &ParticipantRow| (row.role.clone(), [row.rev, row.delivered_seq, row.read_seq]);
+    rows.participants_in(conversation_id).map(|row| (row.user_id, place(row))).collect()
 }
 
 /// What the hub counts as unread is what is counted by hand.
@@ -199,12 +228,17 @@ pub async fn unread_counts_equal_a_recount(user: &User, rows: &Rows) {
 
 /// Conversations, history and receipts, read over REST, are what is stored.
 pub async fn requests_tell_what_is_stored(user: &User, rows: &Rows) {
+    for other in rows.conversations.iter().filter(|row| rows.place(user.id, row.id).is_none()) {
+        user.get(&format!("/api/conversations/{}", other.id)).await.refused(404, "not_found");
+        user.get(&format!("/api/conversations/{}/messages", other.id)).await.refused(404, "not_found");
+    }
     for conversation in rows.conversations_of(user.id) {
-        let ConversationRow { id, last_seq, rev, .. } = conversation;
+        let ConversationRow { id, last_seq, rev, title, .. } = conversation;
         let told = user.conversation(*id).await;
-        assert_eq!((&told["last_seq"], &told["rev"]), (&json!(last_seq), &json!(rev)));
+        let expected = (&json!(last_seq), &json!(rev), &json!(title));
+        assert_eq!((&told["last_seq"], &told["rev"], &told["title"]), expected, "{} reads of {id}", user.name);
         let people = told["participants"].as_array().unwrap();
-        let places: BTreeMap<i64, [i64; 3]> =
+        let places: BTreeMap<i64, Place> =
             people.iter().map(|row| (row["user_id"].as_i64().unwrap(), place(row))).collect();
         assert_eq!(places, places_in(rows, *id), "{} reads of conversation {id}", user.name);
         let mut history: Vec<MessageRow> = Vec::new();
@@ -226,7 +260,8 @@ pub async fn requests_tell_what_is_stored(user: &User, rows: &Rows) {
 }
 
 fn receipts_of(message: &MessageRow, rows: &Rows) -> Value {
-    let others = rows.participants_in(message.conversation_id).filter(|row| row.user_id != message.sender_id);
+    let is_reader = |row: &&ParticipantRow| row.user_id != message.sender_id && row.visible_from_seq <= message.seq;
+    let others = rows.participants_in(message.conversation_id).filter(is_reader);
     let receipts = others.map(|reader| {
         let at = |kind| rows.reached_at(message, reader.user_id, kind).map(Timestamp::from_millis);
         json!({"user_id": reader.user_id, "delivered_at": at("delivered"), "read_at": at("read")})

@@ -1,6 +1,7 @@
 //! A live frame that is lost is made good in each of three ways: by the next
 //! frame of its conversation, by `resync`, and by the next connect.
 
+use super::ledger::To;
 use super::properties;
 use super::world::World;
 use crate::random::Random;
@@ -52,7 +53,7 @@ async fn in_each_of_three_ways(database: Scratch) {
 
 impl World {
     async fn ann_writes_to_bob(&mut self) {
-        let number = self.ledger.compose(self.people[0].id, self.people[1].id);
+        let number = self.ledger.compose(self.people[0].id, To::Person(self.people[1].id));
         self.send(ANN, number, true).await;
     }
 
@@ -72,7 +73,7 @@ impl World {
         self.people[1].removes_contact(&self.people[0]).await;
         self.people[1].adds_contact(&self.people[2]).await;
         self.people[1].removes_contact(&self.people[2]).await;
-        self.devices[BOB].lose_frames().await;
+        self.devices[BOB].lose_frames(&mut self.order).await;
         self.bob_hears().await;
         assert_eq!(self.devices[BOB].model, before);
     }

@@ -2,7 +2,7 @@
 //! plainest of computations: none of the hub's own queries is used here.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     pub conversations: Vec<ConversationRow>,
+    /// Also those who left.
     pub participants: Vec<ParticipantRow>,
     /// By conversation, and by `seq` within it.
     pub messages: Vec<MessageRow>,
@@ -31,10 +32,13 @@ pub struct ConversationRow {
     pub last_seq: i64,
     #[diesel(sql_type = BigInt)]
     pub rev: i64,
-    #[diesel(sql_type = BigInt)]
-    pub user_low: i64,
-    #[diesel(sql_type = BigInt)]
-    pub user_high: i64,
+    /// Of a direct conversation.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub user_low: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub user_high: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub title: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, QueryableByName)]
@@ -43,6 +47,9 @@ pub struct ParticipantRow {
     pub conversation_id: i64,
     #[diesel(sql_type = BigInt)]
     pub user_id: i64,
+    /// None: left.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub role: Option<String>,
     #[diesel(sql_type = BigInt)]
     pub rev: i64,
     #[diesel(sql_type = BigInt)]
@@ -95,7 +102,34 @@ pub struct Mark {
     pub at: i64,
 }
 
+impl ConversationRow {
+    pub fn is_group(&self) -> bool {
+        self.user_low.is_none()
+    }
+
+    /// One that was just made.
+    pub fn group(id: i64, title: Option<String>) -> Self {
+        Self { id, last_seq: 0, rev: 1, user_low: None, user_high: None, title }
+    }
+}
+
 impl ParticipantRow {
+    /// Whoever comes begins after what was said.
+    pub fn joined(conversation: &ConversationRow, user_id: i64, role: &str, rev: i64) -> Self {
+        let last = conversation.last_seq;
+        Self {
+            conversation_id: conversation.id,
+            user_id,
+            role: Some(role.to_owned()),
+            rev,
+            visible_from_seq: last + 1,
+            cleared_seq: 0,
+            delivered_seq: last,
+            read_seq: last,
+            own_read_seq: last,
+        }
+    }
+
     pub fn positions(&self) -> [i64; 5] {
         [self.conversation_id, self.user_id, self.delivered_seq, self.read_seq, self.own_read_seq]
     }
@@ -106,16 +140,28 @@ impl Rows {
         self.blocks.iter().any(|tie| (tie.from, tie.to) == (one, other) || (tie.from, tie.to) == (other, one))
     }
 
+    /// In a group a block is in nobody's way.
+    pub fn is_blocked_in(&self, conversation: &ConversationRow) -> bool {
+        let pair = conversation.user_low.zip(conversation.user_high);
+        pair.is_some_and(|(low, high)| self.is_block_between(low, high))
+    }
+
+    pub fn conversation(&self, id: i64) -> &ConversationRow {
+        self.conversations.iter().find(|row| row.id == id).expect("it is known")
+    }
+
     pub fn messages_in(&self, conversation_id: i64) -> impl Iterator<Item = &MessageRow> {
         self.messages.iter().filter(move |message| message.conversation_id == conversation_id)
     }
 
+    /// Who is in it.
     pub fn participants_in(&self, conversation_id: i64) -> impl Iterator<Item = &ParticipantRow> {
-        self.participants.iter().filter(move |row| row.conversation_id == conversation_id)
+        let is_in = move |row: &&ParticipantRow| row.conversation_id == conversation_id && row.role.is_some();
+        self.participants.iter().filter(is_in)
     }
 
     pub fn conversations_of(&self, user_id: i64) -> impl Iterator<Item = &ConversationRow> {
-        self.conversations.iter().filter(move |row| row.user_low == user_id || row.user_high == user_id)
+        self.conversations.iter().filter(move |row| self.place(user_id, row.id).is_some())
     }
 
     pub fn place(&self, user_id: i64, conversation_id: i64) -> Option<&ParticipantRow> {
@@ -136,10 +182,11 @@ impl Rows {
     }
 
     /// Those of one's conversations that the list has: cleared ones come back
-    /// with the next message.
+    /// with the next message, and groups are there before the first.
     pub fn listed_for(&self, user_id: i64) -> impl Iterator<Item = &ConversationRow> {
         let has_news = move |row: &ConversationRow| {
-            self.place(user_id, row.id).is_some_and(|place| row.last_seq > place.cleared_seq)
+            let place = self.place(user_id, row.id);
+            place.is_some_and(|place| row.last_seq > place.cleared_seq || place.cleared_seq == 0)
         };
         self.conversations_of(user_id).filter(move |row| has_news(row))
     }

@@ -70,18 +70,21 @@ struct Touch {
     emoji: String,
 }
 
-/// While a row stands in `plan_trap`, writing a message makes COMMIT fail: a
+/// While a row stands in `plan_trap`, whatever takes a rev makes COMMIT fail: a
 /// reference that is looked at only then.
 const TRAP: &str = "CREATE TABLE plan_trap (n BIGINT);
     CREATE TABLE plan_orphans (n BIGINT REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);";
-const SPRING_ON_SQLITE: &str = "CREATE TRIGGER plan_spring AFTER INSERT ON messages
+const SPRING_ON_SQLITE: &str = "CREATE TRIGGER plan_spring AFTER UPDATE ON conversations
+    WHEN EXISTS (SELECT 1 FROM plan_trap) BEGIN INSERT INTO plan_orphans VALUES (-1); END;
+    CREATE TRIGGER plan_spring_of_new AFTER INSERT ON conversations
     WHEN EXISTS (SELECT 1 FROM plan_trap) BEGIN INSERT INTO plan_orphans VALUES (-1); END;";
 const SPRING_ON_POSTGRES: &str = "CREATE FUNCTION plan_spring() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         IF EXISTS (SELECT 1 FROM plan_trap) THEN INSERT INTO plan_orphans VALUES (-1); END IF;
         RETURN NULL;
     END $$;
-    CREATE TRIGGER plan_spring AFTER INSERT ON messages FOR EACH ROW EXECUTE FUNCTION plan_spring();";
+    CREATE TRIGGER plan_spring AFTER INSERT OR UPDATE ON conversations
+    FOR EACH ROW EXECUTE FUNCTION plan_spring();";
 
 impl Tables {
     pub fn of(database: &Scratch) -> Self {
@@ -149,12 +152,12 @@ impl Tables {
                 diesel::sql_query("SELECT user_id, message_id, '' AS emoji FROM hidden_messages").load(conn)?;
             QueryResult::Ok(Rows {
                 conversations: diesel::sql_query(
-                    "SELECT id, last_seq, rev, user_low, user_high FROM conversations ORDER BY id",
+                    "SELECT id, last_seq, rev, user_low, user_high, title FROM conversations ORDER BY id",
                 )
                 .load(conn)?,
                 participants: diesel::sql_query(
-                    "SELECT conversation_id, user_id, rev, visible_from_seq, cleared_seq, delivered_seq, read_seq,
-                        own_read_seq FROM participants WHERE role IS NOT NULL ORDER BY conversation_id, user_id",
+                    "SELECT conversation_id, user_id, role, rev, visible_from_seq, cleared_seq, delivered_seq,
+                        read_seq, own_read_seq FROM participants ORDER BY conversation_id, user_id",
                 )
                 .load(conn)?,
                 changed: stored.iter().filter(|row| row.is_changed).map(|row| row.id).collect(),

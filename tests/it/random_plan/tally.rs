@@ -17,6 +17,8 @@ pub struct Tally {
     failed_commits: u64,
     changes: u64,
     refused_changes: u64,
+    regroupings: u64,
+    refused_regroupings: u64,
     connects: u64,
     syncs: u64,
     arrived: u64,
@@ -30,7 +32,12 @@ impl Tally {
         let mut tally = Self {
             steps: steps as u64,
             sends: world.ledger.drafts.iter().filter(|draft| draft.attempts > 0).count() as u64,
-            refused: world.ledger.drafts.iter().filter(|draft| matches!(draft.fate, Fate::Refused(_))).count() as u64,
+            refused: world
+                .ledger
+                .drafts
+                .iter()
+                .filter(|draft| matches!(draft.fate, Fate::Refused(_) | Fate::Withheld))
+                .count() as u64,
             reopened: world.ledger.counts.reopened,
             reopened_but_stored: world.ledger.counts.reopened_but_stored,
             repeated: world.ledger.counts.repeated,
@@ -39,6 +46,8 @@ impl Tally {
             failed_commits: world.counts.failed_commits,
             changes: world.counts.changes,
             refused_changes: world.counts.refused_changes,
+            regroupings: world.counts.regroupings,
+            refused_regroupings: world.counts.refused_regroupings,
             ..Self::default()
         };
         for counts in world.devices.iter().map(|device| device.counts) {
@@ -65,6 +74,8 @@ impl Tally {
             (&mut self.failed_commits, other.failed_commits),
             (&mut self.changes, other.changes),
             (&mut self.refused_changes, other.refused_changes),
+            (&mut self.regroupings, other.regroupings),
+            (&mut self.refused_regroupings, other.refused_regroupings),
             (&mut self.connects, other.connects),
             (&mut self.syncs, other.syncs),
             (&mut self.arrived, other.arrived),
@@ -86,6 +97,8 @@ impl fmt::Display for Tally {
             repeated,
             changes,
             refused_changes,
+            regroupings,
+            refused_regroupings,
             arrived,
             lost,
             doubled,
@@ -96,7 +109,8 @@ impl fmt::Display for Tally {
             f,
             "{steps} steps, {kills} kills, {restarts} restarts, {failed_commits} failed commits; {sends} sends, \
              {refused} refused, {reopened} repeated for want of an answer ({reopened_but_stored} were stored), \
-             {repeated} repeated after it; {changes} changes, {refused_changes} refused; {connects} connects, {syncs} syncs, {arrived} frames arrived, \
+             {repeated} repeated after it; {changes} changes, {refused_changes} refused; {regroupings} of groups, \
+             {refused_regroupings} refused; {connects} connects, {syncs} syncs, {arrived} frames arrived, \
              {lost} lost, {doubled} doubled, {late} late"
         )
     }

@@ -4,7 +4,8 @@
 //! then is what counts.
 
 use super::device::Device;
-use super::ledger::{Answer, Ledger};
+use super::groups::Founding;
+use super::ledger::Ledger;
 use super::plan::{Action, Step};
 use super::properties::{self, Order};
 use super::rows::MessageRow;
@@ -33,6 +34,8 @@ pub struct World {
     /// Nobody has to do with them.
     bystander: User,
     pub devices: Vec<Device>,
+    /// Groups that somebody made, or wanted to.
+    pub foundings: Vec<Founding>,
     pub ledger: Ledger,
     pub order: Order,
     pub counts: Counts,
@@ -48,6 +51,9 @@ pub struct Counts {
     /// Of messages, and those that were refused.
     pub changes: u64,
     pub refused_changes: u64,
+    /// Of groups, likewise.
+    pub regroupings: u64,
+    pub refused_regroupings: u64,
 }
 
 impl World {
@@ -77,6 +83,7 @@ impl World {
             people,
             bystander,
             devices,
+            foundings: Vec::new(),
             ledger: Ledger::default(),
             order: Order::default(),
             counts: Counts::default(),
@@ -112,6 +119,11 @@ impl World {
                     _ => user.removes_contact(&other).await,
                 }
             }
+            Action::Found => self.found(at, false, random).await,
+            Action::Add | Action::Remove | Action::Leave | Action::SetRole | Action::HandOver | Action::Rename => {
+                self.regroup(at, action, false, random).await;
+            }
+            Action::RegroupAndFail => self.regroup_and_fail(at, random).await,
             Action::KillHub => self.kill(random).await,
             Action::RestartHub => self.restart(random).await,
             Action::Vanish | Action::Close => self.disconnect(at, action == Action::Close).await,
@@ -130,7 +142,7 @@ impl World {
             // One sync at a time.
             _ if device.model.is_syncing() => {}
             Action::Sync => device.sync().await,
-            _ => device.sync_by_rest().await,
+            _ => device.sync_by_rest(&mut self.order).await,
         }
     }
 
@@ -166,79 +178,9 @@ impl World {
         self.bystander.removes_contact(&self.people[0]).await;
     }
 
-    fn other_than(&self, at: usize, random: &mut Random) -> User {
+    pub fn other_than(&self, at: usize, random: &mut Random) -> User {
         let others: Vec<&User> = self.people.iter().filter(|user| user.id != self.devices[at].user.id).collect();
         others[random.below(others.len())].clone()
-    }
-
-    pub fn compose(&mut self, at: usize, random: &mut Random) -> usize {
-        let recipient_id = self.other_than(at, random).id;
-        self.ledger.compose(self.devices[at].user.id, recipient_id)
-    }
-
-    /// Sends it once more, by either door, and returns the answer, of which the
-    /// sender knows nothing yet.
-    async fn request(&mut self, at: usize, number: usize, by_socket: bool) -> Answer {
-        let (draft, rows) = (self.ledger.attempt(number), self.tables.look());
-        let device = &mut self.devices[at];
-        let answer = match device.socket().filter(|_| by_socket) {
-            Some(socket) => {
-                socket.frame(draft.frame()).await;
-                Answer::of_frame(&socket.answer_to(&json!(draft.key)).await)
-            }
-            None => Answer::of_reply(device.user.post("/api/messages", draft.body()).await),
-        };
-        properties::a_block_decides_what_is_refused(&draft, &answer, &rows);
-        answer
-    }
-
-    /// The same, and the sender hears the answer.
-    pub async fn send(&mut self, at: usize, number: usize, by_socket: bool) {
-        let answer = self.request(at, number, by_socket).await;
-        self.ledger.settle(number, &answer);
-        if let Answer::Stored { message, .. } = &answer {
-            self.order.note(message);
-            self.devices[at].model.told(message);
-        }
-    }
-
-    async fn send_new(&mut self, at: usize, by_socket: bool, random: &mut Random) {
-        let number = self.compose(at, random);
-        self.send(at, number, by_socket).await;
-    }
-
-    async fn send_and_vanish(&mut self, at: usize, random: &mut Random) {
-        let number = self.compose(at, random);
-        let draft = self.ledger.attempt(number);
-        if let Some(socket) = self.devices[at].socket() {
-            socket.frame(draft.frame()).await;
-        }
-        self.disconnect(at, false).await;
-    }
-
-    pub async fn send_and_fail(&mut self, at: usize, random: &mut Random) {
-        let number = self.compose(at, random);
-        self.tables.set_trap(true);
-        let answer = self.request(at, number, random.below(2) == 0).await;
-        self.tables.set_trap(false);
-        // Under a block it is refused before anything is written.
-        if matches!(answer, Answer::Unknown) {
-            self.counts.failed_commits += 1;
-            self.doubts += 1;
-        }
-        self.ledger.settle(number, &answer);
-    }
-
-    /// Rather what is still open than what had its answer.
-    async fn repeat(&mut self, at: usize, random: &mut Random) {
-        let me = self.devices[at].user.id;
-        let open = self.ledger.list_open(|draft| draft.sender_id == me);
-        let settled = self.ledger.list_stored(|draft| draft.sender_id == me);
-        let (first, second) = if random.below(3) > 0 { (open, settled) } else { (settled, open) };
-        let number = random.pick(&first).or(random.pick(&second)).copied();
-        if let Some(number) = number {
-            self.send(at, number, random.below(2) == 0).await;
-        }
     }
 
     /// Somewhere up to what the device knows.
