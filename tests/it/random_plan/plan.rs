@@ -92,8 +92,8 @@ const WEIGHTS: &[(Action, usize)] = &[
     (Action::Connect, 150),
     (Action::Vanish, 30),
     (Action::Close, 15),
-    (Action::KillHub, 14),
-    (Action::RestartHub, 6),
+    (Action::KillHub, 18),
+    (Action::RestartHub, 8),
 ];
 
 /// One thing that one device does; what else there is to decide about it comes
