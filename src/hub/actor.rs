@@ -172,19 +172,11 @@ impl HubActor {
                     outgoing.add_typing(&self.registry, now, self.typing.parted(one, other));
                     outgoing.add_viewing(&self.registry, now, self.viewing.parted(one, other));
                 }
-                Event::Presence { viewer, .. } if !self.registry.has(viewer) => {}
                 Event::Presence { viewer, subject, is_visible, last_seen_at } => {
-                    self.note_visibility(viewer, subject, is_visible);
-                    let status = match (is_visible, self.presence.is_online(subject)) {
-                        (true, _) => {
-                            OnlineStatus { user_id: subject, is_online: self.presence.show(subject), last_seen_at }
-                        }
-                        // Whoever is hidden looks as if they had just gone.
-                        (false, true) => OnlineStatus { user_id: subject, is_online: false, last_seen_at: Some(now) },
-                        (false, false) => continue,
-                    };
-                    let frame = wire::encode("user_online_status", now, &status);
-                    outgoing.add(&self.registry, &[viewer], &Delivery::Passing(Passing::Presence(subject), frame));
+                    if let Some(status) = self.hear_visibility(viewer, subject, is_visible, last_seen_at, now) {
+                        let frame = wire::encode("user_online_status", now, &status);
+                        outgoing.add(&self.registry, &[viewer], &Delivery::Passing(Passing::Presence(subject), frame));
+                    }
                 }
                 Event::Unread { conversation_id, users } => {
                     for user_id in users {
@@ -233,6 +225,27 @@ impl HubActor {
         self.flush(before);
         for session_id in sessions {
             self.close(session_id, code);
+        }
+    }
+
+    /// What the viewer is told, if anything.
+    fn hear_visibility(
+        &mut self,
+        viewer: UserId,
+        subject: UserId,
+        is_visible: bool,
+        last_seen_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<OnlineStatus> {
+        if !self.registry.has(viewer) {
+            return None;
+        }
+        self.note_visibility(viewer, subject, is_visible);
+        match (is_visible, self.presence.is_online(subject)) {
+            (true, _) => Some(OnlineStatus { user_id: subject, is_online: self.presence.show(subject), last_seen_at }),
+            // Whoever is hidden looks as if they had just gone.
+            (false, true) => Some(OnlineStatus { user_id: subject, is_online: false, last_seen_at: Some(now) }),
+            (false, false) => None,
         }
     }
 
