@@ -146,28 +146,44 @@ function renderSidebar({ model, open, me, socket, next }, conversations, now) {
       id,
       unread,
       activeAt,
-      user: model.user(peerId),
+      user: faceOf(model, id, peerId),
       isOnline: Boolean(model.presence(peerId)?.isOnline),
-      preview: model.typists(id, now).length ? 'typing…' : `${last?.sender_id === me.id ? 'You: ' : ''}${last?.content ?? ''}`,
+      preview: model.typists(id, now).length ? 'typing…' : previewOf(last, me.id),
       isOpen: id === open?.id,
     })),
   });
+}
+
+/** What stands for a conversation: the other person, or the group by its title. @param {Session['model']} model @param {number} id @param {number} peerId */
+function faceOf(model, id, peerId) {
+  const group = model.group(id);
+  return group ? { id, username: '', display_name: group.title } : model.user(peerId);
+}
+
+/** @param {import('./state.js').Message | undefined} last @param {number} me */
+function previewOf(last, me) {
+  if (last?.deleted_at) return 'Message deleted';
+  return `${last?.sender_id === me ? 'You: ' : ''}${last?.content ?? ''}`;
 }
 
 /** @param {Session} live @param {number} id @param {number} now */
 function renderChat(live, id, now) {
   const { model, me, socket } = live;
   const peerId = live.peerId() ?? 0;
-  const peer = model.user(peerId);
+  const group = model.group(id);
+  const nameOf = (/** @type {number} */ userId) => model.user(userId)?.display_name ?? '…';
+  const typists = model.typists(id, now).map(nameOf);
   const presence = model.presence(peerId);
   const seenAt = presence?.lastSeenAt;
   const isConnected = socket.state === State.ONLINE;
   chat.render({
     me: me.id,
-    peer,
+    peer: faceOf(model, id, peerId),
+    isGroup: Boolean(group),
+    nameOf,
     isOnline: Boolean(presence?.isOnline),
-    presence: !isConnected ? 'No connection' : presence?.isOnline ? 'Online' : seenAt ? `Last seen ${momentOf(seenAt)}` : '',
-    typing: model.typists(id, now).length ? `${peer?.display_name ?? ''} is typing…` : '',
+    presence: !isConnected ? 'No connection' : group ? `${group.size} people` : presence?.isOnline ? 'Online' : seenAt ? `Last seen ${momentOf(seenAt)}` : '',
+    typing: typists.length > 1 ? `${typists.length} people are typing…` : typists.length ? `${typists[0]} is typing…` : '',
     messages: model.messages(id),
     outgoing: model.outgoing(live.open?.id, peerId),
     hasOlder: model.olderThan(id) !== null,

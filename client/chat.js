@@ -12,8 +12,10 @@ const NEAR_PX = 60;
  * @typedef {import('./state.js').User} User
  * @typedef {import('./state.js').Message} Message
  * @typedef {import('./state.js').Outgoing} Outgoing
- * @typedef {{key: string, day?: string, createdAt: string, content?: string, author?: string, isMine?: boolean, outgoing?: Outgoing}} Row
- * @typedef {{peer: User | undefined, presence: string, isOnline: boolean, typing: string, messages: Message[],
+ * @typedef {{key: string, day?: string, createdAt: string, content?: string, author?: string, note?: string,
+ *   isMine?: boolean, outgoing?: Outgoing}} Row
+ * @typedef {{peer: User | undefined, isGroup: boolean, nameOf: (userId: number) => string, presence: string, isOnline: boolean,
+ *   typing: string, messages: Message[],
  *   outgoing: Outgoing[], me: number, hasOlder: boolean, isFetching: boolean, isConnected: boolean,
  *   isBlocked: boolean, isContact: boolean}} View
  */
@@ -68,7 +70,7 @@ export function createChat(on) {
   });
 
   /** @param {View} view @returns {Row[]} */
-  function rowsOf({ messages, outgoing, me, peer }) {
+  function rowsOf({ messages, outgoing, me, nameOf }) {
     /** @type {Row[]} */
     const rows = [
       ...messages.map((message) => ({
@@ -76,7 +78,8 @@ export function createChat(on) {
         key: message.sender_id === me && message.client_message_id ? message.client_message_id : `seq-${message.seq}`,
         createdAt: message.created_at,
         content: message.content,
-        author: message.sender_id === me ? 'You' : peer?.display_name,
+        author: message.sender_id === me ? 'You' : nameOf(message.sender_id),
+        note: message.deleted_at ? 'Message deleted' : message.edited_at ? 'edited' : '',
         isMine: message.sender_id === me,
       })),
       ...outgoing.map((one) => ({
@@ -93,19 +96,26 @@ export function createChat(on) {
   const makeRow = (row) => (row.day
     ? h('li', { className: 'day' }, row.day)
     : h('li', { className: row.isMine ? 'message mine' : 'message' },
-      h('span', { className: 'spoken' }, `${row.author}: `),
-      h('p', { className: 'content', dir: 'auto' }, row.content ?? ''),
+      h('span', { className: 'author' }),
+      h('p', { className: 'content', dir: 'auto' }),
       h('p', { className: 'meta' })));
 
-  /** @param {any} node @param {Row} row @param {boolean} isConnected */
-  function updateRow(node, row, isConnected) {
+  /** @param {any} node @param {Row} row @param {View} view */
+  function updateRow(node, row, { isConnected, isGroup }) {
     if (row.day) return;
     const error = row.outgoing?.error ?? null;
     const state = !row.outgoing ? 'sent' : error ? 'failed' : isConnected ? 'sending' : 'waiting';
-    if (node.dataset.state === state) return;
+    const [author, content, meta] = node.children;
+    // Between two people, sides tell who wrote; it is said aloud all the same.
+    author.classList.toggle('spoken', Boolean(row.isMine) || !isGroup);
+    const look = JSON.stringify([state, row.author, row.content, row.note]);
+    if (node.look === look) return;
+    node.look = look;
     node.dataset.state = state;
-    const meta = node.lastElementChild;
+    author.textContent = `${row.author}: `;
+    content.textContent = row.content ?? '';
     meta.replaceChildren(h('time', { dateTime: row.createdAt }, timeOf(row.createdAt)));
+    if (row.note) meta.append(` ${row.note}`);
     if (state === 'sending') meta.append(h('span', { className: 'progress' }, ' Sending…'));
     if (state === 'waiting') meta.append(' Waiting for the connection…');
     if (state === 'failed') {
@@ -145,6 +155,7 @@ export function createChat(on) {
       byId('peer-avatar').firstElementChild.classList.toggle('online', view.isOnline);
       byId('peer-presence').textContent = view.presence;
       byId('typing').textContent = view.typing;
+      byId('chat-menu-button').hidden = view.isGroup;
       byId('block').textContent = view.isBlocked ? `Unblock ${name}` : `Block ${name}`;
       byId('contact').textContent = view.isContact ? 'Remove from contacts' : 'Add to contacts';
       byId('blocked').hidden = !view.isBlocked;
@@ -154,7 +165,7 @@ export function createChat(on) {
 
       const first = byId('messages').querySelector('.message');
       const firstTop = first?.offsetTop ?? 0;
-      showList(byId('messages'), rowsOf(view), (row) => row.key, makeRow, (node, row) => updateRow(node, row, view.isConnected));
+      showList(byId('messages'), rowsOf(view), (row) => row.key, makeRow, (node, row) => updateRow(node, row, view));
       // What one was reading stays where it was when older messages come in above it.
       if (isAtEnd) toEnd();
       else if (first?.isConnected) history.scrollTop += first.offsetTop - firstTop;

@@ -9,7 +9,10 @@ import { State } from './socket.js';
 import { Model } from './state.js';
 import { TypingNotice } from './typing.js';
 
-const FRAMES = ['private_message', 'ack', 'conversation_update', 'typing_indicator', 'presence_state', 'user_online_status'];
+const FRAMES = [
+  'private_message', 'message_edited', 'message_deleted', 'ack', 'conversation_update', 'typing_indicator', 'presence_state',
+  'user_online_status',
+];
 
 /**
  * @typedef {import('./state.js').User} User
@@ -189,8 +192,24 @@ export class Session {
     for (const id of this.model.unknown()) this.#attempt(() => this.#describe(id));
     if (this.open?.peerId) this.open.id ??= this.model.directWith(this.open.peerId);
     const id = this.open?.id;
-    if (id && this.model.hasGap(id)) this.#attempt(() => this.#fetchHistory(id));
+    if (id && frame.type === 'conversation_update' && frame.conversation_id === id && !frame.conversation) {
+      this.open = null;
+      this.#on.failed(new HubError('not_found'));
+    } else if (id && this.model.hasGap(id)) {
+      this.#attempt(() => this.#fetchHistory(id));
+    } else if (id) {
+      this.#nameAuthors(id);
+    }
     this.#on.changed();
+  }
+
+  /** Of a large group the hub names few; whoever wrote is asked for. @param {number} id */
+  #nameAuthors(id) {
+    for (const userId of this.model.unnamed(id)) {
+      const key = `user ${userId}`;
+      if (this.#fetches.has(key)) continue;
+      this.#attempt(() => this.#once(key, async () => this.model.putUser((await this.#api.user(userId)).user)));
+    }
   }
 
   /** All that may have changed without us: the list, blocks and contacts, the open history. */
@@ -233,6 +252,7 @@ export class Session {
   #fetchHistory(id, beforeSeq) {
     return this.#once(`history ${id} ${beforeSeq ?? ''}`, async () => {
       this.model.putHistory(id, await this.#api.messages(id, beforeSeq), beforeSeq);
+      this.#nameAuthors(id);
     });
   }
 

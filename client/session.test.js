@@ -20,6 +20,7 @@ function hubWith(lastSeq) {
   const hub = {
     rows: Array.from({ length: lastSeq }, (_, i) => message(i + 1)),
     hasChat: true,
+    people: new Map([[BOB.id, BOB]]),
     asked: /** @type {string[]} */ ([]),
     refusal: /** @type {HubError | null} */ (null),
     conversation: () => ({
@@ -35,7 +36,7 @@ function hubWith(lastSeq) {
   const list = () => ({ conversations: hub.hasChat ? [hub.conversation()] : [], next: null });
   const api = {
     me: answer('me', () => ({ user: ANN })),
-    user: answer('user', () => ({ user: BOB })),
+    user: answer('user', (id) => ({ user: hub.people.get(id) ?? BOB })),
     conversations: answer('conversations', list),
     conversationsWith: answer('conversationsWith', list),
     conversation: answer('conversation', () => ({ conversation: hub.conversation() })),
@@ -202,6 +203,31 @@ test('an address that names nothing one may see is closed again, with the reason
   await settled();
   assert.equal(session.open, null);
   assert.deepEqual(told.failed, ['not_found']);
+});
+
+test('a conversation that one is removed from is closed, with the reason', async () => {
+  const { told, session, socket } = await start();
+  session.show({ id: CHAT });
+  await settled();
+  socket.hears({ type: 'conversation_update', conversation_id: CHAT, rev: 9, conversation: null });
+  await settled();
+  assert.equal(session.open, null);
+  assert.deepEqual(told.failed, ['not_found']);
+});
+
+test('whoever wrote without being described is asked for, once', async () => {
+  const { hub, session, socket } = await start();
+  session.show({ id: CHAT });
+  await settled();
+  hub.people.set(7, { id: 7, username: 'gus', display_name: 'Gus' });
+  for (const seq of [4, 5]) {
+    const one = { ...message(seq), sender_id: 7 };
+    hub.rows.push(one);
+    socket.hears({ type: 'private_message', conversation_id: CHAT, rev: one.rev, sender_id: 7, message: one });
+  }
+  await settled();
+  assert.equal(session.model.user(7)?.display_name, 'Gus');
+  assert.equal(hub.asked.filter((call) => call === 'user 7').length, 1);
 });
 
 test('the session ends once: when a call says so, when the socket does, or when another has logged in here', async () => {

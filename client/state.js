@@ -9,10 +9,10 @@
 /**
  * @typedef {{id: number, username: string, display_name: string}} User
  * @typedef {{id: number, conversation_id: number, seq: number, rev: number, sender_id: number, content: string,
- *   client_message_id: string | null, created_at: string, deleted_at: string | null}} Message
+ *   client_message_id: string | null, created_at: string, edited_at: string | null, deleted_at: string | null}} Message
  * @typedef {{user_id: number, username: string, display_name: string, role: string | null, rev: number}} Participant
  * @typedef {{id: number, kind: string, title: string | null, created_at: string, last_seq: number, rev: number,
- *   participants: Participant[], last_message?: Message | null}} Conversation
+ *   participant_count: number, participants: Participant[], last_message?: Message | null}} Conversation
  * @typedef {{client_message_id: string, conversation_id?: number, recipient_id?: number, content: string,
  *   created_at: string, error: unknown}} Outgoing a message that the hub has not confirmed; error: why it failed
  */
@@ -87,9 +87,14 @@ export class Model {
         this.#chats.get(frame.conversation_id)?.typists.delete(frame.sender_id);
         return this.putMessage(frame.message);
       case 'ack':
+      case 'message_edited':
+      case 'message_deleted':
         return frame.message && this.putMessage(frame.message);
       case 'conversation_update':
-        return frame.conversation && this.putConversation(frame.conversation);
+        // null: this person is in it no more.
+        if (frame.conversation) this.putConversation(frame.conversation);
+        else this.#chats.delete(frame.conversation_id);
+        return;
       case 'typing_indicator':
         return this.#setTyping(frame.conversation_id, frame.user_id, frame.is_typing, now);
       case 'presence_state':
@@ -160,7 +165,22 @@ export class Model {
 
   /** The other one of a direct conversation. @param {number} id @returns {number | undefined} */
   peerOf(id) {
-    return this.#chats.get(id)?.info?.participants.find((one) => one.user_id !== this.me)?.user_id;
+    const info = this.#chats.get(id)?.info;
+    return info?.kind === 'direct' ? info.participants.find((one) => one.user_id !== this.me)?.user_id : undefined;
+  }
+
+  /** A group's title, or else the names of the others, and how many are in it; undefined: it is no group. @param {number} id */
+  group(id) {
+    const info = this.#chats.get(id)?.info;
+    if (info?.kind !== 'group') return undefined;
+    const others = info.participants.filter((one) => one.role !== null && one.user_id !== this.me);
+    const title = info.title ?? others.map((one) => one.display_name).join(', ');
+    return { title: title || 'Group', size: info.participant_count };
+  }
+
+  /** Who wrote something that is shown and has no name yet. @param {number} id @returns {number[]} user ids */
+  unnamed(id) {
+    return [...new Set(this.messages(id).map((message) => message.sender_id))].filter((userId) => !this.#users.has(userId));
   }
 
   /** The list, latest activity first. */

@@ -237,6 +237,45 @@ test('presence follows the state and the changes, and is unknown without a conne
   assert.equal(model.presence(BOB), undefined);
 });
 
+test('an edit and a deletion change the row, wherever it stands', () => {
+  const model = annWith(2);
+  model.putHistory(CHAT, page(1, 2));
+  model.apply({ type: 'message_edited', conversation_id: CHAT, message: message(1, { rev: 4, content: 'better' }) }, 0);
+  model.apply({ type: 'message_deleted', conversation_id: CHAT, message: message(2, { rev: 5, content: '', deleted_at: 'now' }) }, 0);
+  model.apply({ type: 'message_edited', conversation_id: CHAT, message: message(1, { rev: 3, content: 'late' }) }, 0);
+  assert.deepEqual(model.messages(CHAT).map(({ content }) => content), ['better', '']);
+  assert.equal(model.conversations()[0].last?.deleted_at, 'now');
+});
+
+test('a group is not its first member: it has a title, or the names of the others', () => {
+  const model = new Model(ANN);
+  const group = (more) => conversation(CHAT, 0, { kind: 'group', title: 'Lunch', participant_count: 3, ...more });
+  model.putConversation(group({}));
+  assert.equal(model.peerOf(CHAT), undefined);
+  assert.equal(model.directWith(BOB), undefined);
+  assert.deepEqual(model.group(CHAT), { title: 'Lunch', size: 3 });
+  model.putConversation(group({ title: null, rev: 2, participants: [participant(3, 'cat')] }));
+  assert.equal(model.group(CHAT)?.title, 'bob, cat');
+  model.putConversation(group({ title: null, rev: 3, participants: [{ ...participant(BOB, 'bob'), role: null, rev: 3 }] }));
+  assert.equal(model.group(CHAT)?.title, 'cat', 'who left is not named');
+  assert.equal(annWith(0).group(CHAT), undefined);
+});
+
+test('who wrote in a large group and is not described is asked for', () => {
+  const model = annWith(3);
+  model.putHistory(CHAT, { messages: [message(1, { sender_id: 7 }), message(2), message(3, { sender_id: 7 })], has_more: false });
+  assert.deepEqual(model.unnamed(CHAT), [7]);
+  model.putUser({ id: 7, username: 'gus', display_name: 'Gus' });
+  assert.deepEqual(model.unnamed(CHAT), []);
+});
+
+test('what one was removed from is gone', () => {
+  const model = annWith(1);
+  model.apply({ type: 'conversation_update', conversation_id: CHAT, rev: 9, conversation: null }, 0);
+  assert.deepEqual(model.conversations(), []);
+  assert.deepEqual(model.unknown(), []);
+});
+
 /** The same seed gives the same order, so that a failing one can be played again. */
 function shuffled(items, seed) {
   const rest = [...items];

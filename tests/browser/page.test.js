@@ -167,7 +167,7 @@ test('a blocked person cannot write, is told so, and can again after the unblock
 });
 
 test('a message that is too long is refused in a sentence, and can be shortened and sent', async () => {
-  const [wim, xena] = await pair('Wim Wolf', 'Xena Xu');
+  const [wim, xena] = await pair('Wanda Wald', 'Xena Xu');
   await wim.writes('x'.repeat(1001));
   await wim.reads('That is too long. Please shorten it.');
   await wim.button('Edit').click();
@@ -229,6 +229,43 @@ test('while the server is away a message waits, and goes out once when it is bac
   await sam.leaves();
   await tess.leaves();
   await frail.discard();
+});
+
+test('edits and deletions are seen as they happen', async () => {
+  const [una, vic] = await pair('Una Unger', 'Vic Voss');
+  await una.writes('Helo');
+  await una.writes('Nobody should read this');
+  await vic.open(una);
+  await vic.seesMessages(['Helo', 'Nobody should read this']);
+  const [first, second] = await una.messagesWith(vic);
+  await una.asks('PATCH', `/api/messages/${first.id}`, { content: 'Hello' });
+  await una.asks('DELETE', `/api/messages/${second.id}?for=everyone`);
+  for (const person of [una, vic]) {
+    await person.seesMessages(['Hello', '']);
+    await person.reads('edited');
+    await person.reads('Message deleted');
+    await person.leaves();
+  }
+});
+
+test('a group is shown by its title, its messages by who wrote them, and is closed for whoever is removed', async () => {
+  const [wim, xia] = await pair('Wanda Wald', 'Xenia Xu');
+  const yan = await Person.registered(hub, browser, 'Yvo Yew');
+  const others = [await xia.id(), await yan.id()];
+  const { conversation } = await wim.asks('POST', '/api/conversations', { participant_ids: others, title: 'Lunch' });
+  await wim.open({ name: 'Lunch' });
+  await wim.writes('Where do we eat?');
+  await xia.open({ name: 'Lunch' });
+  await xia.reads('3 people');
+  await xia.writes('At home');
+  await yan.open({ name: 'Lunch' });
+  await yan.seesMessages(['Where do we eat?', 'At home']);
+  assert.deepEqual(await yan.texts('#messages .author'), ['Wanda Wald: ', 'Xenia Xu: ']);
+  assert.equal(await yan.button('More about this person').isVisible(), false);
+  await wim.asks('DELETE', `/api/conversations/${conversation.id}/participants/${others[1]}`);
+  await yan.reads('Choose a conversation');
+  assert.equal(await yan.page.getByRole('link', { name: 'Lunch' }).count(), 0);
+  for (const person of [wim, xia, yan]) await person.leaves();
 });
 
 test('on a phone the list and the conversation take turns', async () => {

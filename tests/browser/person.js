@@ -131,6 +131,24 @@ export class Person {
     await this.button(item).click();
   }
 
+  /** A call of the HTTP interface, as this page may make it. */
+  asks(method, path, body) {
+    return this.page.evaluate(async ([method, path, body]) => {
+      const json = { 'content-type': 'application/json' };
+      const answer = await fetch(path, { method, ...(body && { body: JSON.stringify(body), headers: json }) });
+      if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+      return answer.status === 204 ? null : answer.json();
+    }, [method, path, body]);
+  }
+
+  async id() { return (await this.asks('GET', '/api/auth/me')).user.id; }
+
+  /** What was written between the two, as the hub has it. */
+  async messagesWith(other) {
+    const { conversations } = await this.asks('GET', `/api/conversations?with=${await other.id()}`);
+    return (await this.asks('GET', `/api/conversations/${conversations[0].id}/messages`)).messages;
+  }
+
   /** A complaint that the test has asked for. */
   forgives(message) {
     this.#complaints = this.#complaints.filter((text) => text !== complaintOf(message));
