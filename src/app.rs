@@ -10,7 +10,7 @@ use crate::hub::{Announcements, Hub, HubSettings, Transition, UnreadChange};
 use crate::limits::{Limits, Rate};
 use crate::net::transport::{self, OutboxSettings, ServerSettings, TransportSettings};
 use crate::net::{self, Net, Site, SlotSettings, Slots};
-use crate::ops::{AnnouncePresence, AnnounceUnread, IndexMessages, System};
+use crate::ops::{AnnouncePresence, AnnounceUnread, IndexMessages, System, TouchLogins};
 use crate::policy::{self, Rules};
 use crate::store::users::{self, Appointed};
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
@@ -47,6 +47,9 @@ const MAX_BYTES_PER_SECOND: u32 = 100_000_000;
 /// How often limits of quiet users are forgotten and the parts looked after.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A login whose socket is open is written down as used so often, or four times
+/// in its life if that is more.
+const TOUCH_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Time for the lane to finish what it is doing, when nobody waits any more.
 const LANE_GRACE: Duration = Duration::from_secs(2);
 /// Pause before an announcement that failed is tried again.
@@ -126,6 +129,7 @@ impl App {
         let announcing = actix_web::rt::spawn(announce(transitions, door.clone(), hub.clone()));
         let counting = actix_web::rt::spawn(announce_unread(unread, door.clone(), hub.clone()));
         let indexing = self.start_indexing(&door);
+        let touching = actix_web::rt::spawn(self.touch_logins(door.clone(), hub.clone()));
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             failure = look_after(&door, &hub, &lane_thread) => Err(failure),
@@ -134,6 +138,7 @@ impl App {
         announcing.abort();
         counting.abort();
         indexing.abort();
+        touching.abort();
         drain(&hub, &slots, &handle, grace).await;
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
@@ -166,6 +171,32 @@ impl App {
     /// Has what is written found by its words soon; until the task is aborted.
     pub fn start_indexing(&self, door: &Door) -> actix_web::rt::task::JoinHandle<()> {
         actix_web::rt::spawn(index(door.clone(), Arc::clone(&self.written)))
+    }
+
+    /// Keeps the logins of open sockets alive: a socket may go on for longer than
+    /// an unused login lives, without a request beside it.
+    fn touch_logins(&self, door: Door, hub: Hub) -> impl Future<Output = ()> + use<> {
+        let every = TOUCH_EVERY.min(self.config.auth.login_lifetime / 4);
+        let clock = self.clock.clone();
+        async move {
+            let mut looks = tokio::time::interval(LOOK_EVERY);
+            let mut touched = clock.now();
+            loop {
+                looks.tick().await;
+                let now = clock.now();
+                // A clock that was put back begins anew.
+                touched = touched.min(now);
+                if now.before(every) < touched {
+                    continue;
+                }
+                // The door logged why not; the next look tries again.
+                if let Ok(logins) = hub.logins().await
+                    && door.call(System, TouchLogins { logins }).await.is_ok()
+                {
+                    touched = now;
+                }
+            }
+        }
     }
 
     pub fn hub_settings(&self) -> HubSettings {

@@ -13,7 +13,7 @@ use super::viewing::ViewingTable;
 use super::{Attachment, Batch};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ids::{SessionId, Timestamp, UserId};
+use crate::ids::{LoginId, SessionId, Timestamp, UserId};
 use crate::wire::{self, CloseCode, Event, OnlineStatus, PresenceState, Resync, TypingEvent, Viewing, ViewingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
@@ -90,6 +90,10 @@ pub(super) struct Recount(pub UnreadChange);
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct CloseAll(pub CloseCode);
+
+#[derive(Message)]
+#[rtype(result = "Vec<LoginId>")]
+pub(super) struct ListLogins;
 
 pub(super) struct GetStats;
 
@@ -394,6 +398,14 @@ impl Handler<CloseAll> for HubActor {
         for session_id in self.registry.all() {
             self.close(session_id, code);
         }
+    }
+}
+
+impl Handler<ListLogins> for HubActor {
+    type Result = Vec<LoginId>;
+
+    fn handle(&mut self, _: ListLogins, _: &mut Context<Self>) -> Vec<LoginId> {
+        self.registry.logins()
     }
 }
 

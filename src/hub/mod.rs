@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Event};
 use actix::{Addr, Recipient};
-use actor::{Attach, CloseAll, Detach, GetStats, HubActor, Inbox, Reannounce, Recount, SendPresenceState};
+use actor::{Attach, CloseAll, Detach, GetStats, HubActor, Inbox, ListLogins, Reannounce, Recount, SendPresenceState};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
@@ -141,6 +141,11 @@ impl Hub {
     /// The counts of a user could not be told: they will be due again.
     pub async fn recount(&self, change: UnreadChange) -> Result<()> {
         self.actor()?.send(Recount(change)).await.map_err(gone)
+    }
+
+    /// The logins that have open sessions here, each once.
+    pub async fn logins(&self) -> Result<Vec<LoginId>> {
+        self.actor()?.send(ListLogins).await.map_err(gone)
     }
 
     pub async fn stats(&self) -> Result<Stats> {

@@ -86,6 +86,13 @@ impl<S> Registry<S> {
         behind(&self.by_login, login_id).collect()
     }
 
+    /// The logins that have sessions, each once.
+    pub fn logins(&self) -> Vec<LoginId> {
+        let mut logins: Vec<LoginId> = self.by_login.iter().map(|(login_id, _)| *login_id).collect();
+        logins.dedup();
+        logins
+    }
+
     pub fn all(&self) -> Vec<SessionId> {
         self.sessions.keys().copied().collect()
     }
@@ -176,6 +183,8 @@ mod tests {
                     prop_assert_eq!(registry.sessions_of(user).collect::<Vec<_>>(), expected.clone());
                     prop_assert_eq!(registry.has(user), !expected.is_empty());
                 }
+                let logins: BTreeSet<LoginId> = model.iter().map(|row| row.2).collect();
+                prop_assert_eq!(registry.logins(), logins.into_iter().collect::<Vec<_>>());
                 for login in (1..5).map(LoginId::new) {
                     let mut expected: Vec<_> = model.iter().filter(|row| row.2 == login).map(|row| row.0).collect();
                     expected.sort_unstable();

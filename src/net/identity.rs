@@ -5,7 +5,7 @@ use super::guard::{bearer, has_bearer};
 use super::problem::Problem;
 use crate::auth::{Caller, SessionToken, hash_token};
 use crate::error::{Error, Result};
-use crate::ops::{Device, FindCaller, Found, Nobody, Proof, TouchLogin};
+use crate::ops::{Device, FindCaller, Found, Nobody, Proof, System, TouchLogins};
 use actix_web::cookie::time::Duration as CookieAge;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
@@ -38,9 +38,9 @@ pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
     let lifetime = net.login_lifetime;
     let Found { caller, needs_touch } = net.door.call(Nobody, FindCaller { proof, lifetime }).await?;
     if needs_touch {
-        let door = net.door.clone();
+        let (door, op) = (net.door.clone(), TouchLogins { logins: vec![caller.login_id] });
         // Nobody waits for it; the door logs what goes wrong.
-        actix_web::rt::spawn(async move { door.call(caller, TouchLogin).await.map(drop) });
+        actix_web::rt::spawn(async move { door.call(System, op).await.map(drop) });
     }
     Ok(caller)
 }
@@ -95,12 +95,19 @@ pub fn ended_cookie(net: &Net) -> Cookie<'static> {
 
 /// What is kept of the device that logs in.
 pub fn device(net: &Net, request: &HttpRequest) -> Device {
-    const MAX_USER_AGENT_CHARS: usize = 256;
-    let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Device {
-        user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT_CHARS).collect()),
-        ip: client_address(net, request).map(|address| address.to_string()),
+        user_agent: request.headers().get(header::USER_AGENT).and_then(|value| readable(value.as_bytes())),
+        ip: client_address(net, request).map(|address| address.to_canonical().to_string()),
     }
+}
+
+/// What a client calls itself, as far as it can be shown; none when nothing is
+/// left of it.
+fn readable(user_agent: &[u8]) -> Option<String> {
+    const MAX_CHARS: usize = 256;
+    let text = String::from_utf8_lossy(user_agent);
+    let text: String = text.trim().chars().filter(|letter| !letter.is_control()).take(MAX_CHARS).collect();
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The address of the client: the peer's, or, when the peer is a trusted
@@ -129,6 +136,15 @@ fn last_untrusted(peer: IpAddr, hops: &[&str], trusted: &[IpNet]) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_is_shown_by_what_it_says_without_what_cannot_be_read() {
+        assert_eq!(readable(b" Firefox/1 \x1b[31m\t\x7f "), Some("Firefox/1 [31m".into()));
+        assert_eq!(readable("Tücher 😀".as_bytes()), Some("Tücher 😀".into()));
+        assert_eq!(readable(b"a\xffb"), Some("a\u{fffd}b".into()));
+        assert_eq!(readable("ü".repeat(300).as_bytes()), Some("ü".repeat(256)));
+        assert_eq!((readable(b""), readable(b" \x01")), (None, None));
+    }
 
     #[test]
     fn forwarded_addresses_are_believed_only_from_trusted_proxies() {

@@ -2,13 +2,14 @@
 //!
 //! `guard` holds what is true for every request (Host, Origin, headers), and
 //! `unread` what is left of its body;
-//! `identity` finds out who asks; `accounts`, `rest` and `moderation` are the
-//! HTTP calls;
+//! `identity` finds out who asks; `accounts`, `devices`, `rest` and `moderation`
+//! are the HTTP calls;
 //! `upgrade` checks a handshake and `session` is the actor of a socket;
 //! `pages` serves the embedded web client. Nothing here decides who may do
 //! what, and nothing here sees the database.
 
 mod accounts;
+mod devices;
 mod guard;
 mod health;
 mod identity;
@@ -81,6 +82,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .service(at("/health").get(health::health))
             .service(at("/ready").get(health::ready))
             .configure(accounts::routes)
+            .configure(devices::routes)
             .configure(rest::routes)
             .configure(moderation::routes)
             .default_service(web::to(pages::page)),

@@ -7,8 +7,11 @@ use crate::ids::UserId;
 use crate::policy::Denied;
 use crate::store::logins::{self, NewLogin};
 use crate::store::users;
-use crate::wire::UserView;
+use crate::wire::{Event, UserView};
 use std::time::Duration;
+
+/// Of one user; with one more, that which was not used for longest ends.
+const MAX_LOGINS: i64 = 100;
 
 /// What is kept of the device, for the user to recognise it.
 #[derive(Clone, Debug, Default)]
@@ -54,10 +57,12 @@ impl Op<Nobody> for LogIn {
             ip: self.device.ip.as_deref(),
             created_at: cx.now,
         };
-        logins::insert_login(cx.db, &new)?;
+        let newest = logins::insert_login(cx.db, &new)?;
+        let ended = logins::delete_beyond(cx.db, self.user_id, newest, MAX_LOGINS)?;
         if let Some(hash) = &self.new_password_hash {
             users::set_password_hash(cx.db, self.user_id, hash)?;
         }
-        Ok(Outcome::quiet(present::own_user(user)))
+        let events = ended.into_iter().map(Event::LoginEnded).collect();
+        Ok(Outcome { output: present::own_user(user), events })
     }
 }

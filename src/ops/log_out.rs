@@ -21,7 +21,7 @@ impl Op for LogOut {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
-        logins::delete_login(cx.db, caller.login_id)?;
+        logins::delete_login(cx.db, caller.user_id, caller.login_id)?;
         Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(caller.login_id)] })
     }
 }

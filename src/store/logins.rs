@@ -7,12 +7,26 @@ use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
 use diesel::prelude::*;
 
+/// Rows that one statement names: SQLite binds at most 32,766 values.
+const CHUNK: usize = 1_000;
+
 /// A login whose account may be used.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Login {
     pub id: LoginId,
     pub user_id: UserId,
     pub last_used_at: Timestamp,
+}
+
+/// A login as its owner sees it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = logins)]
+pub struct OwnLogin {
+    pub id: LoginId,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
 }
 
 pub struct NewLogin<'a> {
@@ -65,16 +79,55 @@ pub fn exists(db: &mut Db, id: LoginId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(diesel::dsl::exists(logins::table.filter(logins::id.eq(id)))).get_result(conn))?)
 }
 
-pub fn set_last_used(db: &mut Db, id: LoginId, at: Timestamp) -> Result<()> {
-    on!(db, conn => diesel::update(logins::table.filter(logins::id.eq(id)).filter(logins::last_used_at.lt(at)))
-        .set(logins::last_used_at.eq(at)).execute(conn))?;
+/// Those of the user that were used after `not_before`, the last used first.
+pub fn list_own(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<Vec<OwnLogin>> {
+    Ok(on!(db, conn => logins::table.select(OwnLogin::as_select())
+        .filter(logins::user_id.eq(user_id)).filter(logins::last_used_at.gt(not_before))
+        .order((logins::last_used_at.desc(), logins::id.desc())).load(conn))?)
+}
+
+/// Moves forward only; what is gone stays gone.
+pub fn set_last_used(db: &mut Db, ids: &[LoginId], at: Timestamp) -> Result<()> {
+    for ids in ids.chunks(CHUNK) {
+        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+        on!(db, conn => diesel::update(logins::table
+                .filter(logins::id.eq_any(&ids)).filter(logins::last_used_at.lt(at)))
+            .set(logins::last_used_at.eq(at)).execute(conn))?;
+    }
     Ok(())
 }
 
-/// False when it was gone already.
-pub fn delete_login(db: &mut Db, id: LoginId) -> Result<bool> {
-    let gone = on!(db, conn => diesel::delete(logins::table.filter(logins::id.eq(id))).execute(conn))?;
+/// From now on another token proves this login, and the one before nothing.
+pub fn set_token_hash(db: &mut Db, id: LoginId, hash: &[u8]) -> Result<()> {
+    on!(db, conn => diesel::update(logins::table.filter(logins::id.eq(id)))
+        .set(logins::token_hash.eq(hash)).execute(conn))?;
+    Ok(())
+}
+
+/// False when the user has no such login.
+pub fn delete_login(db: &mut Db, user_id: UserId, id: LoginId) -> Result<bool> {
+    let gone = on!(db, conn => diesel::delete(logins::table
+        .filter(logins::id.eq(id).and(logins::user_id.eq(user_id)))).execute(conn))?;
     Ok(gone == 1)
+}
+
+/// On every device but this. Returns those that ended.
+pub fn delete_others(db: &mut Db, user_id: UserId, but: LoginId) -> Result<Vec<LoginId>> {
+    Ok(on!(db, conn => diesel::delete(logins::table
+        .filter(logins::user_id.eq(user_id).and(logins::id.ne(but)))).returning(logins::id).get_results(conn))?)
+}
+
+/// Leaves the user this many logins, the last used, and `newest` in any case.
+/// Returns those that ended.
+pub fn delete_beyond(db: &mut Db, user_id: UserId, newest: LoginId, most: i64) -> Result<Vec<LoginId>> {
+    let beyond: Vec<LoginId> = on!(db, conn => logins::table.select(logins::id)
+        .filter(logins::user_id.eq(user_id).and(logins::id.ne(newest)))
+        .order((logins::last_used_at.desc(), logins::id.desc()))
+        .limit(i64::MAX).offset(most - 1).load(conn))?;
+    for id in &beyond {
+        delete_login(db, user_id, *id)?;
+    }
+    Ok(beyond)
 }
 
 /// On every device.

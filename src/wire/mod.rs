@@ -15,8 +15,8 @@ pub use close::CloseCode;
 pub use event::{Audience, Event, TypingEvent, ViewingEvent};
 pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use views::{
-    ConversationView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView, ReactionView,
-    ReportView, Status, TieView, UserView,
+    ConversationView, LoginView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView,
+    ReactionView, ReportView, Status, TieView, UserView,
 };
 
 use crate::error::Error;

@@ -1,6 +1,6 @@
 //! Users, messages and conversations as clients see them.
 
-use crate::ids::{ConversationId, MessageId, ReportId, Rev, Seq, Timestamp, UserId};
+use crate::ids::{ConversationId, LoginId, MessageId, ReportId, Rev, Seq, Timestamp, UserId};
 use serde::Serialize;
 
 #[derive(Clone, Debug, Serialize)]
@@ -109,6 +109,19 @@ pub struct ReportView {
     pub user_id: Option<UserId>,
     pub message_id: Option<MessageId>,
     pub reason: String,
+}
+
+/// A login, for its owner to recognise the device.
+#[derive(Clone, Debug, Serialize)]
+pub struct LoginView {
+    pub id: LoginId,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+    /// As it was when the device logged in, like the address.
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
+    /// It is the one that asks.
+    pub current: bool,
 }
 
 /// A block or a contact of one's own.

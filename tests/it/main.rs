@@ -23,6 +23,7 @@ mod clearing;
 mod connection_limits;
 mod crash;
 mod deletions;
+mod devices;
 mod edits;
 mod groups;
 mod handshakes;

@@ -60,6 +60,11 @@ impl User {
         User { client: self.client.with("origin", origin), ..self.clone() }
     }
 
+    /// The same login, by a client that sends one more header.
+    pub fn with_header(&self, name: &'static str, value: &str) -> User {
+        User { client: self.client.with(name, value), ..self.clone() }
+    }
+
     /// The same login, behind a proxy that says so.
     pub fn behind(&self, address: &str) -> User {
         User { client: self.client.with("x-forwarded-for", address), ..self.clone() }
