@@ -43,11 +43,11 @@ async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Re
         display_name: body.display_name.map_or_else(|| username.clone(), |name| name.as_str().to_owned()),
         username,
         email: body.email.map(|email| email.as_str().to_owned()),
-        password_hash,
+        password_hash: password_hash.clone(),
     };
     let user = net.door.call(Nobody, op).await?;
     log::info!("registered user={}", user.id);
-    begin(&net, &request, user.id, None, HttpResponse::Created()).await
+    begin(&net, &request, user.id, (password_hash, None), HttpResponse::Created()).await
 }
 
 #[derive(Deserialize)]
@@ -71,20 +71,22 @@ async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Cred
         true => Some(net.passwords.hash(body.password).await?),
         false => None,
     };
-    begin(&net, &request, user_id, new_hash, HttpResponse::Ok()).await
+    begin(&net, &request, user_id, (stored, new_hash), HttpResponse::Ok()).await
 }
 
-/// A new login for this device, with a token nobody had before.
+/// A new login for this device, with a token nobody had before; the hash that
+/// the password was checked against, and one to replace it.
 async fn begin(
     net: &Net,
     request: &HttpRequest,
     user_id: UserId,
-    new_password_hash: Option<String>,
+    (checked_hash, new_password_hash): (String, Option<String>),
     mut response: actix_web::HttpResponseBuilder,
 ) -> Answer {
     let token = SessionToken::random();
     let op = LogIn {
         user_id,
+        checked_hash,
         token_hash: token.hash(),
         device: identity::device(net, request),
         new_password_hash,

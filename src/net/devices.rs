@@ -1,15 +1,23 @@
-//! The HTTP calls about the devices on which one is logged in.
+//! The HTTP calls about the devices on which one is logged in, and about the
+//! password that ends their logins.
 
 use super::identity::{self, Known};
-use super::input::part;
+use super::input::{Asked, part};
 use super::problem::Problem;
 use super::{Net, at};
+use crate::auth::{Caller, SessionToken};
+use crate::error::{Error, Result};
 use crate::ids::LoginId;
-use crate::ops::{EndLogin, ListLogins};
+use crate::ops::{EndLogin, FindPassword, ListLogins, SetPassword};
+use crate::wire::Password;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
 
 pub fn routes(config: &mut web::ServiceConfig) {
-    config.service(at("/api/auth/sessions").get(list_logins)).service(at("/api/auth/sessions/{id}").delete(end_login));
+    config
+        .service(at("/api/auth/sessions").get(list_logins))
+        .service(at("/api/auth/sessions/{id}").delete(end_login))
+        .service(at("/api/auth/password").post(set_password));
 }
 
 type Answer = Result<HttpResponse, Problem>;
@@ -28,4 +36,35 @@ async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpReque
         response.cookie(identity::ended_cookie(&net));
     }
     Ok(response.finish())
+}
+
+#[derive(Deserialize)]
+struct PasswordChange {
+    current_password: String,
+    new_password: Password,
+}
+
+async fn set_password(net: web::Data<Net>, request: HttpRequest, Asked(caller, body): Asked<PasswordChange>) -> Answer {
+    let checked_hash = check_password(&net, &caller, body.current_password).await?;
+    let new_hash = net.passwords.hash(body.new_password.as_str().to_owned()).await?;
+    // Whoever may have copied the cookie is out as well.
+    let token = identity::came_by_cookie(&request).then(SessionToken::random);
+    let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SessionToken::hash) };
+    net.door.call(caller, op).await?;
+    log::info!("changed password user={}", caller.user_id);
+    let mut response = HttpResponse::NoContent();
+    if let Some(token) = token {
+        response.cookie(identity::session_cookie(&net, &token));
+    }
+    Ok(response.finish())
+}
+
+/// The stored hash of the caller's password, when this is it.
+async fn check_password(net: &Net, caller: &Caller, password: String) -> Result<String> {
+    let stored = net.door.call(*caller, FindPassword).await?;
+    let is_right = net.passwords.verify(password, stored.clone()).await?;
+    stored.filter(|_| is_right).ok_or_else(|| {
+        log::info!("password refused user={}", caller.user_id);
+        Error::BadCredentials
+    })
 }

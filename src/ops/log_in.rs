@@ -1,6 +1,7 @@
 //! Second half of a login, after the password was checked: a new login, with
 //! a token of its own, for this device.
 
+use super::find_password::check_still;
 use super::{Access, Cx, Nobody, Op, Outcome, present};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -24,6 +25,8 @@ pub struct Device {
 #[derive(Clone, Debug)]
 pub struct LogIn {
     pub user_id: UserId,
+    /// The stored hash that the password was checked against.
+    pub checked_hash: String,
     /// SHA-256 of the token in the cookie.
     pub token_hash: [u8; 32],
     pub device: Device,
@@ -49,6 +52,7 @@ impl Op<Nobody> for LogIn {
         if users::is_disabled(cx.db, self.user_id)? {
             return Err(Denied::AccountDisabled.into());
         }
+        check_still(self.user_id, &self.checked_hash, cx)?;
         logins::delete_unused(cx.db, self.user_id, cx.now.before(self.lifetime))?;
         let new = NewLogin {
             user_id: self.user_id,

@@ -57,12 +57,15 @@ mod tests {
     const OTHER: Caller = Caller { user_id: UserId::new(2), login_id: LoginId::new(2), session_id: None };
 
     const PEOPLE: &str = "
-        INSERT INTO users (username, username_key, display_name, role, created_at) VALUES ('ann', 'ann', 'Ann', 'admin', 0);
-        INSERT INTO users (username, username_key, display_name, created_at) VALUES ('bob', 'bob', 'Bob', 0);";
+        INSERT INTO users (username, username_key, display_name, password_hash, role, created_at)
+            VALUES ('ann', 'ann', 'Ann', 'x', 'admin', 0);
+        INSERT INTO users (username, username_key, display_name, password_hash, created_at)
+            VALUES ('bob', 'bob', 'Bob', 'x', 0);";
 
     fn log_in(cx: &mut Cx, caller: &Caller) -> Result<()> {
         let op = LogIn {
             user_id: caller.user_id,
+            checked_hash: "x".into(),
             token_hash: [caller.user_id.get() as u8; 32],
             device: Device::default(),
             new_password_hash: None,

@@ -91,6 +91,13 @@ pub fn find_credentials(db: &mut Db, username: &str) -> Result<Option<(UserId, S
     Ok(found.and_then(|(id, hash)| hash.map(|hash| (id, hash))))
 }
 
+/// None for an account without a password.
+pub fn find_password_hash(db: &mut Db, id: UserId) -> Result<Option<String>> {
+    let found: Option<Option<String>> = on!(db, conn => users::table
+        .select(users::password_hash).filter(users::id.eq(id)).first(conn).optional())?;
+    Ok(found.flatten())
+}
+
 pub fn set_password_hash(db: &mut Db, id: UserId, hash: &str) -> Result<()> {
     on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
         .set(users::password_hash.eq(hash)).execute(conn))?;

@@ -36,6 +36,7 @@ mod matrix;
 mod messages;
 mod origin_host;
 mod parity;
+mod passwords;
 mod people;
 mod permissions;
 mod person;

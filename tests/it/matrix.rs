@@ -342,6 +342,7 @@ fn delete(message: i64, whom: &str) -> Vec<Ask> {
 /// people, whom everybody may look up.
 const ELSEWHERE: &[&str] = &[
     "EndLogin",
+    "FindPassword",
     "GetUser",
     "ListBlocks",
     "ListContacts",
@@ -351,6 +352,7 @@ const ELSEWHERE: &[&str] = &[
     "OpenSession",
     "SetBlock",
     "SetContact",
+    "SetPassword",
 ];
 
 #[test]

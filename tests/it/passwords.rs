@@ -1,0 +1,128 @@
+//! Passwords: changing one, what that ends, and how they are kept.
+
+use crate::harness::{PASSWORD, Reply, TestHub, User, both_databases};
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::{Value, json};
+
+const NEXT: &str = "battery staple 😀";
+
+async fn change(user: &User, current: &str, new: &str) -> Reply {
+    user.post("/api/auth/password", json!({"current_password": current, "new_password": new})).await
+}
+
+async fn log_in(hub: &TestHub, who: &User, password: &str) -> Reply {
+    hub.visitor().post("/api/auth/login", json!({"username": who.name, "password": password})).await
+}
+
+both_databases!(a_new_password_ends_every_other_login_and_the_cookie_before);
+async fn a_new_password_ends_every_other_login_and_the_cookie_before(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let phone = ann.log_in_again().await;
+    let (token, token_of_phone) = (ann.by_token().await, phone.by_token().await);
+    let (mut own, mut by_token) = (ann.connect().await, token.connect().await);
+    let mut others = [phone.connect().await, token_of_phone.connect().await];
+    let mut stranger = bob.connect().await;
+    let (cookie, attributes) = change(&ann, PASSWORD, NEXT).await.is(204).cookie();
+    assert!(attributes.contains(&"HttpOnly".to_owned()) && attributes.contains(&"Max-Age=1209600".to_owned()));
+    assert_ne!(cookie, ann.cookie());
+    for socket in &mut others {
+        assert_eq!(socket.closed().await, Some(4501));
+    }
+    for ended in [&ann, &phone, &token_of_phone] {
+        ended.get("/api/auth/me").await.refused(401, "unauthenticated");
+        ended.handshake().await.refused(401, "unauthenticated");
+    }
+    let renewed = ann.with_header("cookie", &cookie);
+    renewed.connect().await.answers().await;
+    for socket in [&mut own, &mut by_token, &mut stranger] {
+        socket.answers().await;
+    }
+    token.get("/api/auth/me").await.is(200);
+    assert_eq!(hub.database.count("logins"), 2);
+    log_in(hub, &ann, PASSWORD).await.refused(401, "bad_credentials");
+    log_in(hub, &ann, NEXT).await.is(200);
+    for password in [PASSWORD, NEXT] {
+        assert!(!hub.database.holds(password.as_bytes()));
+    }
+}
+
+both_databases!(who_shows_a_token_keeps_it_and_the_cookie_of_that_login);
+async fn who_shows_a_token_keeps_it_and_the_cookie_of_that_login(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let (phone, token) = (ann.log_in_again().await, ann.by_token().await);
+    let reply = change(&token, PASSWORD, NEXT).await.is(204);
+    assert_eq!(reply.header("set-cookie"), None);
+    token.get("/api/auth/me").await.is(200);
+    ann.get("/api/auth/me").await.is(200);
+    phone.get("/api/auth/me").await.refused(401, "unauthenticated");
+}
+
+both_databases!(without_the_current_password_nothing_changes);
+async fn without_the_current_password_nothing_changes(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut socket = ann.log_in_again().await.connect().await;
+    for wrong in ["", "wrong horse battery", NEXT, &"x".repeat(10_000)] {
+        change(&ann, wrong, NEXT).await.refused(401, "bad_credentials");
+    }
+    for bad in ["1234567", &"x".repeat(257)] {
+        let told = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
+        assert!(told.starts_with("new_password") && !told.contains(bad), "{told}");
+    }
+    for (body, key) in [
+        (json!({"new_password": NEXT}), "current_password"),
+        (json!({"current_password": PASSWORD}), "new_password"),
+        (json!({"current_password": 1, "new_password": NEXT}), "current_password"),
+        (json!({"current_password": PASSWORD, "new_password": Value::Null}), "new_password"),
+    ] {
+        let told = ann.post("/api/auth/password", body).await.refused(400, "invalid");
+        assert!(told.starts_with(key), "{told}");
+    }
+    change(&ann.at("https://evil.example"), PASSWORD, NEXT).await.refused(403, "bad_origin");
+    let body = json!({"current_password": PASSWORD, "new_password": NEXT});
+    hub.visitor().post("/api/auth/password", body).await.refused(401, "unauthenticated");
+    socket.answers().await;
+    ann.get("/api/auth/me").await.is(200);
+    log_in(hub, &ann, PASSWORD).await.is(200);
+}
+
+both_databases!(of_many_new_passwords_at_once_one_counts);
+async fn of_many_new_passwords_at_once_one_counts(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let new = ["the first of four", "the second of four", "the third of four", "the last of four"];
+    let all = new.map(|password| change(&ann, PASSWORD, password));
+    let replies = futures_util::future::join_all(all).await;
+    let mut taken = new.iter().zip(&replies).filter(|(_, reply)| reply.status == 204);
+    let (password, reply) = taken.next().expect("one is taken");
+    assert!(taken.next().is_none(), "and no other: {replies:?}");
+    ann.with_header("cookie", &reply.cookie().0).get("/api/auth/me").await.is(200);
+    for other in [PASSWORD].iter().chain(&new).filter(|other| *other != password) {
+        log_in(hub, &ann, other).await.refused(401, "bad_credentials");
+    }
+    log_in(hub, &ann, password).await.is(200);
+}
+
+/// What is stored of a password by parameters that are lower than today's.
+fn weakly_hashed(password: &str) -> String {
+    let (params, salt, mut output) = (Params::new(64, 1, 1, None).unwrap(), [7; 16], [0; 32]);
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into(password.as_bytes(), &salt, &mut output).unwrap();
+    let [salt, output] = [&salt[..], &output[..]].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    format!("$argon2id$v=19$m=64,t=1,p=1${salt}${output}")
+}
+
+both_databases!(a_hash_of_weaker_parameters_is_replaced_at_the_next_login);
+async fn a_hash_of_weaker_parameters_is_replaced_at_the_next_login(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let weak = weakly_hashed(PASSWORD);
+    hub.database.execute(&format!("UPDATE users SET password_hash = '{weak}'"));
+    let stored = |like: &str| hub.database.count(&format!("users WHERE password_hash LIKE '{like}'"));
+    log_in(hub, &ann, "wrong horse battery").await.refused(401, "bad_credentials");
+    assert_eq!(stored(&weak), 1, "not by a wrong password");
+    for _ in 0..2 {
+        log_in(hub, &ann, PASSWORD).await.is(200);
+        assert_eq!(stored("$argon2id$v=19$m=19456,t=2,p=1$%"), 1);
+    }
+    log_in(hub, &ann, "wrong horse battery").await.refused(401, "bad_credentials");
+}
