@@ -95,6 +95,10 @@ pub(super) struct CloseAll(pub CloseCode);
 #[rtype(result = "Vec<LoginId>")]
 pub(super) struct ListLogins;
 
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub(super) struct CountSessions(pub UserId);
+
 pub(super) struct GetStats;
 
 impl Message for GetStats {
@@ -198,6 +202,10 @@ impl HubActor {
                 }
                 Event::LoginEnded(login_id) => {
                     let ended = self.registry.sessions_of_login(login_id);
+                    self.end(ended, CloseCode::LoginEnded, std::mem::take(&mut outgoing));
+                }
+                Event::LoginsEnded(user_id) => {
+                    let ended = self.registry.sessions_of(user_id).collect();
                     self.end(ended, CloseCode::LoginEnded, std::mem::take(&mut outgoing));
                 }
                 Event::AccountDisabled(user_id) => {
@@ -406,6 +414,14 @@ impl Handler<ListLogins> for HubActor {
 
     fn handle(&mut self, _: ListLogins, _: &mut Context<Self>) -> Vec<LoginId> {
         self.registry.logins()
+    }
+}
+
+impl Handler<CountSessions> for HubActor {
+    type Result = usize;
+
+    fn handle(&mut self, CountSessions(user_id): CountSessions, _: &mut Context<Self>) -> usize {
+        self.registry.sessions_of(user_id).count()
     }
 }
 

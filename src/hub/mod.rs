@@ -29,7 +29,10 @@ use crate::error::{Error, Result};
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Event};
 use actix::{Addr, Recipient};
-use actor::{Attach, CloseAll, Detach, GetStats, HubActor, Inbox, ListLogins, Reannounce, Recount, SendPresenceState};
+use actor::{
+    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, Inbox, ListLogins, Reannounce, Recount,
+    SendPresenceState,
+};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
@@ -146,6 +149,11 @@ impl Hub {
     /// The logins that have open sessions here, each once.
     pub async fn logins(&self) -> Result<Vec<LoginId>> {
         self.actor()?.send(ListLogins).await.map_err(gone)
+    }
+
+    /// How many open sessions the user has here.
+    pub async fn count_sessions(&self, user_id: UserId) -> Result<usize> {
+        self.actor()?.send(CountSessions(user_id)).await.map_err(gone)
     }
 
     pub async fn stats(&self) -> Result<Stats> {

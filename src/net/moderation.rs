@@ -6,15 +6,17 @@ use super::input::{Asked, Query, part};
 use super::problem::Problem;
 use super::{Net, at};
 use crate::ids::UserId;
-use crate::ops::{ListReports, MakeReport, SetDisabled};
+use crate::ops::{EndLogins, GetConnections, ListReports, MakeReport, SetDisabled};
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(at("/api/reports").post(report))
         .service(at("/api/admin/reports").get(list_reports))
         .service(at("/api/admin/users/{id}/disable").post(disable))
-        .service(at("/api/admin/users/{id}/enable").post(enable));
+        .service(at("/api/admin/users/{id}/enable").post(enable))
+        .service(at("/api/admin/users/{id}/connections").get(get_connections).delete(end_connections));
 }
 
 type Answer = Result<HttpResponse, Problem>;
@@ -46,5 +48,26 @@ async fn set_disabled(net: &Net, Known(caller): Known, request: &HttpRequest, is
     net.door.call(caller, SetDisabled { user_id, is_disabled }).await?;
     let done = if is_disabled { "disabled" } else { "enabled" };
     log::info!("admin {done} account user={user_id} admin={}", caller.user_id);
+    Ok(HttpResponse::NoContent().finish())
+}
+
+#[derive(Serialize)]
+struct Connections {
+    is_connected: bool,
+    connections: usize,
+}
+
+async fn get_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let user_id: UserId = part(&request, "id")?;
+    net.door.call(caller, GetConnections { user_id }).await?;
+    let connections = net.hub.count_sessions(user_id).await?;
+    log::info!("admin read connections user={user_id} admin={}", caller.user_id);
+    Ok(HttpResponse::Ok().json(Connections { is_connected: connections > 0, connections }))
+}
+
+async fn end_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let user_id: UserId = part(&request, "id")?;
+    net.door.call(caller, EndLogins { user_id }).await?;
+    log::info!("admin ended logins user={user_id} admin={}", caller.user_id);
     Ok(HttpResponse::NoContent().finish())
 }

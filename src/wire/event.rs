@@ -32,7 +32,9 @@ pub enum Event {
     Resync,
     /// The sessions of this login end.
     LoginEnded(LoginId),
-    /// All sessions of this user end.
+    /// All sessions of this user end, with their logins.
+    LoginsEnded(UserId),
+    /// All sessions of this user end, until the account is enabled.
     AccountDisabled(UserId),
 }
 

@@ -1,12 +1,8 @@
 //! Administrators of the site: who is one, and what becomes of an account that
 //! they disable.
 
-use crate::harness::{Group, PASSWORD, Reply, Socket, TestHub, User, both_databases};
-use futures_util::future::join_all;
-use serde_json::{Value, json};
-use std::cell::Cell;
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use crate::harness::{Group, PASSWORD, Reply, TestHub, User, both_databases};
+use serde_json::json;
 
 /// What an administrator does to an account: `disable` or `enable`.
 async fn call(by: &User, what: &str, id: i64) -> Reply {
@@ -106,6 +102,39 @@ async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut T
     assert_eq!(ann.get("/api/users?q=bob").await.ok()["users"][0]["id"], bob.id);
 }
 
+both_databases!(an_administrator_sees_and_ends_the_connections_of_a_person);
+async fn an_administrator_sees_and_ends_the_connections_of_a_person(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    hub.promote(&eve);
+    let path = |id: i64| format!("/api/admin/users/{id}/connections");
+    let of_bob = async || eve.get(&path(bob.id)).await.is(200).ok();
+    assert_eq!(of_bob().await, json!({"is_connected": false, "connections": 0}));
+    let (phone, token) = (bob.log_in_again().await, bob.by_token().await);
+    let mut sockets = [bob.connect().await, phone.connect().await, token.connect().await];
+    let mut other = ann.connect().await;
+    assert_eq!(of_bob().await, json!({"is_connected": true, "connections": 3}));
+    // Once more is harmless.
+    for _ in 0..2 {
+        eve.delete(&path(bob.id)).await.is(204);
+        for ended in [&bob, &phone, &token] {
+            ended.get("/api/auth/me").await.refused(401, "unauthenticated");
+            ended.handshake().await.refused(401, "unauthenticated");
+        }
+    }
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await, Some(4501));
+    }
+    assert_eq!(of_bob().await, json!({"is_connected": false, "connections": 0}));
+    other.answers().await;
+    bob.log_in_again().await.connect().await.answers().await;
+    for method in ["GET", "DELETE"] {
+        eve.call(method, &path(999_999)).await.refused(404, "not_found");
+        eve.call(method, &path(0)).await.refused(400, "invalid");
+        let told = ann.call(method, &path(999_999)).await.refused(403, "forbidden");
+        assert_eq!(told, "only administrators may do this", "whoever may not is not told who exists");
+    }
+}
+
 both_databases!(who_is_disabled_finds_later_what_was_said_meanwhile);
 async fn who_is_disabled_finds_later_what_was_said_meanwhile(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
@@ -137,92 +166,4 @@ async fn who_is_disabled_goes_offline_and_types_no_more(hub: &mut TestHub) {
     }
     assert!(!socket.presence_of(&bob).await);
     assert_eq!(typist.closed().await, Some(4503));
-}
-
-/// How often somebody is disabled while others write to them.
-const ROUNDS: usize = 10;
-/// Devices that write, and messages of each when all is over.
-const SPEAKERS: usize = 5;
-const AFTER: usize = 5;
-/// Messages before anybody is disabled.
-const BEFORE: usize = 20;
-
-/// What goes on around one disabling.
-#[derive(Default)]
-struct Talk {
-    /// Messages that were sent, and that were acknowledged.
-    sent: Cell<usize>,
-    acknowledged: Cell<usize>,
-    is_warm: Notify,
-    is_over: Cell<bool>,
-}
-
-impl Talk {
-    async fn speak(&self, mut from: Socket, to: &User) {
-        let mut rest = AFTER;
-        while rest > 0 {
-            rest -= usize::from(self.is_over.get());
-            self.sent.set(self.sent.get() + 1);
-            from.send(to, "and so on").await;
-            self.acknowledged.set(self.acknowledged.get() + 1);
-            if self.acknowledged.get() == BEFORE {
-                self.is_warm.notify_one();
-            }
-        }
-        from.close().await;
-    }
-
-    async fn disable(&self, by: &User, who: &User) -> Disabled {
-        self.is_warm.notified().await;
-        let before = self.acknowledged.get();
-        disable(by, who).await;
-        self.is_over.set(true);
-        Disabled { before, until: self.sent.get(), at: Instant::now() }
-    }
-}
-
-struct Disabled {
-    /// Messages that were acknowledged before it was asked for.
-    before: usize,
-    /// Those that were sent before it was done.
-    until: usize,
-    at: Instant,
-}
-
-/// The `seq` of all messages that came, the code of the close, and when.
-async fn listen(mut socket: Socket) -> (Vec<usize>, Option<u16>, Instant) {
-    let code = socket.closed().await;
-    let at = Instant::now();
-    let messages = socket.take_arrived().into_iter().filter(|frame| frame["type"] == "private_message");
-    let seq = |frame: Value| frame["message"]["seq"].as_u64().unwrap() as usize;
-    (messages.map(seq).collect(), code, at)
-}
-
-both_databases!(nothing_reaches_anybody_after_the_commit_that_disabled_them);
-async fn nothing_reaches_anybody_after_the_commit_that_disabled_them(hub: &mut TestHub) {
-    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    hub.promote(&eve);
-    let mut all = 0;
-    for _ in 0..ROUNDS {
-        let (phone, tablet) = (bob.log_in_again().await, bob.log_in_again().await);
-        let sockets = (phone.connect().await, tablet.connect().await);
-        let talk = Talk::default();
-        let mut speakers = Vec::new();
-        for _ in 0..SPEAKERS {
-            speakers.push(talk.speak(ann.connect().await, &bob));
-        }
-        let (one, other, _, Disabled { before, until, at }) =
-            tokio::join!(listen(sockets.0), listen(sockets.1), join_all(speakers), talk.disable(&eve, &bob));
-        assert!(before < until, "some were on their way: {before} {until}");
-        for (heard, code, closed) in [&one, &other] {
-            assert_eq!(*heard, (all + 1..=all + heard.len()).collect::<Vec<_>>(), "what came before is whole");
-            assert!((before..=until).contains(&heard.len()), "{before} {} {until}", heard.len());
-            assert_eq!(*code, Some(4503));
-            assert!(closed.saturating_duration_since(at) < Duration::from_secs(1));
-        }
-        assert_eq!(one.0, other.0, "every device ends at the same place");
-        all += talk.sent.get();
-        enable(&eve, &bob).await;
-    }
-    assert_eq!(hub.database.count("messages"), all as i64, "all of it is kept");
 }

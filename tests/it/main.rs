@@ -52,6 +52,7 @@ mod removal;
 mod replies;
 mod reports;
 mod retries;
+mod revocation;
 mod scratch;
 mod search;
 mod search_corpus;

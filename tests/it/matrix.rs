@@ -322,7 +322,13 @@ const ROWS: &[Row] = &[
         },
         answers: ADMINISTRATORS,
     },
+    Row { op: "GetConnections", what: "", asks: |place| connections(place, "GET"), answers: ADMINISTRATORS },
+    Row { op: "EndLogins", what: "", asks: |place| connections(place, "DELETE"), answers: ADMINISTRATORS },
 ];
+
+fn connections(place: &Place, method: &'static str) -> Vec<Ask> {
+    vec![rest(method, format!("/api/admin/users/{}/connections", place.newcomer), Value::Null)]
+}
 
 fn look(place: &Place, method: &'static str, kind: &str) -> Vec<Ask> {
     vec![at(place, method, "/viewing", Value::Null), frame(kind, json!({"conversation_id": place.id}))]

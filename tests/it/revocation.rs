@@ -1,0 +1,149 @@
+//! Whoever is shut out while others write to them: of every way to end a login,
+//! the sockets are closed at once, and nothing that is committed later comes.
+
+use crate::harness::{PASSWORD, Socket, TestHub, User, both_databases};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Devices that write, and messages of each when all is over.
+const SPEAKERS: usize = 5;
+const AFTER: usize = 5;
+/// Messages before anybody is shut out.
+const BEFORE: usize = 20;
+/// How often each way is gone.
+const ROUNDS: usize = 3;
+
+/// One who is shut out, on the phone.
+struct Victim {
+    phone: User,
+    laptop: User,
+    admin: User,
+}
+
+/// A way to end the login on the phone, and the code that its sockets close with.
+struct Way {
+    what: &'static str,
+    code: u16,
+}
+
+const WAYS: [Way; 5] = [
+    Way { what: "a logout", code: 4501 },
+    Way { what: "another device", code: 4501 },
+    Way { what: "a new password", code: 4501 },
+    Way { what: "an administrator", code: 4501 },
+    Way { what: "disabling", code: 4503 },
+];
+
+impl Way {
+    async fn go(&self, Victim { phone, laptop, admin }: &Victim) {
+        let of_admin = |tail: &str| format!("/api/admin/users/{}/{tail}", phone.id);
+        let reply = match self.what {
+            "a logout" => phone.call("POST", "/api/auth/logout").await,
+            "another device" => {
+                let sessions = phone.get("/api/auth/sessions").await.ok()["sessions"].clone();
+                let own = sessions.as_array().unwrap().iter().find(|session| session["current"] == true);
+                laptop.delete(&format!("/api/auth/sessions/{}", own.unwrap()["id"])).await
+            }
+            "a new password" => {
+                let body = json!({"current_password": PASSWORD, "new_password": "battery staple"});
+                laptop.post("/api/auth/password", body).await
+            }
+            "an administrator" => admin.delete(&of_admin("connections")).await,
+            "disabling" => admin.call("POST", &of_admin("disable")).await,
+            what => panic!("how does one end a login by {what}?"),
+        };
+        reply.is(204);
+    }
+}
+
+/// What goes on meanwhile.
+#[derive(Default)]
+struct Talk {
+    /// Messages that were sent, and that were acknowledged.
+    sent: Cell<usize>,
+    acknowledged: Cell<usize>,
+    is_warm: Notify,
+    is_over: Cell<bool>,
+}
+
+impl Talk {
+    async fn speak(&self, mut from: Socket, to: &User) {
+        let mut rest = AFTER;
+        while rest > 0 {
+            rest -= usize::from(self.is_over.get());
+            self.sent.set(self.sent.get() + 1);
+            from.send(to, "and so on").await;
+            self.acknowledged.set(self.acknowledged.get() + 1);
+            if self.acknowledged.get() == BEFORE {
+                self.is_warm.notify_one();
+            }
+        }
+        from.close().await;
+    }
+
+    async fn end(&self, way: &Way, victim: &Victim) -> Ended {
+        self.is_warm.notified().await;
+        let before = self.acknowledged.get();
+        way.go(victim).await;
+        self.is_over.set(true);
+        Ended { before, until: self.sent.get(), at: Instant::now() }
+    }
+}
+
+struct Ended {
+    /// Messages that were acknowledged before it was asked for.
+    before: usize,
+    /// Those that were sent before it was done.
+    until: usize,
+    at: Instant,
+}
+
+/// The `seq` of all messages that came, the code of the close, and when.
+async fn listen(mut socket: Socket) -> (Vec<usize>, Option<u16>, Instant) {
+    let code = socket.closed().await;
+    let at = Instant::now();
+    let messages = socket.take_arrived().into_iter().filter(|frame| frame["type"] == "private_message");
+    let seq = |frame: Value| frame["message"]["seq"].as_u64().unwrap() as usize;
+    (messages.map(seq).collect(), code, at)
+}
+
+/// How many messages there were.
+async fn shut_out(way: &Way, speaker: &User, victim: &Victim) -> usize {
+    let (phone, what) = (&victim.phone, way.what);
+    let sockets = (phone.connect().await, phone.by_token().await.connect().await);
+    let talk = Talk::default();
+    let mut speakers = Vec::new();
+    for _ in 0..SPEAKERS {
+        speakers.push(talk.speak(speaker.connect().await, phone));
+    }
+    let (one, other, _, Ended { before, until, at }) =
+        tokio::join!(listen(sockets.0), listen(sockets.1), join_all(speakers), talk.end(way, victim));
+    assert!(before < until, "{what}: some were on their way: {before} {until}");
+    for (heard, code, closed) in [&one, &other] {
+        assert_eq!(*heard, (1..=heard.len()).collect::<Vec<_>>(), "{what}: what came before is whole");
+        assert!((before..=until).contains(&heard.len()), "{what}: {before} {} {until}", heard.len());
+        assert_eq!(*code, Some(way.code), "{what}");
+        assert!(closed.saturating_duration_since(at) < Duration::from_secs(1), "{what}");
+    }
+    assert_eq!(one.0, other.0, "{what}: every socket ends at the same place");
+    phone.handshake().await.refused(401, "unauthenticated");
+    talk.acknowledged.get()
+}
+
+both_databases!(nothing_reaches_anybody_after_the_commit_that_shut_them_out);
+async fn nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &mut TestHub) {
+    let [ann, admin] = hub.users(["ann", "admin"]).await;
+    hub.promote(&admin);
+    let mut all = 0;
+    for (number, way) in WAYS.iter().enumerate() {
+        for round in 0..ROUNDS {
+            let [laptop] = hub.users([&*format!("bob.{number}.{round}")]).await;
+            let victim = Victim { phone: laptop.log_in_again().await, laptop, admin: admin.clone() };
+            all += shut_out(way, &ann, &victim).await;
+        }
+    }
+    assert_eq!(hub.database.count("messages"), all as i64, "all of it is kept");
+}
