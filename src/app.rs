@@ -214,13 +214,19 @@ impl App {
 
     fn net(&self, door: Door, hub: Hub, slots: Slots, port: u16) -> Result<Net> {
         let config = &self.config;
+        let site = site(config, port);
         let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
         Ok(Net {
             door,
             hub,
             passwords: Passwords::new()?,
             tokens: AccessTokens::new(&self.jwt_secret, previous),
-            site: site(config, port),
+            descriptions: net::Descriptions::new(&net::Bounds {
+                is_https: site.is_https(),
+                max_message_chars: config.messages.max_chars,
+                max_participants: config.messages.max_participants,
+            }),
+            site,
             trusted_proxies: config.http.trusted_proxies.clone(),
             login_lifetime: config.auth.login_lifetime,
             max_body_bytes: config.socket.max_frame_bytes,

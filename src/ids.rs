@@ -6,8 +6,10 @@
 //! of them stay below 2^53, the largest integer every JSON reader keeps exact.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -91,6 +93,16 @@ macro_rules! id {
             }
         }
 
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "integer", "minimum": 1, "maximum": MAX_ID})
+            }
+        }
+
         /// From a path or a query string.
         impl FromStr for $name {
             type Err = OutOfBounds;
@@ -140,8 +152,8 @@ impl Seq {
 }
 
 /// How far one has come in a conversation: a [`Seq`], or 0 before the first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Position(i64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, JsonSchema)]
+pub struct Position(#[schemars(range(min = 0, max = MAX_ID))] i64);
 
 impl Position {
     /// The first message beyond.
@@ -165,8 +177,8 @@ impl FromStr for Position {
 }
 
 /// One socket and its actor, for as long as it lives; unique within a process.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct SessionId(NonZeroU64);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema)]
+pub struct SessionId(#[schemars(with = "String", regex(pattern = r"^[0-9a-f]{16}$"))] NonZeroU64);
 
 impl SessionId {
     pub const fn new(number: NonZeroU64) -> Self {
@@ -187,7 +199,9 @@ impl Serialize for SessionId {
 }
 
 /// Milliseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema)]
+#[schemars(with = "String", description = "RFC 3339 in UTC with milliseconds")]
+#[schemars(extend("format" = "date-time", "pattern" = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"))]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -226,7 +240,7 @@ impl Serialize for Timestamp {
 }
 
 /// What a participant of a group is there, each more than the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Member,

@@ -4,6 +4,7 @@
 //!
 //! - [`ids`], [`clock`], [`error`], [`config`]: numbers, time, what can go
 //!   wrong, and what the operator decides;
+//! - [`schema`]: what the descriptions of several types have in common;
 //! - [`wire`]: frames in and out, and the events that a commit leads to;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
 //! - [`search`]: text into terms, and what is looked for in it; pure;
@@ -29,6 +30,7 @@ pub mod limits;
 pub mod net;
 pub mod ops;
 pub mod policy;
+pub mod schema;
 pub mod search;
 pub mod store;
 pub mod wire;

@@ -1,32 +1,24 @@
 //! Registration, login and logout over HTTP: what needs cookies and password
 //! threads stands here, what is decided stands in the operations.
 
+use super::Net;
 use super::guard::check_page;
 use super::identity::{self, Known};
 use super::input::Body;
 use super::problem::Problem;
-use super::{Net, at};
 use crate::auth::SessionToken;
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use crate::ops::{FindCredentials, GetUser, LogIn, LogOut, Nobody, Register, UserReply};
 use crate::wire::{DisplayName, Email, Password, UserView, Username};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(at("/api/auth/register").post(register))
-        .service(at("/api/auth/login").post(log_in))
-        .service(at("/api/auth/logout").post(log_out))
-        .service(at("/api/auth/me").get(me))
-        .service(at("/api/auth/token").post(token));
-}
 
 type Answer = Result<HttpResponse, Problem>;
 
-#[derive(Deserialize)]
-struct Registration {
+#[derive(Deserialize, JsonSchema)]
+pub struct Registration {
     username: Username,
     password: Password,
     #[serde(default)]
@@ -35,7 +27,7 @@ struct Registration {
     email: Option<Email>,
 }
 
-async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
+pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
     check_page(&net, request.headers())?;
     let password_hash = net.passwords.hash(body.password.as_str().to_owned()).await?;
     let username = body.username.as_str().to_owned();
@@ -50,13 +42,13 @@ async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Re
     begin(&net, &request, user.id, (password_hash, None), HttpResponse::Created()).await
 }
 
-#[derive(Deserialize)]
-struct Credentials {
+#[derive(Deserialize, JsonSchema)]
+pub struct Credentials {
     username: String,
     password: String,
 }
 
-async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
+pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
     check_page(&net, request.headers())?;
     let found = net.door.call(Nobody, FindCredentials { username: body.username }).await?;
     let (user_id, stored) = found.unzip();
@@ -101,13 +93,13 @@ async fn begin(
     Ok(response.cookie(identity::session_cookie(net, &token)).json(UserReply { user }))
 }
 
-async fn log_out(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn log_out(net: web::Data<Net>, Known(caller): Known) -> Answer {
     net.door.call(caller, LogOut).await?;
     log::info!("logged out user={}", caller.user_id);
     Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
 }
 
-async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
+pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
     let user = net.door.call(caller, GetUser { user_id: caller.user_id }).await?;
     let mut response = HttpResponse::Ok();
     // A page asks this when it opens: the moment to give the cookie its full
@@ -118,14 +110,14 @@ async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> 
     Ok(response.json(user))
 }
 
-#[derive(Serialize)]
-struct Token {
+#[derive(Serialize, JsonSchema)]
+pub struct Token {
     access_token: String,
     token_type: &'static str,
     expires_at: Timestamp,
 }
 
-async fn token(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn token(net: web::Data<Net>, Known(caller): Known) -> Answer {
     let (access_token, expires_at) = net.tokens.issue(caller.user_id, caller.login_id, net.clock.now())?;
     Ok(HttpResponse::Ok().json(Token { access_token, token_type: "Bearer", expires_at }))
 }

@@ -1,33 +1,27 @@
 //! The HTTP calls about the devices on which one is logged in, and about the
 //! password that ends their logins.
 
+use super::Net;
 use super::identity::{self, Known};
 use super::input::{Asked, part};
 use super::problem::Problem;
-use super::{Net, at};
 use crate::auth::{Caller, SessionToken};
 use crate::error::{Error, Result};
 use crate::ids::LoginId;
 use crate::ops::{EndLogin, FindPassword, ListLogins, SetPassword};
 use crate::wire::Password;
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Deserialize;
-
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(at("/api/auth/sessions").get(list_logins))
-        .service(at("/api/auth/sessions/{id}").delete(end_login))
-        .service(at("/api/auth/password").post(set_password));
-}
 
 type Answer = Result<HttpResponse, Problem>;
 
-async fn list_logins(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn list_logins(net: web::Data<Net>, Known(caller): Known) -> Answer {
     let devices = net.door.call(caller, ListLogins { lifetime: net.login_lifetime }).await?;
     Ok(HttpResponse::Ok().json(devices))
 }
 
-async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let login_id: LoginId = part(&request, "id")?;
     net.door.call(caller, EndLogin { login_id }).await?;
     log::info!("ended login={login_id} user={}", caller.user_id);
@@ -38,13 +32,17 @@ async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpReque
     Ok(response.finish())
 }
 
-#[derive(Deserialize)]
-struct PasswordChange {
+#[derive(Deserialize, JsonSchema)]
+pub struct PasswordChange {
     current_password: String,
     new_password: Password,
 }
 
-async fn set_password(net: web::Data<Net>, request: HttpRequest, Asked(caller, body): Asked<PasswordChange>) -> Answer {
+pub async fn set_password(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, body): Asked<PasswordChange>,
+) -> Answer {
     let checked_hash = check_password(&net, &caller, body.current_password).await?;
     let new_hash = net.passwords.hash(body.new_password.as_str().to_owned()).await?;
     // Whoever may have copied the cookie is out as well.

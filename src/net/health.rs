@@ -3,29 +3,30 @@
 use super::Net;
 use crate::ids::Timestamp;
 use actix_web::{HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
 
 /// How long the database may take to answer before it counts as away.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-#[derive(Serialize)]
-struct Health {
+#[derive(Serialize, JsonSchema)]
+pub struct Health {
     status: &'static str,
     timestamp: Timestamp,
     version: &'static str,
     services: Services,
 }
 
-#[derive(Serialize)]
-struct Services {
+#[derive(Serialize, JsonSchema)]
+pub struct Services {
     database: &'static str,
     redis: &'static str,
     websocket: Websocket,
 }
 
-#[derive(Serialize)]
-struct Websocket {
+#[derive(Serialize, JsonSchema)]
+pub struct Websocket {
     status: &'static str,
     connections: usize,
     authenticated_users: usize,
@@ -56,8 +57,8 @@ pub async fn health(net: web::Data<Net>) -> HttpResponse {
     if is_ok { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
 }
 
-#[derive(Serialize)]
-struct Readiness {
+#[derive(Serialize, JsonSchema)]
+pub struct Readiness {
     status: &'static str,
 }
 

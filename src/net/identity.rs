@@ -50,7 +50,8 @@ fn proof(request: &HttpRequest, net: &Net) -> Result<Proof> {
         let (user_id, login_id) = net.tokens.verify(token)?;
         return Ok(Proof::Token(user_id, login_id));
     }
-    let cookie = request.cookie(cookie_name(net)).ok_or(Error::Unauthenticated("credentials are required"))?;
+    let cookie =
+        request.cookie(cookie_name(net.site.is_https())).ok_or(Error::Unauthenticated("credentials are required"))?;
     Ok(Proof::Cookie(hash_token(cookie.value())))
 }
 
@@ -61,8 +62,8 @@ pub fn came_by_cookie(request: &HttpRequest) -> bool {
 
 /// The name a browser accepts only from this host over https, where there is
 /// https.
-fn cookie_name(net: &Net) -> &'static str {
-    if net.site.is_https() { "__Host-session" } else { "session" }
+pub fn cookie_name(is_https: bool) -> &'static str {
+    if is_https { "__Host-session" } else { "session" }
 }
 
 /// The cookie of a login, good for as long as the login is.
@@ -72,12 +73,12 @@ pub fn session_cookie(net: &Net, token: &SessionToken) -> Cookie<'static> {
 
 /// The same cookie again, with its full time to live.
 pub fn renewed_cookie(net: &Net, request: &HttpRequest) -> Option<Cookie<'static>> {
-    request.cookie(cookie_name(net)).map(|cookie| cookie_with(net, cookie.value().to_owned()))
+    request.cookie(cookie_name(net.site.is_https())).map(|cookie| cookie_with(net, cookie.value().to_owned()))
 }
 
 fn cookie_with(net: &Net, value: String) -> Cookie<'static> {
     let seconds = i64::try_from(net.login_lifetime.as_secs()).unwrap_or(i64::MAX);
-    Cookie::build(cookie_name(net), value)
+    Cookie::build(cookie_name(net.site.is_https()), value)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)

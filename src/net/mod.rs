@@ -3,12 +3,15 @@
 //! `guard` holds what is true for every request (Host, Origin, headers), and
 //! `unread` what is left of its body;
 //! `identity` finds out who asks; `accounts`, `devices`, `rest` and `moderation`
-//! are the HTTP calls;
+//! answer the HTTP calls, which stand in `calls`, and `describe` tells of them;
 //! `upgrade` checks a handshake and `session` is the actor of a socket;
 //! `pages` serves the embedded web client. Nothing here decides who may do
 //! what, and nothing here sees the database.
 
 mod accounts;
+mod call;
+mod calls;
+mod describe;
 mod devices;
 mod guard;
 mod health;
@@ -26,6 +29,7 @@ pub mod transport;
 mod unread;
 mod upgrade;
 
+pub use describe::{Bounds, Descriptions};
 pub use site::Site;
 pub use slots::{SlotSettings, Slots};
 
@@ -36,7 +40,7 @@ use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::limits::Rate;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, Resource, web};
+use actix_web::web;
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +64,7 @@ pub struct Net {
     /// Names this history.
     pub epoch: String,
     pub clock: Clock,
+    pub descriptions: Descriptions,
 }
 
 impl Net {
@@ -78,22 +83,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .wrap(from_fn(guard::check_head))
             .wrap(from_fn(guard::add_headers))
             .wrap(from_fn(unread::hold))
-            .service(at("/ws").get(upgrade::upgrade))
-            .service(at("/health").get(health::health))
-            .service(at("/ready").get(health::ready))
-            .configure(accounts::routes)
-            .configure(devices::routes)
-            .configure(rest::routes)
-            .configure(moderation::routes)
+            .configure(|config| {
+                // The socket is described elsewhere.
+                call::register(vec![call::get("/ws", upgrade::upgrade, "The socket")], config);
+                call::register(calls::calls(), config);
+            })
             .default_service(web::to(pages::page)),
     );
-}
-
-/// A resource that refuses other methods in our words.
-fn at(path: &str) -> Resource {
-    web::resource(path.to_owned()).default_service(web::to(wrong_method))
-}
-
-async fn wrong_method() -> HttpResponse {
-    problem::Problem::wrong_method().response()
 }

@@ -1,45 +1,37 @@
 //! The HTTP calls by which people report, and administrators act on it. What
 //! an administrator does is logged.
 
+use super::Net;
 use super::identity::Known;
 use super::input::{Asked, Query, part};
 use super::problem::Problem;
-use super::{Net, at};
 use crate::ids::UserId;
 use crate::ops::{EndLogins, GetConnections, ListReports, MakeReport, SetDisabled};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::Serialize;
-
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(at("/api/reports").post(report))
-        .service(at("/api/admin/reports").get(list_reports))
-        .service(at("/api/admin/users/{id}/disable").post(disable))
-        .service(at("/api/admin/users/{id}/enable").post(enable))
-        .service(at("/api/admin/users/{id}/connections").get(get_connections).delete(end_connections));
-}
 
 type Answer = Result<HttpResponse, Problem>;
 
 /// 201 for a new report, 200 for one that was there.
-async fn report(net: web::Data<Net>, Asked(caller, op): Asked<MakeReport>) -> Answer {
+pub async fn report(net: web::Data<Net>, Asked(caller, op): Asked<MakeReport>) -> Answer {
     let reported = net.door.call(caller, op).await?;
     let mut response = if reported.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(reported))
 }
 
-async fn list_reports(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn list_reports(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let op = ListReports { before: query.get("before")?, limit: query.limit()? };
     let page = net.door.call(caller, op).await?;
     log::info!("admin read reports count={} admin={}", page.reports.len(), caller.user_id);
     Ok(HttpResponse::Ok().json(page))
 }
 
-async fn disable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn disable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     set_disabled(&net, known, &request, true).await
 }
 
-async fn enable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn enable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     set_disabled(&net, known, &request, false).await
 }
 
@@ -51,13 +43,13 @@ async fn set_disabled(net: &Net, Known(caller): Known, request: &HttpRequest, is
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Serialize)]
-struct Connections {
+#[derive(Serialize, JsonSchema)]
+pub struct Connections {
     is_connected: bool,
     connections: usize,
 }
 
-async fn get_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let user_id: UserId = part(&request, "id")?;
     net.door.call(caller, GetConnections { user_id }).await?;
     let connections = net.hub.count_sessions(user_id).await?;
@@ -65,7 +57,7 @@ async fn get_connections(net: web::Data<Net>, Known(caller): Known, request: Htt
     Ok(HttpResponse::Ok().json(Connections { is_connected: connections > 0, connections }))
 }
 
-async fn end_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn end_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let user_id: UserId = part(&request, "id")?;
     net.door.call(caller, EndLogins { user_id }).await?;
     log::info!("admin ended logins user={user_id} admin={}", caller.user_id);

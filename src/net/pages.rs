@@ -1,6 +1,6 @@
 //! The web client, embedded in the binary, at the root of the site.
 
-use super::problem::Problem;
+use super::problem::{Problem, wrong_method};
 use crate::error::Error;
 use actix_web::http::Method;
 use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
@@ -27,7 +27,7 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
         return Problem::from(Error::NotFound("there is nothing here")).error_response();
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Problem::wrong_method().response();
+        return wrong_method("GET, HEAD");
     }
     let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(file.metadata.sha256_hash());
     let tag = EntityTag::new_strong(digest);

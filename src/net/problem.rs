@@ -4,6 +4,7 @@ use crate::error::{Code, Error};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -16,8 +17,10 @@ pub struct Problem {
     status: Option<(StatusCode, &'static str)>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why something was refused: RFC 9457.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Body<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -34,10 +37,6 @@ impl From<Error> for Problem {
 impl Problem {
     fn invalid(status: StatusCode, title: &'static str, detail: &'static str) -> Self {
         Self { error: Error::Invalid(detail.into()), status: Some((status, title)) }
-    }
-
-    pub fn wrong_method() -> Self {
-        Self::invalid(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", "this method is not offered here")
     }
 
     pub fn not_json() -> Self {
@@ -66,10 +65,17 @@ impl Problem {
             status: Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large")),
         }
     }
+}
 
-    pub fn response(&self) -> HttpResponse {
-        self.error_response()
+/// 405, with the methods that there are.
+pub fn wrong_method(allowed: &str) -> HttpResponse {
+    let detail = "this method is not offered here";
+    let problem = Problem::invalid(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", detail);
+    let mut response = problem.error_response();
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
     }
+    response
 }
 
 impl fmt::Display for Problem {

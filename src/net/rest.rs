@@ -1,73 +1,45 @@
 //! The HTTP calls of a logged-in user. Each reads its input, knocks on the
 //! door with the same operation a socket would, and writes the answer.
 
+use super::Net;
 use super::identity::Known;
 use super::input::{Asked, MayAsk, Query, part};
 use super::problem::Problem;
-use super::{Net, at};
 use crate::error::Error;
-use crate::ids::{ConversationId, Role, Seq, UserId};
+use crate::ids::{ConversationId, MessageId, Role, Seq, UserId};
 use crate::ops::{
     AddParticipant, ClearConversation, CreateConversation, DeleteMessage, EditMessage, GetConversation, GetMessage,
     GetUnread, GetUser, JoinConversation, LeaveConversation, ListBlocks, ListContacts, ListConversations, ListMessages,
     ListParticipants, ListReceipts, ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant,
     RenameConversation, Search, SendMessage, Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
 };
-use crate::wire::{Content, Emoji, OwnConversationView, Title};
+use crate::wire::{ClientMessageId, Content, Emoji, OwnConversationView, Title};
 use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(at("/api/users").get(list_users))
-        .service(at("/api/users/{id}").get(get_user))
-        .service(at("/api/blocks").get(list_blocks))
-        .service(at("/api/blocks/{user_id}").put(block).delete(unblock))
-        .service(at("/api/contacts").get(list_contacts))
-        .service(at("/api/contacts/{user_id}").put(add_contact).delete(remove_contact))
-        .service(at("/api/messages").post(send))
-        .service(at("/api/conversations").get(list_conversations).post(create_conversation))
-        .service(
-            at("/api/conversations/{id}").get(get_conversation).patch(rename_conversation).delete(clear_conversation),
-        )
-        .service(at("/api/conversations/{id}/participants").get(list_participants).post(add_participant))
-        .service(at("/api/conversations/{id}/participants/{user_id}").patch(set_role).delete(remove_participant))
-        .service(at("/api/conversations/{id}/messages").get(list_messages).post(send_to))
-        .service(at("/api/conversations/{id}/typing").post(set_typing))
-        .service(at("/api/conversations/{id}/viewing").put(join_conversation).delete(leave_conversation))
-        .service(at("/api/conversations/{id}/read").post(read_conversation))
-        .service(at("/api/conversations/{id}/delivered").post(mark_delivered))
-        .service(at("/api/messages/{id}").get(get_message).patch(edit_message).delete(delete_message))
-        .service(at("/api/messages/{id}/reactions/{emoji}").put(add_reaction).delete(remove_reaction))
-        .service(at("/api/messages/{id}/read").post(mark_read))
-        .service(at("/api/messages/{id}/receipts").get(list_receipts))
-        .service(at("/api/search").get(search))
-        .service(at("/api/unread").get(get_unread))
-        .service(at("/api/sync").post(sync));
-}
 
 type Answer = Result<HttpResponse, Problem>;
 
-async fn list_users(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn list_users(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
     let found = net.door.call(caller, ListUsers { q, limit: query.limit()? }).await?;
     Ok(HttpResponse::Ok().json(found))
 }
 
-async fn get_user(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_user(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let found = net.door.call(caller, GetUser { user_id: part(&request, "id")? }).await?;
     Ok(HttpResponse::Ok().json(found))
 }
 
-async fn list_blocks(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn list_blocks(net: web::Data<Net>, Known(caller): Known) -> Answer {
     Ok(HttpResponse::Ok().json(net.door.call(caller, ListBlocks).await?))
 }
 
-async fn block(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn block(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     set_block(&net, known, &request, true).await
 }
 
-async fn unblock(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn unblock(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     set_block(&net, known, &request, false).await
 }
 
@@ -76,15 +48,15 @@ async fn set_block(net: &Net, Known(caller): Known, request: &HttpRequest, is_bl
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn list_contacts(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn list_contacts(net: web::Data<Net>, Known(caller): Known) -> Answer {
     Ok(HttpResponse::Ok().json(net.door.call(caller, ListContacts).await?))
 }
 
-async fn add_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn add_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     set_contact(&net, known, &request, true).await
 }
 
-async fn remove_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn remove_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     set_contact(&net, known, &request, false).await
 }
 
@@ -93,15 +65,28 @@ async fn set_contact(net: &Net, Known(caller): Known, request: &HttpRequest, is_
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn send(net: web::Data<Net>, Asked(caller, message): Asked<SendMessage>) -> Answer {
+pub async fn send(net: web::Data<Net>, Asked(caller, message): Asked<SendMessage>) -> Answer {
     let sent = net.door.call(caller, message).await?;
     Ok(stored(&sent))
 }
 
-async fn send_to(net: web::Data<Net>, request: HttpRequest, Asked(caller, mut message): Asked<SendMessage>) -> Answer {
-    // The path says where to; the same key in the body says nothing.
-    message.conversation_id = Some(part(&request, "id")?);
-    message.recipient_id = None;
+/// A message without a target, which the path names.
+#[derive(Deserialize, JsonSchema)]
+pub struct MessageBody {
+    content: Content,
+    #[serde(default)]
+    client_message_id: Option<ClientMessageId>,
+    #[serde(default)]
+    reply_to_id: Option<MessageId>,
+}
+
+pub async fn send_to(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, MessageBody { content, client_message_id, reply_to_id }): Asked<MessageBody>,
+) -> Answer {
+    let conversation_id = Some(part(&request, "id")?);
+    let message = SendMessage { recipient_id: None, conversation_id, content, client_message_id, reply_to_id };
     let sent = net.door.call(caller, message).await?;
     Ok(stored(&sent))
 }
@@ -112,35 +97,35 @@ fn stored(sent: &Sent) -> HttpResponse {
     response.json(sent)
 }
 
-async fn list_conversations(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn list_conversations(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let op = ListConversations { before: query.text("before"), limit: query.limit()?, with: query.get("with")? };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-#[derive(Serialize)]
-struct ConversationReply {
+#[derive(Serialize, JsonSchema)]
+pub struct ConversationReply {
     conversation: OwnConversationView,
 }
 
-async fn get_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = GetConversation { conversation_id: part(&request, "id")? };
     let conversation = net.door.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
 /// 201 for a new conversation, 200 for one that was there.
-async fn create_conversation(net: web::Data<Net>, Asked(caller, op): Asked<CreateConversation>) -> Answer {
+pub async fn create_conversation(net: web::Data<Net>, Asked(caller, op): Asked<CreateConversation>) -> Answer {
     let created = net.door.call(caller, op).await?;
     let mut response = if created.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(created))
 }
 
-#[derive(Deserialize)]
-struct TitleBody {
+#[derive(Deserialize, JsonSchema)]
+pub struct TitleBody {
     title: Title,
 }
 
-async fn rename_conversation(
+pub async fn rename_conversation(
     net: web::Data<Net>,
     request: HttpRequest,
     Asked(caller, TitleBody { title }): Asked<TitleBody>,
@@ -150,18 +135,23 @@ async fn rename_conversation(
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
-async fn list_participants(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+pub async fn list_participants(
+    net: web::Data<Net>,
+    Known(caller): Known,
+    request: HttpRequest,
+    query: Query,
+) -> Answer {
     let op =
         ListParticipants { conversation_id: part(&request, "id")?, after: query.get("after")?, limit: query.limit()? };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-#[derive(Deserialize)]
-struct ParticipantBody {
+#[derive(Deserialize, JsonSchema)]
+pub struct ParticipantBody {
     user_id: UserId,
 }
 
-async fn add_participant(
+pub async fn add_participant(
     net: web::Data<Net>,
     request: HttpRequest,
     Asked(caller, ParticipantBody { user_id }): Asked<ParticipantBody>,
@@ -170,12 +160,12 @@ async fn add_participant(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize)]
-struct RoleBody {
+#[derive(Deserialize, JsonSchema)]
+pub struct RoleBody {
     role: Role,
 }
 
-async fn set_role(
+pub async fn set_role(
     net: web::Data<Net>,
     request: HttpRequest,
     Asked(caller, RoleBody { role }): Asked<RoleBody>,
@@ -185,28 +175,28 @@ async fn set_role(
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn remove_participant(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn remove_participant(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = RemoveParticipant { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")? };
     net.door.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn clear_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn clear_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     net.door.call(caller, ClearConversation { conversation_id: part(&request, "id")? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn get_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = GetMessage { message_id: part(&request, "id")? };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-#[derive(Deserialize)]
-struct EditBody {
+#[derive(Deserialize, JsonSchema)]
+pub struct EditBody {
     content: Content,
 }
 
-async fn edit_message(
+pub async fn edit_message(
     net: web::Data<Net>,
     request: HttpRequest,
     Asked(caller, EditBody { content }): Asked<EditBody>,
@@ -215,7 +205,7 @@ async fn edit_message(
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+pub async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
     let whom = match query.text("for").as_deref() {
         Some("everyone") => Whom::Everyone,
         Some("me") => Whom::Me,
@@ -226,11 +216,11 @@ async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: Http
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn add_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn add_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     react(&net, known, &request, true).await
 }
 
-async fn remove_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
+pub async fn remove_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
     react(&net, known, &request, false).await
 }
 
@@ -240,7 +230,7 @@ async fn react(net: &Net, Known(caller): Known, request: &HttpRequest, on: bool)
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+pub async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
     let op = ListMessages {
         conversation_id: part::<ConversationId>(&request, "id")?,
         before_seq: query.get("before_seq")?,
@@ -250,12 +240,12 @@ async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpR
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-#[derive(Deserialize)]
-struct TypingBody {
+#[derive(Deserialize, JsonSchema)]
+pub struct TypingBody {
     is_typing: bool,
 }
 
-async fn set_typing(
+pub async fn set_typing(
     net: web::Data<Net>,
     request: HttpRequest,
     Asked(caller, TypingBody { is_typing }): Asked<TypingBody>,
@@ -265,26 +255,26 @@ async fn set_typing(
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn join_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn join_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = JoinConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
     net.door.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn leave_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn leave_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = LeaveConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
     net.door.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Up to one message, or, without `seq`, everything.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
-struct ReadBody {
+pub struct ReadBody {
     seq: Option<Seq>,
 }
 
-async fn read_conversation(
+pub async fn read_conversation(
     net: web::Data<Net>,
     request: HttpRequest,
     MayAsk(caller, ReadBody { seq }): MayAsk<ReadBody>,
@@ -297,12 +287,12 @@ async fn read_conversation(
     Ok(HttpResponse::NoContent().finish())
 }
 
-#[derive(Deserialize)]
-struct DeliveredBody {
+#[derive(Deserialize, JsonSchema)]
+pub struct DeliveredBody {
     seq: Seq,
 }
 
-async fn mark_delivered(
+pub async fn mark_delivered(
     net: web::Data<Net>,
     request: HttpRequest,
     Asked(caller, DeliveredBody { seq }): Asked<DeliveredBody>,
@@ -312,31 +302,31 @@ async fn mark_delivered(
 }
 
 /// The path says it all.
-#[derive(Default, Deserialize)]
-struct NoKeys {}
+#[derive(Default, Deserialize, JsonSchema)]
+pub struct NoKeys {}
 
-async fn mark_read(net: web::Data<Net>, request: HttpRequest, MayAsk(caller, _): MayAsk<NoKeys>) -> Answer {
+pub async fn mark_read(net: web::Data<Net>, request: HttpRequest, MayAsk(caller, _): MayAsk<NoKeys>) -> Answer {
     let op = MarkRead { message_id: Some(part(&request, "id")?), ..MarkRead::default() };
     net.door.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-async fn list_receipts(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn list_receipts(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = ListReceipts { message_id: part(&request, "id")? };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-async fn search(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn search(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
     let (conversation_id, before) = (query.get("conversation_id")?, query.get("before")?);
     let op = Search { q, conversation_id, before, limit: query.limit()? };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
 }
 
-async fn get_unread(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn get_unread(net: web::Data<Net>, Known(caller): Known) -> Answer {
     Ok(HttpResponse::Ok().json(net.door.call(caller, GetUnread).await?))
 }
 
-async fn sync(net: web::Data<Net>, Asked(caller, positions): Asked<Sync>) -> Answer {
+pub async fn sync(net: web::Data<Net>, Asked(caller, positions): Asked<Sync>) -> Answer {
     Ok(HttpResponse::Ok().json(net.door.call(caller, positions).await?))
 }

@@ -10,12 +10,14 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Role, UserId};
 use crate::store::{conversations, members, positions};
 use crate::wire::{self, ClientMessageId, Event, OwnConversationView, Skip, Target, Title};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct CreateConversation {
     /// Everybody but oneself.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub participant_ids: Vec<UserId>,
     #[serde(default)]
     pub title: Option<Title>,
@@ -24,7 +26,7 @@ pub struct CreateConversation {
     pub client_id: Option<ClientMessageId>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Created {
     pub conversation: OwnConversationView,
     #[serde(skip)]

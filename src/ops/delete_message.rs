@@ -12,15 +12,16 @@ use crate::policy::may_change;
 use crate::store::messages::{self, Message};
 use crate::store::{conversations, positions, reactions, search_index, users};
 use crate::wire::{self, Event, MeUpdate};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct DeleteMessage {
     pub message_id: MessageId,
     pub r#for: Whom,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Whom {
     Everyone,

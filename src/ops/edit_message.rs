@@ -11,10 +11,11 @@ use crate::limits::Class;
 use crate::policy::may_change;
 use crate::store::{messages, positions, search_index};
 use crate::wire::{self, Content};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct EditMessage {
     pub message_id: MessageId,
     pub content: Content,

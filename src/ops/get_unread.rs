@@ -4,7 +4,9 @@ use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::ConversationId;
+use crate::schema::by_id;
 use crate::store::positions::{self, Unread};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -12,10 +14,11 @@ use std::collections::BTreeMap;
 pub struct GetUnread;
 
 /// Messages of others that one may see and has not read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnreadCounts {
     pub total_unread: i64,
     /// Where there are any.
+    #[schemars(schema_with = "by_id::<i64>")]
     pub conversations: BTreeMap<ConversationId, i64>,
     /// By platform.
     pub unread_counts: BTreeMap<String, i64>,

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::store::users;
 use crate::wire::UserView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +15,7 @@ pub struct GetUser {
 }
 
 /// One person: the answer of this operation and of the account's.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UserReply {
     pub user: UserView,
 }

@@ -7,13 +7,16 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
+use crate::schema::one_of;
 use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};
 use crate::store::people::MAX_PRESENCE_GROUP;
 use crate::wire::{Event, Target, ViewingEvent};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
 pub struct JoinConversation {
     pub recipient_id: Option<UserId>,
     pub conversation_id: Option<ConversationId>,

@@ -6,11 +6,14 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
+use crate::schema::one_of;
 use crate::wire::{Event, Target, ViewingEvent};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
 pub struct LeaveConversation {
     pub recipient_id: Option<UserId>,
     pub conversation_id: Option<ConversationId>,

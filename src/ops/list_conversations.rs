@@ -7,21 +7,24 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Timestamp, UserId};
 use crate::store::conversations::{self, Cursor};
 use crate::wire::OwnConversationView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 const MAX_PAGE: i64 = 200;
 const DEFAULT_PAGE: i64 = 50;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, JsonSchema)]
 pub struct ListConversations {
     /// `next` of the page before.
+    #[schemars(regex(pattern = r"^[0-9]{1,15}-[1-9][0-9]{0,14}$"))]
     pub before: Option<String>,
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
     /// Only the direct conversation with this person; makes nothing.
     pub with: Option<UserId>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConversationPage {
     pub conversations: Vec<OwnConversationView>,
     /// Null on the last page. Clients hand it back as it is.

@@ -5,6 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::store::logins::{self, OwnLogin};
 use crate::wire::LoginView;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ pub struct ListLogins {
     pub lifetime: Duration,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LoginList {
     /// The last used first.
     pub sessions: Vec<LoginView>,

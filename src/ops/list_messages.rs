@@ -7,13 +7,14 @@ use crate::ids::{ConversationId, Position, Seq};
 use crate::store::conversations;
 use crate::store::messages::{self, Window};
 use crate::wire::MessageView;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Messages a page has at most.
 pub const MAX_PAGE: i64 = 200;
 const DEFAULT_PAGE: i64 = 50;
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct ListMessages {
     pub conversation_id: ConversationId,
     /// The newest messages before this one; without both, the newest of all.
@@ -23,10 +24,11 @@ pub struct ListMessages {
     #[serde(default)]
     pub after_seq: Option<Position>,
     #[serde(default)]
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessagePage {
     /// Ascending by `seq`.
     pub messages: Vec<MessageView>,

@@ -7,21 +7,23 @@ use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::store::{conversations, members};
 use crate::wire::ParticipantView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// People on a page, if nobody asks for fewer: as many as a group has by
 /// default.
 const MAX_PAGE: i64 = 1_000;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, JsonSchema)]
 pub struct ListParticipants {
     pub conversation_id: ConversationId,
     /// `next` of the page before.
     pub after: Option<UserId>,
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ParticipantPage {
     pub participants: Vec<ParticipantView>,
     /// Null on the last page.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::ids::{MessageId, Timestamp, UserId};
 use crate::store::conversations;
 use crate::store::positions::{self, Kind};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +16,12 @@ pub struct ListReceipts {
 
 /// Everybody in the conversation to whom the message came, but the sender, by
 /// id.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Receipts {
     pub receipts: Vec<ReceiptView>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct ReceiptView {
     pub user_id: UserId,
     pub delivered_at: Option<Timestamp>,

@@ -9,20 +9,22 @@ use crate::error::Result;
 use crate::ids::{MAX_ID, MessageId, ReportId};
 use crate::store::{messages, reports};
 use crate::wire::{MessageView, ReportView};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::HashMap;
 
 const DEFAULT_PAGE: i64 = 50;
 const MAX_PAGE: i64 = 100;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, JsonSchema)]
 pub struct ListReports {
     /// Only older ones than this.
     pub before: Option<ReportId>,
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReportPage {
     /// Newest first.
     pub reports: Vec<Row>,
@@ -30,7 +32,7 @@ pub struct ReportPage {
     pub next: Option<ReportId>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Row {
     #[serde(flatten)]
     pub report: ReportView,

@@ -6,6 +6,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::store::{people, users};
 use crate::wire::UserView;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 const MAX_PAGE: i64 = 100;
@@ -13,14 +14,17 @@ const DEFAULT_PAGE: i64 = 20;
 /// A display name has at most so many characters; longer finds nothing.
 const MAX_QUERY_CHARS: usize = 64;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, JsonSchema)]
 pub struct ListUsers {
+    /// What a username, or a word of a display name, begins with.
+    #[schemars(length(min = 1, max = MAX_QUERY_CHARS))]
     pub q: String,
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
 }
 
 /// A list of people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UserList {
     pub users: Vec<UserView>,
 }

@@ -1,20 +1,25 @@
 //! `load_history`: a page of history over the socket, by person or
 //! conversation.
 
+use super::list_messages::MAX_PAGE;
 use super::{Access, Cx, ListMessages, MessagePage, Op, Outcome, move_position};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, Position, Seq, UserId};
+use crate::schema::one_of;
 use crate::wire::Target;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
 pub struct LoadHistory {
     pub recipient_id: Option<UserId>,
     pub conversation_id: Option<ConversationId>,
     pub before_seq: Option<Seq>,
     pub after_seq: Option<Position>,
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
 }
 

@@ -6,8 +6,10 @@ use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, UserId};
+use crate::schema::one_of;
 use crate::store::reports::{self, Subject};
 use crate::wire::{Reason, ReportView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use std::time::Duration;
 const MAX_A_DAY: i64 = 50;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(transform = one_of(["user_id", "message_id"]))]
 pub struct MakeReport {
     #[serde(default)]
     pub user_id: Option<UserId>,
@@ -24,7 +27,7 @@ pub struct MakeReport {
     pub reason: Reason,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Reported {
     pub report: ReportView,
     /// It was made before, and stands as it is.

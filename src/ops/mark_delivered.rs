@@ -6,9 +6,10 @@ use crate::error::Result;
 use crate::ids::{ConversationId, Seq};
 use crate::store::positions::Kind;
 use crate::wire::Target;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct MarkDelivered {
     pub conversation_id: ConversationId,
     pub seq: Seq,

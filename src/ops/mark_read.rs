@@ -6,10 +6,19 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Seq};
 use crate::store::positions::Kind;
 use crate::wire::Target;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("oneOf" = [
+    {"required": ["message_id"], "properties": {
+        "message_id": {"type": "integer"}, "conversation_id": {"type": "null"}, "seq": {"type": "null"},
+    }},
+    {"required": ["conversation_id", "seq"], "properties": {
+        "message_id": {"type": "null"}, "conversation_id": {"type": "integer"}, "seq": {"type": "integer"},
+    }},
+]))]
 pub struct MarkRead {
     /// Either this …
     pub message_id: Option<MessageId>,

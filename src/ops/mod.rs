@@ -95,9 +95,9 @@ pub use list_contacts::ListContacts;
 pub use list_conversations::{ConversationPage, ListConversations};
 pub use list_logins::{ListLogins, LoginList};
 pub use list_messages::{ListMessages, MessagePage};
-pub use list_participants::ListParticipants;
-pub use list_receipts::ListReceipts;
-pub use list_reports::ListReports;
+pub use list_participants::{ListParticipants, ParticipantPage};
+pub use list_receipts::{ListReceipts, Receipts};
+pub use list_reports::{ListReports, ReportPage};
 pub use list_users::{ListUsers, UserList};
 pub use load_history::LoadHistory;
 pub use log_in::{Device, LogIn};
@@ -129,6 +129,7 @@ use crate::limits::Class;
 use crate::policy::Rules;
 use crate::store::Db;
 use crate::wire::{self, Event, MessageView};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -260,11 +261,11 @@ impl Asker for System {
 pub type Reply = String;
 
 /// The reply of an operation that has nothing to say but "done".
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Done {}
 
 /// The reply of an operation about one message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessageReply {
     pub message: MessageView,
 }

@@ -7,12 +7,13 @@ use crate::error::{Error, Result};
 use crate::ids::MessageId;
 use crate::store::{messages, positions, reactions};
 use crate::wire::{self, Emoji, MessageView, ReactionChange};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Kinds of emoji under one message.
 const MAX_KINDS: usize = 20;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct React {
     pub message_id: MessageId,
     pub emoji: Emoji,

@@ -4,12 +4,15 @@ use super::{Access, Cx, Done, Op, Outcome, move_position};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
+use crate::schema::one_of;
 use crate::store::positions::Kind;
 use crate::wire::Target;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
 pub struct ReadConversation {
     pub recipient_id: Option<UserId>,
     pub conversation_id: Option<ConversationId>,

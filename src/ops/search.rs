@@ -9,11 +9,12 @@ use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, MAX_ID, MessageId, UserId};
-use crate::search::{Query, Snippet, snippet};
+use crate::search::{MAX_CHARS, Query, Snippet, snippet};
 use crate::store::messages::Message;
 use crate::store::search_index::{self, Scope};
 use crate::store::{Db, conversations};
 use crate::wire::MessageView;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 const DEFAULT_PAGE: i64 = 20;
@@ -27,8 +28,9 @@ const MAX_LOOKED_AT: usize = 5_000;
 /// them, and what is not is soon collected.
 const NEWEST: usize = 1_000;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Search {
+    #[schemars(length(min = 1, max = MAX_CHARS))]
     pub q: String,
     /// Only in this one.
     #[serde(default)]
@@ -37,10 +39,11 @@ pub struct Search {
     #[serde(default)]
     pub before: Option<MessageId>,
     #[serde(default)]
+    #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SearchPage {
     /// Newest first.
     pub messages: Vec<Hit>,
@@ -48,7 +51,7 @@ pub struct SearchPage {
     pub next: Option<MessageId>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Hit {
     #[serde(flatten)]
     pub message: MessageView,

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::limits::Class;
 use crate::policy::{MessagePolicy, Relation, may_message};
+use crate::schema::one_of;
 use crate::store::conversations::{self, Advance, Membership, SendingFacts};
 use crate::store::messages::{self, Message, NewMessage};
 use crate::store::people::Standing;
@@ -15,10 +16,12 @@ use crate::store::users;
 use crate::wire::{
     self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, PrivateMessage, Status, Target,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
 pub struct SendMessage {
     #[serde(default)]
     pub recipient_id: Option<UserId>,
@@ -32,7 +35,7 @@ pub struct SendMessage {
     pub reply_to_id: Option<MessageId>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Sent {
     pub message: MessageView,
     /// It was stored by an earlier attempt.

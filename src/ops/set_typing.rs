@@ -6,10 +6,13 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
+use crate::schema::one_of;
 use crate::wire::{Event, Target, TypingEvent};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
 pub struct SetTyping {
     #[serde(default)]
     pub recipient_id: Option<UserId>,

@@ -10,10 +10,12 @@ use super::present::{self, by_conversation};
 use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, MAX_ID, MessageId, Rev, Seq, UserId};
+use crate::ids::{ConversationId, MAX_ID, MessageId, Position, Rev, Seq, UserId};
+use crate::schema::by_id;
 use crate::store::changes::{self, Since, Standing, Tie};
 use crate::store::{conversations, messages, positions, users};
 use crate::wire::{self, MessageView, OwnConversationView, OwnPlaceView, ParticipantView, TieView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,31 +40,34 @@ const FRAME: usize = 512;
 /// first answer names all of them before it holds much of any.
 const BYTES_FOR_OTHERS: usize = 1_000;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sync {
     /// Another epoch than the hub's: what the client holds counts for nothing.
     pub epoch: Option<String>,
+    #[schemars(range(min = 0, max = MAX_ID))]
     pub me: Option<i64>,
+    #[schemars(schema_with = "by_id::<Position>", extend("maxProperties" = MAX_HELD))]
     pub conversations: BTreeMap<ConversationId, i64>,
     /// Speak of the named conversations alone.
     pub only: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Changes {
     pub epoch: String,
     /// False: apply, then ask again.
     pub complete: bool,
     pub me: i64,
     pub mine: Mine,
+    #[schemars(with = "Vec<ChangedConversation>")]
     pub conversations: Vec<Box<RawValue>>,
     /// Asked for, and not the caller's to see.
     pub left: Vec<ConversationId>,
 }
 
 /// What the caller alone sees.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Mine {
     pub reset: bool,
     pub blocks: Vec<TieView>,
@@ -72,7 +77,7 @@ pub struct Mine {
     pub hidden: Vec<MessageId>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ChangedConversation {
     id: ConversationId,
     /// The client's position once it applied this.

@@ -12,7 +12,7 @@ mod query;
 mod snippet;
 mod tokens;
 
-pub use query::{Query, Term};
+pub use query::{MAX_CHARS, Query, Term};
 pub use snippet::{Snippet, snippet};
 pub use tokens::terms;
 

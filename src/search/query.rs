@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-const MAX_CHARS: usize = 256;
+pub const MAX_CHARS: usize = 256;
 const MAX_PARTS: usize = 16;
 /// Of what one query may ask an index at once; the text is asked for the rest.
 const MAX_EXACT: usize = 32;

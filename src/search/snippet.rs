@@ -1,5 +1,6 @@
 //! The piece of a text around what was found in it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
@@ -9,7 +10,7 @@ const MAX_CHARS: usize = 160;
 const MAX_BEFORE: usize = 40;
 
 /// Offsets are in Unicode scalar values, as all lengths on the wire are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Snippet {
     /// Part of the content, as it is there.
     pub text: String,

@@ -1,10 +1,12 @@
 //! What people type into a form, checked where it is read.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
+use std::borrow::Cow;
 use std::fmt;
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $schema:tt, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name(String);
@@ -12,6 +14,16 @@ macro_rules! text {
         impl $name {
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
             }
         }
 
@@ -25,6 +37,28 @@ macro_rules! text {
     };
 }
 
+/// Patterns for what the checks below say in code: no control characters, and
+/// something to see.
+const LABEL: &str = concat!(
+    r"^[^\u0000-\u001F\u007F-\u009F]*",
+    r"[^\u0000-\u001F\u007F-\u009F",
+    white_space!(),
+    r"][^\u0000-\u001F\u007F-\u009F]*$"
+);
+const REASON: &str = concat!(
+    r"^[^\u0000-\u0009\u000B-\u001F\u007F-\u009F]*",
+    r"[^\u0000-\u001F\u007F-\u009F",
+    white_space!(),
+    r"][^\u0000-\u0009\u000B-\u001F\u007F-\u009F]*$"
+);
+const EMAIL: &str = concat!(
+    r"^[^@\u0000-\u001F\u007F-\u009F",
+    white_space!(),
+    r"]+@[^@\u0000-\u001F\u007F-\u009F",
+    white_space!(),
+    "]+$"
+);
+
 fn has_chars(text: &str, least: usize, most: usize) -> bool {
     (least..=most).contains(&text.chars().count())
 }
@@ -33,6 +67,7 @@ text!(
     /// 3–32 of `a-z A-Z 0-9 _ . -`.
     #[derive(Debug)]
     Username,
+    {"type": "string", "minLength": 3, "maxLength": 32, "pattern": "^[A-Za-z0-9_.-]*$"},
     |text| {
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         match has_chars(text, 3, 32) && text.bytes().all(is_legal) {
@@ -50,6 +85,7 @@ fn is_label(text: &str, max: usize) -> bool {
 text!(
     /// 8–256 characters of any kind; never printed.
     Password,
+    {"type": "string", "minLength": 8, "maxLength": 256},
     |text| match has_chars(text, 8, 256) {
         true => Ok(()),
         false => Err("must have 8 to 256 characters"),
@@ -60,6 +96,7 @@ text!(
     /// 1–64 characters, something to see among them, no control characters.
     #[derive(Debug)]
     DisplayName,
+    {"type": "string", "minLength": 1, "maxLength": 64, "pattern": LABEL},
     |text| match is_label(text, 64) {
         true => Ok(()),
         false => Err("must have 1 to 64 characters and no control characters"),
@@ -70,6 +107,7 @@ text!(
     /// What a group is called: 1–128 characters, as a display name has them.
     #[derive(Debug)]
     Title,
+    {"type": "string", "minLength": 1, "maxLength": 128, "pattern": LABEL},
     |text| match is_label(text, 128) {
         true => Ok(()),
         false => Err("must have 1 to 128 characters and no control characters"),
@@ -81,6 +119,7 @@ text!(
     /// no control characters but the end of a line.
     #[derive(Debug)]
     Reason,
+    {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": REASON},
     |text| {
         let is_legal = |letter: char| !letter.is_control() || letter == '\n';
         match has_chars(text, 1, 1000) && !text.trim().is_empty() && text.chars().all(is_legal) {
@@ -95,6 +134,7 @@ text!(
     /// Whether it reaches anybody is not known.
     #[derive(Debug)]
     Email,
+    {"type": "string", "minLength": 3, "maxLength": 254, "pattern": EMAIL},
     |text| {
         let has_parts = text.split_once('@').is_some_and(|(user, host)| {
             !user.is_empty() && !host.is_empty() && !host.contains('@')

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 use std::borrow::Cow;
 
@@ -101,6 +102,20 @@ impl Content {
     }
 }
 
+impl JsonSchema for Content {
+    fn schema_name() -> Cow<'static, str> {
+        "Content".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": 1,
+            "pattern": concat!(r"^[^\u0000]*[^\u0000", white_space!(), r"][^\u0000]*$"),
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
@@ -122,6 +137,16 @@ pub struct ClientMessageId(String);
 impl ClientMessageId {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl JsonSchema for ClientMessageId {
+    fn schema_name() -> Cow<'static, str> {
+        "ClientMessageId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[\u0021-\u007E]*$"})
     }
 }
 
@@ -150,6 +175,16 @@ impl Emoji {
         // Also finds those that are written without their last selector.
         let emoji = emojis::get(text).ok_or_else(|| Error::Invalid("emoji must be one emoji".into()))?;
         Ok(Self(emoji.as_str()))
+    }
+}
+
+impl JsonSchema for Emoji {
+    fn schema_name() -> Cow<'static, str> {
+        "Emoji".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": 1, "format": "emoji"})
     }
 }
 

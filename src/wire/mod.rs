@@ -4,6 +4,13 @@
 //! Knows JSON and nothing else: no sockets, no database, no decisions. A body
 //! is encoded once and its bytes shared by everybody who gets it.
 
+/// What `char::is_whitespace` says, for the character class of a pattern.
+macro_rules! white_space {
+    () => {
+        r"\u0009-\u000D\u0020\u0085\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
+    };
+}
+
 mod account;
 mod close;
 mod event;
@@ -21,7 +28,9 @@ pub use views::{
 
 use crate::error::Error;
 use crate::ids::{ConversationId, MessageId, Rev, Seq, SessionId, Timestamp, UserId};
+use crate::schema::by_id;
 use bytestring::ByteString;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -88,14 +97,14 @@ pub fn error(reference: Option<&str>, now: Timestamp, error: &Error) -> Frame {
 }
 
 /// `pong`, the answer to `ping`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Pong<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#ref: Option<&'a str>,
 }
 
 /// `system` with event `welcome`: the first frame of every session.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Welcome<'a> {
     pub event: &'static str,
     pub message: &'static str,
@@ -111,13 +120,13 @@ pub struct Welcome<'a> {
 }
 
 /// `presence_state`: who is online now, of those one may see.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct PresenceState<'a> {
     pub online: &'a [UserId],
 }
 
 /// `user_online_status`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct OnlineStatus {
     pub user_id: UserId,
     pub is_online: bool,
@@ -125,7 +134,7 @@ pub struct OnlineStatus {
 }
 
 /// `typing_indicator`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Typing {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
@@ -135,7 +144,7 @@ pub struct Typing {
 }
 
 /// `viewing`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Viewing {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
@@ -143,7 +152,7 @@ pub struct Viewing {
 }
 
 /// `private_message`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct PrivateMessage<'a> {
     pub conversation_id: ConversationId,
     pub rev: Rev,
@@ -154,7 +163,7 @@ pub struct PrivateMessage<'a> {
 }
 
 /// `message_edited`, `message_deleted`: the message as it is now.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct MessageChange<'a> {
     pub conversation_id: ConversationId,
     pub rev: Rev,
@@ -162,7 +171,7 @@ pub struct MessageChange<'a> {
 }
 
 /// `message_reaction`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ReactionChange<'a> {
     #[serde(flatten)]
     pub change: MessageChange<'a>,
@@ -173,14 +182,14 @@ pub struct ReactionChange<'a> {
 }
 
 /// `skip`: a change that one may not see; the number moves on.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Skip {
     pub conversation_id: ConversationId,
     pub rev: Rev,
 }
 
 /// `conversation_update`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ConversationUpdate<'a> {
     pub conversation_id: ConversationId,
     pub rev: Rev,
@@ -190,7 +199,7 @@ pub struct ConversationUpdate<'a> {
 
 /// `message_delivered`, `message_read`, `conversation_read`: a shared position
 /// moved.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Receipt {
     pub conversation_id: ConversationId,
     pub rev: Rev,
@@ -205,7 +214,7 @@ pub struct Receipt {
 }
 
 /// `me_update`: what the user alone sees changed; only what changed is there.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
 pub struct MeUpdate<'a> {
     pub me: i64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -219,7 +228,7 @@ pub struct MeUpdate<'a> {
 }
 
 /// `unread_count_update`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct UnreadUpdate<'a> {
     /// The last of the conversations that changed.
     pub conversation_id: ConversationId,
@@ -228,11 +237,12 @@ pub struct UnreadUpdate<'a> {
     /// By platform.
     pub unread_counts: &'a BTreeMap<String, i64>,
     /// Every conversation that changed since the last such frame.
+    #[schemars(schema_with = "by_id::<i64>")]
     pub conversations: &'a BTreeMap<ConversationId, i64>,
 }
 
 /// `system` with event `resync`: something may have been missed; run `sync`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Resync {
     pub event: &'static str,
     pub message: &'static str,

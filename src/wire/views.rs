@@ -1,9 +1,10 @@
 //! Users, messages and conversations as clients see them.
 
-use crate::ids::{ConversationId, LoginId, MessageId, ReportId, Rev, Seq, Timestamp, UserId};
+use crate::ids::{ConversationId, LoginId, MessageId, Position, ReportId, Rev, Role, Seq, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UserView {
     pub id: UserId,
     pub username: String,
@@ -15,7 +16,7 @@ pub struct UserView {
 }
 
 /// How far a message came with every other participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Sent,
@@ -23,7 +24,7 @@ pub enum Status {
     Read,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessageView {
     pub id: MessageId,
     pub conversation_id: ConversationId,
@@ -48,7 +49,7 @@ pub struct MessageView {
 }
 
 /// One emoji under a message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReactionView {
     pub emoji: String,
     pub count: i64,
@@ -56,26 +57,31 @@ pub struct ReactionView {
     pub user_ids: Vec<UserId>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ParticipantView {
     pub user_id: UserId,
     pub username: String,
     pub display_name: String,
     /// Null: left.
+    #[schemars(with = "Option<Role>")]
     pub role: Option<String>,
     pub rev: Rev,
+    #[schemars(with = "Position")]
     pub read_seq: Seq,
+    #[schemars(with = "Position")]
     pub delivered_seq: Seq,
 }
 
 /// A conversation as everybody in it sees it: the shape of live frames.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConversationView {
     pub id: ConversationId,
+    #[schemars(extend("enum" = ["direct", "group"]))]
     pub kind: String,
     pub title: Option<String>,
     pub platform: String,
     pub created_at: Timestamp,
+    #[schemars(with = "Position")]
     pub last_seq: Seq,
     pub rev: Rev,
     pub participant_count: i64,
@@ -83,16 +89,17 @@ pub struct ConversationView {
 }
 
 /// What one participant alone sees of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OwnPlace {
     pub last_message: Option<MessageView>,
     pub unread_count: i64,
+    #[schemars(with = "Position")]
     pub cleared_seq: Seq,
     pub visible_from_seq: Seq,
 }
 
 /// A conversation as REST shows it to one participant.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OwnConversationView {
     #[serde(flatten)]
     pub shared: ConversationView,
@@ -101,7 +108,7 @@ pub struct OwnConversationView {
 }
 
 /// What somebody told the administrators of: a person or a message.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReportView {
     pub id: ReportId,
     pub created_at: Timestamp,
@@ -112,7 +119,7 @@ pub struct ReportView {
 }
 
 /// A login, for its owner to recognise the device.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LoginView {
     pub id: LoginId,
     pub created_at: Timestamp,
@@ -125,7 +132,7 @@ pub struct LoginView {
 }
 
 /// A block or a contact of one's own.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct TieView {
     pub user_id: UserId,
     /// It was lifted.
@@ -133,10 +140,12 @@ pub struct TieView {
 }
 
 /// One's own place in a conversation, as far as others do not see it.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct OwnPlaceView {
     pub id: ConversationId,
+    #[schemars(with = "Position")]
     pub cleared_seq: Seq,
     pub visible_from_seq: Seq,
+    #[schemars(with = "Position")]
     pub read_seq: Seq,
 }

@@ -14,16 +14,17 @@ use switchboard::wire::CloseCode;
 /// A layer, and what of the crate it may name: a module, or one item of it.
 /// `main` and `app` wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("net", &["door", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids", "config"]),
+    ("net", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
-    ("ops", &["store", "policy", "search", "wire", "auth::Caller", "limits::Class", "error", "ids"]),
+    ("ops", &["store", "policy", "search", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),
     ("store", &["clock::random_bytes", "search", "error", "ids"]),
     ("auth", &["clock", "error", "ids"]),
     ("policy", &["error", "ids"]),
     ("search", &["error"]),
     ("limits", &["error", "ids"]),
-    ("wire", &["error", "ids"]),
+    ("wire", &["schema", "error", "ids"]),
+    ("schema", &[]),
     ("clock", &["ids"]),
     ("error", &[]),
     ("ids", &[]),
@@ -39,6 +40,9 @@ const PLACES: &[(&str, &[&str])] = &[
     ("actix_server", &["net/transport/"]),
     ("jsonwebtoken", &["auth/"]),
     ("env::var", &["config/", "main.rs"]),
+    // Every route is a `Call`, which says what it is.
+    ("web::resource", &["net/call.rs"]),
+    ("web::route", &[]),
     ("dotenvy", &["main.rs"]),
 ];
 

@@ -23,6 +23,7 @@ mod clearing;
 mod connection_limits;
 mod crash;
 mod deletions;
+mod descriptions;
 mod devices;
 mod edits;
 mod groups;

@@ -1,0 +1,29 @@
+//! What the JSON Schemas of several types have in common. The schemas
+//! themselves are derived, each where its type is.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+/// An object whose keys are ids.
+pub fn by_id<V: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "patternProperties": {"^[1-9][0-9]{0,15}$": generator.subschema_for::<V>()},
+        "additionalProperties": false,
+    })
+}
+
+/// Exactly one of these integers is there; null is as good as nothing.
+pub fn one_of(keys: [&'static str; 2]) -> impl Fn(&mut Schema) {
+    let [first, second] = keys;
+    let only = |there: &str, missing: &str| {
+        json!({
+            "required": [there],
+            "properties": {there: {"type": "integer"}, missing: {"type": "null"}},
+        })
+    };
+    let either: Value = json!([only(first, second), only(second, first)]);
+    move |schema| {
+        schema.insert("oneOf".to_owned(), either.clone());
+    }
+}

@@ -1,0 +1,108 @@
+//! `/api/openapi.json`: it tells of every call there is, and of none besides.
+
+use crate::harness::{TestHub, any_database, percent_encoded};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const METHODS: [&str; 5] = ["DELETE", "GET", "PATCH", "POST", "PUT"];
+
+/// A path of the description with something in it that is not there.
+fn filled(path: &str) -> String {
+    let fill = |part: &str| match part {
+        "{emoji}" => percent_encoded("👍"),
+        part if part.starts_with('{') => "999999".to_owned(),
+        part => part.to_owned(),
+    };
+    path.split('/').map(fill).collect::<Vec<_>>().join("/")
+}
+
+fn described(path: &Value) -> BTreeSet<String> {
+    path.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect()
+}
+
+async fn document(hub: &TestHub) -> Value {
+    let reply = hub.visitor().get("/api/openapi.json").await.is(200);
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    reply.json()
+}
+
+any_database!(every_call_that_is_described_is_there_and_no_other_method);
+async fn every_call_that_is_described_is_there_and_no_other_method(hub: &mut TestHub) {
+    let document = document(hub).await;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let offered = described(operations);
+        for method in METHODS.into_iter().chain(["OPTIONS", "TRACE"]) {
+            let reply = hub.visitor().call(method, &filled(path)).await;
+            if !offered.contains(method) {
+                let allowed = reply.header("allow").map(|allowed| allowed.split(", ").map(str::to_owned).collect());
+                assert_eq!(allowed.as_ref(), Some(&offered), "{method} {path}: {reply:?}");
+                reply.refused(405, "invalid");
+                continue;
+            }
+            let operation = &operations[method.to_lowercase()];
+            assert!(operation["responses"].get(reply.status.to_string()).is_some(), "{method} {path}: {reply:?}");
+            // A body that must be there is asked for first.
+            let needs_login = !operation["security"].as_array().unwrap().is_empty();
+            let needs_body = operation["requestBody"]["required"] == true;
+            assert_eq!(reply.status == 401, needs_login && !needs_body, "{method} {path}: {reply:?}");
+        }
+    }
+}
+
+any_database!(every_call_has_a_name_of_its_own_and_a_sentence);
+async fn every_call_has_a_name_of_its_own_and_a_sentence(hub: &mut TestHub) {
+    let document = document(hub).await;
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let mut names = BTreeSet::new();
+    for operation in operations {
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+        assert!(names.insert(name), "{name} stands there twice");
+        assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name}");
+        for parameter in operation["parameters"].as_array().unwrap() {
+            assert!(parameter["schema"].as_object().is_some_and(|schema| !schema.is_empty()), "{name}: {parameter}");
+        }
+    }
+    assert!(names.contains("list_users"), "{names:?}");
+}
+
+any_database!(every_reference_of_the_description_leads_somewhere);
+async fn every_reference_of_the_description_leads_somewhere(hub: &mut TestHub) {
+    let document = document(hub).await;
+    let mut references = BTreeSet::new();
+    collect(&document, &mut references);
+    assert!(references.contains("#/components/schemas/Problem"));
+    for reference in references {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+}
+
+fn collect(value: &Value, references: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            references.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|member| collect(member, references));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, references)),
+        _ => {}
+    }
+}
+
+any_database!(the_description_tells_the_bounds_that_the_operator_set, MAX_MESSAGE_CHARS = "7", MAX_PARTICIPANTS = "9");
+async fn the_description_tells_the_bounds_that_the_operator_set(hub: &mut TestHub) {
+    let document = document(hub).await;
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["Content"]["maxLength"], 7);
+    assert_eq!(schemas["CreateConversation"]["properties"]["participant_ids"]["maxItems"], 8);
+    assert_eq!(document["components"]["securitySchemes"]["cookie"]["name"], "session");
+}
+
+any_database!(every_call_that_is_described_is_documented);
+async fn every_call_that_is_described_is_documented(hub: &mut TestHub) {
+    let protocol = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PROTOCOL.md")).unwrap();
+    let document = document(hub).await;
+    let missing: Vec<_> =
+        document["paths"].as_object().unwrap().keys().filter(|path| !protocol.contains(*path)).collect();
+    assert!(missing.is_empty(), "docs/PROTOCOL.md lacks {missing:?}");
+}
