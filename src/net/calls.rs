@@ -33,6 +33,9 @@ fn accounts_and_people() -> Vec<Call> {
             .refuses(&[Code::BadCredentials, Code::Forbidden]),
         post("/api/auth/logout", accounts::log_out, "End this login and its sockets").gives_nothing(),
         get("/api/auth/me", accounts::me, "Oneself; gives the cookie its full time again").gives::<UserReply>(200),
+        delete("/api/auth/me", devices::close_account, "Close the account, for good")
+            .gives_nothing()
+            .refuses(&[Code::BadCredentials]),
         post("/api/auth/token", accounts::token, "An access token for this login").gives::<accounts::Token>(200),
         post("/api/auth/password", devices::set_password, "Change the password; ends all other logins")
             .gives_nothing()

@@ -1,5 +1,5 @@
-//! The HTTP calls about the devices on which one is logged in, and about the
-//! password that ends their logins.
+//! The HTTP calls about the devices on which one is logged in, and about what
+//! ends their logins: another password, and closing the account.
 
 use super::Net;
 use super::identity::{self, Known};
@@ -8,7 +8,7 @@ use super::problem::Problem;
 use crate::auth::{Caller, SessionToken};
 use crate::error::{Error, Result};
 use crate::ids::LoginId;
-use crate::ops::{EndLogin, FindPassword, ListLogins, SetPassword};
+use crate::ops::{CloseAccount, EndLogin, FindPassword, ListLogins, SetPassword};
 use crate::wire::Password;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -55,6 +55,18 @@ pub async fn set_password(
         response.cookie(identity::session_cookie(&net, &token));
     }
     Ok(response.finish())
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct Farewell {
+    password: String,
+}
+
+pub async fn close_account(net: web::Data<Net>, Asked(caller, body): Asked<Farewell>) -> Answer {
+    let checked_hash = check_password(&net, &caller, body.password).await?;
+    net.door.call(caller, CloseAccount { checked_hash }).await?;
+    log::info!("closed account user={}", caller.user_id);
+    Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
 }
 
 /// The stored hash of the caller's password, when this is it.

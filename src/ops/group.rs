@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Role, UserId};
 use crate::policy::{Invitation, may_invite};
 use crate::store::conversations::{self, Conversation};
-use crate::store::members;
 use crate::store::people::{self, Invited};
+use crate::store::{members, positions};
 use crate::wire::{self, ConversationUpdate, Event};
 
 /// A group that the caller is in, and their role there. It is locked: what is
@@ -35,18 +35,36 @@ pub(super) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Res
 /// Whether the caller may bring all of these into a group.
 ///
 /// # Errors
-/// `NotFound` where one does not exist, `Forbidden` where one is not to be
-/// added; never says which of several.
+/// `NotFound` where one does not exist or is closed, `Forbidden` where one is
+/// not to be added; never says which of several.
 pub(super) fn check_invited(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<()> {
     let policy = cx.rules.message_policy;
     let standings = people::list_invitations(cx.db, me, invited)?;
     if standings.len() < invited.len() {
         return Err(Error::NotFound("no such user"));
     }
-    for Invited { is_closed, is_blocked, is_known } in standings {
-        may_invite(policy, &Invitation { is_closed, is_blocked, is_known })?;
+    for Invited { is_blocked, is_known } in standings {
+        may_invite(policy, &Invitation { is_blocked, is_known })?;
     }
     Ok(())
+}
+
+/// Another role for somebody, and that everybody hears of it.
+pub(super) fn give_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Event>> {
+    let rev = positions::next_rev(cx.db, id)?;
+    members::set_role(cx.db, id, whose, Some(role), rev)?;
+    tell_members(id, rev, &[whose], None, cx)
+}
+
+/// Somebody is in it no longer, and everybody hears of it. Nothing committed
+/// later reaches them.
+pub(super) fn take_out(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
+    let rev = positions::next_rev(cx.db, id)?;
+    members::set_role(cx.db, id, removed, None, rev)?;
+    let mut events = vec![Event::Left { conversation_id: id, user_id: removed }];
+    events.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
+    events.push(Event::Unread { conversation_id: id, users: vec![removed] });
+    Ok(events)
 }
 
 /// That these participants changed, to everybody in the conversation; and to

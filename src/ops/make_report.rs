@@ -66,7 +66,7 @@ impl MakeReport {
     fn subject(&self, caller: &Caller, cx: &mut Cx) -> Result<Subject> {
         match (self.user_id, self.message_id) {
             (Some(id), None) => {
-                check_other(caller.user_id, id, cx)?;
+                check_other(caller.user_id, id, false, cx)?;
                 Ok(Subject::User(id))
             }
             (None, Some(id)) => {

@@ -1,15 +1,14 @@
 //! `DELETE /api/conversations/{id}/participants/{user_id}`: somebody leaves a
 //! group, by themselves or not. Nothing committed later reaches them.
 
-use super::group::{Group, get_group, tell_members};
+use super::group::{Group, get_group, take_out};
 use super::sight::{Sight, whose_sight_changes};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
 use crate::policy::may_remove;
-use crate::store::{conversations, members, positions};
-use crate::wire::Event;
+use crate::store::{conversations, members};
 
 #[derive(Clone, Copy, Debug)]
 pub struct RemoveParticipant {
@@ -41,11 +40,7 @@ impl Op for RemoveParticipant {
             return Err(Error::Conflict("the last owner hands the group over first"));
         }
         let before = Sight::of(&whose_sight_changes(others.len(), &[removed], &others), cx)?;
-        let rev = positions::next_rev(cx.db, id)?;
-        members::set_role(cx.db, id, removed, None, rev)?;
-        let mut events = vec![Event::Left { conversation_id: id, user_id: removed }];
-        events.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
-        events.push(Event::Unread { conversation_id: id, users: vec![removed] });
+        let mut events = take_out(id, removed, cx)?;
         events.extend(before.changes(cx)?);
         Ok(Outcome { output: Done {}, events })
     }

@@ -28,7 +28,7 @@ impl Op for SetBlock {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
-        check_other(me, other, cx)?;
+        check_other(me, other, !self.is_blocked, cx)?;
         let i_saw = people::may_see(cx.db, me, other)?;
         let they_saw = people::may_see(cx.db, other, me)?;
         let mut events = Vec::new();
@@ -45,12 +45,14 @@ impl Op for SetBlock {
     }
 }
 
-/// Blocks and contacts are between two people who exist.
-pub(super) fn check_other(me: UserId, other: UserId, cx: &mut Cx) -> Result<()> {
+/// Blocks and contacts are between two people who exist; those with an account
+/// that was closed since can be lifted.
+pub(super) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &mut Cx) -> Result<()> {
     if other == me {
         return Err(Error::Invalid("user_id must be somebody else".into()));
     }
-    users::find_user(cx.db, other)?.map(drop).ok_or(Error::NotFound("no such user"))
+    let found = users::find_user(cx.db, other)?.filter(|user| may_be_closed || user.deleted_at.is_none());
+    found.map(drop).ok_or(Error::NotFound("no such user"))
 }
 
 /// Tells a viewer, if it is another than before, whether they may see the

@@ -29,7 +29,7 @@ impl Op for SetContact {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
-        check_other(me, other, cx)?;
+        check_other(me, other, !self.is_contact, cx)?;
         let saw = people::may_see(cx.db, me, other)?;
         let mut events = Vec::new();
         if let Some(number) = people::set_contact(cx.db, me, other, self.is_contact, cx.now)? {

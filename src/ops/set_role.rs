@@ -1,13 +1,13 @@
 //! `PATCH /api/conversations/{id}/participants/{user_id}`: another role in a
 //! group; this is how ownership is handed over.
 
-use super::group::{get_group, tell_members};
+use super::group::{get_group, give_role};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
 use crate::policy::may_set_role;
-use crate::store::{members, positions};
+use crate::store::members;
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetRole {
@@ -38,8 +38,6 @@ impl Op for SetRole {
         if theirs == Role::Owner && members::count_owners(cx.db, id)? == 1 {
             return Err(Error::Conflict("the last owner hands the group over first"));
         }
-        let rev = positions::next_rev(cx.db, id)?;
-        members::set_role(cx.db, id, whose, Some(self.role), rev)?;
-        Ok(Outcome { output: Done {}, events: tell_members(id, rev, &[whose], None, cx)? })
+        Ok(Outcome { output: Done {}, events: give_role(id, whose, self.role, cx)? })
     }
 }

@@ -310,6 +310,13 @@ pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation>
     )
 }
 
+/// By id.
+pub fn list_by_ids(db: &mut Db, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    Ok(on!(db, conn => conversations::table.select(Conversation::as_select())
+        .filter(conversations::id.eq_any(&ids)).order(conversations::id).load(conn))?)
+}
+
 /// None for who is not in the conversation, or left it.
 pub fn find_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Option<Place>> {
     Ok(on!(db, conn => participants::table.select(Place::as_select())

@@ -13,8 +13,8 @@ use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 
-/// Rows that one statement inserts: SQLite binds at most 32,766 values.
-const CHUNK: usize = 1_000;
+/// Rows that one statement names or inserts: SQLite binds at most 32,766 values.
+pub const CHUNK: usize = 1_000;
 
 /// Makes a group with rev 1; its maker owns it.
 pub fn insert_group(
@@ -119,6 +119,36 @@ pub fn count_owners(db: &mut Db, id: ConversationId) -> Result<i64> {
     Ok(on!(db, conn => participants::table.select(count_star())
         .filter(participants::conversation_id.eq(id).and(participants::role.eq(Role::Owner.name())))
         .first(conn))?)
+}
+
+/// Who owns the group when its last owner goes: an admin or else a member, the
+/// one who has been there for longest. None where nobody else is.
+pub fn find_heir(db: &mut Db, id: ConversationId, but: UserId) -> Result<Option<UserId>> {
+    let of_role = |db: &mut Db, role: Role| -> Result<Option<UserId>> {
+        Ok(on!(db, conn => participants::table.select(participants::user_id)
+            .filter(participants::conversation_id.eq(id).and(participants::role.eq(role.name())))
+            .filter(participants::user_id.ne(but))
+            .order((participants::joined_at, participants::user_id)).first(conn).optional())?)
+    };
+    match of_role(db, Role::Admin)? {
+        Some(heir) => Ok(Some(heir)),
+        None => of_role(db, Role::Member),
+    }
+}
+
+/// The groups somebody is in, by id.
+pub fn list_groups(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> {
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
+        .filter(participants::user_id.eq(user_id).and(participants::role.is_not_null()))
+        .filter(conversations::kind.eq("group")).order(conversations::id).load(conn))?)
+}
+
+/// Somebody's direct conversations that the other of the two knows of, by id.
+pub fn list_direct(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> {
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
+        .filter(participants::user_id.eq(user_id).and(conversations::kind.eq("direct")))
+        .filter(conversations::rev.gt(1).or(conversations::created_by.ne(user_id)))
+        .order(conversations::id).load(conn))?)
 }
 
 /// One participant, also one who left.

@@ -75,6 +75,13 @@ pub fn list_contacts(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
         .order(contacts::contact_id).limit(MAX_LISTED).load(conn))?)
 }
 
+/// Forgets whom somebody blocked and whom they had as contacts.
+pub fn delete_ties(db: &mut Db, me: UserId) -> Result<()> {
+    on!(db, conn => diesel::delete(blocks::table.filter(blocks::user_id.eq(me))).execute(conn))?;
+    on!(db, conn => diesel::delete(contacts::table.filter(contacts::user_id.eq(me))).execute(conn))?;
+    Ok(())
+}
+
 /// Everybody with whom there is a block, in either direction.
 pub fn list_block_partners(db: &mut Db, me: UserId) -> Result<BTreeSet<UserId>> {
     let pairs: Vec<(UserId, UserId)> = on!(db, conn => blocks::table
@@ -87,28 +94,24 @@ pub fn list_block_partners(db: &mut Db, me: UserId) -> Result<BTreeSet<UserId>> 
 /// How somebody stands to one who would bring them into a group.
 #[derive(Clone, Copy, Debug)]
 pub struct Invited {
-    pub is_closed: bool,
     /// By either.
     pub is_blocked: bool,
     /// They have one as a contact, or wrote to one before.
     pub is_known: bool,
 }
 
-/// What lies between `me` and these people, of those who exist, in no order.
+/// What lies between `me` and these people, of those who exist and whose
+/// accounts are not closed, in no order.
 pub fn list_invitations(db: &mut Db, me: UserId, others: &[UserId]) -> Result<Vec<Invited>> {
     let ids: Vec<i64> = others.iter().map(|id| id.get()).collect();
-    let people: Vec<(UserId, bool)> = on!(db, conn => users::table.select((users::id, users::deleted_at.is_not_null()))
-        .filter(users::id.eq_any(&ids)).load(conn))?;
+    let people: Vec<UserId> = on!(db, conn => users::table.select(users::id)
+        .filter(users::id.eq_any(&ids).and(users::deleted_at.is_null())).load(conn))?;
     let blocked = list_block_partners(db, me)?;
     let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
         .filter(contacts::contact_id.eq(me).and(contacts::removed_at.is_null()))
         .filter(contacts::user_id.eq_any(&ids)).load(conn))?;
     let known: BTreeSet<UserId> = trusting.into_iter().chain(list_writers(db, me)?).collect();
-    let invited = |(user_id, is_closed)| Invited {
-        is_closed,
-        is_blocked: blocked.contains(&user_id),
-        is_known: known.contains(&user_id),
-    };
+    let invited = |user_id| Invited { is_blocked: blocked.contains(&user_id), is_known: known.contains(&user_id) };
     Ok(people.into_iter().map(invited).collect())
 }
 

@@ -66,6 +66,23 @@ pub fn next_rev(db: &mut Db, id: ConversationId) -> Result<Rev> {
         .set(conversations::rev.eq(conversations::rev + 1)).returning(conversations::rev).get_result(conn))?)
 }
 
+/// Takes the next `rev` of each of these for what everybody sees of one
+/// participant.
+pub fn set_changed(db: &mut Db, ids: &[ConversationId], user_id: UserId) -> Result<()> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    on!(db, conn => diesel::update(conversations::table.filter(conversations::id.eq_any(&ids)))
+        .set(conversations::rev.eq(conversations::rev + 1)).execute(conn))?;
+    let taken = conversations::table
+        .select(conversations::rev)
+        .filter(conversations::id.eq(participants::conversation_id))
+        .single_value()
+        .assume_not_null();
+    on!(db, conn => diesel::update(participants::table
+            .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(user_id))))
+        .set(participants::rev.eq(taken)).execute(conn))?;
+    Ok(())
+}
+
 /// Writes positions that everybody sees, under the `rev` taken for them, and
 /// when they moved.
 ///

@@ -18,6 +18,8 @@ pub struct User {
     pub display_name: String,
     pub email: Option<String>,
     pub created_at: Timestamp,
+    /// The account is closed.
+    pub deleted_at: Option<Timestamp>,
 }
 
 pub struct NewUser<'a> {
@@ -91,7 +93,7 @@ pub fn find_credentials(db: &mut Db, username: &str) -> Result<Option<(UserId, S
     Ok(found.and_then(|(id, hash)| hash.map(|hash| (id, hash))))
 }
 
-/// None for an account without a password.
+/// None for an account without a password, or that is closed.
 pub fn find_password_hash(db: &mut Db, id: UserId) -> Result<Option<String>> {
     let found: Option<Option<String>> = on!(db, conn => users::table
         .select(users::password_hash).filter(users::id.eq(id)).first(conn).optional())?;
@@ -121,7 +123,7 @@ pub enum Appointed {
 }
 
 pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointed> {
-    let named = users::username_key.eq(username_key(username));
+    let named = users::username_key.eq(username_key(username)).and(users::deleted_at.is_null());
     let role: Option<String> =
         on!(db, conn => users::table.select(users::role).filter(named.clone()).first(conn).optional())?;
     let wanted = if is_admin { "admin" } else { "user" };
@@ -147,6 +149,23 @@ pub fn set_disabled(db: &mut Db, id: UserId, since: Option<Timestamp>) -> Result
     Ok(())
 }
 
+/// Forgets who somebody was, but not that the username was theirs: nobody else
+/// gets it, to pass for them. What is shown instead nobody can register.
+pub fn close(db: &mut Db, id: UserId, now: Timestamp) -> Result<()> {
+    let changes = (
+        users::username.eq(format!("deleted:{id}")),
+        users::display_name.eq("Deleted user"),
+        users::email.eq(None::<String>),
+        users::password_hash.eq(None::<String>),
+        users::role.eq("user"),
+        users::last_seen_at.eq(None::<Timestamp>),
+        users::deleted_at.eq(Some(now)),
+    );
+    on!(db, conn => diesel::update(users::table.filter(users::id.eq(id))).set(changes).execute(conn))?;
+    on!(db, conn => diesel::delete(user_terms::table.filter(user_terms::user_id.eq(id))).execute(conn))?;
+    Ok(())
+}
+
 /// People whose username or a word of whose display name begins with
 /// `prefix`, without regard to case, by username; never closed accounts, and
 /// none of those `without`.
@@ -168,7 +187,7 @@ pub fn list_by_prefix(db: &mut Db, prefix: &str, without: &BTreeSet<UserId>, lim
 /// Moves forward only, so that a late announcement does not turn it back.
 pub fn set_last_seen(db: &mut Db, id: UserId, at: Timestamp) -> Result<()> {
     on!(db, conn => diesel::update(users::table
-            .filter(users::id.eq(id))
+            .filter(users::id.eq(id).and(users::deleted_at.is_null()))
             .filter(users::last_seen_at.is_null().or(users::last_seen_at.lt(at))))
         .set(users::last_seen_at.eq(at)).execute(conn))?;
     Ok(())

@@ -20,6 +20,7 @@ mod bad_protocol;
 mod binary;
 mod broken_peers;
 mod clearing;
+mod closing;
 mod connection_limits;
 mod crash;
 mod deletions;

@@ -347,6 +347,7 @@ fn delete(message: i64, whom: &str) -> Vec<Ask> {
 /// Operations that name no conversation: of one's own account, and about
 /// people, whom everybody may look up.
 const ELSEWHERE: &[&str] = &[
+    "CloseAccount",
     "EndLogin",
     "FindPassword",
     "GetUser",

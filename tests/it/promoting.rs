@@ -67,7 +67,7 @@ async fn a_database_that_is_away_is_named() {
 }
 
 #[tokio::test]
-async fn the_log_tells_what_administrators_do_and_no_more() {
+async fn the_log_tells_what_administrators_and_owners_do_to_accounts_and_no_more() {
     let place = Place::new();
     let mut hub = place.start(&[]);
     let address = hub.address().await;
@@ -81,14 +81,30 @@ async fn the_log_tells_what_administrators_do_and_no_more() {
     let credentials = json!({"username": "bob", "password": "correct horse battery"});
     assert_eq!(call(&address, &bob, "POST", "/api/auth/login", credentials).await, 403);
     assert_eq!(call(&address, &ann, "POST", &format!("{account}/enable"), Value::Null).await, 204);
+    for method in ["GET", "DELETE"] {
+        assert!(call(&address, &ann, method, &format!("{account}/connections"), Value::Null).await < 300);
+    }
+    let (cat, dan) = (Person::register(&address, "cat").await, Person::register(&address, "dan").await);
+    let change = json!({"current_password": "correct horse battery", "new_password": "battery staple"});
+    assert_eq!(call(&address, &cat, "POST", "/api/auth/password", change).await, 204);
+    for (password, status) in [("wrong horse", 401), ("correct horse battery", 204)] {
+        assert_eq!(call(&address, &dan, "DELETE", "/api/auth/me", json!({"password": password})).await, status);
+    }
+    assert_eq!(user(&place, "promote", "dan").await.0, 1, "nobody has that name any more");
     let log = hub.log();
     for line in [
         format!("admin read reports count=1 admin={}", ann.id),
         format!("admin disabled account user={} admin={}", bob.id, ann.id),
         format!("login refused: forbidden: this account is disabled user={}", bob.id),
         format!("admin enabled account user={} admin={}", bob.id, ann.id),
+        format!("admin read connections user={} admin={}", bob.id, ann.id),
+        format!("admin ended logins user={} admin={}", bob.id, ann.id),
+        format!("changed password user={}", cat.id),
+        format!("password refused user={}", dan.id),
+        format!("closed account user={}", dan.id),
     ] {
         assert!(log.contains(&line), "{line} in {log}");
     }
-    assert!(!log.contains("rude") && !log.contains("horse"), "{log}");
+    let secrets = ["rude", "horse", "staple"];
+    assert!(!secrets.iter().any(|secret| log.contains(secret)), "{log}");
 }

@@ -29,10 +29,11 @@ struct Way {
     code: u16,
 }
 
-const WAYS: [Way; 5] = [
+const WAYS: [Way; 6] = [
     Way { what: "a logout", code: 4501 },
     Way { what: "another device", code: 4501 },
     Way { what: "a new password", code: 4501 },
+    Way { what: "closing the account", code: 4501 },
     Way { what: "an administrator", code: 4501 },
     Way { what: "disabling", code: 4503 },
 ];
@@ -51,6 +52,7 @@ impl Way {
                 let body = json!({"current_password": PASSWORD, "new_password": "battery staple"});
                 laptop.post("/api/auth/password", body).await
             }
+            "closing the account" => laptop.call_with("DELETE", "/api/auth/me", json!({"password": PASSWORD})).await,
             "an administrator" => admin.delete(&of_admin("connections")).await,
             "disabling" => admin.call("POST", &of_admin("disable")).await,
             what => panic!("how does one end a login by {what}?"),
@@ -75,8 +77,14 @@ impl Talk {
         while rest > 0 {
             rest -= usize::from(self.is_over.get());
             self.sent.set(self.sent.get() + 1);
-            from.send(to, "and so on").await;
-            self.acknowledged.set(self.acknowledged.get() + 1);
+            let told =
+                from.call(json!({"type": "private_message", "recipient_id": to.id, "content": "and so on"})).await;
+            // Nobody writes to an account that is closed.
+            if told["type"] == "ack" {
+                self.acknowledged.set(self.acknowledged.get() + 1);
+            } else {
+                assert_eq!(told["code"], "not_found");
+            }
             if self.acknowledged.get() == BEFORE {
                 self.is_warm.notify_one();
             }
