@@ -1,14 +1,12 @@
 //! Logins: one row for each device; the token itself is never stored.
 
 use super::Db;
+use super::members::CHUNK;
 use super::on;
 use super::schema::{logins, users};
 use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
 use diesel::prelude::*;
-
-/// Rows that one statement names: SQLite binds at most 32,766 values.
-const CHUNK: usize = 1_000;
 
 /// A login whose account may be used.
 #[derive(Clone, Copy, Debug, Queryable)]
