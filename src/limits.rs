@@ -1,4 +1,4 @@
-//! How often one user may do what: token buckets, one for each user.
+//! How often one user may do what: token buckets, one for each user and class.
 //!
 //! The buckets are governor's (a maintained GCRA limiter); the time is its
 //! clock's, which tests replace. State of users who have been quiet for the
@@ -17,9 +17,17 @@ use std::num::NonZeroU32;
 pub enum Class {
     /// A private message: `MESSAGE_RATE`, `MESSAGE_BURST`.
     Message,
+    /// Where somebody is: they type, look, have read.
+    Mark,
+    /// Any other change.
+    Change,
     /// Bounded by the rate of frames and requests alone.
     Unlimited,
 }
+
+/// Marks and changes are many times as frequent as messages.
+const MARKS_PER_MESSAGE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const CHANGES_PER_MESSAGE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 
 /// A sustained rate a second and how many at once.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +40,10 @@ impl Rate {
     pub fn quota(self) -> Quota {
         Quota::per_second(self.per_second).allow_burst(self.burst)
     }
+
+    fn times(self, factor: NonZeroU32) -> Self {
+        Self { per_second: self.per_second.saturating_mul(factor), burst: self.burst.saturating_mul(factor) }
+    }
 }
 
 type Buckets<C> = RateLimiter<UserId, DashMapStateStore<UserId>, C, NoOpMiddleware<<C as Clock>::Instant>>;
@@ -39,10 +51,13 @@ type Buckets<C> = RateLimiter<UserId, DashMapStateStore<UserId>, C, NoOpMiddlewa
 /// The buckets of this node.
 pub struct Limits<C: Clock = DefaultClock> {
     messages: Buckets<C>,
+    marks: Buckets<C>,
+    changes: Buckets<C>,
     clock: C,
 }
 
 impl Limits {
+    /// By the rate of messages; the others follow from it.
     pub fn new(messages: Rate) -> Self {
         Self::with_clock(messages, DefaultClock::default())
     }
@@ -50,8 +65,13 @@ impl Limits {
 
 impl<C: Clock + Clone> Limits<C> {
     pub fn with_clock(messages: Rate, clock: C) -> Self {
-        let messages = RateLimiter::new(messages.quota(), DashMapStateStore::default(), clock.clone());
-        Self { messages, clock }
+        let buckets = |rate: Rate| RateLimiter::new(rate.quota(), DashMapStateStore::default(), clock.clone());
+        Self {
+            messages: buckets(messages),
+            marks: buckets(messages.times(MARKS_PER_MESSAGE)),
+            changes: buckets(messages.times(CHANGES_PER_MESSAGE)),
+            clock,
+        }
     }
 
     /// Takes one token of this class from the user.
@@ -59,28 +79,36 @@ impl<C: Clock + Clone> Limits<C> {
     /// # Errors
     /// `RateLimited` with the time until there is one.
     pub fn take(&self, class: Class, user_id: UserId) -> Result<()> {
-        match class {
-            Class::Unlimited => Ok(()),
-            Class::Message => self
-                .messages
-                .check_key(&user_id)
-                .map_err(|wait| Error::RateLimited { retry_in: wait.wait_time_from(self.clock.now()) }),
-        }
+        let buckets = match class {
+            Class::Unlimited => return Ok(()),
+            Class::Message => &self.messages,
+            Class::Mark => &self.marks,
+            Class::Change => &self.changes,
+        };
+        buckets
+            .check_key(&user_id)
+            .map_err(|wait| Error::RateLimited { retry_in: wait.wait_time_from(self.clock.now()) })
     }
 
     /// Drops the buckets that are full again.
     pub fn sweep(&self) {
-        self.messages.retain_recent();
-        self.messages.shrink_to_fit();
+        for buckets in self.all() {
+            buckets.retain_recent();
+            buckets.shrink_to_fit();
+        }
     }
 
-    /// Users with a bucket that is not known to be full.
+    /// Buckets that are not known to be full.
     pub fn len(&self) -> usize {
-        self.messages.len()
+        self.all().iter().map(|buckets| buckets.len()).sum()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.len() == 0
+    }
+
+    fn all(&self) -> [&Buckets<C>; 3] {
+        [&self.messages, &self.marks, &self.changes]
     }
 }
 
@@ -113,10 +141,28 @@ mod tests {
     }
 
     #[test]
+    fn each_class_has_a_bucket_of_its_own_in_proportion_to_messages() {
+        let (limits, clock) = limits();
+        let ann = UserId::new(1);
+        for (class, burst, wait) in [(Class::Message, 20, 100), (Class::Mark, 200, 10), (Class::Change, 100, 20)] {
+            for _ in 0..burst {
+                limits.take(class, ann).unwrap();
+            }
+            let refused = limits.take(class, ann).unwrap_err();
+            assert_eq!(refused.retry_in(), Some(Duration::from_millis(wait)), "{class:?}");
+        }
+        clock.advance(Duration::from_millis(10));
+        limits.take(Class::Mark, ann).unwrap();
+        assert!(limits.take(Class::Change, ann).is_err());
+    }
+
+    #[test]
     fn users_who_went_quiet_cost_nothing_after_a_sweep() {
         let (limits, clock) = limits();
         for id in 1..=1000 {
-            limits.take(Class::Message, UserId::new(id)).unwrap();
+            for class in [Class::Message, Class::Mark, Class::Change] {
+                limits.take(class, UserId::new(id)).unwrap();
+            }
         }
         clock.advance(Duration::from_secs(10));
         limits.sweep();

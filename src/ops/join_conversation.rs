@@ -7,6 +7,7 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
+use crate::limits::Class;
 use crate::schema::one_of;
 use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};
 use crate::store::people::MAX_PRESENCE_GROUP;
@@ -32,6 +33,10 @@ impl Op for JoinConversation {
     fn access(&self) -> Access {
         // In the lane, so that nothing passes a block that was committed before.
         Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

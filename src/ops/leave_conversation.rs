@@ -6,6 +6,7 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
+use crate::limits::Class;
 use crate::schema::one_of;
 use crate::wire::{Event, Target, ViewingEvent};
 use schemars::JsonSchema;
@@ -29,6 +30,10 @@ impl Op for LeaveConversation {
     fn access(&self) -> Access {
         // In the lane, so that it comes after what it ends.
         Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

@@ -3,6 +3,7 @@
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
+use crate::limits::Class;
 use crate::store::logins;
 use crate::wire::Event;
 
@@ -18,6 +19,10 @@ impl Op for LogOut {
 
     fn access(&self) -> Access {
         Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Unlimited
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

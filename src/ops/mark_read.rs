@@ -4,6 +4,7 @@ use super::{Access, Cx, Done, Op, Outcome, move_position};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Seq};
+use crate::limits::Class;
 use crate::store::positions::Kind;
 use crate::wire::Target;
 use schemars::JsonSchema;
@@ -36,6 +37,10 @@ impl Op for MarkRead {
 
     fn access(&self) -> Access {
         Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

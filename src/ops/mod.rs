@@ -195,7 +195,10 @@ pub trait Op<W = Caller>: Send + 'static {
     fn access(&self) -> Access;
 
     fn class(&self) -> Class {
-        Class::Unlimited
+        match self.access() {
+            Access::Read => Class::Unlimited,
+            Access::Write => Class::Change,
+        }
     }
 
     /// May run more than once before it is committed, so it changes nothing

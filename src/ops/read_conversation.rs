@@ -4,6 +4,7 @@ use super::{Access, Cx, Done, Op, Outcome, move_position};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
+use crate::limits::Class;
 use crate::schema::one_of;
 use crate::store::positions::Kind;
 use crate::wire::Target;
@@ -27,6 +28,10 @@ impl Op for ReadConversation {
 
     fn access(&self) -> Access {
         Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

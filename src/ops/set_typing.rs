@@ -6,6 +6,7 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
+use crate::limits::Class;
 use crate::schema::one_of;
 use crate::wire::{Event, Target, TypingEvent};
 use schemars::JsonSchema;
@@ -31,6 +32,10 @@ impl Op for SetTyping {
     fn access(&self) -> Access {
         // In the lane, so that nothing passes a block that was committed before.
         Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

@@ -47,6 +47,7 @@ mod presence;
 mod promoting;
 mod random;
 mod random_plan;
+mod rates;
 mod raw;
 mod raw_sockets;
 mod reactions;

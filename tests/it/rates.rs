@@ -1,0 +1,95 @@
+//! How often one person may do what, over all sockets and REST: both sides of
+//! each limit, and that one does not use up another.
+
+use crate::harness::{Reply, TestHub, User, any_database};
+use serde_json::{Value, json};
+
+/// Over all doors, none of which is awaited before the next: so fast that not
+/// one more token comes back meanwhile.
+async fn refusals(ann: &User, asks: &[(&'static str, String, Value)], times: usize) -> Vec<Reply> {
+    let calls = (0..times).map(|turn| {
+        let (method, path, body) = &asks[turn % asks.len()];
+        ann.call_with(method, path, body.clone())
+    });
+    let replies = futures_util::future::join_all(calls).await;
+    let (taken, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status < 300);
+    assert!(refused.iter().all(|reply| reply.status == 429), "{refused:?}");
+    assert_eq!(taken.len() + refused.len(), times);
+    refused
+}
+
+/// After the limit: both doors say when to come back.
+async fn is_refused_on_both_doors(ann: &User, ask: &(&'static str, String, Value), frame: Value) {
+    let reply = ann.call_with(ask.0, &ask.1, ask.2.clone()).await;
+    assert_eq!(reply.header("retry-after"), Some("1"), "{reply:?}");
+    reply.refused(429, "rate_limited");
+    let mut socket = ann.connect().await;
+    let error = socket.call(frame).await;
+    assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("rate_limited")), "{error}");
+    assert!((1..=1000).contains(&error["retry_in_ms"].as_i64().unwrap()), "{error}");
+    socket.answers().await;
+}
+
+any_database!(marks_have_a_rate_of_their_own, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
+async fn marks_have_a_rate_of_their_own(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let path = |what: &str| format!("/api/conversations/{id}/{what}");
+    let asks = [
+        ("POST", path("typing"), json!({"is_typing": true})),
+        ("PUT", path("viewing"), json!({})),
+        ("DELETE", path("viewing"), json!({})),
+        ("POST", path("read"), json!({})),
+        ("POST", path("read"), json!({"seq": 1})),
+        ("POST", path("delivered"), json!({"seq": 1})),
+    ];
+    assert!(refusals(&ann, &asks, 20).await.is_empty(), "ten times the burst of messages");
+    let mut refused = Vec::new();
+    while refused.is_empty() {
+        refused = refusals(&ann, &asks, 30).await;
+    }
+    refusals(&ann, &asks, 30).await;
+    is_refused_on_both_doors(
+        &ann,
+        &asks[0],
+        json!({"type": "typing_indicator", "conversation_id": id, "is_typing": true}),
+    )
+    .await;
+    // It is theirs alone, and of this class alone.
+    assert!(refusals(&bob, &asks, 20).await.is_empty());
+    ann.adds_contact(&bob).await;
+    ann.send_rest(&bob, "still").await;
+    ann.conversations().await;
+}
+
+any_database!(other_changes_have_a_rate_of_their_own, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
+async fn other_changes_have_a_rate_of_their_own(hub: &mut TestHub) {
+    let [ann, bob, cid] = hub.users(["ann", "bob", "cid"]).await;
+    let message = bob.send_rest(&ann, "hello").await;
+    let (group, id) = (json!({"participant_ids": [bob.id, cid.id], "client_id": "g"}), &message["id"]);
+    let group = ann.post("/api/conversations", group).await.is(201).ok()["conversation"]["id"].clone();
+    let asks = [
+        ("PUT", format!("/api/contacts/{}", cid.id), json!({})),
+        ("DELETE", format!("/api/contacts/{}", cid.id), json!({})),
+        ("PUT", format!("/api/blocks/{}", cid.id), json!({})),
+        ("DELETE", format!("/api/blocks/{}", cid.id), json!({})),
+        ("PUT", format!("/api/messages/{id}/reactions/%F0%9F%91%8D"), json!({})),
+        ("PATCH", format!("/api/conversations/{group}"), json!({"title": "us"})),
+        ("PATCH", format!("/api/conversations/{group}/participants/{}", bob.id), json!({"role": "member"})),
+        ("POST", "/api/reports".to_owned(), json!({"user_id": cid.id, "reason": "rude"})),
+        ("POST", "/api/conversations".to_owned(), json!({"participant_ids": [bob.id]})),
+    ];
+    // One was used up by the group.
+    assert!(refusals(&ann, &asks, 9).await.is_empty(), "five times the burst of messages");
+    let mut refused = Vec::new();
+    while refused.is_empty() {
+        refused = refusals(&ann, &asks, 18).await;
+    }
+    refusals(&ann, &asks, 18).await;
+    let react = json!({"type": "react", "message_id": id, "emoji": "👍", "on": true});
+    is_refused_on_both_doors(&ann, &asks[0], react).await;
+    assert!(refusals(&bob, &asks[1..2], 10).await.is_empty());
+    ann.send_rest(&bob, "still").await;
+    ann.post(&format!("/api/conversations/{group}/read"), json!({})).await.is(204);
+    ann.post("/api/auth/logout", json!({})).await.is(204);
+}
