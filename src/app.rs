@@ -10,7 +10,7 @@ use crate::hub::{Announcements, Hub, HubSettings, Transition, UnreadChange};
 use crate::limits::{Limits, Rate};
 use crate::net::transport::{self, OutboxSettings, ServerSettings, TransportSettings};
 use crate::net::{self, Net, Site, SlotSettings, Slots};
-use crate::ops::{AnnouncePresence, AnnounceUnread, IndexMessages, System, TouchLogins};
+use crate::ops::{AnnouncePresence, AnnounceUnread, IndexMessages, SweepAttempts, System, TouchLogins};
 use crate::policy::{self, Rules};
 use crate::store::users::{self, Appointed};
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
@@ -444,7 +444,8 @@ async fn announce(mut transitions: mpsc::Receiver<Transition>, door: Door, hub: 
 /// to end, and be started again, than to serve without it.
 async fn look_after(door: &Door, hub: &Hub, lane_thread: &JoinHandle<()>) -> Error {
     let mut looks = tokio::time::interval(LOOK_EVERY);
-    let mut since_sweep = Duration::ZERO;
+    // What was left over is swept at once.
+    let mut since_sweep = SWEEP_EVERY;
     loop {
         looks.tick().await;
         if lane_thread.is_finished() {
@@ -457,6 +458,9 @@ async fn look_after(door: &Door, hub: &Hub, lane_thread: &JoinHandle<()>) -> Err
         if since_sweep >= SWEEP_EVERY {
             since_sweep = Duration::ZERO;
             door.sweep_limits();
+            let door = door.clone();
+            // Nobody waits for it; the door logs what goes wrong.
+            actix_web::rt::spawn(async move { door.call(System, SweepAttempts).await.map(drop) });
         }
     }
 }

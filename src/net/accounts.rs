@@ -2,14 +2,18 @@
 //! threads stands here, what is decided stands in the operations.
 
 use super::Net;
+use super::audit;
 use super::guard::check_page;
-use super::identity::{self, Known};
+use super::identity::{self, Known, client_network};
 use super::input::Body;
 use super::problem::Problem;
 use crate::auth::SessionToken;
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
-use crate::ops::{FindCredentials, GetUser, LogIn, LogOut, Nobody, Register, UserReply};
+use crate::ops::{
+    Attempt, BeginLogin, BeginRegistration, BegunLogin, ForgetAttempt, GetUser, LogIn, LogOut, Nobody, Register,
+    UserReply,
+};
 use crate::wire::{DisplayName, Email, Password, UserView, Username};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -29,7 +33,9 @@ pub struct Registration {
 
 pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
     check_page(&net, request.headers())?;
-    let password_hash = net.passwords.hash(body.password.as_str().to_owned()).await?;
+    let attempt = net.door.call(Nobody, BeginRegistration { address: client_network(&net, &request) }).await?;
+    let hashed = net.passwords.hash(body.password.as_str().to_owned()).await;
+    let password_hash = or_forget(&net, &attempt, hashed).await?;
     let username = body.username.as_str().to_owned();
     let op = Register {
         display_name: body.display_name.map_or_else(|| username.clone(), |name| name.as_str().to_owned()),
@@ -38,8 +44,9 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Bod
         password_hash: password_hash.clone(),
     };
     let user = net.door.call(Nobody, op).await?;
-    log::info!("registered user={}", user.id);
-    begin(&net, &request, user.id, (password_hash, None), HttpResponse::Created()).await
+    audit::login(&net, &request, "registered", user.id);
+    let proven = Proven { user_id: user.id, checked_hash: password_hash, new_hash: None, attempt: None };
+    begin(&net, &request, proven, HttpResponse::Created()).await
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -50,29 +57,54 @@ pub struct Credentials {
 
 pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
     check_page(&net, request.headers())?;
-    let found = net.door.call(Nobody, FindCredentials { username: body.username }).await?;
-    let (user_id, stored) = found.unzip();
-    let is_right = net.passwords.verify(body.password.clone(), stored.clone()).await?;
+    let op = BeginLogin { username: body.username, address: client_network(&net, &request) };
+    let BegunLogin { credentials, attempt } = net.door.call(Nobody, op).await?;
+    let (user_id, stored) = credentials.unzip();
+    if let Some(user_id) = user_id {
+        audit::names(&request, user_id);
+    }
+    let verified = net.passwords.verify(body.password.clone(), stored.clone()).await;
+    let is_right = or_forget(&net, &attempt, verified).await?;
     let (Some(user_id), Some(stored), true) = (user_id, stored, is_right) else {
-        let address = identity::client_address(&net, &request);
-        let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
-        log::info!("login refused address={address}");
         return Err(Error::BadCredentials.into());
     };
     let new_hash = match net.passwords.is_outdated(&stored) {
         true => Some(net.passwords.hash(body.password).await?),
         false => None,
     };
-    begin(&net, &request, user_id, (stored, new_hash), HttpResponse::Ok()).await
+    let proven = Proven { user_id, checked_hash: stored, new_hash, attempt: Some(attempt) };
+    begin(&net, &request, proven, HttpResponse::Ok()).await
 }
 
-/// A new login for this device, with a token nobody had before; the hash that
-/// the password was checked against, and one to replace it.
+/// Nobody is to blame when the hub has no time for a password.
+async fn or_forget<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
+    if outcome.is_err() {
+        forget(net, attempt).await;
+    }
+    outcome
+}
+
+/// As if it had not been tried.
+pub(super) async fn forget(net: &Net, attempt: &Attempt) {
+    // What cannot be forgotten now is over by itself some time; the door logs why.
+    let _ = net.door.call(Nobody, ForgetAttempt(attempt.clone())).await;
+}
+
+/// Somebody who has shown who they are.
+struct Proven {
+    user_id: UserId,
+    /// What the password was checked against.
+    checked_hash: String,
+    /// To replace it.
+    new_hash: Option<String>,
+    attempt: Option<Attempt>,
+}
+
+/// A new login for this device, with a token nobody had before.
 async fn begin(
     net: &Net,
     request: &HttpRequest,
-    user_id: UserId,
-    (checked_hash, new_password_hash): (String, Option<String>),
+    Proven { user_id, checked_hash, new_hash, attempt }: Proven,
     mut response: actix_web::HttpResponseBuilder,
 ) -> Answer {
     let token = SessionToken::random();
@@ -81,21 +113,18 @@ async fn begin(
         checked_hash,
         token_hash: token.hash(),
         device: identity::device(net, request),
-        new_password_hash,
+        attempt,
+        new_password_hash: new_hash,
         lifetime: net.login_lifetime,
     };
-    let user: UserView = net.door.call(Nobody, op).await.inspect_err(|error| {
-        if let Error::Forbidden(_) = error {
-            log::info!("login refused: {error} user={user_id}");
-        }
-    })?;
-    log::info!("logged in user={user_id}");
+    let user: UserView = net.door.call(Nobody, op).await?;
+    audit::login(net, request, "logged in", user_id);
     Ok(response.cookie(identity::session_cookie(net, &token)).json(UserReply { user }))
 }
 
-pub async fn log_out(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
     net.door.call(caller, LogOut).await?;
-    log::info!("logged out user={}", caller.user_id);
+    audit::login(&net, &request, "logged out", caller.user_id);
     Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
 }
 

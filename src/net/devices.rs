@@ -2,13 +2,15 @@
 //! ends their logins: another password, and closing the account.
 
 use super::Net;
-use super::identity::{self, Known};
+use super::accounts::forget;
+use super::audit;
+use super::identity::{self, Known, client_network};
 use super::input::{Asked, part};
 use super::problem::Problem;
 use crate::auth::{Caller, SessionToken};
 use crate::error::{Error, Result};
 use crate::ids::LoginId;
-use crate::ops::{CloseAccount, EndLogin, FindPassword, ListLogins, SetPassword};
+use crate::ops::{CloseAccount, EndLogin, FindPassword, FoundPassword, ListLogins, SetPassword};
 use crate::wire::Password;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -24,7 +26,7 @@ pub async fn list_logins(net: web::Data<Net>, Known(caller): Known) -> Answer {
 pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let login_id: LoginId = part(&request, "id")?;
     net.door.call(caller, EndLogin { login_id }).await?;
-    log::info!("ended login={login_id} user={}", caller.user_id);
+    audit::login(&net, &request, &format!("ended login={login_id}"), caller.user_id);
     let mut response = HttpResponse::NoContent();
     if login_id == caller.login_id {
         response.cookie(identity::ended_cookie(&net));
@@ -43,13 +45,13 @@ pub async fn set_password(
     request: HttpRequest,
     Asked(caller, body): Asked<PasswordChange>,
 ) -> Answer {
-    let checked_hash = check_password(&net, &caller, body.current_password).await?;
+    let checked_hash = check_password(&net, &request, &caller, body.current_password).await?;
     let new_hash = net.passwords.hash(body.new_password.as_str().to_owned()).await?;
     // Whoever may have copied the cookie is out as well.
     let token = identity::came_by_cookie(&request).then(SessionToken::random);
     let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SessionToken::hash) };
     net.door.call(caller, op).await?;
-    log::info!("changed password user={}", caller.user_id);
+    audit::login(&net, &request, "changed password", caller.user_id);
     let mut response = HttpResponse::NoContent();
     if let Some(token) = token {
         response.cookie(identity::session_cookie(&net, &token));
@@ -62,19 +64,21 @@ pub struct Farewell {
     password: String,
 }
 
-pub async fn close_account(net: web::Data<Net>, Asked(caller, body): Asked<Farewell>) -> Answer {
-    let checked_hash = check_password(&net, &caller, body.password).await?;
+pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(caller, body): Asked<Farewell>) -> Answer {
+    let checked_hash = check_password(&net, &request, &caller, body.password).await?;
     net.door.call(caller, CloseAccount { checked_hash }).await?;
-    log::info!("closed account user={}", caller.user_id);
+    audit::login(&net, &request, "closed account", caller.user_id);
     Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
 }
 
 /// The stored hash of the caller's password, when this is it.
-async fn check_password(net: &Net, caller: &Caller, password: String) -> Result<String> {
-    let stored = net.door.call(*caller, FindPassword).await?;
-    let is_right = net.passwords.verify(password, stored.clone()).await?;
-    stored.filter(|_| is_right).ok_or_else(|| {
-        log::info!("password refused user={}", caller.user_id);
-        Error::BadCredentials
-    })
+async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
+    let address = client_network(net, request);
+    let FoundPassword { stored, attempt } = net.door.call(*caller, FindPassword { address }).await?;
+    let verified = net.passwords.verify(password, stored.clone()).await;
+    if !matches!(verified, Ok(false)) {
+        forget(net, &attempt).await;
+    }
+    let is_right = verified?;
+    stored.filter(|_| is_right).ok_or(Error::BadCredentials)
 }

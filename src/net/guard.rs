@@ -71,11 +71,7 @@ async fn answer(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match verdict {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
-        Err(error) => {
-            let problem = error.into();
-            log::info!("request refused: {problem} path={:?}", request.path());
-            Ok(request.into_response(problem.error_response()))
-        }
+        Err(error) => Ok(request.into_response(error.into().error_response())),
     }
 }
 

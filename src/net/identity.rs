@@ -1,6 +1,7 @@
 //! Who asks: by bearer token when there is one, else by session cookie.
 
 use super::Net;
+use super::audit;
 use super::guard::{bearer, has_bearer};
 use super::problem::Problem;
 use crate::auth::{Caller, SessionToken, hash_token};
@@ -13,7 +14,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A caller whose login was checked for this request.
 pub struct Known(pub Caller);
@@ -37,6 +38,7 @@ pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
     let proof = proof(request, net)?;
     let lifetime = net.login_lifetime;
     let Found { caller, needs_touch } = net.door.call(Nobody, FindCaller { proof, lifetime }).await?;
+    audit::names(request, caller.user_id);
     if needs_touch {
         let (door, op) = (net.door.clone(), TouchLogins { logins: vec![caller.login_id] });
         // Nobody waits for it; the door logs what goes wrong.
@@ -117,6 +119,19 @@ pub fn client_address(net: &Net, request: &HttpRequest) -> Option<IpAddr> {
     let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
     Some(last_untrusted(request.peer_addr()?.ip(), &hops, &net.trusted_proxies))
+}
+
+/// Whom a client's address belongs to.
+pub fn client_network(net: &Net, request: &HttpRequest) -> IpAddr {
+    client_address(net, request).map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network)
+}
+
+/// Of IPv6, everybody has the 2^64 of a network.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        other => other,
+    }
 }
 
 fn last_untrusted(peer: IpAddr, hops: &[&str], trusted: &[IpNet]) -> IpAddr {

@@ -2,6 +2,7 @@
 //!
 //! `guard` holds what is true for every request (Host, Origin, headers), and
 //! `unread` what is left of its body;
+//! `audit` writes down who was refused;
 //! `identity` finds out who asks; `accounts`, `devices`, `rest` and `moderation`
 //! answer the HTTP calls, which stand in `calls`, and `describe` tells of them;
 //! `upgrade` checks a handshake and `session` is the actor of a socket;
@@ -9,6 +10,7 @@
 //! what, and nothing here sees the database.
 
 mod accounts;
+mod audit;
 mod call;
 mod calls;
 mod describe;
@@ -81,6 +83,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .wrap(from_fn(guard::check_origin))
             .wrap(from_fn(guard::check_host))
             .wrap(from_fn(guard::check_head))
+            .wrap(from_fn(audit::record))
             .wrap(from_fn(guard::add_headers))
             .wrap(from_fn(unread::hold))
             .configure(|config| {

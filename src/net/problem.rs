@@ -120,6 +120,9 @@ impl ResponseError for Problem {
             }
             _ => {}
         }
-        response.body(crate::wire::json(&body))
+        let mut response = response.body(crate::wire::json(&body));
+        // For the audit trail.
+        response.extensions_mut().insert(self.error.code());
+        response
     }
 }

@@ -6,6 +6,7 @@
 //! in one place, `stopped`.
 
 use super::Net;
+use super::audit::{self, Peer};
 use super::passing::Waiting;
 use super::transport::Socket;
 use crate::auth::Caller;
@@ -13,12 +14,14 @@ use crate::clock::random_session_id;
 use crate::error::{Error, Result};
 use crate::hub::{Attachment, Delivery, Passing, ToSession};
 use crate::ids::SessionId;
-use crate::ops::{Entry, FrameOp, OpenSession, Opening, Reply};
+use crate::ops::{Entry, FrameOp, Op, OpenSession, Opening, Reply};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
 use actix::prelude::*;
 use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, RateLimiter};
+use log::Level;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,12 +32,16 @@ const MAILBOX: usize = 64;
 const NO_CODE: u16 = 1005;
 /// And: it did not say that it closed.
 const ABNORMAL: u16 = 1006;
+/// The peer is done, or went away, or said nothing; the hub restarts, or the
+/// login ended.
+const USUAL_CLOSES: [u16; 5] = [1000, 1001, NO_CODE, 1012, 4501];
 
 pub struct Session {
     net: Arc<Net>,
     socket: Socket,
     id: SessionId,
     caller: Caller,
+    peer: Peer,
     opened_at: Instant,
     frames: DefaultDirectRateLimiter,
     /// Frames refused since the last that passed.
@@ -46,7 +53,7 @@ pub struct Session {
 type Ctx = WebsocketContext<Session>;
 
 impl Session {
-    pub fn new(net: Arc<Net>, caller: Caller, socket: Socket) -> Self {
+    pub fn new(net: Arc<Net>, caller: Caller, peer: Peer, socket: Socket) -> Self {
         let id = random_session_id();
         Self {
             frames: RateLimiter::direct(net.frames.quota()),
@@ -55,6 +62,7 @@ impl Session {
             socket,
             id,
             caller: Caller { session_id: Some(id), ..caller },
+            peer,
             opened_at: Instant::now(),
             refused: 0,
             closed_with: None,
@@ -117,6 +125,9 @@ impl Session {
             self.close(CloseCode::Flooding, ctx);
         } else {
             let error = Error::RateLimited { retry_in: wait.wait_time_from(clock.now()) };
+            if self.refused == 1 {
+                self.tell_refusal("any", &error);
+            }
             ctx.text(wire::error(None, self.net.clock.now(), &error));
         }
         false
@@ -143,8 +154,14 @@ impl Session {
     fn begin(&mut self, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
         self.socket.pause();
         let (door, caller) = (self.net.door.clone(), self.caller);
+        let name = Op::name(&op);
         let call = async move { door.call(caller, op).await };
         ctx.spawn(call.into_actor(self).map(move |outcome, session, ctx| {
+            if let Err(error) = &outcome
+                && audit::is_refusal(error)
+            {
+                session.tell_refusal(name, error);
+            }
             match session.answer(reference.as_deref(), outcome) {
                 Some(frame) => {
                     session.socket.has_answered();
@@ -153,6 +170,15 @@ impl Session {
                 None => session.socket.resume(),
             }
         }));
+    }
+
+    fn tell_refusal(&self, frame: &str, error: &Error) {
+        let code = error.code().meaning().name;
+        self.tell(Level::Warn, "refused", format_args!(" code={code} session={} frame={frame}", self.id));
+    }
+
+    fn tell(&self, level: Level, what: &str, more: fmt::Arguments) {
+        self.peer.tell(level, what, Some(self.caller.user_id), more);
     }
 
     /// Without a `ref` only errors are answered.
@@ -196,7 +222,7 @@ impl Actor for Session {
     type Context = Ctx;
 
     fn started(&mut self, ctx: &mut Ctx) {
-        log::info!("socket opened session={} user={}", self.id, self.caller.user_id);
+        self.tell(Level::Info, "socket opened", format_args!(" session={}", self.id));
         ctx.set_mailbox_capacity(MAILBOX);
         let attachment = Attachment {
             session_id: self.id,
@@ -216,13 +242,14 @@ impl Actor for Session {
     fn stopped(&mut self, _: &mut Ctx) {
         self.net.hub.detach(self.id);
         let code = self.closed_with.or(self.socket.closed_with()).unwrap_or(ABNORMAL);
-        log::info!(
-            "socket closed session={} user={} seconds={} code={code} dropped={}",
+        let level = if USUAL_CLOSES.contains(&code) { Level::Info } else { Level::Warn };
+        let more = format_args!(
+            " session={} seconds={} code={code} dropped={}",
             self.id,
-            self.caller.user_id,
             self.opened_at.elapsed().as_secs(),
             self.waiting.dropped(),
         );
+        self.tell(level, "socket closed", more);
     }
 }
 

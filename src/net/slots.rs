@@ -2,11 +2,12 @@
 //! socket has its slot before the handshake is answered and until it is closed
 //! for good, whatever became of its session.
 
+use super::identity::network;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -112,14 +113,6 @@ fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
         if *count == 0 {
             counts.remove(&key);
         }
-    }
-}
-
-/// Whom an address belongs to: of IPv6, everybody has the 2^64 of a network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 => v4,
     }
 }
 

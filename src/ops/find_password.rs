@@ -1,29 +1,43 @@
 //! What the caller's password is to be checked against, where they give it
 //! once more; and that it is still the one that was checked.
 
+use super::attempt::{Attempt, count_login};
 use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::store::users;
+use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug)]
-pub struct FindPassword;
+pub struct FindPassword {
+    /// Of whoever tries: to guess here is as good as at a login.
+    pub address: IpAddr,
+}
+
+#[derive(Clone, Debug)]
+pub struct FoundPassword {
+    /// None for whoever has no password.
+    pub stored: Option<String>,
+    pub attempt: Attempt,
+}
 
 impl Op for FindPassword {
-    /// The stored hash; none for whoever has no password.
-    type Output = Option<String>;
+    type Output = FoundPassword;
 
     fn name(&self) -> &'static str {
         "find_password"
     }
 
     fn access(&self) -> Access {
-        Access::Read
+        Access::Write
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
-        users::find_password_hash(cx.db, caller.user_id).map(Outcome::quiet)
+        let user = users::find_user(cx.db, caller.user_id)?.ok_or(Error::Unauthenticated("the login has ended"))?;
+        let attempt = count_login(&user.username, self.address, cx)?;
+        let stored = users::find_password_hash(cx.db, caller.user_id)?;
+        Ok(Outcome::quiet(FoundPassword { stored, attempt }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Second half of a login, after the password was checked: a new login, with
 //! a token of its own, for this device.
 
+use super::attempt::{Attempt, give_back};
 use super::find_password::check_still;
 use super::{Access, Cx, Nobody, Op, Outcome, present};
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ pub struct LogIn {
     /// SHA-256 of the token in the cookie.
     pub token_hash: [u8; 32],
     pub device: Device,
+    /// What was counted before the password turned out to be right.
+    pub attempt: Option<Attempt>,
     /// Replaces a stored hash whose parameters are outdated.
     pub new_password_hash: Option<String>,
     /// How long a login lives unused; older ones of the user are forgotten.
@@ -53,6 +56,9 @@ impl Op<Nobody> for LogIn {
             return Err(Denied::AccountDisabled.into());
         }
         check_still(self.user_id, &self.checked_hash, cx)?;
+        if let Some(attempt) = &self.attempt {
+            give_back(attempt, cx)?;
+        }
         logins::delete_unused(cx.db, self.user_id, cx.now.before(self.lifetime))?;
         let new = NewLogin {
             user_id: self.user_id,

@@ -2,6 +2,7 @@
 
 use super::{Access, Cx, Nobody, Op, Outcome, present};
 use crate::error::{Error, Result};
+use crate::policy::Rules;
 use crate::store::users::{self, NewUser};
 use crate::wire::UserView;
 
@@ -26,9 +27,7 @@ impl Op<Nobody> for Register {
     }
 
     fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
-        if !cx.rules.registration_is_open {
-            return Err(Error::Forbidden("registration is closed"));
-        }
+        check_open(cx.rules)?;
         let new = NewUser {
             username: &self.username,
             display_name: &self.display_name,
@@ -38,4 +37,8 @@ impl Op<Nobody> for Register {
         };
         Ok(Outcome::quiet(present::own_user(users::insert_user(cx.db, &new)?)))
     }
+}
+
+pub(super) fn check_open(rules: &Rules) -> Result<()> {
+    if rules.registration_is_open { Ok(()) } else { Err(Error::Forbidden("registration is closed")) }
 }

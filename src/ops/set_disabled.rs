@@ -64,6 +64,7 @@ mod tests {
 
     fn log_in(cx: &mut Cx, caller: &Caller) -> Result<()> {
         let op = LogIn {
+            attempt: None,
             user_id: caller.user_id,
             checked_hash: "x".into(),
             token_hash: [caller.user_id.get() as u8; 32],

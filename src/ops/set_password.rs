@@ -58,6 +58,7 @@ mod tests {
 
     fn log_in(number: u8, checked_hash: &str, cx: &mut Cx) -> Result<Vec<Event>> {
         let op = LogIn {
+            attempt: None,
             user_id: ANN,
             checked_hash: checked_hash.into(),
             token_hash: [number; 32],

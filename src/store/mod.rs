@@ -2,10 +2,11 @@
 //!
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
-//! Each noun has a file of queries (`users`, `logins`, `conversations`,
+//! Each noun has a file of queries (`users`, `logins`, `attempts`, `conversations`,
 //! `messages`, `people`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
+pub mod attempts;
 pub mod changes;
 mod columns;
 mod conn;

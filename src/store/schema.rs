@@ -48,6 +48,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    attempts (bucket, place) {
+        bucket -> Binary,
+        place -> BigInt,
+        free_at -> BigInt,
+    }
+}
+
+diesel::table! {
     conversations (id) {
         id -> BigInt,
         kind -> Text,

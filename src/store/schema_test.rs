@@ -234,6 +234,7 @@ fn every_column_can_be_selected(scratch: Scratch) {
     prepare(&mut db, NOW).unwrap();
     let selected = select_all!(
         &mut db,
+        attempts,
         blocks,
         contacts,
         conversations,

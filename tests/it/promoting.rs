@@ -95,7 +95,10 @@ async fn the_log_tells_what_administrators_and_owners_do_to_accounts_and_no_more
     for line in [
         format!("admin read reports count=1 admin={}", ann.id),
         format!("admin disabled account user={} admin={}", bob.id, ann.id),
-        format!("login refused: forbidden: this account is disabled user={}", bob.id),
+        format!(
+            "refused user={} address=127.0.0.1 origin=none code=forbidden status=403 call=POST:/api/auth/login",
+            bob.id
+        ),
         format!("admin enabled account user={} admin={}", bob.id, ann.id),
         format!("admin read connections user={} admin={}", bob.id, ann.id),
         format!("admin ended logins user={} admin={}", bob.id, ann.id),

@@ -1,0 +1,130 @@
+//! The audit trail: one line for everything that is refused because of who
+//! asks, or how often, and for what becomes of logins and sockets. It says who,
+//! from which address and from which origin, and repeats nothing that anybody
+//! wrote.
+
+use super::Net;
+use super::identity::client_address;
+use crate::error::{Code, Error};
+use crate::ids::UserId;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest};
+use log::Level;
+use std::fmt;
+use std::net::IpAddr;
+
+/// By which `RUST_LOG` finds these lines.
+const TARGET: &str = "switchboard::audit";
+/// Of an origin.
+const MAX_CHARS: usize = 100;
+
+/// Where a request or a socket comes from.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    address: Option<IpAddr>,
+    origin: Option<Box<str>>,
+}
+
+impl Peer {
+    pub fn of(net: &Net, request: &HttpRequest) -> Self {
+        let origin = request.headers().get(header::ORIGIN);
+        let text = origin.map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(MAX_CHARS).collect());
+        Self { address: client_address(net, request), origin: text }
+    }
+
+    /// Writes the line.
+    pub fn tell(&self, level: Level, what: &str, user: Option<UserId>, more: fmt::Arguments) {
+        log::log!(target: TARGET, level, "{what} user={} {self}{more}", Known(user));
+    }
+}
+
+/// Control characters are escaped, so that nobody writes a line of their own.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "address={address}")?,
+            None => f.write_str("address=unknown")?,
+        }
+        match &self.origin {
+            Some(origin) => write!(f, " origin={origin:?}"),
+            None => f.write_str(" origin=none"),
+        }
+    }
+}
+
+struct Known(Option<UserId>);
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(user_id) => user_id.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+/// Whom a request turned out to be about.
+struct Subject(UserId);
+
+/// Has the line of this request, should it be refused, name this user.
+pub fn names(request: &HttpRequest, user_id: UserId) {
+    request.extensions_mut().insert(Subject(user_id));
+}
+
+/// What became of a login.
+pub fn login(net: &Net, request: &HttpRequest, what: &str, user_id: UserId) {
+    Peer::of(net, request).tell(Level::Info, what, Some(user_id), format_args!(""));
+}
+
+/// Whether an operation was refused because of who asks, or how often.
+pub fn is_refusal(error: &Error) -> bool {
+    matches!(error.code(), Code::Unauthenticated | Code::Forbidden | Code::RateLimited)
+}
+
+/// The line of a request that is refused.
+pub async fn record(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let response = next.call(request).await?.map_into_boxed_body();
+    let is_refused = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::MISDIRECTED_REQUEST
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    let request = response.request();
+    // By its pattern: a path may hold what somebody wrote.
+    let path = request.match_pattern();
+    let path = path.as_deref().unwrap_or("other");
+    let is_handshake = path == "/ws" && response.status().as_u16() >= 400;
+    if (is_refused || is_handshake)
+        && let Ok(net) = Net::of(request.app_data())
+    {
+        let code = response.response().extensions().get::<Code>().copied();
+        let what = if code == Some(Code::BadCredentials) { "login failed" } else { "refused" };
+        let code = code.map_or("none", |code| code.meaning().name);
+        let user = request.extensions().get::<Subject>().map(|subject| subject.0);
+        let more = format_args!(" code={code} status={} call={}:{path}", response.status().as_u16(), request.method());
+        Peer::of(net, request).tell(Level::Warn, what, user, more);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_writes_a_line_of_their_own() {
+        let hostile = "x\r\n[2026 INFO] logged in user=1\u{1b}[2J\u{202e}\"\\";
+        let line = Peer { address: Some("192.0.2.1".parse().unwrap()), origin: Some(hostile.into()) }.to_string();
+        assert_eq!(line, r#"address=192.0.2.1 origin="x\r\n[2026 INFO] logged in user=1\u{1b}[2J\u{202e}\"\\""#);
+        assert_eq!(Peer { address: None, origin: None }.to_string(), "address=unknown origin=none");
+    }
+}

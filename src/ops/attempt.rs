@@ -1,0 +1,108 @@
+//! How often one address may try to get in. An attempt is counted before a
+//! password is looked at, so that many at once are counted too; one that
+//! succeeds is given back.
+
+use super::{Access, Cx, Done, Nobody, Op, Outcome, System};
+use crate::error::{Error, Result};
+use crate::ids::Timestamp;
+use crate::store::attempts::{self, Bucket, Place, Taken};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// So many in so much time.
+struct Bound {
+    what: &'static str,
+    places: i64,
+    window: Duration,
+}
+
+/// Logins that failed, for one account from one address.
+const OF_ACCOUNT: Bound = Bound { what: "login", places: 10, window: Duration::from_secs(15 * 60) };
+/// And from one address, whatever the account.
+const OF_ADDRESS: Bound = Bound { what: "logins", places: 100, window: Duration::from_secs(15 * 60) };
+/// From one address.
+const REGISTRATIONS: Bound = Bound { what: "registrations", places: 100, window: Duration::from_secs(60 * 60) };
+
+/// What was counted.
+#[derive(Clone, Debug)]
+pub struct Attempt(Vec<Place>);
+
+/// Counts an attempt to log in by this name, whether anybody has it or not.
+pub(super) fn count_login(username: &str, address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
+    let (address_text, name) = (address.to_string(), username.to_ascii_lowercase());
+    let mut places = vec![take(&OF_ACCOUNT, &[&address_text, &name], cx)?];
+    places.extend(count_address(&OF_ADDRESS, address, cx)?);
+    Ok(Attempt(places))
+}
+
+pub(super) fn count_registration(address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
+    Ok(Attempt(count_address(&REGISTRATIONS, address, cx)?.into_iter().collect()))
+}
+
+/// Not on this machine itself: behind a proxy that is not in
+/// `TRUSTED_PROXIES`, one stranger could shut out everybody.
+fn count_address(bound: &Bound, address: IpAddr, cx: &mut Cx) -> Result<Option<Place>> {
+    if address.is_loopback() {
+        return Ok(None);
+    }
+    take(bound, &[&address.to_string()], cx).map(Some)
+}
+
+fn take(bound: &Bound, whose: &[&str], cx: &mut Cx) -> Result<Place> {
+    let bucket = Bucket::of(&[&[bound.what], whose].concat());
+    let window = i64::try_from(bound.window.as_millis()).unwrap_or(i64::MAX);
+    let free_at = Timestamp::from_millis(cx.now.as_millis() + window);
+    match attempts::take(cx.db, bucket, bound.places, cx.now, free_at)? {
+        Taken::Place(place) => Ok(place),
+        Taken::FullUntil(first) => {
+            let wait = u64::try_from(first.as_millis() - cx.now.as_millis()).unwrap_or(0);
+            Err(Error::RateLimited { retry_in: Duration::from_millis(wait) })
+        }
+    }
+}
+
+pub(super) fn give_back(attempt: &Attempt, cx: &mut Cx) -> Result<()> {
+    attempt.0.iter().try_for_each(|place| attempts::give_back(cx.db, *place))
+}
+
+/// An attempt that came to nothing through no fault of who made it.
+#[derive(Clone, Debug)]
+pub struct ForgetAttempt(pub Attempt);
+
+impl Op<Nobody> for ForgetAttempt {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "forget_attempt"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Done>> {
+        give_back(&self.0, cx)?;
+        Ok(Outcome::quiet(Done {}))
+    }
+}
+
+/// Drops the rows of attempts that no longer count.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepAttempts;
+
+impl Op<System> for SweepAttempts {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "sweep_attempts"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        attempts::delete_over(cx.db, cx.now)?;
+        Ok(Outcome::quiet(Done {}))
+    }
+}

@@ -1,0 +1,292 @@
+//! What the real binary writes down: a line for everybody who is kept out, and
+//! nothing, at any level, of what people write or prove themselves with.
+
+use crate::binary::{Binary, Place, wait_for};
+use futures_util::{SinkExt, StreamExt};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+/// Stands in everything that nobody may find in a log.
+const CANARY: &str = "canary";
+
+/// Somebody at the hub, by HTTP and by a socket.
+struct Person {
+    http: Client,
+    address: String,
+    headers: Vec<(&'static str, String)>,
+    /// Of every refusal.
+    told: Vec<String>,
+}
+
+impl Person {
+    fn new(address: &str) -> Self {
+        Self { http: Client::new(), address: address.to_owned(), headers: Vec::new(), told: Vec::new() }
+    }
+
+    async fn call(&mut self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let mut request =
+            self.http.request(method.parse::<Method>().unwrap(), format!("http://{}{path}", self.address));
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let answer = request.json(&body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        if let Some(cookie) = answer.headers().get("set-cookie") {
+            let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+            self.headers.retain(|(name, _)| *name != "cookie");
+            self.headers.push(("cookie", cookie));
+        }
+        let text = answer.text().await.unwrap();
+        if status >= 400 {
+            self.told.push(text.clone());
+        }
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn register(&mut self, username: &str, password: &str) -> i64 {
+        let form = json!({"username": username, "password": password, "display_name": "canary name",
+                          "email": "canary@example.org"});
+        let (status, body) = self.call("POST", "/api/auth/register", form).await;
+        assert_eq!(status, 201, "{body}");
+        body["user"]["id"].as_i64().unwrap()
+    }
+
+    /// Sends the frames over one socket, and waits for an answer to each.
+    async fn says(&mut self, frames: &[String]) {
+        let mut request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let (mut socket, _) = connect_async(request).await.unwrap();
+        for (turn, frame) in frames.iter().enumerate() {
+            socket.send(Message::text(frame)).await.unwrap();
+            socket.send(Message::text(format!(r#"{{"type":"ping","ref":"end {turn}"}}"#))).await.unwrap();
+            loop {
+                let Some(Ok(message)) = socket.next().await else { panic!("closed after {frame}") };
+                let Ok(text) = message.into_text() else { continue };
+                if text.contains(r#""type":"error""#) {
+                    self.told.push(text.to_string());
+                } else if text.contains(&format!("end {turn}")) {
+                    break;
+                }
+            }
+        }
+        socket.close(None).await.unwrap();
+        while socket.next().await.is_some() {}
+    }
+}
+
+/// The lines of the trail in which all of these stand.
+fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
+    let is_meant = |line: &&str| line.contains("switchboard::audit]") && words.iter().all(|word| line.contains(word));
+    log.lines().filter(is_meant).collect()
+}
+
+/// What is written by it, and what is wrong with it: by everybody, through
+/// every door.
+async fn writes_and_errs(ann: &mut Person, bob: i64) {
+    let text = |what: &str| format!("{CANARY} {what}");
+    let (_, sent) = ann
+        .call(
+            "POST",
+            "/api/messages",
+            json!({"recipient_id": bob, "content": text("body"), "client_message_id": CANARY}),
+        )
+        .await;
+    let (message, conversation) = (&sent["message"]["id"], &sent["message"]["conversation_id"]);
+    for (method, path, body) in [
+        ("POST", "/api/messages".to_owned(), json!({"recipient_id": 1, "content": text("to oneself")})),
+        ("POST", "/api/messages".to_owned(), json!({"recipient_id": text("as an id"), "content": text("body")})),
+        (
+            "POST",
+            "/api/messages".to_owned(),
+            json!({"recipient_id": bob, "content": text("other"), "client_message_id": CANARY}),
+        ),
+        ("POST", "/api/messages".to_owned(), json!({"recipient_id": bob, "content": text("long").repeat(500)})),
+        ("POST", format!("/api/conversations/{conversation}/messages"), json!({"content": text("there")})),
+        ("PATCH", format!("/api/messages/{message}"), json!({"content": text("edited")})),
+        ("PUT", format!("/api/messages/{message}/reactions/{CANARY}"), Value::Null),
+        ("GET", format!("/api/search?q={CANARY}"), Value::Null),
+        ("GET", format!("/api/search?q={CANARY}&before={CANARY}"), Value::Null),
+        ("GET", format!("/api/users?q={CANARY}&limit={CANARY}"), Value::Null),
+        ("GET", format!("/api/users/{CANARY}"), Value::Null),
+        ("GET", format!("/{CANARY}"), Value::Null),
+        (
+            "POST",
+            "/api/conversations".to_owned(),
+            json!({"participant_ids": [bob], "title": text("title"), "client_id": CANARY}),
+        ),
+        ("POST", "/api/conversations".to_owned(), json!({"participant_ids": [CANARY], "title": text("title")})),
+        ("POST", "/api/reports".to_owned(), json!({"user_id": bob, "reason": text("reason")})),
+        ("POST", "/api/sync".to_owned(), json!({"epoch": CANARY, "conversations": {"1": CANARY}})),
+        ("POST", format!("/api/conversations/{conversation}/typing"), json!({"is_typing": CANARY})),
+        ("GET", "/api/admin/reports".to_owned(), Value::Null),
+        ("DELETE", format!("/api/messages/{message}?for={CANARY}"), Value::Null),
+    ] {
+        ann.call(method, &path, body).await;
+    }
+    let mut frames: Vec<String> = switchboard::ops::FRAMES
+        .iter()
+        .map(|entry| {
+            json!({"type": entry.kind, "ref": CANARY, "recipient_id": bob, "content": text("frame"), "q": CANARY,
+                   "message_id": message, "emoji": CANARY, "on": true, "for": CANARY, "seq": CANARY,
+                   "client_message_id": CANARY, "epoch": CANARY, "is_typing": CANARY})
+        })
+        .map(|frame| frame.to_string().replace(r#""ref":"canary""#, r#""ref":"r""#))
+        .collect();
+    frames.push(json!({"type": "private_message", "recipient_id": bob, "content": text("live")}).to_string());
+    frames.push(json!({"type": CANARY}).to_string());
+    frames.push(format!("{{{CANARY}"));
+    ann.says(&frames).await;
+}
+
+fn place() -> Place {
+    Place::new().with("RUST_LOG", "debug,switchboard=trace").with("FRAME_RATE", "100000").with("FRAME_BURST", "100000")
+}
+
+async fn closed(hub: &Binary, sockets: usize) {
+    let are_closed = async || (lines(&hub.log(), &["socket closed"]).len() >= sockets).then_some(());
+    wait_for("the lines of closed sockets", are_closed).await;
+}
+
+#[tokio::test]
+async fn nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_back() {
+    let place = place();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let (mut ann, mut bob) = (Person::new(&address), Person::new(&address));
+    ann.register("ann", "canary-password").await;
+    let bob = bob.register("bob", "canary-password").await;
+    writes_and_errs(&mut ann, bob).await;
+    let (_, token) = ann.call("POST", "/api/auth/token", json!({})).await;
+    let token = token["access_token"].as_str().unwrap().to_owned();
+    let cookies: Vec<_> = ann.headers.iter().map(|(_, value)| value.split_once('=').unwrap().1.to_owned()).collect();
+    let mut secrets = vec![CANARY.to_owned(), token.clone(), token.rsplit_once('.').unwrap().1.to_owned()];
+    secrets.extend(cookies);
+
+    let mut by_token = Person::new(&address);
+    by_token.headers.push(("authorization", format!("Bearer {token}")));
+    by_token.call("GET", "/api/auth/me", Value::Null).await;
+    by_token.says(&[json!({"type": "ping"}).to_string()]).await;
+    for (name, value) in [
+        ("authorization", "Bearer canary.canary.canary"),
+        ("authorization", "Basic canary"),
+        ("cookie", "session=canary"),
+    ] {
+        let mut stranger = Person::new(&address);
+        stranger.headers.push((name, value.to_owned()));
+        stranger.call("GET", "/api/auth/me", Value::Null).await;
+        stranger.call("GET", "/ws?ticket=canary&token=canary", Value::Null).await;
+        by_token.told.append(&mut stranger.told);
+    }
+    for name in ["ann", "canary-name"] {
+        let form = json!({"username": name, "password": "canary-guess"});
+        by_token.call("POST", "/api/auth/login", form).await;
+    }
+    by_token.call("POST", "/api/auth/register", json!({"username": "ann", "password": "canary-password"})).await;
+    by_token.call("POST", "/api/auth/register", json!({"username": "canary", "password": 7})).await;
+    ann.call("POST", "/api/auth/logout", json!({})).await;
+
+    closed(&hub, 2).await;
+    hub.signal("TERM");
+    let ended = hub.ended().await;
+    assert!(
+        ended.stderr.contains("TRACE") || ended.stderr.contains("DEBUG"),
+        "all that there is to say: {}",
+        ended.stderr
+    );
+    let told: Vec<_> = ann.told.iter().chain(&by_token.told).collect();
+    assert!(told.len() > 25, "{} refusals", told.len());
+    for secret in &secrets {
+        for said in [&ended.stdout, &ended.stderr].into_iter().chain(told.iter().copied()) {
+            // `switchboard: the origin canary` would be an answer that names what was sent.
+            let lines: Vec<_> = said.lines().filter(|line| line.contains(secret.as_str())).collect();
+            assert!(lines.is_empty(), "{secret}: {lines:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_kept_out_leaves_a_line_with_user_address_and_origin() {
+    let place = Place::new().with("TRUSTED_PROXIES", "127.0.0.1").with("MESSAGE_RATE", "1").with("MESSAGE_BURST", "1");
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let mut ann = Person::new(&address);
+    let own = format!("http://{address}");
+    ann.headers.extend([("x-forwarded-for", "192.0.2.7".to_owned()), ("origin", own.clone())]);
+    let id = ann.register("ann", "correct horse").await;
+    let from = format!("user={id} address=192.0.2.7 origin=\"{own}\"");
+
+    let login = |password: &str| json!({"username": "ann", "password": password});
+    assert_eq!(ann.call("POST", "/api/auth/login", login("correct horse")).await.0, 200);
+    for _ in 0..10 {
+        assert_eq!(ann.call("POST", "/api/auth/login", login("wrong")).await.0, 401);
+    }
+    assert_eq!(ann.call("POST", "/api/auth/login", login("correct horse")).await.0, 429);
+    assert_eq!(ann.call("GET", "/api/admin/reports", Value::Null).await.0, 403);
+    let flood = r#"{"type":"private_message","recipient_id":1,"content":"x"}"#.to_owned();
+    ann.says(&[flood.clone(), flood]).await;
+    let mut evil = Person::new(&address);
+    let hostile = "http://evil.example/\u{85}x";
+    evil.headers.extend([("cookie", ann.headers.last().unwrap().1.clone())]);
+    evil.headers.push(("origin", hostile.to_owned()));
+    assert_eq!(evil.call("POST", "/api/messages", json!({})).await.0, 403);
+    assert_eq!(evil.call("GET", "/ws", Value::Null).await.0, 403);
+    evil.headers = vec![("host", "rebound.example".to_owned())];
+    assert_eq!(evil.call("GET", "/api/auth/me", Value::Null).await.0, 421);
+    evil.headers.clear();
+    assert_eq!(evil.call("GET", "/api/auth/me", Value::Null).await.0, 401);
+    assert_eq!(evil.call("GET", "/ws", Value::Null).await.0, 401);
+    assert_eq!(ann.call("POST", "/api/auth/logout", json!({})).await.0, 204);
+    closed(&hub, 1).await;
+
+    let log = hub.log();
+    for (words, count) in [
+        (vec!["registered", from.as_str()], 1),
+        // With the one that a registration is.
+        (vec!["logged in", from.as_str()], 2),
+        (vec!["WARN", "login failed", from.as_str(), "code=bad_credentials status=401 call=POST:/api/auth/login"], 10),
+        (
+            vec![
+                "WARN",
+                "refused user=none address=192.0.2.7",
+                "code=rate_limited status=429 call=POST:/api/auth/login",
+            ],
+            1,
+        ),
+        (vec!["WARN", "refused", from.as_str(), "code=forbidden status=403 call=GET:/api/admin/reports"], 1),
+        (vec!["INFO", "socket opened", from.as_str()], 1),
+        (vec!["INFO", "socket closed", from.as_str(), "code=1005"], 1),
+        (vec!["WARN", "refused", from.as_str(), "code=rate_limited", "frame=send_message"], 1),
+        (
+            vec![
+                "refused user=none address=127.0.0.1 origin=\"http://evil.example/",
+                "code=bad_origin status=403 call=POST:/api/messages",
+            ],
+            1,
+        ),
+        (
+            vec![
+                "refused user=none address=127.0.0.1 origin=\"http://evil.example/",
+                "code=bad_origin status=403 call=GET:/ws",
+            ],
+            1,
+        ),
+        (vec!["refused user=none address=127.0.0.1 origin=none code=bad_host status=421"], 1),
+        (
+            vec![
+                "refused user=none address=127.0.0.1 origin=none code=unauthenticated status=401 call=GET:/api/auth/me",
+            ],
+            1,
+        ),
+        (vec!["refused user=none address=127.0.0.1 origin=none code=unauthenticated status=401 call=GET:/ws"], 1),
+        (vec!["logged out", from.as_str()], 1),
+    ] {
+        assert_eq!(lines(&log, &words).len(), count, "{words:?} in {log}");
+    }
+    let is_raw = |letter: char| letter.is_control() && letter != '\n';
+    assert!(!log.contains(is_raw), "no control characters: {log:?}");
+}

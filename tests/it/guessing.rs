@@ -1,0 +1,187 @@
+//! Whoever guesses passwords: how often, and whom it does not concern.
+
+use crate::harness::{Client, PASSWORD, Reply, TestHub, any_database, both_databases, eventually};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Instant;
+use switchboard::clock::Clock;
+use switchboard::ids::Timestamp;
+
+/// Tries for one account from one address, and the time they count.
+const TRIES: usize = 10;
+const WINDOW: i64 = 15 * 60 * 1000;
+
+async fn log_in(client: &Client, name: &str, password: &str) -> Reply {
+    client.post("/api/auth/login", json!({"username": name, "password": password})).await
+}
+
+async fn guess(client: &Client, name: &str, times: usize) {
+    for _ in 0..times {
+        log_in(client, name, "a wrong guess").await.refused(401, "bad_credentials");
+    }
+}
+
+/// Refused, and told when to come back.
+async fn is_shut_out(client: &Client, name: &str, password: &str) {
+    let reply = log_in(client, name, password).await;
+    let seconds: i64 = reply.header("retry-after").expect("it says when").parse().unwrap();
+    assert!((1..=WINDOW / 1000).contains(&seconds), "{seconds}");
+    reply.refused(429, "rate_limited");
+}
+
+fn behind(client: &Client, address: &str) -> Client {
+    client.with("x-forwarded-for", address)
+}
+
+both_databases!(ten_wrong_guesses_shut_out_one_address_and_nobody_else, TRUSTED_PROXIES = "127.0.0.1");
+async fn ten_wrong_guesses_shut_out_one_address_and_nobody_else(hub: &mut TestHub) {
+    let [ann, _bob] = hub.users(["ann", "bob"]).await;
+    let mut phone = ann.connect().await;
+    let guesser = behind(&hub.visitor(), "192.0.2.7");
+    guess(&guesser, "ann", TRIES - 1).await;
+    log_in(&guesser, "ann", PASSWORD).await.is(200);
+    guess(&guesser, "ANN", 1).await;
+    for password in ["a wrong guess", PASSWORD] {
+        is_shut_out(&guesser, "aNn", password).await;
+    }
+    log_in(&guesser, "bob", PASSWORD).await.is(200);
+    log_in(&behind(&hub.visitor(), "192.0.2.8"), "ann", PASSWORD).await.is(200);
+    ann.get("/api/auth/me").await.is(200);
+    phone.answers().await;
+    ann.connect().await.answers().await;
+}
+
+both_databases!(guesses_are_counted_by_all_nodes_together);
+async fn guesses_are_counted_by_all_nodes_together(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    let other = hub.second_node();
+    let nodes = [hub.visitor(), other.visitor()];
+    for turn in 0..TRIES {
+        guess(&nodes[turn % 2], "ann", 1).await;
+    }
+    for node in &nodes {
+        is_shut_out(node, "ann", PASSWORD).await;
+    }
+}
+
+both_databases!(guesses_made_at_once_are_counted_too);
+async fn guesses_made_at_once_are_counted_too(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    let other = hub.second_node();
+    let nodes = [hub.visitor(), other.visitor()];
+    let guesses = (0..40).map(|turn| log_in(&nodes[turn % 2], "ann", "a wrong guess"));
+    let replies = futures_util::future::join_all(guesses).await;
+    let heard = replies.iter().filter(|reply| reply.status == 401).count();
+    assert_eq!(heard, TRIES);
+    assert!(replies.iter().all(|reply| [401, 429].contains(&reply.status)));
+}
+
+both_databases!(a_name_that_nobody_has_is_shut_out_with_the_same_bytes);
+async fn a_name_that_nobody_has_is_shut_out_with_the_same_bytes(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    let visitor = hub.visitor();
+    for turn in 0..TRIES + 2 {
+        let (known, unknown) =
+            (log_in(&visitor, "ann", "a wrong guess").await, log_in(&visitor, "nobody", "a wrong guess").await);
+        assert_eq!((known.status, &known.body), (unknown.status, &unknown.body), "try {turn}");
+        let names = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<BTreeSet<_>>();
+        assert_eq!(names(&known), names(&unknown));
+    }
+}
+
+both_databases!(who_waits_may_try_again);
+async fn who_waits_may_try_again(hub: &mut TestHub) {
+    let noon = Timestamp::from_millis(Clock::system().now().as_millis());
+    let clock = Clock::fixed_at(noon);
+    hub.restart_at(&clock);
+    hub.users(["ann"]).await;
+    let visitor = hub.visitor();
+    guess(&visitor, "ann", TRIES / 2).await;
+    clock.set(Timestamp::from_millis(noon.as_millis() + WINDOW / 2));
+    guess(&visitor, "ann", TRIES / 2).await;
+    let later = |millis: i64| clock.set(Timestamp::from_millis(noon.as_millis() + millis));
+    later(WINDOW - 1);
+    let reply = log_in(&visitor, "ann", PASSWORD).await;
+    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")));
+    later(WINDOW);
+    guess(&visitor, "ann", TRIES / 2).await;
+    is_shut_out(&visitor, "ann", PASSWORD).await;
+    assert!(hub.database.count("attempts") <= TRIES as i64, "places are used again");
+    later(3 * WINDOW);
+    log_in(&visitor, "ann", PASSWORD).await.is(200);
+}
+
+any_database!(one_address_cannot_try_every_account, TRUSTED_PROXIES = "127.0.0.1");
+async fn one_address_cannot_try_every_account(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    // One household has a whole network of IPv6.
+    let house = |turn: usize| behind(&hub.visitor(), &format!("2001:db8:1:2::{turn:x}"));
+    for turn in 0..100 {
+        guess(&house(turn), &format!("name{turn}"), 1).await;
+    }
+    is_shut_out(&house(200), "ann", PASSWORD).await;
+    log_in(&behind(&hub.visitor(), "2001:db8:1:3::1"), "ann", PASSWORD).await.is(200);
+}
+
+any_database!(one_address_cannot_register_without_end, TRUSTED_PROXIES = "127.0.0.1");
+async fn one_address_cannot_register_without_end(hub: &mut TestHub) {
+    let register = async |address: &str, name: &str| {
+        let form = json!({"username": name, "password": PASSWORD});
+        behind(&hub.visitor(), address).post("/api/auth/register", form).await
+    };
+    register("192.0.2.1", "taken").await.is(201);
+    // To ask for names that are taken is to try, too.
+    for _ in 1..100 {
+        register("192.0.2.1", "taken").await.refused(409, "username_taken");
+    }
+    let reply = register("192.0.2.1", "new").await;
+    assert!(reply.header("retry-after").is_some());
+    reply.refused(429, "rate_limited");
+    register("192.0.2.2", "new").await.is(201);
+    register("127.0.0.1", "newer").await.is(201);
+}
+
+any_database!(a_login_that_is_refused_costs_no_hash);
+async fn a_login_that_is_refused_costs_no_hash(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    let visitor = hub.visitor();
+    let time = async |times: usize| {
+        let began = Instant::now();
+        for _ in 0..times {
+            log_in(&visitor, "ann", "a wrong guess").await;
+        }
+        began.elapsed() / times as u32
+    };
+    let hashed = time(TRIES).await;
+    // A hash takes some 20 ms of work; this is the mean of many, against half.
+    let refused = time(100).await;
+    assert!(refused < hashed / 2, "{refused:?} against {hashed:?}");
+}
+
+any_database!(what_is_over_is_swept);
+async fn what_is_over_is_swept(hub: &mut TestHub) {
+    let clock = Clock::fixed_at(Clock::system().now());
+    hub.restart_at(&clock);
+    guess(&hub.visitor(), "ann", 3).await;
+    assert_eq!(hub.database.count("attempts"), 3);
+    clock.set(Timestamp::from_millis(clock.now().as_millis() + WINDOW));
+    hub.restart_at(&clock);
+    eventually("the rows are gone", async || hub.database.count("attempts") == 0).await;
+}
+
+both_databases!(who_has_a_cookie_guesses_no_more_often_than_who_has_none);
+async fn who_has_a_cookie_guesses_no_more_often_than_who_has_none(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let change = async |current: &str| {
+        ann.post("/api/auth/password", json!({"current_password": current, "new_password": PASSWORD})).await
+    };
+    guess(&hub.visitor(), "ann", TRIES / 2).await;
+    for _ in 0..TRIES / 2 {
+        change("a wrong guess").await.refused(401, "bad_credentials");
+    }
+    for current in ["a wrong guess", PASSWORD] {
+        change(current).await.refused(429, "rate_limited");
+    }
+    is_shut_out(&hub.visitor(), "ann", PASSWORD).await;
+    ann.get("/api/auth/me").await.is(200);
+}
