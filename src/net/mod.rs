@@ -1,7 +1,7 @@
 //! The outside: HTTP and WebSocket, both ways to knock on the door.
 //!
 //! `guard` holds what is true for every request (Host, Origin, headers), and
-//! `unread` what is left of its body;
+//! `unread` what is left of its body; `cors` says who may read answers, and
 //! `audit` writes down who was refused;
 //! `identity` finds out who asks; `accounts`, `devices`, `rest` and `moderation`
 //! answer the HTTP calls, which stand in `calls`, and `describe` tells of them;
@@ -13,6 +13,7 @@ mod accounts;
 mod audit;
 mod call;
 mod calls;
+mod cors;
 mod describe;
 mod devices;
 mod guard;
@@ -81,6 +82,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")
             .wrap(from_fn(guard::check_origin))
+            .wrap(from_fn(cors::allow))
             .wrap(from_fn(guard::check_host))
             .wrap(from_fn(guard::check_head))
             .wrap(from_fn(audit::record))

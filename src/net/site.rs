@@ -12,6 +12,8 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 pub struct Site {
     hosts: Vec<String>,
     origins: Vec<String>,
+    /// Of these, those that are not its own.
+    allowed: Vec<String>,
     is_https: bool,
 }
 
@@ -19,7 +21,7 @@ impl Site {
     /// A hub with a public address: that origin, and that one host.
     pub fn public(origin: &str, host: &str, is_https: bool, allowed: &[String]) -> Self {
         let origins = std::iter::once(origin.to_owned()).chain(allowed.iter().cloned()).collect();
-        Self { hosts: vec![host.to_owned()], origins, is_https }
+        Self { hosts: vec![host.to_owned()], origins, allowed: allowed.to_vec(), is_https }
     }
 
     /// A hub for this machine alone, at the loopback names.
@@ -28,11 +30,21 @@ impl Site {
         let suffix = if port == 80 { String::new() } else { format!(":{port}") };
         let hosts: Vec<String> = LOOPBACK.iter().map(|name| format!("{name}{suffix}")).collect();
         let origins = hosts.iter().map(|host| format!("http://{host}")).chain(allowed.iter().cloned()).collect();
-        Self { hosts, origins, is_https: false }
+        Self { hosts, origins, allowed: allowed.to_vec(), is_https: false }
     }
 
     pub fn is_https(&self) -> bool {
         self.is_https
+    }
+
+    /// Whether pages of any other origin may use a login.
+    pub fn allows_others(&self) -> bool {
+        !self.allowed.is_empty()
+    }
+
+    /// The allowed origin that is exactly this, if it is not the hub's own.
+    pub fn find_allowed(&self, origin: &str) -> Option<&str> {
+        self.allowed.iter().find(|allowed| *allowed == origin).map(String::as_str)
     }
 
     /// Refuses requests for any other host, so that no name somebody points

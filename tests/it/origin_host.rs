@@ -1,7 +1,7 @@
 //! What a page of another site cannot do in its visitor's name, the one host
 //! the hub answers to, and the headers that keep browsers strict.
 
-use crate::harness::{Client, PASSWORD, Socket, TestHub, User, any_database};
+use crate::harness::{Client, PASSWORD, Reply, Socket, TestHub, User, any_database};
 use serde_json::json;
 
 const HOSTILE: &[&str] = &[
@@ -221,6 +221,88 @@ async fn every_kind_of_response_has_the_strict_headers(hub: &mut TestHub) {
         assert!(reply.header("cache-control").is_some_and(|rule| rule.starts_with("no-")), "{reply:?}");
         assert!(reply.header("strict-transport-security").is_some(), "{reply:?}");
         assert!(!reply.headers.keys().any(|name| name.as_str().starts_with("access-control")), "{reply:?}");
+    }
+}
+
+/// What a browser may be told of who else may read an answer.
+fn readers(reply: &Reply) -> Vec<(String, String)> {
+    let told = reply.headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control"));
+    let mut told: Vec<_> = told.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    told.sort();
+    told
+}
+
+/// Answers of every kind, and the question that a browser asks first.
+async fn answers(client: &Client) -> Vec<Reply> {
+    let mut replies = vec![client.handshake().await];
+    for path in ["/", "/health", "/api/auth/me", "/api/conversations", "/api/conversations/9", "/no/such/place"] {
+        replies.push(client.get(path).await);
+        replies.push(client.call("OPTIONS", path).await);
+        let question = client.with("access-control-request-method", "POST");
+        let question = question.with("access-control-request-headers", "content-type,authorization,x-evil");
+        replies.push(question.call("OPTIONS", path).await);
+    }
+    for path in ["/api/messages", "/api/auth/login", "/api/auth/logout"] {
+        replies.push(client.post(path, json!({})).await);
+    }
+    replies
+}
+
+any_database!(no_script_of_another_origin_reads_an_answer, PUBLIC_URL = "https://chat.example.org");
+async fn no_script_of_another_origin_reads_an_answer(hub: &mut TestHub) {
+    let visitor = hub.visitor();
+    for origin in HOSTILE.iter().chain(&["https://chat.example.org", "https://app.example.org"]) {
+        for reply in answers(&visitor.with("origin", origin)).await {
+            assert_eq!((readers(&reply), reply.header("vary")), (vec![], None), "{origin}: {reply:?}");
+        }
+    }
+}
+
+any_database!(
+    scripts_of_an_allowed_origin_read_answers_and_nobody_else,
+    PUBLIC_URL = "https://chat.example.org",
+    ALLOWED_ORIGINS = "https://app.example.org:8443,https://other.example.org"
+);
+async fn scripts_of_an_allowed_origin_read_answers_and_nobody_else(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let pair = |name: &str, value: &str| (format!("access-control-{name}"), value.to_owned());
+    for origin in ["https://app.example.org:8443", "https://other.example.org"] {
+        let may_read =
+            [pair("allow-credentials", "true"), pair("allow-origin", origin), pair("expose-headers", "Retry-After")];
+        let page = ann.with("origin", origin);
+        let message = json!({"recipient_id": bob.id, "content": "x"});
+        for reply in [
+            page.get("/api/auth/me").await.is(200),
+            page.post("/api/messages", message).await.is(201),
+            page.get("/api/conversations/999").await.is(404),
+            page.post("/api/messages", json!({})).await.is(400),
+            hub.visitor().with("origin", origin).get("/api/auth/me").await.is(401),
+            page.call("OPTIONS", "/api/messages").await.is(405),
+        ] {
+            assert_eq!((readers(&reply), reply.header("vary")), (may_read.to_vec(), Some("Origin")), "{reply:?}");
+        }
+        let question = page.with("access-control-request-method", "PATCH");
+        for path in ["/api/messages", "/api/auth/login", "/api/messages/1/reactions/x"] {
+            let reply = question.call("OPTIONS", path).await.is(204);
+            let expected = [
+                pair("allow-credentials", "true"),
+                pair("allow-headers", "Authorization, Content-Type"),
+                pair("allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE"),
+                pair("allow-origin", origin),
+                pair("expose-headers", "Retry-After"),
+                pair("max-age", "600"),
+            ];
+            assert_eq!((readers(&reply), reply.body.as_str()), (expected.to_vec(), ""));
+        }
+        question.with("host", "evil.example").call("OPTIONS", "/api/messages").await.refused(421, "bad_host");
+    }
+    for origin in HOSTILE.iter().chain(&["https://chat.example.org", "https://app.example.org", ""]) {
+        for reply in answers(&hub.visitor().with("origin", origin)).await {
+            assert_eq!((readers(&reply), reply.header("vary")), (vec![], Some("Origin")), "{origin}: {reply:?}");
+        }
+    }
+    for reply in answers(&hub.visitor()).await {
+        assert_eq!(readers(&reply), []);
     }
 }
 
