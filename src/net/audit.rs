@@ -110,10 +110,19 @@ pub async fn record(
         let what = if code == Some(Code::BadCredentials) { "login failed" } else { "refused" };
         let code = code.map_or("none", |code| code.meaning().name);
         let user = request.extensions().get::<Subject>().map(|subject| subject.0);
-        let more = format_args!(" code={code} status={} call={}:{path}", response.status().as_u16(), request.method());
+        let (status, method) = (response.status().as_u16(), method(request));
+        let more = format_args!(" code={code} status={status} call={method}:{path}");
         Peer::of(net, request).tell(Level::Warn, what, user, more);
     }
     Ok(response)
+}
+
+/// Anybody may invent one.
+fn method(request: &HttpRequest) -> &str {
+    match request.method().as_str() {
+        known @ ("GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE") => known,
+        _ => "other",
+    }
 }
 
 #[cfg(test)]

@@ -114,6 +114,7 @@ async fn writes_and_errs(ann: &mut Person, bob: i64) {
         ("GET", format!("/api/users?q={CANARY}&limit={CANARY}"), Value::Null),
         ("GET", format!("/api/users/{CANARY}"), Value::Null),
         ("GET", format!("/{CANARY}"), Value::Null),
+        (CANARY, "/api/auth/me".to_owned(), Value::Null),
         (
             "POST",
             "/api/conversations".to_owned(),
@@ -179,6 +180,7 @@ async fn nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_ba
         let mut stranger = Person::new(&address);
         stranger.headers.push((name, value.to_owned()));
         stranger.call("GET", "/api/auth/me", Value::Null).await;
+        stranger.call(CANARY, "/canary", Value::Null).await;
         stranger.call("GET", "/ws?ticket=canary&token=canary", Value::Null).await;
         by_token.told.append(&mut stranger.told);
     }
@@ -202,7 +204,6 @@ async fn nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_ba
     assert!(told.len() > 25, "{} refusals", told.len());
     for secret in &secrets {
         for said in [&ended.stdout, &ended.stderr].into_iter().chain(told.iter().copied()) {
-            // `switchboard: the origin canary` would be an answer that names what was sent.
             let lines: Vec<_> = said.lines().filter(|line| line.contains(secret.as_str())).collect();
             assert!(lines.is_empty(), "{secret}: {lines:#?}");
         }
