@@ -3,6 +3,8 @@
 
 use crate::harness::{TestHub, both_databases};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use switchboard::ops::FRAMES;
 
 /// Bodies of a message, the code they are refused with and what the error
 /// names. `TO` stands for the id of somebody who may be written to.
@@ -213,4 +215,49 @@ async fn unknown_keys_and_what_only_the_hub_may_say_are_ignored(hub: &mut TestHu
         assert_eq!((&message["message_type"], &message["is_read"]), (&json!("text"), &json!(false)));
         assert!(message["created_at"].as_str().unwrap() > "2026", "{message}");
     }
+}
+
+both_databases!(no_frame_says_who_sent_it_which_it_is_or_when);
+async fn no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
+    let [ann, bob, cid] = hub.users(["ann", "bob", "cid"]).await;
+    let id = ann.gets_to_know(&bob).await;
+    let message = ann.send_rest(&bob, "one").await["id"].clone();
+    let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
+    let frames = [
+        json!({"type": "private_message", "recipient_id": bob.id, "content": "x", "seq": 987_654}),
+        json!({"type": "typing_indicator", "conversation_id": id, "is_typing": true, "seq": 987_654}),
+        json!({"type": "join_conversation", "conversation_id": id}),
+        json!({"type": "leave_conversation", "conversation_id": id}),
+        json!({"type": "edit_message", "message_id": message, "content": "y", "seq": 987_654}),
+        json!({"type": "react", "message_id": message, "emoji": "👍", "on": true, "seq": 987_654}),
+        json!({"type": "message_delivered", "conversation_id": id, "seq": 2}),
+        json!({"type": "message_read", "conversation_id": id, "seq": 2}),
+        json!({"type": "conversation_read", "conversation_id": id}),
+        json!({"type": "delete_message", "message_id": message, "for": "everyone"}),
+        json!({"type": "load_history", "conversation_id": id}),
+        json!({"type": "search", "q": "hello"}),
+        json!({"type": "sync"}),
+    ];
+    let tried: BTreeSet<_> = frames.iter().map(|frame| frame["type"].as_str().unwrap()).collect();
+    assert_eq!(tried, FRAMES.iter().map(|entry| entry.kind).collect(), "every frame there is");
+    for mut frame in frames {
+        for key in ["user_id", "sender_id", "from", "caller"] {
+            frame[key] = json!(cid.id);
+        }
+        for key in ["id", "rev", "login_id", "session_id"] {
+            frame[key] = json!(987_654);
+        }
+        for key in ["timestamp", "created_at", "edited_at", "deleted_at", "read_at", "delivered_at", "last_seen_at"] {
+            frame[key] = json!("1999-01-01T00:00:00.000Z");
+        }
+        let answer = phone.ack(frame.clone()).await;
+        for told in bob_socket.arrived().await.into_iter().chain(phone.arrived().await).chain([answer]) {
+            let text = told.to_string();
+            assert!(!text.contains("987654") && !text.contains("1999-"), "{frame}: {told}");
+            for key in ["user_id", "sender_id"] {
+                assert!(told[key] != json!(cid.id) && told["message"][key] != json!(cid.id), "{frame}: {told}");
+            }
+        }
+    }
+    assert_eq!(cid.conversations().await, Vec::<Value>::new());
 }
