@@ -38,6 +38,7 @@ mod late_commit;
 mod many_conversations;
 mod matrix;
 mod messages;
+mod mutated;
 mod origin_host;
 mod parity;
 mod passwords;
