@@ -24,6 +24,9 @@ pub mod clock;
 pub mod config;
 pub mod door;
 pub mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hub;
 pub mod ids;
 pub mod limits;

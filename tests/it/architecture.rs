@@ -14,6 +14,7 @@ use switchboard::wire::CloseCode;
 /// A layer, and what of the crate it may name: a module, or one item of it.
 /// `main` and `app` wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("fuzzing", &["net::transport::Inbound", "ops::Entry", "wire"]),
     ("net", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
     ("ops", &["store", "policy", "search", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),

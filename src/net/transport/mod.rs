@@ -16,6 +16,8 @@ mod server;
 mod socket;
 
 pub use handshake::Flaw;
+#[cfg(feature = "fuzzing")]
+pub(crate) use inbound::Inbound;
 pub use outbox::OutboxSettings;
 pub use server::{ServerSettings, serve};
 pub use socket::Socket;

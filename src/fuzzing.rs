@@ -1,0 +1,62 @@
+//! What `fuzz/` calls: the two places where bytes of strangers are understood.
+//! Only with the feature `fuzzing`.
+
+use crate::net::transport::Inbound;
+use crate::ops::Entry;
+use crate::wire::{CloseCode, Head};
+use actix_http::ws::Message;
+use std::time::Instant;
+
+/// Of a message.
+const MAX_BYTES: usize = 4096;
+/// Of the sentence that says what is wrong.
+const MAX_DETAIL: usize = 900;
+
+/// Takes the bytes as one socket would: what they mean does not depend on the
+/// pieces they come in, and no message is larger than is allowed.
+///
+/// # Panics
+/// When one of these does not hold.
+pub fn frames(bytes: &[u8]) {
+    let [piece, bytes @ ..] = bytes else { return };
+    let whole = understood(std::iter::once(bytes));
+    let pieces = understood(bytes.chunks(usize::from(*piece).max(1)));
+    assert_eq!(whole, pieces, "in one piece and in many");
+}
+
+/// Each message as text, and why it ended.
+fn understood<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<CloseCode>) {
+    let (mut inbound, now) = (Inbound::new(MAX_BYTES, false), Instant::now());
+    let mut messages = Vec::new();
+    for piece in pieces {
+        inbound.push(piece);
+        loop {
+            match inbound.next(now) {
+                Ok(Some(message)) => {
+                    if let Message::Text(text) = &message {
+                        assert!(text.len() <= MAX_BYTES);
+                    }
+                    messages.push(format!("{message:?}"));
+                }
+                Ok(None) => break,
+                Err(code) => return (messages, Some(code)),
+            }
+        }
+    }
+    (messages, None)
+}
+
+/// Takes the text as a session would, up to the operation that it asks for. A
+/// refusal is a short sentence.
+///
+/// # Panics
+/// When it is a long one.
+pub fn operation(text: &str) {
+    let refusal = match Head::parse(text) {
+        Ok(head) => Entry::find(&head.kind).and_then(|entry| entry.parse(text, head.r#ref.is_some()).err()),
+        Err(error) => Some(error),
+    };
+    if let Some(error) = refusal {
+        assert!(error.detail().len() <= MAX_DETAIL, "{}", error.detail());
+    }
+}
