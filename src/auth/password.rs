@@ -16,6 +16,9 @@ use tokio::sync::oneshot;
 /// their own and each keeps its 19 MiB, because an allocator that is asked for
 /// so much again and again keeps gigabytes.
 const THREADS: usize = 4;
+/// Of these threads alone, as Linux counts it: whoever logs in waits for messages, and
+/// no message for them.
+const YIELDING: i32 = 10;
 /// Who may wait for a turn; at about 30 ms a hash, half a second of them.
 const MAX_WAITING: usize = 64;
 
@@ -89,6 +92,9 @@ impl Passwords {
 
 /// Takes one piece of work after another until nobody can bring any.
 fn work(waiting: &Mutex<Receiver<Work>>) {
+    if let Err(error) = rustix::process::nice(YIELDING) {
+        log::debug!("passwords are hashed at the usual priority: {error}");
+    }
     let mut memory = Memory::new();
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -69,7 +69,7 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
         return Err(Error::BadCredentials.into());
     };
     let new_hash = match net.passwords.is_outdated(&stored) {
-        true => Some(net.passwords.hash(body.password).await?),
+        true => Some(or_forget(&net, &attempt, net.passwords.hash(body.password).await).await?),
         false => None,
     };
     let proven = Proven { user_id, checked_hash: stored, new_hash, attempt: Some(attempt) };
