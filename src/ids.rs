@@ -48,6 +48,15 @@ impl de::Visitor<'_> for Bounded {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.visit_i64(number)
     }
+
+    /// JSON knows one kind of number: `5.0` is 5.
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
+        let whole = number as i64;
+        match whole as f64 == number {
+            true => self.visit_i64(whole),
+            false => Err(de::Error::invalid_value(de::Unexpected::Float(number), &self)),
+        }
+    }
 }
 
 macro_rules! id {
@@ -156,6 +165,15 @@ impl Seq {
 pub struct Position(#[schemars(range(min = 0, max = MAX_ID))] i64);
 
 impl Position {
+    /// Takes a number a test or a bench gave, as the ids do.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
     /// The first message beyond.
     pub const fn next(self) -> Seq {
         Seq(self.0 + 1)
@@ -271,6 +289,10 @@ mod tests {
         for good in ["1", "9007199254740991"] {
             assert!(good.parse::<UserId>().is_ok(), "{good}");
             assert!(serde_json::from_str::<UserId>(good).is_ok(), "{good}");
+        }
+        assert_eq!(serde_json::from_str::<UserId>("5.0").unwrap(), UserId::new(5));
+        for bad in ["1e300", "-1.0", "9007199254740992.0", "0.0"] {
+            assert!(serde_json::from_str::<UserId>(bad).is_err(), "{bad}");
         }
         for bad in ["0", "-1", "9007199254740992", "1.5", "", "+1", "\"1\"", "null", "99999999999999999999"] {
             assert!(bad.parse::<UserId>().is_err(), "{bad}");

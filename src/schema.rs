@@ -4,11 +4,12 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-/// An object whose keys are ids.
+/// An object whose keys are ids. The pattern leaves out the last 7 of 9,007
+/// million million, which nothing will ever have.
 pub fn by_id<V: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        "patternProperties": {"^[1-9][0-9]{0,15}$": generator.subschema_for::<V>()},
+        "patternProperties": {"^([1-9][0-9]{0,14}|[1-8][0-9]{15})$": generator.subschema_for::<V>()},
         "additionalProperties": false,
     })
 }

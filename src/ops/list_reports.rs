@@ -33,6 +33,7 @@ pub struct ReportPage {
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReportRow")]
 pub struct Row {
     #[serde(flatten)]
     pub report: ReportView,

@@ -10,7 +10,7 @@ use super::present::{self, by_conversation};
 use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, MAX_ID, MessageId, Position, Rev, Seq, UserId};
+use crate::ids::{ConversationId, MessageId, Position, Rev, Seq, UserId};
 use crate::schema::by_id;
 use crate::store::changes::{self, Since, Standing, Tie};
 use crate::store::{conversations, messages, positions, users};
@@ -45,10 +45,9 @@ const BYTES_FOR_OTHERS: usize = 1_000;
 pub struct Sync {
     /// Another epoch than the hub's: what the client holds counts for nothing.
     pub epoch: Option<String>,
-    #[schemars(range(min = 0, max = MAX_ID))]
-    pub me: Option<i64>,
+    pub me: Option<Position>,
     #[schemars(schema_with = "by_id::<Position>", extend("maxProperties" = MAX_HELD))]
-    pub conversations: BTreeMap<ConversationId, i64>,
+    pub conversations: BTreeMap<ConversationId, Position>,
     /// Speak of the named conversations alone.
     pub only: bool,
 }
@@ -112,7 +111,7 @@ impl Op for Sync {
             Answer { bytes: FRAME + wire::json(&mine).len() + wire::json(&left).len(), ..Answer::default() };
         let mut due = Vec::new();
         for standing in standings {
-            let held = self.conversations.get(&standing.id).copied().filter(|_| knows_epoch);
+            let held = self.conversations.get(&standing.id).map(|held| held.get()).filter(|_| knows_epoch);
             let position = match held {
                 Some(held) if held == standing.rev.get() => continue,
                 Some(held) if (1..standing.rev.get()).contains(&held) => Some(Rev::new(held)),
@@ -140,13 +139,6 @@ impl Sync {
         if self.conversations.len() > MAX_HELD {
             return Err(Error::Invalid(format!("conversations must have at most {MAX_HELD} entries").into()));
         }
-        let in_bounds = |number: &i64| (0..=MAX_ID).contains(number);
-        if !self.conversations.values().all(in_bounds) {
-            return Err(Error::Invalid("conversations must have positions from 0 to 2^53-1".into()));
-        }
-        if !self.me.iter().all(in_bounds) {
-            return Err(Error::Invalid("me must be from 0 to 2^53-1".into()));
-        }
         Ok(())
     }
 
@@ -154,7 +146,7 @@ impl Sync {
     /// are all.
     fn mine(&self, me: UserId, knows_epoch: bool, cx: &mut Cx) -> Result<(i64, Mine, bool)> {
         let last = users::get_me(cx.db, me)?;
-        let held = self.me.filter(|held| knows_epoch && *held <= last);
+        let held = self.me.map(Position::get).filter(|held| knows_epoch && *held <= last);
         let from = held.unwrap_or(0);
         let limit = MAX_OWN as i64 + 1;
         let blocks = changes::list_blocks_after(cx.db, me, from, limit)?;
@@ -427,7 +419,7 @@ mod tests {
     #[test]
     fn as_many_positions_as_allowed_pass_and_one_more_does_not() {
         let with = |count: i64| Sync {
-            conversations: (1..=count).map(|id| (ConversationId::new(id), 1)).collect(),
+            conversations: (1..=count).map(|id| (ConversationId::new(id), Position::new(1))).collect(),
             ..Sync::default()
         };
         assert!(with(2_000).check().is_ok());

@@ -4,7 +4,7 @@
 use super::sync::Mine;
 use super::{Changes, Cx, Op, Sync};
 use crate::auth::Caller;
-use crate::ids::{LoginId, Timestamp, UserId};
+use crate::ids::{LoginId, Position, Timestamp, UserId};
 
 use crate::policy::{MessagePolicy, Rules};
 use crate::store::changes::list_standings;
@@ -64,8 +64,9 @@ fn ask(db: &mut Db, user_id: UserId, request: &Sync) -> Changes {
 /// each conversation.
 fn behind(db: &mut Db, user_id: UserId, missed: i64) -> Sync {
     let standings = list_standings(db, user_id, None).unwrap();
-    let conversations = standings.iter().map(|standing| (standing.id, standing.rev.get() - missed)).collect();
-    Sync { epoch: Some(EPOCH.into()), me: Some(0), conversations, only: false }
+    let conversations =
+        standings.iter().map(|standing| (standing.id, Position::new(standing.rev.get() - missed))).collect();
+    Sync { epoch: Some(EPOCH.into()), me: Some(Position::new(0)), conversations, only: false }
 }
 
 fn a_client_that_is_up_to_date_costs_few_queries_however_much_it_holds(scratch: Scratch) {
@@ -195,7 +196,7 @@ fn more_of_ones_own_than_an_answer_holds_comes_in_portions_each_once(scratch: Sc
     for (start, expected_answers) in [(None, 3), (Some(0), 3), (Some(1_500), 2), (Some(3_000), 1), (Some(3_600), 1)] {
         let (mut me, mut rows, mut answers) = (start, Vec::new(), 0);
         loop {
-            let answer = ask(&mut db, BUSY, &Sync { me, ..holding.clone() });
+            let answer = ask(&mut db, BUSY, &Sync { me: me.map(Position::new), ..holding.clone() });
             answers += 1;
             let own = own_rows(&answer.mine);
             assert!(own.len() <= 1_000, "{} rows after {me:?}", own.len());

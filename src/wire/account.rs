@@ -130,7 +130,7 @@ text!(
 );
 
 text!(
-    /// Something before and after one `@`, at most 254 bytes (RFC 5321).
+    /// Something before and after one `@`, at most 254 characters.
     /// Whether it reaches anybody is not known.
     #[derive(Debug)]
     Email,
@@ -140,7 +140,7 @@ text!(
             !user.is_empty() && !host.is_empty() && !host.contains('@')
         });
         let is_clean = !text.chars().any(|letter| letter.is_control() || letter.is_whitespace());
-        match has_parts && is_clean && text.len() <= 254 {
+        match has_parts && is_clean && has_chars(text, 3, 254) {
             true => Ok(()),
             false => Err("must be an e-mail address of at most 254 characters"),
         }
@@ -186,6 +186,7 @@ mod tests {
         for bad in ["", " \n", "a\tb", "a\rb", "a\0", &"x".repeat(1001)] {
             assert!(!takes::<Reason>(bad), "{bad:?}");
         }
+        assert!(takes::<Email>(&format!("{}@ü", "ü".repeat(252))), "characters count, not bytes");
         assert!(takes::<Email>("a@b") && takes::<Email>(&format!("{}@b", "a".repeat(252))));
         for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a\n@b", &format!("{}@b", "a".repeat(253))] {
             assert!(!takes::<Email>(bad), "{bad:?}");

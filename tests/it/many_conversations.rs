@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use switchboard::auth::Caller;
 use switchboard::clock::Clock;
-use switchboard::ids::{ConversationId, LoginId, UserId};
+use switchboard::ids::{ConversationId, LoginId, Position, UserId};
 use switchboard::ops::{Cx, ListConversations, Op, Sync};
 use switchboard::policy::{MessagePolicy, Rules};
 use switchboard::store::Db;
@@ -128,7 +128,7 @@ async fn many_conversations_cost_as_few_queries_as_one(hub: &mut TestHub) {
     assert_eq!(count_queries(hub, &ann, &page(200)), few, "a page of the list");
 
     let missed_one = |count: i64| Sync {
-        conversations: (1..=count).map(|id| (ConversationId::new(id), 3)).collect(),
+        conversations: (1..=count).map(|id| (ConversationId::new(id), Position::new(3))).collect(),
         only: true,
         ..Sync::default()
     };

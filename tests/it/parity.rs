@@ -185,7 +185,7 @@ async fn read(story: &mut Story, [sender, reader]: [&User; 2], id: i64, stranger
         json!({}),
         json!({"me": 0, "conversations": {id.to_string(): 8, stranger.to_string(): 1}}),
         json!({"only": true, "conversations": {id.to_string(): 0}}),
-        json!({"conversations": {id.to_string(): -1}}),
+        json!({"conversations": {"1": -1}}),
     ] {
         story.ask("sync", body).await;
     }

@@ -8,7 +8,7 @@ use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Settings that a description tells of.
 pub struct Bounds {
@@ -54,19 +54,18 @@ impl Schemas {
     }
 
     /// All that was referred to, by name.
-    fn collected(mut self, bounds: &Bounds) -> Map<String, Value> {
+    fn collected(mut self, bounds: &Bounds) -> Value {
         let mut all = self.written.take_definitions(true);
         all.extend(self.read.take_definitions(true));
-        let mut fit = |name: &str, key: &str, bound: usize| {
-            if let Some(schema) = all.get_mut(name) {
-                match schema.pointer_mut("/properties/participant_ids") {
-                    Some(list) => list[key] = json!(bound),
-                    None => schema[key] = json!(bound),
-                }
+        let mut all = Value::Object(all);
+        for (place, key, bound) in [
+            ("/Content", "maxLength", bounds.max_message_chars),
+            ("/CreateConversation/properties/participant_ids", "maxItems", bounds.max_participants - 1),
+        ] {
+            if let Some(schema) = all.pointer_mut(place) {
+                schema[key] = json!(bound);
             }
-        };
-        fit("Content", "maxLength", bounds.max_message_chars);
-        fit("CreateConversation", "maxItems", bounds.max_participants - 1);
+        }
         all
     }
 }
