@@ -4,6 +4,13 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+/// A schema, made by whoever writes the document it is part of.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
 /// An object whose keys are ids. The pattern leaves out the last 7 of 9,007
 /// million million, which nothing will ever have.
 pub fn by_id<V: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

@@ -7,17 +7,11 @@ use super::identity::Known;
 use super::input::{Asked, Body, MayAsk, Query};
 use super::problem::wrong_method;
 use crate::error::Code;
+use crate::schema::{SchemaOf, schema_of};
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, web};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use std::collections::BTreeMap;
-
-/// A schema, made by whoever writes the document it is part of.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
 
 pub struct Call {
     pub method: Method,

@@ -191,6 +191,8 @@ fn hub() -> Vec<Call> {
     vec![
         get("/health", health, "Whether the hub is up").gives::<Health>(200).gives::<Health>(503),
         get("/ready", ready, "Whether this node takes new work").gives::<Readiness>(200).gives::<Readiness>(503),
-        get("/api/openapi.json", describe::openapi, "This description").gives::<describe::Document>(200),
+        get("/api/openapi.json", describe::calls, "This description").gives::<describe::Document>(200),
+        get("/api/asyncapi.json", describe::socket, "The socket and its frames, as AsyncAPI")
+            .gives::<describe::Document>(200),
     ]
 }

@@ -32,7 +32,7 @@ pub mod transport;
 mod unread;
 mod upgrade;
 
-pub use describe::{Bounds, Descriptions};
+pub use describe::{Bounds, Descriptions, asyncapi};
 pub use site::Site;
 pub use slots::{SlotSettings, Slots};
 

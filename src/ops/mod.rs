@@ -133,6 +133,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use crate::limits::Class;
 use crate::policy::Rules;
+use crate::schema::{SchemaOf, schema_of};
 use crate::store::Db;
 use crate::wire::{self, Event, MessageView};
 use schemars::JsonSchema;
@@ -284,16 +285,26 @@ pub struct Entry {
     pub kind: &'static str,
     /// Only its answer is of use, so it must have a `ref`.
     pub needs_ref: bool,
+    /// Of its keys.
+    pub schema: SchemaOf,
+    /// Of what the `ack` has besides.
+    pub reply: SchemaOf,
     parse: fn(&str) -> Result<FrameOp>,
 }
 
 impl Entry {
     const fn of<O>(kind: &'static str) -> Self
     where
-        O: Op + DeserializeOwned,
-        O::Output: Serialize,
+        O: Op + DeserializeOwned + JsonSchema,
+        O::Output: Serialize + JsonSchema,
     {
-        Self { kind, needs_ref: false, parse: |text| Ok(FrameOp(Box::new(wire::parse::<O>(text.as_bytes())?))) }
+        Self {
+            kind,
+            needs_ref: false,
+            schema: schema_of::<O>,
+            reply: schema_of::<O::Output>,
+            parse: |text| Ok(FrameOp(Box::new(wire::parse::<O>(text.as_bytes())?))),
+        }
     }
 
     const fn with_ref(self) -> Self {

@@ -1,8 +1,10 @@
-//! `/api/openapi.json`: it tells of every call there is, and of none besides.
+//! `/api/openapi.json` tells of every call there is, and of none besides;
+//! `/api/asyncapi.json` of every frame, which `harness` holds against it.
 
 use crate::harness::{TestHub, any_database, percent_encoded};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use switchboard::net::{Bounds, asyncapi};
 
 const METHODS: [&str; 5] = ["DELETE", "GET", "PATCH", "POST", "PUT"];
 
@@ -105,4 +107,29 @@ async fn every_call_that_is_described_is_documented(hub: &mut TestHub) {
     let missing: Vec<_> =
         document["paths"].as_object().unwrap().keys().filter(|path| !protocol.contains(*path)).collect();
     assert!(missing.is_empty(), "docs/PROTOCOL.md lacks {missing:?}");
+}
+
+/// With `RENEW` set it writes the file instead.
+#[test]
+fn the_file_describes_the_frames_there_are() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/asyncapi.json");
+    let bounds = Bounds { is_https: false, max_message_chars: 1_000, max_participants: 1_000 };
+    let current = format!("{:#}\n", asyncapi(&bounds));
+    if std::env::var_os("RENEW").is_some() {
+        std::fs::write(path, &current).unwrap();
+    }
+    let is_current = std::fs::read_to_string(path).unwrap() == current;
+    assert!(is_current, "docs/asyncapi.json is stale: RENEW=1 cargo test --test it the_file_describes");
+}
+
+any_database!(the_description_of_the_socket_is_served_to_anybody);
+async fn the_description_of_the_socket_is_served_to_anybody(hub: &mut TestHub) {
+    let served = hub.visitor().get("/api/asyncapi.json").await.is(200).json();
+    let bounds = Bounds { is_https: false, max_message_chars: 1_000, max_participants: 1_000 };
+    assert_eq!(served, asyncapi(&bounds), "the bounds of the file are the defaults");
+    let mut references = BTreeSet::new();
+    collect(&served, &mut references);
+    for reference in references {
+        assert!(served.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
 }

@@ -1,7 +1,10 @@
 //! What the hub says of itself to machines: made once, of the same types and
 //! tables that the hub works with, and served to anybody.
 
+mod asyncapi;
 mod openapi;
+
+pub use asyncapi::document as asyncapi;
 
 use super::Net;
 use actix_web::http::header::ContentType;
@@ -19,12 +22,16 @@ pub struct Bounds {
 
 /// The documents, encoded.
 pub struct Descriptions {
+    asyncapi: Bytes,
     openapi: Bytes,
 }
 
 impl Descriptions {
     pub fn new(bounds: &Bounds) -> Self {
-        Self { openapi: openapi::document(&super::calls::calls(), bounds).to_string().into() }
+        Self {
+            asyncapi: asyncapi::document(bounds).to_string().into(),
+            openapi: openapi::document(&super::calls::calls(), bounds).to_string().into(),
+        }
     }
 }
 
@@ -33,8 +40,13 @@ impl Descriptions {
 pub struct Document {}
 
 /// `GET /api/openapi.json`.
-pub async fn openapi(net: web::Data<Net>) -> HttpResponse {
+pub async fn calls(net: web::Data<Net>) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(net.descriptions.openapi.clone())
+}
+
+/// `GET /api/asyncapi.json`.
+pub async fn socket(net: web::Data<Net>) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).body(net.descriptions.asyncapi.clone())
 }
 
 /// Collects the schemas of a document. What the hub reads and what it writes

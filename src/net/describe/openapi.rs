@@ -3,9 +3,10 @@
 
 use super::{Bounds, Schemas, without_null};
 use crate::error::Code;
-use crate::net::call::{Call, SchemaOf};
+use crate::net::call::Call;
 use crate::net::identity::cookie_name;
 use crate::net::problem;
+use crate::schema::SchemaOf;
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

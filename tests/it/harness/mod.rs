@@ -9,6 +9,7 @@ mod client;
 mod cut;
 mod database;
 mod door;
+mod frames;
 mod group;
 mod hub;
 mod log_watch;
