@@ -16,7 +16,6 @@ const MISSING: &[Code] = &[Code::NotFound];
 /// Of what needs a role in a group, or may be in somebody's way.
 const GUARDED: &[Code] = &[Code::Forbidden, Code::NotFound];
 const HELD: &[Code] = &[Code::Forbidden, Code::NotFound, Code::Conflict];
-const SENDING: &[Code] = &[Code::Forbidden, Code::NotFound, Code::Conflict, Code::RateLimited];
 
 pub fn calls() -> Vec<Call> {
     let all = [accounts_and_people(), conversations(), groups(), messages(), positions(), administration(), hub()];
@@ -76,7 +75,7 @@ fn conversations() -> Vec<Call> {
         post("/api/conversations/{id}/messages", rest::send_to, "Send a message to a conversation")
             .gives::<Sent>(201)
             .gives::<Sent>(200)
-            .refuses(SENDING),
+            .refuses(HELD),
         post("/api/conversations/{id}/typing", rest::set_typing, "Say that one types, or stopped")
             .gives_nothing()
             .refuses(GUARDED),
@@ -119,11 +118,11 @@ fn messages() -> Vec<Call> {
         post("/api/messages", rest::send, "Send a message to a person or a conversation")
             .gives::<Sent>(201)
             .gives::<Sent>(200)
-            .refuses(SENDING),
+            .refuses(HELD),
         get("/api/messages/{id}", rest::get_message, "A message").gives::<MessageReply>(200).refuses(MISSING),
         patch("/api/messages/{id}", rest::edit_message, "Edit a message of one's own")
             .gives::<MessageReply>(200)
-            .refuses(SENDING),
+            .refuses(HELD),
         delete("/api/messages/{id}", rest::delete_message, "Delete a message for everyone, or for oneself")
             .query::<DeleteMessage>(&["for"])
             .gives_nothing()
@@ -167,7 +166,7 @@ fn administration() -> Vec<Call> {
         post("/api/reports", moderation::report, "Report a person or a message to the administrators")
             .gives::<Reported>(201)
             .gives::<Reported>(200)
-            .refuses(&[Code::NotFound, Code::RateLimited]),
+            .refuses(MISSING),
         get("/api/admin/reports", moderation::list_reports, "What was reported, newest first")
             .query::<ListReports>(&["before", "limit"])
             .gives::<ReportPage>(200)
