@@ -13,15 +13,17 @@ const MAX_BYTES: usize = 4096;
 const MAX_DETAIL: usize = 900;
 
 /// Takes the bytes as one socket would: what they mean does not depend on the
-/// pieces they come in, and no message is larger than is allowed.
+/// pieces they come in, and no message is larger than is allowed. Of two faults
+/// in one header either may be the reason that is given.
 ///
 /// # Panics
 /// When one of these does not hold.
 pub fn frames(bytes: &[u8]) {
     let [piece, bytes @ ..] = bytes else { return };
-    let whole = understood(std::iter::once(bytes));
-    let pieces = understood(bytes.chunks(usize::from(*piece).max(1)));
+    let (whole, closed) = understood(std::iter::once(bytes));
+    let (pieces, closed_in_pieces) = understood(bytes.chunks(usize::from(*piece).max(1)));
     assert_eq!(whole, pieces, "in one piece and in many");
+    assert_eq!(closed.is_some(), closed_in_pieces.is_some(), "{closed:?} and {closed_in_pieces:?}");
 }
 
 /// Each message as text, and why it ended.
