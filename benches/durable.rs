@@ -84,7 +84,7 @@ fn message(from: UserId, to: UserId, number: usize) -> serde_json::Result<SendMe
 }
 
 fn caller(user_id: UserId) -> Caller {
-    Caller { user_id, login_id: LoginId::new(1), session_id: None }
+    Caller { user_id, login_id: Some(LoginId::new(1)), session_id: None }
 }
 
 /// Messages a second with every user sending, each one message at a time.

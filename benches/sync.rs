@@ -139,7 +139,7 @@ impl House {
         O: Op,
         O::Output: Serialize,
     {
-        let caller = Caller { user_id: UserId::new(1), login_id: LoginId::new(1), session_id: None };
+        let caller = Caller { user_id: UserId::new(1), login_id: Some(LoginId::new(1)), session_id: None };
         let began = Instant::now();
         let json = serde_json::to_vec(&self.door.call(caller, op).await?)?;
         Ok((json, began.elapsed()))

@@ -1,9 +1,9 @@
 //! The parts, wired: the same for `main` and for the tests, which bring their
 //! own listener, clock and end.
 
-use crate::auth::{AccessTokens, Passwords};
+use crate::auth::{AccessTokens, BearerTokens, ForeignTokens, Passwords};
 use crate::clock::{Clock, random_bytes};
-use crate::config::{Config, DatabaseUrl, MessagePolicy, Registration, Secret};
+use crate::config::{Config, DatabaseUrl, Foreign, MessagePolicy, Registration, Secret};
 use crate::door::{Door, Parts};
 use crate::error::{Error, Result};
 use crate::hub::{Announcements, Hub, HubSettings, Transition, UnreadChange};
@@ -67,7 +67,7 @@ pub struct App {
     clock: Clock,
     target: Target,
     epoch: String,
-    jwt_secret: Vec<u8>,
+    tokens: Arc<BearerTokens>,
     lane_settings: LaneSettings,
     /// Told when something was written.
     written: Arc<Notify>,
@@ -79,6 +79,8 @@ impl App {
     /// # Errors
     /// Says which file or server, and why.
     pub fn open(config: Config, clock: Clock) -> Result<Self> {
+        // Read before anything is made.
+        let foreign = foreign_tokens(&config)?;
         make_private_dir(&config.store.data_dir)?;
         let target = target(&config);
         let mut db = target.open()?;
@@ -90,8 +92,10 @@ impl App {
             Some(secret) => secret.as_bytes().to_vec(),
             None => own_secret(&config.store.data_dir)?,
         };
+        let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
+        let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous), foreign });
         let lane_settings = LaneSettings::for_target(&target);
-        Ok(Self { config, clock, target, epoch, jwt_secret, lane_settings, written: Arc::default() })
+        Ok(Self { config, clock, target, epoch, tokens, lane_settings, written: Arc::default() })
     }
 
     /// Other bounds for the write lane: for benchmarks.
@@ -215,12 +219,11 @@ impl App {
     fn net(&self, door: Door, hub: Hub, slots: Slots, port: u16) -> Result<Net> {
         let config = &self.config;
         let site = site(config, port);
-        let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
         Ok(Net {
             door,
             hub,
             passwords: Passwords::new()?,
-            tokens: AccessTokens::new(&self.jwt_secret, previous),
+            tokens: Arc::clone(&self.tokens),
             descriptions: net::Descriptions::new(&net::Bounds {
                 is_https: site.is_https(),
                 max_message_chars: config.messages.max_chars,
@@ -233,6 +236,7 @@ impl App {
             transport: Arc::new(transport_settings(config)),
             frames: Rate { per_second: config.socket.frame_rate, burst: config.socket.frame_burst },
             slots,
+            auth_timeout: config.socket.auth_timeout,
             epoch: self.epoch.clone(),
             clock: self.clock.clone(),
         })
@@ -291,6 +295,7 @@ fn transport_settings(config: &Config) -> TransportSettings {
 
 /// Whether the settings lead to a database that answers; for `check`.
 pub fn check(config: &Config) -> Result<()> {
+    foreign_tokens(config)?;
     make_private_dir(&config.store.data_dir)?;
     store::probe(&mut target(config).open()?)
 }
@@ -351,6 +356,14 @@ fn make_private_dir(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .map_err(|error| internal(format!("cannot make the data directory {}: {error}", path.display())))
+}
+
+/// What checks the tokens of another system, if there is one.
+fn foreign_tokens(config: &Config) -> Result<Option<ForeignTokens>> {
+    let Some(Foreign { key_file, issuer, audience }) = &config.auth.foreign else { return Ok(None) };
+    let refused = |why: &dyn std::fmt::Display| internal(format!("JWT_PUBLIC_KEY_FILE {}: {why}", key_file.display()));
+    let pem = fs::read_to_string(key_file).map_err(|error| refused(&error))?;
+    ForeignTokens::new(&pem, issuer, audience).map(Some).map_err(|why| refused(&why))
 }
 
 /// The key that signs access tokens, made once and kept where only the hub's
@@ -470,6 +483,7 @@ async fn look_after(door: &Door, hub: &Hub, lane_thread: &JoinHandle<()>) -> Err
 async fn drain(hub: &Hub, slots: &Slots, server: &ServerHandle, grace: Duration) {
     log::info!("draining seconds={}", grace.as_secs());
     server.pause().await;
+    slots.close();
     let draining = async {
         // Fails only when the hub is dead, and then there is nobody to tell.
         let _ = hub.close_all(CloseCode::Restart).await;

@@ -231,6 +231,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The instant `duration` after this one.
+    pub fn after(self, duration: std::time::Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
     /// The instant `duration` before this one; never before 1970.
     pub fn before(self, duration: std::time::Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);

@@ -155,9 +155,9 @@ async fn connects(server: &Server, figures: &mut Figures, binary: usize) -> Outc
 
 /// What a handshake and a session that begins read.
 async fn read(door: Door, user: usize) -> Outcome<()> {
-    let proof = Proof::Cookie(hash_token(&token(user)));
+    let proof = Proof::Secret(hash_token(&token(user)));
     let found = door.call(Nobody, FindCaller { proof, lifetime: Duration::from_secs(86_400) }).await?;
-    door.call(found.caller, OpenSession).await?;
+    door.call(found.ok_or("this login is there")?.caller, OpenSession).await?;
     Ok(())
 }
 

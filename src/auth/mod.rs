@@ -1,13 +1,20 @@
-//! Who is asking: passwords, session tokens and access tokens. Mechanisms
-//! only; which logins exist is the store's to know.
+//! Who is asking: passwords, secrets of logins, and signed tokens, ours and
+//! those of another system. Mechanisms only; which logins exist is the store's
+//! to know.
 
 mod access;
+mod bearer;
+mod foreign;
+mod jws;
 mod password;
+mod public_keys;
 mod token;
 
 pub use access::AccessTokens;
+pub use bearer::{Bearer, BearerTokens, Holder};
+pub use foreign::{ForeignTokens, Foreigner};
 pub use password::Passwords;
-pub use token::{SessionToken, TOKEN_HASH_BYTES, hash_token};
+pub use token::{SecretToken, TOKEN_HASH_BYTES, hash_token};
 
 use crate::ids::{LoginId, SessionId, UserId};
 
@@ -15,7 +22,8 @@ use crate::ids::{LoginId, SessionId, UserId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub user_id: UserId,
-    pub login_id: LoginId,
+    /// None for whom another system vouches for: their logins are its own.
+    pub login_id: Option<LoginId>,
     /// The socket they ask by; none over REST.
     pub session_id: Option<SessionId>,
 }

@@ -1,5 +1,6 @@
-//! The secret in a session cookie: 256 random bits, of which only the SHA-256
-//! is stored, so that a copy of the database logs nobody in.
+//! Secrets that the store knows: of a login (its cookie, which is its refresh
+//! token too), and tickets. 256 random bits, of which only the SHA-256 is
+//! stored, so that a copy of the database lets nobody in.
 
 use crate::clock::random_bytes;
 use base64::Engine;
@@ -8,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 pub const TOKEN_HASH_BYTES: usize = 32;
 
-/// A fresh token; its text goes into the cookie and nowhere else.
-pub struct SessionToken {
+/// A fresh token; its text goes to whoever it is for and nowhere else.
+pub struct SecretToken {
     text: String,
 }
 
-impl SessionToken {
+impl SecretToken {
     pub fn random() -> Self {
         Self { text: URL_SAFE_NO_PAD.encode(random_bytes::<32>()) }
     }
@@ -38,7 +39,7 @@ mod tests {
 
     #[test]
     fn tokens_have_256_bits_differ_and_are_found_by_their_hash() {
-        let (one, other) = (SessionToken::random(), SessionToken::random());
+        let (one, other) = (SecretToken::random(), SecretToken::random());
         assert_eq!(URL_SAFE_NO_PAD.decode(one.as_str()).unwrap().len(), 32);
         assert_ne!(one.as_str(), other.as_str());
         assert_eq!(one.hash(), hash_token(one.as_str()));

@@ -19,7 +19,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use reader::BadSetting;
-use reader::{HIDDEN, Line, PLAIN, Reader, cidr, directory, log_filter, one_of, span, whole};
+use reader::{HIDDEN, Line, Reader, cidr, claim, directory, log_filter, one_of, span, whole};
 pub use values::{DatabaseUrl, PublicUrl, Secret};
 use values::{allowed_origin, bearer_secret};
 
@@ -86,6 +86,8 @@ pub struct Socket {
     pub max_sockets_per_user: usize,
     /// `MAX_SOCKETS_PER_ADDRESS`: at most 1,000,000; 0: no limit.
     pub max_sockets_per_address: usize,
+    /// `AUTH_TIMEOUT`: for a socket that says by a frame who it is, 100ms to 5m.
+    pub auth_timeout: Duration,
 }
 
 /// How long presence and typing outlive their last sign.
@@ -119,6 +121,19 @@ pub struct Auth {
     pub jwt_secret: Option<Secret>,
     /// `JWT_SECRET_PREVIOUS`: still verifies, never signs; for a rotation.
     pub jwt_secret_previous: Option<Secret>,
+    /// The other system whose tokens are good here.
+    pub foreign: Option<Foreign>,
+}
+
+/// Another system that signs tokens; all three are set, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// `JWT_PUBLIC_KEY_FILE`: not opened here.
+    pub key_file: PathBuf,
+    /// `JWT_ISSUER`: what its tokens say in `iss`.
+    pub issuer: String,
+    /// `JWT_AUDIENCE`: what they say in `aud`, which is this hub.
+    pub audience: String,
 }
 
 /// What people may send to whom, and how fast.
@@ -209,6 +224,7 @@ impl Config {
             login_lifetime: env.required("LOGIN_LIFETIME", "14d", span("10m", "400d"))?,
             jwt_secret: env.secret("JWT_SECRET", Secret::from_str)?,
             jwt_secret_previous: env.secret("JWT_SECRET_PREVIOUS", Secret::from_str)?,
+            foreign: foreign(env)?,
         };
         let messages = Messages {
             policy: env.required(
@@ -232,6 +248,7 @@ impl Config {
             outbox_age: env.required("OUTBOX_AGE", "20s", span("1s", "10m"))?,
             max_sockets_per_user: env.required("MAX_SOCKETS_PER_USER", "32", whole(0..=10_000))?,
             max_sockets_per_address: env.required("MAX_SOCKETS_PER_ADDRESS", "0", whole(0..=1_000_000))?,
+            auth_timeout: env.required("AUTH_TIMEOUT", "10s", span("100ms", "5m"))?,
         };
         let hub = Hub {
             presence_grace: env.required("PRESENCE_GRACE", "3s", span("0s", "5m"))?,
@@ -241,16 +258,10 @@ impl Config {
 
         // Checked already, so that a file written for a later version fails today, not then.
         env.in_effect = false;
-        env.required::<Duration>("AUTH_TIMEOUT", "10s", span("100ms", "5m"))?;
         env.secret("METRICS_TOKEN", bearer_secret)?;
 
-        // To ignore one of these would split or open a hub that its operator believes to be joined
-        // or guarded.
-        const OURS_ONLY: &str = "tokens of other systems are not accepted yet";
+        // To ignore it would split a hub that its operator believes to be joined.
         env.refuse("REDIS_URL", HIDDEN, "this version runs as one node")?;
-        env.refuse("JWT_PUBLIC_KEY_FILE", PLAIN, OURS_ONLY)?;
-        env.refuse("JWT_ISSUER", PLAIN, OURS_ONLY)?;
-        env.refuse("JWT_AUDIENCE", PLAIN, OURS_ONLY)?;
 
         if socket.heartbeat_timeout <= socket.heartbeat_interval {
             let interval = env.shown("HEARTBEAT_INTERVAL");
@@ -269,6 +280,21 @@ impl Config {
         let without_effect = env.set_without_effect();
         let lines = env.take_lines();
         Ok(Config { http, socket, hub, store, auth, messages, log_filter, without_effect, lines })
+    }
+}
+
+/// Each of the three means something only with the others.
+fn foreign(env: &mut Reader) -> Result<Option<Foreign>, BadSetting> {
+    const NAMES: [&str; 3] = ["JWT_PUBLIC_KEY_FILE", "JWT_ISSUER", "JWT_AUDIENCE"];
+    let [file, issuer, audience] = NAMES;
+    let key_file = env.optional(file, |text| Ok(PathBuf::from(text)))?;
+    match (key_file, env.optional(issuer, claim)?, env.optional(audience, claim)?) {
+        (Some(key_file), Some(issuer), Some(audience)) => Ok(Some(Foreign { key_file, issuer, audience })),
+        (None, None, None) => Ok(None),
+        _ => {
+            let (set, empty): (Vec<_>, Vec<_>) = NAMES.into_iter().partition(|name| !env.shown(name).is_empty());
+            Err(env.bad(set[0], format!("only together with {}", empty.join(" and "))))
+        }
     }
 }
 
@@ -387,10 +413,31 @@ mod tests {
         ("OUTBOX_AGE", &[], &["1s", "10m"], &["999ms", "601s"]),
         ("MAX_SOCKETS_PER_ADDRESS", &[], &["0", "1000000"], &["-1", "1000001"]),
         ("MAX_PARTICIPANTS", &[], &["2", "100000"], &["1", "100001"]),
-        ("JWT_PUBLIC_KEY_FILE", &[], &[], &["key.pem"]),
-        ("JWT_ISSUER", &[], &[], &["https://id.example.org"]),
-        ("JWT_AUDIENCE", &[], &[], &["chat"]),
+        (
+            "JWT_PUBLIC_KEY_FILE",
+            &[("JWT_ISSUER", "https://id.example.org"), ("JWT_AUDIENCE", "chat")],
+            &["key.pem", "/etc/switchboard/keys.pem"],
+            &[],
+        ),
+        (
+            "JWT_ISSUER",
+            &[("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_AUDIENCE", "chat")],
+            &["https://id.example.org", LONGEST_CLAIM],
+            &[TOO_LONG_CLAIM, "a\nb"],
+        ),
+        (
+            "JWT_AUDIENCE",
+            &[("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_ISSUER", "id")],
+            &["chat", LONGEST_CLAIM],
+            &[TOO_LONG_CLAIM],
+        ),
     ];
+
+    const TOO_LONG_CLAIM: &str = match str::from_utf8(&[b'x'; 256]) {
+        Ok(text) => text,
+        Err(_) => "",
+    };
+    const LONGEST_CLAIM: &str = TOO_LONG_CLAIM.split_at(255).0;
 
     /// Variables whose text may not be shown, tested in `a_refusal_never_shows_a_secret`.
     const CONFIDENTIAL: [&str; 5] = ["DATABASE_URL", "JWT_SECRET", "JWT_SECRET_PREVIOUS", "METRICS_TOKEN", "REDIS_URL"];
@@ -454,6 +501,20 @@ mod tests {
     }
 
     #[test]
+    fn another_system_is_named_by_all_three_settings_or_none() {
+        let all = [("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_ISSUER", "id"), ("JWT_AUDIENCE", "chat")];
+        let expected = Foreign { key_file: "key.pem".into(), issuer: "id".into(), audience: "chat".into() };
+        assert_eq!(config(&all).expect("all three").auth.foreign, Some(expected));
+        assert_eq!(config(&[]).expect("none").auth.foreign, None);
+        for missing in 0..3 {
+            let some: Vec<_> = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, set)| *set).collect();
+            let refusal = refusal(&some);
+            assert!(refusal.allowed.contains(all[missing].0), "{refusal}");
+            assert!(config(&[all[missing]]).is_err());
+        }
+    }
+
+    #[test]
     fn the_heartbeat_times_out_later_than_it_beats() {
         let refusal = refusal(&[("HEARTBEAT_INTERVAL", "40s")]);
         assert_eq!(
@@ -473,18 +534,18 @@ mod tests {
 
     #[test]
     fn what_has_no_effect_yet_is_named_when_it_is_set() {
-        let config = config(&[("AUTH_TIMEOUT", "20s"), ("METRICS_TOKEN", KEY), ("BIND", "[::]:80")]);
-        assert_eq!(config.expect("allowed").without_effect, ["AUTH_TIMEOUT", "METRICS_TOKEN"]);
+        let config = config(&[("METRICS_TOKEN", KEY), ("BIND", "[::]:80")]);
+        assert_eq!(config.expect("allowed").without_effect, ["METRICS_TOKEN"]);
     }
 
     #[test]
     fn the_effective_configuration_lists_what_is_in_effect() {
-        let config = config(&[("BIND", "[::]:80"), ("JWT_SECRET", KEY), ("AUTH_TIMEOUT", "30s")]).expect("allowed");
+        let config = config(&[("BIND", "[::]:80"), ("JWT_SECRET", KEY), ("METRICS_TOKEN", KEY)]).expect("allowed");
         let lines: Vec<String> = config.effective().collect();
         for line in ["BIND=[::]:80", "WORKERS=", "JWT_SECRET=[redacted]", "JWT_SECRET_PREVIOUS=", "FRAME_RATE=50"] {
             assert!(lines.iter().any(|listed| listed == line), "{line} stands in {lines:?}");
         }
-        assert!(!lines.iter().any(|line| line.starts_with("AUTH_TIMEOUT") || line.starts_with("REDIS_URL")));
+        assert!(!lines.iter().any(|line| line.starts_with("METRICS_TOKEN") || line.starts_with("REDIS_URL")));
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) struct Line {
 /// What of a text may be shown; `None`: nothing.
 pub(super) type Show = fn(&str) -> Option<String>;
 
-pub(super) const PLAIN: Show = |text| Some(text.to_owned());
+const PLAIN: Show = |text| Some(text.to_owned());
 pub(super) const HIDDEN: Show = |_| None;
 const DATABASE: Show = |text| Some(DatabaseUrl::redact(text));
 
@@ -160,6 +160,12 @@ impl<'a> Reader<'a> {
         self.lines.push(Line { name, value: shown, is_set: given.is_some(), in_effect: self.in_effect });
         Ok(value)
     }
+}
+
+/// A claim of a token as it is compared: as long as the store keeps them.
+pub(super) fn claim(text: &str) -> Result<String, String> {
+    let fits = text.chars().count() <= 255 && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned()).ok_or_else(|| "at most 255 characters, no control characters".to_owned())
 }
 
 fn unless_empty<T>(rule: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Option<T>, String> {

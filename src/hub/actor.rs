@@ -351,9 +351,12 @@ impl Handler<Attach> for HubActor {
         if self.is_draining {
             return Err(Error::Unavailable("the hub is restarting"));
         }
+        let is_new = self.registry.sink(session_id).is_none();
         self.registry.attach(session_id, user_id, login_id, to_session);
-        self.opening.insert(session_id, HashSet::new());
-        self.presence.arrived(user_id);
+        if is_new {
+            self.opening.insert(session_id, HashSet::new());
+            self.presence.arrived(user_id);
+        }
         Ok(())
     }
 }

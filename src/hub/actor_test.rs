@@ -71,7 +71,7 @@ fn session_of(user: i64) -> SessionId {
 
 async fn attach(hub: &Hub, user: i64) -> Addr<Listener> {
     let listener = Listener::default().start();
-    let (session_id, user_id, login_id) = (session_of(user), UserId::new(user), LoginId::new(user));
+    let (session_id, user_id, login_id) = (session_of(user), UserId::new(user), Some(LoginId::new(user)));
     let to_session = listener.clone().recipient();
     hub.attach(Attachment { session_id, user_id, login_id, to_session }).await.unwrap();
     listener

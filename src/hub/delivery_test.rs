@@ -38,7 +38,7 @@ async fn everybody_gets_the_bytes_that_were_encoded_once() {
         let attachment = Attachment {
             session_id: random_session_id(),
             user_id: UserId::new(number),
-            login_id: LoginId::new(number),
+            login_id: Some(LoginId::new(number)),
             to_session: Listener(sender).start().recipient(),
         };
         hub.attach(attachment).await.unwrap();

@@ -79,7 +79,7 @@ pub struct Announcements {
 pub struct Attachment {
     pub session_id: SessionId,
     pub user_id: UserId,
-    pub login_id: LoginId,
+    pub login_id: Option<LoginId>,
     pub to_session: Recipient<ToSession>,
 }
 
@@ -99,7 +99,8 @@ impl Hub {
     }
 
     /// From now on the session gets what is delivered. Its first frames may
-    /// come before this returns.
+    /// come before this returns. One that is attached already only changes its
+    /// login.
     ///
     /// # Errors
     /// `Unavailable` when the hub is going down.

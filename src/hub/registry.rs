@@ -31,7 +31,7 @@ pub struct Registry<S> {
 #[derive(Debug)]
 struct Entry<S> {
     user_id: UserId,
-    login_id: LoginId,
+    login_id: Option<LoginId>,
     sink: S,
 }
 
@@ -51,18 +51,20 @@ impl<S> Default for Registry<S> {
 
 impl<S> Registry<S> {
     /// Attaching an id again replaces what was there.
-    pub fn attach(&mut self, session_id: SessionId, user_id: UserId, login_id: LoginId, sink: S) {
+    pub fn attach(&mut self, session_id: SessionId, user_id: UserId, login_id: Option<LoginId>, sink: S) {
         self.detach(session_id);
         self.users += usize::from(!self.has(user_id));
         self.sessions.insert(session_id, Entry { user_id, login_id, sink });
         self.by_user.insert((user_id, session_id));
-        self.by_login.insert((login_id, session_id));
+        self.by_login.extend(login_id.map(|login_id| (login_id, session_id)));
     }
 
     /// None when the session is not (or no longer) here.
     pub fn detach(&mut self, session_id: SessionId) -> Option<Detached> {
         let Entry { user_id, login_id, .. } = self.sessions.remove(&session_id)?;
-        self.by_login.remove(&(login_id, session_id));
+        if let Some(login_id) = login_id {
+            self.by_login.remove(&(login_id, session_id));
+        }
         self.by_user.remove(&(user_id, session_id));
         let was_last = !self.has(user_id);
         self.users -= usize::from(was_last);
@@ -112,12 +114,13 @@ impl<S> Registry<S> {
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
         assert_eq!(self.by_user.len(), self.sessions.len(), "each session belongs to one user");
-        assert_eq!(self.by_login.len(), self.sessions.len(), "each session belongs to one login");
+        let with_login = self.sessions.values().filter(|entry| entry.login_id.is_some()).count();
+        assert_eq!(self.by_login.len(), with_login, "each session belongs to one login at most");
         let users: BTreeSet<UserId> = self.by_user.iter().map(|(user_id, _)| *user_id).collect();
         assert_eq!(users.len(), self.users, "each user counts once");
         for (session_id, entry) in &self.sessions {
             assert!(self.by_user.contains(&(entry.user_id, *session_id)));
-            assert!(self.by_login.contains(&(entry.login_id, *session_id)));
+            assert!(entry.login_id.is_none_or(|login_id| self.by_login.contains(&(login_id, *session_id))));
         }
     }
 }
@@ -146,7 +149,7 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (1..8u64, 1..4i64, 1..5i64).prop_map(|(session, user, login)| Step::Attach { session, user, login }),
+            (1..8u64, 1..4i64, 0..5i64).prop_map(|(session, user, login)| Step::Attach { session, user, login }),
             (1..8u64).prop_map(|session| Step::Detach { session }),
         ]
     }
@@ -156,11 +159,12 @@ mod tests {
         #[test]
         fn the_registry_agrees_with_a_naive_model(steps in proptest::collection::vec(step(), 0..60)) {
             let mut registry = Registry::default();
-            let mut model: Vec<(SessionId, UserId, LoginId)> = Vec::new();
+            let mut model: Vec<(SessionId, UserId, Option<LoginId>)> = Vec::new();
             for step in steps {
                 match step {
                     Step::Attach { session: id, user, login } => {
-                        let (user, login) = (UserId::new(user), LoginId::new(login));
+                        // 0: vouched for by another system.
+                        let (user, login) = (UserId::new(user), (login > 0).then_some(LoginId::new(login)));
                         registry.attach(session(id), user, login, id);
                         model.retain(|(known, ..)| *known != session(id));
                         model.push((session(id), user, login));
@@ -183,10 +187,10 @@ mod tests {
                     prop_assert_eq!(registry.sessions_of(user).collect::<Vec<_>>(), expected.clone());
                     prop_assert_eq!(registry.has(user), !expected.is_empty());
                 }
-                let logins: BTreeSet<LoginId> = model.iter().map(|row| row.2).collect();
+                let logins: BTreeSet<LoginId> = model.iter().filter_map(|row| row.2).collect();
                 prop_assert_eq!(registry.logins(), logins.into_iter().collect::<Vec<_>>());
                 for login in (1..5).map(LoginId::new) {
-                    let mut expected: Vec<_> = model.iter().filter(|row| row.2 == login).map(|row| row.0).collect();
+                    let mut expected: Vec<_> = model.iter().filter(|row| row.2 == Some(login)).map(|row| row.0).collect();
                     expected.sort_unstable();
                     prop_assert_eq!(registry.sessions_of_login(login), expected);
                 }

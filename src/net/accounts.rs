@@ -7,9 +7,9 @@ use super::guard::check_page;
 use super::identity::{self, Known, client_network};
 use super::input::Body;
 use super::problem::Problem;
-use crate::auth::SessionToken;
+use crate::auth::SecretToken;
 use crate::error::{Error, Result};
-use crate::ids::{Timestamp, UserId};
+use crate::ids::UserId;
 use crate::ops::{
     Attempt, BeginLogin, BeginRegistration, BegunLogin, ForgetAttempt, GetUser, LogIn, LogOut, Nobody, Register,
     UserReply,
@@ -46,13 +46,25 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Bod
     let user = net.door.call(Nobody, op).await?;
     audit::login(&net, &request, "registered", user.id);
     let proven = Proven { user_id: user.id, checked_hash: password_hash, new_hash: None, attempt: None };
-    begin(&net, &request, proven, HttpResponse::Created()).await
+    let (user, token) = begin(&net, &request, proven).await?;
+    let cookie = identity::session_cookie(&net, &token);
+    Ok(HttpResponse::Created().cookie(cookie).json(UserReply { user }))
 }
 
 #[derive(Deserialize, JsonSchema)]
 pub struct Credentials {
     username: String,
     password: String,
+    /// For a client that keeps no cookies: the secret in the body, too.
+    #[serde(default)]
+    refresh: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct LoggedIn {
+    user: UserView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
 }
 
 pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
@@ -73,7 +85,10 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
         false => None,
     };
     let proven = Proven { user_id, checked_hash: stored, new_hash, attempt: Some(attempt) };
-    begin(&net, &request, proven, HttpResponse::Ok()).await
+    let (user, token) = begin(&net, &request, proven).await?;
+    let refresh_token = body.refresh.then(|| token.as_str().to_owned());
+    let cookie = identity::session_cookie(&net, &token);
+    Ok(HttpResponse::Ok().cookie(cookie).json(LoggedIn { user, refresh_token }))
 }
 
 /// Nobody is to blame when the hub has no time for a password.
@@ -105,9 +120,8 @@ async fn begin(
     net: &Net,
     request: &HttpRequest,
     Proven { user_id, checked_hash, new_hash, attempt }: Proven,
-    mut response: actix_web::HttpResponseBuilder,
-) -> Answer {
-    let token = SessionToken::random();
+) -> Result<(UserView, SecretToken)> {
+    let token = SecretToken::random();
     let op = LogIn {
         user_id,
         checked_hash,
@@ -117,9 +131,9 @@ async fn begin(
         new_password_hash: new_hash,
         lifetime: net.login_lifetime,
     };
-    let user: UserView = net.door.call(Nobody, op).await?;
+    let user = net.door.call(Nobody, op).await?;
     audit::login(net, request, "logged in", user_id);
-    Ok(response.cookie(identity::session_cookie(net, &token)).json(UserReply { user }))
+    Ok((user, token))
 }
 
 pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
@@ -137,16 +151,4 @@ pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known)
         response.cookie(cookie);
     }
     Ok(response.json(user))
-}
-
-#[derive(Serialize, JsonSchema)]
-pub struct Token {
-    access_token: String,
-    token_type: &'static str,
-    expires_at: Timestamp,
-}
-
-pub async fn token(net: web::Data<Net>, Known(caller): Known) -> Answer {
-    let (access_token, expires_at) = net.tokens.issue(caller.user_id, caller.login_id, net.clock.now())?;
-    Ok(HttpResponse::Ok().json(Token { access_token, token_type: "Bearer", expires_at }))
 }

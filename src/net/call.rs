@@ -3,8 +3,8 @@
 //! has one that the other lacks.
 
 use super::Net;
-use super::identity::Known;
-use super::input::{Asked, Body, MayAsk, Query};
+use super::identity::{Admitted, Known};
+use super::input::{Asked, Body, MayAsk, MayBody, Query};
 use super::problem::wrong_method;
 use crate::error::Code;
 use crate::schema::{SchemaOf, schema_of};
@@ -49,6 +49,21 @@ impl Argument for Query {}
 impl Argument for Known {
     fn describe(input: &mut Input) {
         input.needs_login = true;
+    }
+}
+
+impl Argument for Admitted {
+    fn describe(input: &mut Input) {
+        input.needs_login = true;
+    }
+}
+
+/// Taken by the one call whose body may say who asks, instead of the cookie.
+impl<T: JsonSchema> Argument for MayBody<T> {
+    fn describe(input: &mut Input) {
+        Known::describe(input);
+        Body::<T>::describe(input);
+        input.needs_body = false;
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::call::{Call, delete, get, patch, post, put};
 use super::health::{Health, Readiness, health, ready};
-use super::{accounts, describe, devices, moderation, rest};
+use super::{accounts, describe, devices, moderation, rest, tokens};
 use crate::error::Code;
 use crate::ops::{
     Changes, ConversationPage, Created, DeleteMessage, ListConversations, ListMessages, ListParticipants, ListReports,
@@ -28,14 +28,16 @@ fn accounts_and_people() -> Vec<Call> {
             .gives::<UserReply>(201)
             .refuses(&[Code::Forbidden, Code::UsernameTaken]),
         post("/api/auth/login", accounts::log_in, "Log in: sets the cookie")
-            .gives::<UserReply>(200)
+            .gives::<accounts::LoggedIn>(200)
             .refuses(&[Code::BadCredentials, Code::Forbidden]),
         post("/api/auth/logout", accounts::log_out, "End this login and its sockets").gives_nothing(),
         get("/api/auth/me", accounts::me, "Oneself; gives the cookie its full time again").gives::<UserReply>(200),
         delete("/api/auth/me", devices::close_account, "Close the account, for good")
             .gives_nothing()
             .refuses(&[Code::BadCredentials]),
-        post("/api/auth/token", accounts::token, "An access token for this login").gives::<accounts::Token>(200),
+        post("/api/auth/token", tokens::token, "An access token, by the cookie or the refresh token of a login")
+            .gives::<tokens::Token>(200),
+        post("/api/auth/ticket", tokens::ticket, "A ticket that opens one socket").gives::<tokens::Ticket>(200),
         post("/api/auth/password", devices::set_password, "Change the password; ends all other logins")
             .gives_nothing()
             .refuses(&[Code::BadCredentials]),

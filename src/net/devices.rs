@@ -7,7 +7,7 @@ use super::audit;
 use super::identity::{self, Known, client_network};
 use super::input::{Asked, part};
 use super::problem::Problem;
-use crate::auth::{Caller, SessionToken};
+use crate::auth::{Caller, SecretToken};
 use crate::error::{Error, Result};
 use crate::ids::LoginId;
 use crate::ops::{CloseAccount, EndLogin, FindPassword, FoundPassword, ListLogins, SetPassword};
@@ -28,7 +28,7 @@ pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpR
     net.door.call(caller, EndLogin { login_id }).await?;
     audit::login(&net, &request, &format!("ended login={login_id}"), caller.user_id);
     let mut response = HttpResponse::NoContent();
-    if login_id == caller.login_id {
+    if Some(login_id) == caller.login_id {
         response.cookie(identity::ended_cookie(&net));
     }
     Ok(response.finish())
@@ -48,8 +48,8 @@ pub async fn set_password(
     let checked_hash = check_password(&net, &request, &caller, body.current_password).await?;
     let new_hash = net.passwords.hash(body.new_password.as_str().to_owned()).await?;
     // Whoever may have copied the cookie is out as well.
-    let token = identity::came_by_cookie(&request).then(SessionToken::random);
-    let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SessionToken::hash) };
+    let token = identity::came_by_cookie(&request).then(SecretToken::random);
+    let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SecretToken::hash) };
     net.door.call(caller, op).await?;
     audit::login(&net, &request, "changed password", caller.user_id);
     let mut response = HttpResponse::NoContent();

@@ -1,12 +1,14 @@
-//! Who asks: by bearer token when there is one, else by session cookie.
+//! Who asks: by bearer token when there is one, else by session cookie; or, at
+//! the handshake of a socket, by ticket.
 
 use super::Net;
 use super::audit;
 use super::guard::{bearer, has_bearer};
 use super::problem::Problem;
-use crate::auth::{Caller, SessionToken, hash_token};
+use crate::auth::{Bearer, Caller, Foreigner, Holder, SecretToken, hash_token};
 use crate::error::{Error, Result};
-use crate::ops::{Device, FindCaller, Found, Nobody, Proof, System, TouchLogins};
+use crate::ids::Timestamp;
+use crate::ops::{AdmitForeigner, Device, FindCaller, Found, Nobody, Proof, System, TakeTicket, TouchLogins};
 use actix_web::cookie::time::Duration as CookieAge;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
@@ -29,32 +31,95 @@ impl FromRequest for Known {
     }
 }
 
+/// Somebody who may come in.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    pub caller: Caller,
+    /// When the token that was shown ends; none for a login's own secret.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl FromRequest for Admitted {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(admit(&request).await?) })
+    }
+}
+
 /// The one who asks, by whatever they show.
 ///
 /// # Errors
 /// `Unauthenticated`: nothing shown, or nothing that is good.
 pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
-    let net = Net::of(request.app_data())?;
-    let proof = proof(request, net)?;
-    let lifetime = net.login_lifetime;
-    let Found { caller, needs_touch } = net.door.call(Nobody, FindCaller { proof, lifetime }).await?;
-    audit::names(request, caller.user_id);
-    if needs_touch {
-        let (door, op) = (net.door.clone(), TouchLogins { logins: vec![caller.login_id] });
-        // Nobody waits for it; the door logs what goes wrong.
-        actix_web::rt::spawn(async move { door.call(System, op).await.map(drop) });
-    }
-    Ok(caller)
+    let admitted = admit(request).await?;
+    audit::names(request, admitted.caller.user_id);
+    Ok(admitted.caller)
 }
 
-fn proof(request: &HttpRequest, net: &Net) -> Result<Proof> {
+/// The same, and for how long.
+pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
+    let net = Net::of(request.app_data())?;
     if let Some(token) = bearer(request.headers()) {
-        let (user_id, login_id) = net.tokens.verify(token)?;
-        return Ok(Proof::Token(user_id, login_id));
+        return admit_token(net, token).await;
     }
     let cookie =
         request.cookie(cookie_name(net.site.is_https())).ok_or(Error::Unauthenticated("credentials are required"))?;
-    Ok(Proof::Cookie(hash_token(cookie.value())))
+    admit_secret(net, cookie.value()).await
+}
+
+/// By a bearer token, wherever it stood.
+pub async fn admit_token(net: &Net, token: &str) -> Result<Admitted> {
+    let Bearer { holder, expires_at } = net.tokens.verify(token, net.clock.now())?;
+    let found = match holder {
+        Holder::Login(user_id, login_id) => find(net, Proof::Token(user_id, login_id)).await?,
+        Holder::Foreigner(foreigner) => find_foreigner(net, foreigner).await?,
+    };
+    Ok(enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)))
+}
+
+/// By the secret of a login: a cookie, or a refresh token.
+pub async fn admit_secret(net: &Net, secret: &str) -> Result<Admitted> {
+    let found = find(net, Proof::Secret(hash_token(secret))).await?;
+    Ok(enter(net, found.ok_or(UNKNOWN)?, None))
+}
+
+const UNKNOWN: Error = Error::Unauthenticated("nobody is known by this");
+
+async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
+    net.door.call(Nobody, FindCaller { proof, lifetime: net.login_lifetime }).await
+}
+
+/// Who comes for the first time gets an account.
+async fn find_foreigner(net: &Net, foreigner: Foreigner) -> Result<Option<Found>> {
+    let Foreigner { issuer, subject, .. } = foreigner.clone();
+    let proof = Proof::Foreign { issuer, subject };
+    if let Some(found) = find(net, proof.clone()).await? {
+        return Ok(Some(found));
+    }
+    let (usernames, display_name) = (foreigner.usernames(), foreigner.display_name());
+    let Foreigner { issuer, subject, .. } = foreigner;
+    let user_id = net.door.call(Nobody, AdmitForeigner { issuer, subject, usernames, display_name }).await?;
+    log::info!("vouched for by another system user={user_id}");
+    find(net, proof).await
+}
+
+/// By a ticket, which works once.
+pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Admitted> {
+    let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: net.login_lifetime };
+    let (found, expires_at) = net.door.call(Nobody, op).await?;
+    Ok(enter(net, found, expires_at))
+}
+
+fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Admitted {
+    if needs_touch {
+        let (door, op) = (net.door.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
+        // Nobody waits for it; the door logs what goes wrong.
+        actix_web::rt::spawn(async move { door.call(System, op).await.map(drop) });
+    }
+    Admitted { caller, expires_at }
 }
 
 /// Whether a cookie, rather than a token, says who asks.
@@ -69,7 +134,7 @@ pub fn cookie_name(is_https: bool) -> &'static str {
 }
 
 /// The cookie of a login, good for as long as the login is.
-pub fn session_cookie(net: &Net, token: &SessionToken) -> Cookie<'static> {
+pub fn session_cookie(net: &Net, token: &SecretToken) -> Cookie<'static> {
     cookie_with(net, token.as_str().to_owned())
 }
 

@@ -59,7 +59,27 @@ impl<T: DeserializeOwned + 'static> FromRequest for Asked<T> {
     }
 }
 
-/// The same where there may be no body at all: then every key has its default.
+/// A JSON body, or none at all: then every key has its default.
+pub struct MayBody<T>(pub T);
+
+impl<T: Default + DeserializeOwned + 'static> FromRequest for MayBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (is_json, bytes) = (is_json(request), bytes(request, payload));
+        Box::pin(async move {
+            let bytes = bytes.await?;
+            match (bytes.is_empty(), is_json) {
+                (true, _) => Ok(Self(T::default())),
+                (false, false) => Err(Problem::not_json()),
+                (false, true) => Ok(Self(wire::parse(&bytes)?)),
+            }
+        })
+    }
+}
+
+/// The same, and who sent it.
 pub struct MayAsk<T>(pub Caller, pub T);
 
 impl<T: Default + DeserializeOwned + 'static> FromRequest for MayAsk<T> {
@@ -67,15 +87,10 @@ impl<T: Default + DeserializeOwned + 'static> FromRequest for MayAsk<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (is_json, bytes) = (is_json(request), bytes(request, payload));
+        let body = MayBody::<T>::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
-            let bytes = bytes.await?;
-            let body = match (bytes.is_empty(), is_json) {
-                (true, _) => T::default(),
-                (false, false) => return Err(Problem::not_json()),
-                (false, true) => wire::parse(&bytes)?,
-            };
+            let MayBody(body) = body.await?;
             Ok(Self(find_caller(&request).await?, body))
         })
     }

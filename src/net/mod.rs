@@ -3,14 +3,17 @@
 //! `guard` holds what is true for every request (Host, Origin, headers), and
 //! `unread` what is left of its body; `cors` says who may read answers, and
 //! `audit` writes down who was refused;
-//! `identity` finds out who asks; `accounts`, `devices`, `rest` and `moderation`
-//! answer the HTTP calls, which stand in `calls`, and `describe` tells of them;
-//! `upgrade` checks a handshake and `session` is the actor of a socket;
+//! `identity` finds out who asks; `accounts`, `devices`, `tokens`, `rest` and
+//! `moderation` answer the HTTP calls, which stand in `calls`, and `describe`
+//! tells of them;
+//! `upgrade` checks a handshake and `session` is the actor of a socket, which
+//! learns by `authenticate` who is on the other end;
 //! `pages` serves the embedded web client. Nothing here decides who may do
 //! what, and nothing here sees the database.
 
 mod accounts;
 mod audit;
+mod authenticate;
 mod call;
 mod calls;
 mod cors;
@@ -28,6 +31,7 @@ mod rest;
 mod session;
 mod site;
 mod slots;
+mod tokens;
 pub mod transport;
 mod unread;
 mod upgrade;
@@ -36,7 +40,7 @@ pub use describe::{Bounds, Descriptions, asyncapi};
 pub use site::Site;
 pub use slots::{SlotSettings, Slots};
 
-use crate::auth::{AccessTokens, Passwords};
+use crate::auth::{BearerTokens, Passwords};
 use crate::clock::Clock;
 use crate::door::Door;
 use crate::error::{Error, Result};
@@ -54,7 +58,7 @@ pub struct Net {
     pub door: Door,
     pub hub: Hub,
     pub passwords: Passwords,
-    pub tokens: AccessTokens,
+    pub tokens: Arc<BearerTokens>,
     pub site: Site,
     pub trusted_proxies: Vec<IpNet>,
     pub login_lifetime: Duration,
@@ -64,6 +68,8 @@ pub struct Net {
     /// Frames of any kind, for each socket.
     pub frames: Rate,
     pub slots: Slots,
+    /// For a socket to say by a frame who it is.
+    pub auth_timeout: Duration,
     /// Names this history.
     pub epoch: String,
     pub clock: Clock,

@@ -7,7 +7,10 @@
 
 use super::Net;
 use super::audit::{self, Peer};
+use super::authenticate::AUTHENTICATE;
+use super::identity::Admitted;
 use super::passing::Waiting;
+use super::slots::Slot;
 use super::transport::Socket;
 use crate::auth::Caller;
 use crate::clock::random_session_id;
@@ -22,6 +25,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use log::Level;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,11 +41,15 @@ const ABNORMAL: u16 = 1006;
 const USUAL_CLOSES: [u16; 5] = [1000, 1001, NO_CODE, 1012, 4501];
 
 pub struct Session {
-    net: Arc<Net>,
+    pub(super) net: Arc<Net>,
     socket: Socket,
-    id: SessionId,
-    caller: Caller,
     peer: Peer,
+    pub(super) slot: Rc<Slot>,
+    pub(super) id: SessionId,
+    /// Who is on the other end; none until they have said it.
+    pub(super) admitted: Option<Admitted>,
+    /// Ends the session unless somebody authenticates, first or again.
+    pub(super) deadline: Option<SpawnHandle>,
     opened_at: Instant,
     frames: DefaultDirectRateLimiter,
     /// Frames refused since the last that passed.
@@ -50,19 +58,20 @@ pub struct Session {
     closed_with: Option<u16>,
 }
 
-type Ctx = WebsocketContext<Session>;
+pub(super) type Ctx = WebsocketContext<Session>;
 
 impl Session {
-    pub fn new(net: Arc<Net>, caller: Caller, peer: Peer, socket: Socket) -> Self {
-        let id = random_session_id();
+    pub fn new(net: Arc<Net>, admitted: Option<Admitted>, peer: Peer, slot: Rc<Slot>, socket: Socket) -> Self {
         Self {
             frames: RateLimiter::direct(net.frames.quota()),
             waiting: Waiting::new(net.transport.outbox.max_bytes / 2),
             net,
             socket,
-            id,
-            caller: Caller { session_id: Some(id), ..caller },
             peer,
+            slot,
+            id: random_session_id(),
+            admitted,
+            deadline: None,
             opened_at: Instant::now(),
             refused: 0,
             closed_with: None,
@@ -76,12 +85,30 @@ impl Session {
         net.door.call(caller, OpenSession).await
     }
 
-    fn welcome(&mut self, opening: Opening, ctx: &mut Ctx) {
+    /// From now on the session is this caller's. Nothing is read and nothing
+    /// delivered is written until it is attached, so that the first frames are
+    /// those that `greet` writes.
+    pub(super) fn attach(
+        &mut self,
+        caller: Caller,
+        greet: impl FnOnce(&mut Self, Opening, &mut Ctx) + 'static,
+        ctx: &mut Ctx,
+    ) {
+        let Caller { user_id, login_id, .. } = caller;
+        let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
+        let opening = Self::open(Arc::clone(&self.net), caller, attachment);
+        ctx.wait(opening.into_actor(self).map(|opening, session, ctx| match opening {
+            Ok(opening) => greet(session, opening, ctx),
+            Err(error) => session.refuse_opening(&error, ctx),
+        }));
+    }
+
+    pub(super) fn welcome(&mut self, caller: Caller, opening: Opening, ctx: &mut Ctx) {
         let body = Welcome {
             event: "welcome",
             message: "connected",
             protocol: PROTOCOL,
-            user_id: self.caller.user_id,
+            user_id: caller.user_id,
             session_id: self.id,
             epoch: &self.net.epoch,
             me: opening.me,
@@ -95,16 +122,21 @@ impl Session {
     }
 
     fn refuse_opening(&mut self, error: &Error, ctx: &mut Ctx) {
+        ctx.text(wire::error(None, self.net.clock.now(), error));
+        self.turn_away(error, ctx);
+    }
+
+    /// Closes the socket of somebody who may not come in.
+    pub(super) fn turn_away(&mut self, error: &Error, ctx: &mut Ctx) {
         let code = match error {
             Error::Unauthenticated(_) => CloseCode::LoginEnded,
             Error::Forbidden(_) => CloseCode::AccountDisabled,
             _ => CloseCode::Restart,
         };
-        ctx.text(wire::error(None, self.net.clock.now(), error));
         self.close(code, ctx);
     }
 
-    fn close(&mut self, code: CloseCode, ctx: &mut Ctx) {
+    pub(super) fn close(&mut self, code: CloseCode, ctx: &mut Ctx) {
         if self.closed_with.is_none() {
             let (number, reason) = code.on_the_wire();
             self.closed_with = Some(number);
@@ -139,21 +171,28 @@ impl Session {
             Err(error) => return ctx.text(wire::error(None, self.net.clock.now(), &error)),
         };
         let reference = head.r#ref.as_deref();
+        if head.kind == AUTHENTICATE {
+            return self.authenticate(text, reference.map(str::to_owned), ctx);
+        }
+        let Some(Admitted { caller, .. }) = self.admitted else {
+            let error = Error::Unauthenticated("authenticate first");
+            return ctx.text(wire::error(reference, self.net.clock.now(), &error));
+        };
         if head.kind == "ping" {
             return ctx.text(wire::encode("pong", self.net.clock.now(), &Pong { r#ref: reference }));
         }
         let unknown = || Error::Invalid("type is not one that this hub knows".into());
         match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text, reference.is_some())) {
-            Ok(op) => self.begin(op, reference.map(str::to_owned), ctx),
+            Ok(op) => self.begin(caller, op, reference.map(str::to_owned), ctx),
             Err(error) => ctx.text(wire::error(reference, self.net.clock.now(), &error)),
         }
     }
 
     /// The next frame waits until this one is answered and the peer has taken
     /// the answer.
-    fn begin(&mut self, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
+    fn begin(&mut self, caller: Caller, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
         self.socket.pause();
-        let (door, caller) = (self.net.door.clone(), self.caller);
+        let door = self.net.door.clone();
         let name = Op::name(&op);
         let call = async move { door.call(caller, op).await };
         ctx.spawn(call.into_actor(self).map(move |outcome, session, ctx| {
@@ -172,13 +211,14 @@ impl Session {
         }));
     }
 
-    fn tell_refusal(&self, frame: &str, error: &Error) {
+    pub(super) fn tell_refusal(&self, frame: &str, error: &Error) {
         let code = error.code().meaning().name;
         self.tell(Level::Warn, "refused", format_args!(" code={code} session={} frame={frame}", self.id));
     }
 
-    fn tell(&self, level: Level, what: &str, more: fmt::Arguments) {
-        self.peer.tell(level, what, Some(self.caller.user_id), more);
+    pub(super) fn tell(&self, level: Level, what: &str, more: fmt::Arguments) {
+        let user = self.admitted.map(|admitted| admitted.caller.user_id);
+        self.peer.tell(level, what, user, more);
     }
 
     /// Without a `ref` only errors are answered.
@@ -224,19 +264,10 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Ctx) {
         self.tell(Level::Info, "socket opened", format_args!(" session={}", self.id));
         ctx.set_mailbox_capacity(MAILBOX);
-        let attachment = Attachment {
-            session_id: self.id,
-            user_id: self.caller.user_id,
-            login_id: self.caller.login_id,
-            to_session: ctx.address().recipient(),
-        };
-        let opening = Self::open(Arc::clone(&self.net), self.caller, attachment);
-        // Until then nothing is read and nothing delivered is written, so the
-        // welcome is the first frame.
-        ctx.wait(opening.into_actor(self).map(|opening, session, ctx| match opening {
-            Ok(opening) => session.welcome(opening, ctx),
-            Err(error) => session.refuse_opening(&error, ctx),
-        }));
+        match self.admitted {
+            Some(admitted) => self.begin_with(admitted, ctx),
+            None => self.wait_for_token(ctx),
+        }
     }
 
     fn stopped(&mut self, _: &mut Ctx) {

@@ -5,12 +5,18 @@
 use super::identity::network;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+/// Sockets that have not said yet who they are: of one address, and in all.
+/// They cost what others cost, and nobody answers for them.
+const UNKNOWN_PER_ADDRESS: usize = 64;
+const UNKNOWN_IN_ALL: usize = 1024;
 
 /// When to try again that is over a limit of one's own.
 const RETRY_IN: Duration = Duration::from_secs(1);
@@ -31,6 +37,7 @@ struct Shared {
     settings: SlotSettings,
     taken: Mutex<Taken>,
     given_back: Notify,
+    is_closing: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -38,42 +45,62 @@ struct Taken {
     in_all: usize,
     by_user: HashMap<UserId, usize>,
     by_address: HashMap<IpAddr, usize>,
+    unknown: usize,
+    unknown_by_address: HashMap<Option<IpAddr>, usize>,
 }
 
 /// One socket's; dropping it gives it back.
 pub struct Slot {
     slots: Arc<Shared>,
-    user_id: UserId,
+    /// None as long as nobody knows.
+    user_id: Cell<Option<UserId>>,
     address: Option<IpAddr>,
 }
 
 impl Slots {
     pub fn new(settings: SlotSettings) -> Self {
-        Self(Arc::new(Shared { settings, taken: Mutex::default(), given_back: Notify::new() }))
+        let is_closing = watch::Sender::new(false);
+        Self(Arc::new(Shared { settings, taken: Mutex::default(), given_back: Notify::new(), is_closing }))
     }
 
+    /// For a user, or for somebody who has not said yet who they are.
+    ///
     /// # Errors
     /// `RateLimited` when the user or the address has as many sockets as they
     /// may, `Unavailable` when the node has.
-    pub fn take(&self, user_id: UserId, address: Option<IpAddr>) -> Result<Slot> {
+    pub fn take(&self, user_id: Option<UserId>, address: Option<IpAddr>) -> Result<Slot> {
         let address = address.map(network);
         let SlotSettings { per_user, per_address, in_all } = self.0.settings;
-        let is_full = |count: usize, limit: usize| limit != 0 && count >= limit;
         let mut taken = self.0.taken();
-        if is_full(taken.in_all, in_all) {
+        if is_full(taken.in_all, in_all) || user_id.is_none() && is_full(taken.unknown, UNKNOWN_IN_ALL) {
             return Err(Error::Unavailable("this hub has as many sockets as it can"));
         }
         let of_address = address.and_then(|address| taken.by_address.get(&address).copied()).unwrap_or(0);
-        let of_user = taken.by_user.get(&user_id).copied().unwrap_or(0);
-        if is_full(of_user, per_user) || is_full(of_address, per_address) {
+        let (of_asker, per_asker) = match user_id {
+            Some(user_id) => (taken.by_user.get(&user_id), per_user),
+            None => (taken.unknown_by_address.get(&address), UNKNOWN_PER_ADDRESS),
+        };
+        if is_full(of_asker.copied().unwrap_or(0), per_asker) || is_full(of_address, per_address) {
             return Err(Error::RateLimited { retry_in: RETRY_IN });
         }
         taken.in_all += 1;
-        *taken.by_user.entry(user_id).or_default() += 1;
+        taken.count(user_id, address);
         if let Some(address) = address {
             *taken.by_address.entry(address).or_default() += 1;
         }
-        Ok(Slot { slots: Arc::clone(&self.0), user_id, address })
+        Ok(Slot { slots: Arc::clone(&self.0), user_id: Cell::new(user_id), address })
+    }
+
+    /// The hub is going down: who has not said yet who they are, need not any
+    /// more.
+    pub fn close(&self) {
+        self.0.is_closing.send_replace(true);
+    }
+
+    /// Done when it is so.
+    pub async fn are_closing(&self) {
+        // Fails when the sender is gone, which `self` keeps.
+        let _ = self.0.is_closing.subscribe().wait_for(|is_closing| *is_closing).await;
     }
 
     /// Done when no socket is left.
@@ -94,17 +121,61 @@ impl Shared {
     }
 }
 
+impl Taken {
+    fn count(&mut self, user_id: Option<UserId>, address: Option<IpAddr>) {
+        match user_id {
+            Some(user_id) => *self.by_user.entry(user_id).or_default() += 1,
+            None => {
+                self.unknown += 1;
+                *self.unknown_by_address.entry(address).or_default() += 1;
+            }
+        }
+    }
+
+    fn uncount(&mut self, user_id: Option<UserId>, address: Option<IpAddr>) {
+        match user_id {
+            Some(user_id) => give_back(&mut self.by_user, user_id),
+            None => {
+                self.unknown -= 1;
+                give_back(&mut self.unknown_by_address, address);
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// Now it is known whose socket it is.
+    ///
+    /// # Errors
+    /// `RateLimited` when the user has as many as they may.
+    pub fn claim(&self, user_id: UserId) -> Result<()> {
+        let mut taken = self.slots.taken();
+        let of_user = taken.by_user.get(&user_id).copied().unwrap_or(0);
+        if is_full(of_user, self.slots.settings.per_user) {
+            return Err(Error::RateLimited { retry_in: RETRY_IN });
+        }
+        taken.uncount(self.user_id.get(), self.address);
+        taken.count(Some(user_id), self.address);
+        self.user_id.set(Some(user_id));
+        Ok(())
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.taken();
         taken.in_all -= 1;
-        give_back(&mut taken.by_user, self.user_id);
+        taken.uncount(self.user_id.get(), self.address);
         if let Some(address) = self.address {
             give_back(&mut taken.by_address, address);
         }
         drop(taken);
         self.slots.given_back.notify_waiters();
     }
+}
+
+fn is_full(count: usize, limit: usize) -> bool {
+    limit != 0 && count >= limit
 }
 
 fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
@@ -139,23 +210,43 @@ mod tests {
             (slots(0, 1, 0), (ANN, at("2001:db8::1")), (BOB, at("2001:db8::ffff:2")), (ANN, at("2001:db8:0:1::1"))),
             (slots(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("::ffff:192.0.2.1")), (ANN, None)),
         ] {
-            let slot = slots.take(one.0, one.1).unwrap();
-            assert!(matches!(slots.take(same.0, same.1), Err(Error::RateLimited { .. })));
-            let _other = slots.take(other.0, other.1).unwrap();
+            let slot = slots.take(Some(one.0), one.1).unwrap();
+            assert!(matches!(slots.take(Some(same.0), same.1), Err(Error::RateLimited { .. })));
+            let _other = slots.take(Some(other.0), other.1).unwrap();
             drop(slot);
-            slots.take(same.0, same.1).unwrap();
+            slots.take(Some(same.0), same.1).unwrap();
         }
         let node = slots(0, 0, 2);
-        let both = [node.take(ANN, None).unwrap(), node.take(BOB, at("192.0.2.1")).unwrap()];
-        assert!(matches!(node.take(ANN, None), Err(Error::Unavailable(_))));
+        let both = [node.take(Some(ANN), None).unwrap(), node.take(Some(BOB), at("192.0.2.1")).unwrap()];
+        assert!(matches!(node.take(Some(ANN), None), Err(Error::Unavailable(_))));
         drop(both);
-        node.take(ANN, None).unwrap();
+        node.take(Some(ANN), None).unwrap();
+    }
+
+    #[test]
+    fn who_has_not_said_who_they_are_counts_until_they_do() {
+        let slots = slots(1, 0, 0);
+        let here: Vec<Slot> = (0..UNKNOWN_PER_ADDRESS).map(|_| slots.take(None, at("192.0.2.1")).unwrap()).collect();
+        assert!(matches!(slots.take(None, at("192.0.2.1")), Err(Error::RateLimited { .. })));
+        here[0].claim(ANN).unwrap();
+        assert!(matches!(here[1].claim(ANN), Err(Error::RateLimited { .. })), "as many as a user may");
+        here[1].claim(BOB).unwrap();
+        let again = [(); 2].map(|()| slots.take(None, at("192.0.2.1")).unwrap());
+        let left = UNKNOWN_IN_ALL - here.len();
+        let others: Vec<Slot> =
+            (0..left).map(|id| slots.take(None, at(&format!("10.0.{}.{}", id >> 8, id & 255))).unwrap()).collect();
+        assert!(matches!(slots.take(None, at("192.0.2.2")), Err(Error::Unavailable(_))));
+        slots.take(Some(UserId::new(3)), at("192.0.2.1")).unwrap();
+        drop((here, again, others));
+        let left = slots.0.taken();
+        assert_eq!((left.in_all, left.unknown, left.by_user.len(), left.unknown_by_address.len()), (0, 0, 0, 0));
     }
 
     #[test]
     fn who_went_leaves_nothing_behind() {
         let slots = slots(0, 0, 0);
-        let taken: Vec<Slot> = (1..=1000).map(|id| slots.take(UserId::new(id), at("192.0.2.1")).unwrap()).collect();
+        let taken: Vec<Slot> =
+            (1..=1000).map(|id| slots.take(Some(UserId::new(id)), at("192.0.2.1")).unwrap()).collect();
         drop(taken);
         let left = slots.0.taken();
         assert_eq!((left.in_all, left.by_user.len(), left.by_address.len()), (0, 0, 0));

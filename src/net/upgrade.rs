@@ -2,26 +2,39 @@
 //! before there is a socket. The Host was checked by the guard.
 
 use super::Net;
-use super::audit::Peer;
+use super::audit::{self, Peer};
 use super::guard::{check_page, has_bearer};
-use super::identity::{client_address, find_caller};
+use super::identity::{admit, admit_ticket, client_address};
+use super::input::Query;
 use super::problem::Problem;
 use super::session::Session;
 use super::transport::{self, Flaw};
+use crate::error::Error;
 use actix_web::{HttpRequest, HttpResponse, web};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// `GET /ws`.
-pub async fn upgrade(net: web::Data<Net>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn upgrade(net: web::Data<Net>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
     if !has_bearer(request.headers()) {
         check_page(&net, request.headers())?;
     }
-    let caller = find_caller(&request).await?;
-    let slot = net.slots.take(caller.user_id, client_address(&net, &request))?;
+    let admitted = match (query.text("ticket"), query.text("auth").as_deref()) {
+        _ if has_bearer(request.headers()) => Some(admit(&request).await?),
+        (Some(ticket), _) => Some(admit_ticket(&net, &ticket).await?),
+        (None, Some("message")) => None,
+        (None, Some(_)) => return Err(Error::Invalid("auth must be message".into()).into()),
+        (None, None) => Some(admit(&request).await?),
+    };
+    let user_id = admitted.map(|admitted| admitted.caller.user_id);
+    if let Some(user_id) = user_id {
+        audit::names(&request, user_id);
+    }
+    let slot = Rc::new(net.slots.take(user_id, client_address(&net, &request))?);
     let peer = Peer::of(&net, &request);
     let net = net.into_inner();
-    let transport = Arc::clone(&net.transport);
-    transport::accept(&request, transport, slot, move |socket| Session::new(net, caller, peer, socket)).map_err(
+    let (transport, hold) = (Arc::clone(&net.transport), Rc::clone(&slot));
+    transport::accept(&request, transport, hold, move |socket| Session::new(net, admitted, peer, slot, socket)).map_err(
         |flaw| match flaw {
             Flaw::Version => Problem::wrong_version(),
             Flaw::Key => Problem::wrong_key(),

@@ -30,9 +30,10 @@ impl Op for CloseAccount {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        const ENDED: Error = Error::Unauthenticated("the login has ended");
         let me = caller.user_id;
-        if !logins::exists(cx.db, caller.login_id)? {
-            return Err(Error::Unauthenticated("the login has ended"));
+        if !logins::exists(cx.db, caller.login_id.ok_or(ENDED)?)? {
+            return Err(ENDED);
         }
         check_still(me, &self.checked_hash, cx)?;
         let before = Sight::of(&[me], cx)?;

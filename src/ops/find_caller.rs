@@ -1,10 +1,13 @@
-//! Who is asking: the login behind a cookie or a token, if it is good.
+//! Who is asking: whoever is behind what was shown, if they may come in. The
+//! same question is asked for every request and every socket.
 
 use super::{Access, Cx, Nobody, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, UserId};
+use crate::policy::Denied;
 use crate::store::logins::{self, Key};
+use crate::store::users::{self, Standing};
 use std::time::Duration;
 
 /// `last_used_at` is written at most so often: a login is used with every
@@ -12,15 +15,17 @@ use std::time::Duration;
 const TOUCH_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// What was shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Proof {
-    /// SHA-256 of a cookie's token.
-    Cookie([u8; 32]),
+    /// SHA-256 of a login's secret: a cookie, or a refresh token.
+    Secret([u8; 32]),
     /// A verified access token's claims.
     Token(UserId, LoginId),
+    /// Those of another system's token.
+    Foreign { issuer: String, subject: String },
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FindCaller {
     pub proof: Proof,
     /// How long a login lives unused.
@@ -35,7 +40,8 @@ pub struct Found {
 }
 
 impl Op<Nobody> for FindCaller {
-    type Output = Found;
+    /// None: somebody of another system, who was never here.
+    type Output = Option<Found>;
 
     fn name(&self) -> &'static str {
         "find_caller"
@@ -45,16 +51,42 @@ impl Op<Nobody> for FindCaller {
         Access::Read
     }
 
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Found>> {
-        let not_before = cx.now.before(self.lifetime);
-        let key = match self.proof {
-            Proof::Cookie(hash) => Key::TokenHash(hash),
-            Proof::Token(_, login_id) => Key::Id(login_id),
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
+        let found = match &self.proof {
+            Proof::Secret(hash) => find_by_login(cx, Key::TokenHash(*hash), self.lifetime).map(Some),
+            Proof::Token(user_id, login_id) => match find_by_login(cx, Key::Id(*login_id), self.lifetime)? {
+                found if found.caller.user_id == *user_id => Ok(Some(found)),
+                _ => Err(ENDED),
+            },
+            Proof::Foreign { issuer, subject } => {
+                let user_id = users::find_external(cx.db, issuer, subject)?;
+                user_id.map(|user_id| find_by_user(cx, user_id)).transpose()
+            }
         };
-        let login = logins::find_login(cx.db, key, not_before)?
-            .filter(|login| !matches!(self.proof, Proof::Token(user_id, _) if user_id != login.user_id))
-            .ok_or(Error::Unauthenticated("the login has ended"))?;
-        let caller = Caller { user_id: login.user_id, login_id: login.id, session_id: None };
-        Ok(Outcome::quiet(Found { caller, needs_touch: login.last_used_at <= cx.now.before(TOUCH_EVERY) }))
+        found.map(Outcome::quiet)
+    }
+}
+
+const ENDED: Error = Error::Unauthenticated("the login has ended");
+
+/// Whose login it is.
+pub(super) fn find_by_login(cx: &mut Cx, key: Key, lifetime: Duration) -> Result<Found> {
+    let login = logins::find_login(cx.db, key, cx.now.before(lifetime))?.ok_or(ENDED)?;
+    let caller = Caller { user_id: login.user_id, login_id: Some(login.id), session_id: None };
+    Ok(Found { caller, needs_touch: login.last_used_at <= cx.now.before(TOUCH_EVERY) })
+}
+
+/// Somebody whom another system vouches for.
+pub(super) fn find_by_user(cx: &mut Cx, user_id: UserId) -> Result<Found> {
+    check_standing(cx, user_id)?;
+    Ok(Found { caller: Caller { user_id, login_id: None, session_id: None }, needs_touch: false })
+}
+
+/// Refuses an account that is disabled or closed.
+pub(super) fn check_standing(cx: &mut Cx, user_id: UserId) -> Result<()> {
+    match users::get_standing(cx.db, user_id)? {
+        Standing::Active => Ok(()),
+        Standing::Disabled => Err(Denied::AccountDisabled.into()),
+        Standing::Closed => Err(Error::Unauthenticated("the account is closed")),
     }
 }

@@ -40,7 +40,7 @@ impl Op for ListLogins {
             last_used_at,
             user_agent,
             ip,
-            current: id == caller.login_id,
+            current: Some(id) == caller.login_id,
         };
         Ok(Outcome::quiet(LoginList { sessions: found.into_iter().map(view).collect() }))
     }

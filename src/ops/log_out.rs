@@ -2,7 +2,7 @@
 
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::Class;
 use crate::store::logins;
 use crate::wire::Event;
@@ -26,7 +26,8 @@ impl Op for LogOut {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
-        logins::delete_login(cx.db, caller.user_id, caller.login_id)?;
-        Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(caller.login_id)] })
+        let login_id = caller.login_id.ok_or(Error::Forbidden("this token is another system's, and ends there"))?;
+        logins::delete_login(cx.db, caller.user_id, login_id)?;
+        Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(login_id)] })
     }
 }

@@ -9,6 +9,7 @@
 
 mod add_participant;
 mod admin;
+mod admit_foreigner;
 mod announce_presence;
 mod announce_unread;
 mod attempt;
@@ -46,6 +47,7 @@ mod load_history;
 mod log_in;
 mod log_out;
 mod make_report;
+mod make_ticket;
 mod mark_delivered;
 mod mark_read;
 mod move_position;
@@ -70,10 +72,12 @@ mod sight;
 mod sync;
 #[cfg(test)]
 mod sync_test;
+mod take_ticket;
 mod touch_logins;
 mod witnesses;
 
 pub use add_participant::AddParticipant;
+pub use admit_foreigner::AdmitForeigner;
 pub use announce_presence::AnnouncePresence;
 pub use announce_unread::AnnounceUnread;
 pub use attempt::{Attempt, ForgetAttempt, SweepAttempts};
@@ -109,6 +113,7 @@ pub use load_history::LoadHistory;
 pub use log_in::{Device, LogIn};
 pub use log_out::LogOut;
 pub use make_report::{MakeReport, Reported};
+pub use make_ticket::MakeTicket;
 pub use mark_delivered::MarkDelivered;
 pub use mark_read::MarkRead;
 pub use open_session::{OpenSession, Opening};
@@ -126,6 +131,7 @@ pub use set_password::SetPassword;
 pub use set_role::SetRole;
 pub use set_typing::SetTyping;
 pub use sync::{Changes, Sync};
+pub use take_ticket::TakeTicket;
 pub use touch_logins::TouchLogins;
 
 use crate::auth::Caller;

@@ -1,10 +1,10 @@
 //! What a session needs to know when it begins.
 
+use super::find_caller::check_standing;
 use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::policy::Denied;
 use crate::store::{logins, people, users};
 
 #[derive(Clone, Copy, Debug)]
@@ -33,11 +33,11 @@ impl Op for OpenSession {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {
         // The session is attached by now: a login that ends from here on finds
         // and closes it, and one that ended before is seen here.
-        if !logins::exists(cx.db, caller.login_id)? {
-            return Err(match users::is_disabled(cx.db, caller.user_id)? {
-                true => Denied::AccountDisabled.into(),
-                false => Error::Unauthenticated("the login has ended"),
-            });
+        check_standing(cx, caller.user_id)?;
+        if let Some(login_id) = caller.login_id
+            && !logins::exists(cx.db, login_id)?
+        {
+            return Err(Error::Unauthenticated("the login has ended"));
         }
         let me = users::get_me(cx.db, caller.user_id)?;
         let visible = people::list_visible(cx.db, caller.user_id)?;

@@ -32,7 +32,8 @@ impl Op<Nobody> for Register {
             username: &self.username,
             display_name: &self.display_name,
             email: self.email.as_deref(),
-            password_hash: &self.password_hash,
+            password_hash: Some(&self.password_hash),
+            external: None,
             created_at: cx.now,
         };
         Ok(Outcome::quiet(present::own_user(users::insert_user(cx.db, &new)?)))

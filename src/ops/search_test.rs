@@ -45,7 +45,7 @@ fn ask(db: &mut Db, q: &str, before: Option<MessageId>, limit: i64) -> SearchPag
         registration_is_open: true,
         max_participants: 1_000,
     };
-    let caller = Caller { user_id: UserId::new(1), login_id: LoginId::new(1), session_id: None };
+    let caller = Caller { user_id: UserId::new(1), login_id: Some(LoginId::new(1)), session_id: None };
     let op = Search { q: q.to_owned(), conversation_id: None, before, limit: Some(limit) };
     op.run(&caller, &mut Cx { db, now: NOW, rules: &rules, epoch: "epoch" }).unwrap().output
 }

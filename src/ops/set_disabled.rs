@@ -53,8 +53,8 @@ mod tests {
     use std::time::Duration;
 
     const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
-    const ADMIN: Caller = Caller { user_id: UserId::new(1), login_id: LoginId::new(1), session_id: None };
-    const OTHER: Caller = Caller { user_id: UserId::new(2), login_id: LoginId::new(2), session_id: None };
+    const ADMIN: Caller = Caller { user_id: UserId::new(1), login_id: Some(LoginId::new(1)), session_id: None };
+    const OTHER: Caller = Caller { user_id: UserId::new(2), login_id: Some(LoginId::new(2)), session_id: None };
 
     const PEOPLE: &str = "
         INSERT INTO users (username, username_key, display_name, password_hash, role, created_at)

@@ -30,15 +30,17 @@ impl Op for SetPassword {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
-        if !logins::exists(cx.db, caller.login_id)? {
-            return Err(Error::Unauthenticated("the login has ended"));
+        const ENDED: Error = Error::Unauthenticated("the login has ended");
+        let login_id = caller.login_id.ok_or(ENDED)?;
+        if !logins::exists(cx.db, login_id)? {
+            return Err(ENDED);
         }
         check_still(caller.user_id, &self.checked_hash, cx)?;
         users::set_password_hash(cx.db, caller.user_id, &self.new_hash)?;
         if let Some(hash) = &self.token_hash {
-            logins::set_token_hash(cx.db, caller.login_id, hash)?;
+            logins::set_token_hash(cx.db, login_id, hash)?;
         }
-        let ended = logins::delete_others(cx.db, caller.user_id, caller.login_id)?;
+        let ended = logins::delete_others(cx.db, caller.user_id, login_id)?;
         Ok(Outcome { output: Done {}, events: ended.into_iter().map(Event::LoginEnded).collect() })
     }
 }
@@ -70,7 +72,7 @@ mod tests {
     }
 
     fn change(login: i64, from: &str, to: &str, cx: &mut Cx) -> Result<Vec<Event>> {
-        let caller = Caller { user_id: ANN, login_id: LoginId::new(login), session_id: None };
+        let caller = Caller { user_id: ANN, login_id: Some(LoginId::new(login)), session_id: None };
         let op = SetPassword { checked_hash: from.into(), new_hash: to.into(), token_hash: None };
         Ok(op.run(&caller, cx)?.events)
     }

@@ -56,7 +56,7 @@ fn ask(db: &mut Db, user_id: UserId, request: &Sync) -> Changes {
         registration_is_open: true,
         max_participants: 1_000,
     };
-    let caller = Caller { user_id, login_id: LoginId::new(1), session_id: None };
+    let caller = Caller { user_id, login_id: Some(LoginId::new(1)), session_id: None };
     request.run(&caller, &mut Cx { db, now: NOW, rules: &rules, epoch: EPOCH }).unwrap().output
 }
 

@@ -186,7 +186,14 @@ mod tests {
     fn group(db: &mut Db) -> (ConversationId, [UserId; 3]) {
         prepare(db, NOW).unwrap();
         let people = ["ann", "bob", "cat"].map(|username| {
-            let new = NewUser { username, display_name: username, email: None, password_hash: "", created_at: NOW };
+            let new = NewUser {
+                username,
+                display_name: username,
+                email: None,
+                password_hash: None,
+                external: None,
+                created_at: NOW,
+            };
             insert_user(db, &new).unwrap().id
         });
         let id = insert_group(db, people[0], Some("Lunch"), Some("key"), NOW).unwrap();

@@ -2,8 +2,8 @@
 //!
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
-//! Each noun has a file of queries (`users`, `logins`, `attempts`, `conversations`,
-//! `messages`, `people`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
+//! Each noun has a file of queries (`users`, `logins`, `attempts`, `tickets`,
+//! `conversations`, `messages`, `people`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
 pub mod attempts;
@@ -34,6 +34,7 @@ pub(crate) mod scratch;
 pub mod search_index;
 #[cfg(test)]
 mod search_index_test;
+pub mod tickets;
 pub mod users;
 
 pub use conn::{Db, Target};

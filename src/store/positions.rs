@@ -320,7 +320,14 @@ mod tests {
         prepare(&mut db, Timestamp::from_millis(0)).unwrap();
         let [ann, bob] = ["ann", "bob"].map(|username| {
             let at = Timestamp::from_millis(0);
-            let new = NewUser { username, display_name: username, email: None, password_hash: "", created_at: at };
+            let new = NewUser {
+                username,
+                display_name: username,
+                email: None,
+                password_hash: None,
+                external: None,
+                created_at: at,
+            };
             users::insert_user(&mut db, &new).unwrap().id
         });
         let (made, _) = insert_direct(&mut db, ann, bob, Timestamp::from_millis(0)).unwrap();

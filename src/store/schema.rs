@@ -171,6 +171,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    tickets (ticket_hash) {
+        ticket_hash -> Binary,
+        user_id -> BigInt,
+        login_id -> Nullable<BigInt>,
+        token_expires_at -> Nullable<BigInt>,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     search_progress (id) {
         id -> BigInt,
         version -> BigInt,

@@ -26,7 +26,10 @@ pub struct NewUser<'a> {
     pub username: &'a str,
     pub display_name: &'a str,
     pub email: Option<&'a str>,
-    pub password_hash: &'a str,
+    /// None: cannot log in here.
+    pub password_hash: Option<&'a str>,
+    /// Issuer and subject, for whom another system vouches for.
+    pub external: Option<(&'a str, &'a str)>,
     pub created_at: Timestamp,
 }
 
@@ -35,7 +38,8 @@ fn username_key(username: &str) -> String {
     username.to_ascii_lowercase()
 }
 
-/// Fails with `UsernameTaken` when another account has that name in any case.
+/// Fails with `UsernameTaken` when another account has that name in any case,
+/// or is of the same person by another system.
 pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
     let row = (
         users::username.eq(new.username),
@@ -43,10 +47,12 @@ pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
         users::display_name.eq(new.display_name),
         users::email.eq(new.email),
         users::password_hash.eq(new.password_hash),
+        users::external_issuer.eq(new.external.map(|(issuer, _)| issuer)),
+        users::external_subject.eq(new.external.map(|(_, subject)| subject)),
         users::created_at.eq(new.created_at),
     );
     let inserted = on!(db, conn => diesel::insert_into(users::table)
-        .values(row).on_conflict(users::username_key).do_nothing().returning(User::as_returning()).get_result(conn).optional())?;
+        .values(row).on_conflict_do_nothing().returning(User::as_returning()).get_result(conn).optional())?;
     let user = inserted.ok_or(Error::UsernameTaken)?;
     for term in terms(new.username, new.display_name) {
         let row = (user_terms::term.eq(term), user_terms::user_id.eq(user.id));
@@ -71,6 +77,13 @@ pub fn find_user(db: &mut Db, id: UserId) -> Result<Option<User>> {
     let found =
         on!(db, conn => users::table.select(User::as_select()).filter(users::id.eq(id)).first(conn).optional())?;
     Ok(found)
+}
+
+/// The account of a person whom another system vouches for.
+pub fn find_external(db: &mut Db, issuer: &str, subject: &str) -> Result<Option<UserId>> {
+    Ok(on!(db, conn => users::table.select(users::id)
+        .filter(users::external_issuer.eq(issuer).and(users::external_subject.eq(subject)))
+        .first(conn).optional())?)
 }
 
 /// By id; unknown ids are left out.
@@ -135,6 +148,24 @@ pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointe
             Ok(Appointed::Done)
         }
     }
+}
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Active,
+    Disabled,
+    Closed,
+}
+
+pub fn get_standing(db: &mut Db, id: UserId) -> Result<Standing> {
+    let since: (Option<Timestamp>, Option<Timestamp>) = on!(db, conn => users::table
+        .select((users::disabled_at, users::deleted_at)).filter(users::id.eq(id)).first(conn))?;
+    Ok(match since {
+        (_, Some(_)) => Standing::Closed,
+        (Some(_), None) => Standing::Disabled,
+        (None, None) => Standing::Active,
+    })
 }
 
 pub fn is_disabled(db: &mut Db, id: UserId) -> Result<bool> {

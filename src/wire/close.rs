@@ -19,14 +19,17 @@ pub enum CloseCode {
     HeartbeatMissed,
     /// The client went on flooding after `rate_limited`.
     Flooding,
-    /// The login ended: logged out, revoked or expired.
+    /// The login ended: logged out, revoked or expired; or the token expired,
+    /// or was refused.
     LoginEnded,
     /// An administrator disabled the account.
     AccountDisabled,
+    /// The client did not say in time who it is.
+    AuthTimeout,
 }
 
 impl CloseCode {
-    pub const ALL: [CloseCode; 10] = [
+    pub const ALL: [CloseCode; 11] = [
         CloseCode::Restart,
         CloseCode::Protocol,
         CloseCode::Unsupported,
@@ -37,6 +40,7 @@ impl CloseCode {
         CloseCode::Flooding,
         CloseCode::LoginEnded,
         CloseCode::AccountDisabled,
+        CloseCode::AuthTimeout,
     ];
 
     /// The number on the wire and the reason that goes with it.
@@ -50,8 +54,9 @@ impl CloseCode {
             CloseCode::TooSlow => (4000, "too slow: reconnect and catch up"),
             CloseCode::HeartbeatMissed => (4008, "no heartbeat"),
             CloseCode::Flooding => (4029, "too many frames"),
-            CloseCode::LoginEnded => (4501, "the login ended"),
+            CloseCode::LoginEnded => (4501, "the login or its token ended"),
             CloseCode::AccountDisabled => (4503, "this account is disabled"),
+            CloseCode::AuthTimeout => (4508, "not authenticated in time"),
         }
     }
 }

@@ -23,8 +23,8 @@ pub use close::CloseCode;
 pub use event::{Audience, Event, TypingEvent, ViewingEvent};
 pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use told::{
-    ConversationUpdate, MeUpdate, MessageChange, OnlineStatus, Pong, PresenceState, PrivateMessage, ReactionChange,
-    Receipt, Resync, Skip, TOLD, Typing, UnreadUpdate, Viewing, Welcome,
+    Authenticated, ConversationUpdate, MeUpdate, MessageChange, OnlineStatus, Pong, PresenceState, PrivateMessage,
+    ReactionChange, Receipt, Resync, Skip, TOLD, Typing, UnreadUpdate, Viewing, Welcome,
 };
 pub use views::{
     ConversationView, LoginView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView,
@@ -81,13 +81,12 @@ pub fn ack(reference: &str, now: Timestamp, reply: &str) -> Frame {
 
 /// The answer to a frame that was refused; without a `ref` when there was none.
 pub fn error(reference: Option<&str>, now: Timestamp, error: &Error) -> Frame {
-    let body = Refusal {
-        code: error.code().meaning().name,
-        message: &error.detail(),
-        r#ref: reference,
-        retry_in_ms: error.retry_in().map(|wait| wait.as_millis()),
-    };
-    encode("error", now, &body)
+    encode("error", now, &Refusal::of(reference, error, &error.detail()))
+}
+
+/// The answer to an `authenticate` that was refused.
+pub fn auth_error(reference: Option<&str>, now: Timestamp, error: &Error) -> Frame {
+    encode("auth_error", now, &Refusal::of(reference, error, &error.detail()))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! which all of them are described.
 
 use super::{ConversationView, MAX_REF_CHARS, MessageView, OwnPlaceView, TieView};
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, SessionId, Timestamp, UserId};
 use crate::schema::{SchemaOf, by_id, schema_of};
 use schemars::JsonSchema;
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 /// Every frame but `ack`: its type, and which bodies it may have.
 pub const TOLD: &[(&str, &[SchemaOf])] = &[
     ("error", &[schema_of::<Refusal<'static>>]),
+    ("authenticated", &[schema_of::<Authenticated<'static>>]),
+    ("auth_error", &[schema_of::<Refusal<'static>>]),
     ("pong", &[schema_of::<Pong<'static>>]),
     ("system", &[schema_of::<Welcome<'static>>, schema_of::<Resync>]),
     ("presence_state", &[schema_of::<PresenceState<'static>>]),
@@ -43,6 +45,30 @@ pub struct Refusal<'a> {
     pub r#ref: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u128>,
+}
+
+impl<'a> Refusal<'a> {
+    pub fn of(reference: Option<&'a str>, error: &Error, message: &'a str) -> Self {
+        Self {
+            code: error.code().meaning().name,
+            message,
+            r#ref: reference,
+            retry_in_ms: error.retry_in().map(|wait| wait.as_millis()),
+        }
+    }
+}
+
+/// `authenticated`: who is on the other end.
+#[derive(Serialize, JsonSchema)]
+pub struct Authenticated<'a> {
+    pub user_id: UserId,
+    pub username: &'a str,
+    pub display_name: &'a str,
+    pub email: Option<&'a str>,
+    /// When the socket ends unless it is renewed; null: with the login.
+    pub expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#ref: Option<&'a str>,
 }
 
 /// `pong`, the answer to `ping`.

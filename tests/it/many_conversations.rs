@@ -105,7 +105,7 @@ fn count_queries(hub: &TestHub, who: &User, op: &impl Op) -> usize {
         Db::Sqlite(conn) => conn.set_instrumentation(watch),
         Db::Postgres(conn) => conn.set_instrumentation(watch),
     }
-    let caller = Caller { user_id: UserId::new(who.id), login_id: LoginId::new(1), session_id: None };
+    let caller = Caller { user_id: UserId::new(who.id), login_id: Some(LoginId::new(1)), session_id: None };
     let rules = Rules {
         message_policy: MessagePolicy::Open,
         max_message_chars: 1000,

@@ -356,6 +356,7 @@ const ELSEWHERE: &[&str] = &[
     "ListLogins",
     "ListUsers",
     "LogOut",
+    "MakeTicket",
     "OpenSession",
     "SetBlock",
     "SetContact",

@@ -114,8 +114,12 @@ impl Client {
 
     /// A handshake that the hub is expected to refuse.
     pub async fn handshake(&self) -> Reply {
+        self.handshake_at("/ws").await
+    }
+
+    pub async fn handshake_at(&self, path: &str) -> Reply {
         let request = self
-            .request(Method::GET, "/ws")
+            .request(Method::GET, path)
             .header("connection", "upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")

@@ -12,6 +12,7 @@ mod door;
 mod frames;
 mod group;
 mod hub;
+pub mod issuer;
 mod log_watch;
 mod model;
 mod pause;

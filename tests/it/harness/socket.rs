@@ -43,18 +43,23 @@ fn is_aside(frame: &Value) -> bool {
 
 impl Socket {
     pub async fn open(user: &User) -> Self {
-        Self::open_on(TcpStream::connect(user.address()).await.unwrap(), user).await
+        Self::open_at(user, "/ws").await
+    }
+
+    /// By another path: with a ticket, or to say by a frame who it is.
+    pub async fn open_at(user: &User, path: &str) -> Self {
+        Self::open_on(TcpStream::connect(user.address()).await.unwrap(), user, path).await
     }
 
     /// On a connection that holds little of what is not read.
     pub async fn open_narrow(user: &User) -> Self {
         let tcp = TcpSocket::new_v4().unwrap();
         tcp.set_recv_buffer_size(4096).unwrap();
-        Self::open_on(tcp.connect(user.address().parse().unwrap()).await.unwrap(), user).await
+        Self::open_on(tcp.connect(user.address().parse().unwrap()).await.unwrap(), user, "/ws").await
     }
 
-    async fn open_on(tcp: TcpStream, user: &User) -> Self {
-        let mut request = format!("ws://{}/ws", user.address()).into_client_request().unwrap();
+    async fn open_on(tcp: TcpStream, user: &User, path: &str) -> Self {
+        let mut request = format!("ws://{}{path}", user.address()).into_client_request().unwrap();
         for (name, value) in &user.headers {
             request.headers_mut().insert(name.clone(), value.clone());
         }

@@ -52,7 +52,34 @@ impl User {
     /// The same login, shown by an access token instead.
     pub async fn by_token(&self) -> User {
         let token = self.post("/api/auth/token", json!({})).await.ok()["access_token"].clone();
-        User { client: self.client.with_token(token.as_str().unwrap()), ..self.clone() }
+        self.showing(token.as_str().unwrap())
+    }
+
+    /// The same person, with this access token and nothing else.
+    pub fn showing(&self, token: &str) -> User {
+        User { client: self.client.with_token(token), ..self.clone() }
+    }
+
+    /// The same person on a device that keeps no cookies, and its refresh token.
+    pub async fn with_refresh_token(&self) -> (User, String) {
+        let stranger = self.without_credentials();
+        let credentials = json!({"username": self.name, "password": PASSWORD, "refresh": true});
+        let token = stranger.post("/api/auth/login", credentials).await.ok()["refresh_token"].clone();
+        (stranger, token.as_str().unwrap().to_owned())
+    }
+
+    /// The same person, showing nothing.
+    pub fn without_credentials(&self) -> User {
+        let mut client = self.client.clone();
+        client.headers.remove("cookie");
+        client.headers.remove("authorization");
+        User { client, ..self.clone() }
+    }
+
+    /// A path that opens one socket.
+    pub async fn ticket(&self) -> String {
+        let ticket = self.post("/api/auth/ticket", json!({})).await.ok()["ticket"].clone();
+        format!("/ws?ticket={}", ticket.as_str().unwrap())
     }
 
     /// The same login, used by a page of this origin.

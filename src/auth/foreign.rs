@@ -1,0 +1,171 @@
+//! Tokens that another system signed: the people they name are its people, by
+//! its issuer and its subjects, and never by a number of ours.
+//!
+//! By RFC 8725: the key decides the algorithm; a `kid` must be one that the
+//! operator gave a key; `iss` and `aud` are exactly what the operator says,
+//! `exp` and `typ` are required.
+
+use super::jws::{self, INVALID, Seconds};
+use super::public_keys::{self, PublicKey};
+use crate::clock::random_bytes;
+use crate::error::Result;
+use crate::ids::Timestamp;
+use jsonwebtoken::Header;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// As long as the store keeps them.
+const MAX_SUBJECT_CHARS: usize = 255;
+const MAX_USERNAME: usize = 32;
+const MAX_DISPLAY_NAME: usize = 64;
+
+pub struct ForeignTokens {
+    keys: Vec<PublicKey>,
+    issuer: String,
+    audience: String,
+}
+
+/// Whom the other system vouches for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreigner {
+    pub issuer: String,
+    pub subject: String,
+    /// `name`, if there is one.
+    name: Option<String>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: Audience,
+    sub: String,
+    exp: Seconds,
+    #[serde(default)]
+    nbf: Option<Seconds>,
+    /// Shown to people and nothing else, so any nonsense in it is ignored.
+    #[serde(default)]
+    name: Value,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl ForeignTokens {
+    /// # Errors
+    /// Says what is wrong with the keys.
+    pub fn new(pem: &str, issuer: &str, audience: &str) -> Result<Self, String> {
+        let keys = public_keys::parse(pem)?;
+        Ok(Self { keys, issuer: issuer.to_owned(), audience: audience.to_owned() })
+    }
+
+    /// Whom the token names, and when it ends.
+    ///
+    /// # Errors
+    /// `Unauthenticated`: expired, or not one that the operator accepts.
+    pub fn verify(&self, token: &str, header: &Header, now: Timestamp) -> Result<(Foreigner, Timestamp)> {
+        if !header.typ.as_deref().is_some_and(is_access_token) {
+            return Err(INVALID);
+        }
+        let is_meant =
+            |key: &&PublicKey| key.algorithm == header.alg && (header.kid.is_none() || key.kid == header.kid);
+        let keys = self.keys.iter().filter(is_meant).map(|key| &key.key);
+        let claims: Claims = jws::open(token, keys, header.alg)?;
+        let is_for_us = match &claims.aud {
+            Audience::One(audience) => *audience == self.audience,
+            Audience::Several(all) => all.contains(&self.audience),
+        };
+        let is_subject =
+            (1..=MAX_SUBJECT_CHARS).contains(&claims.sub.chars().count()) && !claims.sub.chars().any(char::is_control);
+        if claims.iss != self.issuer || !is_for_us || !is_subject {
+            return Err(INVALID);
+        }
+        let expires_at = jws::check_times(claims.exp, claims.nbf, now)?;
+        let name = claims.name.as_str().map(str::to_owned);
+        Ok((Foreigner { issuer: claims.iss, subject: claims.sub, name }, expires_at))
+    }
+}
+
+/// `JWT`, or RFC 9068's `at+jwt`.
+fn is_access_token(typ: &str) -> bool {
+    ["jwt", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+}
+
+impl Foreigner {
+    /// What they may be called here, best first: the name or else the subject
+    /// in the letters that usernames have, and then the same with something
+    /// behind it that nobody can have taken before.
+    pub fn usernames(&self) -> Vec<String> {
+        let name = self.name.as_deref().map(legal).filter(|name| name.len() >= 3);
+        let base = name.unwrap_or_else(|| legal(&self.subject));
+        let mut usernames = vec![cut(&base, MAX_USERNAME)];
+        usernames.retain(|username| username.len() >= 3);
+        usernames.extend((0..3).map(|_| {
+            let tail: String = random_bytes::<5>().iter().map(|byte| format!("{byte:02x}")).collect();
+            let base = if base.is_empty() { "user" } else { &base };
+            format!("{}-{tail}", cut(base, MAX_USERNAME - 1 - tail.len()))
+        }));
+        usernames
+    }
+
+    /// The name on one line, within bounds; without one, the username.
+    pub fn display_name(&self) -> Option<String> {
+        let name = self.name.as_deref()?.replace(char::is_control, " ");
+        let name = cut(&name.split_whitespace().collect::<Vec<_>>().join(" "), MAX_DISPLAY_NAME);
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+}
+
+/// `Ann B. Smith` is `ann.b.smith`.
+fn legal(text: &str) -> String {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_.-".contains(letter)));
+    let words = words.map(|word| word.trim_matches('.')).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(".").to_ascii_lowercase()
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn foreigner(subject: &str, name: Option<&str>) -> Foreigner {
+        Foreigner { issuer: "i".into(), subject: subject.into(), name: name.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_username_is_made_of_the_name_or_else_of_the_subject() {
+        for (subject, name, username) in [
+            ("42", Some("Ann B. Smith"), "ann.b.smith"),
+            ("u-42", Some("李小龍"), "u-42"),
+            ("auth0|5f7c", None, "auth0.5f7c"),
+            ("ann@example.org", Some(""), "ann.example.org"),
+            ("x", Some(&*"long ".repeat(20)), "long.long.long.long.long.long.lo"),
+        ] {
+            let all = foreigner(subject, name).usernames();
+            assert_eq!(all[0], username);
+            for name in &all {
+                assert!((3..=32).contains(&name.len()), "{name}");
+                assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte)), "{name}");
+            }
+        }
+        for subject in ["42", "ü", "..."] {
+            let all = foreigner(subject, None).usernames();
+            assert!(all.len() == 3 && all.iter().all(|name| name.len() >= 11), "{all:?}");
+            assert_ne!(all[0], all[1]);
+        }
+    }
+
+    #[test]
+    fn a_display_name_is_one_line_within_bounds() {
+        let shown = |name: &str| foreigner("x", Some(name)).display_name();
+        assert_eq!(shown("  Ann\n\u{7} Ünal "), Some("Ann Ünal".into()));
+        assert_eq!(shown(&"ö".repeat(65)), Some("ö".repeat(64)));
+        assert_eq!((shown(" \0 "), foreigner("x", None).display_name()), (None, None));
+    }
+}

@@ -1,0 +1,231 @@
+//! Sockets that say by a frame who they are, and sockets that end with the
+//! token they were opened by.
+
+use crate::harness::issuer::now;
+use crate::harness::{Socket, TestHub, User, any_database, both_databases, eventually};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+const BY_MESSAGE: &str = "/ws?auth=message";
+const SECRET: &str = "Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUe";
+
+async fn open(user: &User) -> Socket {
+    Socket::open_at(&user.without_credentials(), BY_MESSAGE).await
+}
+
+async fn token(user: &User) -> String {
+    user.post("/api/auth/token", json!({})).await.ok()["access_token"].as_str().unwrap().to_owned()
+}
+
+fn authenticate(token: &str) -> Value {
+    json!({"type": "authenticate", "token": token})
+}
+
+/// A token as the hub would sign it for this login, that ends soon.
+async fn short_token(user: &User, seconds: i64) -> String {
+    let long = token(user).await;
+    let mut claims: Value = jsonwebtoken::dangerous::insecure_decode(&long).unwrap().claims;
+    claims["exp"] = json!(now() + seconds);
+    let header = Header { typ: Some("at+jwt".into()), ..Header::new(Algorithm::HS256) };
+    jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+both_databases!(a_socket_says_who_it_is_and_is_then_like_any_other);
+async fn a_socket_says_who_it_is_and_is_then_like_any_other(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let mut socket = open(&ann).await;
+    assert_eq!(hub.connections().await, 0, "nobody is connected yet");
+    let told = ann.post("/api/auth/token", json!({})).await.ok();
+    let mut frame = authenticate(told["access_token"].as_str().unwrap());
+    frame["ref"] = json!("a");
+    socket.frame(frame).await;
+    let mut authenticated = socket.next().await;
+    authenticated["timestamp"].take();
+    let expected = json!({"type": "authenticated", "ref": "a", "timestamp": null, "user_id": ann.id, "username": "ann",
+        "display_name": "ann", "email": null, "expires_at": told["expires_at"]});
+    assert_eq!(authenticated, expected);
+    assert_eq!(socket.welcome().await.0["user_id"], ann.id);
+    let mut others = bob.connect().await;
+    assert_eq!(socket.send(&bob, "hello").await["sender_id"], ann.id);
+    others.until_message("hello").await;
+    assert_eq!(hub.connections().await, 2);
+}
+
+both_databases!(before_it_says_who_it_is_a_socket_does_nothing_and_hears_nothing);
+async fn before_it_says_who_it_is_a_socket_does_nothing_and_hears_nothing(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    // A cookie that comes along does not count.
+    let mut socket = Socket::open_at(&ann, BY_MESSAGE).await;
+    bob.send_rest(&ann, "before").await;
+    for frame in [
+        json!({"type": "private_message", "recipient_id": bob.id, "content": "x"}),
+        json!({"type": "sync", "conversations": {}}),
+        json!({"type": "ping"}),
+        json!({"type": "no_such_type"}),
+    ] {
+        let (code, why) = socket.refused(frame).await;
+        assert_eq!((&*code, &*why), ("unauthenticated", "authenticate first"));
+    }
+    for (frame, why) in [
+        (json!({"type": "authenticate"}), "token is missing"),
+        (json!({"type": "authenticate", "token": 7}), "token must be a string"),
+    ] {
+        assert_eq!(socket.refused(frame).await, ("invalid".into(), why.into()));
+    }
+    socket.text("nonsense").await;
+    assert_eq!(socket.expect("error").await["code"], "invalid");
+    assert_eq!(socket.left_behind(), [""; 0], "and was told nothing else");
+    socket.frame(authenticate(&token(&ann).await)).await;
+    socket.expect("authenticated").await;
+    socket.welcome().await;
+}
+
+any_database!(a_socket_that_does_not_say_in_time_who_it_is_is_closed, AUTH_TIMEOUT = "2s");
+async fn a_socket_that_does_not_say_in_time_who_it_is_is_closed(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let token = token(&ann).await;
+    let (mut silent, mut busy, mut known) = (open(&ann).await, open(&ann).await, open(&ann).await);
+    known.frame(authenticate(&token)).await;
+    known.expect("authenticated").await;
+    known.welcome().await;
+    busy.refused(json!({"type": "ping"})).await;
+    assert_eq!(silent.closed().await, Some(4508));
+    assert_eq!(busy.closed().await, Some(4508));
+    known.answers().await;
+}
+
+both_databases!(a_token_that_is_refused_closes_the_socket);
+async fn a_token_that_is_refused_closes_the_socket(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let ended = token(&ann).await;
+    ann.post("/api/auth/logout", json!({})).await.is(204);
+    for (token, why) in [(&*ended, "the login has ended"), ("nonsense", "token invalid"), ("", "token invalid")] {
+        let mut socket = open(&ann).await;
+        socket.frame(authenticate(token)).await;
+        let refusal = socket.expect("auth_error").await;
+        assert_eq!((&refusal["code"], &refusal["message"]), (&json!("unauthenticated"), &json!(why)));
+        assert_eq!(socket.closed().await, Some(4501));
+    }
+    hub.visitor().handshake_at("/ws?auth=token").await.refused(400, "invalid");
+    hub.visitor().with("origin", "https://evil.example").handshake_at(BY_MESSAGE).await.refused(403, "bad_origin");
+}
+
+any_database!(who_has_as_many_sockets_as_they_may_gets_no_other_by_a_frame, MAX_SOCKETS_PER_USER = "1");
+async fn who_has_as_many_sockets_as_they_may_gets_no_other_by_a_frame(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let token = token(&ann).await;
+    let (first, mut second) = (ann.connect().await, open(&ann).await);
+    second.frame(authenticate(&token)).await;
+    let refusal = second.expect("auth_error").await;
+    assert_eq!(refusal["code"], "rate_limited");
+    assert!(refusal["retry_in_ms"].is_number(), "{refusal}");
+    first.close().await;
+    eventually("there is a place", async || {
+        second.frame(authenticate(&token)).await;
+        second.next().await["type"] == "authenticated"
+    })
+    .await;
+    second.welcome().await;
+    ann.handshake().await.refused(429, "rate_limited");
+}
+
+any_database!(an_address_has_so_many_sockets_that_nobody_answers_for, AUTH_TIMEOUT = "1m");
+async fn an_address_has_so_many_sockets_that_nobody_answers_for(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut sockets = Vec::new();
+    for _ in 0..64 {
+        sockets.push(open(&ann).await);
+    }
+    hub.visitor().handshake_at(BY_MESSAGE).await.refused(429, "rate_limited");
+    ann.connect().await.close().await;
+    let mut known = sockets.pop().unwrap();
+    known.frame(authenticate(&token(&ann).await)).await;
+    known.expect("authenticated").await;
+    known.welcome().await;
+    sockets.push(open(&ann).await);
+}
+
+any_database!(a_hub_that_stops_sends_back_who_has_not_said_who_they_are, AUTH_TIMEOUT = "5m", SHUTDOWN_GRACE = "1m");
+async fn a_hub_that_stops_sends_back_who_has_not_said_who_they_are(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut socket = open(&ann).await;
+    assert_eq!(hub.stop_while(socket.closed()).await, Some(1012));
+    hub.restart();
+}
+
+both_databases!(a_socket_ends_with_its_token, JWT_SECRET = super::SECRET);
+async fn a_socket_ends_with_its_token(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let end = now() + 3;
+    let token = short_token(&ann, 3).await;
+    let by_header = ann.showing(&token);
+    let mut sockets = vec![by_header.connect().await];
+    let mut by_ticket = Socket::open_at(&ann.without_credentials(), &by_header.ticket().await).await;
+    by_ticket.welcome().await;
+    sockets.push(by_ticket);
+    let mut by_frame = open(&ann).await;
+    by_frame.frame(authenticate(&token)).await;
+    by_frame.expect("authenticated").await;
+    by_frame.welcome().await;
+    sockets.push(by_frame);
+    let mut by_cookie = ann.connect().await;
+    for socket in &mut sockets {
+        socket.answers().await;
+    }
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await, Some(4501));
+    }
+    assert!((end..=end + 6).contains(&now()), "not before the end, and at most five seconds after it");
+    by_header.get("/api/auth/me").await.refused(401, "unauthenticated");
+    by_cookie.answers().await;
+}
+
+both_databases!(a_socket_that_is_renewed_goes_on, JWT_SECRET = super::SECRET);
+async fn a_socket_that_is_renewed_goes_on(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut socket = open(&ann).await;
+    socket.frame(authenticate(&short_token(&ann, 2).await)).await;
+    let first = socket.expect("authenticated").await["expires_at"].clone();
+    socket.welcome().await;
+    let told = ann.post("/api/auth/token", json!({})).await.ok();
+    // The earlier token, shown again, takes nothing away.
+    for token in [told["access_token"].as_str().unwrap(), &short_token(&ann, 2).await] {
+        socket.frame(authenticate(token)).await;
+        assert_eq!(socket.next().await["expires_at"], told["expires_at"], "and no second welcome");
+    }
+    let mut other = open(&ann).await;
+    other.frame(authenticate(&short_token(&ann, 2).await)).await;
+    assert_eq!(other.closed().await, Some(4501), "the end of the first token is past");
+    assert!(first.as_str() < told["expires_at"].as_str());
+    socket.answers().await;
+}
+
+both_databases!(a_socket_is_renewed_by_another_login_of_its_user_and_ends_with_that);
+async fn a_socket_is_renewed_by_another_login_of_its_user_and_ends_with_that(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let again = ann.log_in_again().await;
+    let mut socket = ann.connect().await;
+    socket.frame(authenticate(&token(&again).await)).await;
+    assert!(socket.expect("authenticated").await["expires_at"].is_string());
+    ann.post("/api/auth/logout", json!({})).await.is(204);
+    socket.answers().await;
+    again.post("/api/auth/logout", json!({})).await.is(204);
+    assert_eq!(socket.closed().await, Some(4501));
+}
+
+both_databases!(a_socket_is_nobody_elses);
+async fn a_socket_is_nobody_elses(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let mut by_cookie = ann.connect().await;
+    by_cookie.frame(authenticate(&token(&ann).await)).await;
+    assert_eq!(by_cookie.expect("authenticated").await["expires_at"], json!(null), "a cookie is good for longer");
+    let mut by_frame = open(&ann).await;
+    by_frame.frame(authenticate(&token(&ann).await)).await;
+    by_frame.expect("authenticated").await;
+    by_frame.welcome().await;
+    for mut socket in [by_cookie, by_frame] {
+        socket.frame(authenticate(&token(&bob).await)).await;
+        assert_eq!(socket.expect("auth_error").await["code"], "unauthenticated");
+        assert_eq!(socket.closed().await, Some(4501));
+    }
+}
