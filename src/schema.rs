@@ -1,6 +1,7 @@
 //! What the JSON Schemas of several types have in common. The schemas
 //! themselves are derived, each where its type is.
 
+use crate::ids::MAX_ID;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
@@ -11,14 +12,28 @@ pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// An object whose keys are ids. The pattern leaves out the last 7 of 9,007
-/// million million, which nothing will ever have.
+/// An object whose keys are ids.
 pub fn by_id<V: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        "patternProperties": {"^([1-9][0-9]{0,14}|[1-8][0-9]{15})$": generator.subschema_for::<V>()},
+        "patternProperties": {from_1_to(MAX_ID): generator.subschema_for::<V>()},
         "additionalProperties": false,
     })
+}
+
+/// A pattern of the decimal numbers up to `most`: those of fewer digits, those
+/// that are smaller at one digit and alike before it, and `most` itself.
+fn from_1_to(most: i64) -> String {
+    let digits = most.to_string();
+    let mut numbers = vec![format!("[1-9][0-9]{{0,{}}}", digits.len() - 2)];
+    for (at, digit) in digits.bytes().enumerate() {
+        let (least, left) = (if at == 0 { b'1' } else { b'0' }, digits.len() - 1 - at);
+        if digit > least {
+            numbers.push(format!("{}[{}-{}][0-9]{{{left}}}", &digits[..at], least as char, (digit - 1) as char));
+        }
+    }
+    numbers.push(digits);
+    format!("^({})$", numbers.join("|"))
 }
 
 /// Exactly one of these integers is there; null is as good as nothing.
@@ -33,5 +48,22 @@ pub fn one_of(keys: [&'static str; 2]) -> impl Fn(&mut Schema) {
     let either: Value = json!([only(first, second), only(second, first)]);
     move |schema| {
         schema.insert("oneOf".to_owned(), either.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_up_to_the_most_is_in_the_pattern_and_no_other() {
+        for most in [12, 90, 105, 999] {
+            let schema = json!({"pattern": from_1_to(most)});
+            let validator = jsonschema::validator_for(&schema).unwrap();
+            let valid = |text: &str| validator.is_valid(&json!(text));
+            assert!((1..=most).all(|number| valid(&number.to_string())), "{most}");
+            assert!((most + 1..most + 2_000).all(|number| !valid(&number.to_string())), "{most}");
+            assert!(["", "0", "01", "-1", "1.0", " 1", "x"].iter().all(|text| !valid(text)));
+        }
     }
 }

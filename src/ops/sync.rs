@@ -16,8 +16,9 @@ use crate::store::changes::{self, Since, Standing, Tie};
 use crate::store::{conversations, messages, positions, users};
 use crate::wire::{self, MessageView, OwnConversationView, OwnPlaceView, ParticipantView, TieView};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Positions one request may tell.
@@ -46,6 +47,7 @@ pub struct Sync {
     /// Another epoch than the hub's: what the client holds counts for nothing.
     pub epoch: Option<String>,
     pub me: Option<Position>,
+    #[serde(deserialize_with = "held")]
     #[schemars(schema_with = "by_id::<Position>", extend("maxProperties" = MAX_HELD))]
     pub conversations: BTreeMap<ConversationId, Position>,
     /// Speak of the named conversations alone.
@@ -85,6 +87,23 @@ struct ChangedConversation {
     conversation: OwnConversationView,
     participants: Vec<ParticipantView>,
     messages: Vec<MessageView>,
+}
+
+/// An id as the key of an object: digits and nothing else, so that no two keys
+/// are the same id.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key(ConversationId);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(input)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+fn held<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<ConversationId, Position>, D::Error> {
+    let held = BTreeMap::<Key, Position>::deserialize(input)?;
+    Ok(held.into_iter().map(|(Key(id), position)| (id, position)).collect())
 }
 
 impl Op for Sync {

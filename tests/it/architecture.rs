@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("search", &["error"]),
     ("limits", &["error", "ids"]),
     ("wire", &["schema", "error", "ids"]),
-    ("schema", &[]),
+    ("schema", &["ids"]),
     ("clock", &["ids"]),
     ("error", &[]),
     ("ids", &[]),
