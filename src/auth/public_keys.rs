@@ -123,7 +123,7 @@ mod tests {
     fn a_file_that_is_not_such_a_list_is_refused_with_the_reason() {
         let twice = format!("kid: a\n{}kid: a\n{}", block(ED), block(ED));
         let private = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
-        let long = block(&format!("{}AAAA", ED.trim_end_matches('=')));
+        let long = block(&format!("{}AAAAA", ED.trim_end_matches('=')));
         for (pem, why) in [
             ("", "no block PUBLIC KEY"),
             (private, "block 1 is no PUBLIC KEY"),

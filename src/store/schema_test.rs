@@ -247,6 +247,7 @@ fn every_column_can_be_selected(scratch: Scratch) {
         receipt_marks,
         reports,
         search_progress,
+        tickets,
         user_terms,
         users,
     );

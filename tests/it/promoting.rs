@@ -103,7 +103,10 @@ async fn the_log_tells_what_administrators_and_owners_do_to_accounts_and_no_more
         format!("admin read connections user={} admin={}", bob.id, ann.id),
         format!("admin ended logins user={} admin={}", bob.id, ann.id),
         format!("changed password user={}", cat.id),
-        format!("password refused user={}", dan.id),
+        format!(
+            "login failed user={} address=127.0.0.1 origin=none code=bad_credentials status=401 call=DELETE:/api/auth/me",
+            dan.id
+        ),
         format!("closed account user={}", dan.id),
     ] {
         assert!(log.contains(&line), "{line} in {log}");
