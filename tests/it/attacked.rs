@@ -55,6 +55,13 @@ async fn what_a_frame_declares_costs_nothing_however_much_is_pushed_after_it() {
     assert!(times[times.len() / 2] < Duration::from_millis(100), "{times:?}");
 }
 
+/// Seconds of the processor, of this long, because it is a share of the time.
+async fn busy_for_five_seconds(hub: &Binary) -> f64 {
+    let before = hub.busy_seconds();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    hub.busy_seconds() - before
+}
+
 #[tokio::test]
 async fn a_socket_that_was_closed_costs_nothing_though_its_peer_stays() {
     let place = place();
@@ -79,10 +86,9 @@ async fn a_socket_that_was_closed_costs_nothing_though_its_peer_stays() {
             left.push(socket);
         }
     }
-    let before = hub.busy_seconds();
-    // This long, because what is measured is a share of the time.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let spent = hub.busy_seconds() - before;
-    assert!(spent < 0.05, "under 1 % of 5 s, not {spent} s");
+    let spent = busy_for_five_seconds(&hub).await;
     drop(left);
+    // What it does without them is not theirs, and takes longer where much else runs.
+    let quiet = busy_for_five_seconds(&hub).await;
+    assert!(spent < quiet + 0.05, "under 1 % of 5 s more than {quiet} s, not {spent} s");
 }

@@ -144,6 +144,18 @@ async fn writes_and_errs(ann: &mut Person, bob: i64) {
     ann.says(&frames).await;
 }
 
+/// Says who one is by the address or by a frame, and waits for an answer.
+async fn proves(address: &str, path: &str, frame: Option<Value>) {
+    let (mut socket, _) = connect_async(format!("ws://{address}{path}")).await.unwrap();
+    if let Some(frame) = frame {
+        socket.send(Message::text(frame.to_string())).await.unwrap();
+    }
+    assert!(socket.next().await.unwrap().unwrap().is_text());
+    // It is closed already where it was refused.
+    let _ = socket.close(None).await;
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
 fn place() -> Place {
     Place::new().with("RUST_LOG", "debug,switchboard=trace").with("FRAME_RATE", "100000").with("FRAME_BURST", "100000")
 }
@@ -167,6 +179,13 @@ async fn nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_ba
     let cookies: Vec<_> = ann.headers.iter().map(|(_, value)| value.split_once('=').unwrap().1.to_owned()).collect();
     let mut secrets = vec![CANARY.to_owned(), token.clone(), token.rsplit_once('.').unwrap().1.to_owned()];
     secrets.extend(cookies);
+    let (_, answer) = ann.call("POST", "/api/auth/ticket", json!({})).await;
+    let ticket = answer["ticket"].as_str().unwrap().to_owned();
+    proves(&address, &format!("/ws?ticket={ticket}"), None).await;
+    for token in [&*token, "canary.canary.canary"] {
+        proves(&address, "/ws?auth=message", Some(json!({"type": "authenticate", "token": token}))).await;
+    }
+    secrets.push(ticket);
 
     let mut by_token = Person::new(&address);
     by_token.headers.push(("authorization", format!("Bearer {token}")));
@@ -192,7 +211,7 @@ async fn nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_ba
     by_token.call("POST", "/api/auth/register", json!({"username": "canary", "password": 7})).await;
     ann.call("POST", "/api/auth/logout", json!({})).await;
 
-    closed(&hub, 2).await;
+    closed(&hub, 5).await;
     hub.signal("TERM");
     let ended = hub.ended().await;
     assert!(
