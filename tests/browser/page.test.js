@@ -167,7 +167,7 @@ test('a blocked person cannot write, is told so, and can again after the unblock
 });
 
 test('a message that is too long is refused in a sentence, and can be shortened and sent', async () => {
-  const [wim, xena] = await pair('Wanda Wald', 'Xena Xu');
+  const [wim, xena] = await pair('Wim Wolf', 'Xena Xu');
   await wim.writes('x'.repeat(1001));
   await wim.reads('That is too long. Please shorten it.');
   await wim.button('Edit').click();
@@ -249,23 +249,23 @@ test('edits and deletions are seen as they happen', async () => {
 });
 
 test('a group is shown by its title, its messages by who wrote them, and is closed for whoever is removed', async () => {
-  const [wim, xia] = await pair('Wanda Wald', 'Xenia Xu');
-  const yan = await Person.registered(hub, browser, 'Yvo Yew');
-  const others = [await xia.id(), await yan.id()];
-  const { conversation } = await wim.asks('POST', '/api/conversations', { participant_ids: others, title: 'Lunch' });
-  await wim.open({ name: 'Lunch' });
-  await wim.writes('Where do we eat?');
-  await xia.open({ name: 'Lunch' });
-  await xia.reads('3 people');
-  await xia.writes('At home');
-  await yan.open({ name: 'Lunch' });
-  await yan.seesMessages(['Where do we eat?', 'At home']);
-  assert.deepEqual(await yan.texts('#messages .author'), ['Wanda Wald: ', 'Xenia Xu: ']);
-  assert.equal(await yan.button('More about this person').isVisible(), false);
-  await wim.asks('DELETE', `/api/conversations/${conversation.id}/participants/${others[1]}`);
-  await yan.reads('Choose a conversation');
-  assert.equal(await yan.page.getByRole('link', { name: 'Lunch' }).count(), 0);
-  for (const person of [wim, xia, yan]) await person.leaves();
+  const [wanda, zora] = await pair('Wanda Wald', 'Zora Zinn');
+  const yvo = await Person.registered(hub, browser, 'Yvo Yew');
+  const others = [await zora.id(), await yvo.id()];
+  const { conversation } = await wanda.asks('POST', '/api/conversations', { participant_ids: others, title: 'Lunch' });
+  await wanda.open({ name: 'Lunch' });
+  await wanda.writes('Where do we eat?');
+  await zora.open({ name: 'Lunch' });
+  await zora.reads('3 people');
+  await zora.writes('At home');
+  await yvo.open({ name: 'Lunch' });
+  await yvo.seesMessages(['Where do we eat?', 'At home']);
+  assert.deepEqual(await yvo.texts('#messages .author'), ['Wanda Wald: ', 'Zora Zinn: ']);
+  assert.equal(await yvo.button('More about this person').isVisible(), false);
+  await wanda.asks('DELETE', `/api/conversations/${conversation.id}/participants/${others[1]}`);
+  await yvo.reads('Choose a conversation');
+  assert.equal(await yvo.page.getByRole('link', { name: 'Lunch' }).count(), 0);
+  for (const person of [wanda, zora, yvo]) await person.leaves();
 });
 
 test('on a phone the list and the conversation take turns', async () => {
