@@ -16,6 +16,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use log::Level;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// By which `RUST_LOG` finds these lines.
 const TARGET: &str = "switchboard::audit";
@@ -26,14 +27,17 @@ const MAX_CHARS: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Peer {
     address: Option<IpAddr>,
-    origin: Option<Box<str>>,
+    origin: Option<Arc<String>>,
 }
 
 impl Peer {
     pub fn of(net: &Net, request: &HttpRequest) -> Self {
         let origin = request.headers().get(header::ORIGIN);
-        let text = origin.map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(MAX_CHARS).collect());
-        Self { address: client_address(net, request), origin: text }
+        let origin = origin.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let origin = origin.map(|text| {
+            net.site.find_origin(&text).unwrap_or_else(|| Arc::new(text.chars().take(MAX_CHARS).collect()))
+        });
+        Self { address: client_address(net, request), origin }
     }
 
     /// Writes the line.
@@ -132,7 +136,8 @@ mod tests {
     #[test]
     fn nobody_writes_a_line_of_their_own() {
         let hostile = "x\r\n[2026 INFO] logged in user=1\u{1b}[2J\u{202e}\"\\";
-        let line = Peer { address: Some("192.0.2.1".parse().unwrap()), origin: Some(hostile.into()) }.to_string();
+        let line = Peer { address: Some("192.0.2.1".parse().unwrap()), origin: Some(Arc::new(hostile.to_owned())) }
+            .to_string();
         assert_eq!(line, r#"address=192.0.2.1 origin="x\r\n[2026 INFO] logged in user=1\u{1b}[2J\u{202e}\"\\""#);
         assert_eq!(Peer { address: None, origin: None }.to_string(), "address=unknown origin=none");
     }

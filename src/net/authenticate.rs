@@ -76,7 +76,7 @@ impl Session {
     /// Whether the session may be this person's, and until when.
     fn agree(&self, new: Admitted) -> Result<Admitted> {
         match self.admitted {
-            None => self.slot.claim(new.caller.user_id).map(|()| new),
+            None => self.slot.as_ref().map_or(Ok(()), |slot| slot.claim(new.caller.user_id)).map(|()| new),
             Some(old) if old.caller.user_id != new.caller.user_id => {
                 Err(Error::Unauthenticated("this socket is somebody else's"))
             }
@@ -93,9 +93,8 @@ impl Session {
     fn belong_to(&mut self, admitted: Admitted, ctx: &mut Ctx) -> Caller {
         let caller = Caller { session_id: Some(self.id), ..admitted.caller };
         self.admitted = Some(Admitted { caller, ..admitted });
-        if let Some(deadline) = self.deadline.take() {
-            ctx.cancel_future(deadline);
-        }
+        // Without a deadline until now, this finds nothing.
+        ctx.cancel_future(std::mem::take(&mut self.deadline));
         if let Some(expires_at) = admitted.expires_at {
             let clock = self.net.clock.clone();
             let end = async move {
@@ -110,7 +109,7 @@ impl Session {
     }
 
     fn close_after(&mut self, end: impl Future<Output = CloseCode> + 'static, ctx: &mut Ctx) {
-        self.deadline = Some(ctx.spawn(end.into_actor(self).map(|code, session, ctx| session.close(code, ctx))));
+        self.deadline = ctx.spawn(end.into_actor(self).map(|code, session, ctx| session.close(code, ctx)));
     }
 
     fn confirm(&self, user: &UserView, reference: Option<&str>, ctx: &mut Ctx) {

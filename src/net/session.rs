@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::clock::random_session_id;
 use crate::error::{Error, Result};
 use crate::hub::{Attachment, Delivery, Passing, ToSession};
-use crate::ids::SessionId;
+use crate::ids::{SessionId, Timestamp};
 use crate::ops::{Entry, FrameOp, Op, OpenSession, Opening, Reply};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
 use actix::prelude::*;
@@ -27,7 +27,6 @@ use log::Level;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Batches of the hub that may wait for this session, which takes one in
 /// microseconds.
@@ -36,43 +35,45 @@ const MAILBOX: usize = 64;
 const NO_CODE: u16 = 1005;
 /// And: it did not say that it closed.
 const ABNORMAL: u16 = 1006;
-/// The peer is done, or went away, or said nothing; the hub restarts, or the
-/// login ended.
-const USUAL_CLOSES: [u16; 5] = [1000, 1001, NO_CODE, 1012, 4501];
+/// The peer is done, or went away with a word or without; the hub restarts, or
+/// the login ended.
+const USUAL_CLOSES: [u16; 6] = [1000, 1001, NO_CODE, ABNORMAL, 1012, 4501];
 
 pub struct Session {
     pub(super) net: Arc<Net>,
     socket: Socket,
     peer: Peer,
-    pub(super) slot: Rc<Slot>,
+    /// To be claimed by whoever it turns out to be.
+    pub(super) slot: Option<Rc<Slot>>,
     pub(super) id: SessionId,
     /// Who is on the other end; none until they have said it.
     pub(super) admitted: Option<Admitted>,
     /// Ends the session unless somebody authenticates, first or again.
-    pub(super) deadline: Option<SpawnHandle>,
-    opened_at: Instant,
+    pub(super) deadline: SpawnHandle,
+    opened_at: Timestamp,
     frames: DefaultDirectRateLimiter,
     /// Frames refused since the last that passed.
     refused: u32,
-    waiting: Waiting,
+    /// Seldom there, so boxed.
+    waiting: Option<Box<Waiting>>,
     closed_with: Option<u16>,
 }
 
 pub(super) type Ctx = WebsocketContext<Session>;
 
 impl Session {
-    pub fn new(net: Arc<Net>, admitted: Option<Admitted>, peer: Peer, slot: Rc<Slot>, socket: Socket) -> Self {
+    pub fn new(net: Arc<Net>, admitted: Option<Admitted>, peer: Peer, slot: Option<Rc<Slot>>, socket: Socket) -> Self {
         Self {
             frames: RateLimiter::direct(net.frames.quota()),
-            waiting: Waiting::new(net.transport.outbox.max_bytes / 2),
+            waiting: None,
+            opened_at: net.clock.now(),
             net,
             socket,
             peer,
             slot,
             id: random_session_id(),
             admitted,
-            deadline: None,
-            opened_at: Instant::now(),
+            deadline: SpawnHandle::default(),
             refused: 0,
             closed_with: None,
         }
@@ -248,13 +249,17 @@ impl Session {
         if self.socket.unsent() == 0 {
             return ctx.text(frame);
         }
-        if self.waiting.put(what, frame, self.socket.unsent()) {
+        let max_unsent = self.net.transport.outbox.max_bytes / 2;
+        let waiting = self.waiting.get_or_insert_with(|| Box::new(Waiting::new(max_unsent)));
+        if waiting.put(what, frame, self.socket.unsent()) {
             ctx.spawn(self.socket.is_clear().into_actor(self).map(|(), session, ctx| session.flush(ctx)));
         }
     }
 
     fn flush(&mut self, ctx: &mut Ctx) {
-        self.waiting.take(self.socket.unsent()).for_each(|frame| ctx.text(frame));
+        if let Some(waiting) = &mut self.waiting {
+            waiting.take(self.socket.unsent()).for_each(|frame| ctx.text(frame));
+        }
     }
 }
 
@@ -277,8 +282,8 @@ impl Actor for Session {
         let more = format_args!(
             " session={} seconds={} code={code} dropped={}",
             self.id,
-            self.opened_at.elapsed().as_secs(),
-            self.waiting.dropped(),
+            (self.net.clock.now().as_millis() - self.opened_at.as_millis()) / 1000,
+            self.waiting.as_ref().map_or(0, |waiting| waiting.dropped()),
         );
         self.tell(level, "socket closed", more);
     }

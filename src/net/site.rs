@@ -3,6 +3,7 @@
 //! is not exactly right is wrong.
 
 use crate::error::{Error, Result};
+use std::sync::Arc;
 
 /// The names by which a machine talks to itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -11,7 +12,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 #[derive(Clone, Debug)]
 pub struct Site {
     hosts: Vec<String>,
-    origins: Vec<String>,
+    origins: Vec<Arc<String>>,
     /// Of these, those that are not its own.
     allowed: Vec<String>,
     is_https: bool,
@@ -20,7 +21,7 @@ pub struct Site {
 impl Site {
     /// A hub with a public address: that origin, and that one host.
     pub fn public(origin: &str, host: &str, is_https: bool, allowed: &[String]) -> Self {
-        let origins = std::iter::once(origin.to_owned()).chain(allowed.iter().cloned()).collect();
+        let origins = std::iter::once(origin.to_owned()).chain(allowed.iter().cloned()).map(Arc::new).collect();
         Self { hosts: vec![host.to_owned()], origins, allowed: allowed.to_vec(), is_https }
     }
 
@@ -29,12 +30,19 @@ impl Site {
         // Port 80 is what a browser leaves out.
         let suffix = if port == 80 { String::new() } else { format!(":{port}") };
         let hosts: Vec<String> = LOOPBACK.iter().map(|name| format!("{name}{suffix}")).collect();
-        let origins = hosts.iter().map(|host| format!("http://{host}")).chain(allowed.iter().cloned()).collect();
+        let own = hosts.iter().map(|host| format!("http://{host}"));
+        let origins = own.chain(allowed.iter().cloned()).map(Arc::new).collect();
         Self { hosts, origins, allowed: allowed.to_vec(), is_https: false }
     }
 
     pub fn is_https(&self) -> bool {
         self.is_https
+    }
+
+    /// The origin that is exactly this, of those whose pages may use a login:
+    /// one string for all their sockets.
+    pub fn find_origin(&self, origin: &str) -> Option<Arc<String>> {
+        self.origins.iter().find(|known| ***known == *origin).map(Arc::clone)
     }
 
     /// Whether pages of any other origin may use a login.
@@ -62,7 +70,7 @@ impl Site {
             ([], None) => Ok(()),
             ([], Some("same-origin")) => Ok(()),
             ([], Some(_)) => Err(Error::BadOrigin("of another site".into())),
-            ([origin], _) if self.origins.contains(origin) => Ok(()),
+            ([origin], _) if self.find_origin(origin).is_some() => Ok(()),
             ([origin], _) => Err(Error::BadOrigin(printable(origin))),
             _ => Err(Error::BadOrigin("sent more than once".into())),
         }

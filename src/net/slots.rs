@@ -18,6 +18,9 @@ use tokio::sync::{Notify, watch};
 const UNKNOWN_PER_ADDRESS: usize = 64;
 const UNKNOWN_IN_ALL: usize = 1024;
 
+/// Ids begin with 1. Half the size of an option, in each of many sockets.
+const NOBODY: UserId = UserId::new(0);
+
 /// When to try again that is over a limit of one's own.
 const RETRY_IN: Duration = Duration::from_secs(1);
 
@@ -52,8 +55,8 @@ struct Taken {
 /// One socket's; dropping it gives it back.
 pub struct Slot {
     slots: Arc<Shared>,
-    /// None as long as nobody knows.
-    user_id: Cell<Option<UserId>>,
+    /// [`NOBODY`] as long as nobody knows.
+    user_id: Cell<UserId>,
     address: Option<IpAddr>,
 }
 
@@ -88,7 +91,7 @@ impl Slots {
         if let Some(address) = address {
             *taken.by_address.entry(address).or_default() += 1;
         }
-        Ok(Slot { slots: Arc::clone(&self.0), user_id: Cell::new(user_id), address })
+        Ok(Slot { slots: Arc::clone(&self.0), user_id: Cell::new(user_id.unwrap_or(NOBODY)), address })
     }
 
     /// The hub is going down: who has not said yet who they are, need not any
@@ -154,10 +157,14 @@ impl Slot {
         if is_full(of_user, self.slots.settings.per_user) {
             return Err(Error::RateLimited { retry_in: RETRY_IN });
         }
-        taken.uncount(self.user_id.get(), self.address);
+        taken.uncount(self.user_id(), self.address);
         taken.count(Some(user_id), self.address);
-        self.user_id.set(Some(user_id));
+        self.user_id.set(user_id);
         Ok(())
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        Some(self.user_id.get()).filter(|user_id| *user_id != NOBODY)
     }
 }
 
@@ -165,7 +172,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.taken();
         taken.in_all -= 1;
-        taken.uncount(self.user_id.get(), self.address);
+        taken.uncount(self.user_id(), self.address);
         if let Some(address) = self.address {
             give_back(&mut taken.by_address, address);
         }

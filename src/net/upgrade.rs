@@ -30,14 +30,23 @@ pub async fn upgrade(net: web::Data<Net>, request: HttpRequest, query: Query) ->
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
     }
-    let slot = Rc::new(net.slots.take(user_id, client_address(&net, &request))?);
+    let slot = net.slots.take(user_id, client_address(&net, &request))?;
     let peer = Peer::of(&net, &request);
     let net = net.into_inner();
-    let (transport, hold) = (Arc::clone(&net.transport), Rc::clone(&slot));
-    transport::accept(&request, transport, hold, move |socket| Session::new(net, admitted, peer, slot, socket)).map_err(
-        |flaw| match flaw {
-            Flaw::Version => Problem::wrong_version(),
-            Flaw::Key => Problem::wrong_key(),
-        },
-    )
+    let transport = Arc::clone(&net.transport);
+    let accepted = match user_id {
+        Some(_) => {
+            transport::accept(&request, transport, slot, move |socket| Session::new(net, admitted, peer, None, socket))
+        }
+        None => {
+            let slot = Rc::new(slot);
+            transport::accept(&request, transport, Rc::clone(&slot), move |socket| {
+                Session::new(net, None, peer, Some(slot), socket)
+            })
+        }
+    };
+    accepted.map_err(|flaw| match flaw {
+        Flaw::Version => Problem::wrong_version(),
+        Flaw::Key => Problem::wrong_key(),
+    })
 }
