@@ -26,7 +26,7 @@ const MAX_CHARS: usize = 100;
 /// Where a request or a socket comes from.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    address: Option<IpAddr>,
+    pub address: Option<IpAddr>,
     origin: Option<Arc<String>>,
 }
 

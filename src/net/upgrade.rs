@@ -4,7 +4,7 @@
 use super::Net;
 use super::audit::{self, Peer};
 use super::guard::{check_page, has_bearer};
-use super::identity::{admit, admit_ticket, client_address};
+use super::identity::{admit, admit_ticket};
 use super::input::Query;
 use super::problem::Problem;
 use super::session::Session;
@@ -30,8 +30,8 @@ pub async fn upgrade(net: web::Data<Net>, request: HttpRequest, query: Query) ->
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
     }
-    let slot = net.slots.take(user_id, client_address(&net, &request))?;
     let peer = Peer::of(&net, &request);
+    let slot = net.slots.take(user_id, peer.address)?;
     let net = net.into_inner();
     let transport = Arc::clone(&net.transport);
     let accepted = match user_id {
