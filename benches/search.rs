@@ -6,19 +6,18 @@
 //! and fails when a median is later than promised. No sockets: this measures
 //! from the door to the JSON.
 
+mod common;
+
+use common::{finish, open};
 use std::error::Error;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use switchboard::app::App;
 use switchboard::auth::Caller;
-use switchboard::clock::Clock;
-use switchboard::config::Config;
 use switchboard::door::Door;
-use switchboard::hub::Hub;
 use switchboard::ids::{LoginId, UserId};
 use switchboard::ops::{IndexMessages, Search, System};
-use switchboard::store::{Db, Target};
+use switchboard::store::Db;
 use tempfile::TempDir;
 
 const MESSAGES: i64 = 1_000_000;
@@ -129,7 +128,7 @@ fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A database, and a door to it.
+/// A database with its users, and a door to it.
 struct House {
     door: Door,
     dir: TempDir,
@@ -137,14 +136,7 @@ struct House {
 
 impl House {
     fn open() -> Result<Self, Box<dyn Error>> {
-        let dir = tempfile::tempdir()?;
-        let data_dir = dir.path().display().to_string();
-        let config = Config::from_lookup(|name| (name == "DATA_DIR").then(|| data_dir.clone()))?;
-        let app = App::open(config, Clock::system())?;
-        seed(&mut Target::Sqlite(dir.path().join("switchboard.db")).open()?)?;
-        let (hub, seat, _transitions) = Hub::new(app.hub_settings());
-        seat.start();
-        let (door, _) = app.open_door(&hub)?;
+        let (door, dir) = open(seed)?;
         Ok(Self { door, dir })
     }
 
@@ -236,15 +228,5 @@ async fn run() -> Result<bool, Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    match actix_web::rt::System::new().block_on(run()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("a bound was missed");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("the benchmark failed: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(run())
 }
