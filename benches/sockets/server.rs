@@ -19,6 +19,10 @@ use tokio::time::{sleep, timeout};
 /// What a tick of `/proc/PID/stat` is on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What the runtime calls the threads for what blocks. Nobody logs in here,
+/// so there is nothing but reads.
+const READING_THREAD: &str = "tokio-rt-worker";
+
 /// Limits that would slow the load down are off. Nobody's absence is announced,
 /// which would fall into somebody else's figures.
 const SETTINGS: [(&str, &str); 10] = [
@@ -37,7 +41,8 @@ const SETTINGS: [(&str, &str); 10] = [
 /// A hub that runs, on a database of its own. Users are numbered from 1.
 pub struct Server {
     pub address: SocketAddr,
-    pub dir: TempDir,
+    /// Gone with the hub.
+    _dir: TempDir,
     process: Child,
 }
 
@@ -53,7 +58,7 @@ impl Server {
             .current_dir(&dir)
             .stdout(Stdio::from(fs::File::create(&said)?))
             .spawn()?;
-        let mut server = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), dir, process };
+        let mut server = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), _dir: dir, process };
         let address = timeout(Duration::from_secs(10), async {
             loop {
                 let line = fs::read_to_string(&said)?;
@@ -76,7 +81,26 @@ impl Server {
 
     /// Seconds of the processors that it used, user and system together.
     pub fn cpu(&self) -> Outcome<f64> {
-        cpu(self.process.id())
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // The name before it may have spaces; user and system time are the
+        // 14th and 15th of all.
+        let (_, rest) = stat.rsplit_once(") ").ok_or("not a stat")?;
+        let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+        Ok(ticks / TICKS_PER_SECOND)
+    }
+
+    /// And those of its threads that only read the database. They end when
+    /// they are idle for ten seconds, so this is for less.
+    pub fn cpu_of_reading(&self) -> Outcome<f64> {
+        let mut nanoseconds = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let thread = thread?.path();
+            if fs::read_to_string(thread.join("comm"))?.trim_end() == READING_THREAD {
+                let stat = fs::read_to_string(thread.join("schedstat"))?;
+                nanoseconds += stat.split(' ').next().ok_or("not a schedstat")?.parse::<f64>()?;
+            }
+        }
+        Ok(nanoseconds / 1e9)
     }
 }
 
@@ -89,17 +113,8 @@ impl Drop for Server {
     }
 }
 
-pub fn cpu(pid: u32) -> Outcome<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name before it may have spaces; user and system time are the 14th
-    // and 15th of all.
-    let (_, rest) = stat.rsplit_once(") ").ok_or("not a stat")?;
-    let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
-    Ok(ticks / TICKS_PER_SECOND)
-}
-
 /// The configuration that the database of a hub is opened with from here.
-pub fn config(dir: &Path) -> Outcome<Config> {
+fn config(dir: &Path) -> Outcome<Config> {
     let dir = dir.display().to_string();
     Ok(Config::from_lookup(|name| (name == "DATA_DIR").then(|| dir.clone()))?)
 }
