@@ -65,7 +65,7 @@ pub struct HubActor {
 }
 
 #[derive(Message)]
-#[rtype(result = "Result<()>")]
+#[rtype(result = "Result<bool>")]
 pub(super) struct Attach(pub Attachment);
 
 #[derive(Message)]
@@ -344,9 +344,9 @@ impl StreamHandler<Batch> for HubActor {
 }
 
 impl Handler<Attach> for HubActor {
-    type Result = Result<()>;
+    type Result = Result<bool>;
 
-    fn handle(&mut self, Attach(attachment): Attach, _: &mut Context<Self>) -> Result<()> {
+    fn handle(&mut self, Attach(attachment): Attach, _: &mut Context<Self>) -> Result<bool> {
         let Attachment { session_id, user_id, login_id, to_session } = attachment;
         if self.is_draining {
             return Err(Error::Unavailable("the hub is restarting"));
@@ -357,7 +357,7 @@ impl Handler<Attach> for HubActor {
             self.opening.insert(session_id, HashSet::new());
             self.presence.arrived(user_id);
         }
-        Ok(())
+        Ok(is_new)
     }
 }
 

@@ -99,12 +99,12 @@ impl Hub {
     }
 
     /// From now on the session gets what is delivered. Its first frames may
-    /// come before this returns. One that is attached already only changes its
-    /// login.
+    /// come before this returns. True unless it was attached already, and only
+    /// changes its login.
     ///
     /// # Errors
     /// `Unavailable` when the hub is going down.
-    pub async fn attach(&self, attachment: Attachment) -> Result<()> {
+    pub async fn attach(&self, attachment: Attachment) -> Result<bool> {
         self.actor()?.send(Attach(attachment)).await.map_err(gone)?
     }
 

@@ -6,7 +6,7 @@ use super::identity::{Admitted, admit_token};
 use super::session::{Ctx, Session};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ops::{GetUser, Opening};
+use crate::ops::GetUser;
 use crate::wire::{self, Authenticated, CloseCode, UserView};
 use actix::prelude::*;
 use log::Level;
@@ -26,7 +26,7 @@ impl Session {
     /// The handshake said who it is.
     pub(super) fn begin_with(&mut self, admitted: Admitted, ctx: &mut Ctx) {
         let caller = self.belong_to(admitted, ctx);
-        self.attach(caller, move |session, opening, ctx| session.welcome(caller, opening, ctx), ctx);
+        self.attach(caller, move |session, me, ctx| session.welcome(caller, me, ctx), ctx);
     }
 
     /// Only a token helps from here on.
@@ -60,10 +60,10 @@ impl Session {
             match allowed {
                 Ok((admitted, user)) => {
                     let caller = session.belong_to(admitted, ctx);
-                    let greet = move |session: &mut Session, opening: Opening, ctx: &mut Ctx| {
+                    let greet = move |session: &mut Session, me: i64, ctx: &mut Ctx| {
                         session.confirm(&user, reference.as_deref(), ctx);
                         if is_new {
-                            session.welcome(caller, opening, ctx);
+                            session.welcome(caller, me, ctx);
                         }
                     };
                     session.attach(caller, greet, ctx);

@@ -80,31 +80,41 @@ impl Session {
     }
 
     /// Attaches first and reads then: what is committed in between arrives
-    /// as a frame after the welcome.
-    async fn open(net: Arc<Net>, caller: Caller, attachment: Attachment) -> Result<Opening> {
-        net.hub.attach(attachment).await?;
-        net.door.call(caller, OpenSession).await
+    /// as a frame after the welcome. So does who is online, by way of the hub.
+    async fn open(net: Arc<Net>, caller: Caller, attachment: Attachment) -> Result<i64> {
+        let session_id = attachment.session_id;
+        let is_new = net.hub.attach(attachment).await?;
+        let Opening { me, visible } = net.door.call(caller, OpenSession).await?;
+        if is_new {
+            net.hub.send_presence_state(session_id, visible).await?;
+        }
+        Ok(me)
     }
 
     /// From now on the session is this caller's. Nothing is read and nothing
     /// delivered is written until it is attached, so that the first frames are
-    /// those that `greet` writes.
+    /// those that `greet` writes, which gets the number of the caller's last
+    /// private change. All that is written until then goes out with them.
     pub(super) fn attach(
         &mut self,
         caller: Caller,
-        greet: impl FnOnce(&mut Self, Opening, &mut Ctx) + 'static,
+        greet: impl FnOnce(&mut Self, i64, &mut Ctx) + 'static,
         ctx: &mut Ctx,
     ) {
         let Caller { user_id, login_id, .. } = caller;
         let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
         let opening = Self::open(Arc::clone(&self.net), caller, attachment);
-        ctx.wait(opening.into_actor(self).map(|opening, session, ctx| match opening {
-            Ok(opening) => greet(session, opening, ctx),
-            Err(error) => session.refuse_opening(&error, ctx),
+        self.socket.hold();
+        ctx.wait(opening.into_actor(self).map(|opening, session, ctx| {
+            session.socket.release();
+            match opening {
+                Ok(me) => greet(session, me, ctx),
+                Err(error) => session.refuse_opening(&error, ctx),
+            }
         }));
     }
 
-    pub(super) fn welcome(&mut self, caller: Caller, opening: Opening, ctx: &mut Ctx) {
+    pub(super) fn welcome(&mut self, caller: Caller, me: i64, ctx: &mut Ctx) {
         let body = Welcome {
             event: "welcome",
             message: "connected",
@@ -112,14 +122,10 @@ impl Session {
             user_id: caller.user_id,
             session_id: self.id,
             epoch: &self.net.epoch,
-            me: opening.me,
+            me,
             heartbeat_ms: self.net.transport.heartbeat_interval.as_millis(),
         };
         ctx.text(wire::encode("system", self.net.clock.now(), &body));
-        let (hub, id) = (self.net.hub.clone(), self.id);
-        // Fails only when the hub has ended, and the process with it.
-        let state = async move { hub.send_presence_state(id, opening.visible).await.map_or((), drop) };
-        ctx.spawn(state.into_actor(self));
     }
 
     fn refuse_opening(&mut self, error: &Error, ctx: &mut Ctx) {

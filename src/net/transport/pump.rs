@@ -281,6 +281,9 @@ impl Pump {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), End> {
+        if self.socket.is_held() {
+            return Ok(());
+        }
         let had_answers = self.outbox.has_answers();
         while !self.outbox.is_empty() {
             let io = &self.io;

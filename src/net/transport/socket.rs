@@ -24,6 +24,8 @@ struct Shared {
     waits_for_clear: RefCell<Option<Waker>>,
     /// What the actor wrote since the pump looked has an answer in it.
     has_answer: Cell<bool>,
+    /// Nothing goes out, because the actor is about to write more.
+    is_held: Cell<bool>,
     /// Why the pump closed the socket.
     closed_with: Cell<Option<u16>>,
 }
@@ -69,6 +71,16 @@ impl Socket {
         self.0.has_answer.set(true);
     }
 
+    /// Nothing goes out until `release`, and then all of it at once: for what
+    /// follows in a moment, as each write costs more than all that it carries.
+    pub fn hold(&self) {
+        self.0.is_held.set(true);
+    }
+
+    pub fn release(&self) {
+        self.0.is_held.set(false);
+    }
+
     /// Bytes that wait for the peer to read them, answers aside.
     pub fn unsent(&self) -> usize {
         self.0.unsent.get()
@@ -109,6 +121,10 @@ impl Socket {
     pub(super) fn is_hungry(&self) -> bool {
         let incoming = self.0.incoming.borrow();
         incoming.messages.is_empty() && !incoming.is_paused && !incoming.is_over
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.0.is_held.get()
     }
 
     pub(super) fn take_answer_mark(&self) -> bool {
