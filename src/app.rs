@@ -6,14 +6,14 @@ use crate::clock::{Clock, random_bytes};
 use crate::config::{Config, DatabaseUrl, Foreign, MessagePolicy, Registration, Secret};
 use crate::door::{Door, Parts};
 use crate::error::{Error, Result};
-use crate::hub::{Announcements, Hub, HubSettings, Transition, UnreadChange};
+use crate::hub::{Announcements, Hub, HubSettings};
 use crate::limits::{Limits, Rate};
 use crate::net::transport::{self, OutboxSettings, ServerSettings, TransportSettings};
 use crate::net::{self, Net, Site, SlotSettings, Slots};
-use crate::ops::{AnnouncePresence, AnnounceUnread, IndexMessages, SweepAttempts, System, TouchLogins};
 use crate::policy::{self, Rules};
 use crate::store::users::{self, Appointed};
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
+use crate::upkeep;
 use crate::wire::{CloseCode, Event};
 use actix_web::dev::ServerHandle;
 use actix_web::web;
@@ -29,8 +29,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, mpsc};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Time for the headers of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,23 +44,8 @@ const BYTES_PER_FRAME_PART: u32 = 8;
 const FRAMES_AT_ONCE: u32 = 4;
 /// More than any socket sends, and little enough to be counted in nanoseconds.
 const MAX_BYTES_PER_SECOND: u32 = 100_000_000;
-/// How often limits of quiet users are forgotten and the parts looked after.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A login whose socket is open is written down as used so often, or four times
-/// in its life if that is more.
-const TOUCH_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Time for the lane to finish what it is doing, when nobody waits any more.
 const LANE_GRACE: Duration = Duration::from_secs(2);
-/// Pause before an announcement that failed is tried again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// What is written meanwhile is indexed for searching together.
-const GATHER: Duration = Duration::from_millis(100);
-/// And while there is more, this many times as long as indexing took is left
-/// to others: a busy lane takes longer, and is asked less often.
-const REST: u32 = 9;
-
 /// A hub that is ready to run.
 pub struct App {
     config: Config,
@@ -130,19 +115,20 @@ impl App {
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         let Announcements { transitions, unread } = announcements;
-        let announcing = actix_web::rt::spawn(announce(transitions, door.clone(), hub.clone()));
-        let counting = actix_web::rt::spawn(announce_unread(unread, door.clone(), hub.clone()));
-        let indexing = self.start_indexing(&door);
-        let touching = actix_web::rt::spawn(self.touch_logins(door.clone(), hub.clone()));
+        let lifetime = self.config.auth.login_lifetime;
+        let upkeep = [
+            actix_web::rt::spawn(upkeep::announce_presence(transitions, door.clone(), hub.clone())),
+            actix_web::rt::spawn(upkeep::announce_unread(unread, door.clone(), hub.clone())),
+            actix_web::rt::spawn(upkeep::touch_logins(door.clone(), hub.clone(), self.clock.clone(), lifetime)),
+            actix_web::rt::spawn(upkeep::end_revoked(door.clone(), hub.clone())),
+            self.start_indexing(&door),
+        ];
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
-            failure = look_after(&door, &hub, &lane_thread) => Err(failure),
+            failure = upkeep::look_after(&door, &hub, &lane_thread) => Err(failure),
         };
         // Everybody is about to go, which is no news.
-        announcing.abort();
-        counting.abort();
-        indexing.abort();
-        touching.abort();
+        upkeep.iter().for_each(actix_web::rt::task::JoinHandle::abort);
         drain(&hub, &slots, &handle, grace).await;
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
@@ -174,33 +160,7 @@ impl App {
 
     /// Has what is written found by its words soon; until the task is aborted.
     pub fn start_indexing(&self, door: &Door) -> actix_web::rt::task::JoinHandle<()> {
-        actix_web::rt::spawn(index(door.clone(), Arc::clone(&self.written)))
-    }
-
-    /// Keeps the logins of open sockets alive: a socket may go on for longer than
-    /// an unused login lives, without a request beside it.
-    fn touch_logins(&self, door: Door, hub: Hub) -> impl Future<Output = ()> + use<> {
-        let every = TOUCH_EVERY.min(self.config.auth.login_lifetime / 4);
-        let clock = self.clock.clone();
-        async move {
-            let mut looks = tokio::time::interval(LOOK_EVERY);
-            let mut touched = clock.now();
-            loop {
-                looks.tick().await;
-                let now = clock.now();
-                // A clock that was put back begins anew.
-                touched = touched.min(now);
-                if now.before(every) < touched {
-                    continue;
-                }
-                // The door logged why not; the next look tries again.
-                if let Ok(logins) = hub.logins().await
-                    && door.call(System, TouchLogins { logins }).await.is_ok()
-                {
-                    touched = now;
-                }
-            }
-        }
+        actix_web::rt::spawn(upkeep::index(door.clone(), Arc::clone(&self.written)))
     }
 
     pub fn hub_settings(&self) -> HubSettings {
@@ -407,74 +367,6 @@ impl Publish<Event> for ToHub {
 
     fn doubt(&mut self) {
         self.hub.deliver_blocking(vec![Event::Resync], Vec::new());
-    }
-}
-
-/// Has the store work out unread counts, one user after another.
-async fn announce_unread(mut changes: mpsc::Receiver<UnreadChange>, door: Door, hub: Hub) {
-    while let Some(change) = changes.recv().await {
-        let UnreadChange { user_id, changed } = change.clone();
-        // The door logged why; the hub brings the counts up again.
-        if door.call(System, AnnounceUnread { user_id, changed }).await.is_err() {
-            tokio::time::sleep(RETRY_AFTER).await;
-            if hub.recount(change).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// Has new messages indexed, many together.
-async fn index(door: Door, written: Arc<Notify>) {
-    loop {
-        let began = Instant::now();
-        match door.call(System, IndexMessages).await {
-            Ok(true) => tokio::time::sleep(began.elapsed() * REST).await,
-            Ok(false) => {
-                written.notified().await;
-                tokio::time::sleep(GATHER).await;
-            }
-            // The door logged why.
-            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
-        }
-    }
-}
-
-/// Has the store find out who may know of each change, one after another.
-async fn announce(mut transitions: mpsc::Receiver<Transition>, door: Door, hub: Hub) {
-    while let Some(Transition { user_id, is_online }) = transitions.recv().await {
-        // The door logged why; the hub brings the change up again.
-        if door.call(System, AnnouncePresence { user_id, is_online }).await.is_err() {
-            tokio::time::sleep(RETRY_AFTER).await;
-            if hub.reannounce(user_id).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// Returns only when a part has died that the rest cannot do without: better
-/// to end, and be started again, than to serve without it.
-async fn look_after(door: &Door, hub: &Hub, lane_thread: &JoinHandle<()>) -> Error {
-    let mut looks = tokio::time::interval(LOOK_EVERY);
-    // What was left over is swept at once.
-    let mut since_sweep = SWEEP_EVERY;
-    loop {
-        looks.tick().await;
-        if lane_thread.is_finished() {
-            return Error::bug("the write lane has died");
-        }
-        if !hub.is_running() {
-            return Error::bug("the hub has died");
-        }
-        since_sweep += LOOK_EVERY;
-        if since_sweep >= SWEEP_EVERY {
-            since_sweep = Duration::ZERO;
-            door.sweep_limits();
-            let door = door.clone();
-            // Nobody waits for it; the door logs what goes wrong.
-            actix_web::rt::spawn(async move { door.call(System, SweepAttempts).await.map(drop) });
-        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! - [`hub`]: who is connected here, and delivery to them;
 //! - [`auth`]: passwords and tokens;
 //! - [`net`]: HTTP and WebSocket, both ways to knock on the door;
+//! - `upkeep`: what a running hub does by itself;
 //! - [`app`]: the parts, wired.
 //!
 //! `docs/ARCHITECTURE.md` tells how they work together.
@@ -36,4 +37,5 @@ pub mod policy;
 pub mod schema;
 pub mod search;
 pub mod store;
+mod upkeep;
 pub mod wire;

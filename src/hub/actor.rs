@@ -92,8 +92,8 @@ pub(super) struct Recount(pub UnreadChange);
 pub(super) struct CloseAll(pub CloseCode);
 
 #[derive(Message)]
-#[rtype(result = "Vec<LoginId>")]
-pub(super) struct ListLogins;
+#[rtype(result = "Vec<(UserId, Option<LoginId>)>")]
+pub(super) struct ListHolders;
 
 #[derive(Message)]
 #[rtype(result = "usize")]
@@ -412,11 +412,11 @@ impl Handler<CloseAll> for HubActor {
     }
 }
 
-impl Handler<ListLogins> for HubActor {
-    type Result = Vec<LoginId>;
+impl Handler<ListHolders> for HubActor {
+    type Result = Vec<(UserId, Option<LoginId>)>;
 
-    fn handle(&mut self, _: ListLogins, _: &mut Context<Self>) -> Vec<LoginId> {
-        self.registry.logins()
+    fn handle(&mut self, _: ListHolders, _: &mut Context<Self>) -> Self::Result {
+        self.registry.holders()
     }
 }
 

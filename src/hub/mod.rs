@@ -30,7 +30,7 @@ use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Event};
 use actix::{Addr, Recipient};
 use actor::{
-    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, Inbox, ListLogins, Reannounce, Recount,
+    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, Inbox, ListHolders, Reannounce, Recount,
     SendPresenceState,
 };
 use std::sync::{Arc, Mutex, OnceLock};
@@ -147,9 +147,13 @@ impl Hub {
         self.actor()?.send(Recount(change)).await.map_err(gone)
     }
 
-    /// The logins that have open sessions here, each once.
-    pub async fn logins(&self) -> Result<Vec<LoginId>> {
-        self.actor()?.send(ListLogins).await.map_err(gone)
+    /// Who has open sessions here, and by which login, each once and in order.
+    pub async fn holders(&self) -> Result<Vec<(UserId, Option<LoginId>)>> {
+        let mut holders = self.actor()?.send(ListHolders).await.map_err(gone)?;
+        // Here, because everybody waits for the actor.
+        holders.sort_unstable();
+        holders.dedup();
+        Ok(holders)
     }
 
     /// How many open sessions the user has here.

@@ -88,11 +88,9 @@ impl<S> Registry<S> {
         behind(&self.by_login, login_id).collect()
     }
 
-    /// The logins that have sessions, each once.
-    pub fn logins(&self) -> Vec<LoginId> {
-        let mut logins: Vec<LoginId> = self.by_login.iter().map(|(login_id, _)| *login_id).collect();
-        logins.dedup();
-        logins
+    /// Whose each session is, and by which login.
+    pub fn holders(&self) -> Vec<(UserId, Option<LoginId>)> {
+        self.sessions.values().map(|entry| (entry.user_id, entry.login_id)).collect()
     }
 
     pub fn all(&self) -> Vec<SessionId> {
@@ -187,8 +185,11 @@ mod tests {
                     prop_assert_eq!(registry.sessions_of(user).collect::<Vec<_>>(), expected.clone());
                     prop_assert_eq!(registry.has(user), !expected.is_empty());
                 }
-                let logins: BTreeSet<LoginId> = model.iter().filter_map(|row| row.2).collect();
-                prop_assert_eq!(registry.logins(), logins.into_iter().collect::<Vec<_>>());
+                let mut holders = registry.holders();
+                holders.sort_unstable();
+                let mut expected: Vec<_> = model.iter().map(|row| (row.1, row.2)).collect();
+                expected.sort_unstable();
+                prop_assert_eq!(holders, expected);
                 for login in (1..5).map(LoginId::new) {
                     let mut expected: Vec<_> = model.iter().filter(|row| row.2 == Some(login)).map(|row| row.0).collect();
                     expected.sort_unstable();

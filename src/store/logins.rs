@@ -77,6 +77,18 @@ pub fn exists(db: &mut Db, id: LoginId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(diesel::dsl::exists(logins::table.filter(logins::id.eq(id)))).get_result(conn))?)
 }
 
+/// Those of these that have not ended.
+pub fn list_existing(db: &mut Db, ids: &[LoginId]) -> Result<Vec<LoginId>> {
+    let mut existing = Vec::new();
+    for ids in ids.chunks(CHUNK) {
+        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+        let found: Vec<LoginId> =
+            on!(db, conn => logins::table.select(logins::id).filter(logins::id.eq_any(&ids)).load(conn))?;
+        existing.extend(found);
+    }
+    Ok(existing)
+}
+
 /// Those of the user that were used after `not_before`, the last used first.
 pub fn list_own(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<Vec<OwnLogin>> {
     Ok(on!(db, conn => logins::table.select(OwnLogin::as_select())

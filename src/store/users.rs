@@ -1,6 +1,7 @@
 //! Accounts, and finding people by name.
 
 use super::Db;
+use super::members::CHUNK;
 use super::on;
 use super::schema::{user_terms, users};
 use crate::error::{Error, Result};
@@ -158,14 +159,38 @@ pub enum Standing {
     Closed,
 }
 
+/// When an account was disabled, and when closed.
+type Since = (Option<Timestamp>, Option<Timestamp>);
+
+impl Standing {
+    fn of(since: Since) -> Self {
+        match since {
+            (_, Some(_)) => Self::Closed,
+            (Some(_), None) => Self::Disabled,
+            (None, None) => Self::Active,
+        }
+    }
+}
+
 pub fn get_standing(db: &mut Db, id: UserId) -> Result<Standing> {
-    let since: (Option<Timestamp>, Option<Timestamp>) = on!(db, conn => users::table
+    let since: Since = on!(db, conn => users::table
         .select((users::disabled_at, users::deleted_at)).filter(users::id.eq(id)).first(conn))?;
-    Ok(match since {
-        (_, Some(_)) => Standing::Closed,
-        (Some(_), None) => Standing::Disabled,
-        (None, None) => Standing::Active,
-    })
+    Ok(Standing::of(since))
+}
+
+/// Those of these people whose account may not be used.
+pub fn list_barred(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Standing)>> {
+    let mut barred = Vec::new();
+    for people in people.chunks(CHUNK) {
+        let people: Vec<i64> = people.iter().map(|id| id.get()).collect();
+        let found: Vec<(UserId, Since)> = on!(db, conn => users::table
+            .select((users::id, (users::disabled_at, users::deleted_at)))
+            .filter(users::id.eq_any(&people))
+            .filter(users::disabled_at.is_not_null().or(users::deleted_at.is_not_null()))
+            .order(users::id).load(conn))?;
+        barred.extend(found.into_iter().map(|(id, since)| (id, Standing::of(since))));
+    }
+    Ok(barred)
 }
 
 pub fn is_disabled(db: &mut Db, id: UserId) -> Result<bool> {

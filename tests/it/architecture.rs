@@ -16,6 +16,7 @@ use switchboard::wire::CloseCode;
 const LAYERS: &[(&str, &[&str])] = &[
     ("fuzzing", &["net::transport::Inbound", "ops::Entry", "wire"]),
     ("net", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
+    ("upkeep", &["door", "ops", "hub", "clock", "error"]),
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
     ("ops", &["store", "policy", "search", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),
@@ -36,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PLACES: &[(&str, &[&str])] = &[
     ("diesel", &["store/"]),
     ("diesel_migrations", &["store/"]),
-    ("actix_web", &["net/", "app.rs", "main.rs"]),
+    ("actix_web", &["net/", "app.rs", "main.rs", "upkeep.rs"]),
     ("actix_web_actors", &["net/transport/", "net/session.rs"]),
     ("actix_server", &["net/transport/"]),
     ("jsonwebtoken", &["auth/"]),

@@ -155,3 +155,25 @@ async fn nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &mut T
     }
     assert_eq!(hub.database.count("messages"), all as i64, "all of it is kept");
 }
+
+both_databases!(who_is_shut_out_on_one_node_is_soon_out_on_every_other);
+async fn who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut TestHub) {
+    let [ann, admin] = hub.users(["ann", "admin"]).await;
+    hub.promote(&admin);
+    let mut node = hub.second_node();
+    let mut stays = ann.at_node(&node).connect().await;
+    let mut elsewhere = Vec::new();
+    for (number, way) in WAYS.iter().enumerate() {
+        let [laptop] = hub.users([&*format!("bob.{number}")]).await;
+        let phone = laptop.log_in_again().await;
+        let sockets = [phone.at_node(&node).connect().await, phone.by_token().await.at_node(&node).connect().await];
+        way.go(&Victim { phone, laptop, admin: admin.clone() }).await;
+        elsewhere.extend(sockets.map(|socket| (way, socket)));
+    }
+    let codes = elsewhere.into_iter().map(|(way, mut socket)| async move {
+        assert_eq!(socket.closed().await, Some(way.code), "{}", way.what);
+    });
+    join_all(codes).await;
+    stays.answers().await;
+    node.stop();
+}

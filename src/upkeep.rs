@@ -1,0 +1,135 @@
+//! What a running hub does by itself, by the clock or because something was
+//! written: one task for each, until it is aborted.
+//!
+//! The door logs what goes wrong in any of them, and the next turn tries again.
+
+use crate::clock::Clock;
+use crate::door::Door;
+use crate::error::Error;
+use crate::hub::{Hub, Transition, UnreadChange};
+use crate::ops::{AnnouncePresence, AnnounceUnread, EndRevoked, IndexMessages, SweepAttempts, System, TouchLogins};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc};
+
+/// How often limits of quiet users are forgotten and the parts looked after.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A login whose socket is open is written down as used so often, or four times
+/// in its life if that is more.
+const TOUCH_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked whether those who are here still may be.
+const REVOKE_EVERY: Duration = Duration::from_secs(5);
+/// Pause before an announcement that failed is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What is written meanwhile is indexed for searching together.
+const GATHER: Duration = Duration::from_millis(100);
+/// And while there is more, this many times as long as indexing took is left
+/// to others: a busy lane takes longer, and is asked less often.
+const REST: u32 = 9;
+
+/// Has the store find out who may know of each change, one after another.
+pub async fn announce_presence(mut transitions: mpsc::Receiver<Transition>, door: Door, hub: Hub) {
+    while let Some(Transition { user_id, is_online }) = transitions.recv().await {
+        // The door logged why; the hub brings the change up again.
+        if door.call(System, AnnouncePresence { user_id, is_online }).await.is_err() {
+            tokio::time::sleep(RETRY_AFTER).await;
+            if hub.reannounce(user_id).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Has the store work out unread counts, one user after another.
+pub async fn announce_unread(mut changes: mpsc::Receiver<UnreadChange>, door: Door, hub: Hub) {
+    while let Some(change) = changes.recv().await {
+        let UnreadChange { user_id, changed } = change.clone();
+        // The door logged why; the hub brings the counts up again.
+        if door.call(System, AnnounceUnread { user_id, changed }).await.is_err() {
+            tokio::time::sleep(RETRY_AFTER).await;
+            if hub.recount(change).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Has new messages indexed, many together.
+pub async fn index(door: Door, written: Arc<Notify>) {
+    loop {
+        let began = Instant::now();
+        match door.call(System, IndexMessages).await {
+            Ok(true) => tokio::time::sleep(began.elapsed() * REST).await,
+            Ok(false) => {
+                written.notified().await;
+                tokio::time::sleep(GATHER).await;
+            }
+            // The door logged why.
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+        }
+    }
+}
+
+/// Keeps the logins of open sockets alive: a socket may go on for longer than
+/// an unused login lives, without a request beside it.
+pub async fn touch_logins(door: Door, hub: Hub, clock: Clock, lifetime: Duration) {
+    let every = TOUCH_EVERY.min(lifetime / 4);
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut touched = clock.now();
+    loop {
+        looks.tick().await;
+        let now = clock.now();
+        // A clock that was put back begins anew.
+        touched = touched.min(now);
+        if now.before(every) < touched {
+            continue;
+        }
+        let Ok(holders) = hub.holders().await else { return };
+        let logins = holders.into_iter().filter_map(|(_, login_id)| login_id).collect();
+        if door.call(System, TouchLogins { logins }).await.is_ok() {
+            touched = now;
+        }
+    }
+}
+
+/// Ends the sessions of those who were shut out where this hub did not hear of
+/// it: by another node, or in the database.
+pub async fn end_revoked(door: Door, hub: Hub) {
+    let mut looks = tokio::time::interval(REVOKE_EVERY);
+    loop {
+        looks.tick().await;
+        let Ok(holders) = hub.holders().await else { return };
+        if !holders.is_empty() {
+            // The door logged why not.
+            let _ = door.call(System, EndRevoked { holders }).await;
+        }
+    }
+}
+
+/// Returns only when a part has died that the rest cannot do without: better
+/// to end, and be started again, than to serve without it.
+pub async fn look_after(door: &Door, hub: &Hub, lane_thread: &JoinHandle<()>) -> Error {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    // What was left over is swept at once.
+    let mut since_sweep = SWEEP_EVERY;
+    loop {
+        looks.tick().await;
+        if lane_thread.is_finished() {
+            return Error::bug("the write lane has died");
+        }
+        if !hub.is_running() {
+            return Error::bug("the hub has died");
+        }
+        since_sweep += LOOK_EVERY;
+        if since_sweep >= SWEEP_EVERY {
+            since_sweep = Duration::ZERO;
+            door.sweep_limits();
+            let door = door.clone();
+            // Nobody waits for it; the door logs what goes wrong.
+            actix_web::rt::spawn(async move { door.call(System, SweepAttempts).await.map(drop) });
+        }
+    }
+}
