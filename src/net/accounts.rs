@@ -44,7 +44,7 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Bod
         password_hash: password_hash.clone(),
     };
     let user = net.door.call(Nobody, op).await?;
-    audit::login(&net, &request, "registered", user.id);
+    audit::event(&net, &request, "registered", user.id);
     let proven = Proven { user_id: user.id, checked_hash: password_hash, new_hash: None, attempt: None };
     let (user, token) = begin(&net, &request, proven).await?;
     let cookie = identity::session_cookie(&net, &token);
@@ -132,13 +132,13 @@ async fn begin(
         lifetime: net.login_lifetime,
     };
     let user = net.door.call(Nobody, op).await?;
-    audit::login(net, request, "logged in", user_id);
+    audit::event(net, request, "logged in", user_id);
     Ok((user, token))
 }
 
 pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
     net.door.call(caller, LogOut).await?;
-    audit::login(&net, &request, "logged out", caller.user_id);
+    audit::event(&net, &request, "logged out", caller.user_id);
     Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
 }
 

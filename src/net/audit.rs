@@ -1,5 +1,6 @@
 //! The audit trail: one line for everything that is refused because of who
-//! asks, or how often, and for what becomes of logins and sockets. It says who,
+//! asks, or how often, for what becomes of logins and sockets, and for what
+//! administrators do. It says who,
 //! from which address and from which origin, and repeats nothing that anybody
 //! wrote.
 
@@ -79,8 +80,8 @@ pub fn names(request: &HttpRequest, user_id: UserId) {
     request.extensions_mut().insert(Subject(user_id));
 }
 
-/// What became of a login.
-pub fn login(net: &Net, request: &HttpRequest, what: &str, user_id: UserId) {
+/// What became of a login, or what an administrator did to an account.
+pub fn event(net: &Net, request: &HttpRequest, what: &str, user_id: UserId) {
     Peer::of(net, request).tell(Level::Info, what, Some(user_id), format_args!(""));
 }
 

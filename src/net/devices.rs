@@ -26,7 +26,7 @@ pub async fn list_logins(net: web::Data<Net>, Known(caller): Known) -> Answer {
 pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let login_id: LoginId = part(&request, "id")?;
     net.door.call(caller, EndLogin { login_id }).await?;
-    audit::login(&net, &request, &format!("ended login={login_id}"), caller.user_id);
+    audit::event(&net, &request, &format!("ended login={login_id}"), caller.user_id);
     let mut response = HttpResponse::NoContent();
     if Some(login_id) == caller.login_id {
         response.cookie(identity::ended_cookie(&net));
@@ -51,7 +51,7 @@ pub async fn set_password(
     let token = identity::came_by_cookie(&request).then(SecretToken::random);
     let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SecretToken::hash) };
     net.door.call(caller, op).await?;
-    audit::login(&net, &request, "changed password", caller.user_id);
+    audit::event(&net, &request, "changed password", caller.user_id);
     let mut response = HttpResponse::NoContent();
     if let Some(token) = token {
         response.cookie(identity::session_cookie(&net, &token));
@@ -67,7 +67,7 @@ pub struct Farewell {
 pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(caller, body): Asked<Farewell>) -> Answer {
     let checked_hash = check_password(&net, &request, &caller, body.password).await?;
     net.door.call(caller, CloseAccount { checked_hash }).await?;
-    audit::login(&net, &request, "closed account", caller.user_id);
+    audit::event(&net, &request, "closed account", caller.user_id);
     Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
 }
 

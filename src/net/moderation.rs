@@ -2,6 +2,7 @@
 //! an administrator does is logged.
 
 use super::Net;
+use super::audit;
 use super::identity::Known;
 use super::input::{Asked, Query, part};
 use super::problem::Problem;
@@ -20,10 +21,10 @@ pub async fn report(net: web::Data<Net>, Asked(caller, op): Asked<MakeReport>) -
     Ok(response.json(reported))
 }
 
-pub async fn list_reports(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn list_reports(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
     let op = ListReports { before: query.get("before")?, limit: query.limit()? };
     let page = net.door.call(caller, op).await?;
-    log::info!("admin read reports count={} admin={}", page.reports.len(), caller.user_id);
+    audit::event(&net, &request, &format!("admin read reports count={}", page.reports.len()), caller.user_id);
     Ok(HttpResponse::Ok().json(page))
 }
 
@@ -39,7 +40,7 @@ async fn set_disabled(net: &Net, Known(caller): Known, request: &HttpRequest, is
     let user_id: UserId = part(request, "id")?;
     net.door.call(caller, SetDisabled { user_id, is_disabled }).await?;
     let done = if is_disabled { "disabled" } else { "enabled" };
-    log::info!("admin {done} account user={user_id} admin={}", caller.user_id);
+    audit::event(net, request, &format!("admin {done} account={user_id}"), caller.user_id);
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -53,13 +54,13 @@ pub async fn get_connections(net: web::Data<Net>, Known(caller): Known, request:
     let user_id: UserId = part(&request, "id")?;
     net.door.call(caller, GetConnections { user_id }).await?;
     let connections = net.hub.count_sessions(user_id).await?;
-    log::info!("admin read connections user={user_id} admin={}", caller.user_id);
+    audit::event(&net, &request, &format!("admin read connections of={user_id}"), caller.user_id);
     Ok(HttpResponse::Ok().json(Connections { is_connected: connections > 0, connections }))
 }
 
 pub async fn end_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let user_id: UserId = part(&request, "id")?;
     net.door.call(caller, EndLogins { user_id }).await?;
-    log::info!("admin ended logins user={user_id} admin={}", caller.user_id);
+    audit::event(&net, &request, &format!("admin ended logins of={user_id}"), caller.user_id);
     Ok(HttpResponse::NoContent().finish())
 }

@@ -92,16 +92,17 @@ async fn the_log_tells_what_administrators_and_owners_do_to_accounts_and_no_more
     }
     assert_eq!(user(&place, "promote", "dan").await.0, 1, "nobody has that name any more");
     let log = hub.log();
+    let by_ann = format!("user={} address=127.0.0.1 origin=none", ann.id);
     for line in [
-        format!("admin read reports count=1 admin={}", ann.id),
-        format!("admin disabled account user={} admin={}", bob.id, ann.id),
+        format!("admin read reports count=1 {by_ann}"),
+        format!("admin disabled account={} {by_ann}", bob.id),
         format!(
             "refused user={} address=127.0.0.1 origin=none code=forbidden status=403 call=POST:/api/auth/login",
             bob.id
         ),
-        format!("admin enabled account user={} admin={}", bob.id, ann.id),
-        format!("admin read connections user={} admin={}", bob.id, ann.id),
-        format!("admin ended logins user={} admin={}", bob.id, ann.id),
+        format!("admin enabled account={} {by_ann}", bob.id),
+        format!("admin read connections of={} {by_ann}", bob.id),
+        format!("admin ended logins of={} {by_ann}", bob.id),
         format!("changed password user={}", cat.id),
         format!(
             "login failed user={} address=127.0.0.1 origin=none code=bad_credentials status=401 call=DELETE:/api/auth/me",
