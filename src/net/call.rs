@@ -32,9 +32,17 @@ pub struct Call {
 /// What a handler takes, as its arguments say.
 #[derive(Default)]
 pub struct Input {
-    pub needs_login: bool,
+    /// What may say who asks; empty when nobody has to.
+    pub who: &'static [Who],
     pub body: Option<SchemaOf>,
     pub needs_body: bool,
+}
+
+#[derive(Clone, Copy)]
+pub enum Who {
+    Cookie,
+    Bearer,
+    Body,
 }
 
 /// Whatever may be an argument of a handler.
@@ -48,22 +56,22 @@ impl Argument for Query {}
 
 impl Argument for Known {
     fn describe(input: &mut Input) {
-        input.needs_login = true;
+        input.who = &[Who::Cookie, Who::Bearer];
     }
 }
 
 impl Argument for Admitted {
     fn describe(input: &mut Input) {
-        input.needs_login = true;
+        input.who = &[Who::Cookie, Who::Bearer];
     }
 }
 
 /// Taken by the one call whose body may say who asks, instead of the cookie.
 impl<T: JsonSchema> Argument for MayBody<T> {
     fn describe(input: &mut Input) {
-        Known::describe(input);
         Body::<T>::describe(input);
         input.needs_body = false;
+        input.who = &[Who::Cookie, Who::Body];
     }
 }
 

@@ -2,7 +2,7 @@
 //! `/api/asyncapi.json` of every frame, which `harness` holds against it.
 
 use crate::harness::{TestHub, any_database, percent_encoded};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use switchboard::net::{Bounds, asyncapi};
 
@@ -49,6 +49,15 @@ async fn every_call_that_is_described_is_there_and_no_other_method(hub: &mut Tes
             assert_eq!(reply.status == 401, needs_login && !needs_body, "{method} {path}: {reply:?}");
         }
     }
+}
+
+any_database!(that_no_token_gets_the_next_one_is_described);
+async fn that_no_token_gets_the_next_one_is_described(hub: &mut TestHub) {
+    let paths = &document(hub).await["paths"];
+    assert_eq!(paths["/api/auth/token"]["post"]["security"], json!([{"cookie": []}, {}]));
+    assert_eq!(paths["/api/auth/ticket"]["post"]["security"], json!([{"cookie": []}, {"bearer": []}]));
+    let [ann] = hub.users(["ann"]).await;
+    ann.by_token().await.post("/api/auth/token", json!({})).await.refused(401, "unauthenticated");
 }
 
 any_database!(every_call_has_a_name_of_its_own_and_a_sentence);

@@ -3,7 +3,7 @@
 
 use super::{Bounds, Schemas, without_null};
 use crate::error::Code;
-use crate::net::call::Call;
+use crate::net::call::{Call, Who};
 use crate::net::identity::cookie_name;
 use crate::net::problem;
 use crate::schema::SchemaOf;
@@ -53,7 +53,7 @@ fn operation(call: &Call, schemas: &mut Schemas, named: &mut Map<String, Value>)
     for (status, schema) in &call.answers {
         answers.insert(status.to_string(), answer(*status, *schema, schemas));
     }
-    let security = if call.input.needs_login { json!([{"cookie": []}, {"bearer": []}]) } else { json!([]) };
+    let security: Vec<Value> = call.input.who.iter().map(scheme).collect();
     let mut operation = json!({
         "operationId": call.name,
         "summary": call.summary,
@@ -68,6 +68,15 @@ fn operation(call: &Call, schemas: &mut Schemas, named: &mut Map<String, Value>)
         });
     }
     operation
+}
+
+fn scheme(who: &Who) -> Value {
+    match who {
+        Who::Cookie => json!({"cookie": []}),
+        Who::Bearer => json!({"bearer": []}),
+        // Without any.
+        Who::Body => json!({}),
+    }
 }
 
 /// Those of the path, which are ids but for an emoji, and those of the query.
@@ -100,7 +109,7 @@ fn refusals(call: &Call) -> Refusals {
     let is_safe = call.method == Method::GET;
     for (holds, status, code) in [
         (call.path.contains('{') || call.query.is_some() || call.input.body.is_some(), 400, Code::Invalid),
-        (call.input.needs_login, 401, Code::Unauthenticated),
+        (!call.input.who.is_empty(), 401, Code::Unauthenticated),
         (!is_safe, 403, Code::BadOrigin),
         (call.input.body.is_some(), 408, Code::Invalid),
         (call.input.body.is_some(), 413, Code::TooLarge),
