@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// How long a `ref` may be, in characters.
 pub const MAX_REF_CHARS: usize = 64;
 
+/// Of one name in an error; ours are shorter.
+const MAX_NAME_BYTES: usize = 64;
+
 /// What every client frame has; the rest is the operation's.
 #[derive(serde::Deserialize)]
 pub struct Head<'a> {
@@ -65,13 +68,12 @@ fn not_json(error: &serde_json::Error) -> Error {
 /// serde's messages may quote the value, which can be message text; so only
 /// what was expected, and where, is told.
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let cause = error.inner();
+    let (cause, key) = (error.inner(), name(&error.path().to_string()));
     if !cause.is_data() {
         // A broken escape is a syntax error to serde_json; say where it was.
-        let path = error.path().to_string();
-        return match path.as_str() {
-            "." | "?" => not_json(cause),
-            key => Error::Invalid(format!("{key}: not JSON: error at column {}", cause.column()).into()),
+        return match key {
+            None => not_json(cause),
+            Some(key) => Error::Invalid(format!("{key}: not JSON: error at column {}", cause.column()).into()),
         };
     }
     let text = cause.to_string();
@@ -85,10 +87,21 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         return Error::Invalid(format!("{field} stands there twice").into());
     }
     let what = text.rsplit_once(", expected ").map_or_else(|| text.to_owned(), |(_, what)| format!("must be {what}"));
-    match error.path().to_string().as_str() {
-        "." => Error::Invalid("the body must be a JSON object".into()),
-        key => Error::Invalid(format!("{key} {what}").into()),
+    match key {
+        None => Error::Invalid("the body must be a JSON object".into()),
+        Some(key) => Error::Invalid(format!("{key} {what}").into()),
     }
+}
+
+/// The key that a path leads to, as far as its names are such as ours: those of
+/// others may be long, and may be anything. None for the whole.
+fn name(path: &str) -> Option<String> {
+    let is_plain = |name: &&str| {
+        (1..=MAX_NAME_BYTES).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_[]".contains(&byte))
+    };
+    let names: Vec<&str> = path.split('.').take_while(is_plain).collect();
+    (!names.is_empty()).then(|| names.join("."))
 }
 
 /// Text that a person wrote: has something to see, and nothing that one of
@@ -278,6 +291,17 @@ mod tests {
         }
         let lone = refusal(r#"{"to":1,"content":"\ud800"}"#);
         assert!(lone.contains("content"), "a lone surrogate names its key: {lone}");
+    }
+
+    #[test]
+    fn a_name_that_is_none_of_ours_is_not_repeated() {
+        let long = "k".repeat(1_000);
+        for key in ["secret words", "a\\nb", "schlüssel", &long] {
+            let told = refusal(&format!(r#"{{"{key}":nonsense}}"#));
+            assert!(told.starts_with("not JSON: error at line 1 column "), "{key}: {told}");
+        }
+        let short = "k".repeat(64);
+        assert!(refusal(&format!(r#"{{"{short}":nonsense}}"#)).starts_with(&format!("{short}: not JSON")));
     }
 
     #[test]
