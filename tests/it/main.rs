@@ -70,6 +70,7 @@ mod slow_clients;
 mod slow_scale;
 mod sockets;
 mod startup;
+mod strict_frames;
 mod sync;
 mod sync_bounds;
 mod tickets;
