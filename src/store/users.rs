@@ -2,8 +2,8 @@
 
 use super::Db;
 use super::members::CHUNK;
-use super::on;
 use super::schema::{user_terms, users};
+use super::{logins, on};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use diesel::dsl::exists;
@@ -136,16 +136,20 @@ pub enum Appointed {
     Nobody,
 }
 
+/// Ends the logins of whom it concerns: a secret that somebody got hold of
+/// before must not become an administrator's.
 pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointed> {
     let named = users::username_key.eq(username_key(username)).and(users::deleted_at.is_null());
-    let role: Option<String> =
-        on!(db, conn => users::table.select(users::role).filter(named.clone()).first(conn).optional())?;
+    let found: Option<(UserId, String)> =
+        on!(db, conn => users::table.select((users::id, users::role)).filter(named).first(conn).optional())?;
     let wanted = if is_admin { "admin" } else { "user" };
-    match role {
+    match found {
         None => Ok(Appointed::Nobody),
-        Some(role) if role == wanted => Ok(Appointed::Already),
-        Some(_) => {
-            on!(db, conn => diesel::update(users::table.filter(named)).set(users::role.eq(wanted)).execute(conn))?;
+        Some((_, role)) if role == wanted => Ok(Appointed::Already),
+        Some((id, _)) => {
+            on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
+                .set(users::role.eq(wanted)).execute(conn))?;
+            logins::delete_logins(db, id)?;
             Ok(Appointed::Done)
         }
     }

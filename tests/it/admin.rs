@@ -24,16 +24,16 @@ async fn log_in(hub: &TestHub, who: &User, password: &str) -> Reply {
 both_databases!(only_administrators_may_and_from_the_next_request_on);
 async fn only_administrators_may_and_from_the_next_request_on(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    let tries = async || {
-        let disabled = call(&ann, "disable", bob.id).await;
-        let (enabled, read) = (call(&ann, "enable", bob.id).await, ann.get("/api/admin/reports").await);
+    let tries = async |ann: &User| {
+        let disabled = call(ann, "disable", bob.id).await;
+        let (enabled, read) = (call(ann, "enable", bob.id).await, ann.get("/api/admin/reports").await);
         [disabled, enabled, read].map(|reply| if reply.status < 300 { 200 } else { reply.is(403).status })
     };
-    assert_eq!(tries().await, [403; 3]);
-    hub.promote(&ann);
-    assert_eq!(tries().await, [200; 3]);
-    hub.demote(&ann);
-    assert_eq!(tries().await, [403; 3]);
+    assert_eq!(tries(&ann).await, [403; 3]);
+    let ann = hub.promote(&ann).await;
+    assert_eq!(tries(&ann).await, [200; 3]);
+    let ann = hub.demote(&ann).await;
+    assert_eq!(tries(&ann).await, [403; 3]);
     let told = call(&ann, "disable", 999_999).await.refused(403, "forbidden");
     assert_eq!(told, "only administrators may do this", "whoever may not is not told who exists");
     hub.visitor().call("POST", &format!("/api/admin/users/{}/disable", bob.id)).await.refused(401, "unauthenticated");
@@ -44,8 +44,8 @@ async fn only_administrators_may_and_from_the_next_request_on(hub: &mut TestHub)
 both_databases!(whom_an_administrator_may_disable);
 async fn whom_an_administrator_may_disable(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    hub.promote(&ann);
-    hub.promote(&bob);
+    let ann = hub.promote(&ann).await;
+    let bob = hub.promote(&bob).await;
     for what in ["disable", "enable"] {
         call(&ann, what, 999_999).await.refused(404, "not_found");
         for bad in ["0", "-1", "x", "9007199254740992"] {
@@ -65,7 +65,7 @@ async fn whom_an_administrator_may_disable(hub: &mut TestHub) {
 both_databases!(a_disabled_account_is_out_at_every_door_until_it_is_enabled);
 async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    hub.promote(&eve);
+    let eve = hub.promote(&eve).await;
     let (laptop, token) = (bob.log_in_again().await, bob.by_token().await);
     let mut sockets = [bob.connect().await, bob.connect().await, laptop.connect().await, token.connect().await];
     let mut other = ann.connect().await;
@@ -105,7 +105,7 @@ async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut T
 both_databases!(an_administrator_sees_and_ends_the_connections_of_a_person);
 async fn an_administrator_sees_and_ends_the_connections_of_a_person(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    hub.promote(&eve);
+    let eve = hub.promote(&eve).await;
     let path = |id: i64| format!("/api/admin/users/{id}/connections");
     let of_bob = async || eve.get(&path(bob.id)).await.is(200).ok();
     assert_eq!(of_bob().await, json!({"is_connected": false, "connections": 0}));
@@ -138,7 +138,7 @@ async fn an_administrator_sees_and_ends_the_connections_of_a_person(hub: &mut Te
 both_databases!(who_is_disabled_finds_later_what_was_said_meanwhile);
 async fn who_is_disabled_finds_later_what_was_said_meanwhile(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    hub.promote(&eve);
+    let eve = hub.promote(&eve).await;
     let id = ann.gets_to_know(&bob).await;
     disable(&eve, &bob).await;
     ann.send_rest(&bob, "are you there?").await;
@@ -154,7 +154,7 @@ async fn who_is_disabled_finds_later_what_was_said_meanwhile(hub: &mut TestHub) 
 both_databases!(who_is_disabled_goes_offline_and_types_no_more, PRESENCE_GRACE = "0s", TYPING_TIMEOUT = "1m");
 async fn who_is_disabled_goes_offline_and_types_no_more(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    hub.promote(&eve);
+    let eve = hub.promote(&eve).await;
     ann.gets_to_know(&bob).await;
     let mut socket = ann.connect().await;
     let mut typist = bob.connect().await;

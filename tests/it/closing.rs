@@ -55,7 +55,7 @@ async fn who_it_was_is_forgotten_and_what_was_said_stays(hub: &mut TestHub) {
          INSERT INTO user_terms (term, user_id) VALUES ('builder', {id})",
         id = bob.id
     ));
-    hub.promote(&bob);
+    let bob = hub.promote(&bob).await;
     assert_eq!(ann.get("/api/users?q=builder").await.ok()["users"][0]["id"], bob.id);
     let id = ann.gets_to_know(&bob).await;
     bob.adds_contact(&ann).await;

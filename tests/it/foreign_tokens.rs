@@ -96,7 +96,7 @@ both_databases!(who_is_disabled_stays_out_whatever_another_system_says);
 async fn who_is_disabled_stays_out_whatever_another_system_says(hub: &mut TestHub) {
     hub.trust(&EC.pem());
     let [admin] = hub.users(["admin"]).await;
-    hub.promote(&admin);
+    let admin = hub.promote(&admin).await;
     let ann = arrives(hub, &EC.token("u-1", "Ann")).await;
     let mut socket = ann.connect().await;
     admin.post(&format!("/api/admin/users/{}/disable", ann.id), json!({})).await.is(204);

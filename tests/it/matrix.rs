@@ -392,8 +392,8 @@ struct People {
 
 impl People {
     async fn register(hub: &TestHub) -> Self {
-        let callers = hub.users(CALLERS).await;
-        hub.promote(&callers[6]);
+        let mut callers = hub.users(CALLERS).await;
+        callers[6] = hub.promote(&callers[6]).await;
         let [other, newcomer] = hub.users(["other", "newcomer"]).await;
         Self { callers, other, newcomer }
     }

@@ -12,20 +12,30 @@ pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 #[derive(Clone)]
 pub struct Person {
     pub id: i64,
+    name: String,
     /// Of the login, as a `Cookie` header has it.
     pub cookie: String,
 }
 
 impl Person {
     pub async fn register(address: &str, username: &str) -> Self {
+        Self::enter(address, "register", username).await
+    }
+
+    /// The same person with another login.
+    pub async fn log_in(&self, address: &str) -> Self {
+        Self::enter(address, "login", &self.name).await
+    }
+
+    async fn enter(address: &str, call: &str, username: &str) -> Self {
         let body = json!({"username": username, "password": "correct horse battery"});
-        let url = format!("http://{address}/api/auth/register");
+        let url = format!("http://{address}/api/auth/{call}");
         let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 201, "{username} registers");
+        assert!(answer.status().is_success(), "{call} {username}: {}", answer.status());
         let cookie = answer.headers()["set-cookie"].to_str().unwrap();
         let cookie = cookie.split(';').next().unwrap().to_owned();
         let body: Value = answer.json().await.unwrap();
-        Self { id: body["user"]["id"].as_i64().unwrap(), cookie }
+        Self { id: body["user"]["id"].as_i64().unwrap(), name: username.to_owned(), cookie }
     }
 
     /// None when nobody listens there.

@@ -29,7 +29,7 @@ async fn listed(admin: &User) -> Vec<Value> {
 both_databases!(administrators_see_what_was_reported_as_it_is_now);
 async fn administrators_see_what_was_reported_as_it_is_now(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    hub.promote(&eve);
+    let eve = hub.promote(&eve).await;
     assert_eq!(page(&eve, "").await, json!({"reports": [], "next": null}));
     let message = bob.send_rest(&ann, "very rude").await;
     let message_path = format!("/api/messages/{}", message["id"]);
@@ -59,7 +59,7 @@ async fn administrators_see_what_was_reported_as_it_is_now(hub: &mut TestHub) {
 both_databases!(what_one_may_not_read_cannot_be_reported_and_looks_as_if_it_were_not_there);
 async fn what_one_may_not_read_cannot_be_reported_and_looks_as_if_it_were_not_there(hub: &mut TestHub) {
     let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
-    hub.promote(&eve);
+    let eve = hub.promote(&eve).await;
     let between = ann.send_rest(&bob, "between us").await;
     let group = Group::of(&ann, &[&bob]).await;
     let early = group.says(&ann, "early").await;
@@ -171,7 +171,7 @@ async fn one_person_reports_fifty_times_a_day(hub: &mut TestHub) {
 any_database!(reports_come_in_pages);
 async fn reports_come_in_pages(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
-    hub.promote(&eve);
+    let eve = hub.promote(&eve).await;
     let add = |count: i64| {
         hub.database.execute(&format!(
             "INSERT INTO users (username, username_key, display_name, created_at)

@@ -144,7 +144,7 @@ async fn shut_out(way: &Way, speaker: &User, victim: &Victim) -> usize {
 both_databases!(nothing_reaches_anybody_after_the_commit_that_shut_them_out);
 async fn nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &mut TestHub) {
     let [ann, admin] = hub.users(["ann", "admin"]).await;
-    hub.promote(&admin);
+    let admin = hub.promote(&admin).await;
     let mut all = 0;
     for (number, way) in WAYS.iter().enumerate() {
         for round in 0..ROUNDS {

@@ -177,7 +177,7 @@ both_databases!(both_doors_let_in_the_same_people, JWT_SECRET = super::SECRET);
 async fn both_doors_let_in_the_same_people(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
     let [admin] = hub.users(["admin"]).await;
-    hub.promote(&admin);
+    let admin = hub.promote(&admin).await;
     let mut number = 0;
     for state in State::ALL {
         for (proof, expected) in Proof::ALL.iter().zip(answers(*state)) {

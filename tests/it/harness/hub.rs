@@ -150,17 +150,19 @@ impl TestHub {
         users.try_into().unwrap_or_else(|_| unreachable!("as many users as names"))
     }
 
-    /// Makes somebody an administrator, as the command line does.
-    pub fn promote(&self, user: &User) {
-        self.appoint(user, true);
+    /// Makes somebody an administrator, as the command line does, and has them
+    /// log in again.
+    pub async fn promote(&self, user: &User) -> User {
+        self.appoint(user, true).await
     }
 
-    pub fn demote(&self, user: &User) {
-        self.appoint(user, false);
+    pub async fn demote(&self, user: &User) -> User {
+        self.appoint(user, false).await
     }
 
-    fn appoint(&self, user: &User, is_admin: bool) {
+    async fn appoint(&self, user: &User, is_admin: bool) -> User {
         assert_eq!(app::set_admin(&self.config(), &user.name, is_admin).unwrap(), Appointed::Done);
+        user.log_in_again().await
     }
 
     /// What the store holds of messages: to show that a refusal left nothing.
