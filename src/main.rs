@@ -112,7 +112,7 @@ fn warnings(config: &Config) -> Vec<String> {
             warnings
                 .push("PUBLIC_URL is empty: only requests for loopback names are answered, whatever BIND is".into());
         }
-        Some(url) if !url.is_https() && is_reachable => {
+        Some(url) if !url.is_https() && (is_reachable || !url.is_loopback()) => {
             warnings.push("PUBLIC_URL is plain http: passwords and messages can be read on the way".into());
         }
         _ => {}

@@ -4,6 +4,7 @@
 //! again, and each `Debug` is fit for a log. What is doubtful is refused, never repaired.
 
 use std::fmt::{self, Debug, Display};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,6 +31,16 @@ impl PublicUrl {
 
     pub fn is_https(&self) -> bool {
         self.origin.starts_with("https:")
+    }
+
+    /// Whether it names the machine of whoever asks, so that nothing leaves it.
+    pub fn is_loopback(&self) -> bool {
+        let host = match self.host().rsplit_once(':') {
+            Some((name, port)) if port.parse::<u16>().is_ok() => name,
+            _ => self.host(),
+        };
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -252,6 +263,30 @@ mod tests {
             let url = public_url(text);
             assert_eq!((url.origin(), url.host()), (origin, host));
             assert_eq!(url.is_https(), origin.starts_with("https://"));
+        }
+    }
+
+    #[test]
+    fn a_public_url_of_this_machine_is_known_as_such() {
+        for text in [
+            "http://localhost",
+            "http://localhost:8080",
+            "http://127.0.0.1:8080",
+            "http://127.1.2.3",
+            "http://[::1]",
+            "http://[::1]:80",
+            "http://chat.localhost:8080",
+        ] {
+            assert!(public_url(text).is_loopback(), "{text}");
+        }
+        for text in [
+            "http://chat.example.org",
+            "http://192.0.2.1:8080",
+            "http://[2001:db8::1]",
+            "http://localhost.example.org",
+            "http://notlocalhost",
+        ] {
+            assert!(!public_url(text).is_loopback(), "{text}");
         }
     }
 

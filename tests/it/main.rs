@@ -63,6 +63,7 @@ mod replies;
 mod reports;
 mod retries;
 mod revocation;
+mod safe_defaults;
 mod scratch;
 mod search;
 mod search_corpus;
