@@ -156,10 +156,12 @@ impl Error {
         })
     }
 
-    /// When a repeat may succeed, for the errors that know it.
+    /// When a repeat may succeed, for the errors after which one may.
     pub fn retry_in(&self) -> Option<Duration> {
         match self {
             Error::RateLimited { retry_in } => Some(*retry_in),
+            // Nobody knows; queues are shorter than this.
+            _ if self.code() == Code::Unavailable => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -206,6 +208,14 @@ mod tests {
         assert_eq!(names.len(), Code::ALL.len());
         for code in Code::ALL {
             assert!((400..600).contains(&code.meaning().http_status), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_temporary_says_when_to_come_back() {
+        let limited = Error::RateLimited { retry_in: Duration::from_millis(5) };
+        for error in [limited, Error::Unavailable("x"), Error::DatabaseAway("x".into()), Error::NotFound("x")] {
+            assert_eq!(error.retry_in().is_some(), error.code().meaning().is_temporary, "{error}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The audit trail: one line for everything that is refused because of who
-//! asks, or how often, for what becomes of logins and sockets, and for what
-//! administrators do. It says who,
+//! asks, how often or how much, or because the hub is too busy, for what
+//! becomes of logins and sockets, and for what administrators do. It says who,
 //! from which address and from which origin, and repeats nothing that anybody
 //! wrote.
 
@@ -10,7 +10,6 @@ use crate::error::{Code, Error};
 use crate::ids::UserId;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest};
@@ -85,9 +84,23 @@ pub fn event(net: &Net, request: &HttpRequest, what: &str, user_id: UserId) {
     Peer::of(net, request).tell(Level::Info, what, Some(user_id), format_args!(""));
 }
 
-/// Whether an operation was refused because of who asks, or how often.
+/// Whether a refusal has a line.
 pub fn is_refusal(error: &Error) -> bool {
-    matches!(error.code(), Code::Unauthenticated | Code::Forbidden | Code::RateLimited)
+    keeps_out(error.code())
+}
+
+fn keeps_out(code: Code) -> bool {
+    match code {
+        Code::Unauthenticated
+        | Code::BadCredentials
+        | Code::Forbidden
+        | Code::BadOrigin
+        | Code::BadHost
+        | Code::TooLarge
+        | Code::RateLimited
+        | Code::Unavailable => true,
+        Code::Invalid | Code::NotFound | Code::Conflict | Code::UsernameTaken | Code::Internal => false,
+    }
 }
 
 /// The line of a request that is refused.
@@ -96,22 +109,15 @@ pub async fn record(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let response = next.call(request).await?.map_into_boxed_body();
-    let is_refused = matches!(
-        response.status(),
-        StatusCode::UNAUTHORIZED
-            | StatusCode::FORBIDDEN
-            | StatusCode::MISDIRECTED_REQUEST
-            | StatusCode::TOO_MANY_REQUESTS
-    );
+    let code = response.response().extensions().get::<Code>().copied();
     let request = response.request();
     // By its pattern: a path may hold what somebody wrote.
     let path = request.match_pattern();
     let path = path.as_deref().unwrap_or("other");
     let is_handshake = path == "/ws" && response.status().as_u16() >= 400;
-    if (is_refused || is_handshake)
+    if (code.is_some_and(keeps_out) || is_handshake)
         && let Ok(net) = Net::of(request.app_data())
     {
-        let code = response.response().extensions().get::<Code>().copied();
         let what = if code == Some(Code::BadCredentials) { "login failed" } else { "refused" };
         let code = code.map_or("none", |code| code.meaning().name);
         let user = request.extensions().get::<Subject>().map(|subject| subject.0);
@@ -135,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_writes_a_line_of_their_own() {
+    fn in_6_nobody_writes_a_line_of_their_own() {
         let hostile = "x\r\n[2026 INFO] logged in user=1\u{1b}[2J\u{202e}\"\\";
         let line = Peer { address: Some("192.0.2.1".parse().unwrap()), origin: Some(Arc::new(hostile.to_owned())) }
             .to_string();

@@ -38,6 +38,7 @@ mod harness;
 mod history;
 mod in_doubt;
 mod late_commit;
+mod log_lines;
 mod many_conversations;
 mod matrix;
 mod messages;

@@ -140,7 +140,7 @@ fn refusal(status: u16, codes: &[Code], schemas: &mut Schemas) -> Value {
         401 if codes.contains(&Code::Unauthenticated) && codes.len() == 1 => {
             json!({"WWW-Authenticate": header("How to log in", json!({"type": "string"}))})
         }
-        429 => json!({"Retry-After": header("Seconds", json!({"type": "integer", "minimum": 1}))}),
+        429 | 503 => json!({"Retry-After": header("Seconds", json!({"type": "integer", "minimum": 1}))}),
         _ => json!({}),
     };
     let schema = json!({
