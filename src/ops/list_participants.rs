@@ -10,9 +10,8 @@ use crate::wire::ParticipantView;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// People on a page, if nobody asks for fewer: as many as a group has by
-/// default.
-const MAX_PAGE: i64 = 1_000;
+/// People on a page, if nobody asks for fewer.
+const MAX_PAGE: i64 = 200;
 
 #[derive(Clone, Copy, Debug, JsonSchema)]
 pub struct ListParticipants {
