@@ -22,7 +22,7 @@ fn described(path: &Value) -> BTreeSet<String> {
     path.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect()
 }
 
-async fn document(hub: &TestHub) -> Value {
+pub async fn document(hub: &TestHub) -> Value {
     let reply = hub.visitor().get("/api/openapi.json").await.is(200);
     assert_eq!(reply.header("content-type"), Some("application/json"));
     reply.json()

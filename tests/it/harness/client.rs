@@ -108,7 +108,7 @@ impl Client {
         self.text(Method::POST, path, content_type, body).await
     }
 
-    async fn text(&self, method: Method, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+    pub async fn text(&self, method: Method, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
         self.answer(self.request(method, path).header(CONTENT_TYPE, content_type).body(body)).await
     }
 

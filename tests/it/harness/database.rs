@@ -71,6 +71,40 @@ impl Database {
         count.n
     }
 
+    /// What a query gives, which calls its one column `line`.
+    pub fn texts(&self, query: &str) -> Vec<String> {
+        let query = diesel::sql_query(query.to_owned());
+        let lines: Vec<Line> = match &self.postgres {
+            None => query.load(&mut self.sqlite()),
+            Some(_) => query.load(&mut self.postgres()),
+        }
+        .unwrap();
+        lines.into_iter().map(|Line { line }| line).collect()
+    }
+
+    /// Every row of every table, as text, but for the index of words, which the
+    /// hub makes in its own time.
+    pub fn rows(&self) -> Vec<String> {
+        let tables = match &self.postgres {
+            None => "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'",
+            Some(_) => "SELECT tablename::text AS line FROM pg_tables WHERE schemaname = 'public'",
+        };
+        let tables = self.texts(tables).into_iter();
+        let tables = tables.filter(|table| !table.starts_with("message_terms") && table != "search_progress");
+        tables.flat_map(|table| self.rows_of(&table)).collect()
+    }
+
+    fn rows_of(&self, table: &str) -> Vec<String> {
+        let row = match &self.postgres {
+            None => {
+                let columns = self.texts(&format!("SELECT name AS line FROM pragma_table_info('{table}')"));
+                columns.iter().map(|column| format!("quote(\"{column}\")")).collect::<Vec<_>>().join(" || ',' || ")
+            }
+            Some(_) => format!("{table}::text"),
+        };
+        self.texts(&format!("SELECT '{table}: ' || {row} AS line FROM {table} ORDER BY 1"))
+    }
+
     /// As the hub's own store opens it.
     pub fn target(&self) -> Target {
         match &self.postgres {
