@@ -210,6 +210,18 @@ fn shipped() -> Vec<Source> {
     sources().into_iter().filter(|source| !source.is_for_tests()).collect()
 }
 
+/// Their paths, and their text without comments and unit tests; lines keep
+/// their numbers.
+pub fn shipped_texts() -> Vec<(String, String)> {
+    let without_comments =
+        |line: &str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
+    let text = |source: Source| {
+        let text = source.text.split("\n#[cfg(test)]\nmod tests {").next().expect("a split has a first part");
+        (source.path, text.lines().map(without_comments).collect::<Vec<_>>().join("\n"))
+    };
+    shipped().into_iter().map(text).collect()
+}
+
 /// What is wrong, and where; printed as `src/file.rs:7: …`.
 struct Violation {
     file: String,
