@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_many_at_once_are_refused_and_the_next_pass_again() {
+    async fn au_2_too_many_at_once_are_refused_and_the_next_pass_again() {
         let passwords = Passwords::new().unwrap();
         // Every thread has something to do until its gate is dropped.
         let gates: Vec<SyncSender<()>> = (0..THREADS)

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_addresses_are_believed_only_from_trusted_proxies() {
+    fn op_2_forwarded_addresses_are_believed_only_from_trusted_proxies() {
         let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
         let last = |peer: &str, hops: &[&str]| last_untrusted(peer.parse().unwrap(), hops, &trusted).to_string();
         assert_eq!(last("192.0.2.1", &["198.51.100.7"]), "192.0.2.1", "a client that forges the header");

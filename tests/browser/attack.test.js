@@ -133,7 +133,7 @@ async function attack([hubUrl, friendId]) {
 
 /** The same host at another port is the same site, so the login goes along; the other name is another site. */
 for (const host of ['127.0.0.1', 'localhost']) {
-  test(`a page of ${host} at another port opens no socket, reads nothing and changes nothing`, async () => {
+  test(`OR-2: a page of ${host} at another port opens no socket, reads nothing and changes nothing`, async () => {
     const name = host === 'localhost' ? 'Vera Vane' : 'Walt West';
     const victim = await Person.registered(hub, browser, name);
     const friend = await registered(`friend.${host.replaceAll('.', '')}`.slice(0, 32), 'Friend');
@@ -160,7 +160,7 @@ for (const host of ['127.0.0.1', 'localhost']) {
   });
 }
 
-test('200 hostile messages and names are shown as they are written, and nothing of them runs', async () => {
+test('IN-6: 200 hostile messages and names are shown as they are written, and nothing of them runs', async () => {
   assert.equal(new Set(HOSTILE).size, 200);
   assert.ok(HOSTILE_NAMES.length >= 20, `${HOSTILE_NAMES.length} names`);
   const reader = await Person.registered(hub, browser, 'Rita Rowe');

@@ -81,7 +81,7 @@ test('a closed browser goes offline for the other, and comes back online', async
   await finnAgain.leaves();
 });
 
-test('a reload keeps the login, the open conversation, its history and the contacts', async () => {
+test('AU-5: a reload keeps the login, the open conversation, its history and the contacts', async () => {
   const [gus, hedy] = await pair('Gus Gray', 'Hedy Hill');
   await gus.writes('One');
   await gus.writes('Two');
@@ -89,6 +89,9 @@ test('a reload keeps the login, the open conversation, its history and the conta
   await gus.chooses('Add to contacts');
   await gus.page.reload();
   await gus.isOnline();
+  const [{ name, path, httpOnly, secure, sameSite }, ...others] = await gus.context.cookies();
+  assert.deepEqual({ name, path, httpOnly, secure, sameSite, others }, { name: 'session', path: '/', httpOnly: true, secure: false, sameSite: 'Lax', others: [] });
+  assert.equal(await gus.page.evaluate(() => document.cookie), '', 'no script reads it');
   await gus.sees('heading', 'Hedy Hill');
   await gus.seesMessages(['One', 'Two']);
   await gus.chooses('Remove from contacts');

@@ -76,8 +76,8 @@ async fn a_form_with_a_fault_is_refused_and_the_field_is_named(hub: &mut TestHub
     assert_eq!(hub.database.count("users"), 0);
 }
 
-both_databases!(a_wrong_password_and_an_unknown_name_are_answered_with_the_same_bytes);
-async fn a_wrong_password_and_an_unknown_name_are_answered_with_the_same_bytes(hub: &mut TestHub) {
+both_databases!(au_3_a_wrong_password_and_an_unknown_name_are_answered_with_the_same_bytes);
+async fn au_3_a_wrong_password_and_an_unknown_name_are_answered_with_the_same_bytes(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let log_in = async |name: &str, password: &str| {
         hub.visitor().post("/api/auth/login", json!({"username": name, "password": password})).await
@@ -104,8 +104,8 @@ async fn closed_registration_lets_nobody_new_in(hub: &mut TestHub) {
     ann.log_in_again().await.get("/api/auth/me").await.is(200);
 }
 
-any_database!(over_http_the_cookie_is_called_session, LOGIN_LIFETIME = "1h");
-async fn over_http_the_cookie_is_called_session(hub: &mut TestHub) {
+any_database!(au_5_over_http_the_cookie_is_called_session, LOGIN_LIFETIME = "1h");
+async fn au_5_over_http_the_cookie_is_called_session(hub: &mut TestHub) {
     let form = json!({"username": "ann", "password": PASSWORD});
     for call in ["/api/auth/register", "/api/auth/login"] {
         let (cookie, mut attributes) = hub.visitor().post(call, form.clone()).await.cookie();
@@ -115,8 +115,8 @@ async fn over_http_the_cookie_is_called_session(hub: &mut TestHub) {
     }
 }
 
-any_database!(over_https_the_cookie_belongs_to_this_host_alone, PUBLIC_URL = "https://chat.example.org");
-async fn over_https_the_cookie_belongs_to_this_host_alone(hub: &mut TestHub) {
+any_database!(au_5_over_https_the_cookie_belongs_to_this_host_alone, PUBLIC_URL = "https://chat.example.org");
+async fn au_5_over_https_the_cookie_belongs_to_this_host_alone(hub: &mut TestHub) {
     let visitor = hub.visitor();
     let form = json!({"username": "ann", "password": PASSWORD});
     let (cookie, mut attributes) = visitor.post("/api/auth/register", form).await.is(201).cookie();
@@ -130,8 +130,8 @@ async fn over_https_the_cookie_belongs_to_this_host_alone(hub: &mut TestHub) {
     page.post("/api/auth/token", json!({})).await.is(200);
 }
 
-both_databases!(each_login_has_a_token_of_its_own_that_nobody_can_choose);
-async fn each_login_has_a_token_of_its_own_that_nobody_can_choose(hub: &mut TestHub) {
+both_databases!(au_4_each_login_has_a_token_of_its_own_that_nobody_can_choose);
+async fn au_4_each_login_has_a_token_of_its_own_that_nobody_can_choose(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let credentials = json!({"username": "ann", "password": PASSWORD});
     for planted in ["session=planted", ann.cookie()] {
@@ -143,8 +143,8 @@ async fn each_login_has_a_token_of_its_own_that_nobody_can_choose(hub: &mut Test
     hub.visitor().with("cookie", "session=planted").get("/api/auth/me").await.refused(401, "unauthenticated");
 }
 
-both_databases!(logout_ends_that_login_and_its_sockets_and_no_other);
-async fn logout_ends_that_login_and_its_sockets_and_no_other(hub: &mut TestHub) {
+both_databases!(au_7_logout_ends_that_login_and_its_sockets_and_no_other);
+async fn au_7_logout_ends_that_login_and_its_sockets_and_no_other(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let laptop = ann.log_in_again().await;
     let (mut one, mut two, mut by_token) =
@@ -185,8 +185,8 @@ async fn nothing_reaches_a_socket_after_its_login_ended(hub: &mut TestHub) {
     assert_eq!(socket.left_behind(), ["conversation_update"], "and nothing of what came after");
 }
 
-both_databases!(the_database_holds_the_hash_of_a_token_and_of_a_password_alone);
-async fn the_database_holds_the_hash_of_a_token_and_of_a_password_alone(hub: &mut TestHub) {
+both_databases!(au_4_the_database_holds_the_hash_of_a_token_and_of_a_password_alone);
+async fn au_4_the_database_holds_the_hash_of_a_token_and_of_a_password_alone(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (_, token) = ann.cookie().split_once('=').unwrap();
     assert!(hub.database.holds(b"ann"), "what is stored is found");

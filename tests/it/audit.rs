@@ -166,7 +166,7 @@ async fn closed(hub: &Binary, sockets: usize) {
 }
 
 #[tokio::test]
-async fn nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_back() {
+async fn op_3_nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_back() {
     let place = place();
     let mut hub = place.start(&[]);
     let address = hub.address().await;
@@ -230,7 +230,7 @@ async fn nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_ba
 }
 
 #[tokio::test]
-async fn whoever_is_kept_out_leaves_a_line_with_user_address_and_origin() {
+async fn op_3_whoever_is_kept_out_leaves_a_line_with_user_address_and_origin() {
     let place = Place::new().with("TRUSTED_PROXIES", "127.0.0.1").with("MESSAGE_RATE", "1").with("MESSAGE_BURST", "1");
     let mut hub = place.start(&[]);
     let address = hub.address().await;

@@ -5,6 +5,8 @@ use crate::harness::issuer::now;
 use crate::harness::{Socket, TestHub, User, any_database, both_databases, eventually};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
+use switchboard::clock::Clock;
+use switchboard::ids::Timestamp;
 
 const BY_MESSAGE: &str = "/ws?auth=message";
 const SECRET: &str = "Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUe";
@@ -153,8 +155,8 @@ async fn a_hub_that_stops_sends_back_who_has_not_said_who_they_are(hub: &mut Tes
     hub.restart();
 }
 
-both_databases!(a_socket_ends_with_its_token, JWT_SECRET = super::SECRET);
-async fn a_socket_ends_with_its_token(hub: &mut TestHub) {
+both_databases!(au_9_a_socket_ends_with_its_token, JWT_SECRET = super::SECRET);
+async fn au_9_a_socket_ends_with_its_token(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let end = now() + 3;
     let token = short_token(&ann, 3).await;
@@ -180,8 +182,33 @@ async fn a_socket_ends_with_its_token(hub: &mut TestHub) {
     by_cookie.answers().await;
 }
 
-both_databases!(a_socket_that_is_renewed_goes_on, JWT_SECRET = super::SECRET);
-async fn a_socket_that_is_renewed_goes_on(hub: &mut TestHub) {
+both_databases!(au_9_a_token_lives_for_15_minutes_and_is_not_taken_from_an_address);
+async fn au_9_a_token_lives_for_15_minutes_and_is_not_taken_from_an_address(hub: &mut TestHub) {
+    const NOON: i64 = 1_769_860_800_000;
+    let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
+    hub.restart_at(&clock);
+    let [ann] = hub.users(["ann"]).await;
+    let (told, stranger) = (ann.post("/api/auth/token", json!({})).await.ok(), hub.visitor());
+    assert_eq!(told["expires_at"], "2026-01-31T12:15:00.000Z");
+    let (token, secret) = (told["access_token"].as_str().unwrap(), ann.cookie().split_once('=').unwrap().1);
+    let by_token = ann.showing(token);
+    for (at, status) in [(899_999, 200), (900_000, 401), (0, 200)] {
+        clock.set(Timestamp::from_millis(NOON + at));
+        assert_eq!(by_token.get("/api/auth/me").await.status, status, "{at}");
+    }
+    for query in ["token", "access_token", "refresh_token", "ticket", "session", "authorization", "jwt"] {
+        for proof in [token, secret, &format!("Bearer%20{token}")] {
+            let query = format!("{query}={proof}");
+            stranger.handshake_at(&format!("/ws?{query}")).await.refused(401, "unauthenticated");
+            stranger.get(&format!("/api/auth/me?{query}")).await.refused(401, "unauthenticated");
+            stranger.post(&format!("/api/auth/token?{query}"), json!({})).await.refused(401, "unauthenticated");
+        }
+    }
+    stranger.handshake_at(&format!("/ws?auth={token}")).await.refused(400, "invalid");
+}
+
+both_databases!(au_9_a_socket_that_is_renewed_goes_on, JWT_SECRET = super::SECRET);
+async fn au_9_a_socket_that_is_renewed_goes_on(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut socket = open(&ann).await;
     socket.frame(authenticate(&short_token(&ann, 2).await)).await;

@@ -116,8 +116,8 @@ async fn a_body_or_frame_that_is_no_object_is_refused(hub: &mut TestHub) {
     phone.answers().await;
 }
 
-both_databases!(a_frame_without_a_known_type_is_refused_by_name);
-async fn a_frame_without_a_known_type_is_refused_by_name(hub: &mut TestHub) {
+both_databases!(in_1_a_frame_without_a_known_type_is_refused_by_name);
+async fn in_1_a_frame_without_a_known_type_is_refused_by_name(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut phone = ann.connect().await;
     for frame in [
@@ -203,8 +203,8 @@ async fn typing_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut Tes
     bob_socket.expect_silence().await;
 }
 
-both_databases!(unknown_keys_and_what_only_the_hub_may_say_are_ignored);
-async fn unknown_keys_and_what_only_the_hub_may_say_are_ignored(hub: &mut TestHub) {
+both_databases!(az_3_unknown_keys_and_what_only_the_hub_may_say_are_ignored);
+async fn az_3_unknown_keys_and_what_only_the_hub_may_say_are_ignored(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let forged = json!({"type": "private_message", "recipient_id": bob.id, "content": "x", "sender_id": bob.id, "id": 99,
         "seq": 99, "rev": 99, "created_at": "1999-01-01T00:00:00.000Z", "is_read": true, "message_type": "system", "x": {}});
@@ -217,8 +217,8 @@ async fn unknown_keys_and_what_only_the_hub_may_say_are_ignored(hub: &mut TestHu
     }
 }
 
-both_databases!(no_frame_says_who_sent_it_which_it_is_or_when);
-async fn no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
+both_databases!(az_3_no_frame_says_who_sent_it_which_it_is_or_when);
+async fn az_3_no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
     let [ann, bob, cid] = hub.users(["ann", "bob", "cid"]).await;
     let id = ann.gets_to_know(&bob).await;
     let message = ann.send_rest(&bob, "one").await["id"].clone();
@@ -260,4 +260,15 @@ async fn no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
         }
     }
     assert_eq!(cid.conversations().await, Vec::<Value>::new());
+    let forged = json!({"user_id": cid.id, "timestamp": "1999-01-01T00:00:00.000Z", "session_id": 987_654});
+    let token = ann.post("/api/auth/token", json!({})).await.ok()["access_token"].clone();
+    for (kind, answers) in [("ping", "pong"), ("authenticate", "authenticated")] {
+        let mut frame = forged.clone();
+        frame["type"] = json!(kind);
+        frame["token"] = token.clone();
+        phone.frame(frame).await;
+        let told = phone.expect(answers).await;
+        let text = told.to_string();
+        assert!(!text.contains("987654") && !text.contains("1999-") && told["user_id"] != json!(cid.id), "{told}");
+    }
 }

@@ -16,8 +16,8 @@ fn padded(to: &User, bytes: usize) -> String {
     frame.replace(r#""padding":"""#, &format!(r#""padding":"{padding}""#))
 }
 
-any_database!(a_frame_or_body_may_have_max_frame_bytes_and_not_one_more);
-async fn a_frame_or_body_may_have_max_frame_bytes_and_not_one_more(hub: &mut TestHub) {
+any_database!(in_1_a_frame_or_body_may_have_max_frame_bytes_and_not_one_more);
+async fn in_1_a_frame_or_body_may_have_max_frame_bytes_and_not_one_more(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     ann.post_text("/api/messages", "application/json", padded(&bob, LIMIT)).await.is(201);
@@ -30,8 +30,8 @@ async fn a_frame_or_body_may_have_max_frame_bytes_and_not_one_more(hub: &mut Tes
     assert_eq!(hub.stored(), [2, 1, 2]);
 }
 
-any_database!(a_chunked_body_over_the_limit_is_refused_too);
-async fn a_chunked_body_over_the_limit_is_refused_too(hub: &mut TestHub) {
+any_database!(in_5_a_chunked_body_over_the_limit_is_refused_too);
+async fn in_5_a_chunked_body_over_the_limit_is_refused_too(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let chunk = format!("8000\r\n{}\r\n", "x".repeat(0x8000));
     let request = format!(
@@ -111,8 +111,8 @@ async fn what_breaks_the_protocol_closes_the_socket_with_the_right_code(hub: &mu
     assert_eq!(cut_in_a_character.closed().await, Some(1007));
 }
 
-both_databases!(text_comes_back_byte_for_byte, MAX_MESSAGE_CHARS = "20000", MAX_FRAME_BYTES = "262144");
-async fn text_comes_back_byte_for_byte(hub: &mut TestHub) {
+both_databases!(in_3_text_comes_back_byte_for_byte, MAX_MESSAGE_CHARS = "20000", MAX_FRAME_BYTES = "262144");
+async fn in_3_text_comes_back_byte_for_byte(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
     let corpus = [

@@ -43,8 +43,8 @@ async fn an_address_behind_a_trusted_proxy_has_so_many_sockets(hub: &mut TestHub
     two.close().await;
 }
 
-any_database!(an_address_that_a_stranger_claims_does_not_count, MAX_SOCKETS_PER_ADDRESS = "2");
-async fn an_address_that_a_stranger_claims_does_not_count(hub: &mut TestHub) {
+any_database!(op_2_an_address_that_a_stranger_claims_does_not_count, MAX_SOCKETS_PER_ADDRESS = "2");
+async fn op_2_an_address_that_a_stranger_claims_does_not_count(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sockets = [ann.behind("203.0.113.7").connect().await, bob.behind("203.0.113.8").connect().await];
     for address in ["203.0.113.9", "127.0.0.1"] {

@@ -67,8 +67,8 @@ async fn a_username_that_is_taken_gets_something_behind_it(hub: &mut TestHub) {
     assert!(names[1..].iter().all(|name| name.starts_with("ann.smith-")) && names[1] != names[2], "{names:?}");
 }
 
-both_databases!(keys_are_changed_without_turning_anybody_away);
-async fn keys_are_changed_without_turning_anybody_away(hub: &mut TestHub) {
+both_databases!(au_6_keys_are_changed_without_turning_anybody_away);
+async fn au_6_keys_are_changed_without_turning_anybody_away(hub: &mut TestHub) {
     let is_in =
         async |hub: &TestHub, token: &str| hub.visitor().with_token(token).get("/api/auth/me").await.status == 200;
     let (old, new) = (RSA.token("u-1", "Ann"), OTHER_RSA.token("u-1", "Ann"));

@@ -33,8 +33,8 @@ fn behind(client: &Client, address: &str) -> Client {
     client.with("x-forwarded-for", address)
 }
 
-both_databases!(ten_wrong_guesses_shut_out_one_address_and_nobody_else, TRUSTED_PROXIES = "127.0.0.1");
-async fn ten_wrong_guesses_shut_out_one_address_and_nobody_else(hub: &mut TestHub) {
+both_databases!(au_3_ten_wrong_guesses_shut_out_one_address_and_nobody_else, TRUSTED_PROXIES = "127.0.0.1");
+async fn au_3_ten_wrong_guesses_shut_out_one_address_and_nobody_else(hub: &mut TestHub) {
     let [ann, _bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     let guesser = behind(&hub.visitor(), "192.0.2.7");
@@ -51,8 +51,8 @@ async fn ten_wrong_guesses_shut_out_one_address_and_nobody_else(hub: &mut TestHu
     ann.connect().await.answers().await;
 }
 
-both_databases!(guesses_are_counted_by_all_nodes_together);
-async fn guesses_are_counted_by_all_nodes_together(hub: &mut TestHub) {
+both_databases!(au_3_guesses_are_counted_by_all_nodes_together);
+async fn au_3_guesses_are_counted_by_all_nodes_together(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let other = hub.second_node();
     let nodes = [hub.visitor(), other.visitor()];
@@ -61,6 +61,18 @@ async fn guesses_are_counted_by_all_nodes_together(hub: &mut TestHub) {
     }
     for node in &nodes {
         is_shut_out(node, "ann", PASSWORD).await;
+    }
+}
+
+both_databases!(op_2_an_address_that_a_stranger_claims_gives_no_further_guess, TRUSTED_PROXIES = "10.0.0.0/8");
+async fn op_2_an_address_that_a_stranger_claims_gives_no_further_guess(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    let claiming = |number: usize| behind(&hub.visitor(), &format!("192.0.2.{number}, 10.0.0.{number}"));
+    for turn in 0..TRIES {
+        guess(&claiming(turn), "ann", 1).await;
+    }
+    for stranger in [claiming(TRIES), behind(&hub.visitor(), "127.0.0.1"), hub.visitor()] {
+        is_shut_out(&stranger, "ann", PASSWORD).await;
     }
 }
 
@@ -76,8 +88,8 @@ async fn guesses_made_at_once_are_counted_too(hub: &mut TestHub) {
     assert!(replies.iter().all(|reply| [401, 429].contains(&reply.status)));
 }
 
-both_databases!(a_name_that_nobody_has_is_shut_out_with_the_same_bytes);
-async fn a_name_that_nobody_has_is_shut_out_with_the_same_bytes(hub: &mut TestHub) {
+both_databases!(au_3_a_name_that_nobody_has_is_shut_out_with_the_same_bytes);
+async fn au_3_a_name_that_nobody_has_is_shut_out_with_the_same_bytes(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let visitor = hub.visitor();
     for turn in 0..TRIES + 2 {

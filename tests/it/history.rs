@@ -73,8 +73,8 @@ async fn a_page_is_ascending_and_says_exactly_whether_there_is_more(hub: &mut Te
     }
 }
 
-both_databases!(a_page_out_of_bounds_is_refused_and_the_key_is_named);
-async fn a_page_out_of_bounds_is_refused_and_the_key_is_named(hub: &mut TestHub) {
+both_databases!(in_5_a_page_out_of_bounds_is_refused_and_the_key_is_named);
+async fn in_5_a_page_out_of_bounds_is_refused_and_the_key_is_named(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.send_rest(&bob, "hi").await["conversation_id"].as_i64().unwrap();
     let messages = format!("/api/conversations/{id}/messages");

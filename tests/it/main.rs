@@ -53,6 +53,7 @@ mod permissions;
 mod person;
 mod positions;
 mod presence;
+mod promises;
 mod promoting;
 mod random;
 mod random_plan;

@@ -181,13 +181,13 @@ async fn bombard(times: usize) {
 }
 
 #[tokio::test]
-async fn mutated_frames_end_nothing() {
+async fn in_1_mutated_frames_end_nothing() {
     bombard(5_000).await;
 }
 
 #[tokio::test]
 #[ignore = "takes minutes: scripts/mutate"]
-async fn a_million_mutated_frames_end_nothing() {
+async fn in_1_a_million_mutated_frames_end_nothing() {
     let frames = std::env::var("SWITCHBOARD_MUTATED_FRAMES").map(|text| text.parse().unwrap());
     bombard(frames.unwrap_or(1_000_000)).await;
 }

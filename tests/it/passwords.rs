@@ -1,10 +1,11 @@
 //! Passwords: changing one, what that ends, and how they are kept.
 
-use crate::harness::{PASSWORD, Reply, TestHub, User, both_databases};
+use crate::harness::{PASSWORD, Reply, TestHub, User, any_database, both_databases};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const NEXT: &str = "battery staple 😀";
 
@@ -16,8 +17,8 @@ async fn log_in(hub: &TestHub, who: &User, password: &str) -> Reply {
     hub.visitor().post("/api/auth/login", json!({"username": who.name, "password": password})).await
 }
 
-both_databases!(a_new_password_ends_every_other_login_and_the_cookie_before);
-async fn a_new_password_ends_every_other_login_and_the_cookie_before(hub: &mut TestHub) {
+both_databases!(au_4_a_new_password_ends_every_other_login_and_the_cookie_before);
+async fn au_4_a_new_password_ends_every_other_login_and_the_cookie_before(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let phone = ann.log_in_again().await;
     let (token, token_of_phone) = (ann.by_token().await, phone.by_token().await);
@@ -103,6 +104,88 @@ async fn of_many_new_passwords_at_once_one_counts(hub: &mut TestHub) {
     log_in(hub, &ann, password).await.is(200);
 }
 
+both_databases!(au_1_a_password_of_8_to_1024_bytes_counts_to_its_last_byte);
+async fn au_1_a_password_of_8_to_1024_bytes_counts_to_its_last_byte(hub: &mut TestHub) {
+    // 256 characters, the most there may be, of four bytes each.
+    let [longest, other] = ["😀", "😁"].map(|last| format!("{}{last}", "😀".repeat(255)));
+    assert_eq!((longest.len(), &longest.as_bytes()[..1023]), (1024, &other.as_bytes()[..1023]));
+    let of_64 = |last: char| format!("{}{last}", "correct horse".repeat(5).split_at(63).0);
+    let log_in = async |name: &str, password: &str| {
+        let reply = hub.visitor().post("/api/auth/login", json!({"username": name, "password": password})).await;
+        reply.status
+    };
+    for (name, password, other) in
+        [("least", "12345678", "12345679"), ("most", &longest, &other), ("usual", &of_64('a'), &of_64('b'))]
+    {
+        let form = json!({"username": name, "password": password});
+        hub.visitor().post("/api/auth/register", form).await.is(201);
+        assert_eq!((log_in(name, other).await, log_in(name, password).await), (401, 200), "{name}");
+    }
+    let [ann] = hub.users(["ann"]).await;
+    for bad in ["1234567", &"x".repeat(257), &"x".repeat(1025), &format!("{longest}x")] {
+        let form = json!({"username": "bob", "password": bad});
+        let told = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
+        assert_eq!(told, "password must have 8 to 256 characters");
+        let told = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
+        assert_eq!(told, "new_password must have 8 to 256 characters");
+    }
+    assert_eq!(hub.database.count("users"), 4);
+}
+
+both_databases!(au_1_what_is_stored_is_argon2id_with_its_parameters_and_a_salt_of_its_own);
+async fn au_1_what_is_stored_is_argon2id_with_its_parameters_and_a_salt_of_its_own(hub: &mut TestHub) {
+    let [ann, ..] = hub.users(["ann", "bob", "cat"]).await;
+    let stored = || hub.database.texts("SELECT password_hash AS line FROM users");
+    let mut hashes = stored();
+    change(&ann, PASSWORD, PASSWORD).await.is(204);
+    hashes.extend(stored().into_iter().filter(|hash| !hashes.contains(hash)).collect::<Vec<_>>());
+    assert_eq!(hashes.len(), 4, "one for each, and another when it is set again");
+    let mut salts = BTreeSet::new();
+    for hash in &hashes {
+        let parts: Vec<&str> = hash.split('$').collect();
+        let ["", "argon2id", "v=19", parameters, salt, output] = parts[..] else { panic!("{hash}") };
+        let parameter = |name: &str| -> u32 {
+            let value = parameters.split(',').find_map(|one| one.strip_prefix(name)?.strip_prefix('='));
+            value.unwrap().parse().unwrap()
+        };
+        assert!(parameter("m") >= 19 * 1024 && parameter("t") >= 2 && parameter("p") == 1, "{hash}");
+        assert_eq!(STANDARD_NO_PAD.decode(salt).unwrap().len(), 16);
+        assert!(STANDARD_NO_PAD.decode(output).unwrap().len() >= 32);
+        salts.insert(salt);
+    }
+    assert_eq!(salts.len(), 4, "of the same password, each with another salt");
+}
+
+any_database!(au_2_who_finds_no_turn_for_a_password_hears_when_to_come_back);
+async fn au_2_who_finds_no_turn_for_a_password_hears_when_to_come_back(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let (mut tried, mut turned_away) = (0, 0);
+    // Four are at work and 64 wait; whoever comes then is turned away.
+    for round in 0..20 {
+        let calls = (0..150).map(|number| {
+            let form = json!({"username": format!("nobody{round}.{number}"), "password": PASSWORD});
+            let visitor = hub.visitor();
+            async move { visitor.post("/api/auth/login", form).await }
+        });
+        for reply in futures_util::future::join_all(calls).await {
+            if reply.status == 401 {
+                tried += 1;
+                continue;
+            }
+            turned_away += 1;
+            let seconds = reply.header("retry-after").map(|text| text.parse::<u32>().unwrap());
+            assert!(seconds.is_some_and(|seconds| seconds >= 1), "{reply:?}");
+            reply.refused(503, "unavailable");
+        }
+        if turned_away > 0 {
+            break;
+        }
+    }
+    assert!(turned_away > 0, "{tried} had their turn");
+    assert_eq!(hub.database.count("attempts"), tried, "a try counts only if there was one");
+    log_in(hub, &ann, PASSWORD).await.is(200);
+}
+
 /// What is stored of a password by parameters that are lower than today's.
 fn weakly_hashed(password: &str) -> String {
     let (params, salt, mut output) = (Params::new(64, 1, 1, None).unwrap(), [7; 16], [0; 32]);
@@ -112,8 +195,8 @@ fn weakly_hashed(password: &str) -> String {
     format!("$argon2id$v=19$m=64,t=1,p=1${salt}${output}")
 }
 
-both_databases!(a_hash_of_weaker_parameters_is_replaced_at_the_next_login);
-async fn a_hash_of_weaker_parameters_is_replaced_at_the_next_login(hub: &mut TestHub) {
+both_databases!(au_1_a_hash_of_weaker_parameters_is_replaced_at_the_next_login);
+async fn au_1_a_hash_of_weaker_parameters_is_replaced_at_the_next_login(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let weak = weakly_hashed(PASSWORD);
     hub.database.execute(&format!("UPDATE users SET password_hash = '{weak}'"));

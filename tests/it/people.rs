@@ -9,8 +9,8 @@ async fn found(by: &User, query: &str) -> Vec<String> {
     users.iter().map(|user| user["username"].as_str().unwrap().to_owned()).collect()
 }
 
-both_databases!(people_are_found_by_the_beginning_of_a_name);
-async fn people_are_found_by_the_beginning_of_a_name(hub: &mut TestHub) {
+both_databases!(in_4_people_are_found_by_the_beginning_of_a_name);
+async fn in_4_people_are_found_by_the_beginning_of_a_name(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["annabel", "Bob"]).await;
     for (username, display_name) in [("cat", "Anna Ünal"), ("dan", "Jo-Ann Smith"), ("a_b", "100% Real_")] {
         let form = json!({"username": username, "password": PASSWORD, "display_name": display_name});

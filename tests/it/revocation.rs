@@ -141,8 +141,8 @@ async fn shut_out(way: &Way, speaker: &User, victim: &Victim) -> usize {
     talk.acknowledged.get()
 }
 
-both_databases!(nothing_reaches_anybody_after_the_commit_that_shut_them_out);
-async fn nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &mut TestHub) {
+both_databases!(au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out);
+async fn au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &mut TestHub) {
     let [ann, admin] = hub.users(["ann", "admin"]).await;
     let admin = hub.promote(&admin).await;
     let mut all = 0;

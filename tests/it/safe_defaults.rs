@@ -2,6 +2,55 @@
 //! accounts, refuses keys that everybody knows, and warns of plain http.
 
 use crate::binary::Place;
+use crate::harness::{TestHub, both_databases};
+use crate::startup::assert_refused;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+/// What `NAME=` stands before in what an operator reads.
+fn shown_values(name: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = [".env.example", "README.md", "docs/PROTOCOL.md", "docs/SECURITY.md", "deploy/switchboard.service"];
+    let values = documents.into_iter().flat_map(|document| {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let assigned = text.split(&format!("{name}=")).skip(1).map(str::to_owned).collect::<Vec<_>>();
+        assigned.into_iter().filter_map(|rest| rest.split(['\n', ' ', '`', '"', '\'']).next().map(str::to_owned))
+    });
+    values.filter(|value| !value.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn op_2_a_secret_from_a_manual_stops_the_start() {
+    const SAMPLES: [&str; 9] = [
+        "changeme-changeme-changeme-changeme",
+        "CHANGE_ME_TO_SOMETHING_LONG_AND_RANDOM_1",
+        "replace-me-with-32-random-bytes-or-more",
+        "your-256-bit-secret-your-256-bit-key",
+        "supersecretjwtkeyforproductionuse1234",
+        "example-key-example-key-example-key-1",
+        "0123456789abcdef0123456789abcdef",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "put-your-key-here-put-your-key-here-",
+    ];
+    for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "METRICS_TOKEN"] {
+        let shown = shown_values(name);
+        for sample in SAMPLES.iter().copied().chain(shown.iter().map(String::as_str)) {
+            assert_refused(&Place::new().with(name, sample), &[name, "no sample"]).await;
+        }
+    }
+}
+
+both_databases!(op_2_nobody_has_an_account_at_first);
+async fn op_2_nobody_has_an_account_at_first(hub: &mut TestHub) {
+    for name in ["admin", "root", "switchboard", "test", "user", "guest", "demo"] {
+        for password in ["", name, "admin", "password", "changeme", "switchboard", "12345678"] {
+            let form = json!({"username": name, "password": password});
+            hub.visitor().post("/api/auth/login", form).await.refused(401, "bad_credentials");
+        }
+    }
+    assert_eq!((hub.database.count("users"), hub.database.count("logins")), (0, 0));
+}
 
 #[tokio::test]
 async fn au_5_plain_http_at_another_address_than_loopback_is_warned_of_at_every_start() {

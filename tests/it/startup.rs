@@ -28,7 +28,7 @@ fn assert_refusal(ended: &Ended, fragments: &[&str]) {
 }
 
 /// Refused in the same words by the hub itself and by `check`.
-async fn assert_refused(place: &Place, fragments: &[&str]) {
+pub async fn assert_refused(place: &Place, fragments: &[&str]) {
     let (served, checked) = (place.run(&[]).await, place.run(&["check"]).await);
     assert_refusal(&served, fragments);
     assert_refusal(&checked, fragments);
@@ -69,7 +69,7 @@ async fn a_bad_setting_is_named_with_its_value_and_what_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_bad_secret_is_named_without_its_value() {
+async fn au_6_a_bad_secret_is_named_without_its_value() {
     for (name, value, allowed) in [
         ("JWT_SECRET", "hunter2", "32 random bytes"),
         ("JWT_SECRET_PREVIOUS", "hunter2", "32 random bytes"),

@@ -173,8 +173,8 @@ fn status(status: u16) -> Answer {
     }
 }
 
-both_databases!(both_doors_let_in_the_same_people, JWT_SECRET = super::SECRET);
-async fn both_doors_let_in_the_same_people(hub: &mut TestHub) {
+both_databases!(au_8_both_doors_let_in_the_same_people, JWT_SECRET = super::SECRET);
+async fn au_8_both_doors_let_in_the_same_people(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
     let [admin] = hub.users(["admin"]).await;
     let admin = hub.promote(&admin).await;
