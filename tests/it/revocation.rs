@@ -156,10 +156,10 @@ async fn au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &
     assert_eq!(hub.database.count("messages"), all as i64, "all of it is kept");
 }
 
-both_databases!(who_is_shut_out_on_one_node_is_soon_out_on_every_other);
-async fn who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut TestHub) {
+both_databases!(au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other);
+async fn au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut TestHub) {
     let [ann, admin] = hub.users(["ann", "admin"]).await;
-    hub.promote(&admin);
+    let admin = hub.promote(&admin).await;
     let mut node = hub.second_node();
     let mut stays = ann.at_node(&node).connect().await;
     let mut elsewhere = Vec::new();
