@@ -5,8 +5,8 @@
 
 use crate::clock::Clock;
 use crate::door::Door;
-use crate::error::Error;
-use crate::hub::{Hub, Transition, UnreadChange};
+use crate::error::{Error, Result};
+use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ops::{AnnouncePresence, AnnounceUnread, EndRevoked, IndexMessages, SweepAttempts, System, TouchLogins};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -87,9 +87,11 @@ pub async fn touch_logins(door: Door, hub: Hub, clock: Clock, lifetime: Duration
         if now.before(every) < touched {
             continue;
         }
-        let Ok(holders) = hub.holders().await else { return };
-        let logins = holders.into_iter().filter_map(|(_, login_id)| login_id).collect();
-        if door.call(System, TouchLogins { logins }).await.is_ok() {
+        let touching = for_holders(&hub, async |holders| {
+            let logins = holders.iter().filter_map(|holder| holder.login_id).collect();
+            door.call(System, TouchLogins { logins }).await.map(drop)
+        });
+        if touching.await.is_ok() {
             touched = now;
         }
     }
@@ -101,11 +103,25 @@ pub async fn end_revoked(door: Door, hub: Hub) {
     let mut looks = tokio::time::interval(REVOKE_EVERY);
     loop {
         looks.tick().await;
-        let Ok(holders) = hub.holders().await else { return };
-        if !holders.is_empty() {
-            // The door logged why not.
-            let _ = door.call(System, EndRevoked { holders }).await;
+        let ending = for_holders(&hub, async |holders| {
+            let holders = holders.iter().map(|holder| (holder.user_id, holder.login_id)).collect();
+            door.call(System, EndRevoked { holders }).await.map(drop)
+        });
+        // The door logged why not.
+        let _ = ending.await;
+    }
+}
+
+/// Whoever has open sessions, a portion at a time, until something fails.
+async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> Result<()> {
+    let mut last = None;
+    loop {
+        let holders = hub.holders(last).await?;
+        if holders.is_empty() {
+            return Ok(());
         }
+        work(&holders).await?;
+        last = holders.last().copied();
     }
 }
 

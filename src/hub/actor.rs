@@ -7,13 +7,13 @@
 use super::badges::{Badges, UnreadChange};
 use super::outgoing::{Delivery, Outgoing, Passing};
 use super::presence::{Presence, Transition};
-use super::registry::{Registry, Stats};
+use super::registry::{Holder, Registry, Stats};
 use super::typing::TypingTable;
 use super::viewing::ViewingTable;
 use super::{Attachment, Batch};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::ids::{LoginId, SessionId, Timestamp, UserId};
+use crate::ids::{SessionId, Timestamp, UserId};
 use crate::wire::{self, CloseCode, Event, OnlineStatus, PresenceState, Resync, TypingEvent, Viewing, ViewingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
@@ -92,8 +92,11 @@ pub(super) struct Recount(pub UnreadChange);
 pub(super) struct CloseAll(pub CloseCode);
 
 #[derive(Message)]
-#[rtype(result = "Vec<(UserId, Option<LoginId>)>")]
-pub(super) struct ListHolders;
+#[rtype(result = "Vec<Holder>")]
+pub(super) struct ListHolders {
+    pub after: Option<Holder>,
+    pub most: usize,
+}
 
 #[derive(Message)]
 #[rtype(result = "usize")]
@@ -413,10 +416,10 @@ impl Handler<CloseAll> for HubActor {
 }
 
 impl Handler<ListHolders> for HubActor {
-    type Result = Vec<(UserId, Option<LoginId>)>;
+    type Result = Vec<Holder>;
 
-    fn handle(&mut self, _: ListHolders, _: &mut Context<Self>) -> Self::Result {
-        self.registry.holders()
+    fn handle(&mut self, ListHolders { after, most }: ListHolders, _: &mut Context<Self>) -> Vec<Holder> {
+        self.registry.holders(after, most)
     }
 }
 

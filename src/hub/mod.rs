@@ -23,7 +23,7 @@ pub use actor::{HubSettings, ToSession};
 pub use badges::UnreadChange;
 pub use outgoing::{Delivery, Passing};
 pub use presence::Transition;
-pub use registry::Stats;
+pub use registry::{Holder, Stats};
 
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, SessionId, UserId};
@@ -44,6 +44,9 @@ const BATCHES: usize = 64;
 const TRANSITIONS: usize = 256;
 /// Unread counts that may wait to be worked out; likewise.
 const UNREAD_CHANGES: usize = 256;
+
+/// Sessions that are listed at once: everybody waits for the hub meanwhile.
+const HOLDERS: usize = 1_000;
 
 /// The handle: cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -147,13 +150,11 @@ impl Hub {
         self.actor()?.send(Recount(change)).await.map_err(gone)
     }
 
-    /// Who has open sessions here, and by which login, each once and in order.
-    pub async fn holders(&self) -> Result<Vec<(UserId, Option<LoginId>)>> {
-        let mut holders = self.actor()?.send(ListHolders).await.map_err(gone)?;
-        // Here, because everybody waits for the actor.
-        holders.sort_unstable();
-        holders.dedup();
-        Ok(holders)
+    /// Whoever has open sessions here, a portion at a time: those after this one,
+    /// and none when there are no more. What comes and goes between two portions
+    /// is in one or in none.
+    pub async fn holders(&self, after: Option<Holder>) -> Result<Vec<Holder>> {
+        self.actor()?.send(ListHolders { after, most: HOLDERS }).await.map_err(gone)
     }
 
     /// How many open sessions the user has here.

@@ -4,6 +4,7 @@ use crate::ids::{LoginId, SessionId, UserId};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU64;
+use std::ops::Bound;
 
 /// How many are connected here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -33,6 +34,15 @@ struct Entry<S> {
     user_id: UserId,
     login_id: Option<LoginId>,
     sink: S,
+}
+
+/// Whose a session is, and by which login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub user_id: UserId,
+    pub session_id: SessionId,
+    /// None: vouched for by another system.
+    pub login_id: Option<LoginId>,
 }
 
 /// What a detach took away.
@@ -88,9 +98,12 @@ impl<S> Registry<S> {
         behind(&self.by_login, login_id).collect()
     }
 
-    /// Whose each session is, and by which login.
-    pub fn holders(&self) -> Vec<(UserId, Option<LoginId>)> {
-        self.sessions.values().map(|entry| (entry.user_id, entry.login_id)).collect()
+    /// The next sessions after this one in the order of their users, so many.
+    pub fn holders(&self, after: Option<Holder>, most: usize) -> Vec<Holder> {
+        let after = after.map_or(Bound::Unbounded, |last| Bound::Excluded((last.user_id, last.session_id)));
+        let sessions = self.by_user.range((after, Bound::Unbounded)).take(most);
+        let login = |session_id| self.sessions.get(session_id).and_then(|entry| entry.login_id);
+        sessions.map(|(user_id, id)| Holder { user_id: *user_id, session_id: *id, login_id: login(id) }).collect()
     }
 
     pub fn all(&self) -> Vec<SessionId> {
@@ -185,10 +198,17 @@ mod tests {
                     prop_assert_eq!(registry.sessions_of(user).collect::<Vec<_>>(), expected.clone());
                     prop_assert_eq!(registry.has(user), !expected.is_empty());
                 }
-                let mut holders = registry.holders();
-                holders.sort_unstable();
-                let mut expected: Vec<_> = model.iter().map(|row| (row.1, row.2)).collect();
-                expected.sort_unstable();
+                let mut holders: Vec<Holder> = Vec::new();
+                loop {
+                    let portion = registry.holders(holders.last().copied(), 2);
+                    if portion.is_empty() {
+                        break;
+                    }
+                    holders.extend(portion);
+                }
+                let holders = holders.iter().map(|one| (one.session_id, one.user_id, one.login_id)).collect::<Vec<_>>();
+                let mut expected = model.clone();
+                expected.sort_unstable_by_key(|(session_id, user_id, _)| (*user_id, *session_id));
                 prop_assert_eq!(holders, expected);
                 for login in (1..5).map(LoginId::new) {
                     let mut expected: Vec<_> = model.iter().filter(|row| row.2 == Some(login)).map(|row| row.0).collect();
