@@ -46,7 +46,7 @@ const TRANSITIONS: usize = 256;
 const UNREAD_CHANGES: usize = 256;
 
 /// Sessions that are listed at once: everybody waits for the hub meanwhile.
-const HOLDERS: usize = 1_000;
+const HOLDERS: usize = 100;
 
 /// The handle: cheap to clone, usable from any thread.
 #[derive(Clone)]
