@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard::limits::Rate;
-use switchboard::net::transport::{self, OutboxSettings, ServerSettings, TransportSettings};
+use switchboard::net::transport::{self, OutboxSettings, ServerSettings, Socket, TransportSettings};
 
 const SERVER: ServerSettings = ServerSettings {
     workers: 1,
@@ -26,7 +26,7 @@ const SERVER: ServerSettings = ServerSettings {
 const MAX_MESSAGE: usize = 16 << 20;
 const BYTES_PER_SECOND: NonZeroU32 = NonZeroU32::new(1 << 30).unwrap();
 
-struct Echo;
+struct Echo(Socket);
 
 impl Actor for Echo {
     type Context = WebsocketContext<Self>;
@@ -35,8 +35,8 @@ impl Actor for Echo {
 impl StreamHandler<std::result::Result<Message, ProtocolError>> for Echo {
     fn handle(&mut self, message: std::result::Result<Message, ProtocolError>, ctx: &mut Self::Context) {
         match message {
-            Ok(Message::Text(text)) => ctx.text(text),
-            Ok(Message::Binary(bytes)) => ctx.binary(bytes),
+            Ok(Message::Text(text)) => self.0.text(text),
+            Ok(Message::Binary(bytes)) => self.0.binary(bytes),
             Ok(Message::Close(reason)) => {
                 ctx.close(reason);
                 ctx.stop();
@@ -52,7 +52,7 @@ impl StreamHandler<std::result::Result<Message, ProtocolError>> for Echo {
 }
 
 async fn upgrade(settings: web::Data<TransportSettings>, request: HttpRequest) -> actix_web::Result<HttpResponse> {
-    transport::accept(&request, settings.into_inner(), (), |_| Echo)
+    transport::accept(&request, settings.into_inner(), (), Echo)
         .map_err(|flaw| error::ErrorBadRequest(format!("{flaw:?}")))
 }
 

@@ -26,7 +26,7 @@ impl Session {
     /// The handshake said who it is.
     pub(super) fn begin_with(&mut self, admitted: Admitted, ctx: &mut Ctx) {
         let caller = self.belong_to(admitted, ctx);
-        self.attach(caller, move |session, me, ctx| session.welcome(caller, me, ctx), ctx);
+        self.attach(caller, move |session, me| session.welcome(caller, me), ctx);
     }
 
     /// Only a token helps from here on.
@@ -46,7 +46,7 @@ impl Session {
     pub(super) fn authenticate(&mut self, text: &str, reference: Option<String>, ctx: &mut Ctx) {
         let token = match wire::parse::<Authenticate>(text.as_bytes()) {
             Ok(Authenticate { token }) => token,
-            Err(error) => return ctx.text(wire::error(reference.as_deref(), self.net.clock.now(), &error)),
+            Err(error) => return self.socket.text(wire::error(reference.as_deref(), self.net.clock.now(), &error)),
         };
         let net = Arc::clone(&self.net);
         let check = async move {
@@ -60,10 +60,10 @@ impl Session {
             match allowed {
                 Ok((admitted, user)) => {
                     let caller = session.belong_to(admitted, ctx);
-                    let greet = move |session: &mut Session, me: i64, ctx: &mut Ctx| {
-                        session.confirm(&user, reference.as_deref(), ctx);
+                    let greet = move |session: &mut Session, me: i64| {
+                        session.confirm(&user, reference.as_deref());
                         if is_new {
-                            session.welcome(caller, me, ctx);
+                            session.welcome(caller, me);
                         }
                     };
                     session.attach(caller, greet, ctx);
@@ -112,7 +112,7 @@ impl Session {
         self.deadline = ctx.spawn(end.into_actor(self).map(|code, session, ctx| session.close(code, ctx)));
     }
 
-    fn confirm(&self, user: &UserView, reference: Option<&str>, ctx: &mut Ctx) {
+    fn confirm(&self, user: &UserView, reference: Option<&str>) {
         self.tell(Level::Info, "socket authenticated", format_args!(" session={}", self.id));
         let body = Authenticated {
             user_id: user.id,
@@ -122,14 +122,14 @@ impl Session {
             expires_at: self.admitted.and_then(|admitted| admitted.expires_at),
             r#ref: reference,
         };
-        ctx.text(wire::encode("authenticated", self.net.clock.now(), &body));
+        self.socket.text(wire::encode("authenticated", self.net.clock.now(), &body));
     }
 
     /// What may be different in a moment is no reason to close: the client may
     /// send it again.
     fn refuse_token(&mut self, error: &Error, reference: Option<&str>, ctx: &mut Ctx) {
         self.tell_refusal(AUTHENTICATE, error);
-        ctx.text(wire::auth_error(reference, self.net.clock.now(), error));
+        self.socket.text(wire::auth_error(reference, self.net.clock.now(), error));
         if !error.code().meaning().is_temporary {
             self.turn_away(error, ctx);
         }

@@ -41,7 +41,7 @@ const USUAL_CLOSES: [u16; 6] = [1000, 1001, NO_CODE, ABNORMAL, 1012, 4501];
 
 pub struct Session {
     pub(super) net: Arc<Net>,
-    socket: Socket,
+    pub(super) socket: Socket,
     peer: Peer,
     /// To be claimed by whoever it turns out to be.
     pub(super) slot: Option<Rc<Slot>>,
@@ -95,12 +95,7 @@ impl Session {
     /// delivered is written until it is attached, so that the first frames are
     /// those that `greet` writes, which gets the number of the caller's last
     /// private change. All that is written until then goes out with them.
-    pub(super) fn attach(
-        &mut self,
-        caller: Caller,
-        greet: impl FnOnce(&mut Self, i64, &mut Ctx) + 'static,
-        ctx: &mut Ctx,
-    ) {
+    pub(super) fn attach(&mut self, caller: Caller, greet: impl FnOnce(&mut Self, i64) + 'static, ctx: &mut Ctx) {
         let Caller { user_id, login_id, .. } = caller;
         let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
         let opening = Self::open(Arc::clone(&self.net), caller, attachment);
@@ -108,13 +103,13 @@ impl Session {
         ctx.wait(opening.into_actor(self).map(|opening, session, ctx| {
             session.socket.release();
             match opening {
-                Ok(me) => greet(session, me, ctx),
+                Ok(me) => greet(session, me),
                 Err(error) => session.refuse_opening(&error, ctx),
             }
         }));
     }
 
-    pub(super) fn welcome(&mut self, caller: Caller, me: i64, ctx: &mut Ctx) {
+    pub(super) fn welcome(&self, caller: Caller, me: i64) {
         let body = Welcome {
             event: "welcome",
             message: "connected",
@@ -125,11 +120,11 @@ impl Session {
             me,
             heartbeat_ms: self.net.transport.heartbeat_interval.as_millis(),
         };
-        ctx.text(wire::encode("system", self.net.clock.now(), &body));
+        self.socket.text(wire::encode("system", self.net.clock.now(), &body));
     }
 
     fn refuse_opening(&mut self, error: &Error, ctx: &mut Ctx) {
-        ctx.text(wire::error(None, self.net.clock.now(), error));
+        self.socket.text(wire::error(None, self.net.clock.now(), error));
         self.turn_away(error, ctx);
     }
 
@@ -167,7 +162,7 @@ impl Session {
             if self.refused == 1 {
                 self.tell_refusal("any", &error);
             }
-            ctx.text(wire::error(None, self.net.clock.now(), &error));
+            self.socket.text(wire::error(None, self.net.clock.now(), &error));
         }
         false
     }
@@ -175,7 +170,7 @@ impl Session {
     fn handle_frame(&mut self, text: &str, ctx: &mut Ctx) {
         let head = match Head::parse(text) {
             Ok(head) => head,
-            Err(error) => return ctx.text(wire::error(None, self.net.clock.now(), &error)),
+            Err(error) => return self.socket.text(wire::error(None, self.net.clock.now(), &error)),
         };
         let reference = head.r#ref.as_deref();
         if head.kind == AUTHENTICATE {
@@ -183,15 +178,15 @@ impl Session {
         }
         let Some(Admitted { caller, .. }) = self.admitted else {
             let error = Error::Unauthenticated("authenticate first");
-            return ctx.text(wire::error(reference, self.net.clock.now(), &error));
+            return self.socket.text(wire::error(reference, self.net.clock.now(), &error));
         };
         if head.kind == "ping" {
-            return ctx.text(wire::encode("pong", self.net.clock.now(), &Pong { r#ref: reference }));
+            return self.socket.text(wire::encode("pong", self.net.clock.now(), &Pong { r#ref: reference }));
         }
         let unknown = || Error::Invalid("type is not one that this hub knows".into());
         match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text, reference.is_some())) {
             Ok(op) => self.begin(caller, op, reference.map(str::to_owned), ctx),
-            Err(error) => ctx.text(wire::error(reference, self.net.clock.now(), &error)),
+            Err(error) => self.socket.text(wire::error(reference, self.net.clock.now(), &error)),
         }
     }
 
@@ -202,7 +197,7 @@ impl Session {
         let door = self.net.door.clone();
         let name = Op::name(&op);
         let call = async move { door.call(caller, op).await };
-        ctx.spawn(call.into_actor(self).map(move |outcome, session, ctx| {
+        ctx.spawn(call.into_actor(self).map(move |outcome, session, _| {
             if let Err(error) = &outcome
                 && audit::is_refusal(error)
             {
@@ -211,7 +206,7 @@ impl Session {
             match session.answer(reference.as_deref(), outcome) {
                 Some(frame) => {
                     session.socket.has_answered();
-                    ctx.text(frame);
+                    session.socket.text(frame);
                 }
                 None => session.socket.resume(),
             }
@@ -242,8 +237,8 @@ impl Session {
         match delivery {
             Delivery::Lasting(frame) => {
                 // What came before it stays before it.
-                self.flush(ctx);
-                ctx.text(frame);
+                self.flush();
+                self.socket.text(frame);
             }
             Delivery::Passing(what, frame) => self.pass(what, frame, ctx),
         }
@@ -253,18 +248,18 @@ impl Session {
     /// while it does not.
     fn pass(&mut self, what: Passing, frame: Frame, ctx: &mut Ctx) {
         if self.socket.unsent() == 0 {
-            return ctx.text(frame);
+            return self.socket.text(frame);
         }
         let max_unsent = self.net.transport.outbox.max_bytes / 2;
         let waiting = self.waiting.get_or_insert_with(|| Box::new(Waiting::new(max_unsent)));
         if waiting.put(what, frame, self.socket.unsent()) {
-            ctx.spawn(self.socket.is_clear().into_actor(self).map(|(), session, ctx| session.flush(ctx)));
+            ctx.spawn(self.socket.is_clear().into_actor(self).map(|(), session, _| session.flush()));
         }
     }
 
-    fn flush(&mut self, ctx: &mut Ctx) {
+    fn flush(&mut self) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.take(self.socket.unsent()).for_each(|frame| ctx.text(frame));
+            waiting.take(self.socket.unsent()).for_each(|frame| self.socket.text(frame));
         }
     }
 }

@@ -93,7 +93,7 @@ where
     let mut response = response.finish();
     let start = move |io, Opening { head, early }: Opening| {
         let socket = Socket::default();
-        let mut pump = Box::new(Pump::new(io, socket.clone(), settings));
+        let mut pump = Box::new(Pump::new(io, socket.clone(), settings, hold));
         pump.write_first(head);
         pump.read_first(&early);
         // The context would decode bytes; it gets none, and messages instead.
@@ -101,7 +101,7 @@ where
             ctx.add_stream(socket.incoming());
             make_actor(socket)
         });
-        rt::spawn(pump.run(Box::pin(written), hold));
+        rt::spawn(pump.run(Box::pin(written)));
     };
     response.extensions_mut().insert(Start(Box::new(start)));
     Ok(response)

@@ -59,7 +59,8 @@ enum End {
     Closed(CloseCode),
 }
 
-pub struct Pump {
+/// What is held is dropped when the socket is closed for good.
+pub struct Pump<H> {
     io: TcpStream,
     socket: Socket,
     inbound: Inbound,
@@ -74,10 +75,11 @@ pub struct Pump {
     listened: bool,
     /// What the peer did wrong, until the actor is through with what came before.
     fault: Option<CloseCode>,
+    _held: H,
 }
 
-impl Pump {
-    pub fn new(io: TcpStream, socket: Socket, settings: Arc<TransportSettings>) -> Self {
+impl<H> Pump<H> {
+    pub fn new(io: TcpStream, socket: Socket, settings: Arc<TransportSettings>, held: H) -> Self {
         let now = Instant::now();
         Self {
             inbound: Inbound::new(settings.max_frame_bytes, settings.takes_binary),
@@ -91,6 +93,7 @@ impl Pump {
             io,
             socket,
             settings,
+            _held: held,
         }
     }
 
@@ -104,39 +107,39 @@ impl Pump {
         self.inbound.push(bytes);
     }
 
-    /// Runs until the socket is closed. The actor has ended before that; what
-    /// is held is dropped after it.
+    /// Runs until the socket is closed. The actor has ended before that.
     ///
-    /// What is large is boxed: a future has room for a value in every place
-    /// that the value moves through.
-    pub async fn run(
+    /// What is large is boxed: a future has room for a value in every place that
+    /// the value moves through.
+    #[expect(clippy::manual_async_fn, reason = "the arguments of an `async fn` move, and are in it twice")]
+    pub fn run(
         mut self: Box<Self>,
         mut actor: Pin<Box<impl Stream<Item = Result<Bytes, actix_web::Error>>>>,
-        _held: impl Sized,
-    ) {
-        let end = {
-            let mut alarm = pin!(sleep_until(self.ping_at.into()));
-            let end = poll_fn(|cx| self.poll(cx, actor.as_mut(), alarm.as_mut())).await;
+    ) -> impl Future<Output = ()> {
+        async move {
+            let end = {
+                let mut alarm = pin!(sleep_until(self.ping_at.into()));
+                poll_fn(|cx| self.poll(cx, actor.as_mut(), alarm.as_mut())).await
+            };
             if let End::Closed(code) = end {
                 self.socket.set_closed_with(code.on_the_wire().0);
             }
-            end
-        };
-        // It learns that it has ended.
-        drop(actor);
-        match end {
-            End::Gone => return,
-            End::Done => {}
-            End::Closed(code) => {
-                if code == CloseCode::TooSlow {
-                    self.outbox.keep_begun();
+            // It learns that it has ended.
+            drop(actor);
+            match end {
+                End::Gone => return,
+                End::Done => {}
+                End::Closed(code) => {
+                    if code == CloseCode::TooSlow {
+                        self.outbox.keep_begun();
+                    }
+                    let (code, reason) = code.on_the_wire();
+                    let reason = CloseReason { code: code.into(), description: Some(reason.into()) };
+                    self.write_control(Message::Close(Some(reason)));
                 }
-                let (code, reason) = code.on_the_wire();
-                let reason = CloseReason { code: code.into(), description: Some(reason.into()) };
-                self.write_control(Message::Close(Some(reason)));
             }
+            Box::pin(finish(&self.io, self.outbox)).await;
         }
-        Box::pin(finish(&self.io, self.outbox)).await;
     }
 
     fn poll(
@@ -177,16 +180,16 @@ impl Pump {
         // Polling the actor costs the most here; without news it does nothing.
         let has_news = is_woken || has_read;
         let mut is_done = false;
-        while has_news
-            && !is_done
-            && let Poll::Ready(written) = actor.as_mut().poll_next(cx)
-        {
-            match written {
-                Some(Ok(bytes)) => self.push(bytes, self.socket.take_answer_mark(), now),
-                Some(Err(_)) => return Err(End::Gone),
-                None => is_done = true,
+        while has_news && !is_done {
+            let polled = actor.as_mut().poll_next(cx);
+            self.take_written(now);
+            match polled {
+                // Of its context the actor uses the close frame alone.
+                Poll::Ready(Some(Ok(bytes))) => self.push(bytes, false, now),
+                Poll::Ready(Some(Err(_))) => return Err(End::Gone),
+                Poll::Ready(None) => is_done = true,
+                Poll::Pending => break,
             }
-            self.write(cx, now)?;
         }
         self.write(cx, now)?;
         if is_done {
@@ -341,6 +344,13 @@ impl Pump {
         ready!(alarm.poll(cx));
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn take_written(&mut self, now: Instant) {
+        let bytes = self.socket.take_written();
+        if !bytes.is_empty() {
+            self.push(bytes, self.socket.take_answer_mark(), now);
+        }
     }
 
     fn push(&mut self, bytes: Bytes, is_answer: bool, now: Instant) {

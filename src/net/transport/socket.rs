@@ -1,7 +1,9 @@
 //! What an actor holds of its socket: messages that came, and how much of
 //! what it wrote still waits.
 
-use actix_http::ws::{Message, ProtocolError};
+use actix_http::ws::{Codec, Message, ProtocolError};
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
 use futures_util::Stream;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,6 +12,7 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use tokio_util::codec::Encoder;
 
 /// The actor's handle; the pump has the other.
 #[derive(Clone, Default)]
@@ -18,6 +21,8 @@ pub struct Socket(Rc<Shared>);
 #[derive(Default)]
 struct Shared {
     incoming: RefCell<Queue>,
+    /// Frames of the actor that the pump has not taken yet.
+    written: RefCell<BytesMut>,
     /// Bytes that wait for the peer and count.
     unsent: Cell<usize>,
     /// Of who wants to know when none do.
@@ -63,6 +68,22 @@ impl Socket {
         if !incoming.messages.is_empty() || incoming.is_over {
             incoming.wake();
         }
+    }
+
+    /// Writes a message behind those before. Only at work: nobody else has the
+    /// pump look. The context of the actor could do the same, and would keep its
+    /// queue for as long as the socket is open.
+    pub fn text(&self, text: impl Into<ByteString>) {
+        self.encode(Message::Text(text.into()));
+    }
+
+    pub fn binary(&self, bytes: Bytes) {
+        self.encode(Message::Binary(bytes));
+    }
+
+    fn encode(&self, message: Message) {
+        // Fails only for continuations, which these are not.
+        let _ = Codec::new().encode(message, &mut self.0.written.borrow_mut());
     }
 
     /// What was just written answers the message at work: it does not count
@@ -121,6 +142,10 @@ impl Socket {
     pub(super) fn is_hungry(&self) -> bool {
         let incoming = self.0.incoming.borrow();
         incoming.messages.is_empty() && !incoming.is_paused && !incoming.is_over
+    }
+
+    pub(super) fn take_written(&self) -> Bytes {
+        self.0.written.take().freeze()
     }
 
     pub(super) fn is_held(&self) -> bool {
