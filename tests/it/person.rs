@@ -1,11 +1,17 @@
 //! Somebody with an account on a hub that runs as a process: the little that
 //! tests of the process itself need.
 
+use futures_util::StreamExt;
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+const DEADLINE: Duration = Duration::from_secs(10);
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -44,4 +50,18 @@ impl Person {
         request.headers_mut().insert("cookie", HeaderValue::from_str(&self.cookie).unwrap());
         connect_async(request).await.ok().map(|(socket, _)| socket)
     }
+}
+
+/// The code that the hub closes a socket with.
+pub async fn close_code(mut socket: Socket) -> Option<u16> {
+    let closing = async {
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                end => panic!("the socket ended without a close frame: {end:?}"),
+            }
+        }
+    };
+    timeout(DEADLINE, closing).await.expect("the hub closes the socket")
 }

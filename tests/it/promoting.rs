@@ -2,7 +2,7 @@
 //! runs, and what its log tells of administrators.
 
 use crate::binary::{Ended, Place};
-use crate::person::Person;
+use crate::person::{Person, close_code};
 use crate::scratch::Scratch;
 use serde_json::{Value, json};
 
@@ -42,11 +42,13 @@ async fn au_4_who_is_promoted_or_demoted_while_the_hub_runs_logs_in_anew() {
             ("demote", "ann is no administrator now", 403),
         ] {
             let before = ann.clone();
+            let socket = before.connect(&address).await.unwrap();
             assert_eq!(told(what, "ann").await, (0, format!("switchboard: {said}")));
             let has_changed = said.ends_with("now");
             if has_changed {
                 assert_eq!(call(&address, &before, "GET", "/api/auth/me", Value::Null).await, 401, "{what}");
                 assert!(before.connect(&address).await.is_none(), "{what}");
+                assert_eq!(close_code(socket).await, Some(4501), "{what}");
                 ann = ann.log_in(&address).await;
                 assert_ne!(ann.cookie, before.cookie);
             }

@@ -2,7 +2,7 @@
 //! what it makes and with which modes, and how it goes down when asked to.
 
 use crate::binary::{Ended, Place, wait_for};
-use crate::person::Person;
+use crate::person::{Person, close_code};
 use crate::scratch::Scratch;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
@@ -156,15 +156,8 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
         let _silent = TcpStream::connect(&address).unwrap();
         let asked_at = Instant::now();
         hub.signal(signal);
-        for mut socket in sockets {
-            let code = loop {
-                match socket.next().await {
-                    Some(Ok(Message::Close(frame))) => break frame.map(|frame| u16::from(frame.code)),
-                    Some(Ok(_)) => {}
-                    end => panic!("{signal}: the socket ended without a close frame: {end:?}"),
-                }
-            };
-            assert_eq!(code, Some(1012), "{signal}");
+        for socket in sockets {
+            assert_eq!(close_code(socket).await, Some(1012), "{signal}");
         }
         let Ended { status, stdout, stderr } = hub.ended().await;
         assert_eq!(status.code(), Some(0), "{signal}: {stderr}");
