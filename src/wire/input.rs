@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
+use serde_path_to_error::{Path, Segment};
 use std::borrow::Cow;
 
 /// How long a `ref` may be, in characters.
@@ -94,7 +95,7 @@ fn not_json(error: &serde_json::Error) -> Error {
 /// serde's messages may quote the value, which can be message text; so only
 /// what was expected, and where, is told.
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let (cause, key) = (error.inner(), name(&error.path().to_string()));
+    let (cause, key) = (error.inner(), name(error.path()));
     if !cause.is_data() {
         // A broken escape is a syntax error to serde_json; say where it was.
         return match key {
@@ -121,13 +122,23 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
 
 /// The key that a path leads to, as far as its names are such as ours: those of
 /// others may be long, and may be anything. None for the whole.
-fn name(path: &str) -> Option<String> {
-    let is_plain = |name: &&str| {
-        (1..=MAX_NAME_BYTES).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_[]".contains(&byte))
-    };
-    let names: Vec<&str> = path.split('.').take_while(is_plain).collect();
-    (!names.is_empty()).then(|| names.join("."))
+fn name(path: &Path) -> Option<String> {
+    let mut name = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => name.push_str(&format!("[{index}]")),
+            Segment::Map { key } if is_plain(key) => {
+                name.push_str(if name.is_empty() { "" } else { "." });
+                name.push_str(key);
+            }
+            _ => break,
+        }
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+fn is_plain(key: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Text that a person wrote: has something to see, and nothing that one of
@@ -338,7 +349,7 @@ mod tests {
     #[test]
     fn a_name_that_is_none_of_ours_is_not_repeated() {
         let long = "k".repeat(1_000);
-        for key in ["secret words", "a\\nb", "schlüssel", &long] {
+        for key in ["secret words", "a\\nb", "schlüssel", "a.b", &long, &"k.".repeat(500)] {
             let told = refusal(&format!(r#"{{"{key}":nonsense}}"#));
             assert!(told.starts_with("not JSON: error at line 1 column "), "{key}: {told}");
         }
