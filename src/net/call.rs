@@ -62,7 +62,7 @@ impl Argument for Known {
 
 impl Argument for Admitted {
     fn describe(input: &mut Input) {
-        input.who = &[Who::Cookie, Who::Bearer];
+        Known::describe(input);
     }
 }
 

@@ -27,10 +27,15 @@ use log::Level;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Batches of the hub that may wait for this session, which takes one in
 /// microseconds.
 const MAILBOX: usize = 64;
+/// For a session to be attached and to have read what it begins with; nothing is
+/// written meanwhile.
+const OPENING: Duration = Duration::from_secs(10);
 /// RFC 6455, 7.1.5: the peer closed without saying why.
 const NO_CODE: u16 = 1005;
 /// And: it did not say that it closed.
@@ -98,11 +103,11 @@ impl Session {
     pub(super) fn attach(&mut self, caller: Caller, greet: impl FnOnce(&mut Self, i64) + 'static, ctx: &mut Ctx) {
         let Caller { user_id, login_id, .. } = caller;
         let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
-        let opening = Self::open(Arc::clone(&self.net), caller, attachment);
+        let opening = timeout(OPENING, Self::open(Arc::clone(&self.net), caller, attachment));
         self.socket.hold();
         ctx.wait(opening.into_actor(self).map(|opening, session, ctx| {
             session.socket.release();
-            match opening {
+            match opening.unwrap_or(Err(Error::Unavailable("the hub is too busy"))) {
                 Ok(me) => greet(session, me),
                 Err(error) => session.refuse_opening(&error, ctx),
             }
@@ -124,6 +129,7 @@ impl Session {
     }
 
     fn refuse_opening(&mut self, error: &Error, ctx: &mut Ctx) {
+        self.tell_refusal("open_session", error);
         self.socket.text(wire::error(None, self.net.clock.now(), error));
         self.turn_away(error, ctx);
     }

@@ -70,6 +70,9 @@ impl Frame {
     }
 }
 
+/// At least, before what comes is looked at.
+const READ_BYTES: usize = 16 * 1024;
+
 pub struct RawSocket {
     writing: OwnedWriteHalf,
     reading: OwnedReadHalf,
@@ -103,7 +106,7 @@ impl RawSocket {
         stream.set_nodelay(true).unwrap();
         stream.write_all(&[handshake.as_bytes(), early].concat()).await.unwrap();
         let (reading, writing) = stream.into_split();
-        let mut socket = Self { writing, reading, unread: Vec::new() };
+        let mut socket = Self { writing, reading, unread: Vec::with_capacity(READ_BYTES) };
         let head = socket.head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the example of RFC 6455: {head}");
@@ -122,6 +125,17 @@ impl RawSocket {
     /// False when the other side does not take it any more.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         timeout(DEADLINE, self.writing.write_all(bytes.as_ref())).await.expect("it is taken").is_ok()
+    }
+
+    /// Frames that have come as a whole and were not looked at yet.
+    pub fn arrived(&self) -> usize {
+        let mut rest = &self.unread[..];
+        let lengths = std::iter::from_fn(|| {
+            let (length, _) = parse(rest)?;
+            rest = &rest[length..];
+            Some(length)
+        });
+        lengths.count()
     }
 
     /// The next frame; none when the other side has ended the connection.

@@ -1,8 +1,9 @@
 //! What no WebSocket library sends: frames that break the protocol or its
 //! bounds, byte by byte, and what the hub makes of them.
 
-use crate::harness::{TestHub, User, any_database};
+use crate::harness::{Kind, TestHub, User, any_database, both_databases, run};
 use crate::raw::{BINARY, CLOSE, CONTINUATION, FINAL, Frame, PING, PONG, RawSocket, TEXT, close, frame, header};
+use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -44,6 +45,31 @@ impl RawSocket {
 /// A text frame that the hub answers with a `pong`.
 fn ping(reference: &str) -> String {
     json!({"type": "ping", "ref": reference}).to_string()
+}
+
+both_databases!(the_answer_to_a_handshake_and_the_greeting_come_in_one_packet);
+async fn the_answer_to_a_handshake_and_the_greeting_come_in_one_packet(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let mut socket = RawSocket::open(&ann.address(), ann.cookie()).await;
+    assert_eq!(socket.arrived(), 2);
+    socket.welcomed().await;
+}
+
+/// What is held back for longer than anything may wait is not late for that.
+#[test]
+fn a_handshake_is_answered_though_the_greeting_fails_after_a_while() {
+    run(Kind::Postgres, &[("OUTBOX_AGE", "1s")], async |hub: &mut TestHub| {
+        let [ann] = hub.users(["ann"]).await;
+        let mut others = hub.database.postgres();
+        // Of what a session begins with, and a handshake does not ask for; the
+        // hub waits for it for two seconds.
+        others.batch_execute("BEGIN; LOCK TABLE contacts IN ACCESS EXCLUSIVE MODE").unwrap();
+        let mut socket = RawSocket::open(&ann.address(), ann.cookie()).await;
+        assert_eq!(socket.json("error").await["code"], "unavailable");
+        socket.is_closed(1012, "without a greeting").await;
+        others.batch_execute("COMMIT").unwrap();
+        RawSocket::of(&ann).await;
+    });
 }
 
 any_database!(what_came_whole_before_a_bad_frame_is_answered);

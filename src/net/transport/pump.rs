@@ -200,7 +200,8 @@ impl<H> Pump<H> {
         {
             return Err(End::Closed(code));
         }
-        if self.outbox.is_over(&self.settings.outbox, now) {
+        // What is held is not late for its peer's doing.
+        if !self.socket.is_held() && self.outbox.is_over(&self.settings.outbox, now) {
             return Err(End::Closed(CloseCode::TooSlow));
         }
         // The actor may have become ready for more just now.
@@ -334,8 +335,8 @@ impl<H> Pump<H> {
     /// Sees to it that the clock is looked at in time.
     fn watch(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
         let owed = self.owed.map(|(_, until)| until);
-        let dues =
-            [Some(self.silent_at()), self.outbox.deadline(self.settings.outbox.max_age), self.inbound.deadline(), owed];
+        let late = self.outbox.deadline(self.settings.outbox.max_age).filter(|_| !self.socket.is_held());
+        let dues = [Some(self.silent_at()), late, self.inbound.deadline(), owed];
         let next = dues.into_iter().flatten().fold(self.ping_at, Instant::min);
         // One that rings too early is set again then.
         if alarm.deadline().into_std() > next || alarm.is_elapsed() {

@@ -1,5 +1,5 @@
-//! What an actor holds of its socket: messages that came, and how much of
-//! what it wrote still waits.
+//! What an actor holds of its socket: messages that came, what it wrote until
+//! the pump takes it, and how much of that still waits.
 
 use actix_http::ws::{Codec, Message, ProtocolError};
 use bytes::{Bytes, BytesMut};

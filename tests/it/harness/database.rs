@@ -123,7 +123,7 @@ impl Database {
     }
 
     /// A connection past the hub.
-    pub(super) fn postgres(&self) -> PgConnection {
+    pub fn postgres(&self) -> PgConnection {
         connect(&self.url())
     }
 
