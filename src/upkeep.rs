@@ -1,7 +1,7 @@
 //! What a running hub does by itself, by the clock or because something was
 //! written: one task for each, until it is aborted.
 //!
-//! The door logs what goes wrong in any of them, and the next turn tries again.
+//! The door logs what goes wrong in any of them, and it is tried again.
 
 use crate::clock::Clock;
 use crate::door::Door;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::MissedTickBehavior;
 
 /// How often limits of quiet users are forgotten and the parts looked after.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -20,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// in its life if that is more.
 const TOUCH_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked whether those who are here still may be.
-const REVOKE_EVERY: Duration = Duration::from_secs(5);
-/// Pause before an announcement that failed is tried again.
+const REVOKE_EVERY: Duration = Duration::from_secs(3);
+/// Pause before what failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What is written meanwhile is indexed for searching together.
@@ -91,9 +92,10 @@ pub async fn touch_logins(door: Door, hub: Hub, clock: Clock, lifetime: Duration
             let logins = holders.iter().filter_map(|holder| holder.login_id).collect();
             door.call(System, TouchLogins { logins }).await.map(drop)
         });
-        if touching.await.is_ok() {
-            touched = now;
+        if touching.await.is_err() {
+            return;
         }
+        touched = now;
     }
 }
 
@@ -101,18 +103,21 @@ pub async fn touch_logins(door: Door, hub: Hub, clock: Clock, lifetime: Duration
 /// it: by another node, or in the database.
 pub async fn end_revoked(door: Door, hub: Hub) {
     let mut looks = tokio::time::interval(REVOKE_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
         let ending = for_holders(&hub, async |holders| {
             let holders = holders.iter().map(|holder| (holder.user_id, holder.login_id)).collect();
             door.call(System, EndRevoked { holders }).await.map(drop)
         });
-        // The door logged why not.
-        let _ = ending.await;
+        if ending.await.is_err() {
+            return;
+        }
     }
 }
 
-/// Whoever has open sessions, a portion at a time, until something fails.
+/// Whoever has open sessions, a portion at a time; one that fails is tried again,
+/// so that those behind it have their turn. Fails when the hub has ended.
 async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> Result<()> {
     let mut last = None;
     loop {
@@ -120,8 +125,10 @@ async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> 
         if holders.is_empty() {
             return Ok(());
         }
-        work(&holders).await?;
-        last = holders.last().copied();
+        match work(&holders).await {
+            Ok(()) => last = holders.last().copied(),
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+        }
     }
 }
 

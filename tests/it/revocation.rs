@@ -168,10 +168,12 @@ async fn au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut T
         let phone = laptop.log_in_again().await;
         let sockets = [phone.at_node(&node).connect().await, phone.by_token().await.at_node(&node).connect().await];
         way.go(&Victim { phone, laptop, admin: admin.clone() }).await;
-        elsewhere.extend(sockets.map(|socket| (way, socket)));
+        let at = Instant::now();
+        elsewhere.extend(sockets.map(|socket| (way, at, socket)));
     }
-    let codes = elsewhere.into_iter().map(|(way, mut socket)| async move {
+    let codes = elsewhere.into_iter().map(|(way, at, mut socket)| async move {
         assert_eq!(socket.closed().await, Some(way.code), "{}", way.what);
+        assert!(at.elapsed() < Duration::from_secs(5), "{}: {:?}", way.what, at.elapsed());
     });
     join_all(codes).await;
     stays.answers().await;
