@@ -46,6 +46,7 @@ const FRAMES_AT_ONCE: u32 = 4;
 const MAX_BYTES_PER_SECOND: u32 = 100_000_000;
 /// Time for the lane to finish what it is doing, when nobody waits any more.
 const LANE_GRACE: Duration = Duration::from_secs(2);
+
 /// A hub that is ready to run.
 pub struct App {
     config: Config,

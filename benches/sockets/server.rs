@@ -95,8 +95,10 @@ impl Server {
         let mut nanoseconds = 0.0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
             let thread = thread?.path();
-            if fs::read_to_string(thread.join("comm"))?.trim_end() == READING_THREAD {
-                let stat = fs::read_to_string(thread.join("schedstat"))?;
+            // One that has just ended has nothing to say.
+            let read = |file| fs::read_to_string(thread.join(file)).unwrap_or_default();
+            if read("comm").trim_end() == READING_THREAD {
+                let stat = read("schedstat");
                 nanoseconds += stat.split(' ').next().ok_or("not a schedstat")?.parse::<f64>()?;
             }
         }
