@@ -15,6 +15,17 @@ pub struct Rules {
     pub max_participants: usize,
 }
 
+#[cfg(test)]
+impl Rules {
+    /// For tests that are not about them.
+    pub const OPEN: Self = Self {
+        message_policy: MessagePolicy::Open,
+        max_message_chars: 1_000,
+        registration_is_open: true,
+        max_participants: 1_000,
+    };
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessagePolicy {
     /// Anyone may write to anyone who has not blocked them.

@@ -49,7 +49,7 @@ impl Op<System> for EndRevoked {
 mod tests {
     use super::*;
     use crate::ids::Timestamp;
-    use crate::policy::{MessagePolicy, Rules};
+    use crate::policy::Rules;
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases, execute};
 
@@ -63,13 +63,7 @@ mod tests {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         execute(&mut db, PEOPLE).unwrap();
-        let rules = Rules {
-            message_policy: MessagePolicy::Open,
-            max_message_chars: 1_000,
-            registration_is_open: true,
-            max_participants: 1_000,
-        };
-        let cx = &mut Cx { db: &mut db, now: NOW, rules: &rules, epoch: "epoch" };
+        let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
         // By a login, by one that has ended, and by the word of another system.
         let holders = (1..=3).flat_map(|user| [None, Some(user), Some(user + 10)].map(|login| (user, login)));
         let holders = holders.map(|(user, login)| (UserId::new(user), login.map(LoginId::new))).collect();

@@ -3,7 +3,7 @@
 use super::{Cx, IndexMessages, Op, Search, SearchPage, System};
 use crate::auth::Caller;
 use crate::ids::{LoginId, MessageId, Timestamp, UserId};
-use crate::policy::{MessagePolicy, Rules};
+use crate::policy::Rules;
 use crate::search::Query;
 use crate::store::scratch::{Scratch, both_databases, execute};
 use crate::store::{Db, prepare};
@@ -39,26 +39,14 @@ fn filled(scratch: &Scratch, texts: &[String]) -> Db {
 
 /// As Ann asks it.
 fn ask(db: &mut Db, q: &str, before: Option<MessageId>, limit: i64) -> SearchPage {
-    let rules = Rules {
-        message_policy: MessagePolicy::Open,
-        max_message_chars: 1_000,
-        registration_is_open: true,
-        max_participants: 1_000,
-    };
     let caller = Caller { user_id: UserId::new(1), login_id: Some(LoginId::new(1)), session_id: None };
     let op = Search { q: q.to_owned(), conversation_id: None, before, limit: Some(limit) };
-    op.run(&caller, &mut Cx { db, now: NOW, rules: &rules, epoch: "epoch" }).unwrap().output
+    op.run(&caller, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }).unwrap().output
 }
 
 /// One batch; false when there are no more.
 fn index(db: &mut Db) -> bool {
-    let rules = Rules {
-        message_policy: MessagePolicy::Open,
-        max_message_chars: 1_000,
-        registration_is_open: true,
-        max_participants: 1_000,
-    };
-    db.write_transaction(|db| IndexMessages.run(&System, &mut Cx { db, now: NOW, rules: &rules, epoch: "epoch" }))
+    db.write_transaction(|db| IndexMessages.run(&System, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }))
         .unwrap()
         .output
 }

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use crate::ids::{LoginId, Timestamp};
     use crate::ops::{Device, LogIn, Nobody, OpenSession};
-    use crate::policy::{MessagePolicy, Rules};
+    use crate::policy::Rules;
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases, execute};
     use std::time::Duration;
@@ -84,13 +84,7 @@ mod tests {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         execute(&mut db, PEOPLE).unwrap();
-        let rules = Rules {
-            message_policy: MessagePolicy::Open,
-            max_message_chars: 1_000,
-            registration_is_open: true,
-            max_participants: 1_000,
-        };
-        let cx = &mut Cx { db: &mut db, now: NOW, rules: &rules, epoch: "epoch" };
+        let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
         for caller in [ADMIN, OTHER] {
             log_in(cx, &caller).unwrap();
             OpenSession.run(&caller, cx).unwrap();

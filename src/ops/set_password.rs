@@ -50,7 +50,7 @@ mod tests {
     use super::*;
     use crate::ids::{LoginId, Timestamp, UserId};
     use crate::ops::{Device, LogIn, Nobody};
-    use crate::policy::{MessagePolicy, Rules};
+    use crate::policy::Rules;
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases, execute};
     use std::time::Duration;
@@ -84,13 +84,7 @@ mod tests {
         let person = "INSERT INTO users (username, username_key, display_name, password_hash, created_at)
             VALUES ('ann', 'ann', 'Ann', 'first', 0)";
         execute(&mut db, person).unwrap();
-        let rules = Rules {
-            message_policy: MessagePolicy::Open,
-            max_message_chars: 1_000,
-            registration_is_open: true,
-            max_participants: 1_000,
-        };
-        let cx = &mut Cx { db: &mut db, now: NOW, rules: &rules, epoch: "epoch" };
+        let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
         log_in(1, "first", cx).unwrap();
         log_in(2, "first", cx).unwrap();
         let ended = change(1, "first", "second", cx).unwrap();

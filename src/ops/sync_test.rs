@@ -6,7 +6,7 @@ use super::{Changes, Cx, Op, Sync};
 use crate::auth::Caller;
 use crate::ids::{LoginId, Position, Timestamp, UserId};
 
-use crate::policy::{MessagePolicy, Rules};
+use crate::policy::Rules;
 use crate::store::changes::list_standings;
 use crate::store::explain::{analyze, explain, record, scans};
 use crate::store::scratch::{Scratch, both_databases, execute};
@@ -50,14 +50,8 @@ fn filled(scratch: &Scratch, statements: &[&str]) -> Db {
 }
 
 fn ask(db: &mut Db, user_id: UserId, request: &Sync) -> Changes {
-    let rules = Rules {
-        message_policy: MessagePolicy::Open,
-        max_message_chars: 1_000,
-        registration_is_open: true,
-        max_participants: 1_000,
-    };
     let caller = Caller { user_id, login_id: Some(LoginId::new(1)), session_id: None };
-    request.run(&caller, &mut Cx { db, now: NOW, rules: &rules, epoch: EPOCH }).unwrap().output
+    request.run(&caller, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: EPOCH }).unwrap().output
 }
 
 /// What a client asks that has everything but so many of the last changes of
