@@ -6,7 +6,11 @@
 //! turn within one run, and fails when they miss their bounds. No sockets:
 //! this measures from the door to the disk and back.
 
+#[path = "common/finish.rs"]
+mod finish;
+
 use actix_web::rt::task::JoinHandle;
+use finish::finish;
 use std::error::Error;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -183,15 +187,5 @@ async fn run() -> Result<bool, Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    match actix_web::rt::System::new().block_on(run()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("a bound was missed");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("the benchmark failed: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(run())
 }

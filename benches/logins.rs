@@ -5,6 +5,10 @@
 //! `cargo bench --bench logins` prints both, and fails when one is over its
 //! bound.
 
+#[path = "common/finish.rs"]
+mod finish;
+
+use finish::finish;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -191,17 +195,6 @@ async fn measure() -> Outcome<bool> {
     Ok(busy[1] < MOST_ROUND_TRIP && known.abs_diff(unknown) < MOST_DIFFERENCE)
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match measure().await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("over a bound");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> ExitCode {
+    finish(measure())
 }

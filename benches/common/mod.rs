@@ -1,7 +1,10 @@
 //! What several benchmarks begin and end with.
 
+mod finish;
+
+pub use finish::finish;
+
 use std::error::Error;
-use std::process::ExitCode;
 use switchboard::app::App;
 use switchboard::clock::Clock;
 use switchboard::config::Config;
@@ -21,19 +24,4 @@ pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<
     seat.start();
     let (door, _) = app.open_door(&hub)?;
     Ok((door, dir))
-}
-
-/// Runs a benchmark that tells whether all bounds were kept.
-pub fn finish(run: impl Future<Output = Result<bool, Box<dyn Error>>>) -> ExitCode {
-    match actix_web::rt::System::new().block_on(run) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("a bound was missed");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("the benchmark failed: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }

@@ -7,10 +7,13 @@
 //! when this one carries less. What else is in the environment the hubs get.
 
 mod client;
+#[path = "../common/finish.rs"]
+mod finish;
 mod load;
 mod server;
 
 use client::Client;
+use finish::finish;
 use load::{Load, Measured, To, Writer, connect};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::Server;
@@ -228,15 +231,5 @@ async fn run() -> Outcome<bool> {
 }
 
 fn main() -> ExitCode {
-    match actix_web::rt::System::new().block_on(run()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => {
-            eprintln!("a bound was missed");
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("the benchmark failed: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(run())
 }
