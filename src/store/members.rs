@@ -185,17 +185,7 @@ mod tests {
     /// A group of three: an owner, an admin and a member.
     fn group(db: &mut Db) -> (ConversationId, [UserId; 3]) {
         prepare(db, NOW).unwrap();
-        let people = ["ann", "bob", "cat"].map(|username| {
-            let new = NewUser {
-                username,
-                display_name: username,
-                email: None,
-                password_hash: None,
-                external: None,
-                created_at: NOW,
-            };
-            insert_user(db, &new).unwrap().id
-        });
+        let people = ["ann", "bob", "cat"].map(|name| insert_user(db, &NewUser::named(name)).unwrap().id);
         let id = insert_group(db, people[0], Some("Lunch"), Some("key"), NOW).unwrap();
         let roles = [Role::Owner, Role::Admin, Role::Member];
         let members: Vec<_> = people.into_iter().zip(roles).collect();

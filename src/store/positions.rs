@@ -318,18 +318,7 @@ mod tests {
     fn what_moved_since_it_was_read_is_not_moved_back(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, Timestamp::from_millis(0)).unwrap();
-        let [ann, bob] = ["ann", "bob"].map(|username| {
-            let at = Timestamp::from_millis(0);
-            let new = NewUser {
-                username,
-                display_name: username,
-                email: None,
-                password_hash: None,
-                external: None,
-                created_at: at,
-            };
-            users::insert_user(&mut db, &new).unwrap().id
-        });
+        let [ann, bob] = ["ann", "bob"].map(|name| users::insert_user(&mut db, &NewUser::named(name)).unwrap().id);
         let (made, _) = insert_direct(&mut db, ann, bob, Timestamp::from_millis(0)).unwrap();
         let id = made.conversation_id;
         let at_start = get_positions(&mut db, id, bob).unwrap();

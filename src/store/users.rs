@@ -34,6 +34,21 @@ pub struct NewUser<'a> {
     pub created_at: Timestamp,
 }
 
+#[cfg(test)]
+impl<'a> NewUser<'a> {
+    /// Somebody of whom no more than the name matters.
+    pub fn named(username: &'a str) -> Self {
+        Self {
+            username,
+            display_name: username,
+            email: None,
+            password_hash: None,
+            external: None,
+            created_at: Timestamp::from_millis(0),
+        }
+    }
+}
+
 /// What makes usernames equal: they are ASCII, so lower case is enough.
 fn username_key(username: &str) -> String {
     username.to_ascii_lowercase()
