@@ -5,7 +5,7 @@
 
 use super::{Db, Target};
 use crate::error::{Error, Result};
-use diesel::r2d2::{ManageConnection, Pool};
+use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -20,13 +20,15 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// Opens one connection at once, to learn early that the database
-    /// answers, and up to `size` as they are needed.
+    /// Opens up to `size` connections, each when it is needed: none ahead, so
+    /// that none is still being opened when the hub ends.
     pub fn open(target: Target, size: u32) -> Result<Self> {
         let pool = Pool::builder()
             .max_size(size)
-            .min_idle(Some(1))
+            .min_idle(Some(0))
             .connection_timeout(MAX_WAIT)
+            // It logs every try as an error. Whoever waits gets the last one.
+            .error_handler(Box::new(NopErrorHandler))
             .build(Opener(target))
             .map_err(away)?;
         Ok(Self { pool, permits: Arc::new(Semaphore::new(size as usize)) })

@@ -17,6 +17,7 @@ mod architecture;
 mod attacked;
 mod audit;
 mod authenticate;
+mod away;
 mod bad_input;
 mod bad_protocol;
 mod binary;

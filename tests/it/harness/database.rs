@@ -122,6 +122,15 @@ impl Database {
         .unwrap();
     }
 
+    /// Ends every connection to the database and lets nobody in.
+    pub fn go_away(&self) {
+        self.postgres.as_ref().expect("only a server goes away").admit(false);
+    }
+
+    pub fn come_back(&self) {
+        self.postgres.as_ref().expect("only a server comes back").admit(true);
+    }
+
     /// A connection past the hub.
     pub fn postgres(&self) -> PgConnection {
         connect(&self.url())
@@ -165,6 +174,13 @@ impl Postgres {
         let mut url = self.server.clone();
         url.set_path(&self.name);
         url.into()
+    }
+
+    fn admit(&self, anybody: bool) {
+        let mut conn = connect(self.server.as_str());
+        conn.batch_execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS {anybody}", self.name)).unwrap();
+        let open = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1";
+        diesel::sql_query(open).bind::<Text, _>(&self.name).execute(&mut conn).unwrap();
     }
 
     /// A hub that has ended closes its connections a moment later.

@@ -1,0 +1,32 @@
+//! The database goes away for a while: whoever asks is told so, nobody is cut
+//! off, and all is as before when it is back.
+
+use crate::harness::{Kind, TestHub, eventually, run};
+use serde_json::json;
+
+#[test]
+fn who_asks_while_the_database_is_away_is_told_and_all_is_well_when_it_is_back() {
+    run(Kind::Postgres, &[], async |hub: &mut TestHub| {
+        let [ann, bob] = hub.users(["ann", "bob"]).await;
+        let id = ann.gets_to_know(&bob).await;
+        let mut phone = ann.connect().await;
+        let message = json!({"type": "private_message", "recipient_id": bob.id, "content": "back"});
+
+        // Of what is read there is no line that somebody must look at: it is
+        // the reader who is told.
+        let excused = hub.excuse_errors("a batch of 1 writes failed");
+        hub.database.go_away();
+        for _ in 0..2 {
+            ann.get("/api/conversations").await.refused(503, "unavailable");
+        }
+        assert_eq!(hub.visitor().get("/ready").await.status, 503);
+        assert_eq!(phone.refused(message.clone()).await.0, "unavailable");
+        assert!(excused.came());
+        phone.answers().await;
+
+        hub.database.come_back();
+        eventually("the hub is ready again", async || hub.visitor().get("/ready").await.status == 200).await;
+        phone.ack(message).await;
+        assert_eq!(ann.contents(id).await, ["hello", "hello", "back"]);
+    });
+}
