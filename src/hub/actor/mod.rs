@@ -4,17 +4,22 @@
 //! it gets is cut off here, at once, and learns of it when it comes to. It
 //! reconnects and loses nothing, because the store has it all.
 
+mod requests;
+
+pub(super) use requests::{
+    Attach, CloseAll, CountSessions, Detach, GetStats, ListHolders, Reannounce, Recount, SendPresenceState,
+};
+
+use super::Batch;
 use super::badges::{Badges, UnreadChange};
 use super::outgoing::{Delivery, Outgoing, Passing};
 use super::presence::{Presence, Transition};
-use super::registry::{Holder, Registry, Stats};
+use super::registry::Registry;
 use super::typing::TypingTable;
 use super::viewing::ViewingTable;
-use super::{Attachment, Batch};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
 use crate::ids::{SessionId, Timestamp, UserId};
-use crate::wire::{self, CloseCode, Event, OnlineStatus, PresenceState, Resync, TypingEvent, Viewing, ViewingEvent};
+use crate::wire::{self, CloseCode, Event, OnlineStatus, Resync, TypingEvent, Viewing, ViewingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
 use std::collections::{HashMap, HashSet};
@@ -62,50 +67,6 @@ pub struct HubActor {
     evicted: u64,
     /// The hub is going down: nobody attaches any more.
     is_draining: bool,
-}
-
-#[derive(Message)]
-#[rtype(result = "Result<bool>")]
-pub(super) struct Attach(pub Attachment);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Detach(pub SessionId);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct SendPresenceState {
-    pub session_id: SessionId,
-    pub visible: Vec<UserId>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Reannounce(pub UserId);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Recount(pub UnreadChange);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct CloseAll(pub CloseCode);
-
-#[derive(Message)]
-#[rtype(result = "Vec<Holder>")]
-pub(super) struct ListHolders {
-    pub after: Option<Holder>,
-    pub most: usize,
-}
-
-#[derive(Message)]
-#[rtype(result = "usize")]
-pub(super) struct CountSessions(pub UserId);
-
-pub(super) struct GetStats;
-
-impl Message for GetStats {
-    type Result = Stats;
 }
 
 impl Actor for HubActor {
@@ -343,105 +304,5 @@ impl StreamHandler<Batch> for HubActor {
     /// The handle is gone everywhere: the hub has nothing left to do.
     fn finished(&mut self, ctx: &mut Context<Self>) {
         ctx.stop();
-    }
-}
-
-impl Handler<Attach> for HubActor {
-    type Result = Result<bool>;
-
-    fn handle(&mut self, Attach(attachment): Attach, _: &mut Context<Self>) -> Result<bool> {
-        let Attachment { session_id, user_id, login_id, to_session } = attachment;
-        if self.is_draining {
-            return Err(Error::Unavailable("the hub is restarting"));
-        }
-        let is_new = self.registry.sink(session_id).is_none();
-        self.registry.attach(session_id, user_id, login_id, to_session);
-        if is_new {
-            self.opening.insert(session_id, HashSet::new());
-            self.presence.arrived(user_id);
-        }
-        Ok(is_new)
-    }
-}
-
-impl Handler<Detach> for HubActor {
-    type Result = ();
-
-    fn handle(&mut self, Detach(session_id): Detach, _: &mut Context<Self>) {
-        self.detach(session_id);
-    }
-}
-
-impl Handler<SendPresenceState> for HubActor {
-    type Result = ();
-
-    fn handle(&mut self, SendPresenceState { session_id, visible }: SendPresenceState, _: &mut Context<Self>) {
-        let hidden = self.opening.remove(&session_id).unwrap_or_default();
-        let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
-        let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
-        let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
-        let mut outgoing = Outgoing::default();
-        outgoing.add_one(session_id, Delivery::Lasting(frame));
-        self.flush(outgoing);
-    }
-}
-
-impl Handler<Reannounce> for HubActor {
-    type Result = ();
-
-    fn handle(&mut self, Reannounce(user_id): Reannounce, _: &mut Context<Self>) {
-        self.presence.reannounce(user_id);
-    }
-}
-
-impl Handler<Recount> for HubActor {
-    type Result = ();
-
-    fn handle(&mut self, Recount(change): Recount, _: &mut Context<Self>) {
-        if self.registry.has(change.user_id) {
-            self.badges.put_back(change);
-        }
-    }
-}
-
-impl Handler<CloseAll> for HubActor {
-    type Result = ();
-
-    fn handle(&mut self, CloseAll(code): CloseAll, _: &mut Context<Self>) {
-        self.is_draining = true;
-        for session_id in self.registry.all() {
-            self.close(session_id, code);
-        }
-    }
-}
-
-impl Handler<ListHolders> for HubActor {
-    type Result = Vec<Holder>;
-
-    fn handle(&mut self, ListHolders { after, most }: ListHolders, _: &mut Context<Self>) -> Vec<Holder> {
-        self.registry.holders(after, most)
-    }
-}
-
-impl Handler<CountSessions> for HubActor {
-    type Result = usize;
-
-    fn handle(&mut self, CountSessions(user_id): CountSessions, _: &mut Context<Self>) -> usize {
-        self.registry.sessions_of(user_id).count()
-    }
-}
-
-impl Handler<GetStats> for HubActor {
-    type Result = MessageResult<GetStats>;
-
-    fn handle(&mut self, _: GetStats, _: &mut Context<Self>) -> Self::Result {
-        #[cfg(debug_assertions)]
-        self.registry.check_invariants();
-        MessageResult(Stats {
-            connections: self.registry.connections(),
-            authenticated_users: self.registry.users(),
-            evicted: self.evicted,
-            is_draining: self.is_draining,
-        })
     }
 }
