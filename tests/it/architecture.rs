@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PLACES: &[(&str, &[&str])] = &[
     ("diesel", &["store/"]),
     ("diesel_migrations", &["store/"]),
-    ("actix_web", &["net/", "app.rs", "main.rs", "upkeep.rs"]),
+    ("actix_web", &["net/", "app/", "main.rs", "upkeep.rs"]),
     ("actix_web_actors", &["net/transport/", "net/session.rs"]),
     ("actix_server", &["net/transport/"]),
     ("jsonwebtoken", &["auth/"]),
