@@ -4,10 +4,13 @@
 //!
 //! `handshake` checks the request, [`accept`] answers it, `server` sees to it
 //! that the socket comes to the `pump`; `inbound` and `outbox` are its two
-//! halves, [`Socket`] is what the actor holds of it. Nothing here knows what
-//! the messages mean, so a server for conformance suites is made of the same
-//! parts.
+//! halves, `allowance` is how fast it reads, `ending` how it closes, and
+//! [`Socket`] is what the actor holds of it. Nothing here knows what the
+//! messages mean, so a server for conformance suites is made of the same parts.
 
+mod allowance;
+mod buffer;
+mod ending;
 mod handshake;
 mod inbound;
 mod outbox;
@@ -38,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The burst of bytes that has to be allowed at least: what is read at once.
-pub const LEAST_BURST: NonZeroU32 = NonZeroU32::new(pump::READ_BYTES).unwrap();
+pub const LEAST_BURST: NonZeroU32 = NonZeroU32::new(buffer::READ_BYTES).unwrap();
 
 /// What holds for every socket.
 #[derive(Clone, Debug)]

@@ -5,6 +5,9 @@
 //! does, so a peer that reads nothing freezes nobody; it is cut off here, by
 //! the bounds of the outbox.
 
+use super::allowance::Allowance;
+use super::buffer::with_buffer;
+use super::ending::finish;
 use super::inbound::Inbound;
 use super::outbox::Outbox;
 use super::{Socket, TransportSettings};
@@ -14,40 +17,21 @@ use actix_http::ws::{CloseReason, Codec, Message};
 use actix_web::rt::net::TcpStream;
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, RateLimiter};
-use socket2::SockRef;
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::Shutdown;
 use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
-use tokio::time::{Sleep, sleep_until, timeout};
+use std::time::Instant;
+use tokio::time::{Sleep, sleep_until};
 use tokio_util::codec::Encoder;
 
-/// What is read at once; each worker has one such buffer for all its sockets.
-pub const READ_BYTES: u32 = 64 * 1024;
 /// Turns of reading and writing before other sockets have theirs.
 const TURNS: usize = 4;
 /// The actor gets so many at once, so that it can end a flood of small ones,
 /// and pings among them are not answered any more.
 const MESSAGES: usize = 32;
-/// For the last bytes, such as the close frame, to be taken.
-const FLUSH_FOR: Duration = Duration::from_secs(2);
-/// After that, for the peer to close its side. Whatever it sends meanwhile is
-/// thrown away; closing at once would reset the connection, and the peer might
-/// not get the close frame (RFC 6455, 7.1.1).
-const LINGER_FOR: Duration = Duration::from_secs(1);
-/// What is thrown away at most.
-const LINGER_BYTES: usize = 256 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES as usize]);
-}
 
 /// Why a socket ends.
 enum End {
@@ -66,9 +50,7 @@ pub struct Pump<H> {
     inbound: Inbound,
     outbox: Outbox,
     settings: Arc<TransportSettings>,
-    /// Bytes a second; reading pauses while some are owed.
-    bytes: DefaultDirectRateLimiter,
-    owed: Option<(NonZeroU32, Instant)>,
+    allowance: Allowance,
     heard_at: Instant,
     ping_at: Instant,
     /// More would have been read when this was last looked at.
@@ -84,8 +66,7 @@ impl<H> Pump<H> {
         Self {
             inbound: Inbound::new(settings.max_frame_bytes, settings.takes_binary),
             outbox: Outbox::new(now),
-            bytes: RateLimiter::direct(settings.bytes.quota()),
-            owed: None,
+            allowance: Allowance::new(settings.bytes),
             listened: true,
             fault: None,
             heard_at: now,
@@ -210,22 +191,7 @@ impl<H> Pump<H> {
     }
 
     fn may_read(&mut self, now: Instant) -> bool {
-        if let Some((bytes, until)) = self.owed {
-            if now < until {
-                return false;
-            }
-            self.owed = None;
-            self.charge(bytes, now);
-        }
-        self.owed.is_none() && self.fault.is_none() && self.socket.is_hungry()
-    }
-
-    /// Counts what was read; the rate has to come up with it before more is.
-    fn charge(&mut self, bytes: NonZeroU32, now: Instant) {
-        if let Ok(Err(wait)) = self.bytes.check_n(bytes) {
-            let wait = wait.wait_time_from(DefaultClock::default().now());
-            self.owed = Some((bytes, now + wait));
-        }
+        !self.allowance.is_used_up(now) && self.fault.is_none() && self.socket.is_hungry()
     }
 
     /// Once. False when there is nothing to read.
@@ -237,7 +203,7 @@ impl<H> Pump<H> {
         }
         // `poll_read` learns from a buffer that was not filled that there is
         // nothing more, and does not ask the kernel again.
-        let read = BUFFER.with_borrow_mut(|buffer| {
+        let read = with_buffer(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             let read = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
             self.inbound.push(buffer.filled());
@@ -252,7 +218,7 @@ impl<H> Pump<H> {
             None => self.socket.end(),
             Some(bytes) => {
                 self.heard_at = now;
-                self.charge(bytes, now);
+                self.allowance.charge(bytes, now);
                 self.understand(now);
             }
         }
@@ -334,9 +300,8 @@ impl<H> Pump<H> {
 
     /// Sees to it that the clock is looked at in time.
     fn watch(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
-        let owed = self.owed.map(|(_, until)| until);
         let late = self.outbox.deadline(self.settings.outbox.max_age).filter(|_| !self.socket.is_held());
-        let dues = [Some(self.silent_at()), late, self.inbound.deadline(), owed];
+        let dues = [Some(self.silent_at()), late, self.inbound.deadline(), self.allowance.refills_at()];
         let next = dues.into_iter().flatten().fold(self.ping_at, Instant::min);
         // One that rings too early is set again then.
         if alarm.deadline().into_std() > next || alarm.is_elapsed() {
@@ -371,37 +336,4 @@ impl<H> Pump<H> {
 enum Turn {
     HasMore,
     Waits,
-}
-
-/// Sends what is left, says that nothing follows, and waits for the peer to
-/// do the same; each for a bounded time.
-pub async fn finish(io: &TcpStream, mut outbox: Outbox) {
-    let flush = async {
-        while !outbox.is_empty() {
-            io.writable().await?;
-            match outbox.write(Instant::now(), |slices| io.try_write_vectored(slices)) {
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
-        }
-        SockRef::from(io).shutdown(Shutdown::Write)
-    };
-    if !matches!(timeout(FLUSH_FOR, flush).await, Ok(Ok(()))) {
-        // What the peer does not take is not kept for it by the kernel either.
-        let _ = SockRef::from(io).set_linger(Some(Duration::ZERO));
-        return;
-    }
-    let mut left = LINGER_BYTES;
-    let drain = async {
-        while left > 0 && io.readable().await.is_ok() {
-            let read = BUFFER.with_borrow_mut(|buffer| io.try_read(buffer));
-            match read {
-                Ok(count) if count > 0 => left = left.saturating_sub(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                _ => break,
-            }
-        }
-    };
-    // Over time is as good an end as any.
-    let _ = timeout(LINGER_FOR, drain).await;
 }

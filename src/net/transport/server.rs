@@ -3,8 +3,8 @@
 //! the socket leaves HTTP for good, and with it go the buffers that HTTP has
 //! for each connection.
 
+use super::ending::finish;
 use super::outbox::Outbox;
-use super::pump::finish;
 use super::{Opening, Start};
 use actix_codec::Framed;
 use actix_http::body::{self, BodySize, BoxBody, MessageBody};
