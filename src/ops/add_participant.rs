@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
 use crate::policy::may_manage;
-use crate::store::{conversations, members, positions};
+use crate::store::{members, participants, positions};
 use crate::wire::Event;
 
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl Op for AddParticipant {
             return Ok(Outcome::quiet(Done {}));
         }
         check_invited(caller.user_id, &[added], cx)?;
-        let (max, there) = (cx.rules.max_participants, conversations::list_member_ids(cx.db, id)?);
+        let (max, there) = (cx.rules.max_participants, participants::list_member_ids(cx.db, id)?);
         if there.len() >= max {
             return Err(Error::Invalid(format!("a group has at most {max} people").into()));
         }

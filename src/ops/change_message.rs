@@ -7,8 +7,8 @@ use super::{Cx, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
-use crate::store::conversations;
 use crate::store::messages::{self, Message};
+use crate::store::participants;
 use crate::wire::{self, Event, Frame, MessageChange, MessageView, Skip, Target};
 
 /// The message, if the caller may see it and it was not deleted.
@@ -60,7 +60,7 @@ fn tell(
     frame: Frame,
     cx: &mut Cx,
 ) -> Result<Vec<Event>> {
-    let sight = conversations::list_sight(cx.db, conversation_id, id, seq)?;
+    let sight = participants::list_sight(cx.db, conversation_id, id, seq)?;
     let (seeing, others): (Vec<_>, Vec<_>) = sight.into_iter().partition(|(_, sees)| *sees);
     let ids = |people: Vec<(UserId, bool)>| people.into_iter().map(|(user_id, _)| user_id).collect::<Vec<_>>();
     let mut events = vec![Event::Frame { to: ids(seeing), frame, ends_typing: None }];

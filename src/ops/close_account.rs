@@ -9,7 +9,7 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
-use crate::store::{conversations, logins, members, people, positions, users};
+use crate::store::{conversations, logins, members, participants, people, positions, users};
 use crate::wire::{self, ConversationUpdate, Event};
 
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Op for CloseAccount {
 fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Event>> {
     conversations::lock(cx.db, id)?;
     let Some(role) = members::find_role(cx.db, id, me)? else { return Ok(Vec::new()) };
-    let mut others = conversations::list_member_ids(cx.db, id)?;
+    let mut others = participants::list_member_ids(cx.db, id)?;
     others.retain(|member| *member != me);
     // One's own sight is the caller's to compare.
     let mut nearby = whose_sight_changes(others.len(), &[me], &others);
@@ -81,7 +81,7 @@ fn rename(me: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
     for ids in members::list_direct(cx.db, me)?.chunks(members::CHUNK) {
         positions::set_changed(cx.db, ids, me)?;
         let rows = conversations::list_by_ids(cx.db, ids)?;
-        let people = conversations::list_participants(cx.db, ids, Some(me))?;
+        let people = participants::list_participants(cx.db, ids, Some(me))?;
         let mut people = present::by_conversation(people, |row| row.conversation_id);
         for row in rows {
             let conversation = present::conversation(&row, 2, people.remove(&row.id).unwrap_or_default());

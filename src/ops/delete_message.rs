@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::ids::MessageId;
 use crate::policy::may_change;
 use crate::store::messages::{self, Message};
-use crate::store::{conversations, positions, reactions, search_index, users};
+use crate::store::{participants, positions, reactions, search_index, users};
 use crate::wire::{self, Event, MeUpdate};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -61,7 +61,7 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Event
     search_index::forget(cx.db, row.id)?;
     let now = cx.now;
     let (_, mut events) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
-    let members = conversations::list_member_ids(cx.db, row.conversation_id)?;
+    let members = participants::list_member_ids(cx.db, row.conversation_id)?;
     let readers = members.into_iter().filter(|member| *member != row.sender_id).collect();
     events.push(Event::Unread { conversation_id: row.conversation_id, users: readers });
     Ok(events)

@@ -9,7 +9,7 @@ use crate::ids::{ConversationId, Rev, Role, UserId};
 use crate::policy::{Invitation, may_invite};
 use crate::store::conversations::{self, Conversation};
 use crate::store::people::{self, Invited};
-use crate::store::{members, positions};
+use crate::store::{members, participants, positions};
 use crate::wire::{self, ConversationUpdate, Event};
 
 /// A group that the caller is in, and their role there. It is locked: what is
@@ -77,13 +77,13 @@ pub(super) fn tell_members(
     cx: &mut Cx,
 ) -> Result<Vec<Event>> {
     let row = conversations::get_conversation(cx.db, id)?;
-    let to = conversations::list_member_ids(cx.db, id)?;
+    let to = participants::list_member_ids(cx.db, id)?;
     let rows = match changed {
-        [one] => vec![members::get_participant(cx.db, id, *one)?],
+        [one] => vec![participants::get_participant(cx.db, id, *one)?],
         // More than a conversation lists are asked for, not told.
         many if many.len() > MAX_LISTED_PARTICIPANTS => Vec::new(),
         [] => Vec::new(),
-        _ => conversations::list_participants(cx.db, &[id], None)?,
+        _ => participants::list_participants(cx.db, &[id], None)?,
     };
     let conversation = present::conversation(&row, to.len() as i64, rows);
     let update = ConversationUpdate { conversation_id: id, rev, conversation: Some(&conversation) };

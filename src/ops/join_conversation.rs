@@ -10,6 +10,7 @@ use crate::ids::{ConversationId, UserId};
 use crate::limits::Class;
 use crate::schema::one_of;
 use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};
+use crate::store::participants;
 use crate::store::people::MAX_PRESENCE_GROUP;
 use crate::wire::{Event, Target, ViewingEvent};
 use schemars::JsonSchema;
@@ -45,7 +46,7 @@ impl Op for JoinConversation {
         let (id, facts) = find_own(me, target, cx)?;
         // As with presence: in a large group it is nobody's news.
         let is_large = facts.peer.is_none()
-            && conversations::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count > MAX_PRESENCE_GROUP);
+            && participants::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count > MAX_PRESENCE_GROUP);
         let to = if is_large { Vec::new() } else { list_witnesses(me, id, &facts, cx)? };
         let event = ViewingEvent { conversation_id: id, user_id: me, is_viewing: true, to, session: caller.session_id };
         Ok(Outcome { output: Done {}, events: vec![Event::Viewing(event)] })

@@ -5,7 +5,7 @@ use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
-use crate::store::{conversations, members};
+use crate::store::{conversations, participants};
 use crate::wire::ParticipantView;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -44,7 +44,7 @@ impl Op for ListParticipants {
         let size = page_size(self.limit, MAX_PAGE, MAX_PAGE)?;
         conversations::get_with_place(cx.db, caller.user_id, self.conversation_id)?;
         let after = self.after.map_or(0, UserId::get);
-        let mut rows = members::list_page(cx.db, self.conversation_id, after, size + 1)?;
+        let mut rows = participants::list_page(cx.db, self.conversation_id, after, size + 1)?;
         let has_more = rows.len() as i64 > size;
         rows.truncate(size as usize);
         let next = rows.last().filter(|_| has_more).map(|row| row.user_id);

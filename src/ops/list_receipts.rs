@@ -4,7 +4,7 @@ use super::{Access, Cx, Op, Outcome, move_position};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{MessageId, Timestamp, UserId};
-use crate::store::conversations;
+use crate::store::participants;
 use crate::store::positions::{self, Kind};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,7 +42,7 @@ impl Op for ListReceipts {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Receipts>> {
         let message = move_position::get_visible_message(caller, self.message_id, cx)?;
         let id = message.conversation_id;
-        let members = conversations::list_members_since(cx.db, id, message.seq)?;
+        let members = participants::list_members_since(cx.db, id, message.seq)?;
         let others = members.into_iter().filter(|member| *member != message.sender_id);
         let receipts = others
             .map(|user_id| {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, UserId};
 use crate::store::conversations::{self, Conversation};
 use crate::store::messages::{self, Message};
+use crate::store::participants;
 use crate::store::positions::{self, Kind, Positions};
 use crate::wire::{self, Event, MeUpdate, OwnPlaceView, Receipt, Target};
 
@@ -30,7 +31,7 @@ pub(super) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
     let id = membership.conversation_id;
     let is_shared = match facts.peer {
         Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
-        None => conversations::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count <= MAX_SHARED),
+        None => participants::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count <= MAX_SHARED),
     };
     // An empty direct one may be there for the other person alone.
     let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
@@ -115,6 +116,6 @@ fn tell_everybody(
         delivered_at: (after.delivered_seq > before.delivered_seq).then_some(cx.now),
         read_at: is_read.then_some(cx.now),
     };
-    let to = conversations::list_member_ids(cx.db, conversation.id)?;
+    let to = participants::list_member_ids(cx.db, conversation.id)?;
     Ok(Event::Frame { to, frame: wire::encode(name, cx.now, &receipt), ends_typing: None })
 }

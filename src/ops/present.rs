@@ -4,8 +4,9 @@ use super::Cx;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Seq, Timestamp, UserId};
 use crate::store::Db;
-use crate::store::conversations::{self, Conversation, Participant, Place};
+use crate::store::conversations::{self, Conversation, Place};
 use crate::store::messages::{self, Message};
+use crate::store::participants::{self, Participant};
 use crate::store::positions::{self, Reach};
 use crate::store::reactions::{self, Reaction, Tally};
 use crate::store::reports::Report;
@@ -168,11 +169,11 @@ pub(super) fn own_conversations(
     rows: Vec<(Conversation, Place)>,
 ) -> Result<Vec<OwnConversationView>> {
     let ids: Vec<ConversationId> = rows.iter().map(|(row, _)| row.id).collect();
-    let counts = conversations::count_members(db, &ids)?;
+    let counts = participants::count_members(db, &ids)?;
     let count_of = |id: &ConversationId| counts.get(id).copied().unwrap_or(0);
     let (small, large): (Vec<_>, Vec<_>) = ids.iter().partition(|id| count_of(id) <= MAX_LISTED_PARTICIPANTS as i64);
-    let mut people = conversations::list_participants(db, &small, None)?;
-    people.extend(conversations::list_participants(db, &large, Some(me))?);
+    let mut people = participants::list_participants(db, &small, None)?;
+    people.extend(participants::list_participants(db, &large, Some(me))?);
     let mut participants = by_conversation(people, |row| row.conversation_id);
     let last = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible());
     let last: Vec<_> = last.map(|(row, _)| (row.id, row.last_seq)).collect();

@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
 use crate::policy::may_remove;
-use crate::store::{conversations, members};
+use crate::store::{members, participants};
 
 #[derive(Clone, Copy, Debug)]
 pub struct RemoveParticipant {
@@ -35,7 +35,7 @@ impl Op for RemoveParticipant {
             may_remove(role, theirs)?;
         }
         let others: Vec<UserId> =
-            conversations::list_member_ids(cx.db, id)?.into_iter().filter(|member| *member != removed).collect();
+            participants::list_member_ids(cx.db, id)?.into_iter().filter(|member| *member != removed).collect();
         if theirs == Role::Owner && !others.is_empty() && members::count_owners(cx.db, id)? == 1 {
             return Err(Error::Conflict("the last owner hands the group over first"));
         }

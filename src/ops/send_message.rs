@@ -11,6 +11,7 @@ use crate::policy::{MessagePolicy, Relation, may_message};
 use crate::schema::one_of;
 use crate::store::conversations::{self, Advance, Membership, SendingFacts};
 use crate::store::messages::{self, Message, NewMessage};
+use crate::store::participants;
 use crate::store::people::Standing;
 use crate::store::users;
 use crate::wire::{
@@ -82,7 +83,7 @@ impl Op for SendMessage {
         // somebody may have since one's place was read.
         let audience = match peer {
             Some(peer) => pair(me, peer).to_vec(),
-            None => conversations::list_member_ids(cx.db, id)?,
+            None => participants::list_member_ids(cx.db, id)?,
         };
         if !audience.contains(&me) {
             return Err(Error::NotFound(conversations::NO_SUCH_CONVERSATION));
@@ -240,7 +241,7 @@ pub(super) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx:
 /// Rev 1 of a conversation: that it exists, before its first message.
 pub(super) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Event> {
     let row = conversations::get_conversation(cx.db, id)?;
-    let people = conversations::list_participants(cx.db, &[id], None)?;
+    let people = participants::list_participants(cx.db, &[id], None)?;
     let conversation = present::conversation(&row, people.len() as i64, people);
     let update = ConversationUpdate { conversation_id: id, rev: row.rev, conversation: Some(&conversation) };
     let frame = wire::encode("conversation_update", cx.now, &update);

@@ -4,7 +4,8 @@
 use super::Cx;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
-use crate::store::conversations::{self, SendingFacts};
+use crate::store::conversations::SendingFacts;
+use crate::store::participants;
 use crate::store::people;
 use crate::wire::Audience;
 
@@ -16,6 +17,6 @@ pub(super) fn list_witnesses(me: UserId, id: ConversationId, facts: &SendingFact
         return Ok(if is_hidden { Vec::new() } else { vec![peer] });
     }
     let hidden = people::list_block_partners(cx.db, me)?;
-    let members = conversations::list_member_ids(cx.db, id)?;
+    let members = participants::list_member_ids(cx.db, id)?;
     Ok(members.into_iter().filter(|member| *member != me && !hidden.contains(member)).collect())
 }

@@ -2,9 +2,10 @@
 //! walks an index from the position on, and is bounded.
 
 use super::Db;
-use super::conversations::{Participant, exists_for, participant_columns, shown_to};
+use super::conversations::{exists_for, shown_to};
 use super::messages::{Message, padded, shows_to};
 use super::on;
+use super::participants::{Participant, participant_columns};
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Seq, UserId};

@@ -1,13 +1,12 @@
-//! Groups and who is in them: joining, leaving, roles.
+//! Groups: who is brought in, who leaves, and who has which role.
 //!
 //! Each change of who is in a group takes the conversation's next `rev`. Whoever
 //! decides on it locks the conversation first, so that no other node changes
 //! meanwhile what was read.
 
 use super::Db;
-use super::conversations::{Participant, participant_columns};
 use super::on;
-use super::schema::{conversations, participants, users};
+use super::schema::{conversations, participants};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
 use diesel::dsl::count_star;
@@ -151,19 +150,6 @@ pub fn list_direct(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> 
         .order(conversations::id).load(conn))?)
 }
 
-/// One participant, also one who left.
-pub fn get_participant(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Participant> {
-    Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
-        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id))).first(conn))?)
-}
-
-/// Who is in it, by id.
-pub fn list_page(db: &mut Db, id: ConversationId, after: i64, limit: i64) -> Result<Vec<Participant>> {
-    Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
-        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
-        .filter(participants::user_id.gt(after)).order(participants::user_id).limit(limit).load(conn))?)
-}
-
 pub fn set_title(db: &mut Db, id: ConversationId, title: &str) -> Result<()> {
     on!(db, conn => diesel::update(conversations::table.find(id))
         .set(conversations::title.eq(title)).execute(conn))?;
@@ -174,7 +160,8 @@ pub fn set_title(db: &mut Db, id: ConversationId, title: &str) -> Result<()> {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::store::conversations::{count_members, get_place, list_member_ids};
+    use crate::store::conversations::get_place;
+    use crate::store::participants::{Participant, count_members, get_participant, list_member_ids, list_page};
     use crate::store::positions::{get_positions, next_rev};
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases};

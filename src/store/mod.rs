@@ -19,6 +19,7 @@ pub mod logins;
 pub mod members;
 pub mod messages;
 mod migrations;
+pub mod participants;
 pub mod people;
 pub mod positions;
 #[cfg(test)]

@@ -1,0 +1,110 @@
+//! Who is in a conversation, and what everybody in it sees of them.
+
+use super::Db;
+use super::on;
+use super::schema::{hidden_messages, participants, users};
+use crate::error::Result;
+use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
+use diesel::dsl::{count_star, exists, not};
+use diesel::prelude::*;
+use std::collections::HashMap;
+
+/// A participant as everybody in the conversation sees them.
+#[derive(Clone, Debug, Queryable)]
+pub struct Participant {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub username: String,
+    pub display_name: String,
+    pub role: Option<String>,
+    pub rev: Rev,
+    pub read_seq: Seq,
+    pub delivered_seq: Seq,
+}
+
+/// The columns of a [`Participant`], from two tables.
+macro_rules! participant_columns {
+    () => {
+        (
+            participants::conversation_id,
+            participants::user_id,
+            users::username,
+            users::display_name,
+            participants::role,
+            participants::rev,
+            participants::read_seq,
+            participants::delivered_seq,
+        )
+    };
+}
+pub(super) use participant_columns;
+
+/// Ids of everybody who is in the conversation now, ascending.
+pub fn list_member_ids(db: &mut Db, id: ConversationId) -> Result<Vec<UserId>> {
+    Ok(on!(db, conn => participants::table.select(participants::user_id)
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .order(participants::user_id).load(conn))?)
+}
+
+/// Ids of those who are in the conversation now and were when this was said,
+/// ascending.
+pub fn list_members_since(db: &mut Db, id: ConversationId, seq: Seq) -> Result<Vec<UserId>> {
+    Ok(on!(db, conn => participants::table.select(participants::user_id)
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .filter(participants::visible_from_seq.le(seq))
+        .order(participants::user_id).load(conn))?)
+}
+
+/// Who is in the conversation now, ascending, and whether each of them may see
+/// the message: not from before they came, not cleared, not hidden.
+pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: Seq) -> Result<Vec<(UserId, bool)>> {
+    let is_hidden = exists(
+        hidden_messages::table
+            .filter(hidden_messages::user_id.eq(participants::user_id))
+            .filter(hidden_messages::message_id.eq(message_id)),
+    );
+    let sees = participants::visible_from_seq.le(seq).and(participants::cleared_seq.lt(seq)).and(not(is_hidden));
+    Ok(on!(db, conn => participants::table.select((participants::user_id, sees))
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .order(participants::user_id).load(conn))?)
+}
+
+/// How many people are in each of these conversations now.
+pub fn count_members(db: &mut Db, ids: &[ConversationId]) -> Result<HashMap<ConversationId, i64>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let counts: Vec<(ConversationId, i64)> = on!(db, conn => participants::table
+        .group_by(participants::conversation_id)
+        .select((participants::conversation_id, count_star()))
+        .filter(participants::conversation_id.eq_any(&ids).and(participants::role.is_not_null()))
+        .load(conn))?;
+    Ok(counts.into_iter().collect())
+}
+
+/// The people in these conversations, or, with `only`, just that one.
+pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserId>) -> Result<Vec<Participant>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    Ok(on!(db, conn => {
+        let mut query = participants::table.inner_join(users::table)
+            .select(participant_columns!())
+            .filter(participants::conversation_id.eq_any(&ids).and(participants::role.is_not_null()))
+            .order((participants::conversation_id, participants::user_id))
+            .into_boxed();
+        if let Some(user_id) = only {
+            query = query.filter(participants::user_id.eq(user_id));
+        }
+        query.load(conn)
+    })?)
+}
+
+/// One participant, also one who left.
+pub fn get_participant(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Participant> {
+    Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
+        .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id))).first(conn))?)
+}
+
+/// Who is in it, by id.
+pub fn list_page(db: &mut Db, id: ConversationId, after: i64, limit: i64) -> Result<Vec<Participant>> {
+    Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .filter(participants::user_id.gt(after)).order(participants::user_id).limit(limit).load(conn))?)
+}
