@@ -59,6 +59,8 @@ pub struct Session {
     frames: DefaultDirectRateLimiter,
     /// Frames refused since the last that passed.
     refused: u32,
+    /// A frame of somebody unknown has had its line.
+    is_told_of: bool,
     /// Seldom there, so boxed.
     waiting: Option<Box<Waiting>>,
     closed_with: Option<u16>,
@@ -80,6 +82,7 @@ impl Session {
             admitted,
             deadline: SpawnHandle::default(),
             refused: 0,
+            is_told_of: false,
             closed_with: None,
         }
     }
@@ -184,6 +187,9 @@ impl Session {
         }
         let Some(Admitted { caller, .. }) = self.admitted else {
             let error = Error::Unauthenticated("authenticate first");
+            if !std::mem::replace(&mut self.is_told_of, true) {
+                self.tell_refusal("any", &error);
+            }
             return self.socket.text(wire::error(reference, self.net.clock.now(), &error));
         };
         if head.kind == "ping" {

@@ -10,6 +10,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 /// What a terminal or a reader of logs would take for more than text.
@@ -220,4 +221,25 @@ async fn op_3_every_limit_that_is_hit_has_a_line() {
         socket.send(frame(FINAL | TEXT, r#"{"type":"ping"}"#)).await;
     }
     is_told(&hub, &["refused", &own, "code=rate_limited", "frame=any"]).await;
+}
+
+#[tokio::test]
+async fn op_3_frames_before_authenticate_have_one_line_for_each_socket() {
+    let place = Place::new();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    for _ in 0..2 {
+        let (mut socket, _) = connect_async(format!("ws://{address}/ws?auth=message")).await.unwrap();
+        for turn in 0..3 {
+            let frame = json!({"type": "private_message", "recipient_id": 1, "content": "x", "ref": turn.to_string()});
+            socket.send(Message::text(frame.to_string())).await.unwrap();
+            let answer = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            assert!(answer.contains(r#""code":"unauthenticated""#), "{answer}");
+        }
+    }
+    let words = ["refused", "user=none", "code=unauthenticated", "frame=any"];
+    is_told(&hub, &words).await;
+    hub.signal("TERM");
+    let log = hub.ended().await.stderr;
+    assert_eq!(log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count(), 2, "{log}");
 }
