@@ -7,7 +7,7 @@ import { chromium } from 'playwright-core';
 import { FLAGS } from './chromium.js';
 import { HOSTILE, HOSTILE_NAMES, watch } from './hostile.js';
 import { Hub } from './hub.js';
-import { Person } from './person.js';
+import { PATIENCE_MS, Person } from './person.js';
 
 /** Part of no other name. */
 const WRITER = '<b onclick=alert(1)>Will Wood</b>';
@@ -59,6 +59,20 @@ async function registered(username, displayName) {
     assert.equal(sent.status, 201, content);
   };
   return { id: (await answer.json()).user.id, writes };
+}
+
+/** Sockets that the hub knows of; it learns of one that goes when it goes. */
+async function connections() {
+  const { services } = await (await fetch(`${hub.url}/health`)).json();
+  return services.websocket.connections;
+}
+
+/** Looks until it is so, and for as long as any step may take. */
+async function becomes(look, expected, what) {
+  const until = Date.now() + PATIENCE_MS;
+  let seen = await look();
+  while (seen !== expected && Date.now() < until) seen = await look();
+  assert.equal(seen, expected, what);
 }
 
 /** What a page of another origin tries; gives what it got: sockets that opened, bytes that it read, answers it may see. */
@@ -154,8 +168,7 @@ for (const host of ['127.0.0.1', 'localhost']) {
     assert.deepEqual(await everythingOf(victim), earlier);
     await victim.page.reload();
     await victim.isOnline();
-    const health = await (await fetch(`${hub.url}/health`)).json();
-    assert.equal(health.services.websocket.connections, 1, 'the socket of the own page alone');
+    await becomes(connections, 1, 'the socket of the own page alone');
     await victim.leaves();
   });
 }

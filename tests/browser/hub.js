@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -17,15 +18,34 @@ const SETTINGS = {
   MESSAGE_BURST: '1000',
 };
 
+/**
+ * For a server that goes away and comes back: below the ports that the system gives to outgoing connections, so that
+ * none of them takes it meanwhile.
+ */
+export async function freePort() {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const taken = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(taken, 'listening');
+    } catch {
+      continue;
+    }
+    taken.close();
+    await once(taken, 'close');
+    return port;
+  }
+}
+
 export class Hub {
   #dataDir = '';
   #log = '';
   #process;
 
-  static async start() {
+  static async start({ port = 0 } = {}) {
     const hub = new Hub();
     hub.#dataDir = await mkdtemp(join(tmpdir(), 'switchboard-'));
-    await hub.#run('127.0.0.1:0');
+    await hub.#run(`127.0.0.1:${port}`);
     return hub;
   }
 

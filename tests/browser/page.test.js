@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { FLAGS } from './chromium.js';
-import { Hub } from './hub.js';
+import { Hub, freePort } from './hub.js';
 import { Person } from './person.js';
 
 let hub;
@@ -53,11 +53,9 @@ test('typing is seen while it lasts: until the keys rest, and until the message 
   const [cid, dora] = await pair('Cid Cole', 'Dora Dunn');
   await cid.writes('Hello');
   await dora.open(cid);
-  await dora.types('Hm');
-  await cid.seesTyping(dora);
+  await dora.typesUntil(cid.seesTyping(dora));
   await cid.seesNoTyping();
-  await dora.types(', let me');
-  await cid.seesTyping(dora);
+  await dora.typesUntil(cid.seesTyping(dora));
   await dora.writes('Hello yourself');
   await cid.seesMessages(['Hello', 'Hello yourself']);
   await cid.seesNoTyping();
@@ -210,7 +208,7 @@ test('scrolling up brings the older messages, without moving what one reads', as
 });
 
 test('while the server is away a message waits, and goes out once when it is back', async () => {
-  const frail = await Hub.start();
+  const frail = await Hub.start({ port: await freePort() });
   const sam = await Person.registered(frail, browser, 'Sam Stone');
   const tess = await Person.registered(frail, browser, 'Tess Tate');
   sam.mayBeCutOff = tess.mayBeCutOff = true;

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 const PASSWORD = 'correct horse battery';
 
 /** More than any step takes on a loaded machine; a test that fails should not fail for minutes. */
-const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 15_000;
 
 /** What Chromium itself reports when a request is refused on purpose: asking who one is, and a wrong password. */
 const EXPECTED_REFUSAL = /\/api\/auth\/(me|login) Failed to load resource: .* 401/;
@@ -102,7 +102,13 @@ export class Person {
     await this.sees('heading', other.name);
   }
 
-  async types(text) { await this.field('Message').pressSequentially(text); }
+  /** Types on for as long as somebody is to see it: a page that was busy might not show what was over meanwhile. */
+  async typesUntil(seen) {
+    let isSeen = false;
+    const looking = seen.finally(() => { isSeen = true; });
+    while (!isSeen) await this.field('Message').pressSequentially('Hm ');
+    await looking;
+  }
 
   async writes(text) {
     await this.field('Message').fill(text);
