@@ -36,8 +36,9 @@ pub use user::{PASSWORD, User, register};
 
 use std::time::Duration;
 
-/// How long anything may take before a test gives up on it.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// How long anything may take before a test gives up on it, also on a machine
+/// that stands still for some seconds.
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Makes two tests of the function that follows, one for each database.
 /// Settings of the hub may stand after its name: `both_databases!(name, MESSAGE_RATE = "1");`.

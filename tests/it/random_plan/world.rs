@@ -169,8 +169,8 @@ impl World {
         }
         let left = self.devices.iter().filter(|device| device.is_connected()).count();
         wait_for("the hub to notice", async || {
-            let health = self.bystander.get("/health").await.ok();
-            (health["services"]["websocket"]["connections"] == json!(left)).then_some(())
+            let websocket = self.bystander.get("/health").await.json()["services"]["websocket"].clone();
+            (websocket["status"] == "active" && websocket["connections"] == json!(left)).then_some(())
         })
         .await;
         // Goes the way of all writes, behind what the hub had begun for the
