@@ -1,11 +1,10 @@
 //! How often one person may do what, over all sockets and REST: both sides of
 //! each limit, and that one does not use up another.
 
-use crate::harness::{Reply, TestHub, User, any_database};
+use crate::harness::{Reply, Socket, TestHub, User, any_database};
 use serde_json::{Value, json};
 
-/// Over all doors, none of which is awaited before the next: so fast that not
-/// one more token comes back meanwhile.
+/// None is awaited before the next, so that they come faster than tokens do.
 async fn refusals(ann: &User, asks: &[(&'static str, String, Value)], times: usize) -> Vec<Reply> {
     let calls = (0..times).map(|turn| {
         let (method, path, body) = &asks[turn % asks.len()];
@@ -18,14 +17,48 @@ async fn refusals(ann: &User, asks: &[(&'static str, String, Value)], times: usi
     refused
 }
 
-/// After the limit: both doors say when to come back.
-async fn is_refused_on_both_doors(ann: &User, ask: &(&'static str, String, Value), frame: Value) {
-    let reply = ann.call_with(ask.0, &ask.1, ask.2.clone()).await;
-    assert_eq!(reply.header("retry-after"), Some("1"), "{reply:?}");
-    reply.refused(429, "rate_limited");
+/// Turns until one is refused: tokens come back meanwhile.
+const TURNS: usize = 50;
+
+async fn use_up(ann: &User, asks: &[(&'static str, String, Value)], times: usize) -> Vec<Reply> {
+    for _ in 0..TURNS {
+        let refused = refusals(ann, asks, times).await;
+        if !refused.is_empty() {
+            return refused;
+        }
+    }
+    panic!("nothing is ever refused");
+}
+
+/// The same over a socket, which takes one frame after the other.
+async fn use_up_by(socket: &mut Socket, mut frame: Value, times: usize) -> Value {
+    let refs: Vec<Value> = (0..times).map(|number| json!(number.to_string())).collect();
+    for _ in 0..TURNS {
+        for reference in &refs {
+            frame["ref"] = reference.clone();
+            socket.frame(frame.clone()).await;
+        }
+        let mut refused = None;
+        for reference in &refs {
+            let answer = socket.answer_to(reference).await;
+            refused = refused.or_else(|| (answer["type"] == "error").then_some(answer));
+        }
+        if let Some(error) = refused {
+            return error;
+        }
+    }
+    panic!("nothing is ever refused");
+}
+
+/// Over the limit both doors say when to come back.
+async fn is_refused_on_both_doors(ann: &User, asks: &[(&'static str, String, Value)], frame: Value, times: usize) {
+    for reply in use_up(ann, asks, times).await {
+        assert_eq!(reply.header("retry-after"), Some("1"), "{reply:?}");
+        reply.refused(429, "rate_limited");
+    }
     let mut socket = ann.connect().await;
-    let error = socket.call(frame).await;
-    assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("rate_limited")), "{error}");
+    let error = use_up_by(&mut socket, frame, times).await;
+    assert_eq!(error["code"], "rate_limited", "{error}");
     assert!((1..=1000).contains(&error["retry_in_ms"].as_i64().unwrap()), "{error}");
     socket.answers().await;
 }
@@ -44,17 +77,8 @@ async fn marks_have_a_rate_of_their_own(hub: &mut TestHub) {
         ("POST", path("delivered"), json!({"seq": 1})),
     ];
     assert!(refusals(&ann, &asks, 20).await.is_empty(), "ten times the burst of messages");
-    let mut refused = Vec::new();
-    while refused.is_empty() {
-        refused = refusals(&ann, &asks, 30).await;
-    }
-    refusals(&ann, &asks, 30).await;
-    is_refused_on_both_doors(
-        &ann,
-        &asks[0],
-        json!({"type": "typing_indicator", "conversation_id": id, "is_typing": true}),
-    )
-    .await;
+    let types = json!({"type": "typing_indicator", "conversation_id": id, "is_typing": true});
+    is_refused_on_both_doors(&ann, &asks, types, 30).await;
     // It is theirs alone, and of this class alone.
     assert!(refusals(&bob, &asks, 20).await.is_empty());
     ann.adds_contact(&bob).await;
@@ -81,13 +105,8 @@ async fn other_changes_have_a_rate_of_their_own(hub: &mut TestHub) {
     ];
     // One was used up by the group.
     assert!(refusals(&ann, &asks, 9).await.is_empty(), "five times the burst of messages");
-    let mut refused = Vec::new();
-    while refused.is_empty() {
-        refused = refusals(&ann, &asks, 18).await;
-    }
-    refusals(&ann, &asks, 18).await;
     let react = json!({"type": "react", "message_id": id, "emoji": "👍", "on": true});
-    is_refused_on_both_doors(&ann, &asks[0], react).await;
+    is_refused_on_both_doors(&ann, &asks, react, 18).await;
     assert!(refusals(&bob, &asks[1..2], 10).await.is_empty());
     ann.send_rest(&bob, "still").await;
     ann.post(&format!("/api/conversations/{group}/read"), json!({})).await.is(204);
