@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long anything may take before a test gives up on it.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// First bytes of frames (RFC 6455, 5.2).
@@ -161,14 +161,23 @@ impl RawSocket {
         frames
     }
 
-    /// Sends the bytes over and over until they are not taken any more, or so
-    /// often; and reads meanwhile, until a close frame comes.
+    /// Sends the bytes so often, as fast as they are taken, until a close frame
+    /// comes.
     pub async fn flood(&mut self, bytes: &[u8], times: usize) -> Vec<Frame> {
+        self.push(std::iter::repeat_n(bytes, times), Duration::ZERO).await
+    }
+
+    /// Sends one piece after the other, each after a pause, until they are not
+    /// taken any more; and reads meanwhile, until a close frame comes.
+    pub async fn push(&mut self, pieces: impl IntoIterator<Item = &[u8]>, pause: Duration) -> Vec<Frame> {
         let mut frames = Vec::new();
         let Self { writing, reading, unread } = self;
         let pushing = async {
-            for _ in 0..times {
-                if writing.write_all(bytes).await.is_err() {
+            for piece in pieces {
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+                if writing.write_all(piece).await.is_err() {
                     break;
                 }
             }
