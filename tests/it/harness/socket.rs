@@ -88,6 +88,14 @@ impl Socket {
         self.stream.send(message).await.unwrap();
     }
 
+    /// The same message so often, in one piece.
+    pub async fn repeat(&mut self, message: &Message, times: usize) {
+        for _ in 0..times {
+            self.stream.feed(message.clone()).await.unwrap();
+        }
+        self.stream.flush().await.unwrap();
+    }
+
     /// False when the connection is gone.
     pub async fn try_message(&mut self, message: Message) -> bool {
         self.stream.send(message).await.is_ok()
