@@ -40,7 +40,7 @@ async fn coming_and_going_is_told_once_however_many_sockets(hub: &mut TestHub) {
     assert_eq!(watching.presence_arrived().await, []);
 }
 
-both_databases!(who_is_back_within_the_grace_was_never_away, PRESENCE_GRACE = "2s");
+both_databases!(who_is_back_within_the_grace_was_never_away, PRESENCE_GRACE = "6s");
 async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
     let [ann, bob, dan, eve] = hub.users(["ann", "bob", "dan", "eve"]).await;
     for friend in [&bob, &dan, &eve] {

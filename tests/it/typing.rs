@@ -130,7 +130,7 @@ async fn a_typist_whose_login_ends_is_cleared(hub: &mut TestHub) {
     assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
 }
 
-both_databases!(the_message_itself_ends_typing_without_another_word, TYPING_TIMEOUT = "1s");
+both_databases!(the_message_itself_ends_typing_without_another_word, TYPING_TIMEOUT = "5s");
 async fn the_message_itself_ends_typing_without_another_word(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     ann.gets_to_know(&bob).await;
