@@ -115,7 +115,8 @@ mod tests {
             let began_at = Instant::now();
             let refused = reads.read(|db| Ok(list_marks(db))).await;
             assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-            assert!((MAX_WAIT..2 * MAX_WAIT).contains(&began_at.elapsed()), "{:?}", began_at.elapsed());
+            // Far from what the pool would wait by itself.
+            assert!((MAX_WAIT..5 * MAX_WAIT).contains(&began_at.elapsed()), "{:?}", began_at.elapsed());
             drop(open);
             holder.await.unwrap().unwrap();
             reads.read(|db| Ok(list_marks(db))).await.expect("the connection is free again");
