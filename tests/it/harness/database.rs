@@ -173,6 +173,8 @@ impl Postgres {
     fn url(&self) -> String {
         let mut url = self.server.clone();
         url.set_path(&self.name);
+        // The hub's own two seconds are not enough where the machine stalls.
+        url.query_pairs_mut().append_pair("connect_timeout", &DEADLINE.as_secs().to_string());
         url.into()
     }
 
