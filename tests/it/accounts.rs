@@ -271,11 +271,13 @@ async fn a_body_that_takes_its_time_is_not_taken_from_who_logged_out_meanwhile(h
     );
     let mut request = TcpStream::connect(address).await.unwrap();
     request.write_all(head.as_bytes()).await.unwrap();
-    // Whatever was sent before this call is read by now.
+    // Whatever was sent before this call is nearly always read by now.
     ann.post("/api/auth/logout", json!({})).await.is(204);
     request.write_all(body.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    request.read_to_string(&mut answer).await.unwrap();
+    let mut answer = Vec::new();
+    // Where it was not, the hub did not wait for the body, and its answer ends with a reset.
+    let _ = request.read_to_end(&mut answer).await;
+    let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert_eq!(hub.database.count("messages"), 0);
 }
