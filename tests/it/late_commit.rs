@@ -47,15 +47,12 @@ impl Device {
     }
 }
 
-/// A message that is repeated until it is acknowledged, as a client does.
-async fn send_surely(from: &mut Socket, conversation_id: i64, content: &str) -> Value {
+/// Asks again while the hub cannot, as a client does: the answer.
+async fn ask_surely(from: &mut Socket, frame: Value) -> Value {
     loop {
-        let frame = json!({"type": "private_message", "conversation_id": conversation_id, "content": content,
-            "client_message_id": content});
-        let answer = from.call(frame).await;
-        match answer["type"] == "ack" {
-            true => return answer["message"].clone(),
-            false => assert_eq!(answer["code"], "unavailable", "{answer}"),
+        let answer = from.call(frame.clone()).await;
+        if answer["code"] != "unavailable" {
+            return answer;
         }
     }
 }
@@ -97,11 +94,14 @@ fn what_took_its_number_first_and_commits_last_is_missed_by_nobody() {
 
         // In the same conversation the next has to wait; those who read do not.
         let mut bob_phone = bob_there.connect().await;
-        let (after, ()) = tokio::join!(send_surely(&mut bob_phone, id, "after"), async {
+        let after = json!({"type": "private_message", "conversation_id": id, "content": "after",
+            "client_message_id": "after"});
+        let (after, ()) = tokio::join!(ask_surely(&mut bob_phone, after), async {
             pause.wait_for(2).await;
             assert_eq!(found(&bob_there, id).await.1, 3);
             pause.release();
         });
+        let after = &after["message"];
         assert_eq!((&after["seq"], &after["rev"]), (&json!(4), &json!(5)), "the number after the late one's");
         assert_eq!(ann_phone.expect("ack").await["message"]["seq"], 3);
         cat_phone.expect("ack").await;
@@ -135,18 +135,20 @@ async fn move_at_two_nodes(here: &TestHub, there: &TestHub, people: [&User; 2], 
         bob.blocks(ann).await;
     }
     let mut pause = Pause::after(&here.database, "UPDATE ON participants", "NEW.own_read_seq = 4");
+    // The next one may lose its patience on a very busy machine.
+    let _excused = here.excuse_errors("canceling statement due to lock timeout");
     let read = |seq: i64| json!({"type": "message_read", "conversation_id": id, "seq": seq, "ref": "read"});
     phone.frame(read(4)).await;
     pause.wait_for(1).await;
     if blocks[1] && !blocks[0] {
         bob_there.blocks(ann).await;
     }
-    phone_there.frame(read(2)).await;
-    pause.wait_for(2).await;
-    pause.release();
-    for phone in [&mut phone, &mut phone_there] {
-        phone.expect("ack").await;
-    }
+    let (answer, ()) = tokio::join!(ask_surely(&mut phone_there, read(2)), async {
+        pause.wait_for(2).await;
+        pause.release();
+    });
+    assert_eq!(answer["type"], "ack", "{answer}");
+    phone.expect("ack").await;
     let seen = bob.conversation(id).await;
     assert_eq!(seen["unread_count"], 0, "with blocks {blocks:?}: {seen}");
     let is_bob = |row: &&Value| row["user_id"] == bob.id;
@@ -165,17 +167,6 @@ fn a_position_that_two_nodes_move_at_once_ends_at_the_further() {
     });
 }
 
-/// Writes to the group, again while the hub cannot: the answer.
-async fn writes(from: &mut Socket, group: Group) -> Value {
-    loop {
-        let frame = json!({"type": "private_message", "conversation_id": group.id, "content": "too late?"});
-        let answer = from.call(frame).await;
-        if answer["code"] != "unavailable" {
-            return answer;
-        }
-    }
-}
-
 #[test]
 fn who_is_removed_at_one_node_neither_hears_nor_says_anything_later_at_another() {
     run(Kind::Postgres, &[], async |here: &mut TestHub| {
@@ -191,7 +182,8 @@ fn who_is_removed_at_one_node_neither_hears_nor_says_anything_later_at_another()
             let mut pause = Pause::after(&here.database, "UPDATE ON participants", "NEW.role IS NULL");
             let (removed, answer) = tokio::join!(group.remove(&ann, &cat), async {
                 pause.wait_for(1).await;
-                let (answer, ()) = tokio::join!(writes(&mut from, group), async {
+                let frame = json!({"type": "private_message", "conversation_id": group.id, "content": "too late?"});
+                let (answer, ()) = tokio::join!(ask_surely(&mut from, frame), async {
                     pause.wait_for(2).await;
                     pause.release();
                 });
