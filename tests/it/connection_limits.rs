@@ -1,11 +1,13 @@
 //! How many connections there are, and what may come before a socket is one:
 //! limits by person, by address and by descriptor, headers and bodies.
 
-use crate::binary::{Binary, Place, wait_for};
+use crate::binary::{Binary, Place, keeps_its_time, wait_for};
 use crate::harness::{Client, TestHub, User, any_database, eventually};
 use crate::person::Person;
 use futures_util::future::join_all;
 use serde_json::json;
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -116,7 +118,8 @@ async fn headers_of_more_than_16_kib_or_100_lines_are_refused(hub: &mut TestHub)
 any_database!(
     who_sends_too_many_bytes_is_read_more_slowly_and_nobody_else_waits,
     FRAME_RATE = "16",
-    FRAME_BURST = "1000000"
+    FRAME_BURST = "1000000",
+    WORKERS = "1"
 );
 async fn who_sends_too_many_bytes_is_read_more_slowly_and_nobody_else_waits(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
@@ -124,29 +127,32 @@ async fn who_sends_too_many_bytes_is_read_more_slowly_and_nobody_else_waits(hub:
     // 128 KiB a second after the first 256.
     let large = json!({"type": "ping", "filler": "x".repeat(60_000)}).to_string();
     let began = Instant::now();
+    let answers = Cell::new(0);
     let sending = async {
         for _ in 0..10 {
             eager.text(&large).await;
         }
-        for _ in 0..10 {
+        eager.expect("pong").await;
+        let mut most = 0;
+        for _ in 1..10 {
+            let before = answers.get();
             eager.expect("pong").await;
+            most = most.max(answers.get() - before);
         }
-        began.elapsed()
+        (began.elapsed(), most)
     };
-    let mut longest = Duration::ZERO;
     let asking = async {
         loop {
-            let asked = Instant::now();
             other.answers().await;
-            longest = longest.max(asked.elapsed());
+            answers.set(answers.get() + 1);
         }
     };
-    let took: Duration = tokio::select! {
-        took = sending => took,
+    let (took, most): (Duration, usize) = tokio::select! {
+        seen = sending => seen,
         never = asking => never,
     };
     assert!(took > Duration::from_millis(1500), "{took:?}");
-    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(most > 20, "{most} answers while one waits for the next of its own");
 }
 
 /// What the database may open meanwhile.
@@ -161,6 +167,9 @@ async fn health(address: &str) -> u16 {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
     client.get(format!("http://{address}/health")).send().await.map_or(0, |answer| answer.status().as_u16())
 }
+
+/// For the head of a request.
+const HEADER_TIME: Duration = Duration::from_secs(5);
 
 /// Nothing runs where nothing is to do.
 async fn is_idle(hub: &Binary) {
@@ -214,29 +223,44 @@ async fn a_thousand_slow_headers_are_closed_in_time_and_keep_nobody_waiting() {
     let mut hub = place.start(&[]);
     let address = hub.address().await;
     let before = hub.descriptors();
+    keeps_its_time(async || a_thousand_slow_headers(&hub, &address, before).await).await;
+}
+
+/// For them, and for whoever asks beside them.
+async fn a_thousand_slow_headers(hub: &Binary, address: &str, before: usize) -> Result<(), String> {
+    wait_for("the end of others", async || (hub.descriptors() < before + FILES).then_some(())).await;
+    let began = Instant::now();
     let mut slow = Vec::new();
     for _ in 0..1000 {
-        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: ").await.unwrap();
         slow.push(stream);
     }
-    let began = Instant::now();
-    wait_for("all of them", async || (hub.descriptors() >= before + 1000).then_some(())).await;
+    let opened = Instant::now();
+    let are_there = async || {
+        let is_over = began.elapsed() > HEADER_TIME;
+        (is_over || hub.descriptors() >= before + 1000).then_some(!is_over)
+    };
+    if !wait_for("all of them", are_there).await {
+        return Err("the first may be gone before the last is there".to_owned());
+    }
     let mut longest = Duration::ZERO;
+    let mut statuses = BTreeSet::new();
     wait_for("the end of all", async || {
         for stream in &mut slow {
             // Another byte, now and then; fails when it is closed.
             let _ = stream.try_write(b"x");
         }
         let asked = Instant::now();
-        assert_eq!(health(&address).await, 200);
+        statuses.insert(health(address).await);
         longest = longest.max(asked.elapsed());
         tokio::time::sleep(Duration::from_millis(200)).await;
         (hub.descriptors() < before + FILES).then_some(())
     })
     .await;
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
+    let whole = opened.elapsed();
+    let is_kept = whole < Duration::from_secs(8) && longest < Duration::from_secs(2) && statuses == [200].into();
+    is_kept.then_some(()).ok_or_else(|| format!("after {whole:?}; others waited {longest:?} for {statuses:?}"))
 }
 
 #[tokio::test]
@@ -265,7 +289,8 @@ async fn a_body_that_trickles_in_is_refused_in_time() {
     })
     .await;
     assert_eq!(answer, "HTTP/1.1 408");
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    // All of it would take longer.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 any_database!(a_body_in_chunks_that_nobody_reads_ends_with_the_answer);
