@@ -138,7 +138,7 @@ impl App {
         let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, publish)?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let door = Door::new(Parts {
-            reads: Reads::open(self.target.clone(), self.config.store.pool)?,
+            reads: Reads::new(self.target.clone(), self.config.store.pool),
             lane,
             hub: hub.clone(),
             limits: Limits::new(messages),

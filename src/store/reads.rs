@@ -22,16 +22,15 @@ pub struct Reads {
 impl Reads {
     /// Opens up to `size` connections, each when it is needed: none ahead, so
     /// that none is still being opened when the hub ends.
-    pub fn open(target: Target, size: u32) -> Result<Self> {
+    pub fn new(target: Target, size: u32) -> Self {
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
             .connection_timeout(MAX_WAIT)
             // It logs every try as an error. Whoever waits gets the last one.
             .error_handler(Box::new(NopErrorHandler))
-            .build(Opener(target))
-            .map_err(away)?;
-        Ok(Self { pool, permits: Arc::new(Semaphore::new(size as usize)) })
+            .build_unchecked(Opener(target));
+        Self { pool, permits: Arc::new(Semaphore::new(size as usize)) }
     }
 
     /// Runs `work` on a blocking thread inside one read-only transaction.
@@ -98,7 +97,7 @@ mod tests {
     fn a_read_waits_two_seconds_for_a_connection_and_no_longer(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            let reads = Reads::new(scratch.target.clone(), 1);
             let (open, is_open) = channel::<()>();
             let (entered, is_entered) = tokio::sync::oneshot::channel();
             let (lent, reader) = (reads.clone(), async move |reads: Reads| {
@@ -127,7 +126,7 @@ mod tests {
     fn a_read_sees_one_moment_whatever_is_written_meanwhile(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::open(scratch.target.clone(), 2).unwrap();
+            let reads = Reads::new(scratch.target.clone(), 2);
             let target = scratch.target.clone();
             let (before, after) = reads
                 .read(move |db| {
@@ -146,7 +145,7 @@ mod tests {
     fn a_read_cannot_write(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            let reads = Reads::new(scratch.target.clone(), 1);
             for sql in ["INSERT INTO marks VALUES (1)", "DELETE FROM marks", "DROP TABLE marks"] {
                 let outcome = reads.read(move |db| Ok(execute(db, sql)?)).await;
                 assert!(outcome.is_err(), "{sql}");
@@ -159,7 +158,7 @@ mod tests {
     fn a_read_that_panics_or_fails_costs_the_pool_nothing(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            let reads = Reads::new(scratch.target.clone(), 1);
             let panicked = reads.read::<(), _>(|_| panic!("as this test wants it")).await;
             assert!(matches!(panicked, Err(Error::Internal(_))), "{panicked:?}");
             let failed = reads.read::<(), _>(|_| Err(Error::Forbidden("no"))).await;
@@ -174,7 +173,7 @@ mod tests {
     fn a_connection_that_the_server_ended_is_replaced_before_anybody_gets_it() {
         let scratch = Scratch::postgres().with_marks();
         block_on(async {
-            let reads = Reads::open(scratch.target.clone(), 1).unwrap();
+            let reads = Reads::new(scratch.target.clone(), 1);
             reads.read(|db| Ok(list_marks(db))).await.unwrap();
             let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
                           WHERE datname = current_database() AND pid <> pg_backend_pid()";
