@@ -30,3 +30,24 @@ impl Descriptors {
         Self { requests, sockets: (usable - requests.min(usable)).max(1) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_get_what_requests_and_files_leave() {
+        for (limit, workers, requests, sockets) in [
+            // So few that nobody could do with them: still one of each.
+            (0, 3, 3, 1),
+            (10, 1, 2, 7),
+            (1_024, 2, 229, 689),
+            (111_120, 1, 25_000, 75_008),
+            (1_048_576, 1, 25_000, 918_713),
+            (1_048_576, 2, 50_000, 893_713),
+        ] {
+            assert_eq!(Descriptors::of(limit, workers), Descriptors { requests, sockets }, "{limit} for {workers}");
+        }
+        assert_eq!(Descriptors::of(usize::MAX, 1).requests, 25_000, "without limit");
+    }
+}
