@@ -33,11 +33,6 @@ fn is_closed_with(code: u16, bytes: &[u8]) -> bool {
     bytes.windows(4).any(|frame| frame[0] == 0x88 && frame[2..] == code.to_be_bytes())
 }
 
-/// Without a WebSocket to open, the hub refuses after it has found a slot.
-pub async fn has_a_slot(user: &User) -> bool {
-    user.get("/ws").await.status == 426
-}
-
 /// Comes and goes, and somebody who keeps up sees it.
 async fn comes_and_goes(who: &User, seen_by: &mut Socket) {
     let socket = who.connect().await;
@@ -60,7 +55,7 @@ async fn closed_when_cut_off(hub: &TestHub, stopped: &mut Socket) -> Option<u16>
 
 /// Comes back in the only slot there is, and has everything.
 async fn comes_back(user: &User, mut model: Model, conversation_id: i64, stored: usize) {
-    eventually("her slot is given back", async || has_a_slot(user).await).await;
+    eventually("her slot is given back", async || user.has_a_slot().await).await;
     user.connect().await.answers().await;
     catch_up(user, &mut model).await;
     assert_eq!(model.shown(conversation_id).len(), stored);
@@ -162,7 +157,7 @@ async fn who_is_not_there_any_more_is_closed_when_the_time_is_over(hub: &mut Tes
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     while other.presence_of(&ann).await {}
     assert!(is_closed_with(4008, &silent.unread().await));
-    eventually("her slot is given back", async || has_a_slot(&ann).await).await;
+    eventually("her slot is given back", async || ann.has_a_slot().await).await;
 }
 
 /// Messages whose sync answer is far larger than what may wait.

@@ -2,7 +2,6 @@
 //! ends.
 
 use crate::harness::{Socket, TestHub, User, any_database, both_databases, eventually};
-use crate::slow_clients::has_a_slot;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::Message;
@@ -183,7 +182,7 @@ async fn a_person_has_so_many_sockets_and_no_more(hub: &mut TestHub) {
     two.answers().await;
     bob.connect().await.answers().await;
     one.close().await;
-    eventually("a slot is given back", async || has_a_slot(&ann).await).await;
+    eventually("a slot is given back", async || ann.has_a_slot().await).await;
     ann.connect().await.answers().await;
 }
 

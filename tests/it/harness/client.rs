@@ -73,6 +73,19 @@ impl Client {
         Reply { status, headers, body: response.text().await.unwrap() }
     }
 
+    /// Open sockets, as `/health` tells, also while it says that the database is slow;
+    /// none where no hub runs that would know.
+    pub async fn connections(&self) -> Option<u64> {
+        let websocket = self.get("/health").await.json()["services"]["websocket"].clone();
+        if websocket["status"] == "active" { websocket["connections"].as_u64() } else { None }
+    }
+
+    /// Whether one more socket may be opened: without a WebSocket to open, the
+    /// hub refuses after it has found a slot.
+    pub async fn has_a_slot(&self) -> bool {
+        self.get("/ws").await.status == 426
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.call("GET", path).await
     }

@@ -168,11 +168,8 @@ impl World {
             None => return,
         }
         let left = self.devices.iter().filter(|device| device.is_connected()).count();
-        wait_for("the hub to notice", async || {
-            let websocket = self.bystander.get("/health").await.json()["services"]["websocket"].clone();
-            (websocket["status"] == "active" && websocket["connections"] == json!(left)).then_some(())
-        })
-        .await;
+        wait_for("the hub to notice", async || (self.bystander.connections().await == Some(left as u64)).then_some(()))
+            .await;
         // Goes the way of all writes, behind what the hub had begun for the
         // one that is gone.
         self.bystander.removes_contact(&self.people[0]).await;
