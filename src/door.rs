@@ -70,9 +70,11 @@ impl Door {
     }
 
     async fn run<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
-        let within_limits = who.user_id().map_or(Ok(()), |user_id| self.inner.limits.take(op.class(), user_id));
+        let within_limits =
+            who.user_id().map_or(Ok(()), |user_id| self.inner.limits.take(op.class(), user_id, op.charge()));
         match (within_limits, op.access()) {
-            (Err(refusal), _) => self.repeat(who, op, refusal).await,
+            (Err(refusal), _) if op.replays() => self.repeat(who, op, refusal).await,
+            (Err(refusal), _) => Err(refusal),
             (Ok(()), Access::Read) => self.read(who, op).await,
             (Ok(()), Access::Write) => self.write(who, op).await,
         }
@@ -152,6 +154,9 @@ impl<W: Asker, O: Op<W>> Job<Event> for Write<W, O> {
     }
 
     fn settle(&mut self, db: &mut Db, error: Error) -> Result<()> {
+        if !self.op.replays() {
+            return Err(error);
+        }
         self.output = self.op.earlier(&self.who, &mut self.room.cx(db))?;
         if self.output.is_some() { Ok(()) } else { Err(error) }
     }

@@ -9,7 +9,7 @@ use crate::ids::UserId;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
+use governor::{InsufficientCapacity, Quota, RateLimiter};
 use std::num::NonZeroU32;
 
 /// What an operation counts as.
@@ -74,20 +74,26 @@ impl<C: Clock + Clone> Limits<C> {
         }
     }
 
-    /// Takes one token of this class from the user.
+    /// Takes this many tokens of the class from the user, at least one; all
+    /// of them or none.
     ///
     /// # Errors
-    /// `RateLimited` with the time until there is one.
-    pub fn take(&self, class: Class, user_id: UserId) -> Result<()> {
+    /// `RateLimited` with the time until there are enough; `TooLarge` for more
+    /// than the burst of the class, which there never are.
+    pub fn take(&self, class: Class, user_id: UserId, charge: u32) -> Result<()> {
         let buckets = match class {
             Class::Unlimited => return Ok(()),
             Class::Message => &self.messages,
             Class::Mark => &self.marks,
             Class::Change => &self.changes,
         };
-        buckets
-            .check_key(&user_id)
-            .map_err(|wait| Error::RateLimited { retry_in: wait.wait_time_from(self.clock.now()) })
+        let charge = NonZeroU32::new(charge).unwrap_or(NonZeroU32::MIN);
+        match buckets.check_key_n(&user_id, charge) {
+            Ok(taken) => taken.map_err(|wait| Error::RateLimited { retry_in: wait.wait_time_from(self.clock.now()) }),
+            Err(InsufficientCapacity(burst)) => Err(Error::TooLarge(
+                format!("this counts as {charge} changes, and {burst} are allowed at once: split it").into(),
+            )),
+        }
     }
 
     /// Drops the buckets that are full again.
@@ -129,15 +135,15 @@ mod tests {
         let (limits, clock) = limits();
         let (ann, bob) = (UserId::new(1), UserId::new(2));
         for _ in 0..20 {
-            limits.take(Class::Message, ann).unwrap();
+            limits.take(Class::Message, ann, 1).unwrap();
         }
-        let refused = limits.take(Class::Message, ann).unwrap_err();
+        let refused = limits.take(Class::Message, ann, 1).unwrap_err();
         assert_eq!(refused.retry_in(), Some(Duration::from_millis(100)));
-        limits.take(Class::Message, bob).unwrap();
-        limits.take(Class::Unlimited, ann).unwrap();
+        limits.take(Class::Message, bob, 1).unwrap();
+        limits.take(Class::Unlimited, ann, 1).unwrap();
         clock.advance(Duration::from_millis(100));
-        limits.take(Class::Message, ann).unwrap();
-        assert!(limits.take(Class::Message, ann).is_err());
+        limits.take(Class::Message, ann, 1).unwrap();
+        assert!(limits.take(Class::Message, ann, 1).is_err());
     }
 
     #[test]
@@ -146,14 +152,38 @@ mod tests {
         let ann = UserId::new(1);
         for (class, burst, wait) in [(Class::Message, 20, 100), (Class::Mark, 200, 10), (Class::Change, 100, 20)] {
             for _ in 0..burst {
-                limits.take(class, ann).unwrap();
+                limits.take(class, ann, 1).unwrap();
             }
-            let refused = limits.take(class, ann).unwrap_err();
+            let refused = limits.take(class, ann, 1).unwrap_err();
             assert_eq!(refused.retry_in(), Some(Duration::from_millis(wait)), "{class:?}");
         }
         clock.advance(Duration::from_millis(10));
-        limits.take(Class::Mark, ann).unwrap();
-        assert!(limits.take(Class::Change, ann).is_err());
+        limits.take(Class::Mark, ann, 1).unwrap();
+        assert!(limits.take(Class::Change, ann, 1).is_err());
+    }
+
+    #[test]
+    fn a_charge_takes_that_many_tokens_or_none() {
+        let (limits, clock) = limits();
+        let ann = UserId::new(1);
+        limits.take(Class::Message, ann, 15).unwrap();
+        let refused = limits.take(Class::Message, ann, 6).unwrap_err();
+        assert_eq!(refused.retry_in(), Some(Duration::from_millis(100)));
+        limits.take(Class::Message, ann, 5).unwrap();
+        clock.advance(Duration::from_secs(2));
+        limits.take(Class::Message, ann, 0).unwrap();
+        assert!(limits.take(Class::Message, ann, 20).is_err(), "nothing is free of charge");
+    }
+
+    #[test]
+    fn a_charge_beyond_the_burst_is_refused_for_good() {
+        let (limits, _) = limits();
+        let ann = UserId::new(1);
+        for (class, burst) in [(Class::Message, 20), (Class::Mark, 200), (Class::Change, 100)] {
+            let refused = limits.take(class, ann, burst + 1).unwrap_err();
+            assert!(matches!(refused, Error::TooLarge(_)) && refused.retry_in().is_none(), "{refused}");
+            limits.take(class, ann, burst).expect("the refusal cost nothing");
+        }
     }
 
     #[test]
@@ -161,7 +191,7 @@ mod tests {
         let (limits, clock) = limits();
         for id in 1..=1000 {
             for class in [Class::Message, Class::Mark, Class::Change] {
-                limits.take(class, UserId::new(id)).unwrap();
+                limits.take(class, UserId::new(id), 1).unwrap();
             }
         }
         clock.advance(Duration::from_secs(10));

@@ -52,6 +52,10 @@ impl Op for CreateConversation {
         }
     }
 
+    fn replays(&self) -> bool {
+        self.client_id.is_some()
+    }
+
     fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Created>> {
         let Some(client_id) = &self.client_id else { return Ok(None) };
         let Some(id) = members::find_by_client_id(cx.db, caller.user_id, client_id.as_str())? else { return Ok(None) };

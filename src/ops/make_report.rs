@@ -53,6 +53,10 @@ impl Op for MakeReport {
         Ok(Outcome::quiet(Reported { report: present::report(row), was_there: false }))
     }
 
+    fn replays(&self) -> bool {
+        true
+    }
+
     fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reported>> {
         let subject = self.subject(caller, cx)?;
         let found = reports::find_report(cx.db, caller.user_id, subject)?;

@@ -173,6 +173,18 @@ pub enum Access {
     Write,
 }
 
+/// How long an operation may keep its place in the writer or the read pool.
+/// A heavy write has a transaction of its own, and heavy operations of either
+/// kind have a bounded share, so that light ones always find their turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cost {
+    /// A few rows by their keys, whatever the caller owns: under a millisecond.
+    #[default]
+    Light,
+    /// Grows with what the operation names or with what the caller owns.
+    Heavy,
+}
+
 /// The world as an operation sees it: a transaction, a time, the house rules.
 pub struct Cx<'a> {
     pub db: &'a mut Db,
@@ -214,13 +226,34 @@ pub trait Op<W = Caller>: Send + 'static {
         }
     }
 
+    /// Decides what the operation shares a transaction and a queue with. It may
+    /// depend on the operation's own fields: `Heavy` from 50 people named, say.
+    fn cost(&self) -> Cost {
+        Cost::Light
+    }
+
+    /// Rate tokens of [`class`](Self::class) that one run takes from the caller,
+    /// at least 1: the people and rows that the operation names. A charge beyond
+    /// the burst of its class is always refused, so keep the largest allowed
+    /// operation below it.
+    fn charge(&self) -> u32 {
+        1
+    }
+
     /// May run more than once before it is committed, so it changes nothing
     /// but the store.
     fn run(&self, who: &W, cx: &mut Cx) -> Result<Outcome<Self::Output>>;
 
+    /// Whether this may be a retry, so that [`earlier`](Self::earlier) is worth
+    /// asking: an operation that carries an idempotency key, for example.
+    fn replays(&self) -> bool {
+        false
+    }
+
     /// The answer of an earlier success, when this is a retry of it. Asked
-    /// only when the operation was refused or failed: a retry is answered
-    /// before policy and rate have a say.
+    /// only when the operation was refused or failed and says that it
+    /// [`replays`](Self::replays): a retry is answered before policy and rate
+    /// have a say.
     fn earlier(&self, _who: &W, _cx: &mut Cx) -> Result<Option<Self::Output>> {
         Ok(None)
     }
@@ -338,6 +371,9 @@ trait ErasedOp: Send {
     fn name(&self) -> &'static str;
     fn access(&self) -> Access;
     fn class(&self) -> Class;
+    fn cost(&self) -> Cost;
+    fn charge(&self) -> u32;
+    fn replays(&self) -> bool;
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>>;
     fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>>;
 }
@@ -357,6 +393,18 @@ where
 
     fn class(&self) -> Class {
         Op::class(self)
+    }
+
+    fn cost(&self) -> Cost {
+        Op::cost(self)
+    }
+
+    fn charge(&self) -> u32 {
+        Op::charge(self)
+    }
+
+    fn replays(&self) -> bool {
+        Op::replays(self)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
@@ -382,6 +430,18 @@ impl Op for FrameOp {
 
     fn class(&self) -> Class {
         self.0.class()
+    }
+
+    fn cost(&self) -> Cost {
+        self.0.cost()
+    }
+
+    fn charge(&self) -> u32 {
+        self.0.charge()
+    }
+
+    fn replays(&self) -> bool {
+        self.0.replays()
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {

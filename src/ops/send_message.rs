@@ -105,6 +105,10 @@ impl Op for SendMessage {
         Ok(Outcome { output: Sent { message, duplicate: false }, events })
     }
 
+    fn replays(&self) -> bool {
+        self.client_message_id.is_some()
+    }
+
     fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Sent>> {
         let Some(key) = &self.client_message_id else { return Ok(None) };
         let me = caller.user_id;

@@ -394,6 +394,16 @@ fn makes(text: &str, code: Code) -> bool {
 }
 
 #[test]
+fn every_operation_with_an_earlier_answer_says_when_to_ask_it() {
+    let answers = |source: &Source| source.layer() == "ops" && source.code.contains("\n    fn earlier(");
+    let answering: Vec<_> = shipped().into_iter().filter(answers).collect();
+    assert!(answering.len() > 2, "they are found");
+    let silent = answering.into_iter().filter(|source| !source.code.contains("\n    fn replays("));
+    let violation = |source: Source| Violation { file: source.path, line: 1, what: "`replays` is missing".into() };
+    assert_none(&silent.map(violation).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_lock_file_holds_no_version_with_a_known_fault() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock is kept");
     for (package, floor) in FLOORS {
