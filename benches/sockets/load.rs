@@ -1,5 +1,8 @@
-//! People who write to each other: so many messages in flight each, of which
-//! every one is waited for, at the sender and at the recipient.
+//! People who write to each other. Each message is waited for, at the sender and at the recipient.
+//!
+//! A closed loop keeps a number of messages in flight and measures what the hub carries. An open
+//! loop sends at a fixed rate, however late the answers are, and measures from the time at which
+//! each message was due: a hub that stalls cannot slow its own measurement down.
 
 use crate::Outcome;
 use crate::client::Client;
@@ -9,8 +12,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -24,6 +28,15 @@ const CONNECTING: usize = 16;
 pub struct Load {
     pub clients: Vec<Rc<Client>>,
     pub writers: Vec<Writer>,
+    pub pace: Pace,
+}
+
+#[derive(Clone, Copy)]
+pub enum Pace {
+    /// Closed loop: each writer keeps so many messages on their way.
+    InFlight(usize),
+    /// Open loop: so many messages a second, by the writers in turn.
+    PerSecond(u32),
 }
 
 pub struct Writer {
@@ -32,7 +45,6 @@ pub struct Writer {
     pub client: usize,
     /// Sockets of all others that get it.
     pub readers: usize,
-    pub in_flight: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -85,6 +97,7 @@ pub async fn connect(server: &Server, users: impl Iterator<Item = usize>) -> Out
 
 /// One message on its way.
 struct Sent {
+    /// When it was sent, or was due.
     at: Instant,
     /// Frames that are not there yet: the ack, and one for each reader.
     missing: usize,
@@ -92,6 +105,7 @@ struct Sent {
 
 struct Board {
     writers: Vec<Writer>,
+    pace: Pace,
     permits: Vec<Semaphore>,
     sent: RefCell<HashMap<(usize, usize), Sent>>,
     deliveries: Cell<usize>,
@@ -100,9 +114,14 @@ struct Board {
 
 impl Load {
     pub async fn run(self, server: &Server) -> Outcome<Measured> {
+        let in_flight = match self.pace {
+            Pace::InFlight(count) => count,
+            Pace::PerSecond(_) => 0,
+        };
         let board = Rc::new(Board {
-            permits: self.writers.iter().map(|writer| Semaphore::new(writer.in_flight)).collect(),
+            permits: self.writers.iter().map(|_| Semaphore::new(in_flight)).collect(),
             writers: self.writers,
+            pace: self.pace,
             sent: RefCell::default(),
             deliveries: Cell::new(0),
             latencies: RefCell::default(),
@@ -118,14 +137,27 @@ impl Load {
                 }
             });
         }
-        for (index, writer) in board.writers.iter().enumerate() {
-            let (board, client) = (board.clone(), self.clients[writer.client].clone());
-            tasks.spawn_local(async move {
-                match board.write(index, &client).await {
-                    Ok(never) => match never {},
-                    Err(error) => error,
+        match self.pace {
+            Pace::InFlight(_) => {
+                for (index, writer) in board.writers.iter().enumerate() {
+                    let (board, client) = (board.clone(), self.clients[writer.client].clone());
+                    tasks.spawn_local(async move {
+                        match board.write(index, &client).await {
+                            Ok(never) => match never {},
+                            Err(error) => error,
+                        }
+                    });
                 }
-            });
+            }
+            Pace::PerSecond(rate) => {
+                let (board, clients) = (board.clone(), self.clients.clone());
+                tasks.spawn_local(async move {
+                    match board.write_at_rate(rate, &clients).await {
+                        Ok(never) => match never {},
+                        Err(error) => error,
+                    }
+                });
+            }
         }
         tokio::select! {
             measured = board.watch(server) => measured,
@@ -137,18 +169,34 @@ impl Load {
 
 impl Board {
     async fn write(&self, index: usize, client: &Client) -> Outcome<Infallible> {
-        let Writer { to, readers, .. } = self.writers[index];
-        let content = "x".repeat(100);
         let mut number = 0;
         loop {
             self.permits[index].acquire().await?.forget();
-            let text = format!(
-                r#"{{"type":"private_message","ref":"{index}.{number}",{to},"content":"{content}","client_message_id":"{index}.{number}"}}"#
-            );
-            self.sent.borrow_mut().insert((index, number), Sent { at: Instant::now(), missing: 1 + readers });
-            client.send(&text).await?;
+            self.send(index, number, Instant::now(), client).await?;
             number += 1;
         }
+    }
+
+    /// Sends each message when it is due, or at once where that has passed.
+    async fn write_at_rate(&self, rate: u32, clients: &[Rc<Client>]) -> Outcome<Infallible> {
+        let mut due = schedule(rate);
+        let mut number = 0;
+        while let Some(at) = due.recv().await {
+            let index = number % self.writers.len();
+            self.send(index, number, at, &clients[self.writers[index].client]).await?;
+            number += 1;
+        }
+        Err("the schedule ended".into())
+    }
+
+    async fn send(&self, index: usize, number: usize, at: Instant, client: &Client) -> Outcome<()> {
+        let Writer { to, readers, .. } = self.writers[index];
+        let content = "x".repeat(100);
+        let text = format!(
+            r#"{{"type":"private_message","ref":"{index}.{number}",{to},"content":"{content}","client_message_id":"{index}.{number}"}}"#
+        );
+        self.sent.borrow_mut().insert((index, number), Sent { at, missing: 1 + readers });
+        client.send(&text).await
     }
 
     /// A frame came to a client.
@@ -188,15 +236,39 @@ impl Board {
         sleep(ROUND).await;
         let seconds = began.elapsed().as_secs_f64();
         let mut latencies = self.latencies.take();
+        let finished = latencies.len();
+        if let Pace::PerSecond(_) = self.pace {
+            // What is late until now counts as well.
+            latencies.extend(self.sent.borrow().values().map(|sent| sent.at.elapsed().as_secs_f64()));
+        }
         let delivered = (self.deliveries.get() - deliveries) as f64;
         latencies.sort_by(f64::total_cmp);
         let at = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
         Ok(Measured {
-            messages_per_second: latencies.len() as f64 / seconds,
+            messages_per_second: finished as f64 / seconds,
             deliveries_per_second: delivered / seconds,
             p50: at(0.5),
             p99: at(0.99),
             cpu_per_delivery: (server.cpu()? - cpu) / delivered,
         })
     }
+}
+
+/// When messages are due at this rate, each told when it is. A thread of its own keeps the time:
+/// the timers of the runtime are a millisecond coarse.
+#[expect(clippy::disallowed_methods, reason = "the thread has nothing to do but to wait")]
+fn schedule(rate: u32) -> mpsc::UnboundedReceiver<Instant> {
+    let (tell, due) = mpsc::unbounded_channel();
+    thread::spawn(move || {
+        let (start, interval) = (Instant::now(), Duration::from_secs(1) / rate);
+        for number in 0.. {
+            let at = start + interval * number;
+            thread::sleep(at.saturating_duration_since(Instant::now()));
+            // Nobody listens once the measurement is over.
+            if tell.send(at).is_err() {
+                return;
+            }
+        }
+    });
+    due
 }

@@ -1,8 +1,9 @@
 //! Sockets, against the hub as a process of its own on SQLite: what an idle
-//! one holds, what connecting costs, and how many messages go through.
+//! one holds, what connecting costs, how many messages go through, and how long
+//! a message takes at a fixed rate.
 //!
 //! `cargo bench --bench sockets` prints medians, and fails when a socket holds
-//! or costs more than promised. Names after `--` choose measurements. With the
+//! or costs, or a message takes, more than promised. Names after `--` choose measurements. With the
 //! path of another binary in `AGAINST`, both are measured in turn, and it fails
 //! when this one carries less. What else is in the environment the hubs get.
 
@@ -14,7 +15,7 @@ mod server;
 
 use client::Client;
 use finish::finish;
-use load::{Load, Measured, To, Writer, connect};
+use load::{Load, Measured, Pace, To, Writer, connect};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::Server;
 use std::collections::BTreeMap;
@@ -46,10 +47,18 @@ const MOST_CONNECT_SECONDS: f64 = 60e-6;
 /// Of what the other binary carries.
 const LEAST_CARRIED: f64 = 0.95;
 const LEAST_GROUP_DELIVERIES: f64 = 300_000.0;
+/// People that write in pairs, and messages a second of all of them together.
+const AT_A_RATE: usize = 200;
+const RATE: u32 = 2_000;
+const MOST_P99_MILLISECONDS: f64 = 3.0;
+/// Of the rate, what has to be answered within the measurement.
+const LEAST_ANSWERED: f64 = 0.98;
 
 const MEMORY: &str = "idle: bytes of the hub for a socket";
 const CONNECT: &str = "connect: CPU us, without its reads";
 const GROUP: &str = "group: deliveries/s";
+const LATENCY: &str = "latency at 2000/s: p99 ms";
+const ANSWERED: &str = "latency at 2000/s: messages/s";
 
 /// What came out, by what was measured: a list for each binary.
 #[derive(Default)]
@@ -70,6 +79,14 @@ impl Figures {
         self.add(&format!("{what}: CPU us for a delivery"), binary, measured.cpu_per_delivery * 1e6);
     }
 
+    /// Each message has one reader, so a delivery is a message.
+    fn add_latency(&mut self, binary: usize, measured: &Measured) {
+        self.add(ANSWERED, binary, measured.messages_per_second);
+        self.add("latency at 2000/s: p50 ms", binary, measured.p50 * 1e3);
+        self.add(LATENCY, binary, measured.p99 * 1e3);
+        self.add("latency at 2000/s: CPU us for a message", binary, measured.cpu_per_delivery * 1e6);
+    }
+
     /// Prints the medians. Whether all bounds are kept.
     fn report(self) -> bool {
         let mut are_kept = true;
@@ -83,6 +100,8 @@ impl Figures {
             println!();
             are_kept &= what != MEMORY || medians[0] <= MOST_MEMORY;
             are_kept &= what != GROUP || medians[0] >= LEAST_GROUP_DELIVERIES;
+            are_kept &= what != LATENCY || medians[0] <= MOST_P99_MILLISECONDS;
+            are_kept &= what != ANSWERED || medians[0] >= f64::from(RATE) * LEAST_ANSWERED;
             are_kept &= what != CONNECT || medians[0] <= MOST_CONNECT_SECONDS * 1e6;
         }
         are_kept
@@ -120,7 +139,7 @@ async fn idle(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<
     };
     timeout(Duration::from_secs(60), all_pinged).await?;
     figures.add(MEMORY, binary, (server.memory()? - memory) / IDLE as f64);
-    let load = pairs(server, IDLE + 1, 200, 1).await?;
+    let load = pairs(server, IDLE + 1, 200, Pace::InFlight(1)).await?;
     figures.add_load("200 write among 10000 idle", binary, &load.run(server).await?);
     Ok(())
 }
@@ -166,17 +185,18 @@ where
 }
 
 /// So many people who write to each other in pairs.
-async fn pairs(server: &Server, first: usize, count: usize, in_flight: usize) -> Outcome<Load> {
+async fn pairs(server: &Server, first: usize, count: usize, pace: Pace) -> Outcome<Load> {
     let clients = connect(server, first..first + count).await?;
-    let writer = |client: usize| Writer { to: To::User(first + (client ^ 1)), client, readers: 1, in_flight };
-    Ok(Load { clients, writers: (0..count).map(writer).collect() })
+    let writer = |client: usize| Writer { to: To::User(first + (client ^ 1)), client, readers: 1 };
+    Ok(Load { clients, writers: (0..count).map(writer).collect(), pace })
 }
 
 /// One who writes to one with many sockets.
 async fn fan_out(server: &Server) -> Outcome<Load> {
     let users = std::iter::once(1).chain(std::iter::repeat_n(2, FAN_OUT));
     let clients: Vec<Rc<Client>> = connect(server, users).await?;
-    Ok(Load { clients, writers: vec![Writer { to: To::User(2), client: 0, readers: FAN_OUT, in_flight: 4 }] })
+    let writers = vec![Writer { to: To::User(2), client: 0, readers: FAN_OUT }];
+    Ok(Load { clients, writers, pace: Pace::InFlight(4) })
 }
 
 /// A group of so many people, all of them here, of whom some write, each one
@@ -186,8 +206,8 @@ async fn group(server: &Server) -> Outcome<Load> {
     let group = format!(r#"{{"participant_ids":[{}],"title":"Everybody"}}"#, others.join(","));
     Client::post(server.address, 1, "/api/conversations", &group).await?;
     let clients = connect(server, 1..=FAN_OUT).await?;
-    let writer = |client| Writer { to: To::Conversation(1), client, readers: FAN_OUT - 1, in_flight: 1 };
-    Ok(Load { clients, writers: (0..GROUP_WRITERS).map(writer).collect() })
+    let writer = |client| Writer { to: To::Conversation(1), client, readers: FAN_OUT - 1 };
+    Ok(Load { clients, writers: (0..GROUP_WRITERS).map(writer).collect(), pace: Pace::InFlight(1) })
 }
 
 async fn measure(what: &str, binary: &Path, figures: &mut Figures, number: usize) -> Outcome<()> {
@@ -196,8 +216,13 @@ async fn measure(what: &str, binary: &Path, figures: &mut Figures, number: usize
     let load = match what {
         "idle" => return idle(&server, figures, number).await,
         "connect" => return connects(&server, figures, number).await,
-        "200x1" => pairs(&server, 1, 200, 1).await?,
-        "1000x4" => pairs(&server, 1, 1_000, 4).await?,
+        "200x1" => pairs(&server, 1, 200, Pace::InFlight(1)).await?,
+        "1000x4" => pairs(&server, 1, 1_000, Pace::InFlight(4)).await?,
+        "latency" => {
+            let load = pairs(&server, 1, AT_A_RATE, Pace::PerSecond(RATE)).await?;
+            figures.add_latency(number, &load.run(&server).await?);
+            return Ok(());
+        }
         "fan-out" => fan_out(&server).await?,
         "group" => group(&server).await?,
         _ => return Err(format!("there is no measurement {what}").into()),
@@ -213,7 +238,7 @@ async fn run() -> Outcome<bool> {
     binaries.extend(std::env::var_os("AGAINST").map(PathBuf::from));
     let mut chosen: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with("--")).collect();
     if chosen.is_empty() {
-        chosen = ["idle", "connect", "200x1", "1000x4", "fan-out", "group"].map(String::from).into();
+        chosen = ["idle", "connect", "200x1", "1000x4", "latency", "fan-out", "group"].map(String::from).into();
     }
     let mut figures = Figures::default();
     for round in 1..=ROUNDS {
