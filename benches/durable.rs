@@ -22,7 +22,7 @@ use switchboard::door::Door;
 use switchboard::hub::Hub;
 use switchboard::ids::{LoginId, UserId};
 use switchboard::ops::{Cx, Nobody, Op, Register, SendMessage};
-use switchboard::policy::{MessagePolicy, Rules};
+use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::{LaneSettings, Target};
 use tempfile::TempDir;
 
@@ -130,6 +130,7 @@ async fn latencies(house: &House, other: &House) -> Result<(Vec<f64>, Vec<f64>),
         max_message_chars: 1000,
         registration_is_open: true,
         max_participants: 1_000,
+        sync: SyncLimits::DEFAULT,
     };
     let (from, to) = (house.users[0], house.users[1]);
     let (mut by_door, mut inline) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@
 use crate::error::Error;
 use crate::ids::{Role, UserId};
 
-/// What an operator decides for the whole hub.
+/// What holds for the whole hub; most of it the operator decides.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub message_policy: MessagePolicy,
@@ -13,6 +13,27 @@ pub struct Rules {
     pub registration_is_open: bool,
     /// In one group.
     pub max_participants: usize,
+    pub sync: SyncLimits,
+}
+
+/// How much one answer of `sync` holds.
+#[derive(Clone, Copy, Debug)]
+pub struct SyncLimits {
+    pub messages: usize,
+    pub conversations: usize,
+    /// Of JSON; the first conversation of an answer comes however large it is.
+    pub bytes: usize,
+    /// A client that is further behind gets the conversation anew.
+    pub changes: usize,
+    /// Newest messages that come with a conversation anew.
+    pub reset_messages: usize,
+    /// Rows of the caller's own: blocks, contacts, places and hidden messages.
+    pub own_rows: usize,
+}
+
+impl SyncLimits {
+    pub const DEFAULT: Self =
+        Self { messages: 500, conversations: 1_000, bytes: 1 << 20, changes: 500, reset_messages: 50, own_rows: 1_000 };
 }
 
 #[cfg(test)]
@@ -23,6 +44,7 @@ impl Rules {
         max_message_chars: 1_000,
         registration_is_open: true,
         max_participants: 1_000,
+        sync: SyncLimits::DEFAULT,
     };
 }
 

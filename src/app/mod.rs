@@ -17,6 +17,7 @@ use crate::hub::{Announcements, Hub, HubSettings};
 use crate::limits::{Limits, Rate};
 use crate::net::transport::{self, ServerSettings};
 use crate::net::{self, Net, Slots};
+use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
 use crate::upkeep;
 use crate::wire::{CloseCode, Event};
@@ -45,6 +46,7 @@ pub struct App {
     epoch: String,
     tokens: Arc<BearerTokens>,
     lane_settings: LaneSettings,
+    sync_limits: SyncLimits,
     /// Told when something was written.
     written: Arc<Notify>,
 }
@@ -71,12 +73,18 @@ impl App {
         let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
         let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous), foreign });
         let lane_settings = LaneSettings::for_target(&target);
-        Ok(Self { config, clock, target, epoch, tokens, lane_settings, written: Arc::default() })
+        let sync_limits = SyncLimits::DEFAULT;
+        Ok(Self { config, clock, target, epoch, tokens, lane_settings, sync_limits, written: Arc::default() })
     }
 
     /// Other bounds for the write lane: for benchmarks.
     pub fn with_lane(self, lane_settings: LaneSettings) -> Self {
         Self { lane_settings, ..self }
+    }
+
+    /// Other bounds for the answers of `sync`: for tests.
+    pub fn with_sync_limits(self, sync_limits: SyncLimits) -> Self {
+        Self { sync_limits, ..self }
     }
 
     /// Serves on the listener until `shutdown` is done, then drains. Runs on
@@ -142,7 +150,7 @@ impl App {
             lane,
             hub: hub.clone(),
             limits: Limits::new(messages),
-            rules: settings::rules(&self.config),
+            rules: settings::rules(&self.config, self.sync_limits),
             epoch: self.epoch.clone(),
             clock: self.clock.clone(),
         });

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::limits::Rate;
 use crate::net::transport::{self, OutboxSettings, TransportSettings};
 use crate::net::{Site, SlotSettings};
-use crate::policy::{self, Rules};
+use crate::policy::{self, Rules, SyncLimits};
 use crate::store::Target;
 use std::fs;
 use std::num::NonZeroU32;
@@ -34,7 +34,7 @@ pub(super) fn site(config: &Config, port: u16) -> Site {
     }
 }
 
-pub(super) fn rules(config: &Config) -> Rules {
+pub(super) fn rules(config: &Config, sync: SyncLimits) -> Rules {
     Rules {
         message_policy: match config.messages.policy {
             MessagePolicy::Open => policy::MessagePolicy::Open,
@@ -43,6 +43,7 @@ pub(super) fn rules(config: &Config) -> Rules {
         max_message_chars: config.messages.max_chars,
         max_participants: config.messages.max_participants,
         registration_is_open: matches!(config.auth.registration, Registration::Open),
+        sync,
     }
 }
 

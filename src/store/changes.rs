@@ -9,6 +9,7 @@ use super::participants::{Participant, participant_columns};
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Seq, UserId};
+use diesel::dsl::not;
 use diesel::prelude::*;
 
 /// Where a conversation stands for one who is in it.
@@ -41,19 +42,43 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
 /// A conversation, and the rev after which to look.
 pub type Since = (ConversationId, Rev);
 
-/// What shows to `me` of messages that changed after they were sent, by rev, at
-/// most `limit`.
-pub fn list_changed_messages(db: &mut Db, me: UserId, since: &[Since], limit: i64) -> Result<Vec<Message>> {
+/// A message of a conversation that somebody is in, whether it shows to them
+/// or not.
+#[derive(Clone, Debug, Queryable)]
+pub struct Candidate {
+    pub message: Message,
+    /// They deleted it for themselves.
+    pub is_hidden: bool,
+}
+
+/// Messages of several conversations, of each from a `seq` on, in no order.
+/// The caller knows that they are few.
+pub fn list_end(db: &mut Db, me: UserId, ends: &[(ConversationId, Seq)]) -> Result<Vec<Candidate>> {
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on!(db, conn => {
+        let mut query = messages::table.select((Message::as_select(), not(shows_to(me.get())))).into_boxed();
+        for (id, seq) in padded(ends) {
+            query = query.or_filter(messages::conversation_id.eq(id).and(messages::seq.ge(seq)));
+        }
+        query.load(conn)
+    })?)
+}
+
+/// Messages that changed after they were sent, by rev, at most `limit`.
+pub fn list_changed_messages(db: &mut Db, me: UserId, since: &[Since], limit: i64) -> Result<Vec<Candidate>> {
     if since.is_empty() {
         return Ok(Vec::new());
     }
     Ok(on!(db, conn => {
-        let mut query = messages::table.select(Message::as_select()).order(messages::rev).limit(limit).into_boxed();
+        let mut query = messages::table.select((Message::as_select(), not(shows_to(me.get()))))
+            .order(messages::rev).limit(limit).into_boxed();
         for (id, rev) in padded(since) {
             let is_later = messages::conversation_id.eq(id).and(messages::rev.gt(rev));
             query = query.or_filter(is_later.and(messages::changed_at.is_not_null()));
         }
-        query.filter(shows_to(me.get())).load(conn)
+        query.load(conn)
     })?)
 }
 

@@ -80,6 +80,7 @@ mod strict_frames;
 mod strict_headers;
 mod sync;
 mod sync_bounds;
+mod sync_limits;
 mod tcp_options;
 mod texts;
 mod tickets;

@@ -12,7 +12,7 @@ use switchboard::auth::Caller;
 use switchboard::clock::Clock;
 use switchboard::ids::{ConversationId, LoginId, Position, UserId};
 use switchboard::ops::{Cx, ListConversations, Op, Sync};
-use switchboard::policy::{MessagePolicy, Rules};
+use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::Db;
 
 const CONVERSATIONS: i64 = 1_000;
@@ -111,6 +111,7 @@ fn count_queries(hub: &TestHub, who: &User, op: &impl Op) -> usize {
         max_message_chars: 1000,
         registration_is_open: true,
         max_participants: 1_000,
+        sync: SyncLimits::DEFAULT,
     };
     let now = Clock::system().now();
     db.snapshot(|db| op.run(&caller, &mut Cx { db, now, rules: &rules, epoch: "" })).unwrap();

@@ -1,0 +1,284 @@
+//! An answer of `sync` in the making: conversations one after another, until
+//! one of its limits is reached.
+
+use super::cursor::{Cursor, Step};
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Rev, Seq, UserId};
+use crate::ops::Cx;
+use crate::ops::present::{self, by_conversation};
+use crate::policy::SyncLimits;
+use crate::store::changes::{self, Since};
+use crate::store::conversations;
+use crate::store::messages::Message;
+use crate::wire::{self, MessageView, OwnConversationView, ParticipantView};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+
+/// Conversations loaded at once.
+const MAX_BATCH: usize = 100;
+/// Room kept for each conversation that is still to come, so that a client's
+/// first answer names all of them before it holds much of any.
+const BYTES_FOR_OTHERS: usize = 1_000;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ChangedConversation {
+    id: ConversationId,
+    /// The client's position once it applied this.
+    rev: Rev,
+    reset: bool,
+    conversation: OwnConversationView,
+    participants: Vec<ParticipantView>,
+    messages: Vec<MessageView>,
+}
+
+/// A conversation of which the client has not everything.
+pub(super) struct Due {
+    pub id: ConversationId,
+    pub cursor: Cursor,
+}
+
+/// What the store has of one conversation that is due.
+struct Rows {
+    conversation: OwnConversationView,
+    participants: Vec<ParticipantView>,
+    /// Those that show.
+    messages: Vec<MessageView>,
+    /// How many rows the client missed, also of those that do not show.
+    changes: usize,
+}
+
+/// How many to load at once: 100 at most, and while they cannot have more
+/// changes than there is room for.
+fn next_batch(due: &[Due], room: usize, newest: usize, limits: &SyncLimits) -> usize {
+    let mut wanted = 0;
+    let fits = |due: &&Due| {
+        wanted += due.cursor.wanted(newest, limits);
+        wanted <= room
+    };
+    due.iter().take(MAX_BATCH).take_while(fits).count().max(1)
+}
+
+/// What telling of these may need, in the same order, by the same few queries
+/// however many they are.
+///
+/// Each query is cut at one row more than `limits.changes`: where that happens,
+/// the batch is one conversation, and it comes anew.
+fn load(me: UserId, batch: &[Due], newest: usize, cx: &mut Cx) -> Result<Vec<Rows>> {
+    let limits = cx.rules.sync;
+    let most = limits.changes as i64 + 1;
+    let ids: Vec<ConversationId> = batch.iter().map(|due| due.id).collect();
+    let rows = conversations::list_with_places(cx.db, me, &ids)?;
+    let first_visible: HashMap<ConversationId, Seq> =
+        rows.iter().map(|(row, place)| (row.id, place.first_visible())).collect();
+    let views = present::own_conversations(cx.db, me, rows)?;
+    let mut views: HashMap<ConversationId, OwnConversationView> =
+        views.into_iter().map(|view| (view.shared.id, view)).collect();
+
+    let cursors: HashMap<ConversationId, Cursor> = batch.iter().map(|due| (due.id, due.cursor)).collect();
+    let is_missed = |id: ConversationId, rev: Rev| cursors.get(&id).is_some_and(|cursor| cursor.is_missed(rev));
+    let ends: Vec<(ConversationId, Seq)> =
+        batch.iter().map(|due| (due.id, due.cursor.first_wanted(newest, &limits))).collect();
+    let since: Vec<Since> = batch.iter().filter_map(|due| Some((due.id, due.cursor.position?))).collect();
+    let mut found = changes::list_end(cx.db, me, &ends)?;
+    found.extend(changes::list_changed_messages(cx.db, me, &since, most)?);
+    found.sort_unstable_by_key(|candidate| candidate.message.id);
+    found.dedup_by_key(|candidate| candidate.message.id);
+    let changed = changes::list_changed_participants(cx.db, &since, most)?;
+
+    let mut missed: HashMap<ConversationId, usize> = HashMap::new();
+    let rows = found.iter().map(|candidate| (candidate.message.conversation_id, candidate.message.rev));
+    for (id, _) in
+        rows.chain(changed.iter().map(|row| (row.conversation_id, row.rev))).filter(|row| is_missed(row.0, row.1))
+    {
+        *missed.entry(id).or_default() += 1;
+    }
+    let shows = |message: &Message| first_visible.get(&message.conversation_id).is_some_and(|seq| message.seq >= *seq);
+    let shown = found.into_iter().filter(|candidate| !candidate.is_hidden && shows(&candidate.message));
+    let shown: Vec<Message> = shown.map(|candidate| candidate.message).collect();
+    let mut messages = by_conversation(present::history(cx.db, shown)?, |message| message.conversation_id);
+    let mut participants = by_conversation(changed, |row| row.conversation_id);
+    let rows = |id| {
+        Ok(Rows {
+            conversation: views.remove(&id).ok_or_else(|| Error::bug("a snapshot does not change"))?,
+            participants: participants.remove(&id).unwrap_or_default().into_iter().map(present::participant).collect(),
+            messages: messages.remove(&id).unwrap_or_default(),
+            changes: missed.remove(&id).unwrap_or_default(),
+        })
+    };
+    ids.into_iter().map(rows).collect()
+}
+
+pub(super) struct Answer<'a> {
+    pub conversations: Vec<Box<RawValue>>,
+    limits: &'a SyncLimits,
+    messages: usize,
+    bytes: usize,
+    /// What came anew took what room was left beside those to come.
+    is_full: bool,
+}
+
+impl<'a> Answer<'a> {
+    /// So many bytes are used already.
+    pub fn new(limits: &'a SyncLimits, bytes: usize) -> Self {
+        Self { conversations: Vec::new(), limits, messages: 0, bytes, is_full: false }
+    }
+
+    /// Takes what fits, and returns whether that is all.
+    pub fn fill(&mut self, me: UserId, mut due: &[Due], cx: &mut Cx) -> Result<bool> {
+        while !due.is_empty() {
+            let (room, newest) = self.room();
+            let (batch, rest) = due.split_at(next_batch(due, room, newest, self.limits));
+            for (at, (one, rows)) in batch.iter().zip(load(me, batch, newest, cx)?).enumerate() {
+                if !self.add(one, rows, due.len() - at - 1)? {
+                    return Ok(false);
+                }
+            }
+            due = rest;
+        }
+        Ok(true)
+    }
+
+    /// Messages that still fit, and how many of those a conversation anew has.
+    fn room(&self) -> (usize, usize) {
+        let room = self.limits.messages - self.messages;
+        (room, if self.is_full { 0 } else { self.limits.reset_messages.min(room) })
+    }
+
+    /// False when not all of the conversation's changes fitted in.
+    fn add(&mut self, due: &Due, rows: Rows, others: usize) -> Result<bool> {
+        if self.conversations.len() == self.limits.conversations || self.bytes >= self.limits.bytes {
+            return Ok(false);
+        }
+        let (room, newest) = self.room();
+        let left = self.limits.bytes - self.bytes;
+        let for_others = others.min(self.limits.conversations - self.conversations.len()) * BYTES_FOR_OTHERS;
+        let mut piece = Piece::new(due, rows, room, newest, self.limits);
+        let is_reset = piece.step == Step::Reset;
+        let spare = if is_reset { left.saturating_sub(for_others) } else { left };
+        // The first of an answer comes however large it is, so that asking
+        // again leads somewhere.
+        let is_first = self.conversations.is_empty();
+        let mut json = wire::json(&piece.told);
+        if json.len() > spare && !piece.told.messages.is_empty() {
+            self.is_full |= is_reset;
+            piece.cut(json.len() - spare, usize::from(is_first && !is_reset));
+            json = wire::json(&piece.told);
+        }
+        if !due.cursor.leads_on(piece.step) || (json.len() > left && !is_first) {
+            return Ok(false);
+        }
+        // And a comma.
+        self.bytes += json.len() + 1;
+        self.messages += piece.told.messages.len();
+        self.conversations.push(RawValue::from_string(json).map_err(|error| Error::Internal(error.into()))?);
+        Ok(due.cursor.is_complete(piece.step))
+    }
+}
+
+fn revs_of(messages: &[MessageView]) -> Vec<Rev> {
+    messages.iter().map(|message| message.rev).collect()
+}
+
+/// What is told of one conversation, and where it leads.
+struct Piece {
+    cursor: Cursor,
+    step: Step,
+    told: ChangedConversation,
+}
+
+impl Piece {
+    fn new(due: &Due, rows: Rows, room: usize, newest: usize, limits: &SyncLimits) -> Self {
+        let Rows { conversation, participants, mut messages, changes } = rows;
+        let cursor = due.cursor;
+        let step = if cursor.comes_anew(changes, limits) {
+            // An older one that changed is left to history, which has what lies
+            // between.
+            let first = cursor.first_wanted(newest, limits);
+            messages.retain(|message| message.seq >= first);
+            messages.sort_unstable_by_key(|message| message.seq);
+            messages.drain(..messages.len().saturating_sub(newest));
+            Step::Reset
+        } else {
+            messages.retain(|message| cursor.is_missed(message.rev));
+            messages.sort_unstable_by_key(|message| message.rev);
+            cursor.first(&revs_of(&messages), room)
+        };
+        let told = ChangedConversation {
+            id: due.id,
+            rev: cursor.leads_to(step),
+            reset: step == Step::Reset,
+            conversation,
+            participants,
+            messages,
+        };
+        let mut piece = Self { cursor, step, told };
+        piece.take(step);
+        piece
+    }
+
+    /// Leaves out what is not part of the step.
+    fn take(&mut self, step: Step) {
+        self.step = step;
+        self.told.rev = self.cursor.leads_to(step);
+        match step {
+            Step::Reset => self.told.participants.clear(),
+            Step::Changes { messages, rev } => {
+                self.told.messages.truncate(messages);
+                self.told.participants.retain(|row| row.rev <= rev);
+            }
+        }
+    }
+
+    /// Leaves out at least so many bytes of messages, if there are so many: of
+    /// a conversation anew the oldest, of changes the last, and then it leads
+    /// less far. Keeps `at_least` messages.
+    fn cut(&mut self, bytes: usize, at_least: usize) {
+        let mut to_cut = bytes;
+        let mut is_to_go = |message: &MessageView| {
+            let goes = to_cut > 0;
+            to_cut = to_cut.saturating_sub(wire::json(message).len() + 1);
+            goes
+        };
+        let messages = &mut self.told.messages;
+        if self.step == Step::Reset {
+            let goes = messages.iter().take_while(|message| is_to_go(message)).count();
+            messages.drain(..goes);
+            return;
+        }
+        let goes = messages.iter().rev().take_while(|message| is_to_go(message)).count();
+        let kept = (messages.len() - goes).max(at_least);
+        if kept < messages.len() {
+            let step = self.cursor.first(&revs_of(messages), kept);
+            self.take(step);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::changes::Standing;
+
+    #[test]
+    fn what_is_loaded_at_once_has_no_more_changes_than_fit() {
+        let due = |behind: i64, last_seq: i64| {
+            let id = ConversationId::new(1);
+            let head = Standing { id, last_seq: Seq::new(last_seq), rev: Rev::new(1_000), is_shown: true };
+            Due { id, cursor: Cursor::new(&head, Some(1_000 - behind), true).unwrap() }
+        };
+        let many = |behind, last_seq| (0..1_000).map(|_| due(behind, last_seq)).collect::<Vec<_>>();
+        for (what, due, newest, expected) in [
+            ("few changes", many(1, 1), 50, 100),
+            ("ten each", many(10, 900), 50, 50),
+            ("many changes and few messages", many(300, 1), 50, 1),
+            ("too many changes", many(999, 900), 50, 1),
+            ("anew", many(1_000, 900), 50, 10),
+            ("anew with few messages", many(1_000, 2), 50, 100),
+            ("anew without messages", many(1_000, 900), 0, 100),
+        ] {
+            assert_eq!(next_batch(&due, 500, newest, &SyncLimits::DEFAULT), expected, "{what}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `sync` and `POST /api/sync`: everything a client does not have yet, from
+//! one snapshot, in bounded portions.
+//!
+//! A client tells the position it has of each conversation. What changed since
+//! comes row by row; where the position is unknown, ahead, or too far behind,
+//! the conversation comes anew (`reset`) with its newest messages. Nothing is
+//! decided by a clock.
+
+mod answer;
+mod cursor;
+#[cfg(test)]
+mod cursor_test;
+
+use super::{Access, Cx, Op, Outcome};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, Position, UserId};
+use crate::schema::by_id;
+use crate::store::changes::{self, Tie};
+use crate::store::{messages, positions, users};
+use crate::wire::{self, OwnPlaceView, TieView};
+use answer::{Answer, ChangedConversation, Due};
+use cursor::Cursor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Positions one request may tell.
+const MAX_HELD: usize = 2_000;
+/// What stands around it: keys, numbers, the `ack` of a socket.
+const FRAME: usize = 512;
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Sync {
+    /// Another epoch than the hub's: what the client holds counts for nothing.
+    pub epoch: Option<String>,
+    pub me: Option<Position>,
+    #[serde(deserialize_with = "held")]
+    #[schemars(schema_with = "by_id::<Position>", extend("maxProperties" = MAX_HELD))]
+    pub conversations: BTreeMap<ConversationId, Position>,
+    /// Speak of the named conversations alone.
+    pub only: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Changes {
+    pub epoch: String,
+    /// False: apply, then ask again.
+    pub complete: bool,
+    pub me: i64,
+    pub mine: Mine,
+    #[schemars(with = "Vec<ChangedConversation>")]
+    pub conversations: Vec<Box<RawValue>>,
+    /// Asked for, and not the caller's to see.
+    pub left: Vec<ConversationId>,
+}
+
+/// What the caller alone sees.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Mine {
+    pub reset: bool,
+    pub blocks: Vec<TieView>,
+    pub contacts: Vec<TieView>,
+    pub conversations: Vec<OwnPlaceView>,
+    /// Messages deleted for oneself.
+    pub hidden: Vec<MessageId>,
+}
+
+/// An id as the key of an object: digits and nothing else, so that no two keys
+/// are the same id.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key(ConversationId);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(input)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
+fn held<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<ConversationId, Position>, D::Error> {
+    let held = BTreeMap::<Key, Position>::deserialize(input)?;
+    Ok(held.into_iter().map(|(Key(id), position)| (id, position)).collect())
+}
+
+impl Op for Sync {
+    type Output = Changes;
+
+    fn name(&self) -> &'static str {
+        "sync"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Changes>> {
+        self.check()?;
+        let me = caller.user_id;
+        let knows_epoch = self.epoch.as_deref().is_none_or(|epoch| epoch == cx.epoch);
+        let named: Vec<ConversationId> = self.conversations.keys().copied().collect();
+        let standings = changes::list_standings(cx.db, me, self.only.then_some(&named[..]))?;
+        let known: BTreeSet<ConversationId> = standings.iter().map(|standing| standing.id).collect();
+        let (number, mine, is_whole) = self.mine(me, knows_epoch, cx)?;
+        let left: Vec<ConversationId> = named.into_iter().filter(|id| !known.contains(id)).collect();
+        let mut answer = Answer::new(&cx.rules.sync, FRAME + wire::json(&mine).len() + wire::json(&left).len());
+        let mut due = Vec::new();
+        for head in standings {
+            let named = self.conversations.get(&head.id);
+            let held = named.filter(|_| knows_epoch).map(|held| held.get());
+            if let Some(cursor) = Cursor::new(&head, held, named.is_some()) {
+                due.push(Due { id: head.id, cursor });
+            }
+        }
+        let is_all = answer.fill(me, &due, cx)?;
+        Ok(Outcome::quiet(Changes {
+            epoch: cx.epoch.to_owned(),
+            complete: is_all && is_whole,
+            me: number,
+            mine,
+            conversations: answer.conversations,
+            left,
+        }))
+    }
+}
+
+impl Sync {
+    fn check(&self) -> Result<()> {
+        if self.conversations.len() > MAX_HELD {
+            return Err(Error::Invalid(format!("conversations must have at most {MAX_HELD} entries").into()));
+        }
+        Ok(())
+    }
+
+    /// The caller's own changes, the number they lead to, and whether those
+    /// are all.
+    fn mine(&self, me: UserId, knows_epoch: bool, cx: &mut Cx) -> Result<(i64, Mine, bool)> {
+        let last = users::get_me(cx.db, me)?;
+        let held = self.me.map(Position::get).filter(|held| knows_epoch && *held <= last);
+        let from = held.unwrap_or(0);
+        let most = cx.rules.sync.own_rows;
+        let limit = most as i64 + 1;
+        let blocks = changes::list_blocks_after(cx.db, me, from, limit)?;
+        let contacts = changes::list_contacts_after(cx.db, me, from, limit)?;
+        let places = positions::list_own_places(cx.db, me, from, limit)?;
+        let hidden = messages::list_hidden_after(cx.db, me, from, limit)?;
+        let ties = blocks.iter().chain(&contacts).map(|tie| tie.me);
+        let rest = places.iter().map(|place| place.me).chain(hidden.iter().map(|hidden| hidden.me));
+        let mut numbers: Vec<i64> = ties.chain(rest).collect();
+        numbers.sort_unstable();
+        // Cut all of them at the same number, so that the rest is what comes
+        // after it.
+        let cut = numbers.get(most - 1).copied().filter(|_| numbers.len() > most).unwrap_or(last);
+        let ties = |ties: Vec<Tie>| {
+            let shown = ties.into_iter().filter(|tie| tie.me <= cut && (held.is_some() || !tie.removed));
+            shown.map(|tie| TieView { user_id: tie.user_id, removed: tie.removed }).collect()
+        };
+        let mine = Mine {
+            reset: held.is_none(),
+            blocks: ties(blocks),
+            contacts: ties(contacts),
+            conversations: places
+                .into_iter()
+                .filter(|place| place.me <= cut)
+                .map(|place| OwnPlaceView {
+                    id: place.conversation_id,
+                    cleared_seq: place.cleared_seq,
+                    visible_from_seq: place.visible_from_seq,
+                    read_seq: place.read_seq,
+                })
+                .collect(),
+            hidden: hidden.into_iter().filter(|hidden| hidden.me <= cut).map(|hidden| hidden.message_id).collect(),
+        };
+        Ok((cut, mine, cut == last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_out_of_bounds_are_refused_and_named() {
+        let sync = |json: &str| wire::parse::<Sync>(json.as_bytes()).and_then(|sync| sync.check());
+        assert!(sync("{}").is_ok());
+        assert!(sync(r#"{"me":0,"conversations":{"12":87,"13":0}}"#).is_ok());
+        for (json, key) in [
+            (r#"{"me":-1}"#, "me"),
+            (r#"{"conversations":{"12":-1}}"#, "conversations"),
+            (r#"{"conversations":{"12":9007199254740992}}"#, "conversations"),
+            (r#"{"conversations":{"0":1}}"#, "conversations"),
+            (r#"{"conversations":{"x":1}}"#, "conversations"),
+            (r#"{"conversations":[]}"#, "conversations"),
+            (r#"{"only":1}"#, "only"),
+        ] {
+            let told = sync(json).unwrap_err();
+            assert!(told.detail().contains(key), "{json}: {}", told.detail());
+        }
+    }
+
+    #[test]
+    fn as_many_positions_as_allowed_pass_and_one_more_does_not() {
+        let with = |count: i64| Sync {
+            conversations: (1..=count).map(|id| (ConversationId::new(id), Position::new(1))).collect(),
+            ..Sync::default()
+        };
+        assert!(with(2_000).check().is_ok());
+        assert!(with(2_001).check().is_err());
+    }
+}
