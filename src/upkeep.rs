@@ -33,13 +33,15 @@ const REST: u32 = 9;
 
 /// Has the store find out who may know of each change, one after another.
 pub async fn announce_presence(mut transitions: mpsc::Receiver<Transition>, door: Door, hub: Hub) {
-    while let Some(Transition { user_id, is_online }) = transitions.recv().await {
-        // The door logged why; the hub brings the change up again.
-        if door.call(System, AnnouncePresence { user_id, is_online }).await.is_err() {
+    while let Some(transition) = transitions.recv().await {
+        let Transition { user_id, is_online } = transition;
+        let is_told = door.call(System, AnnouncePresence { user_id, is_online }).await.is_ok();
+        if !is_told {
+            // The door logged why; the hub brings the change up again.
             tokio::time::sleep(RETRY_AFTER).await;
-            if hub.reannounce(user_id).await.is_err() {
-                return;
-            }
+        }
+        if hub.settle(transition, is_told).await.is_err() {
+            return;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The actor, with sessions that are no sockets: what it says when one of them
 //! is gone already.
 
-use super::{Afterwards, Attachment, Batch, Delivery, Hub, HubSeat, HubSettings, ToSession};
+use super::{Afterwards, Attachment, Batch, Hub, HubSeat, HubSettings, ToSession};
 use crate::clock::Clock;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
 use crate::wire::{Event, TypingEvent, ViewingEvent};
@@ -26,9 +26,7 @@ impl Handler<ToSession> for Listener {
 
     fn handle(&mut self, what: ToSession, _: &mut Context<Self>) {
         let ToSession::Deliver(all) = what else { return };
-        self.0.extend(all.into_iter().map(|delivery| match delivery {
-            Delivery::Lasting(frame) | Delivery::Passing(_, frame) => frame.to_string(),
-        }));
+        self.0.extend(all.into_iter().map(|delivery| delivery.frame().to_string()));
     }
 }
 
@@ -42,6 +40,19 @@ impl Handler<Marks> for Listener {
 
     fn handle(&mut self, _: Marks, _: &mut Context<Self>) -> Vec<bool> {
         self.0.iter().map(|frame| frame.contains(":true")).collect()
+    }
+}
+
+/// The frames so far.
+#[derive(Message)]
+#[rtype(result = "Vec<String>")]
+struct Frames;
+
+impl Handler<Frames> for Listener {
+    type Result = Vec<String>;
+
+    fn handle(&mut self, _: Frames, _: &mut Context<Self>) -> Vec<String> {
+        self.0.clone()
     }
 }
 
@@ -69,7 +80,14 @@ fn session_of(user: i64) -> SessionId {
     SessionId::new(NonZeroU64::new(user as u64).unwrap())
 }
 
+/// Attaches a session that is open.
 async fn attach(hub: &Hub, user: i64) -> Addr<Listener> {
+    let listener = attach_opening(hub, user).await;
+    hub.opened(session_of(user), None).await.unwrap();
+    listener
+}
+
+async fn attach_opening(hub: &Hub, user: i64) -> Addr<Listener> {
     let listener = Listener::default().start();
     let (session_id, user_id, login_id) = (session_of(user), UserId::new(user), Some(LoginId::new(user)));
     let to_session = listener.clone().recipient();
@@ -136,5 +154,84 @@ fn who_is_gone_is_not_said_to_look() {
         hub.stats().await.unwrap();
         deliver(&hub, vec![looks(2..3)]).await;
         assert!(reader.send(Marks).await.unwrap().is_empty());
+    });
+}
+
+fn frame(user: i64, text: &str) -> Event {
+    Event::Frame { to: vec![UserId::new(user)], frame: text.into(), ends_typing: None }
+}
+
+#[test]
+fn a_chain_of_fifty_thousand_cut_off_sessions_costs_no_stack() {
+    const CHAIN: i64 = 50_000;
+    System::new().block_on(async {
+        let (hub, _seat) = started();
+        let mut listeners = Vec::new();
+        for user in ONE..=CHAIN {
+            listeners.push(attach(&hub, user).await);
+            // Each is told when the one before stops looking.
+            let looking = ViewingEvent {
+                conversation_id: ConversationId::new(user),
+                user_id: UserId::new(user),
+                is_viewing: true,
+                to: vec![UserId::new(user + 1)],
+                session: Some(session_of(user)),
+            };
+            deliver(&hub, vec![Event::Viewing(looking)]).await;
+        }
+        for listener in &listeners {
+            listener.send(Stop).await.unwrap();
+        }
+        // The first is found to be gone; each of the others by what it is told of the one before.
+        deliver(&hub, vec![frame(ONE, "{}")]).await;
+        assert_eq!(hub.stats().await.unwrap().connections, 0);
+    });
+}
+
+#[test]
+fn a_session_that_opens_gets_what_was_kept_then_who_is_online() {
+    System::new().block_on(async {
+        let (hub, _seat) = started();
+        let opening = attach_opening(&hub, ONE).await;
+        for text in ["first", "second"] {
+            deliver(&hub, vec![frame(ONE, text)]).await;
+        }
+        assert!(opening.send(Frames).await.unwrap().is_empty(), "it takes nothing yet");
+        hub.opened(session_of(ONE), Some(Vec::new())).await.unwrap();
+        deliver(&hub, vec![frame(ONE, "third")]).await;
+        let frames = opening.send(Frames).await.unwrap();
+        assert_eq!((frames[0].as_str(), frames[1].as_str(), frames[3].as_str()), ("first", "second", "third"));
+        assert!(frames.len() == 4 && frames[2].contains("presence_state"), "{frames:?}");
+    });
+}
+
+#[test]
+fn a_session_that_opens_slowly_gets_one_resync_and_is_not_cut_off() {
+    System::new().block_on(async {
+        let (hub, _seat) = started();
+        let opening = attach_opening(&hub, ONE).await;
+        // The session takes nothing meanwhile, so its mailbox holds 16 batches.
+        for number in 0..2_000 {
+            deliver(&hub, vec![frame(ONE, &number.to_string())]).await;
+        }
+        hub.opened(session_of(ONE), Some(Vec::new())).await.unwrap();
+        deliver(&hub, vec![frame(ONE, "afterwards")]).await;
+        let frames = opening.send(Frames).await.unwrap();
+        assert!(frames[0].contains("presence_state") && frames[1].contains("resync"), "{frames:?}");
+        assert_eq!(frames[2..], ["afterwards"]);
+        assert_eq!(hub.stats().await.unwrap().evicted, 0);
+    });
+}
+
+#[test]
+fn a_session_that_is_suspended_keeps_its_place() {
+    System::new().block_on(async {
+        let (hub, _seat) = started();
+        let listener = attach(&hub, ONE).await;
+        hub.suspend(session_of(ONE)).await.unwrap();
+        deliver(&hub, vec![frame(ONE, "kept")]).await;
+        assert!(listener.send(Frames).await.unwrap().is_empty());
+        hub.opened(session_of(ONE), None).await.unwrap();
+        assert_eq!(listener.send(Frames).await.unwrap(), ["kept"]);
     });
 }

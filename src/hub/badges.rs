@@ -4,7 +4,7 @@
 //! into one. Only users who are here are remembered.
 
 use crate::ids::{ConversationId, UserId};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// A user hears of unread counts at most so often.
@@ -21,41 +21,46 @@ pub struct UnreadChange {
 /// What is waiting to be told.
 #[derive(Debug, Default)]
 pub struct Badges {
-    waiting: HashMap<UserId, Vec<ConversationId>>,
-    /// Who waits, in the order in which they began to.
-    order: VecDeque<UserId>,
+    waiting: HashMap<UserId, Waiting>,
+    /// The users of `waiting` by the time at which each is due. The number keeps two of the same
+    /// instant apart.
+    due: BTreeMap<(Instant, u64), UserId>,
+    numbers: u64,
     told_at: HashMap<UserId, Instant>,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    due: (Instant, u64),
+    changed: Vec<ConversationId>,
+}
+
 impl Badges {
-    pub fn changed(&mut self, user_id: UserId, conversation_id: ConversationId) {
-        let changed = self.waiting.entry(user_id).or_insert_with(|| {
-            self.order.push_back(user_id);
-            Vec::new()
+    pub fn changed(&mut self, user_id: UserId, conversation_id: ConversationId, now: Instant) {
+        let waiting = self.waiting.entry(user_id).or_insert_with(|| {
+            let at = self.told_at.get(&user_id).map_or(now, |told_at| now.max(*told_at + EVERY));
+            self.numbers += 1;
+            let due = (at, self.numbers);
+            self.due.insert(due, user_id);
+            Waiting { due, changed: Vec::new() }
         });
-        changed.retain(|known| *known != conversation_id);
-        changed.push(conversation_id);
+        waiting.changed.retain(|known| *known != conversation_id);
+        waiting.changed.push(conversation_id);
     }
 
     /// Telling failed: it is due again, and what changed since stays the last.
-    pub fn put_back(&mut self, UnreadChange { user_id, changed }: UnreadChange) {
-        let since = self.waiting.get(&user_id).cloned().unwrap_or_default();
-        changed.into_iter().chain(since).for_each(|conversation_id| self.changed(user_id, conversation_id));
+    pub fn put_back(&mut self, UnreadChange { user_id, changed }: UnreadChange, now: Instant) {
+        let since = self.waiting.get(&user_id).map(|waiting| waiting.changed.clone()).unwrap_or_default();
+        changed.into_iter().chain(since).for_each(|conversation_id| self.changed(user_id, conversation_id, now));
     }
 
     /// The next change that is due; it counts as told from here on.
     pub fn next_due(&mut self, now: Instant) -> Option<UnreadChange> {
-        for _ in 0..self.order.len() {
-            let user_id = self.order.pop_front()?;
-            if self.told_at.get(&user_id).is_some_and(|told_at| now < *told_at + EVERY) {
-                self.order.push_back(user_id);
-                continue;
-            }
-            self.told_at.insert(user_id, now);
-            let changed = self.waiting.remove(&user_id).unwrap_or_default();
-            return Some(UnreadChange { user_id, changed });
-        }
-        None
+        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
+        let user_id = first.remove();
+        self.told_at.insert(user_id, now);
+        let changed = self.waiting.remove(&user_id).map(|waiting| waiting.changed).unwrap_or_default();
+        Some(UnreadChange { user_id, changed })
     }
 
     /// Forgets when users were told whose pause is over.
@@ -65,8 +70,9 @@ impl Badges {
 
     /// Forgets a user who is not here any more.
     pub fn gone(&mut self, user_id: UserId) {
-        self.waiting.remove(&user_id);
-        self.order.retain(|waiting| *waiting != user_id);
+        if let Some(waiting) = self.waiting.remove(&user_id) {
+            self.due.remove(&waiting.due);
+        }
         self.told_at.remove(&user_id);
     }
 }
@@ -85,10 +91,10 @@ mod tests {
     #[test]
     fn the_first_change_is_due_at_once_and_the_next_are_merged() {
         let (mut badges, start) = (Badges::default(), Instant::now());
-        badges.changed(ANN, conversation(1));
+        badges.changed(ANN, conversation(1), start);
         assert_eq!(badges.next_due(start), Some(UnreadChange { user_id: ANN, changed: vec![conversation(1)] }));
         for number in [2, 1, 3, 1] {
-            badges.changed(ANN, conversation(number));
+            badges.changed(ANN, conversation(number), start);
         }
         assert_eq!(badges.next_due(start + EVERY - Duration::from_millis(1)), None);
         let changed = vec![conversation(2), conversation(3), conversation(1)];
@@ -99,10 +105,10 @@ mod tests {
     #[test]
     fn one_user_who_has_to_wait_keeps_nobody_else_waiting() {
         let (mut badges, start) = (Badges::default(), Instant::now());
-        badges.changed(ANN, conversation(1));
+        badges.changed(ANN, conversation(1), start);
         badges.next_due(start);
-        badges.changed(ANN, conversation(1));
-        badges.changed(BOB, conversation(1));
+        badges.changed(ANN, conversation(1), start);
+        badges.changed(BOB, conversation(1), start);
         assert_eq!(badges.next_due(start).map(|change| change.user_id), Some(BOB));
         assert_eq!(badges.next_due(start), None);
     }
@@ -111,29 +117,29 @@ mod tests {
     fn what_could_not_be_told_is_told_with_what_changed_since() {
         let (mut badges, start) = (Badges::default(), Instant::now());
         for number in [1, 2] {
-            badges.changed(ANN, conversation(number));
+            badges.changed(ANN, conversation(number), start);
         }
         let failed = badges.next_due(start).unwrap();
         for number in [3, 1] {
-            badges.changed(ANN, conversation(number));
+            badges.changed(ANN, conversation(number), start);
         }
-        badges.put_back(failed);
+        badges.put_back(failed, start);
         let changed = vec![conversation(2), conversation(3), conversation(1)];
         assert_eq!(badges.next_due(start + EVERY), Some(UnreadChange { user_id: ANN, changed: changed.clone() }));
         assert_eq!(badges.next_due(start + EVERY * 2), None, "once");
-        badges.put_back(UnreadChange { user_id: ANN, changed: changed.clone() });
+        badges.put_back(UnreadChange { user_id: ANN, changed: changed.clone() }, start);
         assert_eq!(badges.next_due(start + EVERY * 3), Some(UnreadChange { user_id: ANN, changed }));
     }
 
     #[test]
     fn users_who_are_gone_or_quiet_are_forgotten() {
         let (mut badges, start) = (Badges::default(), Instant::now());
-        badges.changed(ANN, conversation(1));
+        badges.changed(ANN, conversation(1), start);
         badges.gone(ANN);
         assert_eq!(badges.next_due(start), None);
-        badges.changed(BOB, conversation(1));
+        badges.changed(BOB, conversation(1), start);
         badges.next_due(start);
         badges.sweep(start + EVERY);
-        assert!(badges.told_at.is_empty() && badges.waiting.is_empty() && badges.order.is_empty());
+        assert!(badges.told_at.is_empty() && badges.waiting.is_empty() && badges.due.is_empty());
     }
 }

@@ -41,7 +41,9 @@ async fn everybody_gets_the_bytes_that_were_encoded_once() {
             login_id: Some(LoginId::new(number)),
             to_session: Listener(sender).start().recipient(),
         };
+        let session_id = attachment.session_id;
         hub.attach(attachment).await.unwrap();
+        hub.opened(session_id, None).await.unwrap();
         inboxes.push(inbox);
     }
     let frame: Frame = "the same for all".into();

@@ -13,6 +13,9 @@ mod actor_test;
 mod badges;
 #[cfg(test)]
 mod delivery_test;
+#[cfg(test)]
+mod detach_test;
+mod opening;
 mod outgoing;
 mod presence;
 mod registry;
@@ -30,8 +33,7 @@ use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Event};
 use actix::{Addr, Recipient};
 use actor::{
-    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, Inbox, ListHolders, Reannounce, Recount,
-    SendPresenceState,
+    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, Inbox, ListHolders, Opened, Recount, Settle, Suspend,
 };
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
@@ -101,9 +103,8 @@ impl Hub {
         self.actor.get().ok_or(Error::Unavailable("the hub is starting"))
     }
 
-    /// From now on the session gets what is delivered. Its first frames may
-    /// come before this returns. True unless it was attached already, and only
-    /// changes its login.
+    /// From now on the session gets what is delivered, once it is `opened`: until then the hub keeps
+    /// its frames. True unless it was attached already, and only changes its login.
     ///
     /// # Errors
     /// `Unavailable` when the hub is going down.
@@ -134,15 +135,22 @@ impl Hub {
         let _ = self.batches.blocking_send(Batch { events, then });
     }
 
-    /// Tells one session who of these people is online. Through the hub, so
-    /// that no later transition overtakes it.
-    pub async fn send_presence_state(&self, session_id: SessionId, visible: Vec<UserId>) -> Result<()> {
-        self.actor()?.send(SendPresenceState { session_id, visible }).await.map_err(gone)
+    /// The session takes nothing for a while: the hub keeps its frames until it is `opened` again.
+    /// Safe to call for a session that is not attached.
+    pub async fn suspend(&self, session_id: SessionId) -> Result<()> {
+        self.actor()?.send(Suspend(session_id)).await.map_err(gone)
     }
 
-    /// An announcement failed: it will be due again with the next tick.
-    pub async fn reannounce(&self, user_id: UserId) -> Result<()> {
-        self.actor()?.send(Reannounce(user_id)).await.map_err(gone)
+    /// The session takes frames from now on. It is sent what was kept for it, then who of the
+    /// `visible` people is online, and a `resync` if there was more than could be kept. All of it
+    /// through the hub, so that no later transition overtakes it.
+    pub async fn opened(&self, session_id: SessionId, visible: Option<Vec<UserId>>) -> Result<()> {
+        self.actor()?.send(Opened { session_id, visible }).await.map_err(gone)
+    }
+
+    /// An announcement is over. One that reached nobody is due again with the next tick.
+    pub async fn settle(&self, transition: Transition, is_told: bool) -> Result<()> {
+        self.actor()?.send(Settle { transition, is_told }).await.map_err(gone)
     }
 
     /// The counts of a user could not be told: they will be due again.
@@ -171,8 +179,9 @@ impl Hub {
         self.actor.get().is_none_or(Addr::connected)
     }
 
-    /// Closes every session, for a restart, and takes no more.
-    pub async fn close_all(&self, code: CloseCode) -> Result<()> {
+    /// Closes every session, for a restart, and takes no more. Returns the users who were online,
+    /// also those who went so lately that nobody wrote it down.
+    pub async fn close_all(&self, code: CloseCode) -> Result<Vec<UserId>> {
         self.actor()?.send(CloseAll(code)).await.map_err(gone)
     }
 }

@@ -16,6 +16,14 @@ pub enum Delivery {
     Passing(Passing, Frame),
 }
 
+impl Delivery {
+    pub fn frame(&self) -> &Frame {
+        match self {
+            Self::Lasting(frame) | Self::Passing(_, frame) => frame,
+        }
+    }
+}
+
 /// What is true for a while only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passing {

@@ -27,6 +27,17 @@ pub struct Presence {
     shown: HashSet<UserId>,
     /// Whose state may differ from what was announced.
     changed: BTreeSet<UserId>,
+    /// Users with a transition that was taken and is not settled yet: one of each user.
+    under_way: HashMap<UserId, Before>,
+}
+
+/// What others believed before a transition, for when it reaches nobody.
+#[derive(Debug)]
+struct Before {
+    was_announced: bool,
+    was_shown: bool,
+    /// Somebody was shown the user online since the transition was taken.
+    is_shown_since: bool,
 }
 
 impl Presence {
@@ -38,6 +49,7 @@ impl Presence {
             announced: HashSet::new(),
             shown: HashSet::new(),
             changed: BTreeSet::new(),
+            under_way: HashMap::new(),
         }
     }
 
@@ -76,35 +88,63 @@ impl Presence {
     /// when they go, even if they go before their coming was.
     pub fn show(&mut self, user_id: UserId) -> bool {
         let is_online = self.is_online(user_id);
-        if is_online && !self.announced.contains(&user_id) {
-            self.shown.insert(user_id);
+        if is_online {
+            match self.under_way.get_mut(&user_id) {
+                Some(before) => before.is_shown_since = true,
+                None if !self.announced.contains(&user_id) => {
+                    self.shown.insert(user_id);
+                }
+                None => {}
+            }
         }
         is_online
     }
 
-    /// The next change to announce; it counts as announced from here on.
-    /// However often a user came and went since, it is their latest state.
+    /// The next change to announce; it counts as announced from here on, and has to be settled.
+    /// However often a user came and went since, it is their latest state. The next transition of
+    /// the same user waits until then, so none is told twice or out of order.
     pub fn next_transition(&mut self) -> Option<Transition> {
-        while let Some(user_id) = self.changed.pop_first() {
+        while let Some(user_id) = self.changed.iter().find(|id| !self.under_way.contains_key(id)).copied() {
+            self.changed.remove(&user_id);
             let is_online = self.is_online(user_id);
             let was_shown = self.shown.remove(&user_id);
-            let was_online = match is_online {
+            let was_announced = match is_online {
                 true => !self.announced.insert(user_id),
-                false => self.announced.remove(&user_id) || was_shown,
+                false => self.announced.remove(&user_id),
             };
-            if is_online != was_online {
+            let is_news = if is_online { !was_announced } else { was_announced || was_shown };
+            if is_news {
+                self.under_way.insert(user_id, Before { was_announced, was_shown, is_shown_since: false });
                 return Some(Transition { user_id, is_online });
             }
         }
         None
     }
 
-    /// The announcement did not reach anybody.
-    pub fn reannounce(&mut self, user_id: UserId) {
-        if !self.announced.remove(&user_id) {
+    /// The announcement of a transition is over. One that reached nobody is due again, unless the
+    /// user's state went back meanwhile.
+    pub fn settle(&mut self, Transition { user_id, is_online }: Transition, is_told: bool) {
+        let Some(before) = self.under_way.remove(&user_id) else { return };
+        let is_announced = if is_told { is_online } else { before.was_announced };
+        let is_shown = before.is_shown_since || (!is_told && before.was_shown);
+        if is_announced {
             self.announced.insert(user_id);
+        } else {
+            self.announced.remove(&user_id);
         }
-        self.changed.insert(user_id);
+        if is_shown && !is_announced {
+            self.shown.insert(user_id);
+        }
+        if !is_told {
+            self.changed.insert(user_id);
+        }
+    }
+
+    /// Users who are online, or who went and were not announced yet: nobody wrote down so far when
+    /// they were seen last.
+    pub fn not_written_down(&self) -> Vec<UserId> {
+        let users = self.here.iter().chain(self.leaving.keys()).chain(&self.changed).chain(self.under_way.keys());
+        users.copied().collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -116,8 +156,20 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(3);
     const ANN: UserId = UserId::new(1);
 
+    /// All that are due, each told to everybody.
     fn transitions(presence: &mut Presence) -> Vec<Transition> {
-        std::iter::from_fn(|| presence.next_transition()).collect()
+        let mut told = Vec::new();
+        while let Some(transition) = presence.next_transition() {
+            presence.settle(transition, true);
+            told.push(transition);
+        }
+        told
+    }
+
+    fn fail(presence: &mut Presence) -> Transition {
+        let transition = presence.next_transition().unwrap();
+        presence.settle(transition, false);
+        transition
     }
 
     #[test]
@@ -150,15 +202,46 @@ mod tests {
     fn a_failed_announcement_is_due_again_unless_the_state_went_back() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
         presence.arrived(ANN);
-        transitions(&mut presence);
-        presence.reannounce(ANN);
+        fail(&mut presence);
         assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: true }]);
         presence.left(ANN, start);
         presence.expire(start + GRACE);
-        transitions(&mut presence);
-        presence.reannounce(ANN);
+        fail(&mut presence);
         presence.arrived(ANN);
         assert_eq!(transitions(&mut presence), [], "others still believe that Ann is online, and she is");
+    }
+
+    #[test]
+    fn a_transition_waits_until_the_one_before_is_settled_and_is_told_once() {
+        let (mut presence, start) = (Presence::new(GRACE), Instant::now());
+        presence.arrived(ANN);
+        let coming = presence.next_transition().unwrap();
+        presence.left(ANN, start);
+        presence.expire(start + GRACE);
+        assert_eq!(presence.next_transition(), None, "her coming is still being told");
+        presence.settle(coming, false);
+        assert_eq!(presence.next_transition(), None, "nobody heard that she came");
+        presence.arrived(ANN);
+        let coming = presence.next_transition().unwrap();
+        presence.left(ANN, start);
+        presence.expire(start + GRACE);
+        presence.settle(coming, true);
+        assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: false }]);
+        assert_eq!(transitions(&mut presence), []);
+    }
+
+    #[test]
+    fn users_who_are_here_or_whose_going_is_not_told_yet_are_not_written_down() {
+        let (mut presence, start) = (Presence::new(GRACE), Instant::now());
+        let [bob, cat, dan] = [2, 3, 4].map(UserId::new);
+        [ANN, bob, cat, dan].iter().for_each(|user_id| presence.arrived(*user_id));
+        transitions(&mut presence);
+        [bob, cat, dan].iter().for_each(|user_id| presence.left(*user_id, start));
+        presence.expire(start + GRACE);
+        let gone = presence.next_transition().unwrap();
+        presence.settle(gone, true);
+        presence.next_transition().unwrap();
+        assert_eq!((gone.user_id, presence.not_written_down()), (bob, vec![ANN, cat, dan]));
     }
 
     #[test]
@@ -180,8 +263,12 @@ mod tests {
         Arrive(i64),
         Leave(i64),
         Wait(u64),
-        Announce,
-        Fail,
+        /// One more is handed out.
+        Take,
+        /// The oldest that was handed out is told to all, or to nobody.
+        Settle(bool),
+        /// One viewer is shown the user ahead of the announcements.
+        Show(i64),
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -189,37 +276,67 @@ mod tests {
             (1..4i64).prop_map(Step::Arrive),
             (1..4i64).prop_map(Step::Leave),
             (0..4000u64).prop_map(Step::Wait),
-            Just(Step::Announce),
-            Just(Step::Fail),
+            Just(Step::Take),
+            any::<bool>().prop_map(Step::Settle),
+            (1..4i64).prop_map(Step::Show),
         ]
+    }
+
+    /// What others believe, and what one believes who was shown users besides.
+    #[derive(Default)]
+    struct Beliefs {
+        all: HashSet<UserId>,
+        one: HashSet<UserId>,
+    }
+
+    impl Beliefs {
+        /// Whether it was news to anybody.
+        fn hear(&mut self, Transition { user_id, is_online }: Transition) -> bool {
+            let was_known = [&self.all, &self.one].iter().all(|online| online.contains(&user_id) == is_online);
+            for online in [&mut self.all, &mut self.one] {
+                if is_online {
+                    online.insert(user_id)
+                } else {
+                    online.remove(&user_id)
+                };
+            }
+            !was_known
+        }
     }
 
     proptest! {
         /// Whatever happened, what others believe is in the end what is.
         #[test]
-        fn no_sequence_leaves_a_ghost(steps in proptest::collection::vec(step(), 0..60)) {
+        fn no_sequence_leaves_a_ghost(steps in proptest::collection::vec(step(), 0..80)) {
             let (mut presence, mut now) = (Presence::new(GRACE), Instant::now());
             let mut here = HashSet::new();
-            let mut believed = HashSet::new();
+            let mut beliefs = Beliefs::default();
+            let mut taken = std::collections::VecDeque::new();
             for step in steps {
                 match step {
                     Step::Arrive(user) => { presence.arrived(UserId::new(user)); here.insert(UserId::new(user)); }
                     Step::Leave(user) => { presence.left(UserId::new(user), now); here.remove(&UserId::new(user)); }
                     Step::Wait(millis) => { now += Duration::from_millis(millis); presence.expire(now); }
-                    Step::Announce => for transition in transitions(&mut presence) {
-                        prop_assert_eq!(believed.contains(&transition.user_id), !transition.is_online);
-                        if transition.is_online { believed.insert(transition.user_id); } else { believed.remove(&transition.user_id); }
+                    Step::Take => taken.extend(presence.next_transition()),
+                    Step::Settle(is_told) => if let Some(transition) = taken.pop_front() {
+                        prop_assert!(!is_told || beliefs.hear(transition), "{transition:?} is told twice");
+                        presence.settle(transition, is_told);
                     },
-                    Step::Fail => if let Some(transition) = presence.next_transition() {
-                        presence.reannounce(transition.user_id);
+                    Step::Show(user) => if presence.show(UserId::new(user)) {
+                        beliefs.one.insert(UserId::new(user));
                     },
                 }
             }
             presence.expire(now + GRACE);
-            for transition in transitions(&mut presence) {
-                if transition.is_online { believed.insert(transition.user_id); } else { believed.remove(&transition.user_id); }
+            for transition in taken {
+                beliefs.hear(transition);
+                presence.settle(transition, true);
             }
-            prop_assert_eq!(believed, here);
+            for transition in transitions(&mut presence) {
+                prop_assert!(beliefs.hear(transition), "{transition:?} is told twice");
+            }
+            prop_assert_eq!(&beliefs.all, &here);
+            prop_assert_eq!(&beliefs.one, &here);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::ids::{ConversationId, SessionId, UserId};
 use crate::wire::TypingEvent;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// A repeat is passed on after this part of the time-out, so that whoever
@@ -17,7 +17,9 @@ const RELAY_EVERY: u32 = 3;
 #[derive(Debug)]
 pub struct TypingTable {
     timeout: Duration,
-    marks: HashMap<(ConversationId, UserId), Mark>,
+    marks: BTreeMap<(ConversationId, UserId), Mark>,
+    /// The keys of `marks`, the user first: what ends with a user costs that user's marks alone.
+    by_user: BTreeSet<(UserId, ConversationId)>,
 }
 
 #[derive(Debug)]
@@ -30,14 +32,14 @@ struct Mark {
 
 impl TypingTable {
     pub fn new(timeout: Duration) -> Self {
-        Self { timeout, marks: HashMap::new() }
+        Self { timeout, marks: BTreeMap::new(), by_user: BTreeSet::new() }
     }
 
     /// What to pass on now, if anything.
     pub fn heard(&mut self, event: TypingEvent, now: Instant) -> Option<TypingEvent> {
         let key = (event.conversation_id, event.user_id);
         if !event.is_typing {
-            return self.marks.remove(&key).map(|_| event);
+            return self.remove(key).map(|_| event);
         }
         let until = now + self.timeout;
         let quiet_for = self.timeout / RELAY_EVERY;
@@ -46,56 +48,70 @@ impl TypingTable {
             _ => now,
         };
         self.marks.insert(key, Mark { event: event.clone(), until, relayed_at });
+        self.by_user.insert((event.user_id, event.conversation_id));
         (relayed_at == now).then_some(event)
     }
 
     /// The typist sent the message: clients clear the mark by themselves.
     pub fn sent(&mut self, conversation_id: ConversationId, user_id: UserId) {
-        self.marks.remove(&(conversation_id, user_id));
+        self.remove((conversation_id, user_id));
     }
 
-    /// What to say about typists whose socket went.
-    pub fn session_gone(&mut self, session_id: SessionId) -> Vec<TypingEvent> {
-        self.end(|mark| mark.event.session == Some(session_id))
+    /// What to say when a socket of the user went.
+    pub fn session_gone(&mut self, user_id: UserId, session_id: SessionId) -> Vec<TypingEvent> {
+        let set_there = |key: &(ConversationId, UserId)| {
+            self.marks.get(key).is_some_and(|mark| mark.event.session == Some(session_id))
+        };
+        let ended: Vec<_> = self.marks_of(user_id).filter(set_there).collect();
+        ended.into_iter().filter_map(|key| self.end(key)).collect()
     }
 
     /// What to say about typists who fell silent.
     pub fn expire(&mut self, now: Instant) -> Vec<TypingEvent> {
-        self.end(|mark| mark.until <= now)
+        let silent: Vec<_> = self.marks.iter().filter(|(_, mark)| mark.until <= now).map(|(key, _)| *key).collect();
+        silent.into_iter().filter_map(|key| self.end(key)).collect()
     }
 
     /// The user is in the conversation no longer: what to say about their own
     /// mark, while nothing is said to them about those of others.
-    pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Vec<TypingEvent> {
-        for mark in self.marks.values_mut().filter(|mark| mark.event.conversation_id == conversation_id) {
+    pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<TypingEvent> {
+        let everybody = (conversation_id, UserId::new(0))..=(conversation_id, UserId::new(i64::MAX));
+        for (_, mark) in self.marks.range_mut(everybody) {
             mark.event.to.retain(|reader| *reader != user_id);
         }
-        self.end(|mark| mark.event.conversation_id == conversation_id && mark.event.user_id == user_id)
+        self.end((conversation_id, user_id))
     }
 
     /// The two see each other type no longer: what to say about the marks that
     /// they saw. For others these stand on.
     pub fn parted(&mut self, one: UserId, other: UserId) -> Vec<TypingEvent> {
         let mut ended = Vec::new();
-        for Mark { event, .. } in self.marks.values_mut() {
-            let reader = match event.user_id {
-                typist if typist == one => other,
-                typist if typist == other => one,
-                _ => continue,
-            };
-            if event.to.contains(&reader) {
-                event.to.retain(|user_id| *user_id != reader);
-                ended.push(TypingEvent { is_typing: false, to: vec![reader], ..event.clone() });
+        for (typist, reader) in [(one, other), (other, one)] {
+            for key in self.marks_of(typist).collect::<Vec<_>>() {
+                let Some(Mark { event, .. }) = self.marks.get_mut(&key) else { continue };
+                if event.to.contains(&reader) {
+                    event.to.retain(|user_id| *user_id != reader);
+                    ended.push(TypingEvent { is_typing: false, to: vec![reader], ..event.clone() });
+                }
             }
         }
         ended
     }
 
-    fn end(&mut self, is_over: impl Fn(&Mark) -> bool) -> Vec<TypingEvent> {
-        self.marks
-            .extract_if(|_, mark| is_over(mark))
-            .map(|(_, mark)| TypingEvent { is_typing: false, ..mark.event })
-            .collect()
+    /// The keys of one typist's marks.
+    fn marks_of(&self, user_id: UserId) -> impl Iterator<Item = (ConversationId, UserId)> + '_ {
+        let all = (user_id, ConversationId::new(0))..=(user_id, ConversationId::new(i64::MAX));
+        self.by_user.range(all).map(|(user_id, conversation_id)| (*conversation_id, *user_id))
+    }
+
+    fn end(&mut self, key: (ConversationId, UserId)) -> Option<TypingEvent> {
+        self.remove(key).map(|mark| TypingEvent { is_typing: false, ..mark.event })
+    }
+
+    fn remove(&mut self, key: (ConversationId, UserId)) -> Option<Mark> {
+        let (conversation_id, user_id) = key;
+        self.by_user.remove(&(user_id, conversation_id));
+        self.marks.remove(&key)
     }
 }
 
@@ -165,8 +181,8 @@ mod tests {
     fn who_leaves_takes_their_mark_along_and_hears_of_no_other() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         table.heard(shown_to([3, 4]), start);
-        assert!(table.left(ConversationId::new(9), UserId::new(3)).is_empty(), "another conversation");
-        assert!(table.left(ConversationId::new(1), UserId::new(3)).is_empty());
+        assert!(table.left(ConversationId::new(9), UserId::new(3)).is_none(), "another conversation");
+        assert!(table.left(ConversationId::new(1), UserId::new(3)).is_none());
         let ended = table.left(ConversationId::new(1), UserId::new(2));
         assert_eq!(
             ended.iter().map(|event| (event.is_typing, &event.to[..])).collect::<Vec<_>>(),
@@ -189,9 +205,11 @@ mod tests {
     fn the_mark_goes_with_the_socket_that_set_it_and_with_no_other() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         table.heard(event(true), start);
-        assert!(table.session_gone(SessionId::new(NonZeroU64::MAX)).is_empty());
-        assert_eq!(table.session_gone(SESSION).len(), 1);
+        let typist = UserId::new(2);
+        assert!(table.session_gone(typist, SessionId::new(NonZeroU64::MAX)).is_empty());
+        assert_eq!(table.session_gone(typist, SESSION).len(), 1);
+        assert!(table.by_user.is_empty() && table.marks.is_empty());
         table.heard(TypingEvent { session: None, ..event(true) }, start);
-        assert!(table.session_gone(SESSION).is_empty(), "over REST only the time-out clears it");
+        assert!(table.session_gone(typist, SESSION).is_empty(), "over REST only the time-out clears it");
     }
 }

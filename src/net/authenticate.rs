@@ -2,6 +2,7 @@
 //! `authenticate`, and for how long it holds. A session that nobody
 //! authenticates in time, or again before its token ends, is closed.
 
+use super::Net;
 use super::identity::{Admitted, admit_token};
 use super::session::{Ctx, Session};
 use crate::auth::Caller;
@@ -20,6 +21,12 @@ pub const AUTHENTICATE: &str = "authenticate";
 #[derive(Deserialize)]
 struct Authenticate {
     token: String,
+}
+
+async fn check_token(net: &Net, token: &str) -> Result<(Admitted, UserView)> {
+    let admitted = admit_token(net, token).await?;
+    let user_id = admitted.caller.user_id;
+    Ok((admitted, net.door.call(admitted.caller, GetUser { user_id }).await?.user))
 }
 
 impl Session {
@@ -48,14 +55,19 @@ impl Session {
             Ok(Authenticate { token }) => token,
             Err(error) => return self.socket.text(wire::error(reference.as_deref(), self.net.clock.now(), &error)),
         };
-        let net = Arc::clone(&self.net);
+        let (net, session_id, is_new) = (Arc::clone(&self.net), self.id, self.admitted.is_none());
         let check = async move {
-            let admitted = admit_token(&net, &token).await?;
-            let user_id = admitted.caller.user_id;
-            Ok((admitted, net.door.call(admitted.caller, GetUser { user_id }).await?.user))
+            // The session takes nothing from the hub while it waits for this.
+            if !is_new {
+                net.hub.suspend(session_id).await?;
+            }
+            let checked = check_token(&net, &token).await;
+            if checked.is_err() && !is_new {
+                net.hub.opened(session_id, None).await?;
+            }
+            checked
         };
         ctx.wait(check.into_actor(self).map(move |checked: Result<_>, session, ctx| {
-            let is_new = session.admitted.is_none();
             let allowed = checked.and_then(|(admitted, user)| Ok((session.agree(admitted)?, user)));
             match allowed {
                 Ok((admitted, user)) => {

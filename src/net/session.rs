@@ -87,15 +87,13 @@ impl Session {
         }
     }
 
-    /// Attaches first and reads then: what is committed in between arrives
-    /// as a frame after the welcome. So does who is online, by way of the hub.
+    /// Attaches first and reads then: what is committed in between is kept by the hub, and arrives
+    /// after the welcome. So does who is online, by way of the hub.
     async fn open(net: Arc<Net>, caller: Caller, attachment: Attachment) -> Result<i64> {
         let session_id = attachment.session_id;
         let is_new = net.hub.attach(attachment).await?;
         let Opening { me, visible } = net.door.call(caller, OpenSession).await?;
-        if is_new {
-            net.hub.send_presence_state(session_id, visible).await?;
-        }
+        net.hub.opened(session_id, is_new.then_some(visible)).await?;
         Ok(me)
     }
 

@@ -73,6 +73,7 @@ mod scratch;
 mod search;
 mod search_corpus;
 mod slow_clients;
+mod slow_opening;
 mod slow_scale;
 mod sockets;
 mod startup;

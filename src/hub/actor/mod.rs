@@ -7,11 +7,12 @@
 mod requests;
 
 pub(super) use requests::{
-    Attach, CloseAll, CountSessions, Detach, GetStats, ListHolders, Reannounce, Recount, SendPresenceState,
+    Attach, CloseAll, CountSessions, Detach, GetStats, ListHolders, Opened, Recount, Settle, Suspend,
 };
 
 use super::Batch;
 use super::badges::{Badges, UnreadChange};
+use super::opening::Opening;
 use super::outgoing::{Delivery, Outgoing, Passing};
 use super::presence::{Presence, Transition};
 use super::registry::Registry;
@@ -19,10 +20,10 @@ use super::typing::TypingTable;
 use super::viewing::ViewingTable;
 use crate::clock::Clock;
 use crate::ids::{SessionId, Timestamp, UserId};
-use crate::wire::{self, CloseCode, Event, OnlineStatus, Resync, TypingEvent, Viewing, ViewingEvent};
+use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, Resync, Viewing, ViewingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -59,10 +60,8 @@ pub struct HubActor {
     badges: Badges,
     transitions: mpsc::Sender<Transition>,
     unread: mpsc::Sender<UnreadChange>,
-    /// Sessions that wait for their `presence_state`, with those who were
-    /// hidden from their user since they attached: what the state was read
-    /// from may be older.
-    opening: HashMap<SessionId, HashSet<UserId>>,
+    /// Sessions that take nothing yet.
+    opening: HashMap<SessionId, Opening>,
     settings: HubSettings,
     evicted: u64,
     /// The hub is going down: nobody attaches any more.
@@ -99,8 +98,10 @@ impl HubActor {
     }
 
     fn tick(&mut self, now: Instant) {
-        let (typing, viewing) = (self.typing.expire(now), self.viewing.expire(now));
-        self.relay(typing, viewing);
+        let (told_at, mut ended) = (self.settings.clock.now(), Outgoing::default());
+        ended.add_typing(&self.registry, told_at, self.typing.expire(now));
+        ended.add_viewing(&self.registry, told_at, self.viewing.expire(now));
+        self.flush(ended);
         self.presence.expire(now);
         // A full channel is no loss: what is not taken now stays, merged.
         while let Ok(permit) = self.transitions.try_reserve() {
@@ -119,7 +120,7 @@ impl HubActor {
     }
 
     fn deliver(&mut self, events: Vec<Event>) {
-        let (now, mut outgoing) = (self.settings.clock.now(), Outgoing::default());
+        let (now, instant, mut outgoing) = (self.settings.clock.now(), Instant::now(), Outgoing::default());
         for event in events {
             match event {
                 Event::Frame { to, frame, ends_typing } => {
@@ -129,7 +130,7 @@ impl HubActor {
                     outgoing.add(&self.registry, &to, &Delivery::Lasting(frame));
                 }
                 Event::Typing(typing) => {
-                    let heard = self.typing.heard(typing, Instant::now());
+                    let heard = self.typing.heard(typing, instant);
                     outgoing.add_typing(&self.registry, now, heard);
                 }
                 Event::Viewing(viewing) => self.hear_viewing(viewing, now, &mut outgoing),
@@ -153,13 +154,12 @@ impl HubActor {
                 Event::Unread { conversation_id, users } => {
                     for user_id in users {
                         if self.registry.has(user_id) {
-                            self.badges.changed(user_id, conversation_id);
+                            self.badges.changed(user_id, conversation_id, instant);
                         }
                     }
                 }
                 Event::Resync => {
-                    let body = Resync { event: "resync", message: "something may have been missed: sync" };
-                    let frame = wire::encode("system", now, &body);
+                    let frame = resync(now);
                     for session_id in self.registry.all() {
                         outgoing.add_one(session_id, Delivery::Lasting(frame.clone()));
                     }
@@ -199,9 +199,15 @@ impl HubActor {
     /// Closes these sessions; what came before in this batch is theirs still.
     fn end(&mut self, sessions: Vec<SessionId>, code: CloseCode, before: Outgoing) {
         self.flush(before);
+        self.close_each(sessions, code);
+    }
+
+    fn close_each(&mut self, sessions: Vec<SessionId>, code: CloseCode) {
+        let mut outgoing = Outgoing::default();
         for session_id in sessions {
-            self.close(session_id, code);
+            self.close(session_id, code, &mut outgoing);
         }
+        self.flush(outgoing);
     }
 
     /// What the viewer is told, if anything.
@@ -227,72 +233,81 @@ impl HubActor {
 
     fn note_visibility(&mut self, viewer: UserId, subject: UserId, is_visible: bool) {
         for session_id in self.registry.sessions_of(viewer) {
-            if let Some(hidden) = self.opening.get_mut(&session_id) {
-                if is_visible {
-                    hidden.remove(&subject)
-                } else {
-                    hidden.insert(subject)
-                };
+            if let Some(opening) = self.opening.get_mut(&session_id) {
+                opening.note_visibility(subject, is_visible);
             }
         }
     }
 
-    fn flush(&mut self, outgoing: Outgoing) {
+    /// Sends, and cuts off the sessions that do not take it. What there is to tell of these goes out
+    /// in the next round, and so on: a chain of cut-off sessions costs rounds, and no stack.
+    fn flush(&mut self, mut outgoing: Outgoing) {
+        while !outgoing.by_session.is_empty() {
+            let failed = self.send(outgoing);
+            outgoing = Outgoing::default();
+            // That somebody is gone comes after all that they did before.
+            for (session_id, why) in failed {
+                self.give_up(session_id, &why, &mut outgoing);
+            }
+        }
+    }
+
+    /// Returns the sessions that did not take it.
+    fn send(&mut self, outgoing: Outgoing) -> Vec<(SessionId, SendError<ToSession>)> {
         let mut failed = Vec::new();
         for (session_id, deliveries) in outgoing.by_session {
+            if let Some(opening) = self.opening.get_mut(&session_id) {
+                opening.keep(deliveries);
+                continue;
+            }
             let sink = self.registry.sink(session_id);
             let sent = sink.map_or(Ok(()), |sink| sink.try_send(ToSession::Deliver(deliveries)));
             failed.extend(sent.err().map(|why| (session_id, why)));
         }
-        // That somebody is gone comes after all that they did before.
-        for (session_id, why) in failed {
-            self.give_up(session_id, &why);
-        }
+        failed
     }
 
-    fn give_up(&mut self, session_id: SessionId, why: &SendError<ToSession>) {
+    fn give_up(&mut self, session_id: SessionId, why: &SendError<ToSession>, outgoing: &mut Outgoing) {
         if self.registry.sink(session_id).is_none() {
             return;
         }
         match why {
-            SendError::Closed(_) => self.detach(session_id),
+            SendError::Closed(_) => self.detach(session_id, outgoing),
             SendError::Full(_) => {
                 self.evicted += 1;
                 log::info!("session={session_id} cut off: it does not take what it is sent");
-                self.close(session_id, CloseCode::TooSlow);
+                self.close(session_id, CloseCode::TooSlow, outgoing);
             }
         }
     }
 
     /// Takes the session out first, so that nothing reaches it any more.
     #[expect(clippy::disallowed_methods, reason = "the last message to a session, so at most one in each mailbox")]
-    fn close(&mut self, session_id: SessionId, code: CloseCode) {
+    fn close(&mut self, session_id: SessionId, code: CloseCode, outgoing: &mut Outgoing) {
         let sink = self.registry.sink(session_id).cloned();
-        self.detach(session_id);
+        self.detach(session_id, outgoing);
         if let Some(sink) = sink {
             sink.do_send(ToSession::Close(code));
         }
     }
 
-    fn detach(&mut self, session_id: SessionId) {
+    /// Adds what others are to be told: that the session's marks ended.
+    fn detach(&mut self, session_id: SessionId, outgoing: &mut Outgoing) {
         self.opening.remove(&session_id);
         let Some(detached) = self.registry.detach(session_id) else { return };
         if detached.was_last {
             self.presence.left(detached.user_id, Instant::now());
             self.badges.gone(detached.user_id);
         }
-        let typing = self.typing.session_gone(session_id);
-        let viewing = self.viewing.session_gone(detached.user_id, session_id);
-        self.relay(typing, viewing);
+        let now = self.settings.clock.now();
+        outgoing.add_typing(&self.registry, now, self.typing.session_gone(detached.user_id, session_id));
+        outgoing.add_viewing(&self.registry, now, self.viewing.session_gone(detached.user_id, session_id));
     }
+}
 
-    /// Tells of marks that ended by themselves.
-    fn relay(&mut self, typing: Vec<TypingEvent>, viewing: Vec<ViewingEvent>) {
-        let (now, mut outgoing) = (self.settings.clock.now(), Outgoing::default());
-        outgoing.add_typing(&self.registry, now, typing);
-        outgoing.add_viewing(&self.registry, now, viewing);
-        self.flush(outgoing);
-    }
+/// Tells a session that it may have missed something.
+fn resync(now: Timestamp) -> Frame {
+    wire::encode("system", now, &Resync { event: "resync", message: "something may have been missed: sync" })
 }
 
 impl StreamHandler<Batch> for HubActor {

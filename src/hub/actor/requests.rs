@@ -1,15 +1,17 @@
 //! What the handle asks of the actor, each with its answer.
 
-use super::HubActor;
+use super::{HubActor, resync};
 use crate::error::{Error, Result};
 use crate::hub::Attachment;
 use crate::hub::badges::UnreadChange;
+use crate::hub::opening;
 use crate::hub::outgoing::{Delivery, Outgoing};
+use crate::hub::presence::Transition;
 use crate::hub::registry::{Holder, Stats};
 use crate::ids::{SessionId, UserId};
 use crate::wire::{self, CloseCode, PresenceState};
 use actix::prelude::*;
-use std::collections::HashSet;
+use std::time::Instant;
 
 #[derive(Message)]
 #[rtype(result = "Result<bool>")]
@@ -25,8 +27,8 @@ impl Handler<Attach> for HubActor {
         }
         let is_new = self.registry.sink(session_id).is_none();
         self.registry.attach(session_id, user_id, login_id, to_session);
+        self.opening.entry(session_id).or_default();
         if is_new {
-            self.opening.insert(session_id, HashSet::new());
             self.presence.arrived(user_id);
         }
         Ok(is_new)
@@ -41,40 +43,66 @@ impl Handler<Detach> for HubActor {
     type Result = ();
 
     fn handle(&mut self, Detach(session_id): Detach, _: &mut Context<Self>) {
-        self.detach(session_id);
-    }
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(in crate::hub) struct SendPresenceState {
-    pub session_id: SessionId,
-    pub visible: Vec<UserId>,
-}
-
-impl Handler<SendPresenceState> for HubActor {
-    type Result = ();
-
-    fn handle(&mut self, SendPresenceState { session_id, visible }: SendPresenceState, _: &mut Context<Self>) {
-        let hidden = self.opening.remove(&session_id).unwrap_or_default();
-        let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
-        let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
-        let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
         let mut outgoing = Outgoing::default();
-        outgoing.add_one(session_id, Delivery::Lasting(frame));
+        self.detach(session_id, &mut outgoing);
         self.flush(outgoing);
     }
 }
 
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::hub) struct Reannounce(pub UserId);
+pub(in crate::hub) struct Suspend(pub SessionId);
 
-impl Handler<Reannounce> for HubActor {
+impl Handler<Suspend> for HubActor {
     type Result = ();
 
-    fn handle(&mut self, Reannounce(user_id): Reannounce, _: &mut Context<Self>) {
-        self.presence.reannounce(user_id);
+    fn handle(&mut self, Suspend(session_id): Suspend, _: &mut Context<Self>) {
+        if self.registry.sink(session_id).is_some() {
+            self.opening.entry(session_id).or_default();
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::hub) struct Opened {
+    pub session_id: SessionId,
+    pub visible: Option<Vec<UserId>>,
+}
+
+impl Handler<Opened> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, Opened { session_id, visible }: Opened, _: &mut Context<Self>) {
+        let Some(opening) = self.opening.remove(&session_id) else { return };
+        let opening::Opened { hidden, kept, has_missed } = opening.finish();
+        let (now, mut outgoing) = (self.settings.clock.now(), Outgoing::default());
+        kept.into_iter().for_each(|delivery| outgoing.add_one(session_id, delivery));
+        if let Some(visible) = visible {
+            let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
+            let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
+            let frame = wire::encode("presence_state", now, &PresenceState { online: &online });
+            outgoing.add_one(session_id, Delivery::Lasting(frame));
+        }
+        if has_missed {
+            outgoing.add_one(session_id, Delivery::Lasting(resync(now)));
+        }
+        self.flush(outgoing);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(in crate::hub) struct Settle {
+    pub transition: Transition,
+    pub is_told: bool,
+}
+
+impl Handler<Settle> for HubActor {
+    type Result = ();
+
+    fn handle(&mut self, Settle { transition, is_told }: Settle, _: &mut Context<Self>) {
+        self.presence.settle(transition, is_told);
     }
 }
 
@@ -87,23 +115,23 @@ impl Handler<Recount> for HubActor {
 
     fn handle(&mut self, Recount(change): Recount, _: &mut Context<Self>) {
         if self.registry.has(change.user_id) {
-            self.badges.put_back(change);
+            self.badges.put_back(change, Instant::now());
         }
     }
 }
 
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Vec<UserId>")]
 pub(in crate::hub) struct CloseAll(pub CloseCode);
 
 impl Handler<CloseAll> for HubActor {
-    type Result = ();
+    type Result = Vec<UserId>;
 
-    fn handle(&mut self, CloseAll(code): CloseAll, _: &mut Context<Self>) {
+    fn handle(&mut self, CloseAll(code): CloseAll, _: &mut Context<Self>) -> Vec<UserId> {
         self.is_draining = true;
-        for session_id in self.registry.all() {
-            self.close(session_id, code);
-        }
+        let online = self.presence.not_written_down();
+        self.close_each(self.registry.all(), code);
+        online
     }
 }
 

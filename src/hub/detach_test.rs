@@ -1,0 +1,55 @@
+//! What it costs when very many sockets go at once.
+
+use super::badges::Badges;
+use super::presence::Presence;
+use super::registry::Registry;
+use super::typing::TypingTable;
+use super::viewing::ViewingTable;
+use crate::ids::{ConversationId, LoginId, SessionId, UserId};
+use crate::wire::{TypingEvent, ViewingEvent};
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant};
+
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Everybody has one socket, types and looks in a conversation of their own, and waits for unread
+/// counts. Returns how long it takes to detach all of them.
+fn detach_all(sockets: i64) -> Duration {
+    let (mut registry, mut presence) = (Registry::default(), Presence::new(GRACE));
+    let (mut typing, mut viewing, mut badges) = (TypingTable::new(GRACE), ViewingTable::default(), Badges::default());
+    let now = Instant::now();
+    let session = |user: i64| SessionId::new(NonZeroU64::new(user as u64).unwrap());
+    for user in 1..=sockets {
+        let (conversation_id, user_id) = (ConversationId::new(user), UserId::new(user));
+        let (to, session) = (vec![UserId::new(sockets + user)], Some(session(user)));
+        registry.attach(session.unwrap(), user_id, Some(LoginId::new(user)), ());
+        presence.arrived(user_id);
+        badges.changed(user_id, conversation_id, now);
+        let types =
+            TypingEvent { conversation_id, user_id, recipient_id: None, is_typing: true, to: to.clone(), session };
+        typing.heard(types, now);
+        viewing.heard(ViewingEvent { conversation_id, user_id, is_viewing: true, to, session }, now);
+    }
+    let began = Instant::now();
+    // Whoever came last goes first.
+    for user in (1..=sockets).rev() {
+        let detached = registry.detach(session(user)).unwrap();
+        presence.left(detached.user_id, now);
+        badges.gone(detached.user_id);
+        assert_eq!(typing.session_gone(detached.user_id, session(user)).len(), 1);
+        assert_eq!(viewing.session_gone(detached.user_id, session(user)).len(), 1);
+    }
+    began.elapsed()
+}
+
+/// The fastest of several runs, so that what else the machine does counts little.
+fn fastest(sockets: i64) -> Duration {
+    (0..5).map(|_| detach_all(sockets)).min().unwrap()
+}
+
+#[test]
+fn a_detach_costs_its_own_marks_and_not_those_of_others() {
+    let (few, many) = (fastest(2_000), fastest(20_000));
+    // Ten times the sockets cost ten times as much; if each walked the others' marks, a hundred.
+    assert!(many < few * 40, "2,000 sockets in {few:?}, 20,000 in {many:?}");
+}
