@@ -7,7 +7,10 @@ use crate::clock::Clock;
 use crate::door::Door;
 use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
-use crate::ops::{AnnouncePresence, AnnounceUnread, EndRevoked, IndexMessages, SweepAttempts, System, TouchLogins};
+use crate::ids::UserId;
+use crate::ops::{
+    AnnouncePresence, AnnounceUnread, EndRevoked, IndexMessages, SweepAttempts, System, TouchLogins, WriteLastSeen,
+};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -76,8 +79,23 @@ pub async fn index(door: Door, written: Arc<Notify>) {
     }
 }
 
+/// Users whose `last_seen_at` is written at once.
+const LAST_SEEN_BATCH: usize = 1_000;
+
+/// Writes down that these users were here until now.
+///
+/// # Errors
+/// Those of the writer, which the door logged. The rest is not written then.
+pub async fn write_last_seen(door: &Door, users: &[UserId]) -> Result<()> {
+    for users in users.chunks(LAST_SEEN_BATCH) {
+        door.call(System, WriteLastSeen { users: users.to_vec() }).await?;
+    }
+    Ok(())
+}
+
 /// Keeps the logins of open sockets alive: a socket may go on for longer than
-/// an unused login lives, without a request beside it.
+/// an unused login lives, without a request beside it. Writes down also that
+/// their users are here, so that after a crash they were seen within the hour.
 pub async fn touch_logins(door: Door, hub: Hub, clock: Clock, lifetime: Duration) {
     let every = TOUCH_EVERY.min(lifetime / 4);
     let mut looks = tokio::time::interval(LOOK_EVERY);
@@ -92,7 +110,9 @@ pub async fn touch_logins(door: Door, hub: Hub, clock: Clock, lifetime: Duration
         }
         let touching = for_holders(&hub, async |holders| {
             let logins = holders.iter().filter_map(|holder| holder.login_id).collect();
-            door.call(System, TouchLogins { logins }).await.map(drop)
+            door.call(System, TouchLogins { logins }).await?;
+            let users: Vec<UserId> = holders.iter().map(|holder| holder.user_id).collect();
+            write_last_seen(&door, &users).await
         });
         if touching.await.is_ok() {
             touched = now;

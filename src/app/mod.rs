@@ -35,6 +35,8 @@ use tokio::sync::Notify;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two requests of one connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Time to write down who was here when the hub stops, also without a grace.
+const LAST_SEEN_GRACE: Duration = Duration::from_secs(2);
 /// Time for the lane to finish what it is doing, when nobody waits any more.
 const LANE_GRACE: Duration = Duration::from_secs(2);
 
@@ -128,7 +130,7 @@ impl App {
         };
         // Everybody is about to go, which is no news.
         upkeep.iter().for_each(actix_web::rt::task::JoinHandle::abort);
-        drain(&hub, &slots, &handle, grace).await;
+        drain(&door, &hub, &slots, &handle, grace).await;
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
         let _ = serving.await;
@@ -221,18 +223,26 @@ impl Publish<Event> for ToHub {
 }
 
 /// No new connections, every socket told to come back, requests finished;
-/// within the grace.
-async fn drain(hub: &Hub, slots: &Slots, server: &ServerHandle, grace: Duration) {
+/// within the grace. Nobody announces that its people went, so that they were
+/// seen until now is written down here.
+async fn drain(door: &Door, hub: &Hub, slots: &Slots, server: &ServerHandle, grace: Duration) {
     log::info!("draining seconds={}", grace.as_secs());
     server.pause().await;
     slots.close();
+    // Fails only when the hub is dead, and then there is nobody to tell.
+    let online = hub.close_all(CloseCode::Restart).await.unwrap_or_default();
+    let writing = async {
+        let written = tokio::time::timeout(LAST_SEEN_GRACE, upkeep::write_last_seen(door, &online)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            log::warn!("not written down: when {} users were seen last", online.len());
+        }
+    };
     let draining = async {
-        // Fails only when the hub is dead, and then there is nobody to tell.
-        let _ = hub.close_all(CloseCode::Restart).await;
         slots.are_free().await;
         server.stop(true).await;
     };
-    if tokio::time::timeout(grace, draining).await.is_err() {
+    let (drained, ()) = tokio::join!(tokio::time::timeout(grace, draining), writing);
+    if drained.is_err() {
         server.stop(false).await;
     }
 }

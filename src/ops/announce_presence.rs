@@ -28,7 +28,7 @@ impl Op<System> for AnnouncePresence {
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let Self { user_id, is_online } = *self;
         if !is_online {
-            users::set_last_seen(cx.db, user_id, cx.now)?;
+            users::set_last_seen(cx.db, &[user_id], cx.now)?;
         }
         let to = people::list_viewers(cx.db, user_id)?;
         let last_seen_at = users::find_last_seen(cx.db, user_id)?;

@@ -76,6 +76,7 @@ mod sync_test;
 mod take_ticket;
 mod touch_logins;
 mod witnesses;
+mod write_last_seen;
 
 pub use add_participant::AddParticipant;
 pub use admit_foreigner::AdmitForeigner;
@@ -135,6 +136,7 @@ pub use set_typing::SetTyping;
 pub use sync::{Changes, Sync};
 pub use take_ticket::TakeTicket;
 pub use touch_logins::TouchLogins;
+pub use write_last_seen::WriteLastSeen;
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};

@@ -259,10 +259,12 @@ pub fn list_by_prefix(db: &mut Db, prefix: &str, without: &BTreeSet<UserId>, lim
     Ok(found)
 }
 
-/// Moves forward only, so that a late announcement does not turn it back.
-pub fn set_last_seen(db: &mut Db, id: UserId, at: Timestamp) -> Result<()> {
+/// Moves forward only, so that a late announcement does not turn it back. Of a thousand users or
+/// so at once: a statement takes no more.
+pub fn set_last_seen(db: &mut Db, ids: &[UserId], at: Timestamp) -> Result<()> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     on!(db, conn => diesel::update(users::table
-            .filter(users::id.eq(id).and(users::deleted_at.is_null()))
+            .filter(users::id.eq_any(&ids).and(users::deleted_at.is_null()))
             .filter(users::last_seen_at.is_null().or(users::last_seen_at.lt(at))))
         .set(users::last_seen_at.eq(at)).execute(conn))?;
     Ok(())

@@ -16,7 +16,7 @@ use switchboard::wire::CloseCode;
 const LAYERS: &[(&str, &[&str])] = &[
     ("fuzzing", &["net::transport::Inbound", "ops::Entry", "wire"]),
     ("net", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
-    ("upkeep", &["door", "ops", "hub", "clock", "error"]),
+    ("upkeep", &["door", "ops", "hub", "clock", "error", "ids"]),
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
     ("ops", &["store", "policy", "search", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),

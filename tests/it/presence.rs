@@ -40,6 +40,21 @@ async fn coming_and_going_is_told_once_however_many_sockets(hub: &mut TestHub) {
     assert_eq!(watching.presence_arrived().await, []);
 }
 
+both_databases!(whoever_is_online_when_the_hub_stops_was_last_seen_then);
+async fn whoever_is_online_when_the_hub_stops_was_last_seen_then(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    ann.gets_to_know(&bob).await;
+    hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(1_769_860_800_000)));
+    let there = ann.connect().await;
+    hub.restart();
+    drop(there);
+    let mut watching = bob.connect().await;
+    let _back = ann.connect().await;
+    let status = watching.expect("user_online_status").await;
+    assert_eq!((&status["user_id"], &status["is_online"]), (&json!(ann.id), &json!(true)));
+    assert_eq!(status["last_seen_at"], "2026-01-31T12:00:00.000Z");
+}
+
 both_databases!(who_is_back_within_the_grace_was_never_away, PRESENCE_GRACE = "6s");
 async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
     let [ann, bob, dan, eve] = hub.users(["ann", "bob", "dan", "eve"]).await;
