@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Announcements, Hub, HubSettings};
 use crate::limits::{Limits, Rate};
 use crate::net::transport::{self, ServerSettings};
-use crate::net::{self, Net, Slots};
+use crate::net::{self, Net, Slots, TrustedProxies};
 use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
 use crate::upkeep;
@@ -186,7 +186,7 @@ impl App {
                 max_participants: config.messages.max_participants,
             }),
             site,
-            trusted_proxies: config.http.trusted_proxies.clone(),
+            trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.clone(), config.http.proxy_header),
             login_lifetime: config.auth.login_lifetime,
             max_body_bytes: config.socket.max_frame_bytes,
             transport: Arc::new(settings::transport(config)),

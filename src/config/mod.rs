@@ -55,8 +55,10 @@ pub struct Http {
     pub public_url: Option<PublicUrl>,
     /// `ALLOWED_ORIGINS`: origins besides the hub's own, in the spelling of an `Origin` header.
     pub allowed_origins: Vec<String>,
-    /// `TRUSTED_PROXIES`: peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// `TRUSTED_PROXIES`: peers that are believed when they name the client's address.
     pub trusted_proxies: Vec<IpNet>,
+    /// `PROXY_HEADER`: where they name it.
+    pub proxy_header: ProxyHeader,
     /// `WORKERS`: HTTP worker threads, 1 to 256; none: by the cores.
     pub workers: Option<NonZeroUsize>,
     /// `SHUTDOWN_GRACE`: time to drain on SIGTERM, 0s to 5m.
@@ -151,6 +153,16 @@ pub struct Messages {
     pub max_participants: usize,
 }
 
+/// `PROXY_HEADER`: the header in which the proxies name the client. The other one is never read: a
+/// client can send it, and a proxy that does not know it passes it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, which nearly every proxy writes.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// `REGISTRATION`: who may make an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Registration {
@@ -203,6 +215,11 @@ impl Config {
             public_url: env.optional("PUBLIC_URL", PublicUrl::from_str)?,
             allowed_origins: env.list("ALLOWED_ORIGINS", allowed_origin)?,
             trusted_proxies: env.list("TRUSTED_PROXIES", cidr)?,
+            proxy_header: env.required(
+                "PROXY_HEADER",
+                "x-forwarded-for",
+                one_of([("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)]),
+            )?,
             workers: env.optional("WORKERS", whole(1..=256))?,
             shutdown_grace: env.required("SHUTDOWN_GRACE", "10s", span("0s", "5m"))?,
         };
@@ -389,6 +406,7 @@ mod tests {
         ("PUBLIC_URL", &[], &["https://chat.example.org", "http://[::1]:8080/"], &["chat.example.org", "ftp://a.org"]),
         ("ALLOWED_ORIGINS", &[], &["https://a.org, http://b.org:81"], &["*", "null", "https://a.org,b.org"]),
         ("TRUSTED_PROXIES", &[], &["10.0.0.0/8,::1", "0.0.0.0/0"], &["10.0.0.0/33", "proxy", "10.0.0.1,x"]),
+        ("PROXY_HEADER", &[], &["x-forwarded-for", "forwarded"], &["Forwarded", "x-real-ip"]),
         ("WORKERS", &[], &["1", "256"], &["0", "257", "all"]),
         ("SHUTDOWN_GRACE", &[], &["0s", "5m"], &["301s", "-1s", "10"]),
         ("DATA_DIR", &[], &["data", "/var/lib/switchboard"], &["data?", ":memory:", "file:data"]),

@@ -3,8 +3,9 @@
 
 use super::Net;
 use super::audit;
+use super::client_address::client_network;
 use super::guard::check_page;
-use super::identity::{self, Known, client_network};
+use super::identity::{self, Known};
 use super::input::Body;
 use super::problem::Problem;
 use crate::auth::SecretToken;

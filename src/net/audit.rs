@@ -5,7 +5,7 @@
 //! wrote.
 
 use super::Net;
-use super::identity::client_address;
+use super::client_address::{UNKNOWN_ADDRESS, client_address};
 use crate::error::{Code, Error};
 use crate::ids::UserId;
 use actix_web::body::{BoxBody, MessageBody};
@@ -50,8 +50,8 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
+            None | Some(UNKNOWN_ADDRESS) => f.write_str("address=unknown")?,
             Some(address) => write!(f, "address={address}")?,
-            None => f.write_str("address=unknown")?,
         }
         match &self.origin {
             Some(origin) => write!(f, " origin={origin:?}"),

@@ -4,7 +4,8 @@
 use super::Net;
 use super::accounts::forget;
 use super::audit;
-use super::identity::{self, Known, client_network};
+use super::client_address::client_network;
+use super::identity::{self, Known};
 use super::input::{Asked, part};
 use super::problem::Problem;
 use crate::auth::{Caller, SecretToken};

@@ -3,6 +3,7 @@
 //! `guard` holds what is true for every request (Host, Origin, headers), and
 //! `unread` what is left of its body; `cors` says who may read answers, and
 //! `audit` writes down who was refused;
+//! `client_address` knows where a request comes from, also behind proxies, and
 //! `identity` finds out who asks; `accounts`, `devices`, `tokens`, `rest` and
 //! `moderation` answer the HTTP calls, which stand in `calls`, and `describe`
 //! tells of them;
@@ -16,6 +17,7 @@ mod audit;
 mod authenticate;
 mod call;
 mod calls;
+mod client_address;
 mod cors;
 mod describe;
 mod devices;
@@ -36,6 +38,7 @@ pub mod transport;
 mod unread;
 mod upgrade;
 
+pub use client_address::TrustedProxies;
 pub use describe::{Bounds, Descriptions, asyncapi};
 pub use site::Site;
 pub use slots::{SlotSettings, Slots};
@@ -48,7 +51,6 @@ use crate::hub::Hub;
 use crate::limits::Rate;
 use actix_web::middleware::from_fn;
 use actix_web::web;
-use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
 use transport::TransportSettings;
@@ -60,7 +62,7 @@ pub struct Net {
     pub passwords: Passwords,
     pub tokens: Arc<BearerTokens>,
     pub site: Site,
-    pub trusted_proxies: Vec<IpNet>,
+    pub trusted_proxies: TrustedProxies,
     pub login_lifetime: Duration,
     /// Of an HTTP body.
     pub max_body_bytes: usize,

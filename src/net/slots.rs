@@ -2,7 +2,7 @@
 //! socket has its slot before the handshake is answered and until it is closed
 //! for good, whatever became of its session.
 
-use super::identity::network;
+use super::client_address::network;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use std::cell::Cell;

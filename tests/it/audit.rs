@@ -313,3 +313,22 @@ async fn op_3_whoever_is_kept_out_leaves_a_line_with_user_address_and_origin() {
     let is_raw = |letter: char| letter.is_control() && letter != '\n';
     assert!(!log.contains(is_raw), "no control characters: {log:?}");
 }
+
+#[tokio::test]
+async fn an_ipv4_proxy_is_trusted_by_a_hub_that_listens_on_ipv6() {
+    for trusted in ["127.0.0.0/8", "::ffff:127.0.0.1"] {
+        let place = Place::new().with("BIND", "[::]:0").with("TRUSTED_PROXIES", trusted);
+        let mut hub = place.start(&[]);
+        let port = hub.address().await.rsplit_once(':').unwrap().1.to_owned();
+        let mut stranger = Person::new(&format!("127.0.0.1:{port}"));
+        assert_eq!(stranger.call("GET", "/api/auth/me", Value::Null).await.0, 401);
+        stranger.headers.push(("x-forwarded-for", "::ffff:192.0.2.7".to_owned()));
+        assert_eq!(stranger.call("GET", "/api/auth/me", Value::Null).await.0, 401);
+        stranger.headers = vec![("x-forwarded-for", "unknown".to_owned())];
+        assert_eq!(stranger.call("GET", "/api/auth/me", Value::Null).await.0, 401);
+        let log = hub.log();
+        for address in ["127.0.0.1", "192.0.2.7", "unknown"] {
+            assert_eq!(lines(&log, &[&format!(" address={address} ")]).len(), 1, "{address} in {log}");
+        }
+    }
+}

@@ -45,6 +45,22 @@ async fn an_address_behind_a_trusted_proxy_has_so_many_sockets(hub: &mut TestHub
     two.close().await;
 }
 
+any_database!(
+    clients_of_unreadable_addresses_share_their_sockets,
+    MAX_SOCKETS_PER_ADDRESS = "2",
+    TRUSTED_PROXIES = "127.0.0.1"
+);
+async fn clients_of_unreadable_addresses_share_their_sockets(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let sockets = [ann.behind("unknown").connect().await, bob.behind("198.51.100.1, \u{ff}").connect().await];
+    assert!(!is_free(&from(&ann, "_hidden")).await);
+    assert!(is_free(&from(&ann, "\u{ff}, 203.0.113.8")).await);
+    for socket in sockets {
+        socket.close().await;
+    }
+    eventually("the slots are free", async || is_free(&from(&ann, "unknown")).await).await;
+}
+
 any_database!(op_2_an_address_that_a_stranger_claims_does_not_count, MAX_SOCKETS_PER_ADDRESS = "2");
 async fn op_2_an_address_that_a_stranger_claims_does_not_count(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;

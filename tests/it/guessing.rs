@@ -76,6 +76,52 @@ async fn op_2_an_address_that_a_stranger_claims_gives_no_further_guess(hub: &mut
     }
 }
 
+any_database!(op_2_junk_before_the_proxy_s_word_hides_nobody, TRUSTED_PROXIES = "127.0.0.1");
+async fn op_2_junk_before_the_proxy_s_word_hides_nobody(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    // As nginx passes on what a client sent, and adds the client's address.
+    for junk in ["\u{ff}", "unknown", "\"", ",,", "192.0.2.99:x", "[", "127.0.0.1", "for=127.0.0.1", "_", "-"] {
+        guess(&behind(&hub.visitor(), &format!("{junk}, 192.0.2.7")), "ann", 1).await;
+    }
+    is_shut_out(&behind(&hub.visitor(), "192.0.2.7"), "ann", PASSWORD).await;
+    is_shut_out(&behind(&hub.visitor(), "::ffff:192.0.2.7"), "ann", PASSWORD).await;
+    for other in ["192.0.2.8", "[2001:db8::1]:4711"] {
+        log_in(&behind(&hub.visitor(), other), "ann", PASSWORD).await.is(200);
+    }
+    log_in(&hub.visitor(), "ann", PASSWORD).await.is(200);
+}
+
+any_database!(op_2_clients_that_nobody_can_tell_apart_are_counted_together, TRUSTED_PROXIES = "127.0.0.1");
+async fn op_2_clients_that_nobody_can_tell_apart_are_counted_together(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    let unreadable = ["\u{ff}", "unknown", "_hidden", "unix:"];
+    for turn in 0..100 {
+        guess(&behind(&hub.visitor(), unreadable[turn % 4]), &format!("name{turn}"), 1).await;
+    }
+    is_shut_out(&behind(&hub.visitor(), "unknown"), "ann", PASSWORD).await;
+    for readable in ["127.0.0.1", "192.0.2.8"] {
+        log_in(&behind(&hub.visitor(), readable), "ann", PASSWORD).await.is(200);
+    }
+}
+
+any_database!(
+    the_header_that_the_proxy_does_not_write_is_ignored,
+    TRUSTED_PROXIES = "127.0.0.1",
+    PROXY_HEADER = "forwarded"
+);
+async fn the_header_that_the_proxy_does_not_write_is_ignored(hub: &mut TestHub) {
+    hub.users(["ann"]).await;
+    let client = |claimed: usize, address: &str| {
+        let client = behind(&hub.visitor(), &format!("192.0.2.{claimed}"));
+        client.with("forwarded", &format!("for=192.0.2.{claimed}, for=\"{address}\";proto=https"))
+    };
+    for turn in 0..TRIES {
+        guess(&client(turn, "[2001:db8::7]:4711"), "ann", 1).await;
+    }
+    is_shut_out(&client(TRIES, "[2001:db8::8]"), "ann", PASSWORD).await;
+    log_in(&client(TRIES, "198.51.100.7:80"), "ann", PASSWORD).await.is(200);
+}
+
 both_databases!(guesses_made_at_once_are_counted_too);
 async fn guesses_made_at_once_are_counted_too(hub: &mut TestHub) {
     hub.users(["ann"]).await;
