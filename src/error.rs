@@ -25,7 +25,7 @@ pub enum Error {
     BadCredentials,
     /// The caller: may not do this; what they asked about they may know of.
     Forbidden(&'static str),
-    /// The caller: a browser page of another site asked; the text names it.
+    /// The caller: a browser page of another site asked; the text names it, and the setting.
     BadOrigin(String),
     /// The caller: not there, or not theirs to see; never says which.
     NotFound(&'static str),
@@ -35,8 +35,8 @@ pub enum Error {
     UsernameTaken,
     /// The caller: over a limit of size; the text names it.
     TooLarge(Cow<'static, str>),
-    /// The caller: asked for a host this hub does not answer to.
-    BadHost,
+    /// The caller: asked for a host this hub does not answer to; the text names it, and the setting.
+    BadHost(String),
     /// The caller, later: too many at once.
     RateLimited { retry_in: Duration },
     /// Anyone, later: the database is away, a queue is full, the hub is
@@ -129,7 +129,7 @@ impl Error {
             Error::Conflict(_) => Code::Conflict,
             Error::UsernameTaken => Code::UsernameTaken,
             Error::TooLarge(_) => Code::TooLarge,
-            Error::BadHost => Code::BadHost,
+            Error::BadHost(_) => Code::BadHost,
             Error::RateLimited { .. } => Code::RateLimited,
             Error::Unavailable(_) | Error::DatabaseAway(_) | Error::Contention(_) => Code::Unavailable,
             Error::Internal(_) => Code::Internal,
@@ -145,10 +145,9 @@ impl Error {
             | Error::NotFound(detail)
             | Error::Conflict(detail)
             | Error::Unavailable(detail) => detail,
-            Error::BadOrigin(origin) => return Cow::Owned(format!("origin {origin} is not allowed")),
+            Error::BadOrigin(detail) | Error::BadHost(detail) => detail,
             Error::BadCredentials => "unknown username or wrong password",
             Error::UsernameTaken => "username is taken",
-            Error::BadHost => "this hub does not answer to that host name",
             Error::RateLimited { .. } => "too many requests",
             Error::DatabaseAway(_) => "the database is away",
             Error::Contention(_) => "the database is busy",

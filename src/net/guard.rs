@@ -3,13 +3,13 @@
 //! strict.
 
 use super::Net;
+use super::health::PROBES;
 use super::problem::Problem;
 use super::site::Sent;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError};
 
@@ -32,20 +32,33 @@ pub async fn check_head(
     answer(if is_small { Ok(()) } else { Err(Problem::head_too_large()) }, request, next).await
 }
 
-/// 421 for any host but our own.
+/// 421 for any host but our own. Who shows a bearer token may use any name: no
+/// cookie counts then, so a page gains nothing by a name of its own for this
+/// machine. So may a probe, which only hears whether the hub is well.
 pub async fn check_host(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let verdict = {
+    let verdict = if has_bearer(request.headers()) || is_probe(&request) {
+        Ok(())
+    } else {
         // The host of an absolute request target wins (RFC 9112, 3.2.2).
-        let target = request.uri().authority().map(Authority::as_str);
-        let mut named = request.headers().get_all(header::HOST).map(|value| value.to_str().ok());
-        let host = target.or_else(|| named.next().flatten());
+        let target = request.uri().authority().map(|target| target.as_str().as_bytes());
+        let mut named = request.headers().get_all(header::HOST).map(HeaderValue::as_bytes);
+        let host = target.or_else(|| named.next());
         let is_ambiguous = request.headers().get_all(header::HOST).count() > 1;
         Net::of(request.app_data()).and_then(|net| net.site.check_host(host.filter(|_| !is_ambiguous)))
     };
     answer(verdict, request, next).await
+}
+
+/// By the path as it was sent: one written in another way is not one of these.
+fn is_probe(request: &ServiceRequest) -> bool {
+    is_safe(request.method()) && PROBES.contains(&request.uri().path())
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// 403 for every change that a page of another site asks in its visitor's
@@ -55,8 +68,7 @@ pub async fn check_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let verdict = if is_safe || has_bearer(request.headers()) {
+    let verdict = if is_safe(request.method()) || has_bearer(request.headers()) {
         Ok(())
     } else {
         Net::of(request.app_data()).and_then(|net| check_page(net, request.headers()))

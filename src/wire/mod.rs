@@ -118,6 +118,6 @@ mod tests {
         assert_eq!(value(&frame)["code"], "rate_limited");
         assert_eq!(value(&frame)["retry_in_ms"], 250);
         assert_eq!(value(&frame)["ref"], "r");
-        assert!(value(&error(None, NOW, &Error::BadHost)).get("ref").is_none());
+        assert!(value(&error(None, NOW, &Error::BadHost(String::new()))).get("ref").is_none());
     }
 }

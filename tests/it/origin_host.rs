@@ -10,7 +10,8 @@ const HOSTILE: &[&str] = &[
     "http://chat.example.org",
     "https://chat.example.org:443",
     "https://chat.example.org:8443",
-    "https://chat.example.org.",
+    "https://chat.example.org..",
+    "http://chat.example.org.",
     "https://chat.example.org/",
     "https://chat.example.org.evil.example",
     "https://evil-chat.example.org",
@@ -96,13 +97,16 @@ any_database!(
 );
 async fn the_own_and_the_allowed_origins_pass(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    for origin in ["https://chat.example.org", "https://app.example.org:8443"] {
+    for origin in ["https://chat.example.org", "https://chat.example.org.", "https://app.example.org:8443"] {
         let page = ann.with("origin", origin);
         page.post("/api/messages", json!({"recipient_id": bob.id, "content": "x"})).await.is(201);
         let mut socket = Socket::open(&ann.at(origin)).await;
         socket.welcome().await;
     }
-    refused_everywhere(&ann.with("origin", "https://app.example.org")).await;
+    for origin in ["https://app.example.org", "https://app.example.org.:8443"] {
+        let told = refused_everywhere(&ann.with("origin", origin)).await;
+        assert!(told.contains("ALLOWED_ORIGINS") && told.contains("PUBLIC_URL"), "{told}");
+    }
 }
 
 any_database!(without_a_public_url_the_loopback_names_are_the_own_origin);
@@ -168,15 +172,19 @@ async fn or_1_two_origins_in_one_request_are_refused(hub: &mut TestHub) {
 any_database!(or_4_any_other_host_is_misdirected, PUBLIC_URL = "https://chat.example.org");
 async fn or_4_any_other_host_is_misdirected(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
-    ann.with("host", "CHAT.example.org").get("/api/auth/me").await.is(200);
+    for host in ["CHAT.example.org", "chat.example.org:443", "chat.example.org.", "Chat.Example.Org.:443"] {
+        ann.with("host", host).get("/api/auth/me").await.is(200);
+        ann.with("host", host).handshake().await.is(101);
+    }
     for host in [
         "evil.example",
-        "chat.example.org:443",
-        "chat.example.org.",
         "127.0.0.1",
         "localhost",
         "chat.example.org:80",
+        "chat.example.org:8443",
         "chat.example.org:",
+        "chat.example.org:0443x",
+        "chat.example.org..",
         "chat.example.org.evil.example",
         "evil-chat.example.org",
         "chat.example.org,evil.example",
@@ -188,24 +196,66 @@ async fn or_4_any_other_host_is_misdirected(hub: &mut TestHub) {
         "*",
     ] {
         let rebound = ann.with("host", host);
-        for path in ["/", "/app.js", "/health", "/api/auth/me", "/no/such/place"] {
-            rebound.get(path).await.refused(421, "bad_host");
+        for path in ["/", "/app.js", "/api/auth/me", "/no/such/place"] {
+            let told = rebound.get(path).await.refused(421, "bad_host");
+            assert!(told.contains(&format!("unknown host {host}; set PUBLIC_URL")), "{told}");
         }
         rebound.post("/api/auth/logout", json!({})).await.refused(421, "bad_host");
         rebound.handshake().await.refused(421, "bad_host");
     }
     for (target, hosts, status) in [
-        ("/health", "Host: chat.example.org\r\nHost: evil.example\r\n", "421"),
-        ("/health", "Host: chat.example.org\r\nHost: chat.example.org\r\n", "421"),
-        ("/health", "", "421"),
-        ("http://evil.example/health", "Host: chat.example.org\r\n", "421"),
-        ("http://chat.example.org/health", "Host: chat.example.org\r\n", "200"),
+        ("/app.js", "Host: chat.example.org\r\nHost: evil.example\r\n", "421"),
+        ("/app.js", "Host: chat.example.org\r\nHost: chat.example.org\r\n", "421"),
+        ("/app.js", "", "421"),
+        ("http://evil.example/app.js", "Host: chat.example.org\r\n", "421"),
+        ("http://chat.example.org/app.js", "Host: chat.example.org\r\n", "200"),
+        ("http://Chat.example.org.:443/app.js", "Host: evil.example\r\n", "200"),
+        // A probe's call, written in another way.
+        ("/%68ealth", "Host: evil.example\r\n", "421"),
+        ("//health", "Host: evil.example\r\n", "421"),
     ] {
         let answer = ann.raw(&format!("GET {target} HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n")).await;
         let is_refused = status == "421" && answer.starts_with("HTTP/1.1 400 ");
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) || is_refused, "{target} {hosts:?}: {answer}");
     }
     ann.get("/api/auth/me").await.is(200);
+}
+
+any_database!(a_refused_host_is_repeated_without_anything_unsafe);
+async fn a_refused_host_is_repeated_without_anything_unsafe(hub: &mut TestHub) {
+    for host in
+        ["<script>alert(1)</script>.example", "a\"b'c`d&e\\f.example", "b\u{fc}cher.example", &*"x".repeat(2000)]
+    {
+        let told = hub.visitor().with("host", host).get("/").await.refused(421, "bad_host");
+        assert!(told.is_ascii() && told.len() < 200 && !told.contains(['<', '>', '"', '\'', '&', '`', '\\']), "{told}");
+    }
+}
+
+any_database!(a_bearer_token_works_under_any_host, PUBLIC_URL = "https://chat.example.org");
+async fn a_bearer_token_works_under_any_host(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let by_token = ann.by_token().await;
+    for host in ["switchboard:8080", "10.0.0.7", "[::1]:8080"] {
+        let back_end = by_token.with_header("host", host);
+        back_end.send_rest(&bob, "x").await;
+        back_end.connect().await.answers().await;
+        // Only a token that is good opens anything, and the cookie beside it counts for nothing.
+        for lying in [ann.with("host", host), by_token.with("host", host)] {
+            let lying = lying.with("authorization", "Bearer x");
+            lying.get("/api/auth/me").await.refused(401, "unauthenticated");
+            lying
+                .post("/api/messages", json!({"recipient_id": bob.id, "content": "x"}))
+                .await
+                .refused(401, "unauthenticated");
+            lying.handshake().await.refused(401, "unauthenticated");
+            lying.post("/api/auth/token", json!({})).await.refused(401, "unauthenticated");
+            let page = lying.with("origin", &format!("http://{host}"));
+            let form = json!({"username": "ann", "password": PASSWORD});
+            page.post("/api/auth/login", form.clone()).await.refused(403, "bad_origin");
+            page.post("/api/auth/register", form).await.refused(403, "bad_origin");
+        }
+        ann.with("host", host).get("/api/auth/me").await.refused(421, "bad_host");
+    }
 }
 
 /// What a browser may be told of who else may read an answer.

@@ -78,3 +78,25 @@ async fn health_tells_who_is_connected(hub: &mut TestHub) {
     assert_eq!(health["timestamp"].as_str().unwrap().len(), 24);
     hub.visitor().get("/ready").await.is(200);
 }
+
+any_database!(a_stranger_only_hears_whether_the_hub_is_well, PUBLIC_URL = "https://chat.example.org");
+async fn a_stranger_only_hears_whether_the_hub_is_well(hub: &mut TestHub) {
+    let visitor = hub.visitor();
+    assert!(visitor.get("/health").await.ok()["version"].is_string(), "a program on this machine hears more");
+    for header in ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host", "x-forwarded-proto"] {
+        let passed_on = visitor.with(header, "127.0.0.1").get("/health").await.is(200);
+        assert_eq!(passed_on.body, r#"{"status":"ok"}"#, "{header}");
+    }
+}
+
+any_database!(probes_are_answered_under_any_host, PUBLIC_URL = "https://chat.example.org");
+async fn probes_are_answered_under_any_host(hub: &mut TestHub) {
+    for host in ["10.244.0.17:8080", "switchboard.chat.svc", "localhost", "[fd00::7]:8080", "chat.example.org", "*"] {
+        let probe = hub.visitor().with("host", host);
+        for (path, status) in [("/health", "ok"), ("/ready", "ready")] {
+            assert_eq!(probe.get(path).await.ok()["status"], status);
+        }
+    }
+    let nameless = hub.visitor().raw("GET /health HTTP/1.0\r\n\r\n").await;
+    assert_eq!(nameless.split(' ').nth(1), Some("200"), "{nameless}");
+}
