@@ -9,7 +9,7 @@ use super::problem::wrong_method;
 use crate::error::Code;
 use crate::schema::{SchemaOf, schema_of};
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, web};
+use actix_web::{FromRequest, Handler, HttpRequest, Responder, Route, guard, web};
 use schemars::JsonSchema;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ pub struct Call {
     pub answers: Vec<(u16, Option<SchemaOf>)>,
     /// What is refused besides the usual.
     pub refusals: &'static [Code],
+    /// Whether HEAD is answered, too.
+    has_head: bool,
     route: Route,
 }
 
@@ -133,7 +135,8 @@ where
     A::describe(&mut input);
     Call {
         name: std::any::type_name::<F>().rsplit("::").next().unwrap_or_default(),
-        route: web::method(method.clone()).to(handler),
+        has_head: method == Method::GET,
+        route: route(&method).to(handler),
         method,
         path,
         summary,
@@ -141,6 +144,14 @@ where
         query: None,
         answers: Vec::new(),
         refusals: &[],
+    }
+}
+
+/// What answers GET answers HEAD, too (RFC 9110, 9.1); HTTP leaves out the body.
+fn route(method: &Method) -> Route {
+    match *method {
+        Method::GET => Route::new().guard(guard::Any(guard::Get()).or(guard::Head())),
+        _ => web::method(method.clone()),
     }
 }
 
@@ -162,6 +173,13 @@ impl Call {
         self
     }
 
+    /// HEAD is refused: a socket cannot be asked for without its content.
+    pub fn without_head(mut self) -> Self {
+        self.has_head = false;
+        self.route = self.route.guard(guard::Get());
+        self
+    }
+
     pub fn refuses(mut self, refusals: &'static [Code]) -> Self {
         self.refusals = refusals;
         self
@@ -175,6 +193,7 @@ pub fn register(calls: Vec<Call>, config: &mut web::ServiceConfig) {
     for call in calls {
         let (methods, routes) = paths.entry(call.path).or_default();
         methods.push(call.method.to_string());
+        methods.extend(call.has_head.then(|| Method::HEAD.to_string()));
         routes.push(call.route);
     }
     for (path, (methods, routes)) in paths {

@@ -98,7 +98,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .wrap(from_fn(unread::hold))
             .configure(|config| {
                 // The socket is described elsewhere.
-                call::register(vec![call::get("/ws", upgrade::upgrade, "The socket")], config);
+                call::register(vec![call::get("/ws", upgrade::upgrade, "The socket").without_head()], config);
                 call::register(calls::calls(), config);
             })
             .default_service(web::to(pages::page)),

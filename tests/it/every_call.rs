@@ -122,6 +122,25 @@ async fn or_3_reading_changes_nothing(hub: &mut TestHub) {
     assert_eq!(hub.database.rows(), before);
 }
 
+both_databases!(head_is_get_without_the_body);
+async fn head_is_get_without_the_body(hub: &mut TestHub) {
+    let ann = somebody(hub).await;
+    for call in calls(hub).await.iter().filter(|call| call.reads()) {
+        let needs_words = call.parameters.iter().any(|parameter| parameter["name"] == "q");
+        let path = format!("{}{}", call.path, if needs_words { "?q=a" } else { "" });
+        for who in [&*ann, &hub.visitor()] {
+            let (got, head) = (who.get(&path).await, who.call("HEAD", &path).await);
+            assert_eq!((head.status, head.body.as_str()), (got.status, ""), "{path}");
+            assert_eq!(head.header("content-type"), got.header("content-type"), "{path}");
+            if !["/health", "/api/auth/me"].contains(&&*path) {
+                assert_eq!(head.header("content-length"), got.header("content-length"), "{path}");
+            }
+        }
+        let allowed = ann.call("TRACE", &path).await.is(405);
+        assert!(allowed.header("allow").unwrap().split(", ").any(|method| method == "HEAD"), "{allowed:?}");
+    }
+}
+
 const ORIGINS: [&str; 10] = [
     "null",
     "https://evil.example",

@@ -95,6 +95,8 @@ async fn probes_are_answered_under_any_host(hub: &mut TestHub) {
         let probe = hub.visitor().with("host", host);
         for (path, status) in [("/health", "ok"), ("/ready", "ready")] {
             assert_eq!(probe.get(path).await.ok()["status"], status);
+            let head = probe.call("HEAD", path).await.is(200);
+            assert_eq!(head.body, "");
         }
     }
     let nameless = hub.visitor().raw("GET /health HTTP/1.0\r\n\r\n").await;
