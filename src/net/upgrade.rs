@@ -1,5 +1,5 @@
 //! The handshake of `/ws`: everything that can be refused is refused here,
-//! before there is a socket. The Host was checked by the guard.
+//! before there is a socket. The Host was checked before, by `guard`.
 
 use super::Net;
 use super::audit::{self, Peer};
@@ -10,12 +10,16 @@ use super::problem::Problem;
 use super::session::Session;
 use super::transport::{self, Flaw};
 use crate::error::Error;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// `GET /ws`.
 pub async fn upgrade(net: web::Data<Net>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
+    if has_body(request.headers()) {
+        return Err(Error::Invalid("a handshake has no body".into()).into());
+    }
     if !has_bearer(request.headers()) {
         check_page(&net, request.headers())?;
     }
@@ -49,4 +53,11 @@ pub async fn upgrade(net: web::Data<Net>, request: HttpRequest, query: Query) ->
         Flaw::Version => Problem::wrong_version(),
         Flaw::Key => Problem::wrong_key(),
     })
+}
+
+/// What follows the head of a handshake belongs to the socket, and nobody could
+/// tell it from a body.
+fn has_body(headers: &HeaderMap) -> bool {
+    let is_empty = |value: &HeaderValue| value.as_bytes().iter().all(|byte| *byte == b'0');
+    headers.contains_key(header::TRANSFER_ENCODING) || !headers.get_all(header::CONTENT_LENGTH).all(is_empty)
 }

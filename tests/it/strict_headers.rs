@@ -67,6 +67,8 @@ pub fn assert_strict(reply: &Reply) {
     assert!(!policy.contains("unsafe") && !policy.contains('*'), "{reply:?}");
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{reply:?}");
     assert_eq!(reply.header("referrer-policy"), Some("no-referrer"), "{reply:?}");
+    assert_eq!(reply.header("cross-origin-resource-policy"), Some("same-origin"), "{reply:?}");
+    assert_eq!(reply.header("cross-origin-opener-policy"), Some("same-origin"), "{reply:?}");
     assert!(reply.header("cache-control").is_some_and(|rule| rule.starts_with("no-")), "{reply:?}");
     assert_eq!(reply.header("strict-transport-security"), Some("max-age=31536000"), "{reply:?}");
     assert_eq!(readers(reply), [], "{reply:?}");
