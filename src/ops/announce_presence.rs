@@ -3,7 +3,8 @@
 use super::{Access, Cx, Done, Op, Outcome, System};
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::store::{people, users};
+use crate::store::people;
+use crate::store::users::{self, Standing};
 use crate::wire::{self, Event, OnlineStatus};
 
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,10 @@ impl Op<System> for AnnouncePresence {
         let Self { user_id, is_online } = *self;
         if !is_online {
             users::set_last_seen(cx.db, &[user_id], cx.now)?;
+        }
+        // Closing an account tells its viewers by itself.
+        if users::get_standing(cx.db, user_id)? == Standing::Closed {
+            return Ok(Outcome::quiet(Done {}));
         }
         let to = people::list_viewers(cx.db, user_id)?;
         let last_seen_at = users::find_last_seen(cx.db, user_id)?;

@@ -4,7 +4,7 @@
 use super::find_password::check_still;
 use super::group::{give_role, take_out};
 use super::present;
-use super::sight::{Sight, whose_sight_changes};
+use super::sight::{Sight, hidden, whose_sight_changes};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -36,7 +36,7 @@ impl Op for CloseAccount {
             return Err(ENDED);
         }
         check_still(me, &self.checked_hash, cx)?;
-        let before = Sight::of(&[me], cx)?;
+        let viewers = people::list_viewers(cx.db, me)?;
         logins::delete_logins(cx.db, me)?;
         users::close(cx.db, me, cx.now)?;
         let mut events = vec![Event::LoginsEnded(me)];
@@ -44,7 +44,8 @@ impl Op for CloseAccount {
             events.extend(leave(me, id, cx)?);
         }
         events.extend(rename(me, cx)?);
-        events.extend(before.changes(cx)?);
+        // The only word of it: nobody sees a closed account's presence.
+        events.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
         // Last, so that nobody who was blocked sees anything of this.
         people::delete_ties(cx.db, me)?;
         Ok(Outcome { output: Done {}, events })

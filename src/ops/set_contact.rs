@@ -1,5 +1,5 @@
-//! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to one under
-//! the `contacts` policy, and one sees whether a contact is online.
+//! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to the caller
+//! under the `contacts` policy, and sees whether the caller is online.
 
 use super::present::tell_me;
 use super::set_block::{check_other, visibility_change};
@@ -30,12 +30,12 @@ impl Op for SetContact {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
         check_other(me, other, !self.is_contact, cx)?;
-        let saw = people::may_see(cx.db, me, other)?;
+        let they_saw = people::may_see(cx.db, other, me)?;
         let mut events = Vec::new();
         if let Some(number) = people::set_contact(cx.db, me, other, self.is_contact, cx.now)? {
             let tie = [TieView { user_id: other, removed: !self.is_contact }];
             events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
-            events.extend(visibility_change(me, other, saw, cx)?);
+            events.extend(visibility_change(other, me, they_saw, cx)?);
         }
         Ok(Outcome { output: Done {}, events })
     }

@@ -31,13 +31,8 @@ impl Sight {
     /// What is different by now, for whoever sees more or less.
     pub fn changes(&self, cx: &mut Cx) -> Result<Vec<Event>> {
         let now = Self::of(&self.of, cx)?;
-        let hidden = self.pairs.difference(&now.pairs).map(|(viewer, subject)| Event::Presence {
-            viewer: *viewer,
-            subject: *subject,
-            is_visible: false,
-            last_seen_at: None,
-        });
-        let mut events: Vec<Event> = hidden.collect();
+        let gone = self.pairs.difference(&now.pairs).map(|(viewer, subject)| hidden(*viewer, *subject));
+        let mut events: Vec<Event> = gone.collect();
         let mut last_seen = BTreeMap::new();
         for (viewer, subject) in now.pairs.difference(&self.pairs).copied() {
             let last_seen_at = match last_seen.get(&subject) {
@@ -48,6 +43,11 @@ impl Sight {
         }
         Ok(events)
     }
+}
+
+/// The viewer no longer sees the presence of the subject.
+pub(super) fn hidden(viewer: UserId, subject: UserId) -> Event {
+    Event::Presence { viewer, subject, is_visible: false, last_seen_at: None }
 }
 
 /// Whose sight differs when these come to, or go from, a group of `others`: of

@@ -134,9 +134,9 @@ pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
         .select((conversations::user_low, conversations::user_high))
         .filter(participants::user_id.eq(subject).and(participants::has_written))
         .filter(conversations::kind.eq("direct")).load(conn))?;
-    let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
-        .filter(contacts::contact_id.eq(subject)).filter(contacts::removed_at.is_null()).load(conn))?;
-    let mut people: BTreeSet<UserId> = trusting.into_iter().collect();
+    let trusted: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::contact_id)
+        .filter(contacts::user_id.eq(subject)).filter(contacts::removed_at.is_null()).load(conn))?;
+    let mut people: BTreeSet<UserId> = trusted.into_iter().collect();
     people.extend(written_to.into_iter().flat_map(|(low, high)| [low, high]).flatten());
     people.extend(list_group_mates(db, subject)?);
     without_blocked(db, subject, people)
@@ -145,9 +145,9 @@ pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
 /// Whose presence `viewer` may see.
 pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
     let writers = list_writers(db, viewer)?;
-    let trusted: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::contact_id)
-        .filter(contacts::user_id.eq(viewer)).filter(contacts::removed_at.is_null()).load(conn))?;
-    let mut people: BTreeSet<UserId> = trusted.into_iter().chain(writers).collect();
+    let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
+        .filter(contacts::contact_id.eq(viewer)).filter(contacts::removed_at.is_null()).load(conn))?;
+    let mut people: BTreeSet<UserId> = trusting.into_iter().chain(writers).collect();
     people.extend(list_group_mates(db, viewer)?);
     without_blocked(db, viewer, people)
 }
@@ -163,7 +163,7 @@ pub fn may_see(db: &mut Db, viewer: UserId, subject: UserId) -> Result<bool> {
         return Ok(false);
     }
     let is_contact: bool = on!(db, conn => diesel::select(exists(contacts::table
-        .filter(contacts::user_id.eq(viewer).and(contacts::contact_id.eq(subject)))
+        .filter(contacts::user_id.eq(subject).and(contacts::contact_id.eq(viewer)))
         .filter(contacts::removed_at.is_null()))).get_result(conn))?;
     Ok(is_contact
         || super::conversations::has_written_to(db, subject, viewer)?

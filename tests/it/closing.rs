@@ -210,23 +210,26 @@ async fn who_closes_an_account_leaves_every_group_and_hands_over_those_they_own(
 
 both_databases!(who_closes_an_account_goes_offline_for_everybody_who_saw_them, PRESENCE_GRACE = "0s");
 async fn who_closes_an_account_goes_offline_for_everybody_who_saw_them(hub: &mut TestHub) {
-    let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
+    let [ann, bob, cat, dan, eve] = hub.users(["ann", "bob", "cat", "dan", "eve"]).await;
     ann.gets_to_know(&bob).await;
     Group::of(&cat, &[&bob]).await;
-    eve.adds_contact(&bob).await;
+    bob.adds_contact(&dan).await;
+    bob.adds_contact(&eve).await;
     bob.blocks(&eve).await;
-    let (mut partner, mut mate, mut blocked) = (ann.connect().await, cat.connect().await, eve.connect().await);
+    let (mut partner, mut mate) = (ann.connect().await, cat.connect().await);
+    let (mut contact, mut blocked) = (dan.connect().await, eve.connect().await);
     let mut own = bob.connect().await;
-    for socket in [&mut partner, &mut mate] {
+    for socket in [&mut partner, &mut mate, &mut contact] {
         assert!(socket.presence_of(&bob).await);
     }
     closes(&bob).await;
-    for socket in [&mut partner, &mut mate] {
+    for socket in [&mut partner, &mut mate, &mut contact] {
         assert!(!socket.presence_of(&bob).await);
     }
     assert_eq!(own.closed().await, Some(4501));
-    let seen = blocked.presence_arrived().await;
-    assert!(seen.iter().all(|(user_id, is_online)| *user_id != bob.id || !is_online), "{seen:?}");
+    for socket in [&mut partner, &mut mate, &mut contact, &mut blocked] {
+        assert_eq!(socket.presence_arrived().await, [], "it is told once, and not to whom he blocked");
+    }
     assert_eq!(hub.database.count(&format!("users WHERE id = {} AND last_seen_at IS NULL", bob.id)), 1);
 }
 

@@ -13,7 +13,7 @@ fn online(state: &Value) -> Vec<i64> {
 /// the order of coming, so it is done when a latecomer's coming is told.
 async fn wait_until_told(hub: &TestHub) {
     let [watcher, latecomer] = hub.users(["watcher", "latecomer"]).await;
-    watcher.adds_contact(&latecomer).await;
+    latecomer.adds_contact(&watcher).await;
     let mut watching = watcher.connect().await;
     let _there = latecomer.connect().await;
     assert!(watching.presence_of(&latecomer).await);
@@ -59,7 +59,7 @@ both_databases!(who_is_back_within_the_grace_was_never_away, PRESENCE_GRACE = "6
 async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
     let [ann, bob, dan, eve] = hub.users(["ann", "bob", "dan", "eve"]).await;
     for friend in [&bob, &dan, &eve] {
-        ann.adds_contact(friend).await;
+        friend.adds_contact(&ann).await;
     }
     let mut watching = ann.connect().await;
     let (leaving, going) = (bob.connect().await, dan.connect().await);
@@ -82,7 +82,7 @@ async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
 both_databases!(who_comes_and_goes_in_a_moment_is_not_left_online, PRESENCE_GRACE = "0s");
 async fn who_comes_and_goes_in_a_moment_is_not_left_online(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    ann.adds_contact(&bob).await;
+    bob.adds_contact(&ann).await;
     for _ in 0..10 {
         let there = bob.connect().await;
         let mut watching = Socket::open(&ann).await;
@@ -131,17 +131,17 @@ const CASES: &[Case] = &[
     ("strangers", |_, _| vec![], false),
     ("the seen wrote", |looks, seen| vec![step(seen, Writes, looks)], true),
     ("only the looker wrote", |looks, seen| vec![step(looks, Writes, seen)], false),
-    ("a contact of the looker", |looks, seen| vec![step(looks, Adds, seen)], true),
-    ("the looker is their contact", |looks, seen| vec![step(seen, Adds, looks)], false),
-    ("no contact any more", |looks, seen| vec![step(looks, Adds, seen), step(looks, Removes, seen)], false),
+    ("a contact of the looker", |looks, seen| vec![step(looks, Adds, seen)], false),
+    ("the looker is their contact", |looks, seen| vec![step(seen, Adds, looks)], true),
+    ("no contact any more", |looks, seen| vec![step(seen, Adds, looks), step(seen, Removes, looks)], false),
     (
         "no contact any more, but wrote",
-        |looks, seen| vec![step(looks, Adds, seen), step(seen, Writes, looks), step(looks, Removes, seen)],
+        |looks, seen| vec![step(seen, Adds, looks), step(seen, Writes, looks), step(seen, Removes, looks)],
         true,
     ),
     ("the looker blocks", |looks, seen| vec![step(seen, Writes, looks), step(looks, Blocks, seen)], false),
     ("the seen blocks", |looks, seen| vec![step(seen, Writes, looks), step(seen, Blocks, looks)], false),
-    ("a blocked contact", |looks, seen| vec![step(looks, Adds, seen), step(seen, Blocks, looks)], false),
+    ("a blocked contact", |looks, seen| vec![step(seen, Adds, looks), step(seen, Blocks, looks)], false),
     (
         "no longer blocked",
         |looks, seen| vec![step(seen, Writes, looks), step(looks, Blocks, seen), step(looks, Unblocks, seen)],
@@ -167,7 +167,7 @@ async fn presence_is_shown_by_the_rule_and_to_nobody_else(hub: &mut TestHub) {
         let names = ["looks", "seen", "last"].map(|name| format!("{name}{number}"));
         let [looks, seen, last] = hub.users([&*names[0], &names[1], &names[2]]).await;
         // Known to the looker and, by a later account, told after the others.
-        looks.adds_contact(&last).await;
+        last.adds_contact(&looks).await;
         for step in steps(&looks, &seen) {
             step.run().await;
         }
@@ -242,16 +242,32 @@ async fn the_first_message_shows_its_sender_to_the_recipient_and_not_the_other_w
     assert!(ann_socket.presence_of(&bob).await);
 }
 
-both_databases!(a_new_contact_is_shown_at_once_and_a_lost_one_no_longer);
-async fn a_new_contact_is_shown_at_once_and_a_lost_one_no_longer(hub: &mut TestHub) {
+both_databases!(a_new_contact_sees_at_once_who_added_them_and_a_lost_one_no_longer);
+async fn a_new_contact_sees_at_once_who_added_them_and_a_lost_one_no_longer(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     wait_until_told(hub).await;
-    ann.adds_contact(&bob).await;
+    bob.adds_contact(&ann).await;
     assert!(ann_socket.presence_of(&bob).await);
-    ann.removes_contact(&bob).await;
+    bob.removes_contact(&ann).await;
     assert!(!ann_socket.presence_of(&bob).await);
-    assert_eq!(bob_socket.presence_arrived().await, [], "and he does not learn of it");
+    assert_eq!(bob_socket.presence_arrived().await, [], "and he sees nothing of her by it");
+}
+
+both_databases!(a_stranger_sees_nobody_by_making_them_a_contact, PRESENCE_GRACE = "0s");
+async fn a_stranger_sees_nobody_by_making_them_a_contact(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    ann.adds_contact(&bob).await;
+    let (mut friend, mut spying) = (bob.connect().await, eve.connect().await);
+    eve.adds_contact(&ann).await;
+    eve.send_rest(&ann, "hi").await;
+    let here = ann.connect().await;
+    assert!(friend.presence_of(&ann).await);
+    let (_, state) = Socket::open(&eve).await.welcome().await;
+    assert_eq!(online(&state), [0i64; 0]);
+    here.close().await;
+    assert!(!friend.presence_of(&ann).await);
+    assert_eq!(spying.presence_arrived().await, []);
 }
 
 both_databases!(who_went_was_last_seen_when_they_went, PRESENCE_GRACE = "0s");
@@ -260,7 +276,7 @@ async fn who_went_was_last_seen_when_they_went(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    ann.adds_contact(&bob).await;
+    bob.adds_contact(&ann).await;
     let mut watching = ann.connect().await;
     let leaving = bob.connect().await;
     let came = watching.expect("user_online_status").await;
@@ -273,8 +289,8 @@ async fn who_went_was_last_seen_when_they_went(hub: &mut TestHub) {
     hub.restart();
     // It is kept: whoever may see him learns it when they ask.
     let mut watching = ann.connect().await;
-    ann.removes_contact(&bob).await;
-    ann.adds_contact(&bob).await;
+    bob.removes_contact(&ann).await;
+    bob.adds_contact(&ann).await;
     let told = watching.expect("user_online_status").await;
     assert_eq!((&told["is_online"], &told["last_seen_at"]), (&json!(false), &json!("2027-01-15T08:00:05.000Z")));
 }

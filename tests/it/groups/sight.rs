@@ -16,7 +16,7 @@ async fn told(socket: &mut Socket, of: &[&User]) -> Vec<(i64, bool)> {
 /// word of it could come between.
 async fn settle(hub: &TestHub) {
     let [watcher, latecomer] = hub.users(["watcher", "latecomer"]).await;
-    watcher.adds_contact(&latecomer).await;
+    latecomer.adds_contact(&watcher).await;
     let mut watching = watcher.connect().await;
     let _there = latecomer.connect().await;
     assert!(watching.presence_of(&latecomer).await);
@@ -33,7 +33,7 @@ async fn online(who: &User) -> Vec<i64> {
 both_databases!(a_group_shows_its_people_to_each_other_as_long_as_they_are_in_it);
 async fn a_group_shows_its_people_to_each_other_as_long_as_they_are_in_it(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
-    ann.adds_contact(&bob).await;
+    bob.adds_contact(&ann).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     let (mut cat_socket, mut dan_socket) = (cat.connect().await, dan.connect().await);
     settle(hub).await;
@@ -50,7 +50,7 @@ async fn a_group_shows_its_people_to_each_other_as_long_as_they_are_in_it(hub: &
     assert_eq!(told(&mut dan_socket, &all).await, [(ann.id, true), (bob.id, true), (cat.id, true)]);
     assert_eq!(online(&dan).await, [ann.id, bob.id, cat.id]);
     group.remove(&bob, &bob).await.is(204);
-    assert_eq!(told(&mut ann_socket, &all).await, [(dan.id, true)], "Bob is her contact still");
+    assert_eq!(told(&mut ann_socket, &all).await, [(dan.id, true)], "she is Bob's contact still");
     assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, false), (cat.id, false), (dan.id, false)]);
     assert_eq!(told(&mut cat_socket, &all).await, [(dan.id, true), (bob.id, false)]);
     assert_eq!(online(&bob).await, [0i64; 0]);

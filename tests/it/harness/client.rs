@@ -20,7 +20,14 @@ pub struct Client {
     /// Sent with every request and handshake.
     pub(super) headers: HeaderMap,
     /// A person nobody has to do with, for the fences of `Socket`.
-    pub(super) bystander: Arc<OnceCell<i64>>,
+    pub(super) bystander: Arc<OnceCell<Bystander>>,
+}
+
+/// See [`Client::bystander`].
+#[derive(Clone)]
+pub struct Bystander {
+    pub id: i64,
+    pub cookie: String,
 }
 
 impl Client {
@@ -44,6 +51,13 @@ impl Client {
     pub fn with(&self, name: &'static str, value: &str) -> Self {
         let mut client = self.clone();
         client.headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        client
+    }
+
+    /// The same client without this header.
+    pub fn without(&self, name: &str) -> Self {
+        let mut client = self.clone();
+        client.headers.remove(name);
         client
     }
 

@@ -5,9 +5,10 @@
 //! one's own) come besides, so only a test that asks for them by name sees
 //! them.
 
+use super::client::{Bystander, Client};
 use super::frames::{check_acked, check_told};
 use super::user::User;
-use super::{DEADLINE, client::Client, user};
+use super::{DEADLINE, user};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -217,7 +218,7 @@ impl Socket {
     /// What was told about anybody's presence and not asked for yet.
     pub async fn presence_arrived(&mut self) -> Vec<(i64, bool)> {
         self.fence().await;
-        let fence = json!(self.user.bystander.get());
+        let fence = json!(bystander(&self.user).await.id);
         let told = self.waiting.extract_if(.., |frame| kind(frame) == "user_online_status");
         let told = told.filter(|frame| frame["user_id"] != fence);
         told.map(|frame| (frame["user_id"].as_i64().unwrap(), frame["is_online"].as_bool().unwrap())).collect()
@@ -225,18 +226,21 @@ impl Socket {
 
     /// Has the hub send this socket something on the way that everything
     /// goes, through the write lane and the hub: when it is here, all that
-    /// was on its way before is here. It is a change of the user's own, and
-    /// its number tells it from the fences of their other sockets.
+    /// was on its way before is here. The first part is a presence frame about
+    /// the bystander. The second is a change of the user's own, and its number
+    /// tells it from the fences of their other sockets.
     async fn fence(&mut self) {
-        let path = format!("/api/contacts/{}", bystander(&self.user).await);
-        for call in ["PUT", "DELETE"] {
-            self.user.call(call, &path).await.is(204);
+        let bystander = bystander(&self.user).await;
+        let they = self.user.without("authorization").with("cookie", &bystander.cookie);
+        for (who, whom) in [(&they, self.user.id), (&*self.user, bystander.id)] {
+            let path = format!("/api/contacts/{whom}");
+            for call in ["PUT", "DELETE"] {
+                who.call(call, &path).await.is(204);
+            }
         }
         let number = self.user.post("/api/sync", json!({"only": true})).await.ok()["me"].clone();
         self.wait_for("the fence", |frame| kind(frame) == "me_update" && frame["me"] == number).await;
-        // The first of the two also tells of the bystander's presence.
-        let id = json!(self.user.bystander.get());
-        let is_told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
+        let is_told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == bystander.id;
         self.take("the bystander's presence", is_told).await;
     }
 
@@ -328,12 +332,10 @@ fn checked(text: &str) -> Value {
     frame
 }
 
-async fn bystander(client: &Client) -> i64 {
+async fn bystander(client: &Client) -> Bystander {
     let registered = async || {
-        let mut visitor = client.clone();
-        visitor.headers.remove("cookie");
-        visitor.headers.remove("authorization");
-        user::register(&visitor, "bystander").await.id
+        let user = user::register(&client.without("cookie").without("authorization"), "bystander").await;
+        Bystander { id: user.id, cookie: user.cookie().to_owned() }
     };
-    *client.bystander.get_or_init(registered).await
+    client.bystander.get_or_init(registered).await.clone()
 }
