@@ -2,7 +2,7 @@
 //! They see what is said from then on.
 
 use super::group::{check_invited, get_group, tell_members};
-use super::sight::{Sight, whose_sight_changes};
+use super::sight::{self, Step};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -40,12 +40,11 @@ impl Op for AddParticipant {
         if there.len() >= max {
             return Err(Error::Invalid(format!("a group has at most {max} people").into()));
         }
-        let before = Sight::of(&whose_sight_changes(there.len(), &[added], &there), cx)?;
         let rev = positions::next_rev(cx.db, id)?;
         members::set_joined(cx.db, id, added, group.conversation.last_seq, rev, cx.now)?;
         let mut events = tell_members(id, rev, &[added], None, cx)?;
         events.push(Event::Unread { conversation_id: id, users: vec![added] });
-        events.extend(before.changes(cx)?);
+        events.extend(sight::on_change(id, &there, added, Step::Joins, cx)?);
         Ok(Outcome { output: Done {}, events })
     }
 }

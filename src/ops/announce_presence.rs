@@ -3,7 +3,7 @@
 use super::{Access, Cx, Done, Op, Outcome, System};
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::store::people;
+use crate::store::presence;
 use crate::store::users::{self, Standing};
 use crate::wire::{self, Event, OnlineStatus};
 
@@ -35,7 +35,7 @@ impl Op<System> for AnnouncePresence {
         if users::get_standing(cx.db, user_id)? == Standing::Closed {
             return Ok(Outcome::quiet(Done {}));
         }
-        let to = people::list_viewers(cx.db, user_id)?;
+        let to = presence::list_viewers(cx.db, user_id)?;
         let last_seen_at = users::find_last_seen(cx.db, user_id)?;
         let frame = wire::encode("user_online_status", cx.now, &OnlineStatus { user_id, is_online, last_seen_at });
         Ok(Outcome { output: Done {}, events: vec![Event::Status { to, user_id, frame }] })

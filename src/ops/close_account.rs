@@ -2,13 +2,14 @@
 //! another name; who it was is forgotten.
 
 use super::find_password::check_still;
-use super::group::{give_role, take_out};
+use super::group::{pass_on_ownership, take_out};
 use super::present;
-use super::sight::{Sight, hidden, whose_sight_changes};
+use super::sight::{self, Step, hidden};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
+use crate::store::presence::{self, MAX_PRESENCE_GROUP};
 use crate::store::{conversations, logins, members, participants, people, positions, users};
 use crate::wire::{self, ConversationUpdate, Event};
 
@@ -36,7 +37,7 @@ impl Op for CloseAccount {
             return Err(ENDED);
         }
         check_still(me, &self.checked_hash, cx)?;
-        let viewers = people::list_viewers(cx.db, me)?;
+        let viewers = presence::list_viewers(cx.db, me)?;
         logins::delete_logins(cx.db, me)?;
         users::close(cx.db, me, cx.now)?;
         let mut events = vec![Event::LoginsEnded(me)];
@@ -52,26 +53,18 @@ impl Op for CloseAccount {
     }
 }
 
-/// Out of a group. Where nobody else owns it, it is handed over first: to an
-/// admin or else to a member, to the one who has been there for longest.
+/// Takes the person out of a group, and passes its ownership on first.
 fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Event>> {
     conversations::lock(cx.db, id)?;
     let Some(role) = members::find_role(cx.db, id, me)? else { return Ok(Vec::new()) };
     let mut others = participants::list_member_ids(cx.db, id)?;
     others.retain(|member| *member != me);
-    // One's own sight is the caller's to compare.
-    let mut nearby = whose_sight_changes(others.len(), &[me], &others);
-    nearby.retain(|member| *member != me);
-    let before = Sight::of(&nearby, cx)?;
-    let mut events = Vec::new();
-    if role == Role::Owner
-        && members::count_owners(cx.db, id)? == 1
-        && let Some(heir) = members::find_heir(cx.db, id, me)?
-    {
-        events.extend(give_role(id, heir, Role::Owner, cx)?);
-    }
+    let mut events = if role == Role::Owner { pass_on_ownership(id, Some(me), cx)? } else { Vec::new() };
     events.extend(take_out(id, me, cx)?);
-    events.extend(before.changes(cx)?);
+    // What the others see of each other; nobody sees the person any more.
+    if others.len() == MAX_PRESENCE_GROUP as usize {
+        events.extend(sight::on_change(id, &others, me, Step::Leaves, cx)?);
+    }
     Ok(events)
 }
 
@@ -85,7 +78,7 @@ fn rename(me: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
         let people = participants::list_participants(cx.db, ids, Some(me))?;
         let mut people = present::by_conversation(people, |row| row.conversation_id);
         for row in rows {
-            let conversation = present::conversation(&row, 2, people.remove(&row.id).unwrap_or_default());
+            let conversation = present::conversation(&row, people.remove(&row.id).unwrap_or_default());
             let update =
                 ConversationUpdate { conversation_id: row.id, rev: row.rev, conversation: Some(&conversation) };
             let frame = wire::encode("conversation_update", cx.now, &update);

@@ -3,7 +3,7 @@
 
 use super::group::{check_invited, tell_members};
 use super::send_message::{announce_conversation, check_relation, facts};
-use super::sight::{Sight, whose_sight_changes};
+use super::sight;
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -91,13 +91,12 @@ impl CreateConversation {
         let mut everybody = vec![(me, Role::Owner)];
         everybody.extend(others.iter().map(|user_id| (*user_id, Role::Member)));
         let ids: Vec<UserId> = everybody.iter().map(|(user_id, _)| *user_id).collect();
-        let before = Sight::of(&whose_sight_changes(0, &ids, &[]), cx)?;
         let title = self.title.as_ref().map(Title::as_str);
         let client_id = self.client_id.as_ref().map(ClientMessageId::as_str);
         let id = members::insert_group(cx.db, me, title, client_id, cx.now)?;
         members::insert_members(cx.db, id, &everybody, cx.now)?;
         let mut events = tell_members(id, Rev::new(1), &ids, None, cx)?;
-        events.extend(before.changes(cx)?);
+        events.extend(sight::on_create(id, &ids, cx)?);
         Ok(Outcome { output: show(me, id, false, cx)?, events })
     }
 }

@@ -52,15 +52,28 @@ pub(super) fn check_invited(me: UserId, invited: &[UserId], cx: &mut Cx) -> Resu
 /// Another role for somebody, and that everybody hears of it.
 pub(super) fn give_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Event>> {
     let rev = positions::next_rev(cx.db, id)?;
-    members::set_role(cx.db, id, whose, Some(role), rev)?;
+    members::set_role(cx.db, id, whose, role, rev)?;
     tell_members(id, rev, &[whose], None, cx)
+}
+
+/// Passes the ownership of a locked group on if no active account owns it, not
+/// counting the one that leaves. The successor is an active admin, else an
+/// active member, the one who has been there longest.
+pub(super) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx: &mut Cx) -> Result<Vec<Event>> {
+    if members::has_owner(cx.db, id, leaving)? {
+        return Ok(Vec::new());
+    }
+    match members::find_successor(cx.db, id, leaving)? {
+        Some(successor) => give_role(id, successor, Role::Owner, cx),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Somebody is in it no longer, and everybody hears of it. Nothing committed
 /// later reaches them.
 pub(super) fn take_out(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
     let rev = positions::next_rev(cx.db, id)?;
-    members::set_role(cx.db, id, removed, None, rev)?;
+    members::remove(cx.db, id, removed, rev)?;
     let mut events = vec![Event::Left { conversation_id: id, user_id: removed }];
     events.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
     events.push(Event::Unread { conversation_id: id, users: vec![removed] });
@@ -85,7 +98,7 @@ pub(super) fn tell_members(
         [] => Vec::new(),
         _ => participants::list_participants(cx.db, &[id], None)?,
     };
-    let conversation = present::conversation(&row, to.len() as i64, rows);
+    let conversation = present::conversation(&row, rows);
     let update = ConversationUpdate { conversation_id: id, rev, conversation: Some(&conversation) };
     let mut events =
         vec![Event::Frame { to, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }];

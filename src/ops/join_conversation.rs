@@ -10,8 +10,7 @@ use crate::ids::{ConversationId, UserId};
 use crate::limits::Class;
 use crate::schema::one_of;
 use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};
-use crate::store::participants;
-use crate::store::people::MAX_PRESENCE_GROUP;
+use crate::store::presence::MAX_PRESENCE_GROUP;
 use crate::wire::{Event, Target, ViewingEvent};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,8 +44,8 @@ impl Op for JoinConversation {
         let target = Target::named(self.recipient_id, self.conversation_id)?;
         let (id, facts) = find_own(me, target, cx)?;
         // As with presence: in a large group it is nobody's news.
-        let is_large = facts.peer.is_none()
-            && participants::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count > MAX_PRESENCE_GROUP);
+        let is_large =
+            facts.peer.is_none() && conversations::get_conversation(cx.db, id)?.member_count > MAX_PRESENCE_GROUP;
         let to = if is_large { Vec::new() } else { list_witnesses(me, id, &facts, cx)? };
         let event = ViewingEvent { conversation_id: id, user_id: me, is_viewing: true, to, session: caller.session_id };
         Ok(Outcome { output: Done {}, events: vec![Event::Viewing(event)] })

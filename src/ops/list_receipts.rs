@@ -4,8 +4,7 @@ use super::{Access, Cx, Op, Outcome, move_position};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{MessageId, Timestamp, UserId};
-use crate::store::participants;
-use crate::store::positions::{self, Kind};
+use crate::store::positions::{self, Receipt};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -42,14 +41,8 @@ impl Op for ListReceipts {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Receipts>> {
         let message = move_position::get_visible_message(caller, self.message_id, cx)?;
         let id = message.conversation_id;
-        let members = participants::list_members_since(cx.db, id, message.seq)?;
-        let others = members.into_iter().filter(|member| *member != message.sender_id);
-        let receipts = others
-            .map(|user_id| {
-                let mut at = |kind| positions::find_mark(cx.db, id, user_id, kind, message.seq);
-                Ok(ReceiptView { user_id, delivered_at: at(Kind::Delivered)?, read_at: at(Kind::Read)? })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Outcome::quiet(Receipts { receipts }))
+        let others = positions::list_receipts(cx.db, id, message.seq, message.sender_id)?;
+        let view = |Receipt { user_id, delivered_at, read_at }| ReceiptView { user_id, delivered_at, read_at };
+        Ok(Outcome::quiet(Receipts { receipts: others.into_iter().map(view).collect() }))
     }
 }

@@ -4,7 +4,7 @@ use super::list_messages::page_size;
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::store::{people, users};
+use crate::store::users;
 use crate::wire::UserView;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -49,8 +49,7 @@ impl Op for ListUsers {
         if prefix.contains('\0') {
             return Err(Error::Invalid("q must not contain U+0000".into()));
         }
-        let hidden = people::list_block_partners(cx.db, caller.user_id)?;
-        let found = users::list_by_prefix(cx.db, prefix, &hidden, size)?;
+        let found = users::list_by_prefix(cx.db, caller.user_id, prefix, size)?;
         Ok(Outcome::quiet(UserList { users: found.into_iter().map(present::user).collect() }))
     }
 }

@@ -29,12 +29,12 @@ pub(super) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
     let facts = facts(caller.user_id, target, cx)?;
     let membership = facts.membership().ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION))?;
     let id = membership.conversation_id;
-    let is_shared = match facts.peer {
-        Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
-        None => participants::count_members(cx.db, &[id])?.get(&id).is_some_and(|count| *count <= MAX_SHARED),
-    };
     // An empty direct one may be there for the other person alone.
     let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
+    let is_shared = match facts.peer {
+        Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
+        None => conversation.member_count <= MAX_SHARED,
+    };
     Ok(Room { conversation, is_shared })
 }
 

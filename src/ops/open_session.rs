@@ -5,7 +5,7 @@ use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::store::{logins, people, users};
+use crate::store::{logins, presence, users};
 
 #[derive(Clone, Copy, Debug)]
 pub struct OpenSession;
@@ -40,7 +40,7 @@ impl Op for OpenSession {
             return Err(Error::Unauthenticated("the login has ended"));
         }
         let me = users::get_me(cx.db, caller.user_id)?;
-        let visible = people::list_visible(cx.db, caller.user_id)?;
+        let visible = presence::list_visible(cx.db, caller.user_id)?;
         Ok(Outcome::quiet(Opening { me, visible }))
     }
 }

@@ -128,7 +128,7 @@ pub(super) fn participant(row: Participant) -> ParticipantView {
 }
 
 /// A conversation as everybody in it sees it.
-pub(super) fn conversation(row: &Conversation, count: i64, participants: Vec<Participant>) -> ConversationView {
+pub(super) fn conversation(row: &Conversation, participants: Vec<Participant>) -> ConversationView {
     let participants = participants.into_iter().map(participant).collect();
     ConversationView {
         id: row.id,
@@ -138,7 +138,7 @@ pub(super) fn conversation(row: &Conversation, count: i64, participants: Vec<Par
         created_at: row.created_at,
         last_seq: row.last_seq,
         rev: row.rev,
-        participant_count: count,
+        participant_count: row.member_count,
         participants,
     }
 }
@@ -169,9 +169,11 @@ pub(super) fn own_conversations(
     rows: Vec<(Conversation, Place)>,
 ) -> Result<Vec<OwnConversationView>> {
     let ids: Vec<ConversationId> = rows.iter().map(|(row, _)| row.id).collect();
-    let counts = participants::count_members(db, &ids)?;
-    let count_of = |id: &ConversationId| counts.get(id).copied().unwrap_or(0);
-    let (small, large): (Vec<_>, Vec<_>) = ids.iter().partition(|id| count_of(id) <= MAX_LISTED_PARTICIPANTS as i64);
+    let is_small = |row: &Conversation| row.member_count <= MAX_LISTED_PARTICIPANTS as i64;
+    let ids_of = |is_wanted: &dyn Fn(&Conversation) -> bool| -> Vec<ConversationId> {
+        rows.iter().filter(|(row, _)| is_wanted(row)).map(|(row, _)| row.id).collect()
+    };
+    let (small, large) = (ids_of(&is_small), ids_of(&|row| !is_small(row)));
     let mut people = participants::list_participants(db, &small, None)?;
     people.extend(participants::list_participants(db, &large, Some(me))?);
     let mut participants = by_conversation(people, |row| row.conversation_id);
@@ -183,7 +185,7 @@ pub(super) fn own_conversations(
     let unread = positions::list_unread(db, me, Some(&ids))?;
     let unread: HashMap<ConversationId, i64> = unread.into_iter().map(|row| (row.conversation_id, row.count)).collect();
     let view = |(row, place): (Conversation, Place)| OwnConversationView {
-        shared: conversation(&row, count_of(&row.id), participants.remove(&row.id).unwrap_or_default()),
+        shared: conversation(&row, participants.remove(&row.id).unwrap_or_default()),
         own: OwnPlace {
             last_message: last.remove(&row.id),
             unread_count: unread.get(&row.id).copied().unwrap_or(0),

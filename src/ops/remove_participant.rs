@@ -2,7 +2,7 @@
 //! group, by themselves or not. Nothing committed later reaches them.
 
 use super::group::{Group, get_group, take_out};
-use super::sight::{Sight, whose_sight_changes};
+use super::sight::{self, Step};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -36,12 +36,14 @@ impl Op for RemoveParticipant {
         }
         let others: Vec<UserId> =
             participants::list_member_ids(cx.db, id)?.into_iter().filter(|member| *member != removed).collect();
-        if theirs == Role::Owner && !others.is_empty() && members::count_owners(cx.db, id)? == 1 {
+        if theirs == Role::Owner
+            && !members::has_owner(cx.db, id, Some(removed))?
+            && members::find_successor(cx.db, id, Some(removed))?.is_some()
+        {
             return Err(Error::Conflict("the last owner hands the group over first"));
         }
-        let before = Sight::of(&whose_sight_changes(others.len(), &[removed], &others), cx)?;
         let mut events = take_out(id, removed, cx)?;
-        events.extend(before.changes(cx)?);
+        events.extend(sight::on_change(id, &others, removed, Step::Leaves, cx)?);
         Ok(Outcome { output: Done {}, events })
     }
 }

@@ -246,7 +246,7 @@ pub(super) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx:
 pub(super) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Event> {
     let row = conversations::get_conversation(cx.db, id)?;
     let people = participants::list_participants(cx.db, &[id], None)?;
-    let conversation = present::conversation(&row, people.len() as i64, people);
+    let conversation = present::conversation(&row, people);
     let update = ConversationUpdate { conversation_id: id, rev: row.rev, conversation: Some(&conversation) };
     let frame = wire::encode("conversation_update", cx.now, &update);
     Ok(Event::Frame { to: audience.to_vec(), frame, ends_typing: None })

@@ -6,7 +6,7 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::store::{people, users};
+use crate::store::{people, presence, users};
 use crate::wire::{Event, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,7 @@ impl Op for SetBlock {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
         check_other(me, other, !self.is_blocked, cx)?;
-        let i_saw = people::may_see(cx.db, me, other)?;
-        let they_saw = people::may_see(cx.db, other, me)?;
+        let before = presence::between(cx.db, me, other)?;
         let mut events = Vec::new();
         if let Some(number) = people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {
             let tie = [TieView { user_id: other, removed: !self.is_blocked }];
@@ -38,8 +37,9 @@ impl Op for SetBlock {
             if self.is_blocked {
                 events.push(Event::Parted(me, other));
             }
-            events.extend(visibility_change(me, other, i_saw, cx)?);
-            events.extend(visibility_change(other, me, they_saw, cx)?);
+            let now = presence::between(cx.db, me, other)?;
+            events.extend(sight_change(me, other, (before.one_sees_other, now.one_sees_other), cx)?);
+            events.extend(sight_change(other, me, (before.other_sees_one, now.other_sees_one), cx)?);
         }
         Ok(Outcome { output: Done {}, events })
     }
@@ -55,11 +55,15 @@ pub(super) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &m
     found.map(drop).ok_or(Error::NotFound("no such user"))
 }
 
-/// Tells a viewer, if it is another than before, whether they may see the
-/// subject's presence. Nobody hears of what makes no difference to them.
-pub(super) fn visibility_change(viewer: UserId, subject: UserId, saw: bool, cx: &mut Cx) -> Result<Option<Event>> {
-    let is_visible = people::may_see(cx.db, viewer, subject)?;
-    if is_visible == saw {
+/// Tells a viewer whether they see the subject's presence now, if that is
+/// another answer than before.
+pub(super) fn sight_change(
+    viewer: UserId,
+    subject: UserId,
+    (before, is_visible): (bool, bool),
+    cx: &mut Cx,
+) -> Result<Option<Event>> {
+    if is_visible == before {
         return Ok(None);
     }
     let last_seen_at = if is_visible { users::find_last_seen(cx.db, subject)? } else { None };

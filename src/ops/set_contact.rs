@@ -2,12 +2,12 @@
 //! under the `contacts` policy, and sees whether the caller is online.
 
 use super::present::tell_me;
-use super::set_block::{check_other, visibility_change};
+use super::set_block::{check_other, sight_change};
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::store::people;
+use crate::store::{people, presence};
 use crate::wire::{MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +30,13 @@ impl Op for SetContact {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
         check_other(me, other, !self.is_contact, cx)?;
-        let they_saw = people::may_see(cx.db, other, me)?;
+        let they_saw = presence::between(cx.db, me, other)?.other_sees_one;
         let mut events = Vec::new();
         if let Some(number) = people::set_contact(cx.db, me, other, self.is_contact, cx.now)? {
             let tie = [TieView { user_id: other, removed: !self.is_contact }];
             events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
-            events.extend(visibility_change(other, me, they_saw, cx)?);
+            let they_see = presence::between(cx.db, me, other)?.other_sees_one;
+            events.extend(sight_change(other, me, (they_saw, they_see), cx)?);
         }
         Ok(Outcome { output: Done {}, events })
     }

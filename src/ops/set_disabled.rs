@@ -1,12 +1,14 @@
 //! `POST /api/admin/users/{id}/disable` and `/enable`: whether an account gets
-//! in. Disabling ends its logins on every device, and enabling brings none back.
+//! in. Disabling ends its logins on every device, and passes on the groups that
+//! nobody else owns. Enabling brings neither back.
 
 use super::admin::check_admin;
+use super::group::pass_on_ownership;
 use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::store::{logins, users};
+use crate::store::{conversations, logins, members, users};
 use crate::wire::Event;
 
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +36,26 @@ impl Op for SetDisabled {
         }
         users::find_user(cx.db, id)?.ok_or(Error::NotFound("no such user"))?;
         users::set_disabled(cx.db, id, self.is_disabled.then_some(cx.now))?;
-        if !self.is_disabled {
-            return Ok(Outcome::quiet(Done {}));
+        let mut events = Vec::new();
+        if self.is_disabled {
+            logins::delete_logins(cx.db, id)?;
+            events.push(Event::AccountDisabled(id));
         }
-        logins::delete_logins(cx.db, id)?;
-        Ok(Outcome { output: Done {}, events: vec![Event::AccountDisabled(id)] })
+        events.extend(fill_ownership(id, cx)?);
+        Ok(Outcome { output: Done {}, events })
     }
+}
+
+/// Gives an owner to each group of this person that no active account owns.
+/// After disabling it is another member, after enabling the person where all
+/// others are disabled.
+fn fill_ownership(id: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for group in members::list_ownerless(cx.db, id)? {
+        conversations::lock(cx.db, group)?;
+        events.extend(pass_on_ownership(group, None, cx)?);
+    }
+    Ok(events)
 }
 
 #[cfg(test)]

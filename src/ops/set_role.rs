@@ -35,7 +35,7 @@ impl Op for SetRole {
         if theirs == self.role {
             return Ok(Outcome::quiet(Done {}));
         }
-        if theirs == Role::Owner && members::count_owners(cx.db, id)? == 1 {
+        if theirs == Role::Owner && !members::has_owner(cx.db, id, Some(whose))? {
             return Err(Error::Conflict("the last owner hands the group over first"));
         }
         Ok(Outcome { output: Done {}, events: give_role(id, whose, self.role, cx)? })

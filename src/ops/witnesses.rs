@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::store::conversations::SendingFacts;
 use crate::store::participants;
-use crate::store::people;
 use crate::wire::Audience;
 
 /// Everybody else there, but for those with whom there is a block, and for who
@@ -16,7 +15,5 @@ pub(super) fn list_witnesses(me: UserId, id: ConversationId, facts: &SendingFact
         let is_hidden = facts.standing.i_block || facts.standing.blocks_me || !facts.is_known_to_both();
         return Ok(if is_hidden { Vec::new() } else { vec![peer] });
     }
-    let hidden = people::list_block_partners(cx.db, me)?;
-    let members = participants::list_member_ids(cx.db, id)?;
-    Ok(members.into_iter().filter(|member| *member != me && !hidden.contains(member)).collect())
+    participants::list_unblocked_others(cx.db, id, me)
 }

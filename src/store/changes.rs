@@ -1,12 +1,11 @@
 //! What changed since a position: the questions behind `sync`. Each of them
 //! walks an index from the position on, and is bounded.
 
-use super::Db;
 use super::conversations::{exists_for, shown_to};
 use super::messages::{Message, padded, shows_to};
-use super::on;
 use super::participants::{Participant, participant_columns};
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
+use super::{Db, bound, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Seq, UserId};
 use diesel::dsl::not;
@@ -24,7 +23,7 @@ pub struct Standing {
 
 /// Every conversation of the user, or those named, latest activity first.
 pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Standing>> {
-    let only: Option<Vec<i64>> = only.map(|ids| ids.iter().map(|id| id.get()).collect());
+    let only = only.map(bound).transpose()?;
     on!(db, conn => {
         let mut query = participants::table.inner_join(conversations::table)
             .select((conversations::id, conversations::last_seq, conversations::rev, shown_to(me.get())))

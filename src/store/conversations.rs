@@ -4,11 +4,10 @@
 //! the change, by updating its row: the row's lock is what makes the numbers
 //! come in commit order.
 
-use super::Db;
 use super::hot::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
-use super::on;
 use super::people::Standing;
 use super::schema::{conversations, participants};
+use super::{Db, bound, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
 use diesel::prelude::*;
@@ -26,6 +25,8 @@ pub struct Conversation {
     pub active_at: Timestamp,
     pub last_seq: Seq,
     pub rev: Rev,
+    /// Those who are in it now.
+    pub member_count: i64,
 }
 
 impl Conversation {
@@ -106,7 +107,7 @@ pub(super) fn exists_for(me: i64) -> _ {
 
 /// Those of these conversations that one is in, and one's own place in each.
 pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<(Conversation, Place)>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
         .select((Conversation::as_select(), Place::as_select()))
         .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(me)))
@@ -179,6 +180,7 @@ pub fn insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> 
         conversations::created_at.eq(now),
         conversations::active_at.eq(now),
         conversations::rev.eq(1),
+        conversations::member_count.eq(2),
     );
     // Where two nodes make it at once, the unique pair makes the second wait
     // for the first and then find its row.
@@ -250,7 +252,7 @@ pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation>
 
 /// By id.
 pub fn list_by_ids(db: &mut Db, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     Ok(on!(db, conn => conversations::table.select(Conversation::as_select())
         .filter(conversations::id.eq_any(&ids)).order(conversations::id).load(conn))?)
 }

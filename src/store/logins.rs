@@ -1,9 +1,8 @@
 //! Logins: one row for each device; the token itself is never stored.
 
-use super::Db;
 use super::members::CHUNK;
-use super::on;
 use super::schema::{logins, users};
+use super::{Db, bound, on};
 use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
 use diesel::prelude::*;
@@ -81,7 +80,7 @@ pub fn exists(db: &mut Db, id: LoginId) -> Result<bool> {
 pub fn list_existing(db: &mut Db, ids: &[LoginId]) -> Result<Vec<LoginId>> {
     let mut existing = Vec::new();
     for ids in ids.chunks(CHUNK) {
-        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+        let ids = bound(ids)?;
         let found: Vec<LoginId> =
             on!(db, conn => logins::table.select(logins::id).filter(logins::id.eq_any(&ids)).load(conn))?;
         existing.extend(found);
@@ -99,7 +98,7 @@ pub fn list_own(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<V
 /// Moves forward only; what is gone stays gone.
 pub fn set_last_used(db: &mut Db, ids: &[LoginId], at: Timestamp) -> Result<()> {
     for ids in ids.chunks(CHUNK) {
-        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+        let ids = bound(ids)?;
         on!(db, conn => diesel::update(logins::table
                 .filter(logins::id.eq_any(&ids)).filter(logins::last_used_at.lt(at)))
             .set(logins::last_used_at.eq(at)).execute(conn))?;
@@ -130,14 +129,15 @@ pub fn delete_others(db: &mut Db, user_id: UserId, but: LoginId) -> Result<Vec<L
 /// Leaves the user this many logins, the last used, and `newest` in any case.
 /// Returns those that ended.
 pub fn delete_beyond(db: &mut Db, user_id: UserId, newest: LoginId, most: i64) -> Result<Vec<LoginId>> {
-    let beyond: Vec<LoginId> = on!(db, conn => logins::table.select(logins::id)
-        .filter(logins::user_id.eq(user_id).and(logins::id.ne(newest)))
-        .order((logins::last_used_at.desc(), logins::id.desc()))
-        .limit(i64::MAX).offset(most - 1).load(conn))?;
-    for id in &beyond {
-        delete_login(db, user_id, *id)?;
-    }
-    Ok(beyond)
+    let own = diesel::alias!(logins as own);
+    let beyond = own
+        .select(own.field(logins::id))
+        .filter(own.field(logins::user_id).eq(user_id).and(own.field(logins::id).ne(newest)))
+        .order((own.field(logins::last_used_at).desc(), own.field(logins::id).desc()))
+        .limit(i64::MAX)
+        .offset(most - 1);
+    Ok(on!(db, conn => diesel::delete(logins::table.filter(logins::id.eq_any(beyond)))
+        .returning(logins::id).get_results(conn))?)
 }
 
 /// On every device.

@@ -4,12 +4,11 @@
 //! decides on it locks the conversation first, so that no other node changes
 //! meanwhile what was read.
 
-use super::Db;
-use super::on;
-use super::schema::{conversations, participants};
+use super::schema::{conversations, participants, users};
+use super::{Db, bound, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
-use diesel::dsl::count_star;
+use diesel::dsl::{count_star, exists, not};
 use diesel::prelude::*;
 
 /// Rows that one statement names or inserts: SQLite binds at most 32,766 values.
@@ -47,9 +46,9 @@ pub fn find_by_client_id(db: &mut Db, maker: UserId, client_id: &str) -> Result<
 pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<i64> {
     let mut count = 0;
     for people in people.chunks(CHUNK) {
-        let people: Vec<i64> = people.iter().map(|id| id.get()).collect();
+        let people = bound(people)?;
         count += on!(db, conn => participants::table.select(count_star())
-            .filter(participants::conversation_id.eq(id).and(participants::user_id.eq_any(people)))
+            .filter(participants::conversation_id.eq(id).and(participants::user_id.eq_any(&people)))
             .first::<i64>(conn))?;
     }
     Ok(count)
@@ -57,6 +56,8 @@ pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<
 
 /// Puts people into a new group.
 pub fn insert_members(db: &mut Db, id: ConversationId, members: &[(UserId, Role)], now: Timestamp) -> Result<()> {
+    let people: Vec<UserId> = members.iter().map(|(user_id, _)| *user_id).collect();
+    count_in(db, id, &people, 1)?;
     for members in members.chunks(CHUNK) {
         let row = |(user_id, role): &(UserId, Role)| {
             (
@@ -73,8 +74,21 @@ pub fn insert_members(db: &mut Db, id: ConversationId, members: &[(UserId, Role)
     Ok(())
 }
 
-/// Takes in whoever is not there, or was before, under the `rev` taken for it.
-/// They see what comes after `last_seq`, and everything before counts as read.
+/// Counts these people as members of the group, or with -1 no longer.
+fn count_in(db: &mut Db, id: ConversationId, people: &[UserId], each: i64) -> Result<()> {
+    let members = each * people.len() as i64;
+    on!(&mut *db, conn => diesel::update(conversations::table.find(id))
+        .set(conversations::member_count.eq(conversations::member_count + members)).execute(conn))?;
+    for people in people.chunks(CHUNK) {
+        let people = bound(people)?;
+        on!(&mut *db, conn => diesel::update(users::table.filter(users::id.eq_any(&people)))
+            .set(users::group_count.eq(users::group_count + each)).execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Takes in somebody who is not in the group, or left it, under the `rev` taken
+/// for it. They see what comes after `last_seq`, and everything before counts as read.
 pub fn set_joined(
     db: &mut Db,
     id: ConversationId,
@@ -94,15 +108,24 @@ pub fn set_joined(
         participants::own_read_seq.eq(last_seq),
         participants::rev.eq(rev),
     );
+    count_in(db, id, &[user_id], 1)?;
     let row = (participants::conversation_id.eq(id), participants::user_id.eq(user_id), place);
     on!(db, conn => diesel::insert_into(participants::table).values(row)
         .on_conflict((participants::conversation_id, participants::user_id)).do_update().set(place).execute(conn))?;
     Ok(())
 }
 
-/// Another role, or none for who leaves, under the `rev` taken for it.
-pub fn set_role(db: &mut Db, id: ConversationId, user_id: UserId, role: Option<Role>, rev: Rev) -> Result<()> {
-    let changes = (participants::role.eq(role.map(Role::name)), participants::rev.eq(rev));
+/// Gives a member another role under the `rev` taken for it.
+pub fn set_role(db: &mut Db, id: ConversationId, user_id: UserId, role: Role, rev: Rev) -> Result<()> {
+    let changes = (participants::role.eq(role.name()), participants::rev.eq(rev));
+    on!(db, conn => diesel::update(participants::table.find((id, user_id))).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// Takes a member out under the `rev` taken for it.
+pub fn remove(db: &mut Db, id: ConversationId, user_id: UserId, rev: Rev) -> Result<()> {
+    count_in(db, id, &[user_id], -1)?;
+    let changes = (participants::role.eq(None::<String>), participants::rev.eq(rev));
     on!(db, conn => diesel::update(participants::table.find((id, user_id))).set(changes).execute(conn))?;
     Ok(())
 }
@@ -114,25 +137,44 @@ pub fn find_role(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Opt
     Ok(name.flatten().as_deref().and_then(Role::named))
 }
 
-pub fn count_owners(db: &mut Db, id: ConversationId) -> Result<i64> {
-    Ok(on!(db, conn => participants::table.select(count_star())
+/// Whether the group has an active owner, not counting one person. A disabled
+/// account manages nothing, so it is none.
+pub fn has_owner(db: &mut Db, id: ConversationId, but: Option<UserId>) -> Result<bool> {
+    let but = but.map_or(0, UserId::get);
+    let owners = participants::table
+        .inner_join(users::table)
         .filter(participants::conversation_id.eq(id).and(participants::role.eq(Role::Owner.name())))
-        .first(conn))?)
+        .filter(participants::user_id.ne(but).and(users::disabled_at.is_null()));
+    Ok(on!(db, conn => diesel::select(exists(owners)).get_result(conn))?)
 }
 
-/// Who owns the group when its last owner goes: an admin or else a member, the
-/// one who has been there for longest. None where nobody else is.
-pub fn find_heir(db: &mut Db, id: ConversationId, but: UserId) -> Result<Option<UserId>> {
+/// The next owner when the last one goes: an admin, else a member, the one who
+/// has been there longest. None without an active account; never `but`.
+pub fn find_successor(db: &mut Db, id: ConversationId, but: Option<UserId>) -> Result<Option<UserId>> {
+    let but = but.map_or(0, UserId::get);
     let of_role = |db: &mut Db, role: Role| -> Result<Option<UserId>> {
-        Ok(on!(db, conn => participants::table.select(participants::user_id)
+        Ok(on!(db, conn => participants::table.inner_join(users::table).select(participants::user_id)
             .filter(participants::conversation_id.eq(id).and(participants::role.eq(role.name())))
-            .filter(participants::user_id.ne(but))
+            .filter(participants::user_id.ne(but).and(users::disabled_at.is_null()))
             .order((participants::joined_at, participants::user_id)).first(conn).optional())?)
     };
     match of_role(db, Role::Admin)? {
-        Some(heir) => Ok(Some(heir)),
+        Some(successor) => Ok(Some(successor)),
         None => of_role(db, Role::Member),
     }
+}
+
+/// The groups that somebody is in and that no active account owns, by id.
+pub fn list_ownerless(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> {
+    let owner = diesel::alias!(participants as owner);
+    let owners = owner
+        .inner_join(users::table.on(users::id.eq(owner.field(participants::user_id))))
+        .filter(owner.field(participants::conversation_id).eq(participants::conversation_id))
+        .filter(owner.field(participants::role).eq(Role::Owner.name()).and(users::disabled_at.is_null()));
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
+        .filter(participants::user_id.eq(user_id).and(participants::role.is_not_null()))
+        .filter(conversations::kind.eq("group").and(not(exists(owners))))
+        .order(conversations::id).load(conn))?)
 }
 
 /// The groups somebody is in, by id.
@@ -160,8 +202,8 @@ pub fn set_title(db: &mut Db, id: ConversationId, title: &str) -> Result<()> {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::store::conversations::get_place;
-    use crate::store::participants::{Participant, count_members, get_participant, list_member_ids, list_page};
+    use crate::store::conversations::{get_conversation, get_place};
+    use crate::store::participants::{Participant, get_participant, list_member_ids, list_page};
     use crate::store::positions::{get_positions, next_rev};
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases};
@@ -178,6 +220,10 @@ mod tests {
         let members: Vec<_> = people.into_iter().zip(roles).collect();
         insert_members(db, id, &members, NOW).unwrap();
         (id, people)
+    }
+
+    fn group_count(db: &mut Db, id: UserId) -> i64 {
+        on!(db, conn => users::table.select(users::group_count).find(id).first(conn)).unwrap()
     }
 
     fn a_group_has_a_name_of_its_makers_own(scratch: Scratch) {
@@ -197,12 +243,13 @@ mod tests {
         let mut db = scratch.open();
         let (id, [ann, bob, cat]) = group(&mut db);
         let rev = next_rev(&mut db, id).unwrap();
-        set_role(&mut db, id, bob, None, rev).unwrap();
+        remove(&mut db, id, bob, rev).unwrap();
         let roles = [ann, bob, cat].map(|one| find_role(&mut db, id, one).unwrap());
         assert_eq!(roles, [Some(Role::Owner), None, Some(Role::Member)]);
-        assert_eq!(count_members(&mut db, &[id]).unwrap()[&id], 2);
+        assert_eq!(get_conversation(&mut db, id).unwrap().member_count, 2);
+        assert_eq!([ann, bob, cat].map(|one| group_count(&mut db, one)), [1, 0, 1]);
         assert_eq!(list_member_ids(&mut db, id).unwrap(), [ann, cat]);
-        assert_eq!(count_owners(&mut db, id).unwrap(), 1);
+        assert!(has_owner(&mut db, id, Some(cat)).unwrap() && !has_owner(&mut db, id, Some(ann)).unwrap());
         assert_eq!(count_ever(&mut db, id, &[ann, bob, UserId::new(99)]).unwrap(), 2);
         let row = get_participant(&mut db, id, bob).unwrap();
         assert_eq!((row.role, row.rev), (None, rev));
@@ -216,7 +263,7 @@ mod tests {
         let mut db = scratch.open();
         let (id, [_, bob, _]) = group(&mut db);
         let rev = next_rev(&mut db, id).unwrap();
-        set_role(&mut db, id, bob, None, rev).unwrap();
+        remove(&mut db, id, bob, rev).unwrap();
         let rev = next_rev(&mut db, id).unwrap();
         let last = Seq::new(7);
         set_joined(&mut db, id, bob, last, rev, NOW).unwrap();
@@ -226,6 +273,7 @@ mod tests {
         let at = get_positions(&mut db, id, bob).unwrap();
         assert_eq!([at.delivered_seq, at.read_seq, at.own_delivered_seq, at.own_read_seq], [last; 4]);
         assert_eq!(get_participant(&mut db, id, bob).unwrap().rev, rev);
+        assert_eq!((get_conversation(&mut db, id).unwrap().member_count, group_count(&mut db, bob)), (3, 1));
     }
     both_databases!(who_comes_back_begins_where_the_group_is_then);
 }

@@ -1,9 +1,8 @@
 //! Messages: stored once, never deleted as rows.
 
-use super::Db;
 use super::hot::LastInsertRowid;
-use super::on;
 use super::schema::{hidden_messages, messages, participants};
+use super::{Db, bound, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::dsl::{exists, not};
@@ -82,7 +81,7 @@ pub fn find_message(db: &mut Db, id: MessageId) -> Result<Option<Message>> {
 
 /// By id; in no order.
 pub fn list_by_ids(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Message>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     Ok(on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.eq_any(&ids)).load(conn))?)
 }
 
@@ -161,7 +160,7 @@ pub fn list_newest(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Ve
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     let newest = diesel::alias!(messages as newest);
     let is_hidden = exists(
         hidden_messages::table

@@ -3,7 +3,7 @@
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
 //! Each noun has a file of queries (`users`, `logins`, `attempts`, `tickets`,
-//! `conversations`, `messages`, `people`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
+//! `conversations`, `messages`, `people`, `presence`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
 pub mod attempts;
@@ -19,9 +19,13 @@ pub mod logins;
 pub mod members;
 pub mod messages;
 mod migrations;
+mod pairs;
 pub mod participants;
 pub mod people;
 pub mod positions;
+pub mod presence;
+#[cfg(test)]
+mod presence_test;
 #[cfg(test)]
 mod races_test;
 pub mod reactions;
@@ -57,6 +61,19 @@ macro_rules! on {
     };
 }
 pub(crate) use on;
+
+/// Values that one statement binds as a list. SQLite binds at most 32,766.
+const MAX_BOUND: usize = 2_000;
+
+/// A list of ids for a statement to bind. Longer lists are joined, or bound in
+/// chunks of [`members::CHUNK`].
+fn bound<'a, T: AsRef<i64> + 'a>(ids: impl IntoIterator<Item = &'a T>) -> Result<Vec<i64>> {
+    let ids: Vec<i64> = ids.into_iter().map(|id| *id.as_ref()).collect();
+    if ids.len() > MAX_BOUND {
+        return Err(Error::bug("a statement binds a list of bounded length"));
+    }
+    Ok(ids)
+}
 
 /// Makes the schema current and names this history if it has no name yet.
 /// Returns the epoch.

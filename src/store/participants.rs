@@ -1,13 +1,11 @@
 //! Who is in a conversation, and what everybody in it sees of them.
 
-use super::Db;
-use super::on;
-use super::schema::{hidden_messages, participants, users};
+use super::schema::{blocks, hidden_messages, participants, users};
+use super::{Db, bound, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
-use diesel::dsl::{count_star, exists, not};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use std::collections::HashMap;
 
 /// A participant as everybody in the conversation sees them.
 #[derive(Clone, Debug, Queryable)]
@@ -46,12 +44,15 @@ pub fn list_member_ids(db: &mut Db, id: ConversationId) -> Result<Vec<UserId>> {
         .order(participants::user_id).load(conn))?)
 }
 
-/// Ids of those who are in the conversation now and were when this was said,
-/// ascending.
-pub fn list_members_since(db: &mut Db, id: ConversationId, seq: Seq) -> Result<Vec<UserId>> {
+/// Ids of the other members, ascending, but for those with whom there is a
+/// block.
+pub fn list_unblocked_others(db: &mut Db, id: ConversationId, me: UserId) -> Result<Vec<UserId>> {
+    let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(participants::user_id)))
+        .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(participants::user_id)));
+    let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
     Ok(on!(db, conn => participants::table.select(participants::user_id)
         .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
-        .filter(participants::visible_from_seq.le(seq))
+        .filter(participants::user_id.ne(me)).filter(not(is_blocked))
         .order(participants::user_id).load(conn))?)
 }
 
@@ -69,20 +70,9 @@ pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: S
         .order(participants::user_id).load(conn))?)
 }
 
-/// How many people are in each of these conversations now.
-pub fn count_members(db: &mut Db, ids: &[ConversationId]) -> Result<HashMap<ConversationId, i64>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-    let counts: Vec<(ConversationId, i64)> = on!(db, conn => participants::table
-        .group_by(participants::conversation_id)
-        .select((participants::conversation_id, count_star()))
-        .filter(participants::conversation_id.eq_any(&ids).and(participants::role.is_not_null()))
-        .load(conn))?;
-    Ok(counts.into_iter().collect())
-}
-
 /// The people in these conversations, or, with `only`, just that one.
 pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserId>) -> Result<Vec<Participant>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     Ok(on!(db, conn => {
         let mut query = participants::table.inner_join(users::table)
             .select(participant_columns!())

@@ -6,7 +6,7 @@
 
 use super::on;
 use super::schema::{conversations, messages, participants, receipt_marks};
-use super::{Db, users};
+use super::{Db, bound, users};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::dsl::{case_when, count_star, exists, max, min, not, sql};
@@ -69,8 +69,8 @@ pub fn next_rev(db: &mut Db, id: ConversationId) -> Result<Rev> {
 /// Takes the next `rev` of each of these for what everybody sees of one
 /// participant.
 pub fn set_changed(db: &mut Db, ids: &[ConversationId], user_id: UserId) -> Result<()> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
-    on!(db, conn => diesel::update(conversations::table.filter(conversations::id.eq_any(&ids)))
+    let ids = bound(ids)?;
+    on!(&mut *db, conn => diesel::update(conversations::table.filter(conversations::id.eq_any(&ids)))
         .set(conversations::rev.eq(conversations::rev + 1)).execute(conn))?;
     let taken = conversations::table
         .select(conversations::rev)
@@ -193,6 +193,33 @@ pub fn find_mark(db: &mut Db, id: ConversationId, user_id: UserId, kind: Kind, s
         .order(receipt_marks::seq).first(conn).optional())?)
 }
 
+/// When a message came to one of those it was for, and when they read it.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Receipt {
+    pub user_id: UserId,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+}
+
+/// Of those who are in the conversation and were when the message was sent, but
+/// for its sender, by id.
+pub fn list_receipts(db: &mut Db, id: ConversationId, seq: Seq, sender: UserId) -> Result<Vec<Receipt>> {
+    let first_mark = |kind: Kind| {
+        receipt_marks::table
+            .select(receipt_marks::at)
+            .filter(receipt_marks::conversation_id.eq(participants::conversation_id))
+            .filter(receipt_marks::user_id.eq(participants::user_id))
+            .filter(receipt_marks::kind.eq(kind.name()).and(receipt_marks::seq.ge(seq)))
+            .order(receipt_marks::seq)
+            .single_value()
+    };
+    Ok(on!(db, conn => participants::table
+        .select((participants::user_id, first_mark(Kind::Delivered), first_mark(Kind::Read)))
+        .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
+        .filter(participants::visible_from_seq.le(seq).and(participants::user_id.ne(sender)))
+        .order(participants::user_id).load(conn))?)
+}
+
 /// How far everybody but its sender came with a message.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Reach {
@@ -214,7 +241,7 @@ const READ_AT: &str = "(SELECT at FROM receipt_marks WHERE kind = 'read'
 /// Of messages of any conversations. It ends at the first participant who has
 /// not come as far, and looks for times only where all have read.
 pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     let others = || {
         participants::table
             .filter(participants::conversation_id.eq(messages::conversation_id))
@@ -246,7 +273,7 @@ pub struct Unread {
 /// own position. Each of these is looked at, so it costs what is unread, and
 /// nothing for what is read.
 pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Unread>> {
-    let only: Option<Vec<i64>> = only.map(|ids| ids.iter().map(|id| id.get()).collect());
+    let only = only.map(bound).transpose()?;
     let unread = messages::conversation_id
         .eq(participants::conversation_id)
         .and(messages::seq.gt(participants::own_read_seq))

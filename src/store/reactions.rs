@@ -1,8 +1,7 @@
 //! Who reacted to which message with what.
 
-use super::Db;
-use super::on;
 use super::schema::reactions;
+use super::{Db, bound, on};
 use crate::error::Result;
 use crate::ids::{MessageId, Rev, UserId};
 use diesel::dsl::{count_star, exists, min, not};
@@ -48,7 +47,7 @@ pub struct Tally {
 
 /// By message; what was set first comes first.
 pub fn list_tallies(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Tally>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     Ok(on!(db, conn => reactions::table
         .group_by((reactions::message_id, reactions::emoji))
         .select((reactions::message_id, reactions::emoji, count_star()))
@@ -66,7 +65,7 @@ pub struct Reaction {
 
 /// The first `MAX_NAMED` of each message and emoji, in their order.
 pub fn list_first(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reaction>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     let earlier = diesel::alias!(reactions as earlier);
     // Stops at the twentieth, however many there are.
     let is_late = exists(

@@ -25,6 +25,7 @@ diesel::table! {
         last_seen_at -> Nullable<BigInt>,
         disabled_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
+        group_count -> BigInt,
     }
 }
 
@@ -70,6 +71,7 @@ diesel::table! {
         first_seq -> BigInt,
         last_seq -> BigInt,
         rev -> BigInt,
+        member_count -> BigInt,
     }
 }
 
@@ -203,5 +205,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     blocks,
     contacts,
     hidden_messages,
-    reactions
+    reactions,
+    receipt_marks
 );

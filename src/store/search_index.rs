@@ -11,11 +11,12 @@
 
 use super::conversations::Place;
 use super::messages::Message;
-use super::schema::{conversations, messages, participants, search_progress};
-use super::{Db, on, people};
+use super::schema::{blocks, conversations, messages, participants, search_progress};
+use super::{Db, bound, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::search::{self, Term};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 use std::collections::{BTreeSet, HashMap};
@@ -173,26 +174,30 @@ pub fn list_unindexed(db: &mut Db, upto: MessageId, before: MessageId, limit: i6
 /// By one query for each table: SQLite would begin a query over both with all
 /// the conversations of `me`, and read every message in them.
 pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<Message>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
+    let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(messages::sender_id)))
+        .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(messages::sender_id)));
+    let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
     let mut found: Vec<Message> = on!(db, conn => messages::table
         .select(Message::as_select())
         .filter(messages::id.eq_any(&ids))
         .filter(messages::message_type.eq("text").and(messages::deleted_at.is_null()))
         .filter(super::messages::shows_to(me.get()))
+        .filter(not(is_blocked))
         .order(messages::id.desc())
         .load(conn))?;
     let places = list_places(db, me, &found)?;
-    let blocked = people::list_block_partners(db, me)?;
     found.retain(|message| {
         let is_visible = |place: &Place| message.seq >= place.first_visible();
-        places.get(&message.conversation_id).is_some_and(is_visible) && !blocked.contains(&message.sender_id)
+        places.get(&message.conversation_id).is_some_and(is_visible)
     });
     Ok(found)
 }
 
 /// Where `me` is in the conversations of these messages, if still in them.
 fn list_places(db: &mut Db, me: UserId, found: &[Message]) -> Result<HashMap<ConversationId, Place>> {
-    let ids: BTreeSet<i64> = found.iter().map(|message| message.conversation_id.get()).collect();
+    let ids: BTreeSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
+    let ids = bound(&ids)?;
     let places: Vec<(ConversationId, Place)> = on!(db, conn => participants::table
         .select((participants::conversation_id, Place::as_select()))
         .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(me)))

@@ -2,13 +2,12 @@
 
 use super::Db;
 use super::members::CHUNK;
-use super::schema::{user_terms, users};
-use super::{logins, on};
+use super::schema::{blocks, user_terms, users};
+use super::{bound, logins, on};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
-use diesel::dsl::exists;
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use std::collections::BTreeSet;
 
 /// What anybody may know of an account, and `email`, which only its owner may.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -104,7 +103,7 @@ pub fn find_external(db: &mut Db, issuer: &str, subject: &str) -> Result<Option<
 
 /// By id; unknown ids are left out.
 pub fn list_by_ids(db: &mut Db, ids: &[UserId]) -> Result<Vec<User>> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     Ok(
         on!(db, conn => users::table.select(User::as_select()).filter(users::id.eq_any(&ids)).order(users::id).load(conn))?,
     )
@@ -201,7 +200,7 @@ pub fn get_standing(db: &mut Db, id: UserId) -> Result<Standing> {
 pub fn list_barred(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Standing)>> {
     let mut barred = Vec::new();
     for people in people.chunks(CHUNK) {
-        let people: Vec<i64> = people.iter().map(|id| id.get()).collect();
+        let people = bound(people)?;
         let found: Vec<(UserId, Since)> = on!(db, conn => users::table
             .select((users::id, (users::disabled_at, users::deleted_at)))
             .filter(users::id.eq_any(&people))
@@ -243,17 +242,19 @@ pub fn close(db: &mut Db, id: UserId, now: Timestamp) -> Result<()> {
 
 /// People whose username or a word of whose display name begins with
 /// `prefix`, without regard to case, by username; never closed accounts, and
-/// none of those `without`.
-pub fn list_by_prefix(db: &mut Db, prefix: &str, without: &BTreeSet<UserId>, limit: i64) -> Result<Vec<User>> {
+/// nobody with whom `me` has a block.
+pub fn list_by_prefix(db: &mut Db, me: UserId, prefix: &str, limit: i64) -> Result<Vec<User>> {
     let from = prefix.to_lowercase();
     let to = format!("{from}{}", char::MAX);
-    let hidden: Vec<i64> = without.iter().map(|id| id.get()).collect();
+    let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(users::id)))
+        .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(users::id)));
+    let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
     let found = on!(db, conn => users::table
         .select(User::as_select())
         .filter(users::id.eq_any(user_terms::table
             .select(user_terms::user_id)
             .filter(user_terms::term.ge(&from).and(user_terms::term.lt(&to)))))
-        .filter(users::id.ne_all(&hidden))
+        .filter(not(is_blocked))
         .filter(users::deleted_at.is_null().and(users::disabled_at.is_null()))
         .order(users::username_key).limit(limit).load(conn))?;
     Ok(found)

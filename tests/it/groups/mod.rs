@@ -2,6 +2,7 @@
 
 mod joining;
 mod leaving;
+mod ownership;
 mod roles;
 mod sight;
 mod sizes;

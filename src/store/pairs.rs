@@ -1,0 +1,160 @@
+//! Pairs of the members of one small group: pure.
+
+use super::presence::{MAX_PRESENCE_GROUP, Whose};
+use crate::ids::{ConversationId, UserId};
+
+/// A set of unordered pairs of people, one bit for each.
+#[derive(Clone, Debug)]
+pub struct Pairs {
+    /// By id.
+    people: Vec<UserId>,
+    /// For each of them, with which of the others; both have the pair.
+    others: Vec<u128>,
+}
+
+/// A small group, and one more.
+const MAX_PEOPLE: usize = MAX_PRESENCE_GROUP as usize + 1;
+const _: () = assert!(MAX_PEOPLE <= u128::BITS as usize);
+
+impl Pairs {
+    /// Each of these people with each other; of more than fit, the first.
+    pub fn all(people: &[UserId]) -> Self {
+        let mut people = people.to_vec();
+        people.sort_unstable();
+        people.dedup();
+        people.truncate(MAX_PEOPLE);
+        let everybody = bits(0..people.len());
+        let others = (0..people.len()).map(|at| everybody & !bits([at])).collect();
+        Self { people, others }
+    }
+
+    /// One with each of the others.
+    pub fn of(one: UserId, others: &[UserId]) -> Self {
+        let mut pairs = Self::all(&[&[one], others].concat());
+        let only = pairs.mask([one]);
+        for (person, others) in pairs.people.iter().zip(&mut pairs.others) {
+            if *person != one {
+                *others &= only;
+            }
+        }
+        pairs
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.others.iter().all(|others| *others == 0)
+    }
+
+    /// Those who are in a pair, by id.
+    pub fn people(&self) -> impl Iterator<Item = &UserId> {
+        self.people.iter().zip(&self.others).filter(|(_, others)| **others != 0).map(|(person, _)| person)
+    }
+
+    pub fn remove(&mut self, one: UserId, other: UserId) {
+        let both = self.mask([one, other]);
+        self.remove_group(both);
+    }
+
+    /// Takes out each pair of people who share one of these groups.
+    pub fn remove_groups(&mut self, mut memberships: Vec<(ConversationId, UserId)>) {
+        memberships.sort_unstable();
+        for group in memberships.chunk_by(|(one, _), (next, _)| one == next) {
+            let group = self.mask(group.iter().map(|(_, person)| *person));
+            self.remove_group(group);
+        }
+    }
+
+    fn remove_group(&mut self, group: u128) {
+        if group.count_ones() > 1 {
+            for (at, others) in self.others.iter_mut().enumerate() {
+                if group & bits([at]) != 0 {
+                    *others &= !group;
+                }
+            }
+        }
+    }
+
+    fn mask(&self, people: impl IntoIterator<Item = UserId>) -> u128 {
+        bits(people.into_iter().filter_map(|person| self.people.binary_search(&person).ok()))
+    }
+
+    /// Each pair once, the lower id first.
+    pub fn list(&self) -> Vec<(UserId, UserId)> {
+        let with_higher = |at: usize| {
+            let others = self.others[at];
+            (at + 1..self.people.len())
+                .filter(move |other| others & bits([*other]) != 0)
+                .map(move |other| (self.people[at], self.people[other]))
+        };
+        (0..self.people.len()).flat_map(with_higher).collect()
+    }
+
+    /// The people on the two sides of each pair, in both directions; nothing
+    /// where there is no pair.
+    pub fn sides(&self, whose: Whose) -> Vec<(Vec<UserId>, Vec<UserId>)> {
+        let people: Vec<UserId> = self.people().copied().collect();
+        match whose {
+            _ if people.is_empty() => Vec::new(),
+            Whose::Everybody => vec![(people.clone(), people)],
+            Whose::Of(one) => {
+                let others: Vec<UserId> = people.into_iter().filter(|person| *person != one).collect();
+                vec![(vec![one], others.clone()), (others, vec![one])]
+            }
+        }
+    }
+}
+
+fn bits(places: impl IntoIterator<Item = usize>) -> u128 {
+    places.into_iter().fold(0, |bits, place| bits | 1 << place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn ids(people: &[i64]) -> Vec<UserId> {
+        people.iter().copied().map(UserId::new).collect()
+    }
+
+    fn numbers(pairs: &Pairs) -> Vec<(i64, i64)> {
+        pairs.list().into_iter().map(|(one, other)| (one.get(), other.get())).collect()
+    }
+
+    #[test]
+    fn all_pairs_and_the_pairs_of_one_person() {
+        assert_eq!(numbers(&Pairs::all(&ids(&[3, 1, 2]))), [(1, 2), (1, 3), (2, 3)]);
+        assert_eq!(numbers(&Pairs::of(UserId::new(2), &ids(&[3, 1]))), [(1, 2), (2, 3)]);
+        assert!(Pairs::all(&ids(&[1])).is_empty() && Pairs::all(&[]).is_empty());
+        let most: Vec<i64> = (1..=101).collect();
+        assert_eq!(Pairs::all(&ids(&most)).list().len(), 101 * 100 / 2);
+    }
+
+    #[test]
+    fn a_group_removes_the_pairs_of_its_members_alone() {
+        let mut pairs = Pairs::all(&ids(&[1, 2, 3, 4]));
+        let membership = |group, person| (ConversationId::new(group), UserId::new(person));
+        pairs.remove_groups(vec![membership(1, 1), membership(2, 4), membership(1, 2), membership(1, 9)]);
+        assert_eq!(numbers(&pairs), [(1, 3), (1, 4), (2, 3), (2, 4), (3, 4)]);
+        pairs.remove(UserId::new(3), UserId::new(4));
+        pairs.remove(UserId::new(1), UserId::new(9));
+        assert_eq!(numbers(&pairs), [(1, 3), (1, 4), (2, 3), (2, 4)]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_is_what_no_group_has(
+            people in proptest::collection::btree_set(1..30i64, 0..20),
+            groups in proptest::collection::vec((1..6i64, 1..30i64), 0..40),
+        ) {
+            let people: Vec<i64> = people.into_iter().collect();
+            let groups: BTreeSet<(i64, i64)> = groups.into_iter().collect();
+            let mut pairs = Pairs::all(&ids(&people));
+            pairs.remove_groups(groups.iter().map(|(g, p)| (ConversationId::new(*g), UserId::new(*p))).collect());
+            let share = |a: i64, b: i64| (1..6).any(|g| groups.contains(&(g, a)) && groups.contains(&(g, b)));
+            let all = people.iter().flat_map(|a| people.iter().filter(move |b| a < b).map(move |b| (*a, *b)));
+            let expected: Vec<(i64, i64)> = all.filter(|(a, b)| !share(*a, *b)).collect();
+            prop_assert_eq!(numbers(&pairs), expected);
+        }
+    }
+}
