@@ -2,7 +2,8 @@
 //! and know no sockets; the operation brings the facts and owns the write.
 
 use crate::error::Error;
-use crate::ids::{Role, UserId};
+use crate::ids::{Role, Timestamp, UserId};
+use std::time::Duration;
 
 /// What holds for the whole hub; most of it the operator decides.
 #[derive(Clone, Debug)]
@@ -126,15 +127,54 @@ pub struct Invitation {
     pub is_blocked: bool,
     /// They have one as a contact, or wrote to one before.
     pub is_known: bool,
+    /// They left a group that one had brought them into.
+    pub has_declined: bool,
 }
 
 /// May one add this person to a group?
 pub fn may_invite(policy: MessagePolicy, invitation: &Invitation) -> Result<(), Denied> {
-    let is_stranger = policy == MessagePolicy::Contacts && !invitation.is_known;
-    if invitation.is_blocked || is_stranger {
+    let is_wanted = invitation.is_known || (policy == MessagePolicy::Open && !invitation.has_declined);
+    if invitation.is_blocked || !is_wanted {
         return Err(Denied::NotToBeAdded);
     }
     Ok(())
+}
+
+/// Groups that one person may be in.
+pub const MAX_GROUPS: i64 = 5_000;
+/// Groups that one person makes in any 24 hours.
+pub const MAX_GROUPS_A_DAY: i64 = 200;
+/// The time over which daily quotas count.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Rules {
+    /// Strangers that one person brings into groups in any 24 hours: the largest
+    /// group can be made of them once.
+    pub fn max_strangers_a_day(&self) -> i64 {
+        i64::try_from(self.max_participants).unwrap_or(i64::MAX).max(1_000)
+    }
+}
+
+/// How long until `wanted` more fit into a daily quota of `most`, by what was
+/// used so far, the oldest first; nothing where they fit now. What lies more
+/// than a day ahead of a clock that was put back does not count.
+pub fn wait_for_quota(used: &[(Timestamp, i64)], wanted: i64, most: i64, now: Timestamp) -> Option<Duration> {
+    let day = DAY.as_millis() as i64;
+    let left = |at: &Timestamp| at.as_millis() + day - now.as_millis();
+    let counted = || used.iter().filter(|(at, _)| (1..=2 * day).contains(&left(at)));
+    let mut over = counted().map(|(_, amount)| amount).sum::<i64>() + wanted - most;
+    if over <= 0 {
+        return None;
+    }
+    let mut wait = day;
+    for (at, amount) in counted() {
+        over -= amount;
+        if over <= 0 {
+            wait = left(at).min(day);
+            break;
+        }
+    }
+    Some(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))
 }
 
 /// May one add people and rename the group?
@@ -186,13 +226,34 @@ mod tests {
     /// Every combination of facts, against the rule said in another way.
     #[test]
     fn one_may_add_whom_one_may_write_to_and_is_never_told_why_not() {
-        for bits in 0..8_u8 {
+        for bits in 0..16_u8 {
             let bit = |n: u8| bits & (1 << n) != 0;
-            let invitation = Invitation { is_blocked: bit(0), is_known: bit(1) };
+            let invitation = Invitation { is_blocked: bit(0), is_known: bit(1), has_declined: bit(3) };
             let policy = if bit(2) { MessagePolicy::Contacts } else { MessagePolicy::Open };
-            let welcome = !bit(0) && (!bit(2) || bit(1));
+            let welcome = !bit(0) && (bit(1) || !(bit(2) || bit(3)));
             let expected = if welcome { Ok(()) } else { Err(Denied::NotToBeAdded) };
             assert_eq!(may_invite(policy, &invitation), expected, "{policy:?} {invitation:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_frees_what_is_a_day_old() {
+        let hour = 60 * 60 * 1000;
+        let now = Timestamp::from_millis(100 * hour);
+        let at = |hours_ago: i64, amount| (Timestamp::from_millis((100 - hours_ago) * hour), amount);
+        let hours = |n: u64| Some(Duration::from_secs(n * 60 * 60));
+        for (used, wanted, expected) in [
+            (vec![], 10, None),
+            (vec![], 11, hours(24)),
+            (vec![at(1, 9)], 1, None),
+            (vec![at(1, 9)], 2, hours(23)),
+            (vec![at(20, 1), at(1, 9)], 1, hours(4)),
+            (vec![at(20, 1), at(1, 9)], 2, hours(23)),
+            (vec![at(24, 10)], 10, None),
+            (vec![at(-2, 10)], 1, hours(24)),
+            (vec![at(-25, 10)], 10, None),
+        ] {
+            assert_eq!(wait_for_quota(&used, wanted, 10, now), expected, "{wanted} more after {used:?}");
         }
     }
 

@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ids::UserId;
 use crate::ops::{
-    AnnouncePresence, AnnounceUnread, EndRevoked, IndexMessages, SweepAttempts, System, TouchLogins, WriteLastSeen,
+    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, IndexMessages, SettleGroups, SweepAttempts, System,
+    TouchLogins, WriteLastSeen,
 };
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TOUCH_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked whether those who are here still may be.
 const REVOKE_EVERY: Duration = Duration::from_secs(3);
+/// How often the job looks for groups to settle. Between two portions it leaves
+/// the writer to others for as long as the last one took.
+const SETTLE_EVERY: Duration = Duration::from_secs(2);
 /// Pause before what failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -133,6 +137,23 @@ pub async fn end_revoked(door: Door, hub: Hub) {
         });
         // Without a hub, nobody is here.
         let _ = ending.await;
+    }
+}
+
+/// Settles the groups of closed and disabled accounts, a portion at a time.
+pub async fn settle_groups(door: Door) {
+    let mut looks = tokio::time::interval(SETTLE_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        // The door logs what fails, and the next tick tries again.
+        while let Ok(true) = door.call(System, AreGroupsDue).await {
+            let began = Instant::now();
+            if door.call(System, SettleGroups).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(began.elapsed()).await;
+        }
     }
 }
 

@@ -122,6 +122,7 @@ impl App {
             actix_web::rt::spawn(upkeep::announce_unread(unread, door.clone(), hub.clone())),
             actix_web::rt::spawn(upkeep::touch_logins(door.clone(), hub.clone(), self.clock.clone(), lifetime)),
             actix_web::rt::spawn(upkeep::end_revoked(door.clone(), hub.clone())),
+            actix_web::rt::spawn(upkeep::settle_groups(door.clone())),
             self.start_indexing(&door),
         ];
         let outcome = tokio::select! {

@@ -1,9 +1,9 @@
 //! `POST /api/conversations/{id}/participants`: brings somebody into a group.
 //! They see what is said from then on.
 
-use super::group::{check_invited, get_group, tell_members};
+use super::group::{admit, get_group, tell_members};
 use super::sight::{self, Step};
-use super::{Access, Cx, Done, Op, Outcome};
+use super::{Access, Cost, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
@@ -28,6 +28,10 @@ impl Op for AddParticipant {
         Access::Write
     }
 
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (id, added) = (self.conversation_id, self.user_id);
         let group = get_group(caller, id, cx)?;
@@ -35,13 +39,13 @@ impl Op for AddParticipant {
         if members::find_role(cx.db, id, added)?.is_some() {
             return Ok(Outcome::quiet(Done {}));
         }
-        check_invited(caller.user_id, &[added], cx)?;
         let (max, there) = (cx.rules.max_participants, participants::list_member_ids(cx.db, id)?);
         if there.len() >= max {
             return Err(Error::Invalid(format!("a group has at most {max} people").into()));
         }
+        admit(caller.user_id, &[added], cx)?;
         let rev = positions::next_rev(cx.db, id)?;
-        members::set_joined(cx.db, id, added, group.conversation.last_seq, rev, cx.now)?;
+        members::set_joined(cx.db, id, (caller.user_id, added), group.conversation.last_seq, rev, cx.now)?;
         let mut events = tell_members(id, rev, &[added], None, cx)?;
         events.push(Event::Unread { conversation_id: id, users: vec![added] });
         events.extend(sight::on_change(id, &there, added, Step::Joins, cx)?);

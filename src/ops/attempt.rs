@@ -5,7 +5,9 @@
 use super::{Access, Cx, Done, Nobody, Op, Outcome, System};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
+use crate::policy::DAY;
 use crate::store::attempts::{self, Bucket, Place, Taken};
+use crate::store::quotas;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -86,7 +88,7 @@ impl Op<Nobody> for ForgetAttempt {
     }
 }
 
-/// Drops the rows of attempts that no longer count.
+/// Drops the rows of attempts and of daily quotas that no longer count.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepAttempts;
 
@@ -103,6 +105,7 @@ impl Op<System> for SweepAttempts {
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         attempts::delete_over(cx.db, cx.now)?;
+        quotas::delete_before(cx.db, cx.now.before(DAY))?;
         Ok(Outcome::quiet(Done {}))
     }
 }

@@ -2,15 +2,14 @@
 //! another name; who it was is forgotten.
 
 use super::find_password::check_still;
-use super::group::{pass_on_ownership, take_out};
 use super::present;
-use super::sight::{self, Step, hidden};
-use super::{Access, Cx, Done, Op, Outcome};
+use super::settle_groups::settle;
+use super::sight::hidden;
+use super::{Access, Cost, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, Role, UserId};
-use crate::store::presence::{self, MAX_PRESENCE_GROUP};
-use crate::store::{conversations, logins, members, participants, people, positions, users};
+use crate::ids::UserId;
+use crate::store::{conversations, logins, members, participants, people, positions, presence, users};
 use crate::wire::{self, ConversationUpdate, Event};
 
 #[derive(Clone, Debug)]
@@ -30,6 +29,10 @@ impl Op for CloseAccount {
         Access::Write
     }
 
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         const ENDED: Error = Error::Unauthenticated("the login has ended");
         let me = caller.user_id;
@@ -41,9 +44,7 @@ impl Op for CloseAccount {
         logins::delete_logins(cx.db, me)?;
         users::close(cx.db, me, cx.now)?;
         let mut events = vec![Event::LoginsEnded(me)];
-        for id in members::list_groups(cx.db, me)? {
-            events.extend(leave(me, id, cx)?);
-        }
+        events.extend(settle(me, cx)?);
         events.extend(rename(me, cx)?);
         // The only word of it: nobody sees a closed account's presence.
         events.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
@@ -51,21 +52,6 @@ impl Op for CloseAccount {
         people::delete_ties(cx.db, me)?;
         Ok(Outcome { output: Done {}, events })
     }
-}
-
-/// Takes the person out of a group, and passes its ownership on first.
-fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Event>> {
-    conversations::lock(cx.db, id)?;
-    let Some(role) = members::find_role(cx.db, id, me)? else { return Ok(Vec::new()) };
-    let mut others = participants::list_member_ids(cx.db, id)?;
-    others.retain(|member| *member != me);
-    let mut events = if role == Role::Owner { pass_on_ownership(id, Some(me), cx)? } else { Vec::new() };
-    events.extend(take_out(id, me, cx)?);
-    // What the others see of each other; nobody sees the person any more.
-    if others.len() == MAX_PRESENCE_GROUP as usize {
-        events.extend(sight::on_change(id, &others, me, Step::Leaves, cx)?);
-    }
-    Ok(events)
 }
 
 /// Tells those with whom one has a direct conversation that one has another

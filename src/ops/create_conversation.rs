@@ -1,18 +1,26 @@
 //! `POST /api/conversations`: a group, or the direct conversation with one
 //! other person.
 
-use super::group::{check_invited, tell_members};
+use super::group::{admit, take_quota, tell_members};
 use super::send_message::{announce_conversation, check_relation, facts};
 use super::sight;
-use super::{Access, Cx, Op, Outcome, present};
+use super::{Access, Cost, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Role, UserId};
-use crate::store::{conversations, members, positions};
+use crate::policy::{MAX_GROUPS, MAX_GROUPS_A_DAY};
+use crate::store::quotas::Kind;
+use crate::store::{conversations, members, positions, users};
 use crate::wire::{self, ClientMessageId, Event, OwnConversationView, Skip, Target, Title};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+/// A new group takes one rate token for so many people.
+const PEOPLE_PER_TOKEN: usize = 10;
+/// And no more than these: below the burst of changes, so that the largest
+/// group can be made.
+const MAX_CHARGE: u32 = 20;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct CreateConversation {
@@ -52,6 +60,15 @@ impl Op for CreateConversation {
         }
     }
 
+    fn cost(&self) -> Cost {
+        if self.participant_ids.len() > PEOPLE_PER_TOKEN { Cost::Heavy } else { Cost::Light }
+    }
+
+    fn charge(&self) -> u32 {
+        let tokens = self.participant_ids.len().div_ceil(PEOPLE_PER_TOKEN);
+        u32::try_from(tokens).unwrap_or(MAX_CHARGE).clamp(1, MAX_CHARGE)
+    }
+
     fn replays(&self) -> bool {
         self.client_id.is_some()
     }
@@ -87,14 +104,18 @@ impl CreateConversation {
     }
 
     fn found(&self, me: UserId, others: &[UserId], cx: &mut Cx) -> Result<Outcome<Created>> {
-        check_invited(me, others, cx)?;
+        if users::get_group_count(cx.db, me)? >= MAX_GROUPS {
+            return Err(Error::Conflict("you are in 5,000 groups, the most that anybody may be in: leave one first"));
+        }
+        admit(me, others, cx)?;
+        take_quota(me, Kind::Groups, 1, MAX_GROUPS_A_DAY, cx)?;
         let mut everybody = vec![(me, Role::Owner)];
         everybody.extend(others.iter().map(|user_id| (*user_id, Role::Member)));
         let ids: Vec<UserId> = everybody.iter().map(|(user_id, _)| *user_id).collect();
         let title = self.title.as_ref().map(Title::as_str);
         let client_id = self.client_id.as_ref().map(ClientMessageId::as_str);
         let id = members::insert_group(cx.db, me, title, client_id, cx.now)?;
-        members::insert_members(cx.db, id, &everybody, cx.now)?;
+        members::insert_members(cx.db, id, me, &everybody, cx.now)?;
         let mut events = tell_members(id, Rev::new(1), &ids, None, cx)?;
         events.extend(sight::on_create(id, &ids, cx)?);
         Ok(Outcome { output: show(me, id, false, cx)?, events })
@@ -130,4 +151,25 @@ fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created
 
 fn show(me: UserId, id: ConversationId, was_there: bool, cx: &mut Cx) -> Result<Created> {
     Ok(Created { conversation: present::own_conversation(cx.db, me, id)?, was_there })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_charge_grows_with_the_people_named_up_to_a_limit() {
+        for (people, charge, cost) in [
+            (1, 1, Cost::Light),
+            (10, 1, Cost::Light),
+            (11, 2, Cost::Heavy),
+            (99, 10, Cost::Heavy),
+            (200, 20, Cost::Heavy),
+            (999, 20, Cost::Heavy),
+        ] {
+            let participant_ids = (1..=people).map(UserId::new).collect();
+            let op = CreateConversation { participant_ids, title: None, client_id: None };
+            assert_eq!((op.charge(), op.cost()), (charge, cost), "{people} people");
+        }
+    }
 }

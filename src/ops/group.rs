@@ -6,9 +6,10 @@ use super::present::{self, MAX_LISTED_PARTICIPANTS};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Role, UserId};
-use crate::policy::{Invitation, may_invite};
+use crate::policy::{DAY, Invitation, MAX_GROUPS, may_invite, wait_for_quota};
 use crate::store::conversations::{self, Conversation};
 use crate::store::people::{self, Invited};
+use crate::store::quotas::{self, Kind};
 use crate::store::{members, participants, positions};
 use crate::wire::{self, ConversationUpdate, Event};
 
@@ -32,21 +33,41 @@ pub(super) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Res
     Ok(Group { conversation, role })
 }
 
-/// Whether the caller may bring all of these into a group.
+/// Checks that the caller may bring all of these into a group, and takes the
+/// strangers among them from the caller's daily quota.
 ///
 /// # Errors
 /// `NotFound` where one does not exist or is closed, `Forbidden` where one is
-/// not to be added; never says which of several.
-pub(super) fn check_invited(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<()> {
+/// not to be added, `Conflict` where one is in too many groups; never says
+/// which of several. `RateLimited` for too many strangers.
+pub(super) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<()> {
     let policy = cx.rules.message_policy;
     let standings = people::list_invitations(cx.db, me, invited)?;
     if standings.len() < invited.len() {
         return Err(Error::NotFound("no such user"));
     }
-    for Invited { is_blocked, is_known } in standings {
-        may_invite(policy, &Invitation { is_blocked, is_known })?;
+    let mut strangers = 0;
+    for Invited { is_blocked, is_known, has_declined, group_count } in standings {
+        may_invite(policy, &Invitation { is_blocked, is_known, has_declined })?;
+        if group_count >= MAX_GROUPS {
+            return Err(Error::Conflict("one of these users is in 5,000 groups, the most that anybody may be in"));
+        }
+        strangers += i64::from(!is_known);
     }
-    Ok(())
+    take_quota(me, Kind::Strangers, strangers, cx.rules.max_strangers_a_day(), cx)
+}
+
+/// # Errors
+/// `RateLimited` until so much fits into the day's quota again.
+pub(super) fn take_quota(me: UserId, kind: Kind, amount: i64, most: i64, cx: &mut Cx) -> Result<()> {
+    if amount == 0 {
+        return Ok(());
+    }
+    let used = quotas::list_used(cx.db, me, kind, cx.now.before(DAY))?;
+    match wait_for_quota(&used, amount, most, cx.now) {
+        Some(retry_in) => Err(Error::RateLimited { retry_in }),
+        None => quotas::use_up(cx.db, me, kind, amount, cx.now),
+    }
 }
 
 /// Another role for somebody, and that everybody hears of it.

@@ -69,6 +69,7 @@ mod set_disabled;
 mod set_password;
 mod set_role;
 mod set_typing;
+mod settle_groups;
 mod sight;
 mod sync;
 #[cfg(test)]
@@ -133,6 +134,7 @@ pub use set_disabled::SetDisabled;
 pub use set_password::SetPassword;
 pub use set_role::SetRole;
 pub use set_typing::SetTyping;
+pub use settle_groups::{AreGroupsDue, SettleGroups};
 pub use sync::{Changes, Sync};
 pub use take_ticket::TakeTicket;
 pub use touch_logins::TouchLogins;

@@ -3,7 +3,7 @@
 
 use super::group::{Group, get_group, take_out};
 use super::sight::{self, Step};
-use super::{Access, Cx, Done, Op, Outcome};
+use super::{Access, Cost, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
@@ -27,6 +27,10 @@ impl Op for RemoveParticipant {
         Access::Write
     }
 
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (id, removed) = (self.conversation_id, self.user_id);
         let Group { role, .. } = get_group(caller, id, cx)?;
@@ -41,6 +45,9 @@ impl Op for RemoveParticipant {
             && members::find_successor(cx.db, id, Some(removed))?.is_some()
         {
             return Err(Error::Conflict("the last owner hands the group over first"));
+        }
+        if removed == caller.user_id {
+            members::decline_adder(cx.db, id, removed, cx.now)?;
         }
         let mut events = take_out(id, removed, cx)?;
         events.extend(sight::on_change(id, &others, removed, Step::Leaves, cx)?);

@@ -3,12 +3,12 @@
 //! nobody else owns. Enabling brings neither back.
 
 use super::admin::check_admin;
-use super::group::pass_on_ownership;
-use super::{Access, Cx, Done, Op, Outcome};
+use super::settle_groups::settle;
+use super::{Access, Cost, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::store::{conversations, logins, members, users};
+use crate::store::{logins, users};
 use crate::wire::Event;
 
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,10 @@ impl Op for SetDisabled {
         Access::Write
     }
 
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         check_admin(caller, cx)?;
         let id = self.user_id;
@@ -41,21 +45,9 @@ impl Op for SetDisabled {
             logins::delete_logins(cx.db, id)?;
             events.push(Event::AccountDisabled(id));
         }
-        events.extend(fill_ownership(id, cx)?);
+        events.extend(settle(id, cx)?);
         Ok(Outcome { output: Done {}, events })
     }
-}
-
-/// Gives an owner to each group of this person that no active account owns.
-/// After disabling it is another member, after enabling the person where all
-/// others are disabled.
-fn fill_ownership(id: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
-    let mut events = Vec::new();
-    for group in members::list_ownerless(cx.db, id)? {
-        conversations::lock(cx.db, group)?;
-        events.extend(pass_on_ownership(group, None, cx)?);
-    }
-    Ok(events)
 }
 
 #[cfg(test)]

@@ -31,8 +31,8 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
             .filter(exists_for(me.get()))
             .order((conversations::active_at.desc(), conversations::id.desc()))
             .into_boxed();
-        if let Some(ids) = &only {
-            query = query.filter(conversations::id.eq_any(ids));
+        if let Some(only) = &only {
+            query = query.filter(conversations::id.eq_any(only));
         }
         Ok(query.load(conn)?)
     })

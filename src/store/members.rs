@@ -4,7 +4,7 @@
 //! decides on it locks the conversation first, so that no other node changes
 //! meanwhile what was read.
 
-use super::schema::{conversations, participants, users};
+use super::schema::{conversations, declined_adders, participants, users};
 use super::{Db, bound, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
@@ -54,8 +54,14 @@ pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<
     Ok(count)
 }
 
-/// Puts people into a new group.
-pub fn insert_members(db: &mut Db, id: ConversationId, members: &[(UserId, Role)], now: Timestamp) -> Result<()> {
+/// Puts people into a new group: its maker, and those whom the maker adds.
+pub fn insert_members(
+    db: &mut Db,
+    id: ConversationId,
+    maker: UserId,
+    members: &[(UserId, Role)],
+    now: Timestamp,
+) -> Result<()> {
     let people: Vec<UserId> = members.iter().map(|(user_id, _)| *user_id).collect();
     count_in(db, id, &people, 1)?;
     for members in members.chunks(CHUNK) {
@@ -66,6 +72,7 @@ pub fn insert_members(db: &mut Db, id: ConversationId, members: &[(UserId, Role)
                 participants::role.eq(role.name()),
                 participants::joined_at.eq(now),
                 participants::rev.eq(1),
+                participants::added_by.eq((*user_id != maker).then_some(maker)),
             )
         };
         let rows: Vec<_> = members.iter().map(row).collect();
@@ -92,12 +99,13 @@ fn count_in(db: &mut Db, id: ConversationId, people: &[UserId], each: i64) -> Re
 pub fn set_joined(
     db: &mut Db,
     id: ConversationId,
-    user_id: UserId,
+    (adder, user_id): (UserId, UserId),
     last_seq: Seq,
     rev: Rev,
     now: Timestamp,
 ) -> Result<()> {
     let place = (
+        participants::added_by.eq(adder),
         participants::role.eq(Role::Member.name()),
         participants::joined_at.eq(now),
         participants::visible_from_seq.eq(Seq::new(last_seq.get() + 1)),
@@ -127,6 +135,23 @@ pub fn remove(db: &mut Db, id: ConversationId, user_id: UserId, rev: Rev) -> Res
     count_in(db, id, &[user_id], -1)?;
     let changes = (participants::role.eq(None::<String>), participants::rev.eq(rev));
     on!(db, conn => diesel::update(participants::table.find((id, user_id))).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// Records that a member leaves of their own accord: whoever added them adds
+/// them to nothing again while they are strangers.
+pub fn decline_adder(db: &mut Db, id: ConversationId, user_id: UserId, now: Timestamp) -> Result<()> {
+    let adder: Option<UserId> = on!(&mut *db, conn => participants::table.find((id, user_id))
+        .select(participants::added_by).first(conn))?;
+    let Some(adder) = adder else { return Ok(()) };
+    let row = (
+        declined_adders::user_id.eq(user_id),
+        declined_adders::adder_id.eq(adder),
+        declined_adders::declined_at.eq(now),
+    );
+    on!(db, conn => diesel::insert_into(declined_adders::table).values(row)
+        .on_conflict((declined_adders::user_id, declined_adders::adder_id)).do_update()
+        .set(declined_adders::declined_at.eq(now)).execute(conn))?;
     Ok(())
 }
 
@@ -164,24 +189,29 @@ pub fn find_successor(db: &mut Db, id: ConversationId, but: Option<UserId>) -> R
     }
 }
 
-/// The groups that somebody is in and that no active account owns, by id.
-pub fn list_ownerless(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> {
-    let owner = diesel::alias!(participants as owner);
-    let owners = owner
-        .inner_join(users::table.on(users::id.eq(owner.field(participants::user_id))))
-        .filter(owner.field(participants::conversation_id).eq(participants::conversation_id))
-        .filter(owner.field(participants::role).eq(Role::Owner.name()).and(users::disabled_at.is_null()));
+/// The groups that somebody is in and that have an active member, but no
+/// active owner, by id, at most `limit`.
+pub fn list_ownerless(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<ConversationId>> {
+    let member = diesel::alias!(participants as member);
+    let active = || {
+        member
+            .inner_join(users::table.on(users::id.eq(member.field(participants::user_id))))
+            .filter(member.field(participants::conversation_id).eq(participants::conversation_id))
+            .filter(users::disabled_at.is_null())
+    };
+    let owners = active().filter(member.field(participants::role).eq(Role::Owner.name()));
+    let members = active().filter(member.field(participants::role).is_not_null());
     Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
         .filter(participants::user_id.eq(user_id).and(participants::role.is_not_null()))
-        .filter(conversations::kind.eq("group").and(not(exists(owners))))
-        .order(conversations::id).load(conn))?)
+        .filter(conversations::kind.eq("group").and(not(exists(owners))).and(exists(members)))
+        .order(conversations::id).limit(limit).load(conn))?)
 }
 
-/// The groups somebody is in, by id.
-pub fn list_groups(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> {
+/// The groups somebody is in, by id, at most `limit`.
+pub fn list_groups(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<ConversationId>> {
     Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
         .filter(participants::user_id.eq(user_id).and(participants::role.is_not_null()))
-        .filter(conversations::kind.eq("group")).order(conversations::id).load(conn))?)
+        .filter(conversations::kind.eq("group")).order(conversations::id).limit(limit).load(conn))?)
 }
 
 /// Somebody's direct conversations that the other of the two knows of, by id.
@@ -218,7 +248,7 @@ mod tests {
         let id = insert_group(db, people[0], Some("Lunch"), Some("key"), NOW).unwrap();
         let roles = [Role::Owner, Role::Admin, Role::Member];
         let members: Vec<_> = people.into_iter().zip(roles).collect();
-        insert_members(db, id, &members, NOW).unwrap();
+        insert_members(db, id, people[0], &members, NOW).unwrap();
         (id, people)
     }
 
@@ -261,12 +291,12 @@ mod tests {
 
     fn who_comes_back_begins_where_the_group_is_then(scratch: Scratch) {
         let mut db = scratch.open();
-        let (id, [_, bob, _]) = group(&mut db);
+        let (id, [ann, bob, _]) = group(&mut db);
         let rev = next_rev(&mut db, id).unwrap();
         remove(&mut db, id, bob, rev).unwrap();
         let rev = next_rev(&mut db, id).unwrap();
         let last = Seq::new(7);
-        set_joined(&mut db, id, bob, last, rev, NOW).unwrap();
+        set_joined(&mut db, id, (ann, bob), last, rev, NOW).unwrap();
         assert_eq!(find_role(&mut db, id, bob).unwrap(), Some(Role::Member), "not what he was before");
         let place = get_place(&mut db, id, bob).unwrap();
         assert_eq!((place.visible_from_seq, place.cleared_seq, place.own_read_seq), (Seq::new(8), Seq::ZERO, last));

@@ -3,7 +3,7 @@
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
 //! Each noun has a file of queries (`users`, `logins`, `attempts`, `tickets`,
-//! `conversations`, `messages`, `people`, `presence`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
+//! `conversations`, `messages`, `people`, `presence`, `quotas`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
 pub mod attempts;
@@ -26,6 +26,7 @@ pub mod positions;
 pub mod presence;
 #[cfg(test)]
 mod presence_test;
+pub mod quotas;
 #[cfg(test)]
 mod races_test;
 pub mod reactions;
@@ -62,8 +63,9 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Values that one statement binds as a list. SQLite binds at most 32,766.
-const MAX_BOUND: usize = 2_000;
+/// Values that one statement binds as a list; some bind two. SQLite binds at
+/// most 32,766.
+const MAX_BOUND: usize = 10_000;
 
 /// A list of ids for a statement to bind. Longer lists are joined, or bound in
 /// chunks of [`members::CHUNK`].

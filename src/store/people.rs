@@ -4,7 +4,7 @@
 //! owner's next `me`, and a lifted one stays as a row with `removed_at`.
 
 use super::members::CHUNK;
-use super::schema::{blocks, contacts, conversations, participants, users};
+use super::schema::{blocks, contacts, conversations, declined_adders, participants, users};
 use super::{Db, bound, on};
 use crate::error::Result;
 use crate::ids::{Timestamp, UserId};
@@ -85,6 +85,10 @@ pub struct Invited {
     pub is_blocked: bool,
     /// They have one as a contact, or wrote to one before.
     pub is_known: bool,
+    /// They left a group that one had brought them into.
+    pub has_declined: bool,
+    /// Groups they are in.
+    pub group_count: i64,
 }
 
 /// What lies between `me` and these people, of those who exist and whose
@@ -93,7 +97,7 @@ pub fn list_invitations(db: &mut Db, me: UserId, others: &[UserId]) -> Result<Ve
     let mut invited = Vec::with_capacity(others.len());
     for others in others.chunks(CHUNK) {
         let ids = bound(others)?;
-        let people: Vec<UserId> = on!(&mut *db, conn => users::table.select(users::id)
+        let people: Vec<(UserId, i64)> = on!(&mut *db, conn => users::table.select((users::id, users::group_count))
             .filter(users::id.eq_any(&ids).and(users::deleted_at.is_null())).load(conn))?;
         let mine = blocks::user_id.eq(me).and(blocks::blocked_id.eq_any(&ids));
         let theirs = blocks::blocked_id.eq(me).and(blocks::user_id.eq_any(&ids));
@@ -111,9 +115,14 @@ pub fn list_invitations(db: &mut Db, me: UserId, others: &[UserId]) -> Result<Ve
             .select(participants::user_id)
             .filter(lower.or(higher)).filter(participants::has_written).load(conn))?;
         let known: BTreeSet<UserId> = trusting.into_iter().chain(writers).collect();
-        invited.extend(people.into_iter().map(|user_id| Invited {
+        let declined: Vec<UserId> = on!(&mut *db, conn => declined_adders::table.select(declined_adders::user_id)
+            .filter(declined_adders::adder_id.eq(me).and(declined_adders::user_id.eq_any(&ids))).load(conn))?;
+        let declined: BTreeSet<UserId> = declined.into_iter().collect();
+        invited.extend(people.into_iter().map(|(user_id, group_count)| Invited {
             is_blocked: blocked.contains(&user_id),
             is_known: known.contains(&user_id),
+            has_declined: declined.contains(&user_id),
+            group_count,
         }));
     }
     Ok(invited)

@@ -291,8 +291,8 @@ pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>)
             .select((participants::conversation_id, min(conversations::platform).assume_not_null(), count_star()))
             .filter(participants::user_id.eq(reader).and(participants::role.is_not_null()))
             .into_boxed();
-        if let Some(ids) = &only {
-            query = query.filter(participants::conversation_id.eq_any(ids));
+        if let Some(only) = &only {
+            query = query.filter(participants::conversation_id.eq_any(only));
         }
         Ok(query.load(conn)?)
     })

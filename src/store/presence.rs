@@ -149,12 +149,7 @@ pub enum Whose {
 /// A constant number of queries. The common case, people who share groups, is
 /// answered by the newest groups of one of them; the general case looks at each
 /// membership of these people once.
-pub fn list_sights_by_group(
-    db: &mut Db,
-    id: ConversationId,
-    members: &[UserId],
-    whose: Whose,
-) -> Result<Vec<Sight>> {
+pub fn list_sights_by_group(db: &mut Db, id: ConversationId, members: &[UserId], whose: Whose) -> Result<Vec<Sight>> {
     let mut pairs = match whose {
         Whose::Of(member) => Pairs::of(member, members),
         Whose::Everybody => Pairs::all(members),

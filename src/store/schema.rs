@@ -26,6 +26,7 @@ diesel::table! {
         disabled_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
         group_count -> BigInt,
+        groups_due_at -> Nullable<BigInt>,
     }
 }
 
@@ -45,6 +46,23 @@ diesel::table! {
         last_used_at -> BigInt,
         user_agent -> Nullable<Text>,
         ip -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    declined_adders (user_id, adder_id) {
+        user_id -> BigInt,
+        adder_id -> BigInt,
+        declined_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    quotas (user_id, kind, at) {
+        user_id -> BigInt,
+        kind -> Text,
+        at -> BigInt,
+        amount -> BigInt,
     }
 }
 
@@ -92,6 +110,7 @@ diesel::table! {
         own_read_seq -> BigInt,
         rev -> BigInt,
         me -> BigInt,
+        added_by -> Nullable<BigInt>,
     }
 }
 

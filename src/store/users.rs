@@ -263,7 +263,7 @@ pub fn list_by_prefix(db: &mut Db, me: UserId, prefix: &str, limit: i64) -> Resu
 /// Moves forward only, so that a late announcement does not turn it back. Of a thousand users or
 /// so at once: a statement takes no more.
 pub fn set_last_seen(db: &mut Db, ids: &[UserId], at: Timestamp) -> Result<()> {
-    let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    let ids = bound(ids)?;
     on!(db, conn => diesel::update(users::table
             .filter(users::id.eq_any(&ids).and(users::deleted_at.is_null()))
             .filter(users::last_seen_at.is_null().or(users::last_seen_at.lt(at))))
@@ -275,6 +275,24 @@ pub fn find_last_seen(db: &mut Db, id: UserId) -> Result<Option<Timestamp>> {
     let found: Option<Option<Timestamp>> = on!(db, conn => users::table
         .select(users::last_seen_at).filter(users::id.eq(id)).first(conn).optional())?;
     Ok(found.flatten())
+}
+
+/// Marks or unmarks somebody whose groups are to be left or need an owner.
+pub fn set_groups_due(db: &mut Db, id: UserId, since: Option<Timestamp>) -> Result<()> {
+    on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
+        .set(users::groups_due_at.eq(since)).execute(conn))?;
+    Ok(())
+}
+
+/// Who has been marked so for longest.
+pub fn find_groups_due(db: &mut Db) -> Result<Option<UserId>> {
+    Ok(on!(db, conn => users::table.select(users::id).filter(users::groups_due_at.is_not_null())
+        .order(users::groups_due_at).first(conn).optional())?)
+}
+
+/// Groups that somebody is in.
+pub fn get_group_count(db: &mut Db, id: UserId) -> Result<i64> {
+    Ok(on!(db, conn => users::table.select(users::group_count).filter(users::id.eq(id)).first(conn))?)
 }
 
 /// The number of the user's next private change.

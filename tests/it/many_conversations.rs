@@ -2,18 +2,12 @@
 //! what a client is told at once, and in which portions.
 
 use crate::harness::{Model, Reply, TestHub, User, both_databases};
+use crate::query_counts::{caller, count_queries};
 use crate::sync::{catch_up, rows};
-use diesel::connection::{Connection, InstrumentationEvent};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use switchboard::auth::Caller;
-use switchboard::clock::Clock;
-use switchboard::ids::{ConversationId, LoginId, Position, UserId};
-use switchboard::ops::{Cx, ListConversations, Op, Sync};
-use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
-use switchboard::store::Db;
+use switchboard::ids::{ConversationId, Position};
+use switchboard::ops::{ListConversations, Op, Sync};
 
 const CONVERSATIONS: i64 = 1_000;
 
@@ -91,31 +85,8 @@ async fn ten_thousand_missed_messages_come_in_answers_of_bounded_size(hub: &mut 
     assert_eq!((came, asked), (BTreeMap::from([(one, (9_962..=10_011).collect())]), 1), "the newest 50");
 }
 
-/// How many queries the operation asks the database.
-fn count_queries(hub: &TestHub, who: &User, op: &impl Op) -> usize {
-    let count = Arc::new(AtomicUsize::new(0));
-    let seen = Arc::clone(&count);
-    let watch = move |event: InstrumentationEvent<'_>| {
-        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
-            seen.fetch_add(1, Ordering::Relaxed);
-        }
-    };
-    let mut db = hub.database.target().open().unwrap();
-    match &mut db {
-        Db::Sqlite(conn) => conn.set_instrumentation(watch),
-        Db::Postgres(conn) => conn.set_instrumentation(watch),
-    }
-    let caller = Caller { user_id: UserId::new(who.id), login_id: Some(LoginId::new(1)), session_id: None };
-    let rules = Rules {
-        message_policy: MessagePolicy::Open,
-        max_message_chars: 1000,
-        registration_is_open: true,
-        max_participants: 1_000,
-        sync: SyncLimits::DEFAULT,
-    };
-    let now = Clock::system().now();
-    db.snapshot(|db| op.run(&caller, &mut Cx { db, now, rules: &rules, epoch: "" })).unwrap();
-    count.load(Ordering::Relaxed)
+fn count_queries_of(hub: &TestHub, who: &User, op: &impl Op) -> usize {
+    count_queries(hub, |cx| op.run(&caller(who), cx).map(drop))
 }
 
 both_databases!(many_conversations_cost_as_few_queries_as_one);
@@ -124,16 +95,16 @@ async fn many_conversations_cost_as_few_queries_as_one(hub: &mut TestHub) {
     begin_conversations(hub, &ann);
     write(hub, "TRUE", 1, 3);
     let page = |limit| ListConversations { limit: Some(limit), ..ListConversations::default() };
-    let few = count_queries(hub, &ann, &page(1));
+    let few = count_queries_of(hub, &ann, &page(1));
     assert!(few < 12, "{few} queries");
-    assert_eq!(count_queries(hub, &ann, &page(200)), few, "a page of the list");
+    assert_eq!(count_queries_of(hub, &ann, &page(200)), few, "a page of the list");
 
     let missed_one = |count: i64| Sync {
         conversations: (1..=count).map(|id| (ConversationId::new(id), Position::new(3))).collect(),
         only: true,
         ..Sync::default()
     };
-    let few = count_queries(hub, &ann, &missed_one(1));
+    let few = count_queries_of(hub, &ann, &missed_one(1));
     assert!(few < 22, "{few} queries");
-    assert_eq!(count_queries(hub, &ann, &missed_one(100)), few, "a sync");
+    assert_eq!(count_queries_of(hub, &ann, &missed_one(100)), few, "a sync");
 }

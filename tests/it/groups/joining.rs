@@ -87,7 +87,7 @@ async fn who_comes_back_sees_nothing_of_before_and_nothing_of_between(hub: &mut 
     let group = Group::of(&ann, &[&bob, &cat]).await;
     group.says(&ann, "before").await;
     let held = cat.conversation(group.id).await["rev"].clone();
-    group.remove(&cat, &cat).await.is(204);
+    group.remove(&ann, &cat).await.is(204);
     group.says(&ann, "between").await;
     group.add(&ann, &cat).await.is(204);
     assert_eq!(cat.history(group.id, "").await["messages"], json!([]));

@@ -2,6 +2,7 @@
 
 mod joining;
 mod leaving;
+mod limits;
 mod ownership;
 mod roles;
 mod sight;

@@ -48,7 +48,10 @@ impl Regrouping {
         match self.kind {
             Kind::Add { .. } | Kind::Rename { .. } if mine == "member" => Some("forbidden"),
             Kind::Add { whom } if role_of(whom).is_some() => None,
-            Kind::Add { whom } => rows.is_block_between(self.user_id, whom).then_some("forbidden"),
+            Kind::Add { whom } => {
+                let is_unwanted = rows.is_block_between(self.user_id, whom) || rows.declines(whom, self.user_id);
+                is_unwanted.then_some("forbidden")
+            }
             Kind::Rename { .. } => None,
             Kind::SetRole { .. } if mine != "owner" => Some("forbidden"),
             Kind::Remove { whom } | Kind::SetRole { whom, .. } if role_of(whom).is_none() => Some("not_found"),
@@ -210,11 +213,13 @@ impl World {
     async fn make_group(&mut self, at: usize, number: usize, fails: bool) {
         let (user, mut expected) = (self.devices[at].user.clone(), self.tables.look());
         let Founding { maker_id, others, title, client_id, id } = self.foundings[number].clone();
-        let is_blocked = others.iter().any(|other| expected.is_block_between(maker_id, *other));
+        let is_unwanted =
+            |other: &i64| expected.is_block_between(maker_id, *other) || expected.declines(*other, maker_id);
+        let is_refused = others.iter().any(is_unwanted);
         let status = match id {
             Some(id) if expected.place(maker_id, id).is_some() => 200,
             Some(_) => 404,
-            None if is_blocked => 403,
+            None if is_refused => 403,
             None if fails => 503,
             None => 201,
         };

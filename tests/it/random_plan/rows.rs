@@ -21,6 +21,8 @@ pub struct Rows {
     /// Who has whom blocked, and on the list of contacts.
     pub blocks: Vec<Tie>,
     pub contacts: Vec<Tie>,
+    /// Who left a group, and who had brought them into it.
+    pub declined: Vec<Tie>,
     pub marks: Vec<Mark>,
 }
 
@@ -138,6 +140,18 @@ impl ParticipantRow {
 impl Rows {
     pub fn is_block_between(&self, one: i64, other: i64) -> bool {
         self.blocks.iter().any(|tie| (tie.from, tie.to) == (one, other) || (tie.from, tie.to) == (other, one))
+    }
+
+    /// Whether somebody left a group of this adder's, and has neither made them a
+    /// contact nor written to them.
+    pub fn declines(&self, whom: i64, adder: i64) -> bool {
+        let is_known = self.contacts.iter().any(|tie| (tie.from, tie.to) == (whom, adder))
+            || self.messages.iter().any(|message| {
+                let conversation = self.conversation(message.conversation_id);
+                let pair = [conversation.user_low, conversation.user_high];
+                message.sender_id == whom && pair.contains(&Some(adder)) && pair.contains(&Some(whom))
+            });
+        !is_known && self.declined.iter().any(|tie| (tie.from, tie.to) == (whom, adder))
     }
 
     /// In a group a block is in nobody's way.

@@ -171,6 +171,8 @@ impl Tables {
                     r#"SELECT user_id AS "from", contact_id AS "to" FROM contacts WHERE removed_at IS NULL"#,
                 )
                 .load(conn)?,
+                declined: diesel::sql_query(r#"SELECT user_id AS "from", adder_id AS "to" FROM declined_adders"#)
+                    .load(conn)?,
                 marks: diesel::sql_query("SELECT conversation_id, user_id, kind, seq, at FROM receipt_marks ORDER BY seq")
                     .load(conn)?,
             })

@@ -1,0 +1,49 @@
+//! What each person used of their daily quotas. The database counts, so that
+//! all nodes count together.
+
+use super::schema::quotas;
+use super::{Db, on};
+use crate::error::Result;
+use crate::ids::{Timestamp, UserId};
+use diesel::prelude::*;
+
+/// What a quota is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Groups that a person made.
+    Groups,
+    /// Strangers that a person brought into groups.
+    Strangers,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Kind::Groups => "groups",
+            Kind::Strangers => "strangers",
+        }
+    }
+}
+
+/// When somebody used a quota, and how much of it, after `since`, the oldest
+/// first. As each use is at least 1, they are no more than the quota.
+pub fn list_used(db: &mut Db, user_id: UserId, kind: Kind, since: Timestamp) -> Result<Vec<(Timestamp, i64)>> {
+    Ok(on!(db, conn => quotas::table.select((quotas::at, quotas::amount))
+        .filter(quotas::user_id.eq(user_id).and(quotas::kind.eq(kind.name())))
+        .filter(quotas::at.gt(since)).order(quotas::at).load(conn))?)
+}
+
+pub fn use_up(db: &mut Db, user_id: UserId, kind: Kind, amount: i64, now: Timestamp) -> Result<()> {
+    let row =
+        (quotas::user_id.eq(user_id), quotas::kind.eq(kind.name()), quotas::at.eq(now), quotas::amount.eq(amount));
+    on!(db, conn => diesel::insert_into(quotas::table).values(row)
+        .on_conflict((quotas::user_id, quotas::kind, quotas::at)).do_update()
+        .set(quotas::amount.eq(quotas::amount + amount)).execute(conn))?;
+    Ok(())
+}
+
+/// Forgets what was used before.
+pub fn delete_before(db: &mut Db, time: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::delete(quotas::table.filter(quotas::at.le(time))).execute(conn))?;
+    Ok(())
+}
