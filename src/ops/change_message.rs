@@ -7,6 +7,7 @@ use super::{Cx, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
+use crate::store::conversations;
 use crate::store::messages::{self, Message};
 use crate::store::participants;
 use crate::wire::{self, Event, Frame, MessageChange, MessageView, Skip, Target};
@@ -26,6 +27,8 @@ pub(super) fn get_living_message(caller: &Caller, id: MessageId, cx: &mut Cx) ->
 /// Changing a message speaks to whoever reads it: in a direct conversation one
 /// may who may write there.
 pub(super) fn check_may_write(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<()> {
+    // Nobody blocks anybody in it at another node from here on.
+    conversations::lock(cx.db, id)?;
     let facts = facts(me, Target::Conversation(id), cx)?;
     match facts.peer {
         Some(peer) => check_relation(me, peer, &facts.standing, cx),

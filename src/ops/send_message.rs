@@ -78,9 +78,13 @@ impl Op for SendMessage {
             let last_seen_at = users::find_last_seen(cx.db, me)?;
             events.push(Event::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
         }
-        let message = present::message(self.store(me, id, cx)?, peer, Status::Sent, None);
-        // The message holds the conversation: nobody comes or goes any more, but
-        // somebody may have since one's place was read.
+        // This holds the conversation: at other nodes nobody blocks, comes or goes
+        // any more, but somebody may have since the facts were read.
+        let numbers = conversations::advance(cx.db, id, cx.now)?;
+        if let Some(peer) = peer {
+            check_again(me, peer, is_new, cx)?;
+        }
+        let message = present::message(self.store(me, id, numbers, cx)?, peer, Status::Sent, None);
         let audience = match peer {
             Some(peer) => pair(me, peer).to_vec(),
             None => participants::list_member_ids(cx.db, id)?,
@@ -143,8 +147,8 @@ impl SendMessage {
         })
     }
 
-    fn store(&self, me: UserId, conversation_id: ConversationId, cx: &mut Cx) -> Result<Message> {
-        let Advance { seq, rev, created_at } = conversations::advance(cx.db, conversation_id, cx.now)?;
+    fn store(&self, me: UserId, conversation_id: ConversationId, numbers: Advance, cx: &mut Cx) -> Result<Message> {
+        let Advance { seq, rev, created_at } = numbers;
         let new = NewMessage {
             conversation_id,
             seq,
@@ -206,6 +210,19 @@ fn find_place(me: UserId, target: Target, cx: &mut Cx) -> Result<Place> {
         (None, None) => return Err(Error::bug("facts name a conversation or a person")),
     };
     Ok(Place { membership, peer: facts.peer, is_new })
+}
+
+/// What was found before the conversation was held may have changed, where
+/// others write too.
+fn check_again(me: UserId, peer: UserId, is_new: bool, cx: &mut Cx) -> Result<()> {
+    if !cx.db.has_other_writers() {
+        return Ok(());
+    }
+    if is_new {
+        conversations::lock_people(cx.db, me, peer)?;
+    }
+    let facts = facts(me, Target::Recipient(peer), cx)?;
+    check_relation(me, peer, &facts.standing, cx)
 }
 
 /// What the store knows of a target.

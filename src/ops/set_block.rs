@@ -6,7 +6,7 @@ use super::{Access, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::store::{people, presence, users};
+use crate::store::{conversations, people, presence, users};
 use crate::wire::{Event, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,7 @@ impl Op for SetBlock {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
         check_other(me, other, !self.is_blocked, cx)?;
+        conversations::lock_between(cx.db, me, other)?;
         let before = presence::between(cx.db, me, other)?;
         let mut events = Vec::new();
         if let Some(number) = people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {

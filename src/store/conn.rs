@@ -183,6 +183,11 @@ fn with_deadlines(url: &str) -> String {
 }
 
 impl Db {
+    /// Whether other nodes may write at the same time.
+    pub fn has_other_writers(&self) -> bool {
+        matches!(self, Db::Postgres(_))
+    }
+
     pub(super) fn begin_write(&mut self) -> QueryResult<()> {
         match self {
             // Immediate: a transaction that reads first and then writes could

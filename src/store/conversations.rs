@@ -6,7 +6,7 @@
 
 use super::hot::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
 use super::people::Standing;
-use super::schema::{conversations, participants};
+use super::schema::{conversations, participants, users};
 use super::{Db, bound, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
@@ -239,6 +239,38 @@ pub fn lock(db: &mut Db, id: ConversationId) -> Result<()> {
         Db::Postgres(conn) => {
             let row = conversations::table.select(conversations::id).filter(conversations::id.eq(id));
             row.for_update().first::<ConversationId>(conn).optional()?;
+        }
+    }
+    Ok(())
+}
+
+/// Has messages between two people at every other node wait until this
+/// transaction ends: those in their direct conversation, and, by the row of a
+/// user that every private change updates, a first one.
+pub fn lock_between(db: &mut Db, me: UserId, other: UserId) -> Result<()> {
+    match db {
+        // The lane is the only writer.
+        Db::Sqlite(_) => {}
+        Db::Postgres(conn) => {
+            let (low, high) = ordered(me, other);
+            let row = conversations::table.select(conversations::id);
+            let row = row.filter(conversations::user_low.eq(low).and(conversations::user_high.eq(high)));
+            row.for_update().first::<ConversationId>(conn).optional()?;
+        }
+    }
+    Ok(())
+}
+
+/// Has whatever either of them changes for themselves at another node, such as
+/// a block, wait until this transaction ends.
+pub fn lock_people(db: &mut Db, one: UserId, other: UserId) -> Result<()> {
+    match db {
+        // The lane is the only writer.
+        Db::Sqlite(_) => {}
+        Db::Postgres(conn) => {
+            let rows =
+                users::table.select(users::id).filter(users::id.eq(one).or(users::id.eq(other))).order(users::id);
+            rows.for_share().load::<UserId>(conn)?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! The nodes do not hear each other live, so a client at the other one learns
 //! of it by sync.
 
-use crate::harness::{Group, Kind, Model, Pause, Socket, TestHub, User, kinds, run};
+use crate::harness::{Group, Held, Kind, Model, Pause, Socket, TestHub, User, kinds, run};
 use serde_json::{Value, json};
 
 /// A device and what it holds.
@@ -141,7 +141,11 @@ async fn move_at_two_nodes(here: &TestHub, there: &TestHub, people: [&User; 2], 
     phone.frame(read(4)).await;
     pause.wait_for(1).await;
     if blocks[1] && !blocks[0] {
-        bob_there.blocks(ann).await;
+        // Past the hubs, where a block would wait for what is under way.
+        here.database.execute(&format!(
+            "INSERT INTO blocks (user_id, blocked_id, created_at, me) VALUES ({}, {}, 0, 1)",
+            bob.id, ann.id
+        ));
     }
     let (answer, ()) = tokio::join!(ask_surely(&mut phone_there, read(2)), async {
         pause.wait_for(2).await;
@@ -195,6 +199,68 @@ fn who_is_removed_at_one_node_neither_hears_nor_says_anything_later_at_another()
             assert_eq!(kinds(&to_bob.arrived().await), if is_cat { vec![] } else { vec!["private_message"] });
             to_cat.expect_silence().await;
             assert_eq!(ann.contents(group.id).await.len(), usize::from(!is_cat));
+        }
+    });
+}
+
+#[test]
+fn whatever_waits_for_a_conversation_finds_a_block_that_was_committed_meanwhile() {
+    run(Kind::Postgres, &[], async |hub: &mut TestHub| {
+        let [ann, bob] = hub.users(["ann", "bob"]).await;
+        let id = ann.gets_to_know(&bob).await;
+        let message = ann.send_rest(&bob, "before").await["id"].clone();
+        // The next one may lose its patience on a very busy machine.
+        let _excused = hub.excuse_errors("canceling statement due to lock timeout");
+        let mut phone = ann.connect().await;
+        for frame in [
+            json!({"type": "private_message", "recipient_id": bob.id, "content": "too late"}),
+            json!({"type": "private_message", "conversation_id": id, "content": "too late"}),
+            json!({"type": "edit_message", "message_id": message, "content": "too late"}),
+            json!({"type": "react", "message_id": message, "emoji": "👍", "on": true}),
+        ] {
+            let mut held = Held::conversation(&hub.database, id);
+            let (answer, ()) = tokio::join!(ask_surely(&mut phone, frame.clone()), async {
+                held.wait_for_one().await;
+                held.commit(&format!(
+                    "INSERT INTO blocks (user_id, blocked_id, created_at, me) VALUES ({}, {}, 0, 1)",
+                    bob.id, ann.id
+                ));
+            });
+            assert_eq!(answer["code"], "forbidden", "{frame}: {answer}");
+            hub.database.execute("DELETE FROM blocks");
+        }
+        assert_eq!(ann.contents(id).await, ["hello", "hello", "before"]);
+    });
+}
+
+#[test]
+fn a_block_waits_for_a_message_that_is_being_committed_at_another_node() {
+    run(Kind::Postgres, &[], async |here: &mut TestHub| {
+        let there = here.second_node();
+        let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
+        ann.gets_to_know(&bob).await;
+        // The next one may lose its patience on a very busy machine.
+        let _excused = here.excuse_errors("canceling statement due to lock timeout");
+        // One conversation is there already, the other is made by the message.
+        for peer in [&bob, &cat] {
+            let mut phone = ann.connect().await;
+            let peer_there = peer.at_node(&there);
+            let mut pause = Pause::after(&here.database, "INSERT ON messages", "NEW.content = 'in time'");
+            phone
+                .frame(json!({"type": "private_message", "recipient_id": peer.id, "content": "in time",
+                "ref": "sent"}))
+                .await;
+            pause.wait_for(1).await;
+            let path = format!("/api/blocks/{}", ann.id);
+            let (blocked, ()) = tokio::join!(peer_there.put(&path), async {
+                pause.wait_for(2).await;
+                pause.release();
+            });
+            phone.expect("ack").await;
+            if blocked.status != 204 {
+                peer_there.put(&path).await.is(204);
+            }
+            ann.post("/api/messages", json!({"recipient_id": peer.id, "content": "x"})).await.refused(403, "forbidden");
         }
     });
 }

@@ -28,7 +28,7 @@ pub use door::{Door, ask_by_rest, ask_by_socket, percent_encoded, refused_on_bot
 pub use group::{Group, crowd};
 pub use hub::TestHub;
 pub use model::Model;
-pub use pause::Pause;
+pub use pause::{Held, Pause};
 pub use reply::Reply;
 pub use socket::{Socket, kinds};
 pub use truth::{assert_same, truth};

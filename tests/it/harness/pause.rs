@@ -38,16 +38,42 @@ impl Pause {
 
     /// Until so many transactions wait, for this or for each other.
     pub async fn wait_for(&mut self, count: i64) {
-        let waiting = "SELECT count(*) AS n FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        eventually(&format!("{count} transactions wait"), async || {
-            diesel::sql_query(waiting).get_result::<Waiting>(&mut self.conn).unwrap().n == count
-        })
-        .await;
+        eventually(&format!("{count} transactions wait"), async || count_waiting(&mut self.conn) == count).await;
     }
 
     /// Everybody goes on.
     pub fn release(mut self) {
         self.conn.batch_execute("SELECT pg_advisory_unlock(1)").unwrap();
     }
+}
+
+/// A conversation whose row somebody past the hub has locked.
+pub struct Held {
+    conn: PgConnection,
+    others: PgConnection,
+}
+
+impl Held {
+    pub fn conversation(database: &Database, id: i64) -> Self {
+        let mut conn = database.postgres();
+        conn.batch_execute(&format!("BEGIN; SELECT id FROM conversations WHERE id = {id} FOR UPDATE")).unwrap();
+        Self { conn, others: database.postgres() }
+    }
+
+    /// Until a transaction waits for it.
+    pub async fn wait_for_one(&mut self) {
+        eventually("a transaction waits for the conversation", async || count_waiting(&mut self.others) > 0).await;
+    }
+
+    /// Changes something more and lets go.
+    pub fn commit(&mut self, sql: &str) {
+        self.conn.batch_execute(sql).unwrap();
+        self.conn.batch_execute("COMMIT").unwrap();
+    }
+}
+
+fn count_waiting(conn: &mut PgConnection) -> i64 {
+    let waiting = "SELECT count(*) AS n FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    diesel::sql_query(waiting).get_result::<Waiting>(conn).unwrap().n
 }
