@@ -157,8 +157,9 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 async fn run() -> Result<bool, Box<dyn Error>> {
+    let usual = LaneSettings::for_target(&Target::Sqlite("switchboard.db".into()));
     let grouped = house(None).await?;
-    let single = house(Some(LaneSettings { queue: 4_096, batch: 1 })).await?;
+    let single = house(Some(LaneSettings { batch: 1, ..usual })).await?;
     let (mut with, mut without) = (Vec::new(), Vec::new());
     let (mut sent_with, mut sent_without) = (0, 0);
     for round in 1..=ROUNDS {

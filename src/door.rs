@@ -11,14 +11,15 @@ use crate::hub::Hub;
 use crate::limits::Limits;
 use crate::ops::{Access, Asker, Cx, Op, Outcome};
 use crate::policy::Rules;
-use crate::store::{Db, Job, Lane, Reads};
+use crate::store::{Db, Job, Lane, Reads, Terms};
 use crate::wire::Event;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long a write may take before its asker is told that nobody knows. Long
-/// enough for a database that fails over; the client may repeat safely.
+/// How long a write may take before its asker is told that nobody knows; it is
+/// not begun any more then. Long enough for a database that fails over; the
+/// client may repeat safely.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Cheap to clone.
@@ -62,7 +63,12 @@ impl Door {
         if let Err(error) = &outcome {
             match error {
                 Error::Internal(_) => log::error!("{name} failed: {error} op={name} {}", who.describe()),
-                Error::DatabaseAway(_) => log::warn!("{name} failed: {error} op={name} {}", who.describe()),
+                Error::DatabaseAway(_)
+                | Error::DatabaseBusy(_)
+                | Error::DatabaseFull(_)
+                | Error::DatabaseReadOnly(_) => {
+                    log::warn!("{name} failed: {error} op={name} {}", who.describe());
+                }
                 _ => log::debug!("{name} refused: {error} op={name} {}", who.describe()),
             }
         }
@@ -96,8 +102,10 @@ impl Door {
 
     async fn write<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
         let (asker, answer) = oneshot::channel();
-        self.inner.lane.submit(Box::new(Write { who, op, room: self.room(), output: None, asker }));
-        match tokio::time::timeout(WRITE_DEADLINE, answer).await {
+        let deadline = Instant::now() + WRITE_DEADLINE;
+        let terms = Terms { name: op.name(), cost: op.cost(), owner: who.user_id(), deadline };
+        self.inner.lane.submit(Box::new(Write { who, op, room: self.room(), output: None, asker }), terms);
+        match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(outcome)) => outcome,
             // Answers go by way of the hub, and it has ended.
             Ok(Err(_)) => Err(Error::Unavailable("the hub is stopping; whether it wrote is unknown")),

@@ -39,12 +39,20 @@ pub enum Error {
     BadHost(String),
     /// The caller, later: too many at once.
     RateLimited { retry_in: Duration },
+    /// The caller, later: has too much under way; the text names it.
+    TooManyAtOnce(&'static str),
     /// Anyone, later: the database is away, a queue is full, the hub is
     /// stopping. Safe to repeat: with the same `client_message_id` nothing
     /// happens twice.
     Unavailable(&'static str),
-    /// Anyone, later: the database cannot be reached, or cannot write.
+    /// Anyone, later: the database cannot be reached.
     DatabaseAway(Source),
+    /// Anyone, later: a lock or a statement took too long.
+    DatabaseBusy(Source),
+    /// Anyone, once the operator has made room: no space is left.
+    DatabaseFull(Source),
+    /// Anyone, once the operator allows writes again.
+    DatabaseReadOnly(Source),
     /// The database gave up one of several transactions that waited for each
     /// other; the write lane runs it again, nobody else sees this.
     Contention(Source),
@@ -130,8 +138,13 @@ impl Error {
             Error::UsernameTaken => Code::UsernameTaken,
             Error::TooLarge(_) => Code::TooLarge,
             Error::BadHost(_) => Code::BadHost,
-            Error::RateLimited { .. } => Code::RateLimited,
-            Error::Unavailable(_) | Error::DatabaseAway(_) | Error::Contention(_) => Code::Unavailable,
+            Error::RateLimited { .. } | Error::TooManyAtOnce(_) => Code::RateLimited,
+            Error::Unavailable(_)
+            | Error::DatabaseAway(_)
+            | Error::DatabaseBusy(_)
+            | Error::DatabaseFull(_)
+            | Error::DatabaseReadOnly(_)
+            | Error::Contention(_) => Code::Unavailable,
             Error::Internal(_) => Code::Internal,
         }
     }
@@ -144,13 +157,16 @@ impl Error {
             | Error::Forbidden(detail)
             | Error::NotFound(detail)
             | Error::Conflict(detail)
+            | Error::TooManyAtOnce(detail)
             | Error::Unavailable(detail) => detail,
             Error::BadOrigin(detail) | Error::BadHost(detail) => detail,
             Error::BadCredentials => "unknown username or wrong password",
             Error::UsernameTaken => "username is taken",
             Error::RateLimited { .. } => "too many requests",
             Error::DatabaseAway(_) => "the database is away",
-            Error::Contention(_) => "the database is busy",
+            Error::DatabaseBusy(_) | Error::Contention(_) => "the database is busy",
+            Error::DatabaseFull(_) => "the database has no space left",
+            Error::DatabaseReadOnly(_) => "the database is read-only",
             Error::Internal(_) => "something went wrong on our side",
         })
     }
@@ -160,7 +176,7 @@ impl Error {
         match self {
             Error::RateLimited { retry_in } => Some(*retry_in),
             // Nobody knows; queues are shorter than this.
-            _ if self.code() == Code::Unavailable => Some(Duration::from_secs(1)),
+            _ if self.code().meaning().is_temporary => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
@@ -168,11 +184,32 @@ impl Error {
     /// What an operator needs to know, on one line: the cause, not what the
     /// other end would be told.
     pub fn cause(&self) -> String {
-        let text = match self {
-            Error::DatabaseAway(source) | Error::Contention(source) | Error::Internal(source) => source.to_string(),
-            _ => self.detail().into_owned(),
-        };
+        let text = self.source_text().unwrap_or_else(|| self.detail().into_owned());
         text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The error behind it.
+    fn source_text(&self) -> Option<String> {
+        match self {
+            Error::DatabaseAway(source)
+            | Error::DatabaseBusy(source)
+            | Error::DatabaseFull(source)
+            | Error::DatabaseReadOnly(source)
+            | Error::Contention(source)
+            | Error::Internal(source) => Some(source.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The same of a database failure for somebody else who met it, too; the
+    /// cause was told once.
+    pub fn for_another(&self) -> Self {
+        Error::Unavailable(match self {
+            Error::DatabaseBusy(_) => "the database is busy",
+            Error::DatabaseFull(_) => "the database has no space left",
+            Error::DatabaseReadOnly(_) => "the database is read-only",
+            _ => "the database is away",
+        })
     }
 
     /// A fault of ours that has no other error behind it.
@@ -185,11 +222,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.code().meaning().name;
-        match self {
-            Error::DatabaseAway(source) | Error::Contention(source) | Error::Internal(source) => {
-                write!(f, "{name}: {source}")
-            }
-            _ => write!(f, "{name}: {}", self.detail()),
+        match self.source_text() {
+            Some(source) => write!(f, "{name}: {source}"),
+            None => write!(f, "{name}: {}", self.detail()),
         }
     }
 }
@@ -213,7 +248,10 @@ mod tests {
     #[test]
     fn whatever_is_temporary_says_when_to_come_back() {
         let limited = Error::RateLimited { retry_in: Duration::from_millis(5) };
-        for error in [limited, Error::Unavailable("x"), Error::DatabaseAway("x".into()), Error::NotFound("x")] {
+        let database = [Error::DatabaseAway, Error::DatabaseBusy, Error::DatabaseFull, Error::DatabaseReadOnly];
+        let database = database.map(|error| error("x".into()));
+        let others = [limited, Error::TooManyAtOnce("x"), Error::Unavailable("x"), Error::NotFound("x")];
+        for error in database.into_iter().chain(others) {
             assert_eq!(error.retry_in().is_some(), error.code().meaning().is_temporary, "{error}");
         }
     }

@@ -65,7 +65,7 @@ impl App {
         let target = settings::target(&config);
         let mut db = target.open()?;
         let epoch = store::prepare(&mut db, clock.now())?;
-        for warning in db.durability_warnings()? {
+        for warning in db.warnings()? {
             log::warn!("{warning}");
         }
         let jwt_secret = match &config.auth.jwt_secret {

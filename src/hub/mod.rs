@@ -4,7 +4,8 @@
 //! [`Hub`] is the handle everybody else has. The actor behind it is a thin
 //! shell around pure structures: the registry (users and their sessions),
 //! presence (who counts as online), typing (who types where), viewing (who
-//! looks where) and badges (whose unread counts changed).
+//! looks where), badges (whose unread counts changed) and resyncs (who is told
+//! to sync).
 //! It runs on a worker's own thread, beside the sessions it wakes.
 
 mod actor;
@@ -19,6 +20,7 @@ mod opening;
 mod outgoing;
 mod presence;
 mod registry;
+mod resyncs;
 mod typing;
 mod viewing;
 

@@ -1,6 +1,6 @@
 //! Has the next messages found by their words.
 
-use super::{Access, Cx, Op, Outcome, System};
+use super::{Access, Cost, Cx, Op, Outcome, System};
 use crate::error::Result;
 use crate::store::search_index;
 
@@ -21,6 +21,10 @@ impl Op<System> for IndexMessages {
 
     fn access(&self) -> Access {
         Access::Write
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
     }
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {

@@ -140,6 +140,8 @@ pub use take_ticket::TakeTicket;
 pub use touch_logins::TouchLogins;
 pub use write_last_seen::WriteLastSeen;
 
+pub use crate::store::Cost;
+
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
@@ -175,18 +177,6 @@ pub const FRAMES: &[Entry] = &[
 pub enum Access {
     Read,
     Write,
-}
-
-/// How long an operation may keep its place in the writer or the read pool.
-/// A heavy write has a transaction of its own, and heavy operations of either
-/// kind have a bounded share, so that light ones always find their turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cost {
-    /// A few rows by their keys, whatever the caller owns: under a millisecond.
-    #[default]
-    Light,
-    /// Grows with what the operation names or with what the caller owns.
-    Heavy,
 }
 
 /// The world as an operation sees it: a transaction, a time, the house rules.

@@ -5,6 +5,7 @@
 //! what is deleted is overwritten, because people delete what nobody shall read.
 //! Postgres: deadlines on connecting, on locks and on statements.
 
+use super::failure::{is_busy, leaves_commit_unknown};
 use super::on;
 use crate::error::{Error, Result};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -13,6 +14,7 @@ use diesel::sql_types::{BigInt, Text};
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io;
+use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -21,10 +23,13 @@ use url::Url;
 /// documentation for several writers: seconds, not zero).
 const SQLITE_BUSY_MS: u32 = 5_000;
 
-/// Pages SQLite keeps in memory for a connection, as far as they are used. With
-/// its default of 2 MiB the lane reads index pages back from the file for
-/// every batch.
-const SQLITE_CACHE_KIB: u32 = 65_536;
+/// Pages SQLite keeps in memory for the one connection that writes, as far as
+/// they are used: 64 MiB. With its default of 2 MiB the writer reads index pages
+/// back from the file for every batch.
+const SQLITE_WRITER: &str = "PRAGMA cache_size = -65536";
+/// And for each that reads, 4 MiB: there are many, and what they have in common
+/// is in the system's cache anyway.
+const SQLITE_READER: &str = "PRAGMA cache_size = -4096; PRAGMA query_only = ON";
 
 /// Pages in the write-ahead log before they are copied into the database. Batches
 /// of busy conversations write the same pages again and again, and each is
@@ -37,6 +42,14 @@ pub enum Target {
     Sqlite(PathBuf),
     /// A libpq connection URL; may hold a password.
     Postgres(String),
+}
+
+/// Why a COMMIT failed.
+pub(super) enum CommitFailure {
+    /// The database rolled the transaction back and said why.
+    RolledBack(Error),
+    /// It may have happened.
+    Unknown(Error),
 }
 
 /// An open connection.
@@ -54,45 +67,89 @@ impl Target {
     }
 
     /// A connection that may write. A missing SQLite file is made, readable
-    /// by its owner alone.
+    /// by its owner alone: for start-up and tools.
     ///
     /// # Errors
     /// `DatabaseAway`, naming the file or the server's own words.
     pub fn open(&self) -> Result<Db> {
+        if let Target::Sqlite(path) = self {
+            make_private(path).map_err(|error| sqlite_away(path, &error))?;
+        }
+        self.open_existing()
+    }
+
+    /// A connection that may write to a database that is there: a file that was
+    /// moved away while the hub runs is not replaced by an empty one.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub fn open_existing(&self) -> Result<Db> {
         match self {
-            Target::Sqlite(path) => open_sqlite(path).map(Db::Sqlite),
-            Target::Postgres(url) => open_postgres(url).map(Db::Postgres),
+            Target::Sqlite(path) => {
+                let mut conn = open_sqlite(path)?;
+                conn.batch_execute(SQLITE_WRITER)?;
+                Ok(Db::Sqlite(conn))
+            }
+            Target::Postgres(url) => {
+                let mut conn = open_postgres(url)?;
+                conn.batch_execute(POSTGRES_WRITER)?;
+                Ok(Db::Postgres(conn))
+            }
         }
     }
 
-    /// A connection that refuses to write.
+    /// A connection to a database that is there, which refuses to write.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
     pub fn open_for_reading(&self) -> Result<Db> {
-        let mut db = self.open()?;
-        if let Db::Sqlite(conn) = &mut db {
-            conn.batch_execute("PRAGMA query_only = ON")?;
+        match self {
+            Target::Sqlite(path) => {
+                let mut conn = open_sqlite(path)?;
+                conn.batch_execute(SQLITE_READER)?;
+                Ok(Db::Sqlite(conn))
+            }
+            Target::Postgres(url) => {
+                let mut conn = open_postgres(url)?;
+                conn.batch_execute(POSTGRES_READER)?;
+                Ok(Db::Postgres(conn))
+            }
         }
-        Ok(db)
     }
 }
 
+fn sqlite_away(path: &Path, error: &dyn Display) -> Error {
+    Error::DatabaseAway(format!("cannot open the SQLite database {}: {error}", path.display()).into())
+}
+
 fn open_sqlite(path: &Path) -> Result<SqliteConnection> {
-    let away = |error: &dyn Display| {
-        Error::DatabaseAway(format!("cannot open the SQLite database {}: {error}", path.display()).into())
-    };
-    make_private(path).map_err(|error| away(&error))?;
-    let mut conn = SqliteConnection::establish(&path.to_string_lossy()).map_err(|error| away(&error))?;
+    let away = |error: &dyn Display| sqlite_away(path, error);
+    // Without this, SQLite would make a file that is not there.
+    let mut conn = SqliteConnection::establish(&existing_file(path)).map_err(|error| away(&error))?;
     conn.batch_execute(&format!(
         "PRAGMA busy_timeout = {SQLITE_BUSY_MS};
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON;
-         PRAGMA cache_size = -{SQLITE_CACHE_KIB};
          PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES};"
     ))
     .and_then(|()| begin_log(&mut conn))
     .map_err(|error| away(&error))?;
     check_sqlite(&mut conn).map_err(|error| away(&error.cause()))?;
     Ok(conn)
+}
+
+/// The file as a URI that opens it for reading and writing only if it exists
+/// (<https://sqlite.org/uri.html>).
+fn existing_file(path: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in path.to_string_lossy().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + "?mode=rw"
 }
 
 /// Makes a missing file, its owner's alone; SQLite gives its -wal and -shm
@@ -117,7 +174,7 @@ fn begin_log(conn: &mut SqliteConnection) -> QueryResult<()> {
     for _ in 0..TRIES {
         outcome = conn.batch_execute("PRAGMA journal_mode = WAL");
         match &outcome {
-            Err(error) if error.to_string().contains("locked") => conn.batch_execute("BEGIN IMMEDIATE; COMMIT")?,
+            Err(error) if is_busy(error) => conn.batch_execute("BEGIN IMMEDIATE; COMMIT")?,
             _ => break,
         }
     }
@@ -159,13 +216,19 @@ fn check_sqlite(conn: &mut SqliteConnection) -> Result<()> {
     }
 }
 
+/// A writer waits for a lock for longer than Postgres takes to find a deadlock
+/// (`deadlock_timeout`, a second), so that one is told as that.
+const POSTGRES_WRITER: &str = "SET statement_timeout = '10s'; SET lock_timeout = '2s'";
+/// A reader takes no locks, and one that takes longer keeps others waiting.
+const POSTGRES_READER: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'";
+
 fn open_postgres(url: &str) -> Result<PgConnection> {
     let mut conn = PgConnection::establish(&with_deadlines(url))
         .map_err(|error| Error::DatabaseAway(format!("cannot connect to Postgres: {error}").into()))?;
-    conn.batch_execute(
-        "SET statement_timeout = '10s'; SET lock_timeout = '2s';
-         SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = 'warning'",
-    )?;
+    conn.batch_execute("SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = 'warning'")?;
+    // What `failure` compares is not translated. Where the role may not ask for
+    // this, `warnings` says what to do.
+    let _ = conn.batch_execute("SET lc_messages = 'C'");
     Ok(conn)
 }
 
@@ -221,18 +284,33 @@ impl Db {
         on!(self, conn => AnsiTransactionManager::rollback_transaction(conn))
     }
 
-    /// Rolls back the transaction, and the savepoint where one is open.
+    /// Commits a transaction begun by `begin_write`; one that fails is over too.
+    pub(super) fn commit_write(&mut self) -> Result<(), CommitFailure> {
+        let Err(error) = self.commit() else { return Ok(()) };
+        if leaves_commit_unknown(&error) || self.roll_back_all().is_err() {
+            return Err(CommitFailure::Unknown(error.into()));
+        }
+        Err(CommitFailure::RolledBack(error.into()))
+    }
+
+    /// Rolls back the transaction, and the savepoint where one is open. SQLite
+    /// may have done so by itself.
     pub(super) fn roll_back_all(&mut self) -> QueryResult<()> {
         loop {
-            let depth = on!(self, conn => {
-                let status = AnsiTransactionManager::transaction_manager_status_mut(conn);
-                status.transaction_depth()
-            })?;
-            match depth {
-                Some(_) => self.roll_back()?,
-                None => return Ok(()),
+            let Some(depth) = self.depth()? else { return Ok(()) };
+            let outcome = self.roll_back();
+            if self.depth()?.is_some_and(|left| left >= depth) {
+                return outcome;
             }
         }
+    }
+
+    /// How many transactions and savepoints are open.
+    fn depth(&mut self) -> QueryResult<Option<NonZeroU32>> {
+        on!(self, conn => {
+            let status = AnsiTransactionManager::transaction_manager_status_mut(conn);
+            status.transaction_depth()
+        })
     }
 
     /// One write transaction around `work`; for start-up and tools. The
@@ -262,8 +340,9 @@ impl Db {
     }
 
     /// What an operator must know about a Postgres that may lose committed
-    /// messages; empty when there is nothing to warn about.
-    pub fn durability_warnings(&mut self) -> Result<Vec<String>> {
+    /// messages, or whose answers we cannot read; empty when there is nothing to
+    /// warn about.
+    pub fn warnings(&mut self) -> Result<Vec<String>> {
         #[derive(QueryableByName)]
         struct Setting {
             #[diesel(sql_type = Text)]
@@ -274,16 +353,53 @@ impl Db {
             "SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit') AND setting = 'off'",
         )
         .load(conn)?;
-        Ok(off
+        let mut warnings: Vec<String> = off
             .into_iter()
             .map(|Setting { name }| format!("Postgres runs with {name} off: a crash can lose acknowledged messages"))
-            .collect())
+            .collect();
+        let language: Setting = diesel::sql_query("SELECT current_setting('lc_messages') AS name").get_result(conn)?;
+        if !is_untranslated(&language.name) {
+            warnings.push(format!(
+                "Postgres answers in {}: waits for a lock that take too long are told as internal errors. \
+                 Use lc_messages = 'C' in Postgres, or let the hub's role choose it",
+                language.name
+            ));
+        }
+        Ok(warnings)
     }
+}
+
+/// Whether a server with this `lc_messages` gives its messages as they are in
+/// its sources.
+fn is_untranslated(lc_messages: &str) -> bool {
+    let language = lc_messages.split(['_', '.', '@']).next().unwrap_or_default();
+    ["", "C", "POSIX", "en"].contains(&language)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_english_is_untranslated() {
+        assert!(["", "C", "C.UTF-8", "POSIX", "en_US.UTF-8", "en_GB", "en"].into_iter().all(is_untranslated));
+        assert!(!["de_DE.UTF-8", "fr", "es_ES@euro", "engl"].into_iter().any(is_untranslated));
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_not_replaced_by_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved) = (dir.path().join("a ?#%ü.db"), dir.path().join("moved.db"));
+        let target = Target::Sqlite(path.clone());
+        drop(target.open().unwrap());
+        for open in [Target::open_existing, Target::open_for_reading] {
+            drop(open(&target).expect("any name can be opened"));
+            std::fs::rename(&path, &moved).unwrap();
+            assert!(matches!(open(&target), Err(Error::DatabaseAway(_))));
+            assert!(!path.exists());
+            std::fs::rename(&moved, &path).unwrap();
+        }
+    }
 
     #[test]
     fn deadlines_are_added_only_where_the_url_sets_none() {
@@ -330,6 +446,7 @@ mod tests {
     fn a_reading_connection_cannot_write() {
         let dir = tempfile::tempdir().unwrap();
         let target = Target::Sqlite(dir.path().join("a.db"));
+        drop(target.open().unwrap());
         let Ok(Db::Sqlite(mut conn)) = target.open_for_reading() else { panic!("SQLite opens") };
         assert!(conn.batch_execute("CREATE TABLE t (x)").is_err());
     }

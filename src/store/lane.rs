@@ -1,20 +1,36 @@
-//! The write lane: one thread that takes whatever waits, runs it in one
+//! The writer: one thread that takes whatever waits, runs it in one
 //! transaction and commits once.
 //!
 //! Acknowledged means committed, and a commit is a flush to disk, so many
-//! writes share one. A lone write commits at once; no timer adds latency.
+//! light writes share one. A lone write commits at once; no timer adds latency.
 //! Each job runs in a savepoint of its own: one that fails disturbs nobody. A
-//! failed COMMIT fails the whole batch and is never tried again, because its
-//! outcome is unknown; with a `client_message_id` the client may repeat.
+//! heavy job has a transaction of its own; [`WriteQueue`] decides whose turn it
+//! is.
+//!
+//! A COMMIT whose outcome is unknown fails the whole batch and is never tried
+//! again; with a `client_message_id` the client may repeat. When the database
+//! itself refused the transaction, nothing happened, and its jobs run again one
+//! by one, so that each has an error of its own.
 
-use super::{Db, Target};
+use super::conn::CommitFailure;
+use super::write_queue::{Full, QueueBounds, Turn, WriteQueue};
+use super::{Cost, Db, Target};
 use crate::error::{Error, Result};
+use crate::ids::UserId;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// How often a job that lost to a deadlock is run again by itself.
 const MAX_RERUNS: usize = 3;
+/// A light job that takes longer is told in the log, and further ones of its
+/// name and owner count as heavy for a while.
+const SLOW: Duration = Duration::from_millis(250);
+const SLOW_FOR: Duration = Duration::from_secs(60);
+/// Names and owners that are remembered as slow.
+const MAX_SLOW: usize = 1_024;
 
 /// A write that waits its turn.
 pub trait Job<E>: Send {
@@ -30,23 +46,39 @@ pub trait Job<E>: Send {
     fn answer(self: Box<Self>, fate: Result<()>);
 }
 
+/// What the writer knows of a job without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// For the log.
+    pub name: &'static str,
+    pub cost: Cost,
+    /// Whose share of the queue a heavy job takes; none for the hub itself.
+    pub owner: Option<UserId>,
+    /// A job that has not begun by then is refused: nobody waits for it any
+    /// more, and the client may have sent it again.
+    pub deadline: Instant,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct LaneSettings {
-    /// Jobs that may wait; one more is refused with `unavailable`.
-    pub queue: usize,
-    /// Jobs that share one transaction.
+    /// Jobs that may wait; one more is refused.
+    pub queue: QueueBounds,
+    /// Light jobs that share one transaction.
     pub batch: usize,
+    /// A batch that has run for so long is committed with the jobs it has; the
+    /// others wait for the next.
+    pub batch_time: Duration,
 }
 
 impl LaneSettings {
     /// Postgres keeps 64 savepoints of a transaction in shared memory (its
-    /// `PGPROC_MAX_CACHED_SUBXIDS`) and slows everybody down beyond. SQLite's
-    /// batches are bounded by the time one takes, about 10 ms: whoever comes
-    /// next waits that long.
+    /// `PGPROC_MAX_CACHED_SUBXIDS`) and slows everybody down beyond. Each of
+    /// its statements is a round trip, so its batches have more time.
     pub fn for_target(target: &Target) -> Self {
+        let queue = QueueBounds { light: 4_096, heavy: 1_024, heavy_each: 64 };
         match target {
-            Target::Sqlite(_) => Self { queue: 4_096, batch: 512 },
-            Target::Postgres(_) => Self { queue: 4_096, batch: 60 },
+            Target::Sqlite(_) => Self { queue, batch: 512, batch_time: Duration::from_millis(10) },
+            Target::Postgres(_) => Self { queue, batch: 60, batch_time: Duration::from_millis(30) },
         }
     }
 }
@@ -54,7 +86,7 @@ impl LaneSettings {
 /// Where committed batches go.
 pub trait Publish<E>: Send + 'static {
     /// The events of a committed batch, in commit order, and the answers to
-    /// be given once those are delivered; may block to slow the lane down.
+    /// be given once those are delivered; may block to slow the writer down.
     fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>);
 
     /// A COMMIT failed, and nobody knows whether it happened: if it did, its
@@ -73,13 +105,22 @@ pub type Answer = Box<dyn FnOnce() + Send>;
 
 /// The sending end; cheap to clone. The thread ends when the last is dropped
 /// and everything queued is done.
-pub struct Lane<E> {
-    queue: SyncSender<Box<dyn Job<E>>>,
+pub struct Lane<E: Send + 'static> {
+    sender: Arc<Sender<E>>,
 }
 
-impl<E> Clone for Lane<E> {
+impl<E: Send + 'static> Clone for Lane<E> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self { sender: Arc::clone(&self.sender) }
+    }
+}
+
+/// Closes the queue when the last handle is dropped.
+struct Sender<E: Send + 'static>(Arc<Shared<E>>);
+
+impl<E: Send + 'static> Drop for Sender<E> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -92,113 +133,290 @@ impl<E: Send + 'static> Lane<E> {
         settings: LaneSettings,
         publish: impl Publish<E>,
     ) -> Result<(Self, thread::JoinHandle<()>)> {
-        let db = Some(target.open()?);
-        let (queue, waiting) = sync_channel(settings.queue);
-        let mut worker = Worker { target, db, publish };
+        let db = Some(target.open_existing()?);
+        let shared = Arc::new(Shared::new(settings.queue));
+        let waiting = Waiting(Arc::clone(&shared));
+        let mut worker = Worker { target, settings, db, publish };
         let thread = thread::Builder::new()
             .name("write-lane".into())
-            .spawn(move || worker.work(&waiting, settings.batch))
+            .spawn(move || worker.work(&waiting.0))
             .map_err(|error| Error::Internal(error.into()))?;
-        Ok((Self { queue }, thread))
+        Ok((Self { sender: Arc::new(Sender(shared)) }, thread))
     }
 
     /// Queues a job, or hands it its refusal at once.
-    pub fn submit(&self, job: Box<dyn Job<E>>) {
-        match self.queue.try_send(job) {
-            Ok(()) => {}
-            Err(TrySendError::Full(job)) => job.answer(Err(Error::Unavailable("too many writes are waiting"))),
-            Err(TrySendError::Disconnected(job)) => job.answer(Err(Error::Unavailable("the hub is stopping"))),
+    pub fn submit(&self, job: Box<dyn Job<E>>, terms: Terms) {
+        self.sender.0.submit(WriteJob { job, terms });
+    }
+}
+
+/// A job and its terms, in the queue.
+struct WriteJob<E> {
+    job: Box<dyn Job<E>>,
+    terms: Terms,
+}
+
+/// What both ends of the queue share.
+struct Shared<E> {
+    state: Mutex<State<E>>,
+    has_changed: Condvar,
+}
+
+struct State<E> {
+    queue: WriteQueue<WriteJob<E>>,
+    /// Until when jobs of this name and owner count as heavy.
+    slow: HashMap<(&'static str, UserId), Instant>,
+    /// Nobody submits, or nobody runs jobs, any more.
+    is_closed: bool,
+}
+
+impl<E: Send + 'static> Shared<E> {
+    fn new(bounds: QueueBounds) -> Self {
+        let state = State { queue: WriteQueue::new(bounds), slow: HashMap::new(), is_closed: false };
+        Self { state: Mutex::new(state), has_changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(&self, job: WriteJob<E>) {
+        let mut state = self.state();
+        let Terms { name, owner, .. } = job.terms;
+        let slow_until = owner.and_then(|user_id| state.slow.get(&(name, user_id)));
+        let is_slow = slow_until.is_some_and(|until| *until > Instant::now());
+        let cost = if is_slow { Cost::Heavy } else { job.terms.cost };
+        let refused = match state.is_closed {
+            true => Some((job, Error::Unavailable("the hub is stopping"))),
+            false => state.queue.push(job, cost, owner).err().map(|(job, full)| (job, refusal(full))),
+        };
+        drop(state);
+        match refused {
+            Some((WriteJob { job, .. }, error)) => job.answer(Err(error)),
+            None => self.has_changed.notify_one(),
         }
+    }
+
+    /// Waits for the next turn; none once the queue is closed and empty.
+    fn next(&self, most: usize) -> Option<Turn<WriteJob<E>>> {
+        let mut state = self.state();
+        loop {
+            if let Some(turn) = state.queue.next(most) {
+                return Some(turn);
+            }
+            if state.is_closed {
+                return None;
+            }
+            state = self.has_changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.state().is_closed = true;
+        self.has_changed.notify_one();
+    }
+
+    /// From now on jobs like this are heavy. True if they were not yet.
+    fn note_slow(&self, name: &'static str, owner: UserId) -> bool {
+        let (mut state, now) = (self.state(), Instant::now());
+        state.slow.retain(|_, until| *until > now);
+        if state.slow.len() >= MAX_SLOW {
+            return false;
+        }
+        state.slow.insert((name, owner), now + SLOW_FOR).is_none()
+    }
+}
+
+fn refusal(full: Full) -> Error {
+    match full {
+        Full::Queue => Error::Unavailable("too many writes are waiting"),
+        Full::Share => Error::TooManyAtOnce("too many of your changes are waiting: wait for their answers"),
+    }
+}
+
+/// The receiving end: whatever still waits when the thread ends, however it
+/// ends, is answered.
+struct Waiting<E: Send + 'static>(Arc<Shared<E>>);
+
+impl<E: Send + 'static> Drop for Waiting<E> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_closed = true;
+        let left = state.queue.drain();
+        drop(state);
+        refuse(left, || Error::Unavailable("the hub is stopping"));
     }
 }
 
 struct Worker<P> {
     target: Target,
+    settings: LaneSettings,
     /// None after the connection broke: the next batch opens another.
     db: Option<Db>,
     publish: P,
 }
 
 impl<P> Worker<P> {
-    fn work<E: 'static>(&mut self, waiting: &Receiver<Box<dyn Job<E>>>, batch: usize)
+    fn work<E: Send + 'static>(&mut self, shared: &Shared<E>)
     where
         P: Publish<E>,
     {
-        while let Ok(first) = waiting.recv() {
-            let jobs = std::iter::once(first).chain(waiting.try_iter().take(batch - 1)).collect();
-            self.commit(jobs, 0);
+        while let Some(turn) = shared.next(self.settings.batch) {
+            let jobs = match turn {
+                Turn::Light(jobs) => jobs,
+                Turn::Heavy(job) => vec![job],
+            };
+            self.commit(jobs, 0, shared);
         }
     }
 
-    /// Runs the jobs in one transaction; answers every one of them.
-    fn commit<E: 'static>(&mut self, mut jobs: Vec<Box<dyn Job<E>>>, reruns: usize)
+    /// Runs the jobs in one transaction and answers them; those that it had no
+    /// time for go back to the queue.
+    fn commit<E: Send + 'static>(&mut self, mut jobs: Vec<WriteJob<E>>, reruns: usize, shared: &Shared<E>)
     where
         P: Publish<E>,
     {
-        match self.run_all(&mut jobs) {
-            Ok(outcomes) => {
+        let began_at = Instant::now();
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        let ending = self.run_all(&mut jobs, &mut outcomes, began_at, shared);
+        let ran = match ending {
+            Ok(()) | Err(Failure::InDoubt(_)) => outcomes.len(),
+            // The job that ended the transaction has run without an outcome.
+            Err(Failure::LostToOthers | Failure::RolledBack(_)) => jobs.len().min(outcomes.len() + 1),
+            // Nobody waits for one more try to connect each.
+            Err(Failure::Broken(_)) => jobs.len(),
+        };
+        if ran < jobs.len() {
+            shared.state().queue.put_back(jobs.split_off(ran));
+        }
+        match ending {
+            Ok(()) => {
                 let mut events = Vec::new();
                 let mut answers: Vec<Answer> = Vec::with_capacity(jobs.len());
-                for (job, outcome) in jobs.into_iter().zip(outcomes) {
+                for (WriteJob { job, .. }, outcome) in jobs.into_iter().zip(outcomes) {
                     let fate = outcome.map(|mut made| events.append(&mut made));
                     answers.push(Box::new(move || job.answer(fate)));
                 }
                 self.publish.publish(events, answers);
             }
             Err(Failure::LostToOthers) if reruns < MAX_RERUNS => {
-                jobs.into_iter().for_each(|job| self.commit(vec![job], reruns + 1));
+                jobs.into_iter().for_each(|job| self.commit(vec![job], reruns + 1, shared));
             }
-            Err(Failure::LostToOthers) => refuse(jobs, "the database is busy"),
+            Err(Failure::LostToOthers) => refuse(jobs, || Error::Unavailable("the database is busy")),
+            Err(Failure::RolledBack(error)) if jobs.len() > 1 => {
+                log::warn!("a batch of {} writes runs again one by one: {error}", jobs.len());
+                jobs.into_iter().for_each(|job| self.commit(vec![job], reruns, shared));
+            }
+            Err(Failure::RolledBack(error)) => {
+                // One at most.
+                if let Some(WriteJob { job, .. }) = jobs.pop() {
+                    job.answer(Err(refused(error)));
+                }
+            }
             Err(Failure::InDoubt(error)) => {
                 log::error!("nobody knows whether a batch of {} writes was committed: {error}", jobs.len());
                 self.db = None;
                 self.publish.doubt();
-                refuse(jobs, "the database is away; whether it wrote is unknown");
+                refuse(jobs, || Error::Unavailable("the database is away; whether it wrote is unknown"));
             }
             Err(Failure::Broken(error)) => {
                 log::error!("a batch of {} writes failed: {error}", jobs.len());
                 self.db = None;
-                refuse(jobs, "the database is away");
+                refuse(jobs, || error.for_another());
             }
         }
     }
 
-    /// One outcome for each job, all of them committed. On failure nothing is
-    /// committed, or, where COMMIT itself failed, nobody knows.
-    fn run_all<E>(&mut self, jobs: &mut [Box<dyn Job<E>>]) -> Result<Vec<Result<Vec<E>>>, Failure> {
+    /// One outcome for each job that ran, all of them committed. On failure
+    /// nothing is committed, or, where COMMIT was not answered, nobody knows.
+    fn run_all<E: Send + 'static>(
+        &mut self,
+        jobs: &mut [WriteJob<E>],
+        outcomes: &mut Vec<Result<Vec<E>>>,
+        began_at: Instant,
+        shared: &Shared<E>,
+    ) -> Result<(), Failure> {
         let db = match &mut self.db {
             Some(db) => db,
-            none => none.insert(self.target.open()?),
+            none => none.insert(self.target.open_existing()?),
         };
         db.begin_write()?;
-        let mut outcomes = Vec::with_capacity(jobs.len());
-        for job in jobs {
-            match run_one(db, job.as_mut()) {
+        for WriteJob { job, terms } in jobs {
+            let job_began_at = Instant::now();
+            if job_began_at >= terms.deadline {
+                outcomes.push(Err(Error::Unavailable("the write waited too long; nothing was written")));
+                continue;
+            }
+            if !outcomes.is_empty() && job_began_at - began_at >= self.settings.batch_time {
+                break;
+            }
+            let outcome = run_one(db, job.as_mut());
+            look_at_time(*terms, job_began_at.elapsed(), shared);
+            match outcome {
                 Ok(outcome) => outcomes.push(outcome),
-                // Otherwise the connection is dropped, which rolls back.
                 Err(Failure::LostToOthers) => {
                     db.roll_back_all()?;
                     return Err(Failure::LostToOthers);
                 }
+                Err(Failure::RolledBack(error)) => {
+                    db.roll_back_all()?;
+                    return Err(Failure::RolledBack(error));
+                }
+                // The connection is dropped, which rolls back.
                 Err(failure) => return Err(failure),
             }
         }
-        db.commit().map_err(|error| Failure::InDoubt(error.into()))?;
-        Ok(outcomes)
+        match db.commit_write() {
+            Ok(()) => Ok(()),
+            Err(CommitFailure::Unknown(error)) => Err(Failure::InDoubt(error)),
+            Err(CommitFailure::RolledBack(Error::Contention(_))) => Err(Failure::LostToOthers),
+            Err(CommitFailure::RolledBack(error)) => Err(Failure::RolledBack(error)),
+        }
     }
 }
 
-fn refuse<E>(jobs: Vec<Box<dyn Job<E>>>, why: &'static str) {
-    jobs.into_iter().for_each(|job| job.answer(Err(Error::Unavailable(why))));
+/// Has jobs like a light one that took long run apart from now on. Those of
+/// strangers and of the hub itself have no owner, and stay as they are.
+fn look_at_time<E: Send + 'static>(Terms { name, cost, owner, .. }: Terms, took: Duration, shared: &Shared<E>) {
+    if cost == Cost::Heavy || took <= SLOW {
+        return;
+    }
+    let ms = took.as_millis();
+    match owner {
+        Some(user_id) if shared.note_slow(name, user_id) => {
+            log::warn!("a write held up all others op={name} user={user_id} ms={ms}");
+        }
+        Some(_) => {}
+        None => log::warn!("a write held up all others op={name} user=none ms={ms}"),
+    }
 }
 
-/// Why a whole batch came to nothing.
+fn refuse<E>(jobs: Vec<WriteJob<E>>, why: impl Fn() -> Error) {
+    jobs.into_iter().for_each(|WriteJob { job, .. }| job.answer(Err(why())));
+}
+
+/// What the cause of a refused transaction is told: that it may be repeated,
+/// unless the error says more.
+fn refused(error: Error) -> Error {
+    match error {
+        Error::Internal(cause) => {
+            log::error!("a write was refused at COMMIT: {cause}");
+            Error::Unavailable("the database refused the write; nothing was written")
+        }
+        error => error,
+    }
+}
+
+/// Why a whole transaction came to nothing.
 enum Failure {
-    /// A deadlock or serialization failure before COMMIT: safe to run again.
+    /// A deadlock or serialization failure: safe to run again.
     LostToOthers,
-    /// Nothing was committed.
+    /// The database refused it and nothing was committed; the connection is
+    /// fine. One of its jobs may be the cause.
+    RolledBack(Error),
+    /// Nothing was committed, and the connection is of no more use.
     Broken(Error),
-    /// COMMIT itself failed.
+    /// COMMIT was not answered.
     InDoubt(Error),
 }
 
@@ -230,7 +448,7 @@ fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec<E>>, Failu
     }
 }
 
-/// A panic in one operation must not take the lane, and everybody, with it.
+/// A panic in one operation must not take the writer, and everybody, with it.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::bug("an operation panicked")))
 }
@@ -239,6 +457,8 @@ fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 fn end_of_batch<T>(outcome: Result<T>) -> Result<Result<T>, Failure> {
     match outcome {
         Err(Error::Contention(_)) => Err(Failure::LostToOthers),
+        // SQLite may have rolled everything back.
+        Err(error @ Error::DatabaseFull(_)) => Err(Failure::RolledBack(error)),
         // The others would fail the same way.
         Err(error @ Error::DatabaseAway(_)) => Err(Failure::Broken(error)),
         outcome => Ok(outcome),
@@ -249,9 +469,7 @@ fn end_of_batch<T>(outcome: Result<T>) -> Result<Result<T>, Failure> {
 mod tests {
     use super::*;
     use crate::store::scratch::{Scratch, both_databases, execute, list_marks, mark};
-    use std::sync::mpsc::{Sender, channel};
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     /// How long an answer may take before a test gives up.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -335,10 +553,31 @@ mod tests {
             run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
             settle: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
         ) -> Fate {
+            self.submit_on(LIGHT, run, settle)
+        }
+
+        fn submit_on(
+            &self,
+            class: Class,
+            run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
+            settle: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
+        ) -> Fate {
             let (told, fate) = channel();
             let answer = Box::new(move |outcome| told.send(outcome).unwrap());
-            self.lane.submit(Box::new(Fake { run: Box::new(run), settle: Box::new(settle), answer }));
+            let job = Fake { run: Box::new(run), settle: Box::new(settle), answer };
+            let Class { cost, owner, patience } = class;
+            let terms = Terms { name: "test", cost, owner, deadline: Instant::now() + patience };
+            self.lane.submit(Box::new(job), terms);
             Fate(fate)
+        }
+
+        /// Leaves a mark, in a class of jobs, and names it in an event.
+        fn submit_mark_on(&self, class: Class, n: i64) -> Fate {
+            let run = move |db: &mut Db| {
+                mark(db, n)?;
+                Ok(vec![n])
+            };
+            self.submit_on(class, run, |_, error| Err(error))
         }
 
         /// Leaves a mark and names it in an event.
@@ -354,12 +593,13 @@ mod tests {
         fn close_gate(&self) -> Gate {
             let (entered, is_entered) = channel();
             let (open, is_open) = channel::<()>();
-            let fate = self.submit(move |_| {
+            let run = move |_: &mut Db| {
                 entered.send(()).unwrap();
                 // Dropped is open too.
                 let _ = is_open.recv();
                 Ok(Vec::new())
-            });
+            };
+            let fate = self.submit(run);
             is_entered.recv_timeout(PATIENCE).expect("the lane begins");
             Gate { open, fate }
         }
@@ -387,7 +627,20 @@ mod tests {
         }
     }
 
-    const ROOMY: LaneSettings = LaneSettings { queue: 100, batch: 50 };
+    /// What a test says of a job.
+    #[derive(Clone, Copy)]
+    struct Class {
+        cost: Cost,
+        owner: Option<UserId>,
+        patience: Duration,
+    }
+
+    const LIGHT: Class = Class { cost: Cost::Light, owner: None, patience: PATIENCE };
+    const HEAVY: Class = Class { cost: Cost::Heavy, ..LIGHT };
+
+    const BOUNDS: QueueBounds = QueueBounds { light: 100, heavy: 10, heavy_each: 2 };
+    /// Batches end by their size alone.
+    const ROOMY: LaneSettings = LaneSettings { queue: BOUNDS, batch: 50, batch_time: PATIENCE };
 
     fn is_unavailable(fate: &Result<()>) -> bool {
         matches!(fate, Err(Error::Unavailable(_)))
@@ -516,14 +769,16 @@ mod tests {
         let gate = rig.close_gate();
         for n in 1..=3 {
             let log = log.clone();
-            rig.lane.submit(Box::new(Fake {
+            let job = Fake {
                 run: Box::new(move |db| {
                     mark(db, n)?;
                     Ok(vec![n, 10 * n])
                 }),
                 settle: Box::new(|_, error| Err(error)),
                 answer: Box::new(move |fate| log.send(format!("answered {n}: {fate:?}")).unwrap()),
-            }));
+            };
+            let deadline = Instant::now() + PATIENCE;
+            rig.lane.submit(Box::new(job), Terms { name: "test", cost: Cost::Light, owner: None, deadline });
         }
         gate.open();
         rig.end();
@@ -536,7 +791,7 @@ mod tests {
 
     fn a_full_queue_refuses_the_next_job_at_once(scratch: Scratch) {
         let scratch = scratch.with_marks();
-        let rig = Rig::start(&scratch, LaneSettings { queue: 2, ..ROOMY });
+        let rig = Rig::start(&scratch, LaneSettings { queue: QueueBounds { light: 2, ..BOUNDS }, ..ROOMY });
         let gate = rig.close_gate();
         let waiting = [rig.submit_mark(1), rig.submit_mark(2)];
         let refused = rig.submit_mark(3);
@@ -619,41 +874,171 @@ mod tests {
     both_databases!(who_always_loses_is_given_up_and_the_others_are_not);
 
     /// A reference that is checked at COMMIT makes COMMIT itself fail.
-    fn a_failed_commit_fails_the_whole_batch_and_is_not_tried_again(scratch: Scratch) {
+    fn a_commit_that_the_database_refuses_fails_its_cause_alone(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let orphans = "CREATE TABLE orphans (n BIGINT REFERENCES marks (n) DEFERRABLE INITIALLY DEFERRED)";
         execute(&mut scratch.open(), orphans).unwrap();
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();
-        let (ran, runs) = channel();
-        let counting = |n| {
-            let ran = ran.clone();
-            rig.submit(move |db| {
-                ran.send(n).unwrap();
-                mark(db, n)?;
-                Ok(vec![n])
-            })
-        };
-        let before = counting(1);
-        let to_ran = ran.clone();
-        let culprit = rig.submit(move |db| {
-            to_ran.send(2).unwrap();
+        let before = rig.submit_mark(1);
+        let culprit = rig.submit(|db| {
             execute(db, "INSERT INTO orphans VALUES (999)")?;
             Ok(vec![2])
         });
-        let after = counting(3);
+        let after = rig.submit_mark(3);
         gate.open();
-        for fate in [before, culprit, after] {
-            assert!(is_unavailable(&fate.wait()));
-        }
-        assert_eq!(runs.try_iter().collect::<Vec<_>>(), [1, 2, 3], "each ran once");
-        assert_eq!(rig.published(), [[DOUBT]], "that nobody knows is told, and nothing else");
-        assert_eq!(scratch.marks(), [0i64; 0]);
-        rig.submit_mark(4).wait().expect("the next batch has a connection again");
-        assert_eq!(scratch.marks(), [4]);
+        before.wait().unwrap();
+        assert!(is_unavailable(&culprit.wait()));
+        after.wait().unwrap();
+        assert_eq!(rig.published(), [[1], [3]], "there is no doubt, and nothing of the first attempt");
+        assert_eq!(scratch.marks(), [1, 3]);
         rig.end();
     }
-    both_databases!(a_failed_commit_fails_the_whole_batch_and_is_not_tried_again);
+    both_databases!(a_commit_that_the_database_refuses_fails_its_cause_alone);
+
+    #[test]
+    fn a_full_disk_refuses_what_needs_space_and_leaves_no_doubt() {
+        let scratch = Scratch::sqlite().with_marks();
+        execute(&mut scratch.open(), "CREATE TABLE blobs (n BIGINT PRIMARY KEY, b BLOB)").unwrap();
+        let rig = Rig::start(&scratch, ROOMY);
+        let limit = |pages: &'static str| rig.submit(move |db| Ok(execute(db, pages).map(|()| Vec::new())?)).wait();
+        limit("PRAGMA max_page_count = 1").expect("no more pages than there are now");
+        let blob = |n: i64| {
+            rig.submit(move |db| {
+                execute(db, &format!("INSERT INTO blobs VALUES ({n}, zeroblob(1000000))"))?;
+                Ok(vec![n])
+            })
+        };
+        for round in 1..=10 {
+            let gate = rig.close_gate();
+            let (before, refused, after) = (rig.submit_mark(2 * round), blob(round), rig.submit_mark(2 * round + 1));
+            gate.open();
+            before.wait().expect("it needs no page of its own");
+            let error = refused.wait().expect_err("there is no room");
+            assert!(matches!(error, Error::DatabaseFull(_)), "{error}");
+            assert!(error.detail().contains("no space left"), "{error}");
+            after.wait().expect("nor does this");
+        }
+        assert!(!rig.published().contains(&vec![DOUBT]));
+        assert_eq!(scratch.marks(), (2..=21).collect::<Vec<_>>());
+        limit("PRAGMA max_page_count = 1000000").unwrap();
+        blob(1).wait().expect("with space there, all is well again");
+        rig.end();
+    }
+
+    #[test]
+    fn a_read_only_database_is_told_as_that() {
+        for (scratch, sql) in [
+            (Scratch::sqlite(), "PRAGMA query_only = ON"),
+            (Scratch::postgres(), "SET default_transaction_read_only = on"),
+        ] {
+            let scratch = scratch.with_marks();
+            let rig = Rig::start(&scratch, ROOMY);
+            rig.submit(move |db| Ok(execute(db, sql).map(|()| Vec::new())?)).wait().unwrap();
+            let error = rig.submit_mark(1).wait().expect_err("nothing can be written");
+            assert_eq!(error.detail(), "the database is read-only");
+            assert!(rig.published().is_empty());
+            rig.end();
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_not_given_fails_the_job_that_waits_for_it_alone() {
+        let scratch = Scratch::postgres().with_marks();
+        execute(&mut scratch.open(), "INSERT INTO marks VALUES (1)").unwrap();
+        let mut other = scratch.open();
+        execute(&mut other, "BEGIN; SELECT n FROM marks WHERE n = 1 FOR UPDATE").unwrap();
+        let rig = Rig::start(&scratch, ROOMY);
+        let (told, pids) = channel();
+        let tell = || {
+            let told = told.clone();
+            rig.submit(move |db| {
+                told.send(backend_of(db)).unwrap();
+                Ok(Vec::new())
+            })
+        };
+        tell().wait().unwrap();
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(2);
+        let waits = rig.submit(|db| Ok(execute(db, "UPDATE marks SET n = 9 WHERE n = 1").map(|()| vec![9])?));
+        let after = rig.submit_mark(3);
+        gate.open();
+        before.wait().unwrap();
+        let error = waits.wait().expect_err("somebody else has the lock");
+        assert!(matches!(error, Error::DatabaseBusy(_)) && error.retry_in().is_some(), "{error}");
+        after.wait().unwrap();
+        tell().wait().unwrap();
+        let pids: Vec<i32> = pids.try_iter().collect();
+        assert_eq!(pids[0], pids[1], "the connection is kept");
+        drop(other);
+        assert_eq!(scratch.marks(), [1, 2, 3]);
+        rig.end();
+    }
+
+    fn a_job_that_has_waited_too_long_is_not_done_any_more(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let late = Class { patience: Duration::ZERO, ..LIGHT };
+        let (light, heavy) = (rig.submit_mark_on(late, 1), rig.submit_mark_on(Class { cost: Cost::Heavy, ..late }, 2));
+        let in_time = rig.submit_mark(3);
+        gate.open();
+        for fate in [light, heavy] {
+            assert!(is_unavailable(&fate.wait()));
+        }
+        in_time.wait().unwrap();
+        assert_eq!(scratch.marks(), [3]);
+        rig.end();
+    }
+    both_databases!(a_job_that_has_waited_too_long_is_not_done_any_more);
+
+    fn a_heavy_job_has_a_transaction_of_its_own(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let heavy: Vec<_> = [10, 11].map(|n| rig.submit_mark_on(HEAVY, n)).into();
+        let refused = rig.submit_mark_on(HEAVY, 12);
+        let light: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
+        assert!(matches!(refused.at_once(), Some(Err(Error::TooManyAtOnce(_)))), "the owner's share is full");
+        gate.open();
+        heavy.into_iter().chain(light).for_each(|fate| fate.wait().unwrap());
+        assert_eq!(rig.published(), [vec![10], vec![1, 2, 3], vec![11]], "light ones wait for one heavy job");
+        rig.end();
+    }
+    both_databases!(a_heavy_job_has_a_transaction_of_its_own);
+
+    fn a_batch_that_takes_long_is_committed_with_what_it_has(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, LaneSettings { batch_time: Duration::ZERO, ..ROOMY });
+        let gate = rig.close_gate();
+        let fates: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
+        gate.open();
+        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        assert_eq!(rig.published(), [[1], [2], [3]], "in their order");
+        rig.end();
+    }
+    both_databases!(a_batch_that_takes_long_is_committed_with_what_it_has);
+
+    fn a_light_job_that_takes_long_runs_apart_from_then_on(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let [ann, bob] = [1, 2].map(|id| Class { owner: Some(UserId::new(id)), ..LIGHT });
+        let busy = |_: &mut Db| {
+            let began_at = Instant::now();
+            while began_at.elapsed() <= SLOW {
+                std::hint::spin_loop();
+            }
+            Ok(Vec::new())
+        };
+        rig.submit_on(ann, busy, |_, error| Err(error)).wait().unwrap();
+        let gate = rig.close_gate();
+        let fates = [(bob, 1), (ann, 2), (bob, 3)].map(|(class, n)| rig.submit_mark_on(class, n));
+        gate.open();
+        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        assert_eq!(rig.published(), [vec![2], vec![1, 3]], "others are not charged for it");
+        rig.end();
+    }
+    both_databases!(a_light_job_that_takes_long_runs_apart_from_then_on);
 
     fn the_lane_ends_with_its_last_handle_after_all_that_waits(scratch: Scratch) {
         let scratch = scratch.with_marks();

@@ -13,6 +13,7 @@ mod conn;
 pub mod conversations;
 #[cfg(test)]
 pub(crate) mod explain;
+mod failure;
 mod hot;
 mod lane;
 pub mod logins;
@@ -42,15 +43,29 @@ pub mod search_index;
 mod search_index_test;
 pub mod tickets;
 pub mod users;
+mod write_queue;
 
 pub use conn::{Db, Target};
-pub use lane::{Answer, Job, Lane, LaneSettings, Publish};
+pub use lane::{Answer, Job, Lane, LaneSettings, Publish, Terms};
 pub use reads::Reads;
+pub use write_queue::QueueBounds;
 
 use crate::clock::random_bytes;
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use diesel::prelude::*;
+
+/// How long an operation may keep its place in the writer or the read pool.
+/// A heavy write has a transaction of its own, and heavy operations of either
+/// kind have a bounded share, so that light ones always find their turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cost {
+    /// A few rows by their keys, whatever the caller owns: under a millisecond.
+    #[default]
+    Light,
+    /// Grows with what the operation names or with what the caller owns.
+    Heavy,
+}
 
 /// Runs the same Diesel expression on whichever database `$db` is.
 macro_rules! on {

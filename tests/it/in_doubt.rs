@@ -1,11 +1,12 @@
-//! A COMMIT that fails, or of which nobody knows whether it happened: who sent
-//! is told to come later, everybody is told to sync, and a repeat makes exactly
-//! one message.
+//! A COMMIT that is refused: the sender is told why and to come later, and
+//! nobody else hears of it. One that is not answered, so that nobody knows
+//! whether it happened: everybody is told to sync. Either way a repeat makes
+//! exactly one message.
 
 use crate::harness::{Cut, Kind, Model, Socket, TestHub, both_databases, run};
 use serde_json::{Value, json};
 
-/// A reference that is checked at COMMIT makes COMMIT itself fail.
+/// A reference that is checked at COMMIT makes the database refuse it.
 const SQLITE_TRAP: &str = "
     CREATE TABLE trap (n BIGINT REFERENCES hub (id) DEFERRABLE INITIALLY DEFERRED);
     CREATE TRIGGER trap AFTER INSERT ON messages WHEN NEW.content = 'doubtful'
@@ -16,6 +17,22 @@ const POSTGRES_TRAP: &str = "
     AS $$ BEGIN RAISE 'this COMMIT is made to fail'; END $$;
     CREATE CONSTRAINT TRIGGER trap AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.content = 'doubtful') EXECUTE FUNCTION trap();";
+
+/// The connection ends within COMMIT, so nobody hears how it ended.
+const POSTGRES_CUT: &str = "
+    CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER trap AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.content = 'doubtful') EXECUTE FUNCTION trap();";
+
+/// No file can grow any more.
+const POSTGRES_FULL: &str = "
+    CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        RAISE EXCEPTION USING ERRCODE = '53100',
+            MESSAGE = 'could not extend file \"base/1/2\": No space left on device', HINT = 'Check free disk space.';
+    END $$;
+    CREATE TRIGGER trap AFTER INSERT ON messages FOR EACH ROW EXECUTE FUNCTION trap();";
 
 fn message(recipient_id: i64) -> Value {
     json!({"recipient_id": recipient_id, "content": "doubtful", "client_message_id": "once"})
@@ -34,32 +51,76 @@ async fn told_to_sync(socket: &mut Socket) -> Value {
     told
 }
 
-both_databases!(a_commit_that_fails_is_told_to_everybody_and_the_repeat_makes_one_message);
-async fn a_commit_that_fails_is_told_to_everybody_and_the_repeat_makes_one_message(hub: &mut TestHub) {
+both_databases!(a_commit_that_the_database_refuses_is_no_news_for_anybody_else);
+async fn a_commit_that_the_database_refuses_is_no_news_for_anybody_else(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = ann.gets_to_know(&bob).await;
-    let _excused = hub.excuse_errors("nobody knows whether a batch");
-    let trap = if hub.database.url().starts_with("sqlite") { SQLITE_TRAP } else { POSTGRES_TRAP };
-    hub.database.execute(trap);
-    let mut sockets =
-        [ann.connect().await, ann.log_in_again().await.connect().await, bob.connect().await, cat.connect().await];
-    assert_eq!(sockets[0].refused(frame(bob.id)).await.0, "unavailable");
-    for socket in &mut sockets {
-        told_to_sync(socket).await;
-        socket.expect_silence().await;
-    }
+    let _excused = hub.excuse_errors("a write was refused at COMMIT");
+    let is_sqlite = hub.database.url().starts_with("sqlite");
+    hub.database.execute(if is_sqlite { SQLITE_TRAP } else { POSTGRES_TRAP });
+    let mut sockets = [ann.connect().await, bob.connect().await, cat.connect().await];
+    let refused = sockets[0].refused(frame(bob.id)).await;
+    assert_eq!(refused, ("unavailable".into(), "the database refused the write; nothing was written".into()));
     ann.post("/api/messages", message(bob.id)).await.refused(503, "unavailable");
     for socket in &mut sockets {
-        told_to_sync(socket).await;
+        socket.expect_silence().await;
     }
     assert_eq!(hub.stored()[0], 2, "neither is there");
-    let away = if hub.database.url().starts_with("sqlite") { "" } else { "ON messages" };
-    hub.database.execute(&format!("DROP TRIGGER trap {away}"));
+    hub.database.execute(&format!("DROP TRIGGER trap {}", if is_sqlite { "" } else { "ON messages" }));
     let stored = sockets[0].ack(frame(bob.id)).await;
     assert_eq!((&stored["message"]["seq"], stored.get("duplicate")), (&json!(3), None), "its number was not lost");
-    let again = ann.post("/api/messages", message(bob.id)).await.is(200).ok();
-    assert_eq!((&again["message"], &again["duplicate"]), (&stored["message"], &json!(true)));
     assert_eq!(bob.contents(id).await, ["hello", "hello", "doubtful"]);
+    sockets[1].next().await;
+}
+
+#[test]
+fn a_full_disk_is_told_to_the_sender_alone() {
+    run(Kind::Postgres, &[], async |hub: &mut TestHub| {
+        let [ann, bob] = hub.users(["ann", "bob"]).await;
+        let id = ann.gets_to_know(&bob).await;
+        hub.database.execute(POSTGRES_FULL);
+        let (mut phone, mut bystander) = (ann.connect().await, bob.connect().await);
+        for _ in 0..40 {
+            let refused = phone.refused(frame(bob.id)).await;
+            assert_eq!(refused, ("unavailable".into(), "the database has no space left".into()));
+        }
+        bystander.expect_silence().await;
+        hub.database.execute("DROP TRIGGER trap ON messages");
+        phone.ack(frame(bob.id)).await;
+        assert_eq!(bob.contents(id).await, ["hello", "hello", "doubtful"]);
+        bystander.next().await;
+    });
+}
+
+#[test]
+fn a_commit_that_is_not_answered_is_told_to_everybody_and_the_repeat_makes_one_message() {
+    run(Kind::Postgres, &[], async |hub: &mut TestHub| {
+        let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+        let id = ann.gets_to_know(&bob).await;
+        let _excused = hub.excuse_errors("nobody knows whether a batch");
+        hub.database.execute(POSTGRES_CUT);
+        let mut sockets =
+            [ann.connect().await, ann.log_in_again().await.connect().await, bob.connect().await, cat.connect().await];
+        // Each leaves a doubt, and everybody is told once of all that came together.
+        for _ in 0..3 {
+            assert_eq!(sockets[0].refused(frame(bob.id)).await.0, "unavailable");
+        }
+        for socket in &mut sockets {
+            told_to_sync(socket).await;
+            socket.expect_silence().await;
+        }
+        ann.post("/api/messages", message(bob.id)).await.refused(503, "unavailable");
+        for socket in &mut sockets {
+            told_to_sync(socket).await;
+        }
+        assert_eq!(hub.stored()[0], 2, "none is there");
+        hub.database.execute("DROP TRIGGER trap ON messages");
+        let stored = sockets[0].ack(frame(bob.id)).await;
+        assert_eq!((&stored["message"]["seq"], stored.get("duplicate")), (&json!(3), None), "its number was not lost");
+        let again = ann.post("/api/messages", message(bob.id)).await.is(200).ok();
+        assert_eq!((&again["message"], &again["duplicate"]), (&stored["message"], &json!(true)));
+        assert_eq!(bob.contents(id).await, ["hello", "hello", "doubtful"]);
+    });
 }
 
 #[test]

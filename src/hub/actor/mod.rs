@@ -16,6 +16,7 @@ use super::opening::Opening;
 use super::outgoing::{Delivery, Outgoing, Passing};
 use super::presence::{Presence, Transition};
 use super::registry::Registry;
+use super::resyncs::Resyncs;
 use super::typing::TypingTable;
 use super::viewing::ViewingTable;
 use crate::clock::Clock;
@@ -58,6 +59,7 @@ pub struct HubActor {
     typing: TypingTable,
     viewing: ViewingTable,
     badges: Badges,
+    resyncs: Resyncs,
     transitions: mpsc::Sender<Transition>,
     unread: mpsc::Sender<UnreadChange>,
     /// Sessions that take nothing yet.
@@ -87,6 +89,7 @@ impl HubActor {
                 typing: TypingTable::new(settings.typing_timeout),
                 viewing: ViewingTable::default(),
                 badges: Badges::default(),
+                resyncs: Resyncs::default(),
                 transitions,
                 unread,
                 opening: HashMap::new(),
@@ -117,6 +120,18 @@ impl HubActor {
             }
         }
         self.badges.sweep(now);
+        self.tell_to_sync(now);
+    }
+
+    fn tell_to_sync(&mut self, now: Instant) {
+        let sessions = self.resyncs.next(|| self.registry.all(), now);
+        if sessions.is_empty() {
+            return;
+        }
+        let frame = resync(self.settings.clock.now());
+        let mut outgoing = Outgoing::default();
+        sessions.into_iter().for_each(|id| outgoing.add_one(id, Delivery::Lasting(frame.clone())));
+        self.flush(outgoing);
     }
 
     fn deliver(&mut self, events: Vec<Event>) {
@@ -158,12 +173,7 @@ impl HubActor {
                         }
                     }
                 }
-                Event::Resync => {
-                    let frame = resync(now);
-                    for session_id in self.registry.all() {
-                        outgoing.add_one(session_id, Delivery::Lasting(frame.clone()));
-                    }
-                }
+                Event::Resync => self.resyncs.add(|| self.registry.all(), instant),
                 Event::LoginEnded(login_id) => {
                     let ended = self.registry.sessions_of_login(login_id);
                     self.end(ended, CloseCode::LoginEnded, std::mem::take(&mut outgoing));

@@ -67,6 +67,17 @@ impl World {
         self.ledger.settle(number, &answer);
     }
 
+    /// The connection of the hub to its database ends within COMMIT.
+    pub async fn send_and_lose_the_answer(&mut self, at: usize) {
+        let number = self.compose(at, &mut Random::new(1));
+        self.tables.set_cut(true);
+        let answer = self.request(at, number, true).await;
+        self.tables.set_cut(false);
+        assert!(matches!(answer, Answer::Unknown));
+        self.doubts += 1;
+        self.ledger.settle(number, &answer);
+    }
+
     /// Rather what is still open than what had its answer.
     pub async fn repeat(&mut self, at: usize, random: &mut Random) {
         let me = self.devices[at].user.id;

@@ -86,6 +86,12 @@ const SPRING_ON_POSTGRES: &str = "CREATE FUNCTION plan_spring() RETURNS trigger 
     CREATE TRIGGER plan_spring AFTER INSERT OR UPDATE ON conversations
     FOR EACH ROW EXECUTE FUNCTION plan_spring();";
 
+/// Ends the connection within the COMMIT of a message.
+const CUT: &str = "CREATE FUNCTION plan_cut() RETURNS trigger LANGUAGE plpgsql
+    AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER plan_cut AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION plan_cut();";
+
 impl Tables {
     pub fn of(database: &Scratch) -> Self {
         Self { url: database.url.clone(), conn: None }
@@ -122,6 +128,15 @@ impl Tables {
 
     pub fn set_trap(&mut self, is_set: bool) {
         self.run(if is_set { "INSERT INTO plan_trap VALUES (1)" } else { "DELETE FROM plan_trap" });
+    }
+
+    /// Only a connection can be lost before its answer.
+    pub fn may_leave_commits_unknown(&mut self) -> bool {
+        matches!(self.open(), Conn::Postgres(_))
+    }
+
+    pub fn set_cut(&mut self, is_set: bool) {
+        self.run(if is_set { CUT } else { "DROP TRIGGER plan_cut ON messages; DROP FUNCTION plan_cut" });
     }
 
     /// Whether anybody else is connected: a server of Postgres ends what it was

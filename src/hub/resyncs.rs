@@ -1,0 +1,100 @@
+//! Who is still to be told that something may have been missed: pure.
+//!
+//! Everybody who is told asks the store at once, so the word is spread over
+//! the sessions, some with each tick of the hub, and no session hears it more
+//! than once in a round. What happens during a round leads to another one.
+
+use crate::ids::SessionId;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The least time between two words to one session.
+const ROUND: Duration = Duration::from_secs(3);
+/// Ticks that one round is spread over.
+const TICKS: usize = 20;
+
+#[derive(Default)]
+pub struct Resyncs {
+    waiting: VecDeque<SessionId>,
+    /// How many are told with each tick.
+    at_once: usize,
+    /// None: no round is under way.
+    ends_at: Option<Instant>,
+    /// Something happened since the round began.
+    is_due_again: bool,
+}
+
+impl Resyncs {
+    /// Something may have been missed by all of these sessions.
+    pub fn add(&mut self, all: impl FnOnce() -> Vec<SessionId>, now: Instant) {
+        if self.ends_at.is_some() {
+            self.is_due_again = true;
+        } else {
+            self.begin(all(), now);
+        }
+    }
+
+    /// Who is told now; `all` are the sessions there are.
+    pub fn next(&mut self, all: impl FnOnce() -> Vec<SessionId>, now: Instant) -> Vec<SessionId> {
+        if self.waiting.is_empty() && self.ends_at.is_some_and(|end| now >= end) {
+            match std::mem::take(&mut self.is_due_again) {
+                true => self.begin(all(), now),
+                false => self.ends_at = None,
+            }
+        }
+        self.waiting.drain(..self.at_once.min(self.waiting.len())).collect()
+    }
+
+    fn begin(&mut self, all: Vec<SessionId>, now: Instant) {
+        self.at_once = all.len().div_ceil(TICKS);
+        self.waiting = all.into();
+        self.ends_at = Some(now + ROUND);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU64;
+
+    fn sessions(count: u64) -> Vec<SessionId> {
+        (1..=count).map(|id| SessionId::new(NonZeroU64::new(id).unwrap())).collect()
+    }
+
+    #[test]
+    fn one_word_is_spread_over_the_sessions() {
+        let (mut resyncs, now) = (Resyncs::default(), Instant::now());
+        resyncs.add(|| sessions(100), now);
+        let told: Vec<_> = (0..TICKS).map(|_| resyncs.next(Vec::new, now)).collect();
+        assert!(told.iter().all(|some| some.len() == 5));
+        assert_eq!(told.concat(), sessions(100));
+        assert!(resyncs.next(|| sessions(100), now + ROUND).is_empty(), "once");
+    }
+
+    #[test]
+    fn what_happens_in_a_round_leads_to_one_more_when_it_is_over() {
+        let (mut resyncs, now) = (Resyncs::default(), Instant::now());
+        resyncs.add(|| sessions(1), now);
+        assert_eq!(resyncs.next(Vec::new, now), sessions(1));
+        for _ in 0..3 {
+            resyncs.add(|| sessions(2), now);
+        }
+        let before = now + ROUND - Duration::from_millis(1);
+        assert!(resyncs.next(|| sessions(2), before).is_empty(), "not twice within a round");
+        let after = now + ROUND;
+        let told = [resyncs.next(|| sessions(2), after), resyncs.next(|| sessions(2), after)].concat();
+        assert_eq!(told, sessions(2), "whoever is there by then");
+        assert!(resyncs.next(|| sessions(2), after + ROUND).is_empty());
+        assert!(resyncs.next(|| sessions(2), after + 2 * ROUND).is_empty());
+    }
+
+    #[test]
+    fn a_later_word_begins_at_once() {
+        let (mut resyncs, now) = (Resyncs::default(), Instant::now());
+        for at in [now, now + ROUND, now + 3 * ROUND] {
+            assert!(resyncs.next(Vec::new, at).is_empty());
+            resyncs.add(|| sessions(1), at);
+            assert_eq!(resyncs.next(Vec::new, at), sessions(1));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The order in which waiting writes have their turn: pure.
+//!
+//! Light jobs wait in one queue and share transactions. Heavy ones wait apart,
+//! in a share for each owner, and run one by one: after each batch of light
+//! jobs at most one heavy job has its turn, and after each heavy job a batch
+//! of light ones. So heavy jobs neither fill the queue nor delay a light one
+//! by more than one job, and no owner's heavy jobs delay another's by more
+//! than one each.
+//!
+//! Jobs of one class and owner keep their order. A session waits for the
+//! answer to each operation, so its own jobs are never in two classes at once.
+
+use super::Cost;
+use crate::ids::UserId;
+use std::collections::VecDeque;
+
+/// How many jobs may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueBounds {
+    pub light: usize,
+    /// Heavy jobs of all owners together.
+    pub heavy: usize,
+    /// Heavy jobs of one owner.
+    pub heavy_each: usize,
+}
+
+/// Which bound a refused job met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    Queue,
+    Share,
+}
+
+/// What runs next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn<J> {
+    /// These share one transaction.
+    Light(Vec<J>),
+    /// This has one of its own.
+    Heavy(J),
+}
+
+pub struct WriteQueue<J> {
+    bounds: QueueBounds,
+    light: VecDeque<J>,
+    /// In the order of their turns; never with an empty share.
+    heavy: VecDeque<Share<J>>,
+    heavy_is_next: bool,
+}
+
+/// The heavy jobs of one owner; the hub itself has no id.
+struct Share<J> {
+    owner: Option<UserId>,
+    jobs: VecDeque<J>,
+}
+
+impl<J> WriteQueue<J> {
+    pub fn new(bounds: QueueBounds) -> Self {
+        Self { bounds, light: VecDeque::new(), heavy: VecDeque::new(), heavy_is_next: false }
+    }
+
+    /// Takes a job in, or gives it back where there is no room for it.
+    pub fn push(&mut self, job: J, cost: Cost, owner: Option<UserId>) -> Result<(), (J, Full)> {
+        if cost != Cost::Heavy {
+            if self.light.len() >= self.bounds.light {
+                return Err((job, Full::Queue));
+            }
+            self.light.push_back(job);
+            return Ok(());
+        }
+        let waiting: usize = self.heavy.iter().map(|share| share.jobs.len()).sum();
+        match self.heavy.iter_mut().find(|share| share.owner == owner) {
+            Some(share) if share.jobs.len() >= self.bounds.heavy_each => return Err((job, Full::Share)),
+            _ if waiting >= self.bounds.heavy => return Err((job, Full::Queue)),
+            Some(share) => share.jobs.push_back(job),
+            None => self.heavy.push_back(Share { owner, jobs: VecDeque::from([job]) }),
+        }
+        Ok(())
+    }
+
+    /// The next turn, with at most so many light jobs; none when nothing waits.
+    pub fn next(&mut self, most: usize) -> Option<Turn<J>> {
+        if (self.heavy_is_next || self.light.is_empty())
+            && let Some(job) = self.next_heavy()
+        {
+            self.heavy_is_next = false;
+            return Some(Turn::Heavy(job));
+        }
+        self.heavy_is_next = true;
+        let batch: Vec<J> = self.light.drain(..most.min(self.light.len())).collect();
+        (!batch.is_empty()).then_some(Turn::Light(batch))
+    }
+
+    /// Puts light jobs that had no time back before those that came later.
+    pub fn put_back(&mut self, jobs: Vec<J>) {
+        jobs.into_iter().rev().for_each(|job| self.light.push_front(job));
+    }
+
+    /// Everything that waits, in no order.
+    pub fn drain(&mut self) -> Vec<J> {
+        let heavy = self.heavy.drain(..).flat_map(|share| share.jobs);
+        self.light.drain(..).chain(heavy).collect()
+    }
+
+    fn next_heavy(&mut self) -> Option<J> {
+        let mut share = self.heavy.pop_front()?;
+        let job = share.jobs.pop_front();
+        if !share.jobs.is_empty() {
+            self.heavy.push_back(share);
+        }
+        job
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: QueueBounds = QueueBounds { light: 4, heavy: 5, heavy_each: 3 };
+
+    fn ann() -> Option<UserId> {
+        Some(UserId::new(1))
+    }
+
+    fn bob() -> Option<UserId> {
+        Some(UserId::new(2))
+    }
+
+    fn queue(light: &[u32], heavy: &[(u32, Option<UserId>)]) -> WriteQueue<u32> {
+        let mut queue = WriteQueue::new(BOUNDS);
+        light.iter().for_each(|job| queue.push(*job, Cost::Light, ann()).unwrap());
+        heavy.iter().for_each(|(job, owner)| queue.push(*job, Cost::Heavy, *owner).unwrap());
+        queue
+    }
+
+    fn turns(queue: &mut WriteQueue<u32>, most: usize) -> Vec<Turn<u32>> {
+        std::iter::from_fn(|| queue.next(most)).collect()
+    }
+
+    #[test]
+    fn light_batches_and_single_heavy_jobs_alternate() {
+        use Turn::{Heavy, Light};
+        let mut queue = queue(&[1, 2, 3], &[(10, ann()), (11, ann()), (12, ann())]);
+        assert_eq!(turns(&mut queue, 2), [Light(vec![1, 2]), Heavy(10), Light(vec![3]), Heavy(11), Heavy(12)]);
+        assert_eq!(queue.next(2), None);
+    }
+
+    #[test]
+    fn a_light_job_waits_for_at_most_one_heavy_job() {
+        let mut queue = queue(&[], &[(10, ann()), (11, ann())]);
+        assert_eq!(queue.next(2), Some(Turn::Heavy(10)));
+        queue.push(1, Cost::Light, bob()).unwrap();
+        assert_eq!(queue.next(2), Some(Turn::Light(vec![1])), "it came while the first ran");
+        assert_eq!(queue.next(2), Some(Turn::Heavy(11)), "and heavy jobs make progress too");
+    }
+
+    #[test]
+    fn owners_of_heavy_jobs_take_turns() {
+        let mut queue = queue(&[], &[(10, ann()), (11, ann()), (12, ann()), (20, bob()), (30, None)]);
+        let order: Vec<u32> = turns(&mut queue, 1)
+            .into_iter()
+            .map(|turn| match turn {
+                Turn::Heavy(job) => job,
+                Turn::Light(_) => panic!("there is none"),
+            })
+            .collect();
+        assert_eq!(order, [10, 20, 30, 11, 12]);
+    }
+
+    #[test]
+    fn each_bound_takes_its_last_job_and_refuses_the_next() {
+        let mut queue = queue(&[1, 2, 3, 4], &[(10, ann()), (11, ann()), (12, ann()), (20, bob())]);
+        assert_eq!(queue.push(5, Cost::Light, bob()), Err((5, Full::Queue)));
+        assert_eq!(queue.push(13, Cost::Heavy, ann()), Err((13, Full::Share)));
+        queue.push(21, Cost::Heavy, bob()).expect("another's share has room");
+        assert_eq!(queue.push(30, Cost::Heavy, None), Err((30, Full::Queue)), "but all together are bounded");
+        queue.next(1);
+        queue.push(5, Cost::Light, ann()).expect("one left");
+    }
+
+    #[test]
+    fn jobs_that_had_no_time_stay_before_later_ones() {
+        let mut queue = queue(&[1, 2, 3], &[]);
+        let Some(Turn::Light(mut batch)) = queue.next(3) else { panic!("they wait") };
+        queue.push(4, Cost::Light, ann()).unwrap();
+        queue.put_back(batch.split_off(1));
+        assert_eq!(queue.next(9), Some(Turn::Light(vec![2, 3, 4])));
+    }
+
+    #[test]
+    fn whatever_waits_is_drained() {
+        let mut queue = queue(&[1, 2], &[(10, ann()), (20, bob())]);
+        let mut all = queue.drain();
+        all.sort();
+        assert_eq!(all, [1, 2, 10, 20]);
+        assert_eq!(queue.next(9), None);
+    }
+}
