@@ -5,14 +5,16 @@
 //! runs the one for the other on a snapshot or in the write lane, hands the
 //! events to the hub, and logs what is our fault, once.
 
+use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
-use crate::limits::Limits;
+use crate::limits::{Limits, RequestLimits};
 use crate::ops::{Access, Asker, Cx, Op, Outcome};
 use crate::policy::Rules;
-use crate::store::{Db, Job, Lane, Reads, Terms};
+use crate::store::{Cost, Db, Job, Lane, ReadTerms, Reads, Terms};
 use crate::wire::Event;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -33,6 +35,7 @@ struct Inner {
     lane: Lane<Event>,
     hub: Hub,
     limits: Limits,
+    requests: RequestLimits,
     rules: Arc<Rules>,
     epoch: Arc<str>,
     clock: Clock,
@@ -44,6 +47,7 @@ pub struct Parts {
     pub lane: Lane<Event>,
     pub hub: Hub,
     pub limits: Limits,
+    pub requests: RequestLimits,
     pub rules: Rules,
     pub epoch: String,
     pub clock: Clock,
@@ -51,8 +55,10 @@ pub struct Parts {
 
 impl Door {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reads, lane, hub, limits, rules, epoch, clock } = parts;
-        Self { inner: Arc::new(Inner { reads, lane, hub, limits, rules: Arc::new(rules), epoch: epoch.into(), clock }) }
+        let Parts { reads, lane, hub, limits, requests, rules, epoch, clock } = parts;
+        let (rules, epoch) = (Arc::new(rules), epoch.into());
+        let inner = Inner { reads, lane, hub, limits, requests, rules, epoch, clock };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Runs the operation for the asker. A write is committed, and its events
@@ -89,13 +95,15 @@ impl Door {
     /// Over the limit: still answers a retry of what was done before.
     async fn repeat<W: Asker, O: Op<W>>(&self, who: W, op: O, refusal: Error) -> Result<O::Output> {
         let room = self.room();
-        let earlier = self.inner.reads.read(move |db| op.earlier(&who, &mut room.cx(db))).await?;
+        let terms = ReadTerms { cost: Cost::Light, owner: who.user_id() };
+        let earlier = self.inner.reads.read(terms, move |db| op.earlier(&who, &mut room.cx(db))).await?;
         earlier.ok_or(refusal)
     }
 
     async fn read<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
         let room = self.room();
-        let Outcome { output, events } = self.inner.reads.read(move |db| op.run(&who, &mut room.cx(db))).await?;
+        let terms = ReadTerms { cost: op.cost(), owner: who.user_id() };
+        let Outcome { output, events } = self.inner.reads.read(terms, move |db| op.run(&who, &mut room.cx(db))).await?;
         self.inner.hub.deliver(events).await;
         Ok(output)
     }
@@ -121,14 +129,32 @@ impl Door {
         }
     }
 
-    /// Forgets the limits of users who went quiet.
+    /// Counts a request of somebody who logged in.
+    ///
+    /// # Errors
+    /// `RateLimited` when the login has sent too many.
+    pub fn count_request(&self, caller: Caller) -> Result<()> {
+        self.inner.requests.take_login(caller.user_id, caller.login_id)
+    }
+
+    /// Counts a request from an address, or a network of them.
+    ///
+    /// # Errors
+    /// `RateLimited` when too many came from there.
+    pub fn count_request_from(&self, address: IpAddr) -> Result<()> {
+        self.inner.requests.take_address(address)
+    }
+
+    /// Forgets the limits of those who went quiet.
     pub fn sweep_limits(&self) {
         self.inner.limits.sweep();
+        self.inner.requests.sweep();
     }
 
     /// Whether the database answers.
     pub async fn probe(&self) -> Result<()> {
-        self.inner.reads.read(crate::store::probe).await
+        let terms = ReadTerms { cost: Cost::Admission, owner: None };
+        self.inner.reads.read(terms, crate::store::probe).await
     }
 }
 

@@ -1,15 +1,18 @@
-//! How often one user may do what: token buckets, one for each user and class.
+//! How often one user may do what, and how often anybody may ask: token buckets,
+//! one for each user and class, for each login, and for each address.
 //!
 //! The buckets are governor's (a maintained GCRA limiter); the time is its
-//! clock's, which tests replace. State of users who have been quiet for the
+//! clock's, which tests replace. State of those who have been quiet for the
 //! length of a bucket is dropped by `sweep`.
 
 use crate::error::{Error, Result};
-use crate::ids::UserId;
+use crate::ids::{LoginId, UserId};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{InsufficientCapacity, Quota, RateLimiter};
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 /// What an operation counts as.
@@ -46,13 +49,13 @@ impl Rate {
     }
 }
 
-type Buckets<C> = RateLimiter<UserId, DashMapStateStore<UserId>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+type Buckets<K, C> = RateLimiter<K, DashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
 /// The buckets of this node.
 pub struct Limits<C: Clock = DefaultClock> {
-    messages: Buckets<C>,
-    marks: Buckets<C>,
-    changes: Buckets<C>,
+    messages: Buckets<UserId, C>,
+    marks: Buckets<UserId, C>,
+    changes: Buckets<UserId, C>,
     clock: C,
 }
 
@@ -98,10 +101,7 @@ impl<C: Clock + Clone> Limits<C> {
 
     /// Drops the buckets that are full again.
     pub fn sweep(&self) {
-        for buckets in self.all() {
-            buckets.retain_recent();
-            buckets.shrink_to_fit();
-        }
+        self.all().into_iter().for_each(forget_quiet);
     }
 
     /// Buckets that are not known to be full.
@@ -113,9 +113,65 @@ impl<C: Clock + Clone> Limits<C> {
         self.len() == 0
     }
 
-    fn all(&self) -> [&Buckets<C>; 3] {
+    fn all(&self) -> [&Buckets<UserId, C>; 3] {
         [&self.messages, &self.marks, &self.changes]
     }
+}
+
+/// Many people may share an address.
+const LOGINS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// How often requests may come, whatever they ask for.
+pub struct RequestLimits<C: Clock = DefaultClock> {
+    /// Tokens of another system have no login of ours, and share their user's.
+    logins: Buckets<(UserId, Option<LoginId>), C>,
+    addresses: Buckets<IpAddr, C>,
+    clock: C,
+}
+
+impl RequestLimits {
+    /// By the rate of one login; that of an address follows from it.
+    pub fn new(login: Rate) -> Self {
+        Self::with_clock(login, DefaultClock::default())
+    }
+}
+
+impl<C: Clock + Clone> RequestLimits<C> {
+    pub fn with_clock(login: Rate, clock: C) -> Self {
+        let address = login.times(LOGINS_PER_ADDRESS);
+        Self {
+            logins: RateLimiter::new(login.quota(), DashMapStateStore::default(), clock.clone()),
+            addresses: RateLimiter::new(address.quota(), DashMapStateStore::default(), clock.clone()),
+            clock,
+        }
+    }
+
+    /// # Errors
+    /// `RateLimited` with the time until there is a token.
+    pub fn take_login(&self, user_id: UserId, login_id: Option<LoginId>) -> Result<()> {
+        take_one(&self.logins, &(user_id, login_id), &self.clock)
+    }
+
+    /// # Errors
+    /// `RateLimited` with the time until there is a token.
+    pub fn take_address(&self, address: IpAddr) -> Result<()> {
+        take_one(&self.addresses, &address, &self.clock)
+    }
+
+    /// Drops the buckets that are full again.
+    pub fn sweep(&self) {
+        forget_quiet(&self.logins);
+        forget_quiet(&self.addresses);
+    }
+}
+
+fn take_one<K: Clone + Hash + Eq, C: Clock>(buckets: &Buckets<K, C>, key: &K, clock: &C) -> Result<()> {
+    buckets.check_key(key).map_err(|wait| Error::RateLimited { retry_in: wait.wait_time_from(clock.now()) })
+}
+
+fn forget_quiet<K: Clone + Hash + Eq, C: Clock>(buckets: &Buckets<K, C>) {
+    buckets.retain_recent();
+    buckets.shrink_to_fit();
 }
 
 #[cfg(test)]
@@ -184,6 +240,33 @@ mod tests {
             assert!(matches!(refused, Error::TooLarge(_)) && refused.retry_in().is_none(), "{refused}");
             limits.take(class, ann, burst).expect("the refusal cost nothing");
         }
+    }
+
+    #[test]
+    fn requests_are_counted_for_each_login_and_for_each_address() {
+        let clock = FakeRelativeClock::default();
+        let rate = Rate { per_second: NonZeroU32::new(10).unwrap(), burst: NonZeroU32::new(20).unwrap() };
+        let limits = RequestLimits::with_clock(rate, clock.clone());
+        let (ann, phone, desk) = (UserId::new(1), Some(LoginId::new(1)), Some(LoginId::new(2)));
+        let address = |last| IpAddr::from([192, 0, 2, last]);
+        for _ in 0..20 {
+            limits.take_login(ann, phone).unwrap();
+        }
+        let refused = limits.take_login(ann, phone).unwrap_err();
+        assert_eq!(refused.retry_in(), Some(Duration::from_millis(100)));
+        limits.take_login(ann, desk).unwrap();
+        limits.take_login(UserId::new(2), None).unwrap();
+        for _ in 0..20 * 20 {
+            limits.take_address(address(1)).unwrap();
+        }
+        assert_eq!(limits.take_address(address(1)).unwrap_err().retry_in(), Some(Duration::from_millis(5)));
+        limits.take_address(address(2)).unwrap();
+        clock.advance(Duration::from_millis(100));
+        limits.take_login(ann, phone).unwrap();
+        limits.take_address(address(1)).unwrap();
+        clock.advance(Duration::from_secs(10));
+        limits.sweep();
+        assert_eq!((limits.logins.len(), limits.addresses.len()), (0, 0));
     }
 
     #[test]

@@ -25,13 +25,15 @@ const READING_THREAD: &str = "tokio-rt-worker";
 
 /// Limits that would slow the load down are off. Nobody's absence is announced,
 /// which would fall into somebody else's figures.
-const SETTINGS: [(&str, &str); 10] = [
+const SETTINGS: [(&str, &str); 12] = [
     ("BIND", "127.0.0.1:0"),
     ("RUST_LOG", "warn"),
     ("MESSAGE_RATE", "1000000"),
     ("MESSAGE_BURST", "1000000"),
     ("FRAME_RATE", "1000000"),
     ("FRAME_BURST", "1000000"),
+    ("REQUEST_RATE", "1000000"),
+    ("REQUEST_BURST", "1000000"),
     ("MAX_SOCKETS_PER_USER", "0"),
     ("HEARTBEAT_INTERVAL", "8s"),
     ("HEARTBEAT_TIMEOUT", "2m"),

@@ -14,7 +14,7 @@ use crate::config::{Config, Secret};
 use crate::door::{Door, Parts};
 use crate::error::{Error, Result};
 use crate::hub::{Announcements, Hub, HubSettings};
-use crate::limits::{Limits, Rate};
+use crate::limits::{Limits, Rate, RequestLimits};
 use crate::net::transport::{self, ServerSettings};
 use crate::net::{self, Net, Slots, TrustedProxies};
 use crate::policy::SyncLimits;
@@ -148,11 +148,13 @@ impl App {
         let publish = ToHub { hub: hub.clone(), written: Arc::clone(&self.written) };
         let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, publish)?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
+        let requests = Rate { per_second: self.config.http.request_rate, burst: self.config.http.request_burst };
         let door = Door::new(Parts {
             reads: Reads::new(self.target.clone(), self.config.store.pool),
             lane,
             hub: hub.clone(),
             limits: Limits::new(messages),
+            requests: RequestLimits::new(requests),
             rules: settings::rules(&self.config, self.sync_limits),
             epoch: self.epoch.clone(),
             clock: self.clock.clone(),

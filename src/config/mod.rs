@@ -63,6 +63,11 @@ pub struct Http {
     pub workers: Option<NonZeroUsize>,
     /// `SHUTDOWN_GRACE`: time to drain on SIGTERM, 0s to 5m.
     pub shutdown_grace: Duration,
+    /// `REQUEST_RATE`: requests a second of one login, 1 to 1,000,000; twenty times that for one
+    /// address.
+    pub request_rate: NonZeroU32,
+    /// `REQUEST_BURST`: requests at once, likewise.
+    pub request_burst: NonZeroU32,
 }
 
 /// What one socket may do, and when it counts as dead.
@@ -222,6 +227,8 @@ impl Config {
             )?,
             workers: env.optional("WORKERS", whole(1..=256))?,
             shutdown_grace: env.required("SHUTDOWN_GRACE", "10s", span("0s", "5m"))?,
+            request_rate: env.required("REQUEST_RATE", "50", whole(1..=1_000_000))?,
+            request_burst: env.required("REQUEST_BURST", "100", whole(1..=1_000_000))?,
         };
         let data_dir = env.required("DATA_DIR", "data", directory)?;
         let own_database = DatabaseUrl::Sqlite(data_dir.join("switchboard.db")).to_string();
@@ -372,6 +379,7 @@ mod tests {
         assert_eq!((config.http.workers, config.http.shutdown_grace.as_secs()), (None, 10));
         assert_eq!((config.socket.max_frame_bytes, config.socket.max_sockets_per_user), (65_536, 32));
         assert_eq!((config.socket.frame_rate.get(), config.socket.frame_burst.get()), (50, 100));
+        assert_eq!((config.http.request_rate.get(), config.http.request_burst.get()), (50, 100));
         assert_eq!(config.socket.heartbeat_interval.as_secs(), 15);
         assert_eq!(config.socket.heartbeat_timeout.as_secs(), 40);
         assert_eq!((config.hub.presence_grace.as_secs(), config.hub.typing_timeout.as_secs()), (3, 3));
@@ -418,6 +426,8 @@ mod tests {
         ("MESSAGE_RATE", &[], &["1", "1000000"], &["0", "1000001"]),
         ("MESSAGE_BURST", &[], &["1", "1000000"], &["0", "1000001"]),
         ("MAX_FRAME_BYTES", &[("MAX_MESSAGE_CHARS", "1")], &["4096", "16777216"], &["4095", "16777217", "64K"]),
+        ("REQUEST_RATE", &[], &["1", "1000000"], &["0", "1000001"]),
+        ("REQUEST_BURST", &[], &["1", "1000000"], &["0", "1000001"]),
         ("FRAME_RATE", &[], &["1", "1000000"], &["0", "1000001"]),
         ("FRAME_BURST", &[], &["1", "1000000"], &["0", "1000001"]),
         ("HEARTBEAT_INTERVAL", &[("HEARTBEAT_TIMEOUT", "30m")], &["100ms", "10m"], &["99ms", "601s", "15"]),

@@ -3,6 +3,7 @@
 //! strict.
 
 use super::Net;
+use super::client_address::client_network;
 use super::health::PROBES;
 use super::problem::Problem;
 use super::site::Sent;
@@ -59,6 +60,20 @@ fn is_probe(request: &ServiceRequest) -> bool {
 
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// 429 for an address that asks too often. This machine and the trusted proxies
+/// are not counted: everybody may come by way of them.
+pub async fn check_rate(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let verdict = Net::of(request.app_data()).and_then(|net| {
+        let address = client_network(net, request.request());
+        let is_counted = !address.is_loopback() && !net.trusted_proxies.contains(address);
+        if is_counted { net.door.count_request_from(address) } else { Ok(()) }
+    });
+    answer(verdict, request, next).await
 }
 
 /// 403 for every change that a page of another site asks in its visitor's

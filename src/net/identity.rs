@@ -58,15 +58,21 @@ pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
     Ok(admitted.caller)
 }
 
-/// The same, and for how long.
+/// The same, and for how long. Counts the request.
+///
+/// # Errors
+/// `RateLimited` besides: this login asks too often.
 pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
     let net = Net::of(request.app_data())?;
-    if let Some(token) = bearer(request.headers()) {
-        return admit_token(net, token).await;
-    }
-    let cookie =
-        request.cookie(cookie_name(net.site.is_https())).ok_or(Error::Unauthenticated("credentials are required"))?;
-    admit_secret(net, cookie.value()).await
+    let admitted = match bearer(request.headers()) {
+        Some(token) => admit_token(net, token).await?,
+        None => {
+            let cookie = request.cookie(cookie_name(net.site.is_https()));
+            admit_secret(net, cookie.ok_or(Error::Unauthenticated("credentials are required"))?.value()).await?
+        }
+    };
+    net.door.count_request(admitted.caller)?;
+    Ok(admitted)
 }
 
 /// By a bearer token, wherever it stood.

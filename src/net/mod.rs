@@ -90,6 +90,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")
             .wrap(from_fn(guard::check_origin))
+            .wrap(from_fn(guard::check_rate))
             .wrap(from_fn(cors::allow))
             .wrap(from_fn(guard::check_host))
             .wrap(from_fn(guard::check_head))

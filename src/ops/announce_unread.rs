@@ -2,7 +2,7 @@
 //! conversations of theirs changed.
 
 use super::get_unread::UnreadCounts;
-use super::{Access, Cx, Done, Op, Outcome, System};
+use super::{Access, Cost, Cx, Done, Op, Outcome, System};
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::store::positions;
@@ -25,6 +25,10 @@ impl Op<System> for AnnounceUnread {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
     }
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {

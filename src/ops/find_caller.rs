@@ -1,7 +1,7 @@
 //! Who is asking: whoever is behind what was shown, if they may come in. The
 //! same question is asked for every request and every socket.
 
-use super::{Access, Cx, Nobody, Op, Outcome};
+use super::{Access, Cost, Cx, Nobody, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, UserId};
@@ -49,6 +49,10 @@ impl Op<Nobody> for FindCaller {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Admission
     }
 
     fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Self::Output>> {

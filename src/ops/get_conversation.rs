@@ -1,6 +1,6 @@
 //! `GET /api/conversations/{id}`.
 
-use super::{Access, Cx, Op, Outcome, present};
+use super::{Access, Cost, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::ConversationId;
@@ -20,6 +20,10 @@ impl Op for GetConversation {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {

@@ -1,6 +1,6 @@
 //! `GET /api/unread`: how much the caller has not read.
 
-use super::{Access, Cx, Op, Outcome};
+use super::{Access, Cost, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::ConversationId;
@@ -45,6 +45,10 @@ impl Op for GetUnread {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UnreadCounts>> {

@@ -1,7 +1,7 @@
 //! `GET /api/conversations`: one's conversations, latest activity first.
 
 use super::list_messages::page_size;
-use super::{Access, Cx, Op, Outcome, present};
+use super::{Access, Cost, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Timestamp, UserId};
@@ -53,6 +53,10 @@ impl Op for ListConversations {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<ConversationPage>> {

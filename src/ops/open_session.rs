@@ -1,7 +1,7 @@
 //! What a session needs to know when it begins.
 
 use super::find_caller::check_standing;
-use super::{Access, Cx, Op, Outcome};
+use super::{Access, Cost, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -28,6 +28,10 @@ impl Op for OpenSession {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Admission
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {

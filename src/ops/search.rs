@@ -5,14 +5,14 @@
 //! against the query itself, so the answer is the same whoever proposes.
 
 use super::list_messages::page_size;
-use super::{Access, Cx, Op, Outcome, present};
+use super::{Access, Cost, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, MAX_ID, MessageId, UserId};
 use crate::search::{MAX_CHARS, Query, Snippet, snippet};
 use crate::store::messages::Message;
 use crate::store::search_index::{self, Scope};
-use crate::store::{Db, conversations};
+use crate::store::{Db, conversations, time_budget};
 use crate::wire::MessageView;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,10 @@ impl Op for Search {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<SearchPage>> {
@@ -141,6 +145,7 @@ impl Reading {
     ) -> Result<End> {
         let until = self.left.saturating_sub(most);
         while self.left > until {
+            time_budget::check()?;
             let limit = CHUNK.min(self.left - until);
             let proposed = propose(db, self.before, limit as i64)?;
             self.left -= proposed.len();

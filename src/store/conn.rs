@@ -6,7 +6,7 @@
 //! Postgres: deadlines on connecting, on locks and on statements.
 
 use super::failure::{is_busy, leaves_commit_unknown};
-use super::on;
+use super::{on, time_budget};
 use crate::error::{Error, Result};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
@@ -134,6 +134,7 @@ fn open_sqlite(path: &Path) -> Result<SqliteConnection> {
          PRAGMA wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES};"
     ))
     .and_then(|()| begin_log(&mut conn))
+    .and_then(|()| time_budget::register(&mut conn))
     .map_err(|error| away(&error))?;
     check_sqlite(&mut conn).map_err(|error| away(&error.cause()))?;
     Ok(conn)

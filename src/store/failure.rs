@@ -6,6 +6,7 @@
 //! compared with the library's own table. Those of Postgres are compared
 //! whole; `conn` asks for the untranslated ones.
 
+use super::time_budget::SPENT;
 use crate::error::Error;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind as Kind, Error as DieselError};
 use libsqlite3_sys as sqlite;
@@ -112,6 +113,9 @@ fn of_postgres(info: &dyn DatabaseErrorInformation) -> Option<Meaning> {
 }
 
 fn of_sqlite(message: &str) -> Option<Meaning> {
+    if message == SPENT {
+        return Some(Meaning::Busy);
+    }
     let code = SQLITE_CODES.into_iter().find(|code| sqlite::code_to_str(*code) == message)?;
     Some(match code {
         sqlite::SQLITE_FULL => Meaning::Full,

@@ -14,7 +14,7 @@
 
 use super::conn::CommitFailure;
 use super::write_queue::{Full, QueueBounds, Turn, WriteQueue};
-use super::{Cost, Db, Target};
+use super::{Cost, Db, Target, time_budget};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use std::collections::HashMap;
@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 
 /// How often a job that lost to a deadlock is run again by itself.
 const MAX_RERUNS: usize = 3;
+/// How long a job may run; then it fails alone, where the database can be
+/// interrupted.
+const BUDGET: Duration = Duration::from_secs(5);
 /// A light job that takes longer is told in the log, and further ones of its
 /// name and owner count as heavy for a while.
 const SLOW: Duration = Duration::from_millis(250);
@@ -350,7 +353,7 @@ impl<P> Worker<P> {
             if !outcomes.is_empty() && job_began_at - began_at >= self.settings.batch_time {
                 break;
             }
-            let outcome = run_one(db, job.as_mut());
+            let outcome = time_budget::within(BUDGET, || run_one(db, job.as_mut()));
             look_at_time(*terms, job_began_at.elapsed(), shared);
             match outcome {
                 Ok(outcome) => outcomes.push(outcome),

@@ -31,6 +31,7 @@ pub mod quotas;
 #[cfg(test)]
 mod races_test;
 pub mod reactions;
+mod read_gates;
 mod reads;
 pub mod reports;
 mod schema;
@@ -42,11 +43,13 @@ pub mod search_index;
 #[cfg(test)]
 mod search_index_test;
 pub mod tickets;
+pub mod time_budget;
 pub mod users;
 mod write_queue;
 
 pub use conn::{Db, Target};
 pub use lane::{Answer, Job, Lane, LaneSettings, Publish, Terms};
+pub use read_gates::ReadTerms;
 pub use reads::Reads;
 pub use write_queue::QueueBounds;
 
@@ -65,6 +68,9 @@ pub enum Cost {
     Light,
     /// Grows with what the operation names or with what the caller owns.
     Heavy,
+    /// Light, and decides whether somebody may come in: some of the connections
+    /// that read are kept back for it.
+    Admission,
 }
 
 /// Runs the same Diesel expression on whichever database `$db` is.

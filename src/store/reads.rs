@@ -1,22 +1,27 @@
 //! Connections for reading, lent for one snapshot at a time.
 //!
 //! Whoever waits, waits in async code before the pool, never on a thread, and
-//! at most `MAX_WAIT`; then the answer is `unavailable`.
+//! at most `MAX_WAIT`; [`ReadGates`] decides who has their turn.
 
-use super::{Db, Target};
+use super::read_gates::{ReadGates, ReadTerms};
+use super::{Cost, Db, Target, time_budget};
 use crate::error::{Error, Result};
 use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
+/// How long a read may wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(2);
+/// And how long it may then take.
+const BUDGET: Duration = Duration::from_secs(5);
 
 /// A pool of read-only connections; cheap to clone.
 #[derive(Clone)]
 pub struct Reads {
     pool: Pool<Opener>,
-    permits: Arc<Semaphore>,
+    gates: Arc<ReadGates>,
 }
 
 impl Reads {
@@ -30,24 +35,31 @@ impl Reads {
             // It logs every try as an error. Whoever waits gets the last one.
             .error_handler(Box::new(NopErrorHandler))
             .build_unchecked(Opener(target));
-        Self { pool, permits: Arc::new(Semaphore::new(size as usize)) }
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self { pool, gates: Arc::new(ReadGates::new(size as usize, cores)) }
     }
 
     /// Runs `work` on a blocking thread inside one read-only transaction.
-    pub async fn read<T, F>(&self, work: F) -> Result<T>
+    ///
+    /// # Errors
+    /// `TooManyAtOnce` and `Unavailable` when its turn did not come in time, or
+    /// when it took too long.
+    pub async fn read<T, F>(&self, terms: ReadTerms, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T> + Send + 'static,
     {
-        let permit = tokio::time::timeout(MAX_WAIT, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| Error::Unavailable("all database connections are in use"))?
-            .map_err(|_| Error::bug("the semaphore of the read pool is never closed"))?;
+        let permit = self.gates.pass(terms, Instant::now() + MAX_WAIT).await?;
         let pool = self.pool.clone();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let mut db = pool.get().map_err(away)?;
-            db.snapshot(work)
+            match time_budget::within(BUDGET, || db.snapshot(work)) {
+                Err(Error::DatabaseBusy(_)) if terms.cost == Cost::Heavy => {
+                    Err(Error::Unavailable("the answer took too long to find: ask for less"))
+                }
+                outcome => outcome,
+            }
         })
         .await
         .map_err(|panic| Error::Internal(panic.into()))?
@@ -89,6 +101,8 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Instant;
 
+    const ANYBODY: ReadTerms = ReadTerms { cost: Cost::Light, owner: None };
+
     /// Runs an async test on one thread, beside the blocking ones.
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
@@ -107,18 +121,18 @@ mod tests {
                     let _ = is_open.recv();
                     Ok(())
                 };
-                reads.read(work).await
+                reads.read(ANYBODY, work).await
             });
             let holder = tokio::spawn(reader(lent));
             is_entered.await.unwrap();
             let began_at = Instant::now();
-            let refused = reads.read(|db| Ok(list_marks(db))).await;
+            let refused = reads.read(ANYBODY, |db| Ok(list_marks(db))).await;
             assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
             // Far from what the pool would wait by itself.
             assert!((MAX_WAIT..5 * MAX_WAIT).contains(&began_at.elapsed()), "{:?}", began_at.elapsed());
             drop(open);
             holder.await.unwrap().unwrap();
-            reads.read(|db| Ok(list_marks(db))).await.expect("the connection is free again");
+            reads.read(ANYBODY, |db| Ok(list_marks(db))).await.expect("the connection is free again");
         });
     }
     both_databases!(a_read_waits_two_seconds_for_a_connection_and_no_longer);
@@ -129,7 +143,7 @@ mod tests {
             let reads = Reads::new(scratch.target.clone(), 2);
             let target = scratch.target.clone();
             let (before, after) = reads
-                .read(move |db| {
+                .read(ANYBODY, move |db| {
                     let before = list_marks(db);
                     mark(&mut target.open()?, 1)?;
                     Ok((before, list_marks(db)))
@@ -137,7 +151,7 @@ mod tests {
                 .await
                 .unwrap();
             assert_eq!((before, after), (vec![], vec![]));
-            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [1], "the next one sees it");
+            assert_eq!(reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap(), [1], "the next one sees it");
         });
     }
     both_databases!(a_read_sees_one_moment_whatever_is_written_meanwhile);
@@ -147,10 +161,10 @@ mod tests {
         block_on(async {
             let reads = Reads::new(scratch.target.clone(), 1);
             for sql in ["INSERT INTO marks VALUES (1)", "DELETE FROM marks", "DROP TABLE marks"] {
-                let outcome = reads.read(move |db| Ok(execute(db, sql)?)).await;
+                let outcome = reads.read(ANYBODY, move |db| Ok(execute(db, sql)?)).await;
                 assert!(outcome.is_err(), "{sql}");
             }
-            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [0i64; 0]);
+            assert_eq!(reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap(), [0i64; 0]);
         });
     }
     both_databases!(a_read_cannot_write);
@@ -159,26 +173,43 @@ mod tests {
         let scratch = scratch.with_marks();
         block_on(async {
             let reads = Reads::new(scratch.target.clone(), 1);
-            let panicked = reads.read::<(), _>(|_| panic!("as this test wants it")).await;
+            let panicked = reads.read::<(), _>(ANYBODY, |_| panic!("as this test wants it")).await;
             assert!(matches!(panicked, Err(Error::Internal(_))), "{panicked:?}");
-            let failed = reads.read::<(), _>(|_| Err(Error::Forbidden("no"))).await;
+            let failed = reads.read::<(), _>(ANYBODY, |_| Err(Error::Forbidden("no"))).await;
             assert!(matches!(failed, Err(Error::Forbidden("no"))), "{failed:?}");
             mark(&mut scratch.open(), 1).unwrap();
-            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [1], "and no old snapshot is left open");
+            assert_eq!(
+                reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap(),
+                [1],
+                "and no old snapshot is left open"
+            );
         });
     }
     both_databases!(a_read_that_panics_or_fails_costs_the_pool_nothing);
+
+    #[test]
+    fn a_heavy_read_that_takes_too_long_is_told_to_ask_for_less() {
+        let scratch = Scratch::postgres();
+        block_on(async {
+            let reads = Reads::new(scratch.target.clone(), 1);
+            let heavy = ReadTerms { cost: Cost::Heavy, owner: None };
+            let work = |db: &mut Db| Ok(execute(db, "SET LOCAL statement_timeout = '1ms'; SELECT pg_sleep(1)")?);
+            let refused = reads.read(heavy, work).await;
+            assert!(matches!(refused, Err(Error::Unavailable(why)) if why.contains("ask for less")));
+            reads.read(heavy, |_| Ok(())).await.expect("the connection is kept");
+        });
+    }
 
     #[test]
     fn a_connection_that_the_server_ended_is_replaced_before_anybody_gets_it() {
         let scratch = Scratch::postgres().with_marks();
         block_on(async {
             let reads = Reads::new(scratch.target.clone(), 1);
-            reads.read(|db| Ok(list_marks(db))).await.unwrap();
+            reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap();
             let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
                           WHERE datname = current_database() AND pid <> pg_backend_pid()";
             execute(&mut scratch.open(), others).unwrap();
-            assert_eq!(reads.read(|db| Ok(list_marks(db))).await.unwrap(), [0i64; 0]);
+            assert_eq!(reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap(), [0i64; 0]);
         });
     }
 }

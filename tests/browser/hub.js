@@ -16,6 +16,8 @@ const SETTINGS = {
   // A test writes a long history in one go.
   MESSAGE_RATE: '1000',
   MESSAGE_BURST: '1000',
+  REQUEST_RATE: '1000',
+  REQUEST_BURST: '1000',
 };
 
 /**

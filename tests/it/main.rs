@@ -32,6 +32,7 @@ mod descriptions;
 mod devices;
 mod edits;
 mod every_call;
+mod fair_reads;
 mod foreign_tokens;
 mod forged_tokens;
 mod formatted_sql;

@@ -161,7 +161,12 @@ async fn before_login(address: &str, times: usize, state: &mut u64) {
 }
 
 async fn bombard(times: usize) {
-    let place = Place::new().with("FRAME_RATE", "1000000").with("FRAME_BURST", "1000000").with("RUST_LOG", "error");
+    let place = Place::new()
+        .with("FRAME_RATE", "1000000")
+        .with("FRAME_BURST", "1000000")
+        .with("REQUEST_RATE", "1000000")
+        .with("REQUEST_BURST", "1000000")
+        .with("RUST_LOG", "error");
     let mut hub = place.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;

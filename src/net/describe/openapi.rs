@@ -115,7 +115,7 @@ fn refusals(call: &Call) -> Refusals {
         (call.input.body.is_some(), 413, Code::TooLarge),
         (call.input.body.is_some(), 415, Code::Invalid),
         (true, 421, Code::BadHost),
-        (!is_safe, 429, Code::RateLimited),
+        (true, 429, Code::RateLimited),
         (true, 431, Code::TooLarge),
         (true, 500, Code::Internal),
         (true, 503, Code::Unavailable),

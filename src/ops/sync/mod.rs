@@ -11,7 +11,7 @@ mod cursor;
 #[cfg(test)]
 mod cursor_test;
 
-use super::{Access, Cx, Op, Outcome};
+use super::{Access, Cost, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Position, UserId};
@@ -95,6 +95,10 @@ impl Op for Sync {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Changes>> {

@@ -138,7 +138,7 @@ fn seed_of_now() -> u64 {
 /// A hub without limits that a writer at full speed would meet.
 fn place(database: &Scratch) -> Place {
     let place = Place::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn");
-    ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST"]
+    ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST", "REQUEST_RATE", "REQUEST_BURST"]
         .into_iter()
         .fold(place, |place, name| place.with(name, "1000000"))
 }

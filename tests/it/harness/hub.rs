@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 /// What differs from the defaults in every test: no rate limits, unless the
 /// test is about them, and two workers, so that sessions and the hub run on
 /// different threads.
-const USUAL: [(&str, &str); 7] = [
+const USUAL: [(&str, &str); 9] = [
     ("DATABASE_POOL", "4"),
     ("WORKERS", "2"),
     ("SHUTDOWN_GRACE", "5s"),
@@ -27,6 +27,8 @@ const USUAL: [(&str, &str); 7] = [
     ("MESSAGE_BURST", "1000000"),
     ("FRAME_RATE", "1000000"),
     ("FRAME_BURST", "1000000"),
+    ("REQUEST_RATE", "1000000"),
+    ("REQUEST_BURST", "1000000"),
 ];
 
 pub struct TestHub {

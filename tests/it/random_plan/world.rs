@@ -59,7 +59,7 @@ pub struct Counts {
 impl World {
     pub async fn begin(database: Scratch) -> Self {
         let place = Place::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn").with("WORKERS", "2");
-        let place = ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST"]
+        let place = ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST", "REQUEST_RATE", "REQUEST_BURST"]
             .into_iter()
             .fold(place, |place, name| place.with(name, "1000000"));
         let mut hub = place.start(&[]);

@@ -1,0 +1,108 @@
+//! Reads that cost much, and requests that come too often, harm nobody but
+//! those who ask.
+
+use crate::harness::{TestHub, User, any_database, both_databases};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::task::JoinSet;
+
+/// Enough for a count of them to take far longer than anything else here.
+const UNREAD: usize = 200_000;
+/// Requests of one person at once.
+const FLOOD: usize = 32;
+
+impl TestHub {
+    /// Bob has written so much to Eve, past the hub.
+    async fn fill(&self, eve: &User, bob: &User) {
+        let id = bob.gets_to_know(eve).await;
+        let numbers = if self.database.url().starts_with("sqlite") {
+            format!("WITH RECURSIVE g (n) AS (VALUES (3) UNION ALL SELECT n + 1 FROM g WHERE n < {UNREAD})")
+        } else {
+            format!("WITH g (n) AS (SELECT generate_series(3, {UNREAD}))")
+        };
+        self.database.execute(&format!(
+            "INSERT INTO messages (conversation_id, seq, rev, sender_id, content, created_at)
+             {numbers} SELECT {id}, n, n + 1, {}, 'hello', 0 FROM g;
+             UPDATE conversations SET last_seq = {UNREAD}, rev = {UNREAD} + 1 WHERE id = {id};
+             UPDATE search_progress SET indexed_upto = (SELECT max(id) FROM messages);",
+            bob.id
+        ));
+    }
+}
+
+both_databases!(one_person_who_counts_a_lot_delays_nobody_else);
+async fn one_person_who_counts_a_lot_delays_nobody_else(hub: &mut TestHub) {
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    hub.fill(&eve, &bob).await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut flood = JoinSet::new();
+    for _ in 0..FLOOD {
+        let (eve, answered) = (eve.clone(), Arc::clone(&answered));
+        flood.spawn(async move {
+            let reply = eve.get("/api/unread").await;
+            answered.fetch_add(1, Ordering::SeqCst);
+            reply
+        });
+    }
+    // They are under way.
+    let mut replies = vec![flood.join_next().await.unwrap().unwrap()];
+    ann.get("/api/auth/me").await.is(200);
+    drop(ann.connect().await);
+    hub.visitor().get("/ready").await.is(200);
+    let waiting = FLOOD - answered.load(Ordering::SeqCst);
+    assert!(waiting > FLOOD / 2, "others had their answers while {waiting} of {FLOOD} waited");
+    eve.get("/api/auth/me").await.is(200);
+    while let Some(reply) = flood.join_next().await {
+        replies.push(reply.unwrap());
+    }
+    for reply in replies.into_iter().filter(|reply| reply.status != 200) {
+        reply.refused(429, "rate_limited");
+    }
+}
+
+any_database!(a_login_that_asks_too_often_is_told_when_to_come_back, REQUEST_RATE = "1", REQUEST_BURST = "10");
+async fn a_login_that_asks_too_often_is_told_when_to_come_back(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let desk = ann.log_in_again().await;
+    for _ in 0..10 {
+        ann.get("/api/auth/me").await.is(200);
+    }
+    let refused = loop {
+        let reply = ann.get("/api/contacts").await;
+        if reply.status != 200 {
+            break reply;
+        }
+    };
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    refused.refused(429, "rate_limited");
+    desk.get("/api/auth/me").await.is(200);
+    bob.get("/api/auth/me").await.is(200);
+}
+
+any_database!(
+    an_address_that_asks_too_often_is_told_when_to_come_back,
+    REQUEST_RATE = "1",
+    REQUEST_BURST = "5",
+    TRUSTED_PROXIES = "127.0.0.0/8"
+);
+async fn an_address_that_asks_too_often_is_told_when_to_come_back(hub: &mut TestHub) {
+    let from = |address: &str| hub.visitor().with("x-forwarded-for", address);
+    let (noisy, other) = (from("192.0.2.7"), from("192.0.2.8"));
+    for _ in 0..100 {
+        noisy.get("/no/such/page").await.is(404);
+    }
+    let refused = loop {
+        let replies = (0..50).map(|_| noisy.get("/api/auth/me"));
+        let replies = futures_util::future::join_all(replies).await;
+        if let Some(refused) = replies.into_iter().find(|reply| reply.status != 401) {
+            break refused;
+        }
+    };
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    refused.refused(429, "rate_limited");
+    other.get("/no/such/page").await.is(404);
+    // Everybody comes by way of the proxy, and the machine itself is no stranger.
+    for _ in 0..200 {
+        hub.visitor().get("/no/such/page").await.is(404);
+    }
+}
