@@ -10,12 +10,13 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::limits::{Limits, RequestLimits};
-use crate::ops::{Access, Asker, Cx, Op, Outcome};
+use crate::ops::{Access, Asker, CheckWrites, Cx, Op, Outcome, System};
 use crate::policy::Rules;
-use crate::store::{Cost, Db, Job, Lane, ReadTerms, Reads, Terms};
+use crate::store::{Cost, Db, Job, Lane, Probe, ReadTerms, Reads, Terms};
 use crate::wire::Event;
+use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -23,6 +24,10 @@ use tokio::sync::oneshot;
 /// not begun any more then. Long enough for a database that fails over; the
 /// client may repeat safely.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// For so long after a write that found no space, or a read-only database, the
+/// node is not ready: a smaller write may succeed meanwhile.
+const WRITE_TROUBLE: Duration = Duration::from_secs(10);
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -32,10 +37,13 @@ pub struct Door {
 
 struct Inner {
     reads: Reads,
+    probe: Probe,
     lane: Lane<Event>,
     hub: Hub,
     limits: Limits,
     requests: RequestLimits,
+    /// What was wrong with the database when a write last failed for it.
+    write_trouble: Mutex<Option<(Instant, Cow<'static, str>)>>,
     rules: Arc<Rules>,
     epoch: Arc<str>,
     clock: Clock,
@@ -44,6 +52,7 @@ struct Inner {
 /// The parts behind the door.
 pub struct Parts {
     pub reads: Reads,
+    pub probe: Probe,
     pub lane: Lane<Event>,
     pub hub: Hub,
     pub limits: Limits,
@@ -55,9 +64,9 @@ pub struct Parts {
 
 impl Door {
     pub fn new(parts: Parts) -> Self {
-        let Parts { reads, lane, hub, limits, requests, rules, epoch, clock } = parts;
-        let (rules, epoch) = (Arc::new(rules), epoch.into());
-        let inner = Inner { reads, lane, hub, limits, requests, rules, epoch, clock };
+        let Parts { reads, probe, lane, hub, limits, requests, rules, epoch, clock } = parts;
+        let (rules, epoch, write_trouble) = (Arc::new(rules), epoch.into(), Mutex::default());
+        let inner = Inner { reads, probe, lane, hub, limits, requests, write_trouble, rules, epoch, clock };
         Self { inner: Arc::new(inner) }
     }
 
@@ -65,8 +74,13 @@ impl Door {
     /// handed to the hub, before this returns `Ok`.
     pub async fn call<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
         let name = op.name();
+        let access = op.access();
         let outcome = self.run(who, op).await;
         if let Err(error) = &outcome {
+            if access == Access::Write && matches!(error, Error::DatabaseFull(_) | Error::DatabaseReadOnly(_)) {
+                let trouble = Some((Instant::now(), Cow::Owned(error.detail().into_owned())));
+                *self.inner.write_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+            }
             match error {
                 Error::Internal(_) => log::error!("{name} failed: {error} op={name} {}", who.describe()),
                 Error::DatabaseAway(_)
@@ -151,10 +165,21 @@ impl Door {
         self.inner.requests.sweep();
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers; never waits behind the reads of others.
     pub async fn probe(&self) -> Result<()> {
-        let terms = ReadTerms { cost: Cost::Admission, owner: None };
-        self.inner.reads.read(terms, crate::store::probe).await
+        self.inner.probe.ask().await
+    }
+
+    /// Whether the database takes a write now.
+    pub async fn check_writes(&self) -> Result<()> {
+        self.call(System, CheckWrites).await.map(drop)
+    }
+
+    /// Why a write of anybody failed in the last seconds, if it was for want of
+    /// space or because the database is read-only.
+    pub fn recent_write_trouble(&self) -> Option<Cow<'static, str>> {
+        let trouble = self.inner.write_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.as_ref().filter(|(at, _)| at.elapsed() < WRITE_TROUBLE).map(|(_, what)| what.clone())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::limits::{Limits, Rate, RequestLimits};
 use crate::net::transport::{self, ServerSettings};
 use crate::net::{self, Net, Slots, TrustedProxies};
 use crate::policy::SyncLimits;
-use crate::store::{self, Answer, Lane, LaneSettings, Publish, Reads, Target};
+use crate::store::{self, Answer, Lane, LaneSettings, Probe, Publish, Reads, Target};
 use crate::upkeep;
 use crate::wire::{CloseCode, Event};
 use actix_web::dev::ServerHandle;
@@ -151,6 +151,7 @@ impl App {
         let requests = Rate { per_second: self.config.http.request_rate, burst: self.config.http.request_burst };
         let door = Door::new(Parts {
             reads: Reads::new(self.target.clone(), self.config.store.pool),
+            probe: Probe::new(self.target.clone()),
             lane,
             hub: hub.clone(),
             limits: Limits::new(messages),
@@ -197,6 +198,7 @@ impl App {
             slots,
             auth_timeout: config.socket.auth_timeout,
             epoch: self.epoch.clone(),
+            writes: net::WriteCheck::default(),
             clock: self.clock.clone(),
         })
     }

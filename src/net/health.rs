@@ -1,17 +1,25 @@
 //! Whether the hub is up: for people, balancers and service managers.
 
 use super::Net;
+use crate::door::Door;
+use crate::error::Result;
 use crate::ids::Timestamp;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 /// The calls of probes, which are answered whatever `Host` they send.
 pub const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// How long the database may take to answer before it counts as away.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// A write is tried at most so often; after one that failed, sooner.
+const WRITE_EVERY: Duration = Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Serialize, JsonSchema)]
 pub struct Health {
@@ -23,6 +31,9 @@ pub struct Health {
 /// What only a program on this machine is told.
 #[derive(Serialize, JsonSchema)]
 pub struct Details {
+    /// What is wrong, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'static, str>>,
     timestamp: Timestamp,
     version: &'static str,
     services: Services,
@@ -44,17 +55,20 @@ pub struct Websocket {
 
 /// `GET /health`: 200 while everything needed answers, else 503.
 pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
-    let database = database_answers(&net).await;
+    let trouble = trouble_of_database(&net).await;
+    let database = if trouble.is_none() { "connected" } else { "unavailable" };
     let stats = net.hub.stats().await;
-    let is_ok = database && stats.is_ok();
+    let reason = trouble.or_else(|| stats.as_ref().err().map(|error| error.detail().into_owned().into()));
+    let is_ok = reason.is_none();
     let status = if is_ok { "ok" } else { "unavailable" };
     let websocket = if stats.is_ok() { "active" } else { "unavailable" };
     let stats = stats.unwrap_or_default();
     let details = is_local(&request).then(|| Details {
+        reason,
         timestamp: net.clock.now(),
         version: env!("CARGO_PKG_VERSION"),
         services: Services {
-            database: if database { "connected" } else { "unavailable" },
+            database,
             redis: "disabled",
             websocket: Websocket {
                 status: websocket,
@@ -70,18 +84,66 @@ pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
 #[derive(Serialize, JsonSchema)]
 pub struct Readiness {
     status: &'static str,
+    /// Why this node takes no new work; for a program on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'static, str>>,
 }
 
 /// `GET /ready`: whether to send this node new work.
-pub async fn ready(net: web::Data<Net>) -> HttpResponse {
-    match database_answers(&net).await && net.hub.stats().await.is_ok_and(|stats| !stats.is_draining) {
-        true => HttpResponse::Ok().json(Readiness { status: "ready" }),
-        false => HttpResponse::ServiceUnavailable().json(Readiness { status: "unavailable" }),
+pub async fn ready(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
+    let reason = match trouble_of_database(&net).await {
+        Some(trouble) => Some(trouble),
+        None => match net.hub.stats().await {
+            Ok(stats) if !stats.is_draining => None,
+            Ok(_) => Some("the hub is restarting".into()),
+            Err(error) => Some(error.detail().into_owned().into()),
+        },
+    };
+    let is_ready = reason.is_none();
+    let reason = reason.filter(|_| is_local(&request));
+    match is_ready {
+        true => HttpResponse::Ok().json(Readiness { status: "ready", reason }),
+        false => HttpResponse::ServiceUnavailable().json(Readiness { status: "unavailable", reason }),
     }
 }
 
-async fn database_answers(net: &Net) -> bool {
-    matches!(tokio::time::timeout(DEADLINE, net.door.probe()).await, Ok(Ok(())))
+/// Why the database cannot be worked with now, if it cannot.
+async fn trouble_of_database(net: &Net) -> Option<Cow<'static, str>> {
+    let answers = within_deadline(net.door.probe()).await;
+    match answers.or_else(|| net.door.recent_write_trouble()) {
+        Some(trouble) => Some(trouble),
+        None => net.writes.trouble(&net.door).await,
+    }
+}
+
+/// What is wrong with an answer, or that there is none.
+async fn within_deadline(asking: impl Future<Output = Result<()>>) -> Option<Cow<'static, str>> {
+    match timeout(DEADLINE, asking).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.detail().into_owned().into()),
+        Err(_) => Some("the database does not answer".into()),
+    }
+}
+
+/// What the last write that was tried came to; all who ask share it.
+#[derive(Default)]
+pub struct WriteCheck {
+    last: Mutex<Option<(Instant, Option<Cow<'static, str>>)>>,
+}
+
+impl WriteCheck {
+    async fn trouble(&self, door: &Door) -> Option<Cow<'static, str>> {
+        let mut last = self.last.lock().await;
+        if let Some((at, trouble)) = &*last {
+            let is_good_for = if trouble.is_none() { WRITE_EVERY } else { RETRY_AFTER };
+            if at.elapsed() < is_good_for {
+                return trouble.clone();
+            }
+        }
+        let trouble = within_deadline(door.check_writes()).await;
+        *last = Some((Instant::now(), trouble.clone()));
+        trouble
+    }
 }
 
 /// Whether a program on this machine asks, and no proxy passes it on for somebody else.

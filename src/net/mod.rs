@@ -40,6 +40,7 @@ mod upgrade;
 
 pub use client_address::TrustedProxies;
 pub use describe::{Bounds, Descriptions, asyncapi};
+pub use health::WriteCheck;
 pub use site::Site;
 pub use slots::{SlotSettings, Slots};
 
@@ -74,6 +75,8 @@ pub struct Net {
     pub auth_timeout: Duration,
     /// Names this history.
     pub epoch: String,
+    /// Whether the database takes writes.
+    pub writes: WriteCheck,
     pub clock: Clock,
     pub descriptions: Descriptions,
 }

@@ -27,6 +27,7 @@ pub mod positions;
 pub mod presence;
 #[cfg(test)]
 mod presence_test;
+mod probe;
 pub mod quotas;
 #[cfg(test)]
 mod races_test;
@@ -49,6 +50,7 @@ mod write_queue;
 
 pub use conn::{Db, Target};
 pub use lane::{Answer, Job, Lane, LaneSettings, Publish, Terms};
+pub use probe::{Probe, probe};
 pub use read_gates::ReadTerms;
 pub use reads::Reads;
 pub use write_queue::QueueBounds;
@@ -118,8 +120,9 @@ fn find_epoch(db: &mut Db) -> Result<Option<String>> {
     Ok(on!(db, conn => schema::hub::table.select(schema::hub::epoch).first(conn).optional())?)
 }
 
-/// The cheapest question that proves the database answers.
-pub fn probe(db: &mut Db) -> Result<()> {
-    on!(db, conn => diesel::select(1.into_sql::<diesel::sql_types::Integer>()).execute(conn))?;
+/// Writes the row that is there to be written.
+pub fn note_write_check(db: &mut Db, now: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::update(schema::write_checks::table)
+        .set(schema::write_checks::checked_at.eq(now)).execute(conn))?;
     Ok(())
 }

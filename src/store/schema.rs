@@ -209,6 +209,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    write_checks (id) {
+        id -> BigInt,
+        checked_at -> BigInt,
+    }
+}
+
 diesel::joinable!(logins -> users (user_id));
 diesel::joinable!(messages -> conversations (conversation_id));
 diesel::joinable!(participants -> conversations (conversation_id));

@@ -252,6 +252,7 @@ fn every_column_can_be_selected(scratch: Scratch) {
         tickets,
         user_terms,
         users,
+        write_checks,
     );
     assert!(described().into_keys().eq(selected), "no table is left out");
 }

@@ -66,6 +66,7 @@ mod rates;
 mod raw;
 mod raw_sockets;
 mod reactions;
+mod readiness;
 mod refresh_tokens;
 mod removal;
 mod replies;
