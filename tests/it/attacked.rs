@@ -23,7 +23,7 @@ impl Binary {
 }
 
 fn place() -> Place {
-    Place::new().with("MAX_SOCKETS_PER_USER", "0")
+    Place::new().with("MAX_SOCKETS_PER_USER", "0").with("REQUEST_RATE", "1000000").with("REQUEST_BURST", "1000000")
 }
 
 #[tokio::test]

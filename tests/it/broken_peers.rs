@@ -23,7 +23,13 @@ struct Scene {
 
 impl Scene {
     async fn start(settings: &[(&str, &str)]) -> Self {
-        let usual = [("MAX_SOCKETS_PER_USER", "0"), ("FRAME_RATE", "1000000"), ("FRAME_BURST", "1000000")];
+        let usual = [
+            ("MAX_SOCKETS_PER_USER", "0"),
+            ("FRAME_RATE", "1000000"),
+            ("FRAME_BURST", "1000000"),
+            ("REQUEST_RATE", "1000000"),
+            ("REQUEST_BURST", "1000000"),
+        ];
         let usual = usual.iter().chain(settings);
         let place = usual.fold(Place::new(), |place, (name, value)| place.with(name, *value));
         let mut hub = place.start(&[]);

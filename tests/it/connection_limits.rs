@@ -176,7 +176,12 @@ const FILES: usize = 20;
 
 /// One worker, so that what is counted does not depend on the machine.
 fn small() -> Place {
-    Place::new().with("WORKERS", "1").with("MAX_SOCKETS_PER_USER", "0").with("DATABASE_POOL", "2")
+    Place::new()
+        .with("WORKERS", "1")
+        .with("MAX_SOCKETS_PER_USER", "0")
+        .with("DATABASE_POOL", "2")
+        .with("REQUEST_RATE", "1000000")
+        .with("REQUEST_BURST", "1000000")
 }
 
 async fn health(address: &str) -> u16 {
