@@ -37,8 +37,9 @@ pub enum Error {
     TooLarge(Cow<'static, str>),
     /// The caller: asked for a host this hub does not answer to; the text names it, and the setting.
     BadHost(String),
-    /// The caller, later: too many at once.
-    RateLimited { retry_in: Duration },
+    /// The caller, later: over a rate limit. `limit` says which: a setting, or a number and what it
+    /// counts.
+    RateLimited { limit: &'static str, retry_in: Duration },
     /// The caller, later: has too much under way; the text names it.
     TooManyAtOnce(&'static str),
     /// Anyone, later: the database is away, a queue is full, the hub is
@@ -162,7 +163,7 @@ impl Error {
             Error::BadOrigin(detail) | Error::BadHost(detail) => detail,
             Error::BadCredentials => "unknown username or wrong password",
             Error::UsernameTaken => "username is taken",
-            Error::RateLimited { .. } => "too many requests",
+            Error::RateLimited { limit, .. } => return Cow::Owned(format!("over the limit: {limit}")),
             Error::DatabaseAway(_) => "the database is away",
             Error::DatabaseBusy(_) | Error::Contention(_) => "the database is busy",
             Error::DatabaseFull(_) => "the database has no space left",
@@ -174,7 +175,7 @@ impl Error {
     /// When a repeat may succeed, for the errors after which one may.
     pub fn retry_in(&self) -> Option<Duration> {
         match self {
-            Error::RateLimited { retry_in } => Some(*retry_in),
+            Error::RateLimited { retry_in, .. } => Some(*retry_in),
             // Nobody knows; queues are shorter than this.
             _ if self.code().meaning().is_temporary => Some(Duration::from_secs(1)),
             _ => None,
@@ -212,6 +213,20 @@ impl Error {
         })
     }
 
+    /// The setting, the bound or the rule that a refusal is about: our own words, for the audit log.
+    /// None where the sentence may hold a part of the request.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Error::RateLimited { limit, .. } => Some(limit),
+            Error::Unauthenticated(rule)
+            | Error::Forbidden(rule)
+            | Error::Unavailable(rule)
+            | Error::TooManyAtOnce(rule) => Some(rule),
+            Error::TooLarge(bound) => Some(bound),
+            _ => None,
+        }
+    }
+
     /// A fault of ours that has no other error behind it.
     pub fn bug(what: &'static str) -> Self {
         Error::Internal(what.into())
@@ -247,7 +262,7 @@ mod tests {
 
     #[test]
     fn whatever_is_temporary_says_when_to_come_back() {
-        let limited = Error::RateLimited { retry_in: Duration::from_millis(5) };
+        let limited = Error::RateLimited { limit: "x", retry_in: Duration::from_millis(5) };
         let database = [Error::DatabaseAway, Error::DatabaseBusy, Error::DatabaseFull, Error::DatabaseReadOnly];
         let database = database.map(|error| error("x".into()));
         let others = [limited, Error::TooManyAtOnce("x"), Error::Unavailable("x"), Error::NotFound("x")];

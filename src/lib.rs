@@ -4,6 +4,7 @@
 //!
 //! - [`ids`], [`clock`], [`error`], [`config`]: numbers, time, what can go
 //!   wrong, and what the operator decides;
+//! - [`logging`]: lines to standard error that hold nobody up;
 //! - [`schema`]: what the descriptions of several types have in common;
 //! - [`wire`]: frames in and out, and the events that a commit leads to;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
@@ -31,6 +32,7 @@ pub mod fuzzing;
 pub mod hub;
 pub mod ids;
 pub mod limits;
+pub mod logging;
 pub mod net;
 pub mod ops;
 pub mod policy;

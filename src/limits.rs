@@ -84,15 +84,17 @@ impl<C: Clock + Clone> Limits<C> {
     /// `RateLimited` with the time until there are enough; `TooLarge` for more
     /// than the burst of the class, which there never are.
     pub fn take(&self, class: Class, user_id: UserId, charge: u32) -> Result<()> {
-        let buckets = match class {
+        let (buckets, limit) = match class {
             Class::Unlimited => return Ok(()),
-            Class::Message => &self.messages,
-            Class::Mark => &self.marks,
-            Class::Change => &self.changes,
+            Class::Message => (&self.messages, "MESSAGE_RATE messages a second"),
+            Class::Mark => (&self.marks, "10 times MESSAGE_RATE marks a second"),
+            Class::Change => (&self.changes, "5 times MESSAGE_RATE changes a second"),
         };
         let charge = NonZeroU32::new(charge).unwrap_or(NonZeroU32::MIN);
         match buckets.check_key_n(&user_id, charge) {
-            Ok(taken) => taken.map_err(|wait| Error::RateLimited { retry_in: wait.wait_time_from(self.clock.now()) }),
+            Ok(taken) => {
+                taken.map_err(|wait| Error::RateLimited { limit, retry_in: wait.wait_time_from(self.clock.now()) })
+            }
             Err(InsufficientCapacity(burst)) => Err(Error::TooLarge(
                 format!("this counts as {charge} changes, and {burst} are allowed at once: split it").into(),
             )),
@@ -149,13 +151,13 @@ impl<C: Clock + Clone> RequestLimits<C> {
     /// # Errors
     /// `RateLimited` with the time until there is a token.
     pub fn take_login(&self, user_id: UserId, login_id: Option<LoginId>) -> Result<()> {
-        take_one(&self.logins, &(user_id, login_id), &self.clock)
+        take_one(&self.logins, &(user_id, login_id), "REQUEST_RATE requests a second by one login", &self.clock)
     }
 
     /// # Errors
     /// `RateLimited` with the time until there is a token.
     pub fn take_address(&self, address: IpAddr) -> Result<()> {
-        take_one(&self.addresses, &address, &self.clock)
+        take_one(&self.addresses, &address, "20 times REQUEST_RATE requests a second from one address", &self.clock)
     }
 
     /// Drops the buckets that are full again.
@@ -165,8 +167,13 @@ impl<C: Clock + Clone> RequestLimits<C> {
     }
 }
 
-fn take_one<K: Clone + Hash + Eq, C: Clock>(buckets: &Buckets<K, C>, key: &K, clock: &C) -> Result<()> {
-    buckets.check_key(key).map_err(|wait| Error::RateLimited { retry_in: wait.wait_time_from(clock.now()) })
+fn take_one<K: Clone + Hash + Eq, C: Clock>(
+    buckets: &Buckets<K, C>,
+    key: &K,
+    limit: &'static str,
+    clock: &C,
+) -> Result<()> {
+    buckets.check_key(key).map_err(|wait| Error::RateLimited { limit, retry_in: wait.wait_time_from(clock.now()) })
 }
 
 fn forget_quiet<K: Clone + Hash + Eq, C: Clock>(buckets: &Buckets<K, C>) {

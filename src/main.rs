@@ -1,14 +1,18 @@
 //! The command line: settings, logging, run.
 
 use clap::{Parser, Subcommand};
+use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::Duration;
 use switchboard::app::{self, App};
 use switchboard::clock::Clock;
 use switchboard::config::Config;
+use switchboard::logging::LogWriter;
 use switchboard::store::users::Appointed;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,21 +52,33 @@ enum UserCommand {
     },
 }
 
+/// For the last lines of the log, when the process ends.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let mut log = match LogWriter::start() {
+        Ok(log) => log,
+        // Without a standard error, nobody can be told why.
+        Err(_) => return ExitCode::FAILURE,
+    };
     let outcome = settings().and_then(|config| match arguments.command {
-        None | Some(Command::Serve) => serve(config),
+        None | Some(Command::Serve) => serve(config, &log),
         Some(Command::Check) => check(&config),
         Some(Command::User(UserCommand::Promote { name })) => set_admin(&config, &name, true),
         Some(Command::User(UserCommand::Demote { name })) => set_admin(&config, &name, false),
     });
-    match outcome {
+    // The same way as the log: standard error may be stuck.
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("switchboard: {reason}");
+            // Never fails: what finds no room is counted.
+            let _ = log.write_all(format!("switchboard: {reason}\n").as_bytes());
             ExitCode::FAILURE
         }
-    }
+    };
+    log.finish(LOG_PATIENCE);
+    code
 }
 
 /// One line that says what is wrong, and where.
@@ -120,11 +136,8 @@ fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-fn serve(config: Config) -> Result<(), Failure> {
-    // The HTTP library calls what a stranger sends wrong an error of its own.
-    let mut logger = env_logger::Builder::new();
-    logger.filter_module("actix_http", LevelFilter::Off).filter_module("actix_server", LevelFilter::Warn);
-    logger.parse_filters(&config.log_filter).init();
+fn serve(config: Config, log: &LogWriter) -> Result<(), Failure> {
+    start_logging(&config, log);
     let bind = config.http.bind;
     let warnings = warnings(&config);
     let settings = config.effective().collect::<Vec<_>>().join(" ");
@@ -141,6 +154,26 @@ fn serve(config: Config) -> Result<(), Failure> {
         announce(&format!("http://{address}"));
         app.run(listener, shutdown).await.map_err(|error| error.cause())
     })
+}
+
+/// Lines go by way of the writer, so that a standard error that nobody reads holds nobody up. So do
+/// panics, which would be written to it directly.
+fn start_logging(config: &Config, log: &LogWriter) {
+    let mut logger = env_logger::Builder::new();
+    // The HTTP library calls what a stranger sends wrong an error of its own.
+    logger.filter_module("actix_http", LevelFilter::Off).filter_module("actix_server", LevelFilter::Warn);
+    let style = if std::io::stderr().is_terminal() { WriteStyle::Always } else { WriteStyle::Never };
+    logger.write_style(style).target(Target::Pipe(Box::new(log.clone())));
+    logger.parse_filters(&config.log_filter).init();
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let text = panic.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        log::error!("thread {:?} {text}", thread.name().unwrap_or("unnamed"));
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            log::error!("{backtrace}");
+        }
+    }));
 }
 
 /// The one line on standard output; a closed one is no reason to stop.

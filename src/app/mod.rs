@@ -101,6 +101,7 @@ impl App {
         let descriptors = Descriptors::share_out(workers);
         let slots = Slots::new(settings::slots(&self.config, descriptors.sockets));
         let net = web::Data::new(self.net(door.clone(), hub.clone(), slots.clone(), port)?);
+        let audit = net.audit.clone();
         let settings = ServerSettings {
             workers,
             max_connections: descriptors.requests / workers,
@@ -124,6 +125,7 @@ impl App {
             actix_web::rt::spawn(upkeep::end_revoked(door.clone(), hub.clone())),
             actix_web::rt::spawn(upkeep::settle_groups(door.clone())),
             self.start_indexing(&door),
+            actix_web::rt::spawn(audit.clone().write_sums()),
         ];
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
@@ -135,6 +137,7 @@ impl App {
         // The server hands its parts back when it has ended; the lane's
         // thread ends with the last of them.
         let _ = serving.await;
+        audit.end_window();
         drop((door, hub));
         let ended = tokio::task::spawn_blocking(move || lane_thread.join());
         if tokio::time::timeout(LANE_GRACE, ended).await.is_err() {
@@ -196,6 +199,7 @@ impl App {
             transport: Arc::new(settings::transport(config)),
             frames: Rate { per_second: config.socket.frame_rate, burst: config.socket.frame_burst },
             slots,
+            audit: net::Audit::default(),
             auth_timeout: config.socket.auth_timeout,
             epoch: self.epoch.clone(),
             writes: net::WriteCheck::default(),

@@ -1,11 +1,14 @@
-//! The audit trail: one line for everything that is refused because of who
+//! The audit log: a line for everything that is refused because of who
 //! asks, how often or how much, or because the hub is too busy, for what
 //! becomes of logins and sockets, and for what administrators do. It says who,
-//! from which address and from which origin, and repeats nothing that anybody
-//! wrote.
+//! from which address and from which origin, names the setting or bound that
+//! was met, and repeats nothing that anybody wrote. Lines that strangers cause
+//! have a budget: what is over it is told as a sum.
 
 use super::Net;
+use super::audit_budget::{Budget, Kind, REFUSALS, SOCKETS, Source, WINDOW};
 use super::client_address::{UNKNOWN_ADDRESS, client_address};
+use super::problem::Refusal;
 use crate::error::{Code, Error};
 use crate::ids::UserId;
 use actix_web::body::{BoxBody, MessageBody};
@@ -16,12 +19,41 @@ use actix_web::{HttpMessage, HttpRequest};
 use log::Level;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::{Instant, interval_at};
 
 /// By which `RUST_LOG` finds these lines.
 const TARGET: &str = "switchboard::audit";
 /// Of an origin.
 const MAX_CHARS: usize = 100;
+
+/// The lines of this node; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Audit(Arc<Mutex<Budget>>);
+
+impl Audit {
+    fn count(&self, kind: Kind) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(kind)
+    }
+
+    /// Writes the sums of the present window, and begins the next.
+    pub fn end_window(&self) {
+        let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner).end_window();
+        for (Kind { source, what, code, level, .. }, more) in sums {
+            let code = code.unwrap_or("none");
+            log::log!(target: TARGET, level, "{what} {source} code={code}, and {more} more within a minute");
+        }
+    }
+
+    /// Writes the sums of each window, until the task is aborted.
+    pub async fn write_sums(self) {
+        let mut windows = interval_at(Instant::now() + WINDOW, WINDOW);
+        loop {
+            windows.tick().await;
+            self.end_window();
+        }
+    }
+}
 
 /// Where a request or a socket comes from.
 #[derive(Clone, Debug)]
@@ -40,8 +72,38 @@ impl Peer {
         Self { address: client_address(net, request), origin }
     }
 
+    /// The line of a refusal, as far as there is budget for it.
+    pub fn refused(
+        &self,
+        audit: &Audit,
+        what: &'static str,
+        user: Option<UserId>,
+        refusal: Option<&Refusal>,
+        more: fmt::Arguments,
+    ) {
+        let code = refusal.map(|refusal| refusal.code.meaning().name);
+        let kind = Kind { source: Source::address(self.address), what, code, level: Level::Warn, lines: REFUSALS };
+        if !audit.count(kind) {
+            return;
+        }
+        let code = code.unwrap_or("none");
+        match refusal.and_then(|refusal| refusal.reason.as_ref()) {
+            Some(reason) => self.tell(Level::Warn, what, user, format_args!(" code={code}{more} reason={reason:?}")),
+            None => self.tell(Level::Warn, what, user, format_args!(" code={code}{more}")),
+        }
+    }
+
+    /// The line of a socket, as far as there is budget for it: of the user's, or of the address where
+    /// nobody knows whose it is.
+    pub fn socket(&self, audit: &Audit, level: Level, what: &'static str, user: Option<UserId>, more: fmt::Arguments) {
+        let source = user.map_or_else(|| Source::address(self.address), Source::User);
+        if audit.count(Kind { source, what, code: None, level, lines: SOCKETS }) {
+            self.tell(level, what, user, more);
+        }
+    }
+
     /// Writes the line.
-    pub fn tell(&self, level: Level, what: &str, user: Option<UserId>, more: fmt::Arguments) {
+    fn tell(&self, level: Level, what: &str, user: Option<UserId>, more: fmt::Arguments) {
         log::log!(target: TARGET, level, "{what} user={} {self}{more}", Known(user));
     }
 }
@@ -109,7 +171,8 @@ pub async fn record(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let response = next.call(request).await?.map_into_boxed_body();
-    let code = response.response().extensions().get::<Code>().copied();
+    let refusal = response.response().extensions().get::<Refusal>().cloned();
+    let code = refusal.as_ref().map(|refusal| refusal.code);
     let request = response.request();
     // By its pattern: a path may hold what somebody wrote.
     let path = request.match_pattern();
@@ -119,11 +182,10 @@ pub async fn record(
         && let Ok(net) = Net::of(request.app_data())
     {
         let what = if code == Some(Code::BadCredentials) { "login failed" } else { "refused" };
-        let code = code.map_or("none", |code| code.meaning().name);
         let user = request.extensions().get::<Subject>().map(|subject| subject.0);
         let (status, method) = (response.status().as_u16(), method(request));
-        let more = format_args!(" code={code} status={status} call={method}:{path}");
-        Peer::of(net, request).tell(Level::Warn, what, user, more);
+        let more = format_args!(" status={status} call={method}:{path}");
+        Peer::of(net, request).refused(&net.audit, what, user, refusal.as_ref(), more);
     }
     Ok(response)
 }

@@ -14,6 +14,7 @@
 
 mod accounts;
 mod audit;
+mod audit_budget;
 mod authenticate;
 mod call;
 mod calls;
@@ -38,6 +39,7 @@ pub mod transport;
 mod unread;
 mod upgrade;
 
+pub use audit::Audit;
 pub use client_address::TrustedProxies;
 pub use describe::{Bounds, Descriptions, asyncapi};
 pub use health::WriteCheck;
@@ -71,6 +73,7 @@ pub struct Net {
     /// Frames of any kind, for each socket.
     pub frames: Rate,
     pub slots: Slots,
+    pub audit: Audit,
     /// For a socket to say by a frame who it is.
     pub auth_timeout: Duration,
     /// Names this history.

@@ -17,6 +17,20 @@ pub struct Problem {
     status: Option<(StatusCode, &'static str)>,
 }
 
+/// What the audit log says of an answer.
+#[derive(Clone)]
+pub struct Refusal {
+    pub code: Code,
+    /// The setting, bound or rule; none where there is nothing but the code to say.
+    pub reason: Option<String>,
+}
+
+impl Refusal {
+    pub fn of(error: &Error) -> Self {
+        Self { code: error.code(), reason: error.reason().map(str::to_owned) }
+    }
+}
+
 /// Why something was refused: RFC 9457.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
@@ -121,8 +135,8 @@ impl ResponseError for Problem {
             _ => {}
         }
         let mut response = response.body(crate::wire::json(&body));
-        // For the audit trail.
-        response.extensions_mut().insert(self.error.code());
+        // For the audit log.
+        response.extensions_mut().insert(Refusal::of(&self.error));
         response
     }
 }

@@ -10,13 +10,14 @@ use super::audit::{self, Peer};
 use super::authenticate::AUTHENTICATE;
 use super::identity::Admitted;
 use super::passing::Waiting;
+use super::problem::Refusal;
 use super::slots::Slot;
 use super::transport::Socket;
 use crate::auth::Caller;
 use crate::clock::random_session_id;
 use crate::error::{Error, Result};
 use crate::hub::{Attachment, Delivery, Passing, ToSession};
-use crate::ids::{SessionId, Timestamp};
+use crate::ids::{SessionId, Timestamp, UserId};
 use crate::ops::{Entry, FrameOp, Op, OpenSession, Opening, Reply};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
 use actix::prelude::*;
@@ -165,7 +166,8 @@ impl Session {
         if self.refused > self.net.frames.burst.get() {
             self.close(CloseCode::Flooding, ctx);
         } else {
-            let error = Error::RateLimited { retry_in: wait.wait_time_from(clock.now()) };
+            let error =
+                Error::RateLimited { limit: "FRAME_RATE frames a second", retry_in: wait.wait_time_from(clock.now()) };
             if self.refused == 1 {
                 self.tell_refusal("any", &error);
             }
@@ -224,13 +226,17 @@ impl Session {
     }
 
     pub(super) fn tell_refusal(&self, frame: &str, error: &Error) {
-        let code = error.code().meaning().name;
-        self.tell(Level::Warn, "refused", format_args!(" code={code} session={} frame={frame}", self.id));
+        let refusal = Refusal::of(error);
+        let more = format_args!(" session={} frame={frame}", self.id);
+        self.peer.refused(&self.net.audit, "refused", self.user_id(), Some(&refusal), more);
     }
 
-    pub(super) fn tell(&self, level: Level, what: &str, more: fmt::Arguments) {
-        let user = self.admitted.map(|admitted| admitted.caller.user_id);
-        self.peer.tell(level, what, user, more);
+    pub(super) fn tell(&self, level: Level, what: &'static str, more: fmt::Arguments) {
+        self.peer.socket(&self.net.audit, level, what, self.user_id(), more);
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        self.admitted.map(|admitted| admitted.caller.user_id)
     }
 
     /// Without a `ref` only errors are answered.

@@ -18,6 +18,11 @@ use tokio::sync::{Notify, watch};
 const UNKNOWN_PER_ADDRESS: usize = 64;
 const UNKNOWN_IN_ALL: usize = 1024;
 
+/// What a refusal says.
+const PER_USER: &str = "MAX_SOCKETS_PER_USER sockets of one person";
+const PER_ADDRESS: &str = "MAX_SOCKETS_PER_ADDRESS sockets of one address";
+const UNKNOWN: &str = "64 sockets of one address that have not authenticated";
+
 /// Ids begin with 1. Half the size of an option, in each of many sockets.
 const NOBODY: UserId = UserId::new(0);
 
@@ -79,12 +84,15 @@ impl Slots {
             return Err(Error::Unavailable("this hub has as many sockets as it can"));
         }
         let of_address = address.and_then(|address| taken.by_address.get(&address).copied()).unwrap_or(0);
-        let (of_asker, per_asker) = match user_id {
-            Some(user_id) => (taken.by_user.get(&user_id), per_user),
-            None => (taken.unknown_by_address.get(&address), UNKNOWN_PER_ADDRESS),
+        let (of_asker, per_asker, limit) = match user_id {
+            Some(user_id) => (taken.by_user.get(&user_id), per_user, PER_USER),
+            None => (taken.unknown_by_address.get(&address), UNKNOWN_PER_ADDRESS, UNKNOWN),
         };
-        if is_full(of_asker.copied().unwrap_or(0), per_asker) || is_full(of_address, per_address) {
-            return Err(Error::RateLimited { retry_in: RETRY_IN });
+        if is_full(of_asker.copied().unwrap_or(0), per_asker) {
+            return Err(Error::RateLimited { limit, retry_in: RETRY_IN });
+        }
+        if is_full(of_address, per_address) {
+            return Err(Error::RateLimited { limit: PER_ADDRESS, retry_in: RETRY_IN });
         }
         taken.in_all += 1;
         taken.count(user_id, address);
@@ -155,7 +163,7 @@ impl Slot {
         let mut taken = self.slots.taken();
         let of_user = taken.by_user.get(&user_id).copied().unwrap_or(0);
         if is_full(of_user, self.slots.settings.per_user) {
-            return Err(Error::RateLimited { retry_in: RETRY_IN });
+            return Err(Error::RateLimited { limit: PER_USER, retry_in: RETRY_IN });
         }
         taken.uncount(self.user_id(), self.address);
         taken.count(Some(user_id), self.address);

@@ -14,16 +14,33 @@ use std::time::Duration;
 /// So many in so much time.
 struct Bound {
     what: &'static str,
+    /// What a refusal says.
+    limit: &'static str,
     places: i64,
     window: Duration,
 }
 
 /// Logins that failed, for one account from one address.
-const OF_ACCOUNT: Bound = Bound { what: "login", places: 10, window: Duration::from_secs(15 * 60) };
+const OF_ACCOUNT: Bound = Bound {
+    what: "login",
+    limit: "10 wrong passwords for one username and address in 15 minutes",
+    places: 10,
+    window: Duration::from_secs(15 * 60),
+};
 /// And from one address, whatever the account.
-const OF_ADDRESS: Bound = Bound { what: "logins", places: 100, window: Duration::from_secs(15 * 60) };
+const OF_ADDRESS: Bound = Bound {
+    what: "logins",
+    limit: "100 wrong passwords from one address in 15 minutes",
+    places: 100,
+    window: Duration::from_secs(15 * 60),
+};
 /// From one address.
-const REGISTRATIONS: Bound = Bound { what: "registrations", places: 100, window: Duration::from_secs(60 * 60) };
+const REGISTRATIONS: Bound = Bound {
+    what: "registrations",
+    limit: "100 registrations from one address in an hour",
+    places: 100,
+    window: Duration::from_secs(60 * 60),
+};
 
 /// What was counted.
 #[derive(Clone, Debug)]
@@ -58,7 +75,7 @@ fn take(bound: &Bound, whose: &[&str], cx: &mut Cx) -> Result<Place> {
         Taken::Place(place) => Ok(place),
         Taken::FullUntil(first) => {
             let wait = u64::try_from(first.as_millis() - cx.now.as_millis()).unwrap_or(0);
-            Err(Error::RateLimited { retry_in: Duration::from_millis(wait) })
+            Err(Error::RateLimited { limit: bound.limit, retry_in: Duration::from_millis(wait) })
         }
     }
 }

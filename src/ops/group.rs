@@ -65,7 +65,7 @@ pub(super) fn take_quota(me: UserId, kind: Kind, amount: i64, most: i64, cx: &mu
     }
     let used = quotas::list_used(cx.db, me, kind, cx.now.before(DAY))?;
     match wait_for_quota(&used, amount, most, cx.now) {
-        Some(retry_in) => Err(Error::RateLimited { retry_in }),
+        Some(retry_in) => Err(Error::RateLimited { limit: kind.limit(), retry_in }),
         None => quotas::use_up(cx.db, me, kind, amount, cx.now),
     }
 }

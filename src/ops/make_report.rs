@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// Reports of one person in any 24 hours.
 const MAX_A_DAY: i64 = 50;
+/// What a refusal says.
+const LIMIT: &str = "50 reports in a day";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -91,7 +93,7 @@ fn check_rate(me: UserId, cx: &mut Cx) -> Result<()> {
     let Some(first) = reports::find_time_of(cx.db, me, MAX_A_DAY)? else { return Ok(()) };
     let wait = first.as_millis() - cx.now.before(DAY).as_millis();
     match u64::try_from(wait) {
-        Ok(wait @ 1..) => Err(Error::RateLimited { retry_in: Duration::from_millis(wait) }),
+        Ok(wait @ 1..) => Err(Error::RateLimited { limit: LIMIT, retry_in: Duration::from_millis(wait) }),
         _ => Ok(()),
     }
 }

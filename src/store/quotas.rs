@@ -23,6 +23,14 @@ impl Kind {
             Kind::Strangers => "strangers",
         }
     }
+
+    /// What a refusal says.
+    pub const fn limit(self) -> &'static str {
+        match self {
+            Kind::Groups => "groups made in a day",
+            Kind::Strangers => "strangers added to groups in a day",
+        }
+    }
 }
 
 /// When somebody used a quota, and how much of it, after `since`, the oldest

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn an_error_names_its_code_and_when_to_come_back() {
-        let frame = error(Some("r"), NOW, &Error::RateLimited { retry_in: Duration::from_millis(250) });
+        let frame =
+            error(Some("r"), NOW, &Error::RateLimited { limit: "FRAME_RATE", retry_in: Duration::from_millis(250) });
         assert_eq!(value(&frame)["code"], "rate_limited");
         assert_eq!(value(&frame)["retry_in_ms"], 250);
         assert_eq!(value(&frame)["ref"], "r");

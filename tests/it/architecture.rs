@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["schema", "error", "ids"]),
     ("schema", &["ids"]),
     ("clock", &["ids"]),
+    ("logging", &[]),
     ("error", &[]),
     ("ids", &[]),
     ("config", &[]),

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -51,29 +51,35 @@ impl Place {
     pub fn start(&self, arguments: &[&str]) -> Binary {
         let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
         command.args(arguments);
-        self.start_command(command)
+        self.start_command(command, None)
     }
 
     /// The same with so many descriptors at most.
     pub fn start_with_descriptors(&self, most: usize) -> Binary {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {most} && exec {}", env!("CARGO_BIN_EXE_switchboard"))]);
-        self.start_command(command)
+        self.start_command(command, None)
     }
 
-    fn start_command(&self, mut command: Command) -> Binary {
+    /// The same with another standard error, which the log then goes to.
+    pub fn start_with_stderr(&self, stderr: impl Into<Stdio>) -> Binary {
+        self.start_command(Command::new(env!("CARGO_BIN_EXE_switchboard")), Some(stderr.into()))
+    }
+
+    fn start_command(&self, mut command: Command, other_stderr: Option<Stdio>) -> Binary {
         let said = |stream: &str| {
             let path = (1..).map(|n| self.path(&format!("{n}.{stream}"))).find(|path| !path.exists());
             path.unwrap()
         };
         let (stdout, stderr) = (said("stdout"), said("stderr"));
         let file = |path: &Path| File::create(path).unwrap();
+        file(&stderr);
         let child = command
             .current_dir(&self.path)
             .env_clear()
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdout(file(&stdout))
-            .stderr(file(&stderr))
+            .stderr(other_stderr.unwrap_or_else(|| file(&stderr).into()))
             .spawn()
             .unwrap();
         Binary { child, stdout, stderr }

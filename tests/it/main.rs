@@ -43,6 +43,7 @@ mod harness;
 mod history;
 mod in_doubt;
 mod late_commit;
+mod log_flood;
 mod log_lines;
 mod many_conversations;
 mod many_groups;

@@ -1,0 +1,182 @@
+//! The log goes to standard error, and never holds anybody up: lines wait in a bounded buffer for
+//! the one thread that writes them. Lines that find it full, because nobody reads standard error,
+//! are lost and counted, and the count is said where they would stand.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Bytes that may wait to be written.
+const MAX_BYTES: usize = 1 << 20;
+/// Between two tries at a standard error that does not block.
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// Takes whole lines; cheap to clone.
+#[derive(Clone)]
+pub struct LogWriter(Arc<Shared>);
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// Told when there is something to write, and when all of it is written.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Lines that found no room since the count was said last.
+    lost: u64,
+    /// The thread has taken lines that it has not written yet.
+    is_writing: bool,
+}
+
+impl LogWriter {
+    /// Starts the thread, which writes to standard error until the process ends.
+    ///
+    /// # Errors
+    /// Standard error is closed, or there can be no thread.
+    pub fn start() -> io::Result<Self> {
+        // Not by way of `std::io::stderr`, whose lock a thread that is stuck would keep.
+        let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        let shared = Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() });
+        let writer = Self(Arc::clone(&shared));
+        thread::Builder::new().name("log".into()).spawn(move || shared.write_to(stderr))?;
+        Ok(writer)
+    }
+
+    /// Waits until everything is written, but no longer than this.
+    pub fn finish(&self, patience: Duration) {
+        let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
+        // What is not written by then is lost, and nobody is left to be told.
+        let _ = self.0.changed.wait_timeout_while(self.0.waiting(), patience, is_busy);
+    }
+}
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut waiting = self.0.waiting();
+        if waiting.lines.len() + line.len() > MAX_BYTES {
+            waiting.lost += 1;
+        } else {
+            waiting.lines.extend_from_slice(line);
+            self.0.changed.notify_all();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_to(&self, mut stderr: impl Write) {
+        loop {
+            let lines = self.take();
+            write_all(&mut stderr, &lines);
+            self.waiting().is_writing = false;
+            self.changed.notify_all();
+        }
+    }
+
+    /// All that waits, as soon as there is something, and how much was lost after it.
+    fn take(&self) -> Vec<u8> {
+        let is_empty = |waiting: &mut Waiting| waiting.lines.is_empty();
+        let mut waiting = self.changed.wait_while(self.waiting(), is_empty).unwrap_or_else(PoisonError::into_inner);
+        waiting.is_writing = true;
+        let mut lines = std::mem::take(&mut waiting.lines);
+        if waiting.lost > 0 {
+            let lost =
+                format!("switchboard: {} log lines were lost, because standard error was not read\n", waiting.lost);
+            lines.extend_from_slice(lost.as_bytes());
+            waiting.lost = 0;
+        }
+        lines
+    }
+}
+
+/// Gives up when nobody will ever read it: there is no other place to say so.
+fn write_all(stderr: &mut impl Write, mut lines: &[u8]) {
+    while !lines.is_empty() {
+        match stderr.write(lines) {
+            Ok(0) => return,
+            Ok(count) => lines = &lines[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::park_timeout(RETRY_AFTER),
+            Err(_) => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    /// A standard error that takes a batch when it is told to.
+    struct Gate {
+        is_open: Receiver<()>,
+        written: SyncSender<Vec<u8>>,
+    }
+
+    impl Write for Gate {
+        fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+            // Closed for good when the test is over.
+            self.is_open.recv().map_err(|_| ErrorKind::BrokenPipe)?;
+            self.written.send(lines.to_vec()).unwrap();
+            Ok(lines.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn gated() -> (LogWriter, SyncSender<()>, Receiver<Vec<u8>>) {
+        let ((open, is_open), (written, lines)) = (sync_channel(1), sync_channel(10));
+        let shared = Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() });
+        let writer = LogWriter(Arc::clone(&shared));
+        thread::spawn(move || shared.write_to(Gate { is_open, written }));
+        (writer, open, lines)
+    }
+
+    #[test]
+    fn lines_wait_up_to_the_bound_and_nobody_waits_for_them() {
+        let (mut writer, open, written) = gated();
+        let line = [b'x'; 1024];
+        for _ in 0..3 * MAX_BYTES / line.len() {
+            writer.write_all(&line).unwrap();
+        }
+        assert!(writer.0.waiting().lines.len() <= MAX_BYTES);
+        assert!(writer.0.waiting().lost > 0, "lost lines are counted");
+        let lost = format!("switchboard: {} log lines were lost", writer.0.waiting().lost);
+        let mut all = Vec::new();
+        while all.len() < MAX_BYTES {
+            open.send(()).unwrap();
+            all.extend(written.recv().unwrap());
+        }
+        assert!(String::from_utf8_lossy(&all).contains(&lost), "their number is said where they would stand");
+        writer.finish(Duration::from_secs(20));
+        writer.write_all(b"next\n").unwrap();
+        open.send(()).unwrap();
+        assert_eq!(written.recv().unwrap(), b"next\n");
+    }
+
+    #[test]
+    fn a_process_that_ends_waits_for_its_log_no_longer_than_it_is_told() {
+        let (mut writer, open, written) = gated();
+        writer.write_all(b"last\n").unwrap();
+        writer.finish(Duration::from_millis(10));
+        open.send(()).unwrap();
+        assert_eq!(written.recv().unwrap(), b"last\n");
+        writer.finish(Duration::from_secs(20));
+        assert!(!writer.0.waiting().is_writing);
+    }
+}
