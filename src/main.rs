@@ -5,7 +5,7 @@ use env_logger::{Target, WriteStyle};
 use log::LevelFilter;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::future::Future;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -86,16 +86,12 @@ type Failure = String;
 
 fn settings() -> Result<Config, Failure> {
     // That of the working directory alone: one further up is somebody else's.
-    match dotenvy::from_path(".env") {
-        Ok(()) => {}
-        Err(error) if error.not_found() => {}
-        // The line may hold a secret, so it is not repeated.
-        Err(dotenvy::Error::LineParse(_, at)) => {
-            return Err(format!(".env is malformed near character {at} of a line"));
-        }
+    let dot_env = match std::fs::read_to_string(".env") {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => return Err(format!("cannot read .env: {error}")),
-    }
-    Config::from_env().map_err(|bad| bad.to_string())
+    };
+    Config::load(&dot_env)
 }
 
 fn check(config: &Config) -> Result<(), Failure> {
@@ -122,6 +118,8 @@ fn warnings(config: &Config) -> Vec<String> {
     let without_effect = config.without_effect.iter();
     let mut warnings: Vec<String> =
         without_effect.map(|name| format!("{name} is set, but has no effect in this version")).collect();
+    let misspelled = config.misspelled.iter();
+    warnings.extend(misspelled.map(|(name, meant)| format!("{name} is not a setting; did you mean {meant}?")));
     let is_reachable = !config.http.bind.ip().is_loopback();
     match &config.http.public_url {
         None if is_reachable => {
@@ -142,8 +140,8 @@ fn serve(config: Config, log: &LogWriter) -> Result<(), Failure> {
     let warnings = warnings(&config);
     let settings = config.effective().collect::<Vec<_>>().join(" ");
     let app = App::open(config, Clock::system()).map_err(|error| error.cause())?;
-    let listener = TcpListener::bind(bind).map_err(|error| format!("cannot listen on {bind}: {error}"))?;
-    let address = listener.local_addr().map_err(|error| format!("cannot listen on {bind}: {error}"))?;
+    let listener = TcpListener::bind(bind).map_err(|error| format!("BIND: cannot listen on {bind}: {error}"))?;
+    let address = listener.local_addr().map_err(|error| format!("BIND: cannot listen on {bind}: {error}"))?;
     // Not before: a start that fails says why in one line.
     log::info!("settings {settings}");
     for warning in warnings {

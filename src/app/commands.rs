@@ -2,15 +2,15 @@
 
 use super::{data_dir, internal, settings};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::users::{self, Appointed};
-use crate::store::{self, Target};
+use crate::store::{self, Db, Target};
 
 /// Whether the settings lead to a database that answers; for `check`.
 pub fn check(config: &Config) -> Result<()> {
     settings::foreign_tokens(config)?;
     data_dir::make(&config.store.data_dir)?;
-    store::probe(&mut settings::target(config).open()?)
+    store::probe(&mut open(&settings::target(config))?).map_err(of_database)
 }
 
 /// Makes somebody an administrator, or one no longer; also while a hub runs on
@@ -21,7 +21,27 @@ pub fn set_admin(config: &Config, username: &str, is_admin: bool) -> Result<Appo
     if let Target::Sqlite(path) = &target
         && !path.exists()
     {
-        return Err(internal(format!("there is no SQLite database {}", path.display())));
+        return Err(internal(format!("DATABASE_URL: there is no SQLite database {}; {BEGIN}", path.display())));
     }
-    target.open()?.write_transaction(|db| users::set_admin(db, username, is_admin))
+    let mut db = open(&target)?;
+    if !store::is_prepared(&mut db).map_err(of_database)? {
+        return Err(internal(format!("DATABASE_URL: the database is empty; {BEGIN}")));
+    }
+    db.write_transaction(|db| users::set_admin(db, username, is_admin)).map_err(of_database)
+}
+
+/// What to do before somebody can be promoted.
+const BEGIN: &str = "start the hub with these settings, register the user, and run this again";
+
+/// Opens the database that the settings name.
+///
+/// # Errors
+/// Names the setting.
+pub(super) fn open(target: &Target) -> Result<Db> {
+    target.open().map_err(of_database)
+}
+
+/// The same error, with the setting that it is about.
+pub(super) fn of_database(error: Error) -> Error {
+    Error::Internal(format!("DATABASE_URL: {}", error.cause()).into())
 }

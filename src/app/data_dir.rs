@@ -15,15 +15,16 @@ pub(super) fn make(path: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|error| internal(format!("cannot make the data directory {}: {error}", path.display())))
+        .map_err(|error| internal(format!("DATA_DIR: cannot make the directory {}: {error}", path.display())))
 }
 
 /// The key that signs access tokens, made once and kept where only the hub's
 /// user can read it.
 pub(super) fn own_secret(data_dir: &Path) -> Result<Vec<u8>> {
     let path = data_dir.join("jwt.key");
-    let failed =
-        |what: &str, error: &dyn std::fmt::Display| internal(format!("cannot {what} {}: {error}", path.display()));
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        internal(format!("DATA_DIR: cannot {what} {}: {error}", path.display()))
+    };
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {
             let secret = BASE64.encode(random_bytes::<32>());

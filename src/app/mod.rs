@@ -63,8 +63,8 @@ impl App {
         let foreign = settings::foreign_tokens(&config)?;
         data_dir::make(&config.store.data_dir)?;
         let target = settings::target(&config);
-        let mut db = target.open()?;
-        let epoch = store::prepare(&mut db, clock.now())?;
+        let mut db = commands::open(&target)?;
+        let epoch = store::prepare(&mut db, clock.now()).map_err(commands::of_database)?;
         for warning in db.warnings()? {
             log::warn!("{warning}");
         }

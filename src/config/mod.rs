@@ -1,10 +1,12 @@
-//! What the operator decides: read once from the environment, validated, immutable afterwards.
+//! What the operator decides: read once from the environment and `.env`, validated, immutable
+//! afterwards.
 //!
 //! Owns every variable's name, default and bounds; they stand in one table, `Config::read`. `main`
-//! calls `from_env` after loading `.env`, tests call `from_lookup`, and nobody else reads the
+//! calls `load` with the text of `.env`, tests call `from_lookup`, and nobody else reads the
 //! environment. It opens no file, socket or database, and never prints a secret: not in `Debug`,
 //! not in `effective()`, not in a refusal.
 
+mod dot_env;
 mod reader;
 mod values;
 
@@ -18,6 +20,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use dot_env::{DotEnv, near_misses};
 pub use reader::BadSetting;
 use reader::{HIDDEN, Line, Reader, cidr, claim, directory, log_filter, one_of, span, whole};
 pub use values::{DatabaseUrl, PublicUrl, Secret};
@@ -43,6 +46,9 @@ pub struct Config {
     pub log_filter: String,
     /// Variables that were set and are well formed, but change nothing in this version.
     pub without_effect: Vec<&'static str>,
+    /// Variables of the environment that are not settings, and the settings they are probably meant
+    /// for.
+    pub misspelled: Vec<(String, &'static str)>,
     lines: Vec<Line>,
 }
 
@@ -187,13 +193,27 @@ pub enum MessagePolicy {
 }
 
 impl Config {
-    /// The settings of this process.
-    pub fn from_env() -> Result<Config, BadSetting> {
-        Config::read(&|name| match env::var(name) {
+    /// The settings of this process: those of the environment, and of `dot_env`, the text of `.env`,
+    /// those that the environment does not have.
+    ///
+    /// # Errors
+    /// One sentence that names the variable, and the line where it stands in `.env`.
+    pub fn load(dot_env: &str) -> Result<Config, String> {
+        let defaults = Config::read(&|_| Ok(None)).map_err(|bad| bad.to_string())?;
+        let known: Vec<&'static str> = defaults.lines.iter().map(|line| line.name).collect();
+        let file = DotEnv::parse(dot_env, &known)?;
+        let config = Config::read(&|name| match env::var(name) {
             Ok(text) => Ok(Some(text)),
-            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotPresent) => Ok(file.value(name)),
             Err(VarError::NotUnicode(raw)) => Err(raw),
-        })
+        });
+        let config =
+            config.map_err(|bad| match file.line(bad.variable).filter(|_| env::var_os(bad.variable).is_none()) {
+                Some(line) => format!(".env, line {line}: {bad}"),
+                None => bad.to_string(),
+            })?;
+        let environment = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        Ok(Config { misspelled: near_misses(environment, &known), ..config })
     }
 
     /// The settings that `get` gives, by the same rules; `None` and blank text mean the default.
@@ -303,7 +323,18 @@ impl Config {
 
         let without_effect = env.set_without_effect();
         let lines = env.take_lines();
-        Ok(Config { http, socket, hub, store, auth, messages, log_filter, without_effect, lines })
+        Ok(Config {
+            http,
+            socket,
+            hub,
+            store,
+            auth,
+            messages,
+            log_filter,
+            without_effect,
+            misspelled: Vec::new(),
+            lines,
+        })
     }
 }
 

@@ -42,11 +42,11 @@ const PLACES: &[(&str, &[&str])] = &[
     ("actix_web_actors", &["net/transport/", "net/session.rs"]),
     ("actix_server", &["net/transport/"]),
     ("jsonwebtoken", &["auth/"]),
-    ("env::var", &["config/", "main.rs"]),
+    ("env::var", &["config/"]),
     // Every route is a `Call`, which says what it is.
     ("web::resource", &["net/call.rs"]),
     ("web::route", &[]),
-    ("dotenvy", &["main.rs"]),
+    ("dotenvy", &["config/"]),
 ];
 
 /// The least version of each package that is free of a known fault.

@@ -23,14 +23,22 @@ async fn user(place: &Place, what: &str, name: &str) -> (i32, String) {
 }
 
 #[tokio::test]
+async fn an_empty_file_is_no_database_to_promote_somebody_in() {
+    let place = Place::new().with("DATABASE_URL", "sqlite://empty.db");
+    std::fs::write(place.path("empty.db"), "").unwrap();
+    let (code, said) = user(&place, "promote", "ann").await;
+    assert!(code == 1 && said.contains("DATABASE_URL: the database is empty; start the hub"), "{said}");
+}
+
+#[tokio::test]
 async fn au_4_who_is_promoted_or_demoted_while_the_hub_runs_logs_in_anew() {
     for scratch in [Scratch::sqlite(), Scratch::postgres()] {
         let place = Place::new().with("DATABASE_URL", &scratch.url);
         let told = async |what: &'static str, name: &'static str| user(&place, what, name).await;
         let (code, said) = told("promote", "ann").await;
-        let reason =
-            if scratch.name() == "SQLite" { "there is no SQLite database" } else { "\"users\" does not exist" };
+        let reason = if scratch.name() == "SQLite" { "there is no SQLite database" } else { "the database is empty" };
         assert!(code == 1 && said.contains(reason), "before the hub ever ran: {said}");
+        assert!(said.contains("DATABASE_URL") && said.contains("start the hub"), "{said}");
         let mut hub = place.start(&[]);
         let address = hub.address().await;
         let mut ann = Person::register(&address, "Ann").await;

@@ -97,21 +97,33 @@ async fn a_database_that_cannot_be_opened_is_named_with_the_reason() {
         fs::create_dir(place.path("folder")).unwrap();
         fs::write(place.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
         assert_refused(&place, &fragments).await;
+        assert_refused(&place, &["DATABASE_URL"]).await;
     }
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_named_with_its_setting() {
+    let place = Place::new();
+    fs::create_dir(place.path("data")).unwrap();
+    fs::write(place.path("data/jwt.key"), "short").unwrap();
+    assert_refusal(&place.run(&[]).await, &["DATA_DIR", "data/jwt.key", "shorter than 32 bytes"]);
+    let place =
+        Place::new().with("JWT_PUBLIC_KEY_FILE", "none.pem").with("JWT_ISSUER", "id").with("JWT_AUDIENCE", "me");
+    assert_refused(&place, &["JWT_PUBLIC_KEY_FILE", "none.pem"]).await;
 }
 
 #[tokio::test]
 async fn a_postgres_database_that_is_not_there_is_named() {
     let scratch = Scratch::postgres();
     let place = Place::new().with("DATABASE_URL", format!("{}_not", scratch.url));
-    assert_refused(&place, &["_not", "does not exist"]).await;
+    assert_refused(&place, &["DATABASE_URL", "_not", "does not exist"]).await;
 }
 
 #[tokio::test]
 async fn a_data_directory_that_cannot_be_made_is_named() {
     let place = Place::new().with("DATA_DIR", "file/data");
     fs::write(place.path("file"), "").unwrap();
-    assert_refused(&place, &["file/data"]).await;
+    assert_refused(&place, &["DATA_DIR", "file/data"]).await;
 }
 
 #[tokio::test]
@@ -119,7 +131,7 @@ async fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ended = Place::new().with("BIND", &address).with("RUST_BACKTRACE", "1").run(&[]).await;
-    assert_refusal(&ended, &[&address, "in use"]);
+    assert_refusal(&ended, &["BIND", &address, "in use"]);
 }
 
 #[tokio::test]
@@ -246,7 +258,7 @@ async fn a_postgres_that_may_lose_messages_is_warned_of_at_the_start() {
 async fn settings_stand_in_dot_env_too_and_the_environment_wins() {
     let place = Place::new();
     fs::write(place.path(".env"), "# mine\nREGISTRATION=maybe\n").unwrap();
-    assert_refused(&place, &["REGISTRATION", "maybe"]).await;
+    assert_refused(&place, &[".env, line 2: REGISTRATION", "maybe"]).await;
     let place = place.with("REGISTRATION", "closed");
     assert_eq!(place.run(&["check"]).await.status.code(), Some(0));
 }
@@ -255,10 +267,40 @@ async fn settings_stand_in_dot_env_too_and_the_environment_wins() {
 async fn a_dot_env_that_cannot_be_read_is_refused_without_showing_it() {
     let place = Place::new();
     fs::write(place.path(".env"), "REGISTRATION=open\nJWT_SECRET=hunter2 and more\n").unwrap();
-    assert_refused(&place, &[".env"]).await;
+    assert_refused(&place, &[".env, line 2: "]).await;
     fs::remove_file(place.path(".env")).unwrap();
     fs::create_dir(place.path(".env")).unwrap();
     assert_refused(&place, &[".env"]).await;
+}
+
+#[tokio::test]
+async fn a_setting_that_would_be_passed_over_in_silence_stops_the_start() {
+    for (text, refusal) in [
+        ("REGISTRATON=closed\n", ".env, line 1: REGISTRATON is not a setting; did you mean REGISTRATION?"),
+        ("\nregistration=closed\n", ".env, line 2: registration is not a setting; did you mean REGISTRATION?"),
+        ("REGISTRATION=closed\n# or\nREGISTRATION=open\n", ".env, line 3: REGISTRATION is set on line 1 already"),
+        ("DATABASE_URL=postgres://app:hunter2$x@db/chat\n", ".env, line 1: expected NAME=value"),
+        ("BIND=127.0.0.1:0\nMAX_MESSAGE_CHARS=many\n", ".env, line 2: MAX_MESSAGE_CHARS=\"many\""),
+    ] {
+        let place = Place::new();
+        fs::write(place.path(".env"), text).unwrap();
+        assert_refused(&place, &[refusal]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_near_miss_in_the_environment_is_warned_of() {
+    let place = Place::new().with("REGISTRATON", "closed").with("bind", "0.0.0.0:1").with("PATH", "/bin");
+    let warnings =
+        ["REGISTRATON is not a setting; did you mean REGISTRATION?", "bind is not a setting; did you mean BIND?"];
+    let checked = place.run(&["check"]).await;
+    assert_eq!((checked.status.code(), checked.stdout.lines().count()), (Some(0), 3), "{}", checked.stdout);
+    let mut hub = place.start(&[]);
+    hub.address().await;
+    for warning in warnings {
+        assert!(checked.stdout.contains(warning), "{}", checked.stdout);
+        assert!(hub.log().lines().any(|line| line.contains("WARN") && line.contains(warning)), "{}", hub.log());
+    }
 }
 
 #[tokio::test]
