@@ -222,6 +222,10 @@ impl Serialize for SessionId {
 #[schemars(extend("format" = "date-time", "pattern" = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"))]
 pub struct Timestamp(i64);
 
+/// How far the clocks of two nodes may be apart. A stored time further ahead than this, and than
+/// the window it belongs to, was written by a wrong clock.
+const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(60);
+
 impl Timestamp {
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -235,6 +239,11 @@ impl Timestamp {
     pub fn after(self, duration: std::time::Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis))
+    }
+
+    /// The latest time that a right clock of another node may show now.
+    pub fn with_skew(self) -> Self {
+        self.after(CLOCK_SKEW)
     }
 
     /// The instant `duration` before this one; never before 1970.

@@ -42,6 +42,9 @@ const REGISTRATIONS: Bound = Bound {
     window: Duration::from_secs(60 * 60),
 };
 
+/// No place is taken for longer.
+const LONGEST_WINDOW: Duration = Duration::from_secs(60 * 60);
+
 /// What was counted.
 #[derive(Clone, Debug)]
 pub struct Attempt(Vec<Place>);
@@ -121,7 +124,7 @@ impl Op<System> for SweepAttempts {
     }
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
-        attempts::delete_over(cx.db, cx.now)?;
+        attempts::delete_over(cx.db, cx.now, cx.now.after(LONGEST_WINDOW).with_skew())?;
         quotas::delete_before(cx.db, cx.now.before(DAY))?;
         Ok(Outcome::quiet(Done {}))
     }

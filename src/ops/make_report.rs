@@ -90,7 +90,7 @@ impl MakeReport {
 /// # Errors
 /// `RateLimited` until the first of a day's reports is a day old.
 fn check_rate(me: UserId, cx: &mut Cx) -> Result<()> {
-    let Some(first) = reports::find_time_of(cx.db, me, MAX_A_DAY)? else { return Ok(()) };
+    let Some(first) = reports::find_time_of(cx.db, me, MAX_A_DAY, cx.now.with_skew())? else { return Ok(()) };
     let wait = first.as_millis() - cx.now.before(DAY).as_millis();
     match u64::try_from(wait) {
         Ok(wait @ 1..) => Err(Error::RateLimited { limit: LIMIT, retry_in: Duration::from_millis(wait) }),

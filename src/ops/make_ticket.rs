@@ -9,7 +9,7 @@ use crate::store::tickets::{self, Ticket};
 use std::time::Duration;
 
 /// Time to open the socket with it.
-const LIFETIME: Duration = Duration::from_secs(30);
+pub(super) const LIFETIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
 pub struct MakeTicket {
@@ -33,8 +33,8 @@ impl Op for MakeTicket {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Timestamp>> {
         // Those that nobody used; here, because here is where they become more.
-        tickets::delete_expired(cx.db, cx.now)?;
         let expires_at = cx.now.after(LIFETIME);
+        tickets::delete_expired(cx.db, cx.now, expires_at.with_skew())?;
         let ticket =
             Ticket { user_id: caller.user_id, login_id: caller.login_id, token_expires_at: self.token_expires_at };
         tickets::insert_ticket(cx.db, &self.ticket_hash, &ticket, expires_at)?;

@@ -1,6 +1,7 @@
 //! Whom a ticket lets in; it works once.
 
 use super::find_caller::{Found, find_by_login, find_by_user};
+use super::make_ticket::LIFETIME;
 use super::{Access, Cx, Nobody, Op, Outcome};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
@@ -29,7 +30,7 @@ impl Op<Nobody> for TakeTicket {
     }
 
     fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
-        let ticket = tickets::take_ticket(cx.db, &self.ticket_hash, cx.now)?
+        let ticket = tickets::take_ticket(cx.db, &self.ticket_hash, cx.now, cx.now.after(LIFETIME).with_skew())?
             .ok_or(Error::Unauthenticated("the ticket is used, expired or none"))?;
         if ticket.token_expires_at.is_some_and(|end| end <= cx.now) {
             return Err(Error::Unauthenticated("token expired"));

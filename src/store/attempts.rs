@@ -41,11 +41,13 @@ pub enum Taken {
     FullUntil(Timestamp),
 }
 
-/// Takes one of the bucket's `places` until `free_at`.
+/// Takes one of the bucket's `places` until `free_at`. A place that is taken for longer than clocks
+/// may differ after that was taken by a wrong clock, and is free.
 pub fn take(db: &mut Db, bucket: Bucket, places: i64, now: Timestamp, free_at: Timestamp) -> Result<Taken> {
     let mut taken: BTreeMap<i64, Timestamp> = on!(db, conn => attempts::table
         .select((attempts::place, attempts::free_at))
-        .filter(attempts::bucket.eq(bucket.0.to_vec()).and(attempts::free_at.gt(now)))
+        .filter(attempts::bucket.eq(bucket.0.to_vec()))
+        .filter(attempts::free_at.gt(now).and(attempts::free_at.le(free_at.with_skew())))
         .load::<(i64, Timestamp)>(conn))?
     .into_iter()
     .collect();
@@ -67,7 +69,7 @@ fn insert(db: &mut Db, place: Place, now: Timestamp, free_at: Timestamp) -> Resu
         (attempts::bucket.eq(place.bucket.0.to_vec()), attempts::place.eq(place.number), attempts::free_at.eq(free_at));
     let inserted = on!(db, conn => diesel::insert_into(attempts::table).values(row)
         .on_conflict((attempts::bucket, attempts::place)).do_update().set(attempts::free_at.eq(free_at))
-        .filter(attempts::free_at.le(now)).execute(conn))?;
+        .filter(attempts::free_at.le(now).or(attempts::free_at.gt(free_at.with_skew()))).execute(conn))?;
     Ok(inserted == 1)
 }
 
@@ -78,9 +80,10 @@ pub fn give_back(db: &mut Db, place: Place) -> Result<()> {
     Ok(())
 }
 
-/// Forgets those whose time is over.
-pub fn delete_over(db: &mut Db, now: Timestamp) -> Result<()> {
-    on!(db, conn => diesel::delete(attempts::table.filter(attempts::free_at.le(now))).execute(conn))?;
+/// Deletes the places whose time is over, and those that are taken for longer than until `latest`.
+pub fn delete_over(db: &mut Db, now: Timestamp, latest: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::delete(attempts::table
+        .filter(attempts::free_at.le(now).or(attempts::free_at.gt(latest)))).execute(conn))?;
     Ok(())
 }
 
@@ -134,7 +137,7 @@ mod tests {
         db.write_transaction(|db| give_back(db, places[0])).unwrap();
         assert!(took(&mut db, bucket, 1020).is_some());
         assert!(took(&mut db, bucket, 1020).is_none());
-        db.write_transaction(|db| delete_over(db, at(1110))).unwrap();
+        db.write_transaction(|db| delete_over(db, at(1110), at(10_000))).unwrap();
         assert_eq!(count(&mut db), 1);
     }
 

@@ -206,15 +206,17 @@ pub fn insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> 
     Ok((Membership { conversation_id, user_low: Some(low), user_high: Some(high), has_written: false }, true))
 }
 
-/// Takes the next `seq` and `rev`; the time never goes back within a
-/// conversation, whatever the clock does.
+/// Takes the next `seq` and `rev`. The time does not go back within a conversation when the clock
+/// does, but is never more than [`Timestamp::with_skew`] ahead of it: after a clock that was wrong,
+/// times may repeat or go back, and `seq` alone orders.
 pub fn advance(db: &mut Db, id: ConversationId, now: Timestamp) -> Result<Advance> {
+    let latest = now.with_skew();
     match db {
         Db::Sqlite(conn) => {
-            AdvanceStatement { id, now }.execute(conn)?;
+            AdvanceStatement { id, now, latest }.execute(conn)?;
             Ok(NumbersOf { id }.get_result(conn)?)
         }
-        Db::Postgres(conn) => Ok(AdvanceReturning { id, now }.get_result(conn)?),
+        Db::Postgres(conn) => Ok(AdvanceReturning { id, now, latest }.get_result(conn)?),
     }
 }
 

@@ -42,27 +42,34 @@ macro_rules! statement {
     };
 }
 
-/// Takes the next `seq` and `rev` of a conversation.
+/// Takes the next `seq` and `rev` of a conversation. Its time does not go back, as long as it is at
+/// most `latest`.
 pub(super) struct AdvanceStatement {
     pub id: ConversationId,
     pub now: Timestamp,
+    pub latest: Timestamp,
 }
 
 statement!(AdvanceStatement -> () {
-    "UPDATE conversations SET last_seq = last_seq + 1, rev = rev + 1, active_at = CASE WHEN active_at > ", now;
-    " THEN active_at ELSE ", now;
-    " END WHERE id = ", id;
+    "UPDATE conversations SET last_seq = last_seq + 1, rev = rev + 1, active_at = CASE WHEN active_at <= ", now;
+    " THEN ", now;
+    " WHEN active_at > ", latest;
+    " THEN ", latest;
+    " ELSE active_at END WHERE id = ", id;
 });
 
 pub(super) struct AdvanceReturning {
     pub id: ConversationId,
     pub now: Timestamp,
+    pub latest: Timestamp,
 }
 
 statement!(AdvanceReturning -> (BigInt, BigInt, BigInt) {
-    "UPDATE conversations SET last_seq = last_seq + 1, rev = rev + 1, active_at = CASE WHEN active_at > ", now;
-    " THEN active_at ELSE ", now;
-    " END WHERE id = ", id;
+    "UPDATE conversations SET last_seq = last_seq + 1, rev = rev + 1, active_at = CASE WHEN active_at <= ", now;
+    " THEN ", now;
+    " WHEN active_at > ", latest;
+    " THEN ", latest;
+    " ELSE active_at END WHERE id = ", id;
     " RETURNING last_seq, rev, active_at";
 });
 

@@ -95,12 +95,13 @@ pub fn list_own(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<V
         .order((logins::last_used_at.desc(), logins::id.desc())).load(conn))?)
 }
 
-/// Moves forward only; what is gone stays gone.
+/// Moves forward only, or back from a time that a wrong clock wrote; what is gone stays gone.
 pub fn set_last_used(db: &mut Db, ids: &[LoginId], at: Timestamp) -> Result<()> {
     for ids in ids.chunks(CHUNK) {
         let ids = bound(ids)?;
         on!(db, conn => diesel::update(logins::table
-                .filter(logins::id.eq_any(&ids)).filter(logins::last_used_at.lt(at)))
+                .filter(logins::id.eq_any(&ids))
+                .filter(logins::last_used_at.lt(at).or(logins::last_used_at.gt(at.with_skew()))))
             .set(logins::last_used_at.eq(at)).execute(conn))?;
     }
     Ok(())

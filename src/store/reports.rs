@@ -61,10 +61,11 @@ pub fn find_report(db: &mut Db, reporter: UserId, subject: Subject) -> Result<Op
     }))
 }
 
-/// When the reporter made the `nth` report before now; 1 is the last.
-pub fn find_time_of(db: &mut Db, reporter: UserId, nth: i64) -> Result<Option<Timestamp>> {
+/// When the reporter made the `nth` last of their reports, of those made by `latest`: a clock that
+/// was wrong may have stamped others; 1 is the last.
+pub fn find_time_of(db: &mut Db, reporter: UserId, nth: i64, latest: Timestamp) -> Result<Option<Timestamp>> {
     Ok(on!(db, conn => reports::table.select(reports::created_at)
-        .filter(reports::reporter_id.eq(reporter))
+        .filter(reports::reporter_id.eq(reporter).and(reports::created_at.le(latest)))
         .order(reports::id.desc()).offset(nth - 1).limit(1).first(conn).optional())?)
 }
 

@@ -31,16 +31,19 @@ pub fn insert_ticket(db: &mut Db, hash: &[u8], ticket: &Ticket, expires_at: Time
 }
 
 /// Takes the ticket away. Of several who try at once, also on several nodes,
-/// one gets it: the others find the row gone.
-pub fn take_ticket(db: &mut Db, hash: &[u8], now: Timestamp) -> Result<Option<Ticket>> {
+/// one gets it: the others find the row gone. A ticket that expires after `latest` is invalid: it
+/// was made by a wrong clock.
+pub fn take_ticket(db: &mut Db, hash: &[u8], now: Timestamp, latest: Timestamp) -> Result<Option<Ticket>> {
     Ok(on!(db, conn => diesel::delete(tickets::table
             .filter(tickets::ticket_hash.eq(hash))
-            .filter(tickets::expires_at.gt(now)))
+            .filter(tickets::expires_at.gt(now).and(tickets::expires_at.le(latest))))
         .returning((tickets::user_id, tickets::login_id, tickets::token_expires_at))
         .get_result(conn).optional())?)
 }
 
-pub fn delete_expired(db: &mut Db, now: Timestamp) -> Result<()> {
-    on!(db, conn => diesel::delete(tickets::table.filter(tickets::expires_at.le(now))).execute(conn))?;
+/// Deletes the expired tickets, and those that expire after `latest`.
+pub fn delete_expired(db: &mut Db, now: Timestamp, latest: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::delete(tickets::table
+        .filter(tickets::expires_at.le(now).or(tickets::expires_at.gt(latest)))).execute(conn))?;
     Ok(())
 }

@@ -260,13 +260,13 @@ pub fn list_by_prefix(db: &mut Db, me: UserId, prefix: &str, limit: i64) -> Resu
     Ok(found)
 }
 
-/// Moves forward only, so that a late announcement does not turn it back. Of a thousand users or
-/// so at once: a statement takes no more.
+/// Moves forward only, so that a late announcement does not turn it back; or back from a time that
+/// a wrong clock wrote. Of a thousand users or so at once: a statement takes no more.
 pub fn set_last_seen(db: &mut Db, ids: &[UserId], at: Timestamp) -> Result<()> {
     let ids = bound(ids)?;
     on!(db, conn => diesel::update(users::table
             .filter(users::id.eq_any(&ids).and(users::deleted_at.is_null()))
-            .filter(users::last_seen_at.is_null().or(users::last_seen_at.lt(at))))
+            .filter(users::last_seen_at.is_null().or(users::last_seen_at.lt(at)).or(users::last_seen_at.gt(at.with_skew()))))
         .set(users::last_seen_at.eq(at)).execute(conn))?;
     Ok(())
 }

@@ -96,3 +96,4 @@ mod unread;
 mod viewing;
 mod web_page;
 mod who_gets_in;
+mod wrong_clock;
