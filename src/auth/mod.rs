@@ -4,6 +4,7 @@
 
 mod access;
 mod bearer;
+mod fair_queue;
 mod foreign;
 mod jws;
 mod password;

@@ -4,11 +4,12 @@
 //! lane), which is also the library's default; they are stored with each
 //! hash, so they can be raised later and old hashes stay valid.
 
+use super::fair_queue::FairQueue;
 use crate::error::{Error, Result};
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
@@ -19,28 +20,78 @@ const THREADS: usize = 4;
 /// Of these threads alone, as Linux counts it: whoever logs in waits for messages, and
 /// no message for them.
 const YIELDING: i32 = 10;
-/// Who may wait for a turn; at about 30 ms a hash, half a second of them.
+/// Passwords that may wait for their turn; at about 30 ms a hash, half a second of them. Addresses
+/// take turns, and the one with the most gives up a place to another when all are taken.
 const MAX_WAITING: usize = 64;
 
 /// What argon2 works in; grows to what the parameters ask for.
 type Memory = Vec<Block>;
 
-type Work = Box<dyn FnOnce(&mut Memory) + Send>;
+/// Without memory: there is no place for it, and its asker has to be told.
+type Work = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
 /// Hashes and checks passwords; cheap to clone. The threads end with the last
 /// clone.
 #[derive(Clone)]
 pub struct Passwords {
-    queue: SyncSender<Work>,
+    queue: Arc<Queue>,
+    /// Of whoever asks: IPv6 as its network of 64 bits.
+    asker: IpAddr,
     /// Hash of nothing anybody knows: checked for unknown users, so that an
     /// answer takes the same time for them.
     decoy: Arc<str>,
 }
 
+struct Queue {
+    waiting: Arc<Waiting>,
+}
+
+struct Waiting {
+    work: Mutex<Option<FairQueue<IpAddr, Work>>>,
+    /// Told when there is work, and when there will be none.
+    changed: Condvar,
+}
+
+impl Waiting {
+    fn work(&self) -> MutexGuard<'_, Option<FairQueue<IpAddr, Work>>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the work for which there is no place.
+    fn push(&self, asker: IpAddr, work: Work) -> Option<Work> {
+        let displaced = match &mut *self.work() {
+            Some(queue) => queue.push(asker, work),
+            None => Some(work),
+        };
+        self.changed.notify_one();
+        displaced
+    }
+
+    /// Waits for the next; none when nobody can bring any.
+    fn pop(&self) -> Option<Work> {
+        let mut work = self.work();
+        loop {
+            match work.as_mut()?.pop() {
+                Some(next) => return Some(next),
+                None => work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        *self.waiting.work() = None;
+        self.waiting.changed.notify_all();
+    }
+}
+
 impl Passwords {
     pub fn new() -> Result<Self> {
-        let (queue, waiting) = sync_channel(MAX_WAITING);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let places = Mutex::new(Some(FairQueue::new(MAX_WAITING)));
+        let waiting = Arc::new(Waiting { work: places, changed: Condvar::new() });
+        // From here on, whatever fails ends the threads.
+        let queue = Arc::new(Queue { waiting: Arc::clone(&waiting) });
         for number in 1..=THREADS {
             let waiting = Arc::clone(&waiting);
             thread::Builder::new()
@@ -49,7 +100,13 @@ impl Passwords {
                 .map_err(|error| Error::Internal(error.into()))?;
         }
         let nobody_knows = crate::clock::random_bytes::<32>();
-        Ok(Self { queue, decoy: hash(&nobody_knows, &mut Memory::new())?.into() })
+        let asker = Ipv6Addr::UNSPECIFIED.into();
+        Ok(Self { queue, asker, decoy: hash(&nobody_knows, &mut Memory::new())?.into() })
+    }
+
+    /// The same, for somebody at this address, which shares the queue with others.
+    pub fn of(&self, asker: IpAddr) -> Self {
+        Self { asker, ..self.clone() }
     }
 
     /// The hash to store, in PHC string format with its parameters and salt.
@@ -84,24 +141,28 @@ impl Passwords {
     ) -> Result<T> {
         let (asker, answer) = oneshot::channel();
         // Nobody is left to hear when the request was dropped.
-        let work: Work = Box::new(move |memory| drop(asker.send(work(memory))));
-        self.queue.try_send(work).map_err(|_| Error::Unavailable("too many logins at once"))?;
+        let work: Work = Box::new(move |memory| {
+            let outcome = match memory {
+                Some(memory) => work(memory),
+                None => Err(Error::Unavailable("too many passwords wait to be checked; try again in a moment")),
+            };
+            drop(asker.send(outcome));
+        });
+        if let Some(displaced) = self.queue.waiting.push(self.asker, work) {
+            displaced(None);
+        }
         answer.await.map_err(|_| Error::bug("a password thread panicked"))?
     }
 }
 
 /// Takes one piece of work after another until nobody can bring any.
-fn work(waiting: &Mutex<Receiver<Work>>) {
+fn work(waiting: &Waiting) {
     if let Err(error) = rustix::process::nice(YIELDING) {
         log::debug!("passwords are hashed at the usual priority: {error}");
     }
     let mut memory = Memory::new();
-    loop {
-        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match next {
-            Ok(work) => work(&mut memory),
-            Err(_) => return,
-        }
+    while let Some(work) = waiting.pop() {
+        work(Some(&mut memory));
     }
 }
 
@@ -155,6 +216,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::{SyncSender, sync_channel};
 
     #[tokio::test]
     async fn a_hash_is_argon2id_with_its_parameters_and_a_salt_of_its_own() {
@@ -177,24 +239,28 @@ mod tests {
         assert!(!passwords.verify(String::new(), None).await.unwrap());
     }
 
+    /// A queue whose threads all have something to do until the gates are dropped.
+    fn busy() -> (Passwords, Vec<SyncSender<()>>) {
+        let passwords = Passwords::new().unwrap();
+        let gates = (0..THREADS).map(|_| {
+            let ((gate, is_open), (entered, is_entered)) = (sync_channel::<()>(1), sync_channel(1));
+            let work: Work = Box::new(move |_| {
+                entered.send(()).unwrap();
+                assert!(is_open.recv().is_err());
+            });
+            assert!(passwords.queue.waiting.push(passwords.asker, work).is_none());
+            is_entered.recv().unwrap();
+            gate
+        });
+        let gates = gates.collect();
+        (passwords, gates)
+    }
+
     #[tokio::test]
     async fn au_2_too_many_at_once_are_refused_and_the_next_pass_again() {
-        let passwords = Passwords::new().unwrap();
-        // Every thread has something to do until its gate is dropped.
-        let gates: Vec<SyncSender<()>> = (0..THREADS)
-            .map(|_| {
-                let ((gate, is_open), (entered, is_entered)) = (sync_channel::<()>(1), sync_channel(1));
-                let work: Work = Box::new(move |_| {
-                    entered.send(()).unwrap();
-                    assert!(is_open.recv().is_err());
-                });
-                passwords.queue.send(work).unwrap();
-                is_entered.recv().unwrap();
-                gate
-            })
-            .collect();
+        let (passwords, gates) = busy();
         for _ in 0..MAX_WAITING {
-            passwords.queue.try_send(Box::new(|_| {})).unwrap();
+            assert!(passwords.queue.waiting.push(passwords.asker, Box::new(|_| {})).is_none());
         }
         assert!(matches!(passwords.hash("x".into()).await, Err(Error::Unavailable(_))));
         drop(gates);
@@ -204,5 +270,34 @@ mod tests {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(20), again).await.expect("there is room again");
+    }
+
+    #[tokio::test]
+    async fn au_2_a_full_queue_has_room_for_another_address_and_it_is_next() {
+        let (passwords, gates) = busy();
+        let [flood, ann] = ["192.0.2.1", "192.0.2.2"].map(|address| passwords.of(address.parse().unwrap()));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |who: &'static str| -> Work {
+            let order = Arc::clone(&order);
+            Box::new(move |memory| {
+                let what = if memory.is_some() { "done" } else { "turned away" };
+                order.lock().unwrap().push((who, what));
+            })
+        };
+        for _ in 0..MAX_WAITING {
+            assert!(flood.queue.waiting.push(flood.asker, note("flood")).is_none());
+        }
+        let displaced = ann.queue.waiting.push(ann.asker, note("ann")).expect("somebody gives up a place");
+        displaced(None);
+        assert_eq!(*order.lock().unwrap(), [("flood", "turned away")]);
+        drop(gates);
+        let all = async {
+            while order.lock().unwrap().len() <= MAX_WAITING {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), all).await.expect("all have their turn");
+        let place = order.lock().unwrap().iter().position(|(who, _)| *who == "ann").unwrap();
+        assert!(place <= 1 + THREADS, "after {place} others");
     }
 }

@@ -34,8 +34,9 @@ pub struct Registration {
 
 pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
     check_page(&net, request.headers())?;
-    let attempt = net.door.call(Nobody, BeginRegistration { address: client_network(&net, &request) }).await?;
-    let hashed = net.passwords.hash(body.password.as_str().to_owned()).await;
+    let address = client_network(&net, &request);
+    let attempt = net.door.call(Nobody, BeginRegistration { address }).await?;
+    let hashed = net.passwords.of(address).hash(body.password.as_str().to_owned()).await;
     let password_hash = or_forget(&net, &attempt, hashed).await?;
     let username = body.username.as_str().to_owned();
     let op = Register {
@@ -70,19 +71,21 @@ pub struct LoggedIn {
 
 pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
     check_page(&net, request.headers())?;
-    let op = BeginLogin { username: body.username, address: client_network(&net, &request) };
+    let address = client_network(&net, &request);
+    let passwords = net.passwords.of(address);
+    let op = BeginLogin { username: body.username, address };
     let BegunLogin { credentials, attempt } = net.door.call(Nobody, op).await?;
     let (user_id, stored) = credentials.unzip();
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
     }
-    let verified = net.passwords.verify(body.password.clone(), stored.clone()).await;
+    let verified = passwords.verify(body.password.clone(), stored.clone()).await;
     let is_right = or_forget(&net, &attempt, verified).await?;
     let (Some(user_id), Some(stored), true) = (user_id, stored, is_right) else {
         return Err(Error::BadCredentials.into());
     };
-    let new_hash = match net.passwords.is_outdated(&stored) {
-        true => Some(or_forget(&net, &attempt, net.passwords.hash(body.password).await).await?),
+    let new_hash = match passwords.is_outdated(&stored) {
+        true => Some(or_forget(&net, &attempt, passwords.hash(body.password).await).await?),
         false => None,
     };
     let proven = Proven { user_id, checked_hash: stored, new_hash, attempt: Some(attempt) };

@@ -47,7 +47,7 @@ pub async fn set_password(
     Asked(caller, body): Asked<PasswordChange>,
 ) -> Answer {
     let checked_hash = check_password(&net, &request, &caller, body.current_password).await?;
-    let new_hash = net.passwords.hash(body.new_password.as_str().to_owned()).await?;
+    let new_hash = net.passwords.of(client_network(&net, &request)).hash(body.new_password.as_str().to_owned()).await?;
     // Whoever may have copied the cookie is out as well.
     let token = identity::came_by_cookie(&request).then(SecretToken::random);
     let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SecretToken::hash) };
@@ -76,9 +76,11 @@ pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(call
 async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
     let address = client_network(net, request);
     let FoundPassword { stored, attempt } = net.door.call(*caller, FindPassword { address }).await?;
-    let verified = net.passwords.verify(password, stored.clone()).await;
+    let verified = net.passwords.of(address).verify(password, stored.clone()).await;
     if !matches!(verified, Ok(false)) {
-        forget(net, &attempt).await;
+        // A right one counts as a password that was checked; of one that was not, nothing counts.
+        let counted = if verified.is_ok() { attempt.guesses() } else { attempt };
+        forget(net, &counted).await;
     }
     let is_right = verified?;
     stored.filter(|_| is_right).ok_or(Error::BadCredentials)

@@ -1,6 +1,7 @@
 //! How often one address may try to get in. An attempt is counted before a
-//! password is looked at, so that many at once are counted too; one that
-//! succeeds is given back.
+//! password is looked at, so that many at once are counted too. A right
+//! password is no guess and is given back as one, but it was checked, which
+//! costs the hub as much: so checks are counted by themselves.
 
 use super::{Access, Cx, Done, Nobody, Op, Outcome, System};
 use crate::error::{Error, Result};
@@ -45,20 +46,41 @@ const REGISTRATIONS: Bound = Bound {
 /// No place is taken for longer.
 const LONGEST_WINDOW: Duration = Duration::from_secs(60 * 60);
 
+/// Passwords that were checked, right ones too, for one account from one address: each costs a hash.
+const CHECKS: Bound = Bound {
+    what: "checks",
+    limit: "60 logins to one account from one address in an hour",
+    places: 60,
+    window: Duration::from_secs(60 * 60),
+};
+
 /// What was counted.
 #[derive(Clone, Debug)]
-pub struct Attempt(Vec<Place>);
+pub struct Attempt {
+    /// Given back when the password is right.
+    guesses: Vec<Place>,
+    /// Kept then.
+    check: Option<Place>,
+}
+
+impl Attempt {
+    /// What does not count when the password turned out to be right.
+    pub fn guesses(self) -> Self {
+        Self { check: None, ..self }
+    }
+}
 
 /// Counts an attempt to log in by this name, whether anybody has it or not.
 pub(super) fn count_login(username: &str, address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
     let (address_text, name) = (address.to_string(), username.to_ascii_lowercase());
-    let mut places = vec![take(&OF_ACCOUNT, &[&address_text, &name], cx)?];
-    places.extend(count_address(&OF_ADDRESS, address, cx)?);
-    Ok(Attempt(places))
+    let whose = [&*address_text, &*name];
+    let mut guesses = vec![take(&OF_ACCOUNT, &whose, cx)?];
+    guesses.extend(count_address(&OF_ADDRESS, address, cx)?);
+    Ok(Attempt { guesses, check: Some(take(&CHECKS, &whose, cx)?) })
 }
 
 pub(super) fn count_registration(address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
-    Ok(Attempt(count_address(&REGISTRATIONS, address, cx)?.into_iter().collect()))
+    Ok(Attempt { guesses: count_address(&REGISTRATIONS, address, cx)?.into_iter().collect(), check: None })
 }
 
 /// Not on this machine itself: behind a proxy that is not in
@@ -84,7 +106,7 @@ fn take(bound: &Bound, whose: &[&str], cx: &mut Cx) -> Result<Place> {
 }
 
 pub(super) fn give_back(attempt: &Attempt, cx: &mut Cx) -> Result<()> {
-    attempt.0.iter().try_for_each(|place| attempts::give_back(cx.db, *place))
+    attempt.guesses.iter().chain(&attempt.check).try_for_each(|place| attempts::give_back(cx.db, *place))
 }
 
 /// An attempt that came to nothing through no fault of who made it.

@@ -57,7 +57,7 @@ impl Op<Nobody> for LogIn {
         }
         check_still(self.user_id, &self.checked_hash, cx)?;
         if let Some(attempt) = &self.attempt {
-            give_back(attempt, cx)?;
+            give_back(&attempt.clone().guesses(), cx)?;
         }
         logins::delete_unused(cx.db, self.user_id, cx.now.before(self.lifetime))?;
         let new = NewLogin {

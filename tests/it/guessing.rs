@@ -10,6 +10,7 @@ use switchboard::ids::Timestamp;
 /// Tries for one account from one address, and the time they count.
 const TRIES: usize = 10;
 const WINDOW: i64 = 15 * 60 * 1000;
+const HOUR: i64 = 4 * WINDOW;
 
 async fn log_in(client: &Client, name: &str, password: &str) -> Reply {
     client.post("/api/auth/login", json!({"username": name, "password": password})).await
@@ -164,7 +165,8 @@ async fn who_waits_may_try_again(hub: &mut TestHub) {
     later(WINDOW);
     guess(&visitor, "ann", TRIES / 2).await;
     is_shut_out(&visitor, "ann", PASSWORD).await;
-    assert!(hub.database.count("attempts") <= TRIES as i64, "places are used again");
+    // Each of the fifteen was a check of a password as well.
+    assert!(hub.database.count("attempts") <= TRIES as i64 + 15, "places are used again");
     later(3 * WINDOW);
     log_in(&visitor, "ann", PASSWORD).await.is(200);
 }
@@ -223,8 +225,8 @@ async fn what_is_over_is_swept(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Clock::system().now());
     hub.restart_at(&clock);
     guess(&hub.visitor(), "ann", 3).await;
-    assert_eq!(hub.database.count("attempts"), 3);
-    clock.set(Timestamp::from_millis(clock.now().as_millis() + WINDOW));
+    assert_eq!(hub.database.count("attempts"), 6, "as guesses, and as checks of a password");
+    clock.set(Timestamp::from_millis(clock.now().as_millis() + HOUR));
     hub.restart_at(&clock);
     eventually("the rows are gone", async || hub.database.count("attempts") == 0).await;
 }
@@ -244,4 +246,50 @@ async fn who_has_a_cookie_guesses_no_more_often_than_who_has_none(hub: &mut Test
     }
     is_shut_out(&hub.visitor(), "ann", PASSWORD).await;
     ann.get("/api/auth/me").await.is(200);
+}
+
+both_databases!(au_2_right_passwords_are_counted_too, TRUSTED_PROXIES = "127.0.0.1");
+async fn au_2_right_passwords_are_counted_too(hub: &mut TestHub) {
+    let clock = Clock::fixed_at(Clock::system().now());
+    hub.restart_at(&clock);
+    let [ann, _bob] = hub.users(["ann", "bob"]).await;
+    let (home, office) = (behind(&hub.visitor(), "192.0.2.7"), behind(&hub.visitor(), "192.0.2.8"));
+    for _ in 0..60 {
+        log_in(&home, "ann", PASSWORD).await.is(200);
+    }
+    let reply = log_in(&home, "ann", PASSWORD).await;
+    assert_eq!(reply.header("retry-after"), Some("3600"));
+    let detail = reply.refused(429, "rate_limited");
+    assert_eq!(detail, "over the limit: 60 logins to one account from one address in an hour");
+    let change = json!({"current_password": PASSWORD, "new_password": PASSWORD});
+    ann.with("x-forwarded-for", "192.0.2.7").post("/api/auth/password", change).await.refused(429, "rate_limited");
+    log_in(&home, "bob", PASSWORD).await.is(200);
+    log_in(&office, "ann", PASSWORD).await.is(200);
+    clock.set(Timestamp::from_millis(clock.now().as_millis() + HOUR));
+    log_in(&home, "ann", PASSWORD).await.is(200);
+}
+
+any_database!(au_2_a_flood_of_right_passwords_turns_nobody_else_away, TRUSTED_PROXIES = "127.0.0.1");
+async fn au_2_a_flood_of_right_passwords_turns_nobody_else_away(hub: &mut TestHub) {
+    const OWN: usize = 10;
+    let names: Vec<String> = (0..OWN).map(|number| format!("flooder{number}")).collect();
+    for name in &names {
+        let form = json!({"username": name, "password": PASSWORD});
+        hub.visitor().post("/api/auth/register", form).await.is(201);
+    }
+    hub.users(["ann"]).await;
+    let flooder = behind(&hub.visitor(), "192.0.2.66");
+    let flood =
+        futures_util::future::join_all((0..30 * OWN).map(|turn| log_in(&flooder, &names[turn % OWN], PASSWORD)));
+    // Each from an address of their own, one after another, while the flood lasts.
+    let others = async {
+        let mut statuses = Vec::new();
+        for turn in 0..30 {
+            statuses.push(log_in(&behind(&hub.visitor(), &format!("198.51.100.{turn}")), "ann", PASSWORD).await.status);
+        }
+        statuses
+    };
+    let (flooded, statuses) = futures_util::future::join(flood, others).await;
+    assert!(flooded.iter().any(|reply| reply.status == 503), "the flood is one");
+    assert_eq!(statuses, [200; 30]);
 }
