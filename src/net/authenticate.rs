@@ -39,10 +39,18 @@ impl Session {
     /// Only a token helps from here on.
     pub(super) fn wait_for_token(&mut self, ctx: &mut Ctx) {
         let (timeout, slots) = (self.net.auth_timeout, self.net.slots.clone());
+        let displaced = self.slot.as_ref().map(|slot| slot.is_displaced());
+        let displaced = async move {
+            match displaced {
+                Some(displaced) => displaced.await,
+                None => std::future::pending().await,
+            }
+        };
         let end = async move {
             tokio::select! {
                 () = tokio::time::sleep(timeout) => CloseCode::AuthTimeout,
                 () = slots.are_closing() => CloseCode::Restart,
+                () = displaced => CloseCode::TryLater,
             }
         };
         self.close_after(end, ctx);

@@ -6,7 +6,7 @@ use super::client_address::network;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// Sockets that have not said yet who they are: of one address, and in all.
-/// They cost what others cost, and nobody answers for them.
+/// They cost what others cost, and nobody answers for them; so they get a quarter of
+/// all sockets at most. When all their places are taken, a newcomer gets that of the
+/// oldest from the address that has the most.
 const UNKNOWN_PER_ADDRESS: usize = 64;
 const UNKNOWN_IN_ALL: usize = 1024;
+const UNKNOWN_SHARE: usize = 4;
 
 /// What a refusal says.
 const PER_USER: &str = "MAX_SOCKETS_PER_USER sockets of one person";
@@ -53,8 +56,17 @@ struct Taken {
     in_all: usize,
     by_user: HashMap<UserId, usize>,
     by_address: HashMap<IpAddr, usize>,
-    unknown: usize,
+    /// The oldest first.
+    unknown: BTreeMap<u64, Unknown>,
     unknown_by_address: HashMap<Option<IpAddr>, usize>,
+    next: u64,
+}
+
+/// A socket that has not said yet whose it is.
+struct Unknown {
+    address: Option<IpAddr>,
+    /// Told when it has to give up its place.
+    displaced: Arc<Notify>,
 }
 
 /// One socket's; dropping it gives it back.
@@ -63,6 +75,8 @@ pub struct Slot {
     /// [`NOBODY`] as long as nobody knows.
     user_id: Cell<UserId>,
     address: Option<IpAddr>,
+    /// Its key in the table of those who are unknown.
+    number: u64,
 }
 
 impl Slots {
@@ -80,7 +94,7 @@ impl Slots {
         let address = address.map(network);
         let SlotSettings { per_user, per_address, in_all } = self.0.settings;
         let mut taken = self.0.taken();
-        if is_full(taken.in_all, in_all) || user_id.is_none() && is_full(taken.unknown, UNKNOWN_IN_ALL) {
+        if is_full(taken.in_all, in_all) {
             return Err(Error::Unavailable("this hub has as many sockets as it can"));
         }
         let of_address = address.and_then(|address| taken.by_address.get(&address).copied()).unwrap_or(0);
@@ -94,12 +108,15 @@ impl Slots {
         if is_full(of_address, per_address) {
             return Err(Error::RateLimited { limit: PER_ADDRESS, retry_in: RETRY_IN });
         }
+        if user_id.is_none() && taken.unknown.len() >= most_unknown(in_all) && !taken.displace_for(address) {
+            return Err(Error::Unavailable("too many sockets wait to authenticate"));
+        }
         taken.in_all += 1;
-        taken.count(user_id, address);
+        let number = taken.count(user_id, address);
         if let Some(address) = address {
             *taken.by_address.entry(address).or_default() += 1;
         }
-        Ok(Slot { slots: Arc::clone(&self.0), user_id: Cell::new(user_id.unwrap_or(NOBODY)), address })
+        Ok(Slot { slots: Arc::clone(&self.0), user_id: Cell::new(user_id.unwrap_or(NOBODY)), address, number })
     }
 
     /// The hub is going down: who has not said yet who they are, need not any
@@ -133,24 +150,39 @@ impl Shared {
 }
 
 impl Taken {
-    fn count(&mut self, user_id: Option<UserId>, address: Option<IpAddr>) {
-        match user_id {
-            Some(user_id) => *self.by_user.entry(user_id).or_default() += 1,
-            None => {
-                self.unknown += 1;
-                *self.unknown_by_address.entry(address).or_default() += 1;
-            }
+    /// Returns the key of who is unknown; nothing of anybody else.
+    fn count(&mut self, user_id: Option<UserId>, address: Option<IpAddr>) -> u64 {
+        if let Some(user_id) = user_id {
+            *self.by_user.entry(user_id).or_default() += 1;
+            return 0;
         }
+        self.next += 1;
+        self.unknown.insert(self.next, Unknown { address, displaced: Arc::default() });
+        *self.unknown_by_address.entry(address).or_default() += 1;
+        self.next
     }
 
-    fn uncount(&mut self, user_id: Option<UserId>, address: Option<IpAddr>) {
-        match user_id {
-            Some(user_id) => give_back(&mut self.by_user, user_id),
-            None => {
-                self.unknown -= 1;
-                give_back(&mut self.unknown_by_address, address);
-            }
-        }
+    /// None when it is not there any more.
+    fn uncount_unknown(&mut self, number: u64) -> Option<Unknown> {
+        let unknown = self.unknown.remove(&number)?;
+        give_back(&mut self.unknown_by_address, unknown.address);
+        Some(unknown)
+    }
+
+    /// Has the oldest of the addresses with the most give up its place. False when this address has
+    /// as many itself.
+    fn displace_for(&mut self, address: Option<IpAddr>) -> bool {
+        let own = self.unknown_by_address.get(&address).copied().unwrap_or(0);
+        let Some(most) = self.unknown_by_address.values().copied().max().filter(|most| *most > own) else {
+            return false;
+        };
+        let has_most = |unknown: &Unknown| self.unknown_by_address.get(&unknown.address) == Some(&most);
+        let oldest = self.unknown.iter().find(|(_, unknown)| has_most(unknown)).map(|(number, _)| *number);
+        let displaced = oldest.and_then(|number| self.uncount_unknown(number));
+        displaced.is_some_and(|unknown| {
+            unknown.displaced.notify_one();
+            true
+        })
     }
 }
 
@@ -165,10 +197,21 @@ impl Slot {
         if is_full(of_user, self.slots.settings.per_user) {
             return Err(Error::RateLimited { limit: PER_USER, retry_in: RETRY_IN });
         }
-        taken.uncount(self.user_id(), self.address);
+        taken.uncount_unknown(self.number);
         taken.count(Some(user_id), self.address);
         self.user_id.set(user_id);
         Ok(())
+    }
+
+    /// Done when somebody unknown has to give up its place.
+    pub fn is_displaced(&self) -> impl Future<Output = ()> + use<> {
+        let unknown = self.slots.taken().unknown.get(&self.number).map(|unknown| Arc::clone(&unknown.displaced));
+        async move {
+            // Without an entry it happened already.
+            if let Some(displaced) = unknown {
+                displaced.notified().await;
+            }
+        }
     }
 
     fn user_id(&self) -> Option<UserId> {
@@ -180,13 +223,21 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.slots.taken();
         taken.in_all -= 1;
-        taken.uncount(self.user_id(), self.address);
+        match self.user_id() {
+            Some(user_id) => give_back(&mut taken.by_user, user_id),
+            None => drop(taken.uncount_unknown(self.number)),
+        }
         if let Some(address) = self.address {
             give_back(&mut taken.by_address, address);
         }
         drop(taken);
         self.slots.given_back.notify_waiters();
     }
+}
+
+fn most_unknown(in_all: usize) -> usize {
+    let share = if in_all == 0 { UNKNOWN_IN_ALL } else { in_all / UNKNOWN_SHARE };
+    share.clamp(1, UNKNOWN_IN_ALL)
 }
 
 fn is_full(count: usize, limit: usize) -> bool {
@@ -250,11 +301,54 @@ mod tests {
         let left = UNKNOWN_IN_ALL - here.len();
         let others: Vec<Slot> =
             (0..left).map(|id| slots.take(None, at(&format!("10.0.{}.{}", id >> 8, id & 255))).unwrap()).collect();
-        assert!(matches!(slots.take(None, at("192.0.2.2")), Err(Error::Unavailable(_))));
+        assert_eq!(slots.0.taken().unknown.len(), UNKNOWN_IN_ALL);
+        assert!(matches!(slots.take(None, at("192.0.2.1")), Err(Error::RateLimited { .. })), "has the most itself");
         slots.take(Some(UserId::new(3)), at("192.0.2.1")).unwrap();
         drop((here, again, others));
         let left = slots.0.taken();
-        assert_eq!((left.in_all, left.unknown, left.by_user.len(), left.unknown_by_address.len()), (0, 0, 0, 0));
+        assert_eq!((left.in_all, left.unknown.len(), left.by_user.len(), left.unknown_by_address.len()), (0, 0, 0, 0));
+    }
+
+    /// Whether it has to give up its place.
+    fn is_displaced(slot: &Slot) -> bool {
+        use futures_util::FutureExt;
+        slot.is_displaced().now_or_never().is_some()
+    }
+
+    #[test]
+    fn a_newcomer_gets_the_place_of_the_oldest_of_the_address_with_the_most() {
+        let slots = slots(0, 0, 0);
+        let networks = UNKNOWN_IN_ALL / UNKNOWN_PER_ADDRESS;
+        let held: Vec<Slot> = (0..UNKNOWN_IN_ALL)
+            .map(|turn| slots.take(None, at(&format!("10.0.0.{}", turn % networks))).unwrap())
+            .collect();
+        let newcomers: Vec<Slot> =
+            (0..networks).map(|turn| slots.take(None, at(&format!("192.0.2.{turn}"))).unwrap()).collect();
+        assert_eq!(slots.0.taken().unknown.len(), UNKNOWN_IN_ALL, "as many as before");
+        let displaced: Vec<usize> = (0..held.len()).filter(|turn| is_displaced(&held[*turn])).collect();
+        assert_eq!(displaced, Vec::from_iter(0..networks), "the oldest of each");
+        assert!(!newcomers.iter().any(is_displaced));
+        newcomers[0].claim(ANN).unwrap();
+        drop((held, newcomers));
+        let left = slots.0.taken();
+        assert_eq!((left.in_all, left.unknown.len(), left.unknown_by_address.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn when_all_places_are_taken_an_address_takes_none_from_its_equals() {
+        let slots = slots(0, 0, 8);
+        let held = ["10.0.0.1", "10.0.0.2"].map(|address| slots.take(None, at(address)).unwrap());
+        assert!(matches!(slots.take(None, at("10.0.0.1")), Err(Error::Unavailable(_))));
+        let third = slots.take(None, at("10.0.0.3"));
+        assert!(third.is_ok(), "with none at all, it gets the place of the oldest");
+        assert!(is_displaced(&held[0]) && !is_displaced(&held[1]));
+    }
+
+    #[test]
+    fn the_unknown_leave_three_quarters_of_the_sockets_to_others() {
+        for (in_all, most) in [(0, UNKNOWN_IN_ALL), (1, 1), (8, 2), (400, 100), (100_000, UNKNOWN_IN_ALL)] {
+            assert_eq!(most_unknown(in_all), most, "of {in_all}");
+        }
     }
 
     #[test]

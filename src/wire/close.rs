@@ -1,5 +1,6 @@
 //! Why the hub closes a socket. 4000–4499 mean: reconnect; 4500–4999: do not,
-//! until the person acts. Below 4000 the codes are RFC 6455's.
+//! until the person acts. Below 4000 the codes are registered
+//! with IANA; most are RFC 6455's.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
@@ -26,10 +27,12 @@ pub enum CloseCode {
     AccountDisabled,
     /// The client did not say in time who it is.
     AuthTimeout,
+    /// Too many sockets wait to authenticate, and others have fewer: reconnect.
+    TryLater,
 }
 
 impl CloseCode {
-    pub const ALL: [CloseCode; 11] = [
+    pub const ALL: [CloseCode; 12] = [
         CloseCode::Restart,
         CloseCode::Protocol,
         CloseCode::Unsupported,
@@ -41,6 +44,7 @@ impl CloseCode {
         CloseCode::LoginEnded,
         CloseCode::AccountDisabled,
         CloseCode::AuthTimeout,
+        CloseCode::TryLater,
     ];
 
     /// The number on the wire and the reason that goes with it.
@@ -57,6 +61,7 @@ impl CloseCode {
             CloseCode::LoginEnded => (4501, "the login or its token ended"),
             CloseCode::AccountDisabled => (4503, "this account is disabled"),
             CloseCode::AuthTimeout => (4508, "not authenticated in time"),
+            CloseCode::TryLater => (1013, "too many sockets wait to authenticate: try again"),
         }
     }
 }

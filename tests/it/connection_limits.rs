@@ -202,6 +202,39 @@ async fn is_idle(hub: &Binary) {
     .await;
 }
 
+/// A socket that nobody has authenticated, from this address.
+async fn unknown_socket(address: &str, from: &str) -> (u16, TcpStream) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = handshake(address, "").replace("GET /ws ", "GET /ws?auth=message ");
+    let request = request.replace("Cookie: ", &format!("X-Forwarded-For: {from}"));
+    stream.write_all(request.as_bytes()).await.unwrap();
+    (status(&mut stream).await, stream)
+}
+
+#[tokio::test]
+async fn one_address_keeps_nobody_else_from_authenticating() {
+    let place = small().with("TRUSTED_PROXIES", "127.0.0.1").with("AUTH_TIMEOUT", "5m");
+    let mut hub = place.start_with_descriptors(256);
+    let address = hub.address().await;
+    let mut held = Vec::new();
+    let refused = loop {
+        match unknown_socket(&address, "203.0.113.1").await {
+            (101, stream) => held.push(stream),
+            (status, _) => break status,
+        }
+    };
+    assert_eq!(refused, 503);
+    assert!((20..64).contains(&held.len()), "a quarter of what there is: {}", held.len());
+    let (opened, _newcomer) = unknown_socket(&address, "203.0.113.2").await;
+    assert_eq!(opened, 101);
+    let mut last = Vec::new();
+    held[0].read_to_end(&mut last).await.unwrap();
+    let closed = last.windows(2).any(|bytes| bytes == 1013_u16.to_be_bytes());
+    assert!(closed, "the oldest gives up its place: {last:?}");
+    let ann = Person::register(&address, "ann").await;
+    ann.connect(&address).await.expect("others have their sockets");
+}
+
 #[tokio::test]
 async fn sockets_beyond_the_share_of_descriptors_are_refused_and_http_goes_on() {
     let place = small();
