@@ -13,7 +13,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard::limits::Rate;
-use switchboard::net::transport::{self, OutboxSettings, ServerSettings, Socket, TransportSettings};
+use switchboard::net::transport::{
+    self, HttpConnections, HttpPlaces, OutboxSettings, ServerSettings, Socket, TransportSettings,
+};
 
 const SERVER: ServerSettings = ServerSettings {
     workers: 1,
@@ -70,5 +72,7 @@ async fn main() -> Result<()> {
         outbox: OutboxSettings { max_bytes: 4 * MAX_MESSAGE, max_age: Duration::from_secs(20) },
     }));
     let app = move || App::new().app_data(settings.clone()).default_service(web::get().to(upgrade));
-    transport::serve(listener, SERVER, app)?.await
+    let places = HttpPlaces { in_all: SERVER.max_connections, per_address: SERVER.max_connections };
+    let connections = HttpConnections::new(places, |_| None, |_| {});
+    transport::serve(listener, SERVER, connections, app)?.await
 }

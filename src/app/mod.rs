@@ -15,7 +15,7 @@ use crate::door::{Door, Parts};
 use crate::error::{Error, Result};
 use crate::hub::{Announcements, Hub, HubSettings};
 use crate::limits::{Limits, Rate, RequestLimits};
-use crate::net::transport::{self, ServerSettings};
+use crate::net::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
 use crate::net::{self, Net, Slots, TrustedProxies};
 use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Lane, LaneSettings, Probe, Publish, Reads, Target};
@@ -37,6 +37,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Time to write down who was here when the hub stops, also without a grace.
 const LAST_SEEN_GRACE: Duration = Duration::from_secs(2);
+/// One address may have a quarter of the connections that speak HTTP, and no more than this.
+const HTTP_SHARE: usize = 4;
+const MAX_HTTP_PER_ADDRESS: usize = 1_000;
 /// Time for the lane to finish what it is doing, when nobody waits any more.
 const LANE_GRACE: Duration = Duration::from_secs(2);
 
@@ -109,7 +112,8 @@ impl App {
             keep_alive: KEEP_ALIVE,
             shutdown_timeout: grace,
         };
-        let server = transport::serve(listener, settings, move || {
+        let connections = self.http_connections(descriptors.requests, audit.clone());
+        let server = transport::serve(listener, settings, connections, move || {
             seat.start();
             actix_web::App::new().app_data(net.clone()).configure(net::routes)
         })
@@ -179,6 +183,23 @@ impl App {
         }
     }
 
+    /// Not those of a proxy, of which there may be many: one that was not named in `TRUSTED_PROXIES` is
+    /// on this machine, if anywhere.
+    fn http_connections(&self, in_all: usize, audit: net::Audit) -> HttpConnections {
+        let places = HttpPlaces { in_all, per_address: (in_all / HTTP_SHARE).clamp(1, MAX_HTTP_PER_ADDRESS) };
+        let proxies = self.trusted_proxies();
+        HttpConnections::new(
+            places,
+            move |peer| proxies.share_of(peer),
+            move |address| audit.connection_refused(address),
+        )
+    }
+
+    fn trusted_proxies(&self) -> TrustedProxies {
+        let http = &self.config.http;
+        TrustedProxies::new(http.trusted_proxies.clone(), http.proxy_header)
+    }
+
     fn net(&self, door: Door, hub: Hub, slots: Slots, port: u16) -> Result<Net> {
         let config = &self.config;
         let site = settings::site(config, port);
@@ -193,7 +214,7 @@ impl App {
                 max_participants: config.messages.max_participants,
             }),
             site,
-            trusted_proxies: TrustedProxies::new(config.http.trusted_proxies.clone(), config.http.proxy_header),
+            trusted_proxies: self.trusted_proxies(),
             login_lifetime: config.auth.login_lifetime,
             max_body_bytes: config.socket.max_frame_bytes,
             transport: Arc::new(settings::transport(config)),

@@ -36,6 +36,14 @@ impl Audit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count(kind)
     }
 
+    /// The line of a connection that was closed before it said anything.
+    pub fn connection_refused(&self, address: IpAddr) {
+        let reason = "HTTP connections of one address: close some, or name a proxy in TRUSTED_PROXIES";
+        let refusal = Refusal { code: Code::RateLimited, reason: Some(reason.to_owned()) };
+        let peer = Peer { address: Some(address), origin: None };
+        peer.refused(self, "refused", None, Some(&refusal), format_args!(" call=connect"));
+    }
+
     /// Writes the sums of the present window, and begins the next.
     pub fn end_window(&self) {
         let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner).end_window();

@@ -42,6 +42,13 @@ impl TrustedProxies {
         !address.is_unspecified() && self.networks.iter().any(is_in)
     }
 
+    /// Whose share of the HTTP connections a peer's connection is of: nobody's for a trusted proxy,
+    /// which needs many, and for this machine, where a proxy may run that nobody named.
+    pub fn share_of(&self, peer: IpAddr) -> Option<IpAddr> {
+        let needs_many = peer.to_canonical().is_loopback() || self.contains(peer);
+        (!needs_many).then(|| network(peer))
+    }
+
     /// The client's address: the peer's, or, when that is a trusted proxy, the last one in the
     /// header that is not.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
@@ -149,6 +156,23 @@ mod tests {
     fn by_forwarded(value: &[u8]) -> String {
         let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::Forwarded);
         proxies.client("10.0.0.1".parse().unwrap(), &headers(&[("forwarded", value)])).to_string()
+    }
+
+    #[test]
+    fn proxies_and_this_machine_share_no_places() {
+        let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor);
+        let share = |peer: &str| proxies.share_of(peer.parse().unwrap()).map(|address| address.to_string());
+        for peer in ["10.1.2.3", "::ffff:10.1.2.3", "127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(share(peer), None, "{peer}");
+        }
+        for (peer, address) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::"),
+            ("2001:db8::2", "2001:db8::"),
+        ] {
+            assert_eq!(share(peer).as_deref(), Some(address));
+        }
     }
 
     #[test]

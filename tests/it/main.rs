@@ -41,6 +41,7 @@ mod guessing;
 mod handshakes;
 mod harness;
 mod history;
+mod http_connections;
 mod in_doubt;
 mod late_commit;
 mod log_flood;

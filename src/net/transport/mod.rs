@@ -12,6 +12,7 @@ mod allowance;
 mod buffer;
 mod ending;
 mod handshake;
+mod http_connections;
 mod inbound;
 mod outbox;
 mod pump;
@@ -19,6 +20,7 @@ mod server;
 mod socket;
 
 pub use handshake::Flaw;
+pub use http_connections::{HttpConnections, HttpPlaces};
 #[cfg(feature = "fuzzing")]
 pub(crate) use inbound::Inbound;
 pub use outbox::OutboxSettings;

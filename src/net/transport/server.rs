@@ -4,20 +4,23 @@
 //! for each connection.
 
 use super::ending::finish;
+use super::http_connections::HttpConnections;
 use super::outbox::Outbox;
 use super::{Opening, Start};
 use actix_codec::Framed;
 use actix_http::body::{self, BodySize, BoxBody, MessageBody};
 use actix_http::{ConnectionType, HttpService, Request, Response, h1};
 use actix_server::Server;
-use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
+};
 use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::rt::net::TcpStream;
 use bytes::BytesMut;
 use socket2::SockRef;
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio_util::codec::Encoder;
@@ -56,6 +59,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(25);
 pub fn serve<I, S, B>(
     listener: TcpListener,
     settings: ServerSettings,
+    connections: HttpConnections,
     make_app: impl Fn() -> I + Clone + Send + 'static,
 ) -> io::Result<Server>
 where
@@ -73,6 +77,7 @@ where
     let is_stopping = server.graceful_shutdown_signal();
     let http = move || {
         let is_stopping = is_stopping.clone();
+        let (scarce, connections) = (connections.clone(), connections.clone());
         let app = || map_config(make_app(), |_: ()| AppConfig::default());
         let app_for_upgrades = Rc::new(app());
         let upgrade = fn_factory(move || {
@@ -98,9 +103,20 @@ where
             .client_request_timeout(settings.request_timeout)
             .client_disconnect_timeout(Duration::ZERO)
             .keep_alive(settings.keep_alive)
-            .on_connect_ext(|io, _| set_options(io))
+            .on_connect_ext(move |io, data| {
+                set_options(io);
+                match io.peer_addr().ok().and_then(|peer| connections.admit(peer.ip())) {
+                    Some(connection) => drop(data.insert(connection)),
+                    None => refuse(io),
+                }
+            })
             .upgrade(upgrade)
-            .h1(app())
+            .h1(app().map(move |mut response: ServiceResponse<B>| {
+                if scarce.are_scarce() {
+                    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                }
+                response
+            }))
             .tcp()
     };
     let server = server
@@ -110,6 +126,13 @@ where
         .disable_signals()
         .listen("http", listener, http)?;
     Ok(server.run())
+}
+
+/// Ends a connection before anything is read from it. HTTP finds its end, and forgets it.
+fn refuse(io: &TcpStream) {
+    if let Err(error) = SockRef::from(io).shutdown(Shutdown::Both) {
+        log::debug!("a connection that was refused had ended: {error}");
+    }
 }
 
 /// The request is memory that an open socket does not need.
