@@ -119,7 +119,7 @@ pub struct Store {
     pub data_dir: PathBuf,
     /// `DATABASE_URL`: by default `switchboard.db` in `data_dir`.
     pub database: DatabaseUrl,
-    /// `DATABASE_POOL`: read connections (SQLite) or connections (Postgres), 1 to 256.
+    /// `DATABASE_POOL`: connections that read, besides the one that writes, 1 to 256.
     pub pool: u32,
 }
 
