@@ -149,6 +149,8 @@ fn serve(config: Config, log: &LogWriter) -> Result<(), Failure> {
     }
     actix_web::rt::System::new().block_on(async move {
         let shutdown = asked_to_stop()?;
+        // What the start has to say is there before anybody is told that it is done.
+        log.finish(LOG_PATIENCE);
         announce(&format!("http://{address}"));
         app.run(listener, shutdown).await.map_err(|error| error.cause())
     })

@@ -109,7 +109,8 @@ async fn the_log_tells_what_administrators_and_owners_do_to_accounts_and_no_more
         assert_eq!(call(&address, &dan, "DELETE", "/api/auth/me", json!({"password": password})).await, status);
     }
     assert_eq!(user(&place, "promote", "dan").await.0, 1, "nobody has that name any more");
-    let log = hub.log();
+    hub.signal("TERM");
+    let log = hub.ended().await.stderr;
     let by_ann = format!("user={} address=127.0.0.1 origin=none", ann.id);
     for line in [
         format!("admin read reports count=1 {by_ann}"),
