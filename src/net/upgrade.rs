@@ -17,9 +17,6 @@ use std::sync::Arc;
 
 /// `GET /ws`.
 pub async fn upgrade(net: web::Data<Net>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
-    if has_body(request.headers()) {
-        return Err(Error::Invalid("a handshake has no body".into()).into());
-    }
     if !has_bearer(request.headers()) {
         check_page(&net, request.headers())?;
     }
@@ -33,6 +30,9 @@ pub async fn upgrade(net: web::Data<Net>, request: HttpRequest, query: Query) ->
     let user_id = admitted.map(|admitted| admitted.caller.user_id);
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
+    }
+    if has_body(request.headers()) {
+        return Err(Error::Invalid("a handshake has no body".into()).into());
     }
     let peer = Peer::of(&net, &request);
     let slot = net.slots.take(user_id, peer.address)?;
