@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use switchboard::app::{self, App};
 use switchboard::clock::Clock;
-use switchboard::config::Config;
+use switchboard::config::{Config, PublicUrl};
 use switchboard::logging::LogWriter;
 use switchboard::store::users::Appointed;
 use tokio::signal::unix::{SignalKind, signal};
@@ -130,6 +130,20 @@ fn warnings(config: &Config) -> Vec<String> {
             warnings.push("PUBLIC_URL is plain http: passwords and messages can be read on the way".into());
         }
         _ => {}
+    }
+    // The hub speaks no TLS, so https means that there is a proxy.
+    let is_https = config.http.public_url.as_ref().is_some_and(PublicUrl::is_https);
+    if is_https && config.http.trusted_proxies.is_empty() {
+        warnings.push(
+            "TRUSTED_PROXIES is empty, but https needs a proxy: every client seems to come from the proxy's address, \
+             so one who guesses a password locks its owner out; set TRUSTED_PROXIES to the proxy's address"
+                .into(),
+        );
+    }
+    if config.http.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        warnings.push(
+            "TRUSTED_PROXIES trusts every address: any client can claim any other; list the proxies alone".into(),
+        );
     }
     warnings
 }

@@ -74,3 +74,27 @@ async fn au_5_plain_http_at_another_address_than_loopback_is_warned_of_at_every_
         }
     }
 }
+
+#[tokio::test]
+async fn proxies_that_are_not_told_or_not_only_proxies_are_warned_of() {
+    for (public_url, trusted, warning) in [
+        ("", "", None),
+        ("http://localhost:8080", "", None),
+        ("https://chat.example.org", "127.0.0.1", None),
+        ("https://chat.example.org", "", Some("TRUSTED_PROXIES is empty")),
+        ("https://chat.example.org", "10.0.0.0/8,0.0.0.0/0", Some("TRUSTED_PROXIES trusts every address")),
+        ("http://localhost:8080", "::/0", Some("TRUSTED_PROXIES trusts every address")),
+    ] {
+        let place = Place::new().with("PUBLIC_URL", public_url).with("TRUSTED_PROXIES", trusted);
+        let checked = place.run(&["check"]).await;
+        assert_eq!(checked.status.code(), Some(0), "{}", checked.stderr);
+        let mut hub = place.start(&[]);
+        hub.address().await;
+        let warned: Vec<_> = hub.log().lines().filter(|line| line.contains(" WARN ")).map(str::to_owned).collect();
+        for said in [&warned.join("\n"), &checked.stdout] {
+            let about_it = said.lines().filter(|line| line.contains(" TRUSTED_PROXIES "));
+            assert_eq!(about_it.count(), usize::from(warning.is_some()), "{said}");
+            assert!(warning.is_none_or(|warning| said.contains(warning)), "{said}");
+        }
+    }
+}
