@@ -20,6 +20,7 @@ mod authenticate;
 mod away;
 mod bad_input;
 mod bad_protocol;
+mod behind_nginx;
 mod binary;
 mod bound_lists;
 mod broken_peers;

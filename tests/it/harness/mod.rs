@@ -15,6 +15,7 @@ mod hub;
 pub mod issuer;
 mod log_watch;
 mod model;
+mod nginx;
 mod pause;
 mod reply;
 mod socket;
@@ -28,6 +29,7 @@ pub use door::{Door, ask_by_rest, ask_by_socket, percent_encoded, refused_on_bot
 pub use group::{Group, crowd};
 pub use hub::TestHub;
 pub use model::Model;
+pub use nginx::{Nginx, free_port};
 pub use pause::{Held, Pause};
 pub use reply::Reply;
 pub use socket::{Socket, kinds};
