@@ -21,6 +21,8 @@ pub enum Error {
     Invalid(Cow<'static, str>),
     /// The caller: must log in, or log in again.
     Unauthenticated(&'static str),
+    /// The caller: must show another token. Why this one was refused is for the log alone.
+    TokenRefused { is_expired: bool, reason: String },
     /// The caller: no such user, or not this password; never says which.
     BadCredentials,
     /// The caller: may not do this; what they asked about they may know of.
@@ -130,7 +132,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::Invalid(_) => Code::Invalid,
-            Error::Unauthenticated(_) => Code::Unauthenticated,
+            Error::Unauthenticated(_) | Error::TokenRefused { .. } => Code::Unauthenticated,
             Error::BadCredentials => Code::BadCredentials,
             Error::Forbidden(_) => Code::Forbidden,
             Error::BadOrigin(_) => Code::BadOrigin,
@@ -161,6 +163,8 @@ impl Error {
             | Error::TooManyAtOnce(detail)
             | Error::Unavailable(detail) => detail,
             Error::BadOrigin(detail) | Error::BadHost(detail) => detail,
+            Error::TokenRefused { is_expired: true, .. } => "token expired",
+            Error::TokenRefused { is_expired: false, .. } => "token invalid",
             Error::BadCredentials => "unknown username or wrong password",
             Error::UsernameTaken => "username is taken",
             Error::RateLimited { limit, .. } => return Cow::Owned(format!("over the limit: {limit}")),
@@ -214,7 +218,8 @@ impl Error {
     }
 
     /// The setting, the bound or the rule that a refusal is about: our own words, for the audit log.
-    /// None where the sentence may hold a part of the request.
+    /// None where the sentence may hold a part of the request, but for a signed token: there it is a
+    /// bounded and escaped part.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Error::RateLimited { limit, .. } => Some(limit),
@@ -223,6 +228,7 @@ impl Error {
             | Error::Unavailable(rule)
             | Error::TooManyAtOnce(rule) => Some(rule),
             Error::TooLarge(bound) => Some(bound),
+            Error::TokenRefused { reason, .. } => Some(reason),
             _ => None,
         }
     }

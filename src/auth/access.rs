@@ -6,7 +6,7 @@
 //! signs. Nothing is forgiven at the end of a token, so that a socket can end
 //! with the token it was opened by.
 
-use super::jws::{self, INVALID};
+use super::jws::{self, refused};
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, Timestamp, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
@@ -67,21 +67,21 @@ impl AccessTokens {
     /// login still exists is for the store to say.
     ///
     /// # Errors
-    /// `Unauthenticated`: expired, or not one of ours.
+    /// `TokenRefused`: expired, or not one of ours.
     pub fn verify(&self, token: &str, header: &Header, now: Timestamp) -> Result<(UserId, LoginId, Timestamp)> {
         if header.alg != Algorithm::HS256 || header.typ.as_deref() != Some(TYPE) || header.kid.is_some() {
-            return Err(INVALID);
+            return Err(refused("the hub's own tokens have alg HS256, typ at+jwt and no kid"));
         }
-        let claims: Claims = jws::open(token, self.verifying.iter(), Algorithm::HS256)?;
+        let claims: Claims = jws::open(token, self.verifying.iter(), header)?;
         if claims.iss != HUB || claims.aud != HUB {
-            return Err(INVALID);
+            return Err(refused("the hub's own tokens have iss and aud switchboard"));
         }
         let expires_at = jws::check_times(claims.exp.into(), None, now)?;
         if expires_at > now.after(LIFETIME + jws::LEEWAY) {
-            return Err(INVALID);
+            return Err(refused("exp is further ahead than the hub's own tokens live"));
         }
-        let user_id = claims.sub.parse().map_err(|_| INVALID)?;
-        let login_id = claims.sid.parse().map_err(|_| INVALID)?;
+        let user_id = claims.sub.parse().map_err(|_| refused("sub is no id"))?;
+        let login_id = claims.sid.parse().map_err(|_| refused("sid is no id"))?;
         Ok((user_id, login_id, expires_at))
     }
 }

@@ -2,7 +2,7 @@
 //! system. Whose keys are asked is decided by the algorithm, which each of
 //! them has its own of; what the token claims has no say in it.
 
-use super::jws::{self, INVALID};
+use super::jws::{self, refused};
 use super::{AccessTokens, ForeignTokens, Foreigner};
 use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
@@ -32,14 +32,15 @@ pub enum Holder {
 
 impl BearerTokens {
     /// # Errors
-    /// `Unauthenticated`: expired, or not one that is accepted here.
+    /// `TokenRefused`: expired, or not one that is accepted here.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Bearer> {
         let header = jws::header(token)?;
         if header.alg == Algorithm::HS256 {
             let (user_id, login_id, expires_at) = self.ours.verify(token, &header, now)?;
             return Ok(Bearer { holder: Holder::Login(user_id, login_id), expires_at });
         }
-        let (foreigner, expires_at) = self.foreign.as_ref().ok_or(INVALID)?.verify(token, &header, now)?;
+        let unset = || refused(format!("alg {:?} needs JWT_PUBLIC_KEY_FILE, which is empty", header.alg));
+        let (foreigner, expires_at) = self.foreign.as_ref().ok_or_else(unset)?.verify(token, &header, now)?;
         Ok(Bearer { holder: Holder::Foreigner(foreigner), expires_at })
     }
 }

@@ -5,7 +5,7 @@
 //! operator gave a key; `iss` and `aud` are exactly what the operator says,
 //! `exp` and `typ` are required.
 
-use super::jws::{self, INVALID, Seconds};
+use super::jws::{self, Seconds, refused, shown};
 use super::public_keys::{self, PublicKey};
 use crate::clock::random_bytes;
 use crate::error::Result;
@@ -32,6 +32,8 @@ pub struct Foreigner {
     pub subject: String,
     /// `name`, if there is one.
     name: Option<String>,
+    /// When the token was signed, if it says so.
+    pub issued_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -42,6 +44,9 @@ struct Claims {
     exp: Seconds,
     #[serde(default)]
     nbf: Option<Seconds>,
+    /// Needed for some calls alone, so any nonsense in it is as if it were not there.
+    #[serde(default)]
+    iat: Value,
     /// Shown to people and nothing else, so any nonsense in it is ignored.
     #[serde(default)]
     name: Value,
@@ -65,27 +70,35 @@ impl ForeignTokens {
     /// Whom the token names, and when it ends.
     ///
     /// # Errors
-    /// `Unauthenticated`: expired, or not one that the operator accepts.
+    /// `TokenRefused`: expired, or not one that the operator accepts.
     pub fn verify(&self, token: &str, header: &Header, now: Timestamp) -> Result<(Foreigner, Timestamp)> {
-        if !header.typ.as_deref().is_some_and(is_access_token) {
-            return Err(INVALID);
+        let typ = header.typ.as_deref().unwrap_or_default();
+        if !is_access_token(typ) {
+            return Err(refused(format!("typ is {}, not JWT or at+jwt", shown(typ))));
         }
         let is_meant =
             |key: &&PublicKey| key.algorithm == header.alg && (header.kid.is_none() || key.kid == header.kid);
         let keys = self.keys.iter().filter(is_meant).map(|key| &key.key);
-        let claims: Claims = jws::open(token, keys, header.alg)?;
-        let is_for_us = match &claims.aud {
-            Audience::One(audience) => *audience == self.audience,
-            Audience::Several(all) => all.contains(&self.audience),
+        let claims: Claims = jws::open(token, keys, header)?;
+        let audiences = match claims.aud {
+            Audience::One(audience) => vec![audience],
+            Audience::Several(all) => all,
         };
         let is_subject =
             (1..=MAX_SUBJECT_CHARS).contains(&claims.sub.chars().count()) && !claims.sub.chars().any(char::is_control);
-        if claims.iss != self.issuer || !is_for_us || !is_subject {
-            return Err(INVALID);
+        if claims.iss != self.issuer {
+            return Err(refused(format!("iss is {}, not JWT_ISSUER", shown(&claims.iss))));
+        }
+        if !audiences.contains(&self.audience) {
+            return Err(refused(format!("aud is {}, not JWT_AUDIENCE", shown(&audiences.join(" ")))));
+        }
+        if !is_subject {
+            return Err(refused("sub must have 1 to 255 characters, and no control characters"));
         }
         let expires_at = jws::check_times(claims.exp, claims.nbf, now)?;
         let name = claims.name.as_str().map(str::to_owned);
-        Ok((Foreigner { issuer: claims.iss, subject: claims.sub, name }, expires_at))
+        let issued_at = claims.iat.as_f64().and_then(|seconds| Seconds(seconds).timestamp().ok());
+        Ok((Foreigner { issuer: claims.iss, subject: claims.sub, name, issued_at }, expires_at))
     }
 }
 
@@ -135,7 +148,7 @@ mod tests {
     use super::*;
 
     fn foreigner(subject: &str, name: Option<&str>) -> Foreigner {
-        Foreigner { issuer: "i".into(), subject: subject.into(), name: name.map(str::to_owned) }
+        Foreigner { issuer: "i".into(), subject: subject.into(), name: name.map(str::to_owned), issued_at: None }
     }
 
     #[test]

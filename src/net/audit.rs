@@ -2,8 +2,9 @@
 //! asks, how often or how much, or because the hub is too busy, for what
 //! becomes of logins and sockets, and for what administrators do. It says who,
 //! from which address and from which origin, names the setting or bound that
-//! was met, and repeats nothing that anybody wrote. Lines that strangers cause
-//! have a budget: what is over it is told as a sum.
+//! was met, and repeats nothing that anybody wrote, but for the part of a signed
+//! token because of which it was refused. Lines that strangers cause have a
+//! budget: what is over it is told as a sum.
 
 use super::Net;
 use super::audit_budget::{Budget, Kind, REFUSALS, SOCKETS, Source, WINDOW};

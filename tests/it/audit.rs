@@ -2,6 +2,7 @@
 //! nothing, at any level, of what people write or prove themselves with.
 
 use crate::binary::{Binary, Place, wait_for};
+use crate::harness::issuer::{AUDIENCE, ED, ISSUER, OTHER_RSA, RSA, claims, now};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -196,6 +197,7 @@ async fn op_3_nothing_that_people_write_or_prove_themselves_with_is_logged_or_to
     for (name, value) in [
         ("authorization", "Bearer canary.canary.canary"),
         ("authorization", "Basic canary"),
+        ("cookie", "switchboard=canary"),
         ("cookie", "session=canary"),
     ] {
         let mut stranger = Person::new(&address);
@@ -314,6 +316,69 @@ async fn op_3_whoever_is_kept_out_leaves_a_line_with_user_address_and_origin() {
     }
     let is_raw = |letter: char| letter.is_control() && letter != '\n';
     assert!(!log.contains(is_raw), "no control characters: {log:?}");
+}
+
+/// Tokens of another system that are refused, and why.
+fn refused_tokens() -> Vec<(String, &'static str)> {
+    let claim = |name: &str, value: Value| {
+        let mut claims = claims("u-1");
+        claims[name] = value;
+        RSA.sign(&RSA.header(), &claims)
+    };
+    let header = |name: &str, value: &str| {
+        let mut header = RSA.header();
+        header[name] = json!(value);
+        RSA.sign(&header, &claims("u-1"))
+    };
+    vec![
+        (claim("iss", json!("https://other.example")), "iss is 'https://other.example', not JWT_ISSUER"),
+        (claim("iss", json!("x\n[2026 INFO] \u{202e}\"'")), r#"iss is 'x\n[2026 INFO] \u{202e}\"\'', not JWT_ISSUER"#),
+        (claim("aud", json!(["mail", "web"])), "aud is 'mail web', not JWT_AUDIENCE"),
+        (claim("aud", json!("x".repeat(9000))), concat!("aud is 'xxxxxxxxxx", "xxxxxxxxxxxxxxxxxxxx")),
+        (claim("aud", json!(7)), "a claim that is needed is missing, or has the wrong type"),
+        (claim("sub", json!("")), "sub must have 1 to 255 characters"),
+        (claim("exp", json!(now() - 3600)), "exp was 36"),
+        (claim("nbf", json!(now() + 3600)), "nbf is 3"),
+        (header("kid", "two"), "no key is for it: alg RS256, kid 'two'"),
+        (header("kid", "a\u{85}b"), r"no key is for it: alg RS256, kid 'a\u{85}b'"),
+        (header("typ", "id+jwt"), "typ is 'id+jwt', not JWT or at+jwt"),
+        (header("jku", "https://evil.example/keys"), "its header has jku"),
+        (OTHER_RSA.token("u-1", "Ann"), "no key verifies its signature: alg RS256, kid none"),
+        (ED.token("u-1", "Ann"), "no key is for it: alg EdDSA, kid none"),
+        ("junk".to_owned(), "it is no JWT"),
+    ]
+}
+
+#[tokio::test]
+async fn why_a_signed_token_was_refused_is_in_the_log_alone() {
+    let place = Place::new().with("JWT_PUBLIC_KEY_FILE", "keys.pem").with("JWT_ISSUER", ISSUER);
+    let place = place.with("JWT_AUDIENCE", AUDIENCE).with("TRUSTED_PROXIES", "127.0.0.1");
+    std::fs::write(place.path("keys.pem"), format!("kid: one\n{}", RSA.pem())).unwrap();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let tokens = refused_tokens();
+    for (number, (token, reason)) in tokens.iter().enumerate() {
+        let mut stranger = Person::new(&address);
+        // One address causes a few lines alone.
+        stranger.headers.push(("x-forwarded-for", format!("192.0.2.{number}")));
+        stranger.headers.push(("authorization", format!("Bearer {token}")));
+        let (status, told) = stranger.call("GET", "/api/auth/me", Value::Null).await;
+        let detail = told["detail"].as_str().unwrap();
+        assert!(status == 401 && ["token invalid", "token expired"].contains(&detail), "{reason}: {told}");
+    }
+    let (by_frame, _) = &tokens[0];
+    proves(&address, "/ws?auth=message", Some(json!({"type": "authenticate", "token": by_frame}))).await;
+    closed(&hub, 1).await;
+    let log = hub.log();
+    let told = |call: &str, reason: &str| lines(&log, &["refused", "code=unauthenticated", call, reason]).len();
+    for (token, reason) in &tokens {
+        let logged = format!("reason={reason:?}");
+        assert_eq!(told("call=GET:/api/auth/me", logged.trim_end_matches('"')), 1, "{reason} in {log}");
+        let mut parts = token.split('.').filter(|part| part.len() > 20);
+        assert!(parts.all(|part| !log.contains(part)), "no part of the token: {log}");
+    }
+    assert_eq!(told("frame=authenticate", "reason=\"iss is 'https://other.example'"), 1, "{log}");
+    assert!(lines(&log, &[]).iter().all(|line| line.len() < 500), "{log}");
 }
 
 #[tokio::test]
