@@ -1,7 +1,7 @@
 //! A socket on standard input and output, by tokio-tungstenite: for tests of
 //! how clients get on with the hub.
 //!
-//! `cargo run --example pipe -- ws://localhost:8080/ws 'session=…'`. A line that
+//! `cargo run --example pipe -- ws://localhost:8080/ws 'switchboard=…'`. A line that
 //! is an object is sent as it is. One that is a list does something else:
 //! `["ping", "payload"]`, `["fragments", ["{", "}"]]`, `["close", 1000]`. What
 //! comes is printed likewise: frames, `["pong", "payload"]`, `["closed", 1000]`.

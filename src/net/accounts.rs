@@ -4,6 +4,7 @@
 use super::Net;
 use super::audit;
 use super::client_address::client_network;
+use super::cookies::{self, CookieLogins, cookie_logins};
 use super::guard::check_page;
 use super::identity::{self, Known};
 use super::input::Body;
@@ -48,9 +49,11 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Bod
     let user = net.door.call(Nobody, op).await?;
     audit::event(&net, &request, "registered", user.id);
     let proven = Proven { user_id: user.id, checked_hash: password_hash, new_hash: None, attempt: None };
-    let (user, token) = begin(&net, &request, proven).await?;
-    let cookie = identity::session_cookie(&net, &token);
-    Ok(HttpResponse::Created().cookie(cookie).json(UserReply { user }))
+    let earlier = cookie_logins(&net, &request).await?;
+    let (user, token) = begin(&net, &request, &earlier, proven).await?;
+    let mut response = HttpResponse::Created();
+    cookies::set(&mut response, cookies::new(&net, &token, &earlier));
+    Ok(response.json(UserReply { user }))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -88,11 +91,13 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
         true => Some(or_forget(&net, &attempt, passwords.hash(body.password).await).await?),
         false => None,
     };
+    let earlier = or_forget(&net, &attempt, cookie_logins(&net, &request).await).await?;
     let proven = Proven { user_id, checked_hash: stored, new_hash, attempt: Some(attempt) };
-    let (user, token) = begin(&net, &request, proven).await?;
+    let (user, token) = begin(&net, &request, &earlier, proven).await?;
     let refresh_token = body.refresh.then(|| token.as_str().to_owned());
-    let cookie = identity::session_cookie(&net, &token);
-    Ok(HttpResponse::Ok().cookie(cookie).json(LoggedIn { user, refresh_token }))
+    let mut response = HttpResponse::Ok();
+    cookies::set(&mut response, cookies::new(&net, &token, &earlier));
+    Ok(response.json(LoggedIn { user, refresh_token }))
 }
 
 /// Nobody is to blame when the hub has no time for a password.
@@ -119,10 +124,12 @@ struct Proven {
     attempt: Option<Attempt>,
 }
 
-/// A new login for this device, with a token nobody had before.
+/// A new login for this device, with a token nobody had before. It takes the
+/// place of the `earlier` ones.
 async fn begin(
     net: &Net,
     request: &HttpRequest,
+    earlier: &CookieLogins,
     Proven { user_id, checked_hash, new_hash, attempt }: Proven,
 ) -> Result<(UserView, SecretToken)> {
     let token = SecretToken::random();
@@ -130,7 +137,7 @@ async fn begin(
         user_id,
         checked_hash,
         token_hash: token.hash(),
-        device: identity::device(net, request),
+        device: identity::device(net, request, earlier),
         attempt,
         new_password_hash: new_hash,
         lifetime: net.login_lifetime,
@@ -143,7 +150,18 @@ async fn begin(
 pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
     net.door.call(caller, LogOut).await?;
     audit::event(&net, &request, "logged out", caller.user_id);
-    Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
+    let mut response = HttpResponse::NoContent();
+    cookies::set(&mut response, cookies::ended(&net, &request));
+    if identity::came_by_cookie(&request) {
+        // A browser may have one more, by the other name.
+        let left = cookie_logins(&net, &request).await?;
+        for other in &left.callers {
+            net.door.call(*other, LogOut).await?;
+            audit::event(&net, &request, "logged out", other.user_id);
+        }
+        cookies::set(&mut response, cookies::old_removal(&net, &left));
+    }
+    Ok(response.finish())
 }
 
 pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
@@ -151,8 +169,6 @@ pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known)
     let mut response = HttpResponse::Ok();
     // A page asks this when it opens: the moment to give the cookie its full
     // time again.
-    if let Some(cookie) = identity::renewed_cookie(&net, &request).filter(|_| identity::came_by_cookie(&request)) {
-        response.cookie(cookie);
-    }
+    cookies::set(&mut response, cookies::renewed(&net, &request, None));
     Ok(response.json(user))
 }

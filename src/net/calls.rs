@@ -43,6 +43,9 @@ fn accounts_and_people() -> Vec<Call> {
             .refuses(&[Code::BadCredentials]),
         get("/api/auth/sessions", devices::list_logins, "The devices on which one is logged in")
             .gives::<LoginList>(200),
+        delete("/api/auth/sessions", devices::end_own_logins, "End all logins of one's own and their sockets")
+            .gives_nothing()
+            .refuses(&[Code::Forbidden]),
         delete("/api/auth/sessions/{id}", devices::end_login, "End a login of one's own and its sockets")
             .gives_nothing()
             .refuses(MISSING),

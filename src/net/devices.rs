@@ -5,13 +5,14 @@ use super::Net;
 use super::accounts::forget;
 use super::audit;
 use super::client_address::client_network;
+use super::cookies;
 use super::identity::{self, Known};
 use super::input::{Asked, part};
 use super::problem::Problem;
 use crate::auth::{Caller, SecretToken};
 use crate::error::{Error, Result};
 use crate::ids::LoginId;
-use crate::ops::{CloseAccount, EndLogin, FindPassword, FoundPassword, ListLogins, SetPassword};
+use crate::ops::{CloseAccount, EndLogin, EndOwnLogins, FindPassword, FoundPassword, ListLogins, SetPassword};
 use crate::wire::Password;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
@@ -30,8 +31,17 @@ pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpR
     audit::event(&net, &request, &format!("ended login={login_id}"), caller.user_id);
     let mut response = HttpResponse::NoContent();
     if Some(login_id) == caller.login_id {
-        response.cookie(identity::ended_cookie(&net));
+        cookies::set(&mut response, cookies::ended(&net, &request));
     }
+    Ok(response.finish())
+}
+
+/// On every device, this one included.
+pub async fn end_own_logins(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    net.door.call(caller, EndOwnLogins).await?;
+    audit::event(&net, &request, "ended all logins", caller.user_id);
+    let mut response = HttpResponse::NoContent();
+    cookies::set(&mut response, cookies::ended(&net, &request));
     Ok(response.finish())
 }
 
@@ -54,9 +64,7 @@ pub async fn set_password(
     net.door.call(caller, op).await?;
     audit::event(&net, &request, "changed password", caller.user_id);
     let mut response = HttpResponse::NoContent();
-    if let Some(token) = token {
-        response.cookie(identity::session_cookie(&net, &token));
-    }
+    cookies::set(&mut response, cookies::renewed(&net, &request, token.as_ref()));
     Ok(response.finish())
 }
 
@@ -69,7 +77,9 @@ pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(call
     let checked_hash = check_password(&net, &request, &caller, body.password).await?;
     net.door.call(caller, CloseAccount { checked_hash }).await?;
     audit::event(&net, &request, "closed account", caller.user_id);
-    Ok(HttpResponse::NoContent().cookie(identity::ended_cookie(&net)).finish())
+    let mut response = HttpResponse::NoContent();
+    cookies::set(&mut response, cookies::ended(&net, &request));
+    Ok(response.finish())
 }
 
 /// The stored hash of the caller's password, when this is it.

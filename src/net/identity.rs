@@ -4,14 +4,13 @@
 use super::Net;
 use super::audit;
 use super::client_address::{UNKNOWN_ADDRESS, client_address};
+use super::cookies::{CookieLogins, login_cookie};
 use super::guard::{bearer, has_bearer};
 use super::problem::Problem;
-use crate::auth::{Bearer, Caller, Foreigner, Holder, SecretToken, hash_token};
+use crate::auth::{Bearer, Caller, Foreigner, Holder, hash_token};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use crate::ops::{AdmitForeigner, Device, FindCaller, Found, Nobody, Proof, System, TakeTicket, TouchLogins};
-use actix_web::cookie::time::Duration as CookieAge;
-use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
@@ -67,8 +66,8 @@ pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
     let admitted = match bearer(request.headers()) {
         Some(token) => admit_token(net, token).await?,
         None => {
-            let cookie = request.cookie(cookie_name(net.site.is_https()));
-            admit_secret(net, cookie.ok_or(Error::Unauthenticated("credentials are required"))?.value()).await?
+            let cookie = login_cookie(net, request).ok_or(Error::Unauthenticated("credentials are required"))?;
+            admit_secret(net, cookie.value()).await?
         }
     };
     net.door.count_request(admitted.caller)?;
@@ -132,43 +131,11 @@ pub fn came_by_cookie(request: &HttpRequest) -> bool {
     !has_bearer(request.headers())
 }
 
-/// The name a browser accepts only from this host over https, where there is
-/// https.
-pub fn cookie_name(is_https: bool) -> &'static str {
-    if is_https { "__Host-session" } else { "session" }
-}
-
-/// The cookie of a login, good for as long as the login is.
-pub fn session_cookie(net: &Net, token: &SecretToken) -> Cookie<'static> {
-    cookie_with(net, token.as_str().to_owned())
-}
-
-/// The same cookie again, with its full time to live.
-pub fn renewed_cookie(net: &Net, request: &HttpRequest) -> Option<Cookie<'static>> {
-    request.cookie(cookie_name(net.site.is_https())).map(|cookie| cookie_with(net, cookie.value().to_owned()))
-}
-
-fn cookie_with(net: &Net, value: String) -> Cookie<'static> {
-    let seconds = i64::try_from(net.login_lifetime.as_secs()).unwrap_or(i64::MAX);
-    Cookie::build(cookie_name(net.site.is_https()), value)
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .secure(net.site.is_https())
-        .max_age(CookieAge::seconds(seconds))
-        .finish()
-}
-
-/// Tells the browser to forget it.
-pub fn ended_cookie(net: &Net) -> Cookie<'static> {
-    let mut cookie = cookie_with(net, String::new());
-    cookie.make_removal();
-    cookie
-}
-
-/// What is kept of the device that logs in.
-pub fn device(net: &Net, request: &HttpRequest) -> Device {
+/// The device that logs in, and the logins that it has already.
+pub fn device(net: &Net, request: &HttpRequest, earlier: &CookieLogins) -> Device {
+    let earlier = earlier.callers.iter().filter_map(|caller| Some((caller.user_id, caller.login_id?)));
     Device {
+        earlier: earlier.collect(),
         user_agent: request.headers().get(header::USER_AGENT).and_then(|value| readable(value.as_bytes())),
         ip: client_address(net, request)
             .filter(|address| *address != UNKNOWN_ADDRESS)

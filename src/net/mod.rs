@@ -4,7 +4,7 @@
 //! `unread` what is left of its body; `cors` says who may read answers, and
 //! `audit` writes down who was refused;
 //! `client_address` knows where a request comes from, also behind proxies, and
-//! `identity` finds out who asks; `accounts`, `devices`, `tokens`, `rest` and
+//! `identity` finds out who asks, by a token or by one of `cookies`; `accounts`, `devices`, `tokens`, `rest` and
 //! `moderation` answer the HTTP calls, which stand in `calls`, and `describe`
 //! tells of them;
 //! `upgrade` checks a handshake and `session` is the actor of a socket, which
@@ -19,6 +19,7 @@ mod authenticate;
 mod call;
 mod calls;
 mod client_address;
+mod cookies;
 mod cors;
 mod describe;
 mod devices;

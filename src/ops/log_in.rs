@@ -1,11 +1,11 @@
 //! Second half of a login, after the password was checked: a new login, with
-//! a token of its own, for this device.
+//! a token of its own, for this device, in the place of the one it had.
 
 use super::attempt::{Attempt, give_back};
 use super::find_password::check_still;
 use super::{Access, Cx, Nobody, Op, Outcome, present};
 use crate::error::{Error, Result};
-use crate::ids::UserId;
+use crate::ids::{LoginId, UserId};
 use crate::policy::Denied;
 use crate::store::logins::{self, NewLogin};
 use crate::store::users;
@@ -21,6 +21,9 @@ pub struct Device {
     /// At most 256 characters.
     pub user_agent: Option<String>,
     pub ip: Option<String>,
+    /// Logins of which it has the cookie, of whoever. It forgets them for the
+    /// new one, so they end.
+    pub earlier: Vec<(UserId, LoginId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,11 +71,23 @@ impl Op<Nobody> for LogIn {
             created_at: cx.now,
         };
         let newest = logins::insert_login(cx.db, &new)?;
-        let ended = logins::delete_beyond(cx.db, self.user_id, newest, MAX_LOGINS)?;
+        let mut ended = end_earlier(&self.device, cx)?;
+        ended.extend(logins::delete_beyond(cx.db, self.user_id, newest, MAX_LOGINS)?);
         if let Some(hash) = &self.new_password_hash {
             users::set_password_hash(cx.db, self.user_id, hash)?;
         }
         let events = ended.into_iter().map(Event::LoginEnded).collect();
         Ok(Outcome { output: present::own_user(user), events })
     }
+}
+
+/// Returns those that ended.
+fn end_earlier(device: &Device, cx: &mut Cx) -> Result<Vec<LoginId>> {
+    let mut ended = Vec::new();
+    for (user_id, login_id) in &device.earlier {
+        if logins::delete_login(cx.db, *user_id, *login_id)? {
+            ended.push(*login_id);
+        }
+    }
+    Ok(ended)
 }

@@ -26,7 +26,8 @@ impl Op for LogOut {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
-        let login_id = caller.login_id.ok_or(Error::Forbidden("this token is another system's, and ends there"))?;
+        let login_id =
+            caller.login_id.ok_or(Error::Forbidden("this token was issued by another system; sign out there"))?;
         logins::delete_login(cx.db, caller.user_id, login_id)?;
         Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(login_id)] })
     }

@@ -104,13 +104,13 @@ async fn closed_registration_lets_nobody_new_in(hub: &mut TestHub) {
     ann.log_in_again().await.get("/api/auth/me").await.is(200);
 }
 
-any_database!(au_5_over_http_the_cookie_is_called_session, LOGIN_LIFETIME = "1h");
-async fn au_5_over_http_the_cookie_is_called_session(hub: &mut TestHub) {
+any_database!(au_5_over_http_the_cookie_is_called_switchboard, LOGIN_LIFETIME = "1h");
+async fn au_5_over_http_the_cookie_is_called_switchboard(hub: &mut TestHub) {
     let form = json!({"username": "ann", "password": PASSWORD});
     for call in ["/api/auth/register", "/api/auth/login"] {
         let (cookie, mut attributes) = hub.visitor().post(call, form.clone()).await.cookie();
         attributes.sort_unstable();
-        assert!(cookie.starts_with("session="), "{cookie}");
+        assert!(cookie.starts_with("switchboard="), "{cookie}");
         assert_eq!(attributes, ["HttpOnly", "Max-Age=3600", "Path=/", "SameSite=Lax"]);
     }
 }
@@ -121,10 +121,10 @@ async fn au_5_over_https_the_cookie_belongs_to_this_host_alone(hub: &mut TestHub
     let form = json!({"username": "ann", "password": PASSWORD});
     let (cookie, mut attributes) = visitor.post("/api/auth/register", form).await.is(201).cookie();
     attributes.sort_unstable();
-    assert!(cookie.starts_with("__Host-session="), "{cookie}");
+    assert!(cookie.starts_with("__Host-switchboard="), "{cookie}");
     assert_eq!(attributes, ["HttpOnly", "Max-Age=1209600", "Path=/", "SameSite=Lax", "Secure"]);
     visitor.with("cookie", &cookie).get("/api/auth/me").await.is(200);
-    let renamed = cookie.replace("__Host-session", "session");
+    let renamed = cookie.replace("__Host-switchboard", "switchboard");
     visitor.with("cookie", &renamed).get("/api/auth/me").await.refused(401, "unauthenticated");
     let page = visitor.with("cookie", &cookie).with("origin", "https://chat.example.org");
     page.post("/api/auth/token", json!({})).await.is(200);
@@ -134,13 +134,13 @@ both_databases!(au_4_each_login_has_a_token_of_its_own_that_nobody_can_choose);
 async fn au_4_each_login_has_a_token_of_its_own_that_nobody_can_choose(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let credentials = json!({"username": "ann", "password": PASSWORD});
-    for planted in ["session=planted", ann.cookie()] {
+    for planted in ["switchboard=planted", ann.cookie()] {
         let reply = hub.visitor().with("cookie", planted).post("/api/auth/login", credentials.clone()).await.is(200);
         let (cookie, _) = reply.cookie();
         assert_ne!(cookie, planted);
-        assert!(cookie.len() >= "session=".len() + 43, "256 bits: {cookie}");
+        assert!(cookie.len() >= "switchboard=".len() + 43, "256 bits: {cookie}");
     }
-    hub.visitor().with("cookie", "session=planted").get("/api/auth/me").await.refused(401, "unauthenticated");
+    hub.visitor().with("cookie", "switchboard=planted").get("/api/auth/me").await.refused(401, "unauthenticated");
 }
 
 both_databases!(au_7_logout_ends_that_login_and_its_sockets_and_no_other);
@@ -153,7 +153,7 @@ async fn au_7_logout_ends_that_login_and_its_sockets_and_no_other(hub: &mut Test
     let token = ann.by_token().await;
     let reply = ann.post("/api/auth/logout", json!({})).await.is(204);
     let (emptied, attributes) = reply.cookie();
-    assert_eq!(emptied, "session=");
+    assert_eq!(emptied, "switchboard=");
     assert!(attributes.contains(&"Max-Age=0".to_owned()), "the browser forgets it: {attributes:?}");
     for socket in [&mut one, &mut two, &mut by_token] {
         assert_eq!(socket.closed().await, Some(4501));
@@ -220,7 +220,7 @@ async fn what_proves_nothing_is_refused_and_told_why(hub: &mut TestHub) {
         (visitor.clone(), "credentials"),
         (visitor.with("cookie", "other=1"), "credentials"),
         (visitor.with("authorization", "Basic YW5uOng="), "credentials"),
-        (visitor.with("cookie", "session=nonsense"), "login has ended"),
+        (visitor.with("cookie", "switchboard=nonsense"), "login has ended"),
         (visitor.with_token("nonsense"), "token invalid"),
         (visitor.with_token(&forged), "token invalid"),
         (visitor.with_token(""), ""),

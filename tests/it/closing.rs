@@ -25,7 +25,7 @@ async fn a_closed_account_is_out_at_every_door_for_good(hub: &mut TestHub) {
     let mut sockets = [bob.connect().await, phone.connect().await, token.connect().await];
     let mut other = ann.connect().await;
     let reply = close(&bob, PASSWORD).await.is(204);
-    assert_eq!(reply.cookie().0, "session=", "the browser forgets it");
+    assert_eq!(reply.cookie().0, "switchboard=", "the browser forgets it");
     for socket in &mut sockets {
         assert_eq!(socket.closed().await, Some(4501));
     }

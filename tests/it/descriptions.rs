@@ -109,7 +109,7 @@ async fn the_description_tells_the_bounds_that_the_operator_set(hub: &mut TestHu
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas["Content"]["maxLength"], 7);
     assert_eq!(schemas["CreateConversation"]["properties"]["participant_ids"]["maxItems"], 8);
-    assert_eq!(document["components"]["securitySchemes"]["cookie"]["name"], "session");
+    assert_eq!(document["components"]["securitySchemes"]["cookie"]["name"], "switchboard");
 }
 
 any_database!(every_call_that_is_described_is_documented);

@@ -79,7 +79,7 @@ async fn a_login_is_ended_from_another_device_like_by_a_logout(hub: &mut TestHub
     own.answers().await;
     other.answers().await;
     let reply = ann.delete(&session(current(&ann).await)).await.is(204);
-    assert_eq!(reply.cookie().0, "session=", "its own: the browser forgets it");
+    assert_eq!(reply.cookie().0, "switchboard=", "its own: the browser forgets it");
     assert_eq!(own.closed().await, Some(4501));
     ann.get("/api/auth/me").await.refused(401, "unauthenticated");
     assert_eq!(hub.database.count("logins"), 1);

@@ -114,7 +114,7 @@ async fn who_may_not_have_a_socket_hears_why_before_there_is_one(hub: &mut TestH
     let right = [UPGRADE, CONNECTION, VERSION, KEY].join("\r\n");
     for (status, who) in [
         (401, host.clone()),
-        (401, format!("{host}\r\nCookie: session=wrong")),
+        (401, format!("{host}\r\nCookie: switchboard=wrong")),
         (401, format!("{host}\r\nAuthorization: Bearer wrong")),
         (403, format!("{host}\r\n{cookie}\r\nOrigin: https://elsewhere.example")),
         (403, format!("{host}\r\n{cookie}\r\nOrigin: null")),

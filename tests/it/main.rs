@@ -27,6 +27,7 @@ mod broken_peers;
 mod clearing;
 mod closing;
 mod connection_limits;
+mod cookies;
 mod crash;
 mod deletions;
 mod descriptions;

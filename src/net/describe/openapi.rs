@@ -4,7 +4,7 @@
 use super::{Bounds, Schemas, without_null};
 use crate::error::Code;
 use crate::net::call::{Call, Who};
-use crate::net::identity::cookie_name;
+use crate::net::cookies::cookie_name;
 use crate::net::problem;
 use crate::schema::SchemaOf;
 use actix_web::http::Method;
