@@ -6,17 +6,18 @@ use super::accounts::forget;
 use super::audit;
 use super::client_address::client_network;
 use super::cookies;
-use super::identity::{self, Known};
+use super::identity::{self, Known, admit};
 use super::input::{Asked, part};
 use super::problem::Problem;
 use crate::auth::{Caller, SecretToken};
 use crate::error::{Error, Result};
-use crate::ids::LoginId;
+use crate::ids::{LoginId, Timestamp};
 use crate::ops::{CloseAccount, EndLogin, EndOwnLogins, FindPassword, FoundPassword, ListLogins, SetPassword};
 use crate::wire::Password;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::time::Duration;
 
 type Answer = Result<HttpResponse, Problem>;
 
@@ -70,11 +71,20 @@ pub async fn set_password(
 
 #[derive(Deserialize, JsonSchema)]
 pub struct Farewell {
-    password: String,
+    /// Left out by who shows the token of another system.
+    #[serde(default)]
+    password: Option<String>,
 }
 
 pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(caller, body): Asked<Farewell>) -> Answer {
-    let checked_hash = check_password(&net, &request, &caller, body.password).await?;
+    let checked_hash = match body.password {
+        Some(password) => Some(check_password(&net, &request, &caller, password).await?),
+        None if caller.login_id.is_some() => return Err(Error::Invalid("password is missing".into()).into()),
+        None => {
+            check_fresh(admit(&request).await?.issued_at, net.clock.now())?;
+            None
+        }
+    };
     net.door.call(caller, CloseAccount { checked_hash }).await?;
     audit::event(&net, &request, "closed account", caller.user_id);
     let mut response = HttpResponse::NoContent();
@@ -82,16 +92,25 @@ pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(call
     Ok(response.finish())
 }
 
+/// Where no password can be asked for: whether the other system signed the
+/// token just now, and so may have asked its user.
+fn check_fresh(issued_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    const MAX_AGE: Duration = Duration::from_secs(5 * 60);
+    const MAX_AHEAD: Duration = Duration::from_secs(30);
+    let is_fresh = issued_at.is_some_and(|at| now.before(MAX_AGE) < at && at <= now.after(MAX_AHEAD));
+    let refusal = "closing this account needs a token whose iat is less than 5 minutes ago";
+    is_fresh.then_some(()).ok_or(Error::Forbidden(refusal))
+}
+
 /// The stored hash of the caller's password, when this is it.
 async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
     let address = client_network(net, request);
     let FoundPassword { stored, attempt } = net.door.call(*caller, FindPassword { address }).await?;
-    let verified = net.passwords.of(address).verify(password, stored.clone()).await;
+    let verified = net.passwords.of(address).verify(password, Some(stored.clone())).await;
     if !matches!(verified, Ok(false)) {
         // A right one counts as a password that was checked; of one that was not, nothing counts.
         let counted = if verified.is_ok() { attempt.guesses() } else { attempt };
         forget(net, &counted).await;
     }
-    let is_right = verified?;
-    stored.filter(|_| is_right).ok_or(Error::BadCredentials)
+    if verified? { Ok(stored) } else { Err(Error::BadCredentials) }
 }

@@ -35,6 +35,8 @@ pub struct Admitted {
     pub caller: Caller,
     /// When the token that was shown ends; none for a login's own secret.
     pub expires_at: Option<Timestamp>,
+    /// When another system signed it, if it says so.
+    pub issued_at: Option<Timestamp>,
 }
 
 impl FromRequest for Admitted {
@@ -77,11 +79,14 @@ pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
 /// By a bearer token, wherever it stood.
 pub async fn admit_token(net: &Net, token: &str) -> Result<Admitted> {
     let Bearer { holder, expires_at } = net.tokens.verify(token, net.clock.now())?;
-    let found = match holder {
-        Holder::Login(user_id, login_id) => find(net, Proof::Token(user_id, login_id)).await?,
-        Holder::Foreigner(foreigner) => find_foreigner(net, foreigner).await?,
+    let (found, issued_at) = match holder {
+        Holder::Login(user_id, login_id) => (find(net, Proof::Token(user_id, login_id)).await?, None),
+        Holder::Foreigner(foreigner) => {
+            let issued_at = foreigner.issued_at;
+            (find_foreigner(net, foreigner).await?, issued_at)
+        }
     };
-    Ok(enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)))
+    Ok(Admitted { issued_at, ..enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)) })
 }
 
 /// By the secret of a login: a cookie, or a refresh token.
@@ -123,7 +128,7 @@ fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Tim
         // Nobody waits for it; the door logs what goes wrong.
         actix_web::rt::spawn(async move { door.call(System, op).await.map(drop) });
     }
-    Admitted { caller, expires_at }
+    Admitted { caller, expires_at, issued_at: None }
 }
 
 /// Whether a cookie, rather than a token, says who asks.

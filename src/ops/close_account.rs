@@ -1,6 +1,7 @@
 //! `DELETE /api/auth/me`: an account is closed. What its owner said stays, under
 //! another name; who it was is forgotten.
 
+use super::find_caller::check_standing;
 use super::find_password::check_still;
 use super::present;
 use super::settle_groups::settle;
@@ -14,8 +15,9 @@ use crate::wire::{self, ConversationUpdate, Event};
 
 #[derive(Clone, Debug)]
 pub struct CloseAccount {
-    /// The stored hash that the password was checked against.
-    pub checked_hash: String,
+    /// The stored hash that the password was checked against. None for an
+    /// account without a password, whose owner showed a fresh token.
+    pub checked_hash: Option<String>,
 }
 
 impl Op for CloseAccount {
@@ -36,10 +38,11 @@ impl Op for CloseAccount {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         const ENDED: Error = Error::Unauthenticated("the login has ended");
         let me = caller.user_id;
-        if !logins::exists(cx.db, caller.login_id.ok_or(ENDED)?)? {
-            return Err(ENDED);
+        match (caller.login_id, &self.checked_hash) {
+            (Some(login_id), Some(hash)) if logins::exists(cx.db, login_id)? => check_still(me, hash, cx)?,
+            (None, None) if users::find_password_hash(cx.db, me)?.is_none() => check_standing(cx, me)?,
+            _ => return Err(ENDED),
         }
-        check_still(me, &self.checked_hash, cx)?;
         let viewers = presence::list_viewers(cx.db, me)?;
         logins::delete_logins(cx.db, me)?;
         users::close(cx.db, me, cx.now)?;

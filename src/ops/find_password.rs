@@ -2,6 +2,7 @@
 //! once more; and that it is still the one that was checked.
 
 use super::attempt::{Attempt, count_login};
+use super::find_caller::check_standing;
 use super::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -17,8 +18,7 @@ pub struct FindPassword {
 
 #[derive(Clone, Debug)]
 pub struct FoundPassword {
-    /// None for whoever has no password.
-    pub stored: Option<String>,
+    pub stored: String,
     pub attempt: Attempt,
 }
 
@@ -35,8 +35,11 @@ impl Op for FindPassword {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let user = users::find_user(cx.db, caller.user_id)?.ok_or(Error::Unauthenticated("the login has ended"))?;
+        check_standing(cx, caller.user_id)?;
+        // Before it counts as a guess: there is nothing to guess.
+        let none = Error::Forbidden("this account has no password: another system signs its tokens");
+        let stored = users::find_password_hash(cx.db, caller.user_id)?.ok_or(none)?;
         let attempt = count_login(&user.username, self.address, cx)?;
-        let stored = users::find_password_hash(cx.db, caller.user_id)?;
         Ok(Outcome::quiet(FoundPassword { stored, attempt }))
     }
 }

@@ -2,10 +2,12 @@
 //! keys can be changed under way.
 
 use crate::binary::Place;
-use crate::harness::issuer::{AUDIENCE, EC, ED, ISSUER, OTHER_RSA, RSA, claims, pem};
-use crate::harness::{Socket, TestHub, User, both_databases};
+use crate::harness::issuer::{AUDIENCE, EC, ED, ISSUER, OTHER_RSA, RSA, claims, now, pem};
+use crate::harness::{Reply, Socket, TestHub, User, both_databases};
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
+use switchboard::clock::Clock;
+use switchboard::ids::Timestamp;
 
 /// Somebody who shows this token.
 async fn arrives(hub: &TestHub, token: &str) -> User {
@@ -35,6 +37,7 @@ async fn who_comes_with_the_token_of_another_system_has_an_account_here(hub: &mu
     assert_ne!(bobs_number.id, bob.id);
     ann.post("/api/auth/token", json!({})).await.refused(401, "unauthenticated");
     ann.post("/api/auth/logout", json!({})).await.refused(403, "forbidden");
+    ann.delete("/api/auth/sessions").await.refused(403, "forbidden");
     let mut by_ticket = Socket::open_at(&ann.without_credentials(), &ann.ticket().await).await;
     assert_eq!(by_ticket.welcome().await.0["user_id"], ann.id);
 }
@@ -105,6 +108,66 @@ async fn who_is_disabled_stays_out_whatever_another_system_says(hub: &mut TestHu
         let detail = ann.showing(&token).get("/api/auth/me").await.refused(403, "forbidden");
         assert_eq!(detail, "this account is disabled");
     }
+}
+
+/// Ann's token, which says that it was issued then.
+fn issued(iat: &Value) -> String {
+    let mut claims = claims("u-1");
+    claims["iat"] = iat.clone();
+    RSA.sign(&RSA.header(), &claims)
+}
+
+async fn close(user: &User, token: &str, body: Value) -> Reply {
+    user.showing(token).call_with("DELETE", "/api/auth/me", body).await
+}
+
+both_databases!(an_account_of_another_system_is_closed_by_a_fresh_token);
+async fn an_account_of_another_system_is_closed_by_a_fresh_token(hub: &mut TestHub) {
+    hub.trust(&RSA.pem());
+    let now = now();
+    hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(now * 1000)));
+    let ann = arrives(hub, &RSA.token("u-1", "Ann")).await;
+    for iat in [json!(null), json!("x"), json!(-1), json!(0), json!(now - 300), json!(now + 31)] {
+        let told = close(&ann, &issued(&iat), json!({})).await.refused(403, "forbidden");
+        assert!(told.contains("iat is less than 5 minutes ago"), "{told}");
+        ann.showing(&issued(&iat)).get("/api/auth/me").await.is(200);
+    }
+    let mut sockets = [ann.connect().await, Socket::open_at(&ann.without_credentials(), &ann.ticket().await).await];
+    sockets[1].welcome().await;
+    close(&ann, &issued(&json!(now as f64 - 299.5)), json!({})).await.is(204);
+    for socket in &mut sockets {
+        assert_eq!(socket.closed().await, Some(4501));
+    }
+    for token in [issued(&json!(now)), RSA.token("u-1", "Ann")] {
+        ann.showing(&token).get("/api/auth/me").await.refused(401, "unauthenticated");
+        close(&ann, &token, json!({})).await.refused(401, "unauthenticated");
+    }
+    let [friend] = hub.users(["bob"]).await;
+    let shown = friend.get(&format!("/api/users/{}", ann.id)).await.ok()["user"].clone();
+    assert_eq!(shown["display_name"], "Deleted user");
+    let cat = arrives(hub, &RSA.token("u-2", "Cat")).await;
+    let mut claims = claims("u-2");
+    claims["iat"] = json!(now + 30);
+    close(&cat, &RSA.sign(&RSA.header(), &claims), json!({})).await.is(204);
+}
+
+both_databases!(a_password_that_an_account_does_not_have_is_not_guessed);
+async fn a_password_that_an_account_does_not_have_is_not_guessed(hub: &mut TestHub) {
+    hub.trust(&RSA.pem());
+    let token = issued(&json!(now()));
+    let ann = arrives(hub, &token).await;
+    for _ in 0..15 {
+        let told = close(&ann, &token, json!({"password": "a wrong guess"})).await.refused(403, "forbidden");
+        assert!(told.contains("this account has no password"), "{told}");
+        let body = json!({"current_password": "a wrong guess", "new_password": "another horse battery"});
+        ann.post("/api/auth/password", body).await.refused(403, "forbidden");
+    }
+    assert_eq!(hub.database.count("attempts"), 0);
+    // Whoever has a password needs it, also with a token.
+    let [bob] = hub.users(["bob"]).await;
+    let told = bob.by_token().await.call_with("DELETE", "/api/auth/me", json!({})).await.refused(400, "invalid");
+    assert_eq!(told, "password is missing");
+    close(&ann, &token, json!({})).await.is(204);
 }
 
 #[tokio::test]
