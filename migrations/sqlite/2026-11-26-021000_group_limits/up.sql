@@ -24,3 +24,5 @@ CREATE INDEX quotas_by_time ON quotas (at);
 -- disabled one to get another owner: a job does it in portions.
 ALTER TABLE users ADD COLUMN groups_due_at BIGINT;
 CREATE INDEX users_with_groups_due ON users (groups_due_at) WHERE groups_due_at IS NOT NULL;
+-- Accounts that were disabled before still have the groups that they alone own.
+UPDATE users SET groups_due_at = 0 WHERE disabled_at IS NOT NULL;

@@ -1,6 +1,6 @@
 //! A group keeps an owner who can manage it when an account is disabled.
 
-use crate::harness::{Group, TestHub, User, both_databases};
+use crate::harness::{Group, TestHub, User, both_databases, eventually};
 use serde_json::{Value, json};
 
 async fn set(admin: &User, what: &str, whom: &User) {
@@ -77,4 +77,14 @@ async fn the_last_active_owner_stays_while_an_active_member_is_there(hub: &mut T
     group.set_role(&ann, &cat, "owner").await.is(204);
     group.remove(&ann, &ann).await.is(204);
     assert_eq!(roles(group, &cat).await, json!({"bob": "owner", "cat": "owner"}));
+}
+
+both_databases!(a_job_finds_owners_for_what_was_left_without_one);
+async fn a_job_finds_owners_for_what_was_left_without_one(hub: &mut TestHub) {
+    let [ann, bob] = hub.users(["ann", "bob"]).await;
+    let group = Group::of(&ann, &[&bob]).await;
+    // As a database of an earlier version has it after the migration.
+    hub.database.execute(&format!("UPDATE users SET disabled_at = 1, groups_due_at = 0 WHERE id = {}", ann.id));
+    eventually("Bob owns the group", async || roles(group, &bob).await["bob"] == "owner").await;
+    assert_eq!(hub.database.count("users WHERE groups_due_at IS NOT NULL"), 0);
 }
