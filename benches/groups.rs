@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use switchboard::auth::Caller;
 use switchboard::clock::Clock;
 use switchboard::error::Error as HubError;
-use switchboard::ids::{ConversationId, LoginId, UserId};
+use switchboard::ids::{ConversationId, UserId};
 use switchboard::ops::{
     AddParticipant, AnnouncePresence, CreateConversation, Cx, GetConversation, ListConversations, ListMessages, Op,
     OpenSession, RemoveParticipant, Search, SendMessage, SetBlock, SetContact, Sync, System,
@@ -107,7 +107,7 @@ fn measure<W>(db: &mut Db, what: &str, most: Duration, who: &W, op: &impl Op<W>)
 }
 
 const fn caller(id: i64) -> Caller {
-    Caller { user_id: UserId::new(id), login_id: Some(LoginId::new(1)), session_id: None }
+    Caller { user_id: UserId::new(id), login_id: None, session_id: None }
 }
 
 fn from<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> Result<T, Box<dyn Error>> {

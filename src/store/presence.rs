@@ -17,16 +17,22 @@ use std::collections::{BTreeSet, HashMap};
 pub const MAX_PRESENCE_GROUP: i64 = 100;
 
 /// Groups that are looked at first for what two people have in common.
-const NEWEST: i64 = 20;
+const NEWEST: i64 = 5;
 
 /// A viewer and a subject.
 pub type Sight = (UserId, UserId);
 
-/// Groups in which everybody sees everybody.
-#[diesel::dsl::auto_type]
-fn is_small_group() -> _ {
-    let most: i64 = MAX_PRESENCE_GROUP;
-    conversations::kind.eq("group").and(conversations::member_count.le(most))
+/// Whether the conversation of a `participants` row is a small group. It is
+/// looked up by the row: with statistics, SQLite would begin a join with every
+/// group there is.
+macro_rules! is_in_small_group {
+    () => {
+        exists(
+            conversations::table
+                .filter(conversations::id.eq(participants::conversation_id))
+                .filter(conversations::kind.eq("group").and(conversations::member_count.le(MAX_PRESENCE_GROUP))),
+        )
+    };
 }
 
 /// Who may see the presence of `subject`.
@@ -69,11 +75,10 @@ fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
 fn list_group_mates(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
     let other = diesel::alias!(participants as other);
     Ok(on!(db, conn => participants::table
-        .inner_join(conversations::table)
         .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
         .select(other.field(participants::user_id))
         .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
-        .filter(is_small_group())
+        .filter(is_in_small_group!())
         .filter(other.field(participants::role).is_not_null())
         .distinct().load(conn))?)
 }
@@ -126,11 +131,10 @@ fn is_block_between(db: &mut Db, one: UserId, other: UserId) -> Result<bool> {
 fn share_small_group(db: &mut Db, one: UserId, other: UserId) -> Result<bool> {
     let theirs = diesel::alias!(participants as theirs);
     let shared = participants::table
-        .inner_join(conversations::table)
         .inner_join(theirs.on(theirs.field(participants::conversation_id).eq(participants::conversation_id)))
         .filter(participants::user_id.eq(one).and(participants::role.is_not_null()))
         .filter(theirs.field(participants::user_id).eq(other).and(theirs.field(participants::role).is_not_null()))
-        .filter(is_small_group());
+        .filter(is_in_small_group!());
     Ok(on!(db, conn => diesel::select(exists(shared)).get_result(conn))?)
 }
 
@@ -185,10 +189,9 @@ fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, w
     };
     let Some(first) = first else { return Ok(()) };
     let newest: Vec<ConversationId> = on!(&mut *db, conn => participants::table
-        .inner_join(conversations::table)
         .select(participants::conversation_id)
         .filter(participants::user_id.eq(first).and(participants::role.is_not_null()))
-        .filter(participants::conversation_id.ne(id).and(is_small_group()))
+        .filter(participants::conversation_id.ne(id).and(is_in_small_group!()))
         .order(participants::conversation_id.desc()).limit(NEWEST).load(conn))?;
     let newest = bound(&newest)?;
     let found: Vec<(ConversationId, UserId)> = on!(db, conn => participants::table
@@ -205,11 +208,10 @@ fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: User
     let people = bound(pairs.people())?;
     let other = diesel::alias!(participants as other);
     let mates: Vec<UserId> = on!(db, conn => participants::table
-        .inner_join(conversations::table)
         .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
         .select(other.field(participants::user_id))
         .filter(participants::user_id.eq(member).and(participants::role.is_not_null()))
-        .filter(participants::conversation_id.ne(id).and(is_small_group()))
+        .filter(participants::conversation_id.ne(id).and(is_in_small_group!()))
         .filter(other.field(participants::user_id).eq_any(&people))
         .filter(other.field(participants::role).is_not_null())
         .distinct().load(conn))?;
@@ -224,10 +226,9 @@ fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: User
 fn remove_by_memberships(db: &mut Db, id: ConversationId, pairs: &mut Pairs) -> Result<()> {
     let people = bound(pairs.people())?;
     let found: Vec<(ConversationId, UserId)> = on!(db, conn => participants::table
-        .inner_join(conversations::table)
         .select((participants::conversation_id, participants::user_id))
         .filter(participants::user_id.eq_any(&people).and(participants::role.is_not_null()))
-        .filter(participants::conversation_id.ne(id).and(is_small_group())).load(conn))?;
+        .filter(participants::conversation_id.ne(id).and(is_in_small_group!())).load(conn))?;
     pairs.remove_groups(found);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Who sees whom by one group alone, against the rule for two people.
 
+use super::explain::{analyze, explain, record};
 use super::presence::{MAX_PRESENCE_GROUP, Whose, between, list_sights_by_group, list_viewers, list_visible};
 use super::scratch::{Scratch, both_databases, execute};
 use super::{Db, prepare};
@@ -136,3 +137,36 @@ fn the_sights_by_a_group_are_what_is_lost_without_it(scratch: Scratch) {
     }
 }
 both_databases!(the_sights_by_a_group_are_what_is_lost_without_it);
+
+/// SQLite with statistics, and far more groups than these people are in.
+#[test]
+fn no_query_begins_with_every_group_there_is() {
+    let scratch = Scratch::sqlite();
+    let mut db = scratch.open();
+    prepare(&mut db, Timestamp::from_millis(0)).unwrap();
+    let mut seed = 7;
+    fill(&mut db, &mut seed);
+    execute(
+        &mut db,
+        "INSERT INTO conversations (kind, created_by, created_at, active_at, rev, member_count)
+         WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 5000)
+         SELECT 'group', 1, 0, 0, 1, 1 FROM number;
+         INSERT INTO participants (conversation_id, user_id, role, joined_at, rev)
+         SELECT id, 1, 'owner', 0, 1 FROM conversations WHERE member_count = 1",
+    )
+    .unwrap();
+    analyze(&mut db);
+    let members: Vec<UserId> = (1..=PEOPLE).map(UserId::new).collect();
+    let id = ConversationId::new(1);
+    let (_, statements) = record(&mut db, |db| {
+        list_sights_by_group(db, id, &members, Whose::Everybody).unwrap();
+        list_sights_by_group(db, id, &members, Whose::Of(members[1])).unwrap();
+        list_visible(db, members[0]).unwrap();
+        between(db, members[0], members[1]).unwrap();
+    });
+    for statement in statements {
+        let plan = explain(&mut db, &statement);
+        let scanned = plan.iter().find(|line| line.starts_with("SCAN conversations"));
+        assert_eq!(scanned, None, "{statement}: {plan:#?}");
+    }
+}
