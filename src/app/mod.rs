@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Announcements, Hub, HubSettings};
 use crate::limits::{Limits, Rate, RequestLimits};
 use crate::net::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
-use crate::net::{self, Net, Slots, TrustedProxies};
+use crate::net::{self, AnswerSettings, Answers, Net, Slots, TrustedProxies};
 use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Lane, LaneSettings, Probe, Publish, Reads, Target};
 use crate::upkeep;
@@ -220,6 +220,7 @@ impl App {
             transport: Arc::new(settings::transport(config)),
             frames: Rate { per_second: config.socket.frame_rate, burst: config.socket.frame_burst },
             slots,
+            answers: Answers::new(AnswerSettings::default()),
             audit: net::Audit::default(),
             auth_timeout: config.socket.auth_timeout,
             epoch: self.epoch.clone(),

@@ -150,6 +150,11 @@ pub fn names(request: &HttpRequest, user_id: UserId) {
     request.extensions_mut().insert(Subject(user_id));
 }
 
+/// Whom the request turned out to be about, so far.
+pub fn named(request: &HttpRequest) -> Option<UserId> {
+    request.extensions().get::<Subject>().map(|subject| subject.0)
+}
+
 /// What became of a login, or what an administrator did to an account.
 pub fn event(net: &Net, request: &HttpRequest, what: &str, user_id: UserId) {
     Peer::of(net, request).tell(Level::Info, what, Some(user_id), format_args!(""));
@@ -191,7 +196,7 @@ pub async fn record(
         && let Ok(net) = Net::of(request.app_data())
     {
         let what = if code == Some(Code::BadCredentials) { "login failed" } else { "refused" };
-        let user = request.extensions().get::<Subject>().map(|subject| subject.0);
+        let user = named(request);
         let (status, method) = (response.status().as_u16(), method(request));
         let more = format_args!(" status={status} call={method}:{path}");
         Peer::of(net, request).refused(&net.audit, what, user, refusal.as_ref(), more);

@@ -7,12 +7,14 @@
 //! `identity` finds out who asks, by a token or by one of `cookies`; `accounts`, `devices`, `tokens`, `rest` and
 //! `moderation` answer the HTTP calls, which stand in `calls`, and `describe`
 //! tells of them;
+//! `answers` bounds what waits to be read, of which `large_bodies` is the half over HTTP;
 //! `upgrade` checks a handshake and `session` is the actor of a socket, which
 //! learns by `authenticate` who is on the other end;
 //! `pages` serves the embedded web client. Nothing here decides who may do
 //! what, and nothing here sees the database.
 
 mod accounts;
+mod answers;
 mod audit;
 mod audit_budget;
 mod authenticate;
@@ -27,6 +29,7 @@ mod guard;
 mod health;
 mod identity;
 mod input;
+mod large_bodies;
 mod moderation;
 mod pages;
 mod passing;
@@ -40,6 +43,7 @@ pub mod transport;
 mod unread;
 mod upgrade;
 
+pub use answers::{AnswerSettings, Answers};
 pub use audit::Audit;
 pub use client_address::TrustedProxies;
 pub use describe::{Bounds, Descriptions, asyncapi};
@@ -74,6 +78,7 @@ pub struct Net {
     /// Frames of any kind, for each socket.
     pub frames: Rate,
     pub slots: Slots,
+    pub answers: Answers,
     pub audit: Audit,
     /// For a socket to say by a frame who it is.
     pub auth_timeout: Duration,
@@ -96,6 +101,7 @@ impl Net {
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")
+            .wrap(from_fn(large_bodies::count))
             .wrap(from_fn(guard::check_origin))
             .wrap(from_fn(guard::check_rate))
             .wrap(from_fn(cors::allow))

@@ -6,6 +6,7 @@
 //! in one place, `stopped`.
 
 use super::Net;
+use super::answers::Share;
 use super::audit::{self, Peer};
 use super::authenticate::AUTHENTICATE;
 use super::identity::Admitted;
@@ -18,7 +19,7 @@ use crate::clock::random_session_id;
 use crate::error::{Error, Result};
 use crate::hub::{Attachment, Delivery, Passing, ToSession};
 use crate::ids::{SessionId, Timestamp, UserId};
-use crate::ops::{Entry, FrameOp, Op, OpenSession, Opening, Reply};
+use crate::ops::{Access, Entry, FrameOp, Op, OpenSession, Opening, Reply};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
 use actix::prelude::*;
 use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
@@ -206,10 +207,21 @@ impl Session {
     /// the answer.
     fn begin(&mut self, caller: Caller, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
         self.socket.pause();
-        let door = self.net.door.clone();
+        let (door, answers) = (self.net.door.clone(), self.net.answers.clone());
         let name = Op::name(&op);
-        let call = async move { door.call(caller, op).await };
-        ctx.spawn(call.into_actor(self).map(move |outcome, session, _| {
+        let call = async move {
+            // A change is answered with a message at most, so its answer is not counted.
+            let share = match Op::access(&op) {
+                Access::Read => Some(answers.reserve(caller.user_id).await?),
+                Access::Write => None,
+            };
+            Ok((door.call(caller, op).await?, share))
+        };
+        ctx.spawn(call.into_actor(self).map(move |outcome: Result<_>, session, ctx| {
+            let (outcome, share) = match outcome {
+                Ok((reply, share)) => (Ok(reply), share),
+                Err(error) => (Err(error), None),
+            };
             if let Err(error) = &outcome
                 && audit::is_refusal(error)
             {
@@ -217,12 +229,24 @@ impl Session {
             }
             match session.answer(reference.as_deref(), outcome) {
                 Some(frame) => {
+                    if let Some(share) = share {
+                        session.count_answer(share, &frame, ctx);
+                    }
                     session.socket.has_answered();
                     session.socket.text(frame);
                 }
                 None => session.socket.resume(),
             }
         }));
+    }
+
+    /// Counts the answer as waiting until the peer has taken it. The session is cut off when others
+    /// need the room.
+    #[expect(clippy::disallowed_methods, reason = "the last message to a session, so at most one in each mailbox")]
+    fn count_answer(&self, mut share: Share, frame: &Frame, ctx: &Ctx) {
+        let session = ctx.address();
+        share.wait(frame.len(), move || session.do_send(ToSession::Close(CloseCode::TooSlow)));
+        self.socket.keep_until_taken(share);
     }
 
     pub(super) fn tell_refusal(&self, frame: &str, error: &Error) {

@@ -96,6 +96,7 @@ mod texts;
 mod tickets;
 mod typing;
 mod unread;
+mod unread_answers;
 mod viewing;
 mod web_page;
 mod who_gets_in;

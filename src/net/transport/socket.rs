@@ -5,6 +5,7 @@ use actix_http::ws::{Codec, Message, ProtocolError};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use futures_util::Stream;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -29,6 +30,8 @@ struct Shared {
     waits_for_clear: RefCell<Option<Waker>>,
     /// What the actor wrote since the pump looked has an answer in it.
     has_answer: Cell<bool>,
+    /// Dropped when the answer is taken, or the socket closed for good.
+    until_taken: RefCell<Option<Box<dyn Any>>>,
     /// Nothing goes out, because the actor is about to write more.
     is_held: Cell<bool>,
     /// Why the pump closed the socket.
@@ -62,6 +65,7 @@ impl Socket {
     }
 
     pub fn resume(&self) {
+        drop(self.0.until_taken.take());
         let mut incoming = self.0.incoming.borrow_mut();
         incoming.is_paused = false;
         // With nothing to take, the actor waits for the next read.
@@ -90,6 +94,11 @@ impl Socket {
     /// as unsent, and the next message waits until the peer has taken it.
     pub fn has_answered(&self) {
         self.0.has_answer.set(true);
+    }
+
+    /// Keeps something until the peer has taken the answer that was just written.
+    pub fn keep_until_taken(&self, kept: impl Sized + 'static) {
+        self.0.until_taken.replace(Some(Box::new(kept)));
     }
 
     /// Nothing goes out until `release`, and then all of it at once: for what
