@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ids::UserId;
 use crate::ops::{
-    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, IndexMessages, SettleGroups, SweepAttempts, System,
-    TouchLogins, WriteLastSeen,
+    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, IndexMessages, PruneReceipts, PublishReceipts,
+    SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
 };
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -64,6 +64,42 @@ pub async fn announce_unread(mut changes: mpsc::Receiver<UnreadChange>, door: Do
                 return;
             }
         }
+    }
+}
+
+/// Moves of positions in groups are told together after this.
+const GATHER_RECEIPTS: Duration = Duration::from_millis(100);
+/// How often old marks of receipts are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Tells what moved in groups, the moves of some time together. Begins with what an earlier process
+/// left untold.
+pub async fn publish_receipts(door: Door, moved: Arc<Notify>) {
+    let mut after = None;
+    loop {
+        match door.call(System, PublishReceipts { after }).await {
+            Ok(Some(last)) => after = Some(last),
+            Ok(None) => {
+                after = None;
+                moved.notified().await;
+                tokio::time::sleep(GATHER_RECEIPTS).await;
+            }
+            // The door logged why.
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+        }
+    }
+}
+
+/// Deletes old marks of receipts, and leaves most of the time to others while there are more.
+pub async fn prune_receipts(door: Door) {
+    loop {
+        let began = Instant::now();
+        let pause = match door.call(System, PruneReceipts).await {
+            Ok(true) => began.elapsed() * REST,
+            // The door logged what went wrong.
+            Ok(false) | Err(_) => PRUNE_EVERY,
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -54,6 +54,8 @@ pub struct App {
     sync_limits: SyncLimits,
     /// Told when something was written.
     written: Arc<Notify>,
+    /// Told when positions moved that are published later.
+    moved: Arc<Notify>,
 }
 
 impl App {
@@ -79,7 +81,17 @@ impl App {
         let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous), foreign });
         let lane_settings = LaneSettings::for_target(&target);
         let sync_limits = SyncLimits::DEFAULT;
-        Ok(Self { config, clock, target, epoch, tokens, lane_settings, sync_limits, written: Arc::default() })
+        Ok(Self {
+            config,
+            clock,
+            target,
+            epoch,
+            tokens,
+            lane_settings,
+            sync_limits,
+            written: Arc::default(),
+            moved: Arc::default(),
+        })
     }
 
     /// Other bounds for the write lane: for benchmarks.
@@ -128,6 +140,8 @@ impl App {
             actix_web::rt::spawn(upkeep::touch_logins(door.clone(), hub.clone(), self.clock.clone(), lifetime)),
             actix_web::rt::spawn(upkeep::end_revoked(door.clone(), hub.clone())),
             actix_web::rt::spawn(upkeep::settle_groups(door.clone())),
+            actix_web::rt::spawn(upkeep::publish_receipts(door.clone(), Arc::clone(&self.moved))),
+            actix_web::rt::spawn(upkeep::prune_receipts(door.clone())),
             self.start_indexing(&door),
             actix_web::rt::spawn(audit.clone().write_sums()),
         ];
@@ -152,7 +166,7 @@ impl App {
 
     /// A door of its own, without a server: for benchmarks and tests.
     pub fn open_door(&self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
-        let publish = ToHub { hub: hub.clone(), written: Arc::clone(&self.written) };
+        let publish = ToHub { hub: hub.clone(), written: Arc::clone(&self.written), moved: Arc::clone(&self.moved) };
         let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, publish)?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let requests = Rate { per_second: self.config.http.request_rate, burst: self.config.http.request_burst };
@@ -238,6 +252,7 @@ fn internal(error: impl Into<crate::error::Source>) -> Error {
 struct ToHub {
     hub: Hub,
     written: Arc<Notify>,
+    moved: Arc<Notify>,
 }
 
 impl Publish<Event> for ToHub {
@@ -245,10 +260,14 @@ impl Publish<Event> for ToHub {
         if !events.is_empty() {
             self.written.notify_one();
         }
+        if events.iter().any(|event| matches!(event, Event::ReceiptsPending)) {
+            self.moved.notify_one();
+        }
         self.hub.deliver_blocking(events, answers);
     }
 
     fn doubt(&mut self) {
+        self.moved.notify_one();
         self.hub.deliver_blocking(vec![Event::Resync], Vec::new());
     }
 }

@@ -5,6 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{MessageId, Timestamp, UserId};
 use crate::store::positions::{self, Receipt};
+use crate::store::receipt_marks;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -42,7 +43,12 @@ impl Op for ListReceipts {
         let message = move_position::get_visible_message(caller, self.message_id, cx)?;
         let id = message.conversation_id;
         let others = positions::list_receipts(cx.db, id, message.seq, message.sender_id)?;
-        let view = |Receipt { user_id, delivered_at, read_at }| ReceiptView { user_id, delivered_at, read_at };
+        let has_times = message.created_at >= receipt_marks::kept_from(cx.db)?;
+        let view = |Receipt { user_id, delivered_at, read_at }| ReceiptView {
+            user_id,
+            delivered_at: delivered_at.filter(|_| has_times),
+            read_at: read_at.filter(|_| has_times),
+        };
         Ok(Outcome::quiet(Receipts { receipts: others.into_iter().map(view).collect() }))
     }
 }

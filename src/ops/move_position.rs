@@ -5,21 +5,24 @@ use super::present::tell_me;
 use super::send_message::facts;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, Rev, Seq, UserId};
+use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
 use crate::store::conversations::{self, Conversation};
 use crate::store::messages::{self, Message};
 use crate::store::participants;
+use crate::store::pending_receipts::{self, PendingReceipt};
 use crate::store::positions::{self, Kind, Positions};
 use crate::wire::{self, Event, MeUpdate, OwnPlaceView, Receipt, Target};
 
 /// Positions are shared in conversations of up to this many people; in larger
 /// ones each move would be news for everybody.
-const MAX_SHARED: i64 = 32;
+pub(super) const MAX_SHARED: i64 = 32;
 
 /// A conversation the caller is in.
 pub(super) struct Room {
     pub conversation: Conversation,
     is_shared: bool,
+    /// Everybody moves after each message, so moves are told together, a little later.
+    is_gathered: bool,
 }
 
 /// # Errors
@@ -35,7 +38,7 @@ pub(super) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
         Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
         None => conversation.member_count <= MAX_SHARED,
     };
-    Ok(Room { conversation, is_shared })
+    Ok(Room { conversation, is_shared, is_gathered: is_shared && facts.peer.is_none() })
 }
 
 /// The message, if the caller may see it.
@@ -55,12 +58,15 @@ pub(super) fn get_visible_message(caller: &Caller, id: crate::ids::MessageId, cx
 /// # Errors
 /// `Invalid` when there is no message with that `seq` yet.
 pub(super) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &mut Cx) -> Result<Vec<Event>> {
-    let Room { conversation, is_shared } = room;
+    let Room { conversation, is_shared, is_gathered } = room;
     let (id, me) = (conversation.id, caller.user_id);
     if seq > conversation.last_seq {
         return Err(Error::Invalid("seq is beyond the last message".into()));
     }
     let before = positions::get_positions(cx.db, id, me)?;
+    if *is_gathered {
+        return gather(me, id, before, (kind, seq), cx);
+    }
     let after = before.moved(kind, seq, *is_shared);
     if after == before {
         return Ok(Vec::new());
@@ -71,8 +77,34 @@ pub(super) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &m
     } else {
         let rev = positions::next_rev(cx.db, id)?;
         positions::set_shared(cx.db, id, me, (before, after), rev, cx.now)?;
-        events.push(tell_everybody(me, conversation, rev, kind, (before, after), cx)?);
+        events.push(tell_move(me, conversation, rev, kind, (before, after), cx.now, cx)?);
     }
+    if after.own_read_seq > before.own_read_seq {
+        events.push(Event::Unread { conversation_id: id, users: vec![me] });
+    }
+    Ok(events)
+}
+
+/// Moves the caller's own position, and leaves it to [`PublishReceipts`](super::PublishReceipts) to
+/// tell the others, and this user's other devices with them.
+fn gather(
+    me: UserId,
+    id: ConversationId,
+    before: Positions,
+    (kind, seq): (Kind, Seq),
+    cx: &mut Cx,
+) -> Result<Vec<Event>> {
+    let pending = pending_receipts::find(cx.db, id, me)?;
+    let told = pending.map_or(before, |pending| pending.apply(before));
+    let after = told.moved(kind, seq, true);
+    if after == told {
+        return Ok(Vec::new());
+    }
+    positions::set_own_ahead(cx.db, id, me, (before, after))?;
+    let Positions { delivered_seq, read_seq, .. } = after;
+    let pending = PendingReceipt { conversation_id: id, user_id: me, delivered_seq, read_seq, at: cx.now };
+    pending_receipts::put(cx.db, &pending)?;
+    let mut events = vec![Event::ReceiptsPending];
     if after.own_read_seq > before.own_read_seq {
         events.push(Event::Unread { conversation_id: id, users: vec![me] });
     }
@@ -91,12 +123,14 @@ fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positio
     Ok(tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx))
 }
 
-fn tell_everybody(
-    me: UserId,
+/// To everybody in the conversation, that one of them moved.
+pub(super) fn tell_move(
+    who: UserId,
     conversation: &Conversation,
     rev: Rev,
     kind: Kind,
     (before, after): (Positions, Positions),
+    at: Timestamp,
     cx: &mut Cx,
 ) -> Result<Event> {
     let is_read = kind == Kind::Read && after.read_seq > before.read_seq;
@@ -110,11 +144,11 @@ fn tell_everybody(
     let receipt = Receipt {
         conversation_id: conversation.id,
         rev,
-        user_id: me,
+        user_id: who,
         seq,
         message_id,
-        delivered_at: (after.delivered_seq > before.delivered_seq).then_some(cx.now),
-        read_at: is_read.then_some(cx.now),
+        delivered_at: (after.delivered_seq > before.delivered_seq).then_some(at),
+        read_at: is_read.then_some(at),
     };
     let to = participants::list_member_ids(cx.db, conversation.id)?;
     Ok(Event::Frame { to, frame: wire::encode(name, cx.now, &receipt), ends_typing: None })

@@ -3,7 +3,8 @@
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
 //! Each noun has a file of queries (`users`, `logins`, `attempts`, `tickets`,
-//! `conversations`, `messages`, `people`, `presence`, `quotas`, `reports`, `search_index`) that take a `&mut Db` inside a transaction that
+//! `conversations`, `messages`, `pending_receipts`, `people`, `presence`, `quotas`, `receipt_marks`, `reports`,
+//! `search_index`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
 pub mod attempts;
@@ -22,6 +23,7 @@ pub mod messages;
 mod migrations;
 mod pairs;
 pub mod participants;
+pub mod pending_receipts;
 pub mod people;
 pub mod positions;
 pub mod presence;
@@ -34,6 +36,7 @@ mod races_test;
 pub mod reactions;
 mod read_gates;
 mod reads;
+pub mod receipt_marks;
 pub mod reports;
 mod schema;
 #[cfg(test)]

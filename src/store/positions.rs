@@ -122,6 +122,24 @@ pub fn set_shared(
     Ok(())
 }
 
+/// Writes how far the user came for oneself, where everybody is told of it later, and the user's
+/// other devices with them.
+///
+/// # Errors
+/// `Contention` when another node moved them since they were read.
+pub fn set_own_ahead(
+    db: &mut Db,
+    id: ConversationId,
+    user_id: UserId,
+    (before, after): (Positions, Positions),
+) -> Result<()> {
+    let changes = (
+        participants::own_delivered_seq.eq(after.own_delivered_seq),
+        participants::own_read_seq.eq(after.own_read_seq),
+    );
+    must_be_one(on!(db, conn => diesel::update(still_at(id, user_id, before)).set(changes).execute(conn))?)
+}
+
 /// Writes positions that the user alone sees. Returns their `me`.
 ///
 /// # Errors
@@ -239,6 +257,9 @@ const READ_AT: &str = "(SELECT at FROM receipt_marks WHERE kind = 'read'
     AND receipt_marks.user_id = participants.user_id
     AND receipt_marks.seq >= messages.seq ORDER BY receipt_marks.seq LIMIT 1)";
 
+/// Messages sent before this have lost marks.
+const KEPT_FROM: &str = "(SELECT kept_from FROM receipt_times WHERE id = 1)";
+
 /// Of messages of any conversations. It ends at the first participant who has
 /// not come as far, and looks for times only where all have read.
 pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
@@ -254,8 +275,9 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
         not(exists(others().filter(participants::delivered_seq.lt(messages::seq)))).and(exists(others()));
     let is_read = not(exists(others().filter(participants::read_seq.lt(messages::seq)))).and(exists(others()));
     let read_at = others().select(max(sql::<Nullable<BigInt>>(READ_AT))).single_value();
+    let has_time = is_read.and(messages::created_at.ge(sql::<BigInt>(KEPT_FROM)));
     let pair = (conversations::user_low, conversations::user_high);
-    let row = (messages::id, pair, is_delivered, is_read, case_when(is_read, read_at));
+    let row = (messages::id, pair, is_delivered, is_read, case_when(has_time, read_at));
     Ok(on!(db, conn => messages::table
         .inner_join(conversations::table.on(conversations::id.eq(messages::conversation_id)))
         .select(row).filter(messages::id.eq_any(&ids)).load(conn))?)

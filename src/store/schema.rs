@@ -154,6 +154,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    pending_receipts (conversation_id, user_id) {
+        conversation_id -> BigInt,
+        user_id -> BigInt,
+        delivered_seq -> BigInt,
+        read_seq -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    receipt_times (id) {
+        id -> BigInt,
+        kept_from -> BigInt,
+    }
+}
+
+diesel::table! {
     receipt_marks (conversation_id, user_id, kind, seq) {
         conversation_id -> BigInt,
         user_id -> BigInt,

@@ -28,6 +28,8 @@ pub enum Event {
     /// What these users have not read in this conversation may be another
     /// number now.
     Unread { conversation_id: ConversationId, users: Audience },
+    /// Positions moved in a group, and nobody was told yet: the hub has nothing to deliver.
+    ReceiptsPending,
     /// Nobody knows what was committed: every session of this node asks.
     Resync,
     /// The sessions of this login end.

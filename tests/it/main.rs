@@ -38,6 +38,7 @@ mod fair_reads;
 mod foreign_tokens;
 mod forged_tokens;
 mod formatted_sql;
+mod gathered_receipts;
 mod groups;
 mod guessing;
 mod handshakes;

@@ -1,6 +1,6 @@
 //! A socket that takes long to open, while much is delivered to its person.
 
-use crate::harness::{Kind, Socket, TestHub, kinds, run};
+use crate::harness::{Group, Kind, Socket, TestHub, kinds, run};
 use diesel::connection::SimpleConnection;
 use serde_json::json;
 
@@ -13,6 +13,8 @@ fn a_socket_that_opens_slowly_gets_all_that_was_delivered_meanwhile() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob] = hub.users(["ann", "bob"]).await;
         ann.gets_to_know(&bob).await;
+        // To write in a group asks nothing of what is locked.
+        let group = Group::of(&ann, &[&bob]).await;
         // Both are here and announced, so that the writer has nothing to do with what is locked.
         let (mut there, mut writer) = (ann.connect().await, bob.connect().await);
         assert!(there.presence_of(&bob).await);
@@ -21,9 +23,8 @@ fn a_socket_that_opens_slowly_gets_all_that_was_delivered_meanwhile() {
         let writing = async {
             hub.wait_for_connections(3).await;
             for number in 0..MESSAGES {
-                writer
-                    .ack(json!({"type": "private_message", "recipient_id": ann.id, "content": number.to_string()}))
-                    .await;
+                let content = number.to_string();
+                writer.ack(json!({"type": "private_message", "conversation_id": group.id, "content": content})).await;
             }
             other.batch_execute("COMMIT").unwrap();
         };

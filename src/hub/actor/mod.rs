@@ -173,6 +173,7 @@ impl HubActor {
                         }
                     }
                 }
+                Event::ReceiptsPending => {}
                 Event::Resync => self.resyncs.add(|| self.registry.all(), instant),
                 Event::LoginEnded(login_id) => {
                     let ended = self.registry.sessions_of_login(login_id);

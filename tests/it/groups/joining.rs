@@ -1,7 +1,7 @@
 //! Who joins sees from then on: what was said before is neither shown to them
 //! nor changed by their coming.
 
-use crate::harness::{Group, Model, TestHub, User, both_databases, kinds};
+use crate::harness::{Group, Model, TestHub, User, both_databases, eventually, kinds};
 use serde_json::{Value, json};
 
 async fn message(reader: &User, sent: &Value) -> Value {
@@ -16,6 +16,12 @@ async fn receivers(asker: &User, sent: &Value) -> Vec<i64> {
 
 async fn reads_all(reader: &User, group: Group) {
     reader.post(&group.at("/read"), json!({})).await.is(204);
+    eventually("everybody may know of it", async || {
+        let seen = reader.conversation(group.id).await;
+        let own = seen["participants"].as_array().unwrap().iter().find(|row| row["user_id"] == reader.id);
+        own.unwrap()["read_seq"] == seen["last_seq"]
+    })
+    .await;
 }
 
 both_databases!(who_joins_sees_from_then_on);

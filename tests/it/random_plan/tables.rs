@@ -139,6 +139,12 @@ impl Tables {
         self.run(if is_set { CUT } else { "DROP TRIGGER plan_cut ON messages; DROP FUNCTION plan_cut" });
     }
 
+    /// Whether somebody moved and the others were not told yet.
+    pub fn has_pending_receipts(&mut self) -> bool {
+        let sql = "SELECT count(*) AS n FROM pending_receipts";
+        on!(self.open(), conn => diesel::sql_query(sql).get_result::<Count>(conn)).unwrap().n > 0
+    }
+
     /// Whether anybody else is connected: a server of Postgres ends what it was
     /// asked a moment after the asker was killed.
     pub fn has_other_users(&mut self) -> bool {

@@ -211,6 +211,8 @@ impl World {
             Some(socket) => drop(socket.ack(frame).await),
             None => drop(device.user.post(&path, body).await.is(204)),
         }
+        // In a group the others are told a little later.
+        wait_for("the move to be told", async || (!self.tables.has_pending_receipts()).then_some(())).await;
         let last = before.messages_in(id).map(|message| message.seq).max().expect("there are some");
         let reached = match action {
             Action::MarkDelivered => (seq, 0),
