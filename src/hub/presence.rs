@@ -36,7 +36,7 @@ pub struct Presence {
 struct Before {
     was_announced: bool,
     was_shown: bool,
-    /// Somebody was shown the user online since the transition was taken.
+    /// Somebody was shown the user online since the transition was taken, or told.
     is_shown_since: bool,
 }
 
@@ -119,6 +119,14 @@ impl Presence {
             }
         }
         None
+    }
+
+    /// The announcement of a transition is delivered now, so it reaches also those who were shown
+    /// the user since it was taken.
+    pub fn told(&mut self, user_id: UserId) {
+        if let Some(before) = self.under_way.get_mut(&user_id) {
+            before.is_shown_since = false;
+        }
     }
 
     /// The announcement of a transition is over. One that reached nobody is due again, unless the
@@ -319,7 +327,10 @@ mod tests {
                     Step::Wait(millis) => { now += Duration::from_millis(millis); presence.expire(now); }
                     Step::Take => taken.extend(presence.next_transition()),
                     Step::Settle(is_told) => if let Some(transition) = taken.pop_front() {
-                        prop_assert!(!is_told || beliefs.hear(transition), "{transition:?} is told twice");
+                        if is_told {
+                            prop_assert!(beliefs.hear(transition), "{transition:?} is told twice");
+                            presence.told(transition.user_id);
+                        }
                         presence.settle(transition, is_told);
                     },
                     Step::Show(user) => if presence.show(UserId::new(user)) {
@@ -330,6 +341,7 @@ mod tests {
             presence.expire(now + GRACE);
             for transition in taken {
                 beliefs.hear(transition);
+                presence.told(transition.user_id);
                 presence.settle(transition, true);
             }
             for transition in transitions(&mut presence) {

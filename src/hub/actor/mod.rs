@@ -150,6 +150,7 @@ impl HubActor {
                 }
                 Event::Viewing(viewing) => self.hear_viewing(viewing, now, &mut outgoing),
                 Event::Status { to, user_id, frame } => {
+                    self.presence.told(user_id);
                     outgoing.add(&self.registry, &to, &Delivery::Passing(Passing::Presence(user_id), frame));
                 }
                 Event::Left { conversation_id, user_id } => {
