@@ -83,7 +83,6 @@ mod scratch;
 mod search;
 mod search_corpus;
 mod slow_clients;
-mod slow_opening;
 mod slow_scale;
 mod sockets;
 mod startup;
