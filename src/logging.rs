@@ -151,6 +151,11 @@ mod tests {
     fn lines_wait_up_to_the_bound_and_nobody_waits_for_them() {
         let (mut writer, open, written) = gated();
         let line = [b'x'; 1024];
+        writer.write_all(&line).unwrap();
+        // The thread has taken it, and is stuck until the gate opens.
+        while !writer.0.waiting().is_writing {
+            thread::yield_now();
+        }
         for _ in 0..3 * MAX_BYTES / line.len() {
             writer.write_all(&line).unwrap();
         }
