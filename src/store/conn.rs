@@ -444,6 +444,26 @@ mod tests {
     }
 
     #[test]
+    fn only_the_connection_that_writes_keeps_many_pages() {
+        #[derive(QueryableByName)]
+        struct Cache {
+            #[diesel(sql_type = BigInt)]
+            cache_size: i64,
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::Sqlite(dir.path().join("a.db"));
+        drop(target.open().unwrap());
+        let kept = |db: Result<Db>| {
+            let Ok(Db::Sqlite(mut conn)) = db else { panic!("SQLite opens") };
+            let cache: Cache =
+                diesel::sql_query("SELECT cache_size FROM pragma_cache_size").get_result(&mut conn).unwrap();
+            // In KiB, where negative.
+            -cache.cache_size
+        };
+        assert_eq!((kept(target.open_existing()), kept(target.open_for_reading())), (65_536, 4_096));
+    }
+
+    #[test]
     fn a_reading_connection_cannot_write() {
         let dir = tempfile::tempdir().unwrap();
         let target = Target::Sqlite(dir.path().join("a.db"));
