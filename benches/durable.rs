@@ -56,7 +56,7 @@ async fn house(lane: Option<LaneSettings>) -> Result<House, Box<dyn Error>> {
         _ => None,
     })?;
     let app = App::open(config, Clock::system())?;
-    let app = match lane {
+    let mut app = match lane {
         Some(lane) => app.with_lane(lane),
         None => app,
     };

@@ -33,6 +33,10 @@ enum Command {
     Serve,
     /// Check the settings and the database connection, and say what is wrong.
     Check,
+    /// Say that a backup of the database was restored, so that every client loads
+    /// everything again. A hub notices this by itself unless its data directory is
+    /// new, or was restored by a snapshot of the file system.
+    Restored,
     /// Say who may read reports and disable accounts.
     #[command(subcommand)]
     User(UserCommand),
@@ -65,6 +69,7 @@ fn main() -> ExitCode {
     let outcome = settings().and_then(|config| match arguments.command {
         None | Some(Command::Serve) => serve(config, &log),
         Some(Command::Check) => check(&config),
+        Some(Command::Restored) => restored(&config),
         Some(Command::User(UserCommand::Promote { name })) => set_admin(&config, &name, true),
         Some(Command::User(UserCommand::Demote { name })) => set_admin(&config, &name, false),
     });
@@ -100,6 +105,12 @@ fn check(config: &Config) -> Result<(), Failure> {
         println!("switchboard: {warning}");
     }
     println!("switchboard: the settings are good and the database answers");
+    Ok(())
+}
+
+fn restored(config: &Config) -> Result<(), Failure> {
+    app::begin_epoch(config, &Clock::system()).map_err(|error| error.cause())?;
+    println!("switchboard: a new epoch begins; every client loads everything again when it connects");
     Ok(())
 }
 

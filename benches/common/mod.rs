@@ -18,7 +18,7 @@ pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<
     let dir = tempfile::tempdir()?;
     let data_dir = dir.path().display().to_string();
     let config = Config::from_lookup(|name| (name == "DATA_DIR").then(|| data_dir.clone()))?;
-    let app = App::open(config, Clock::system())?;
+    let mut app = App::open(config, Clock::system())?;
     seed(&mut Target::Sqlite(dir.path().join("switchboard.db")).open()?)?;
     let (hub, seat, _transitions) = Hub::new(app.hub_settings());
     seat.start();

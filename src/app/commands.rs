@@ -1,10 +1,11 @@
 //! What the command line does without a hub that runs.
 
 use super::{data_dir, internal, settings};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::store::users::{self, Appointed};
-use crate::store::{self, Db, Target};
+use crate::store::{self, Db, HubLock, Target};
 
 /// Whether the settings lead to a database that answers; for `check`.
 pub fn check(config: &Config) -> Result<()> {
@@ -13,20 +14,22 @@ pub fn check(config: &Config) -> Result<()> {
     store::probe(&mut open(&settings::target(config))?).map_err(of_database)
 }
 
+/// Names a restored database anew, where no hub can notice by itself that it was
+/// restored. For `restored`.
+///
+/// # Errors
+/// A hub runs on that database.
+pub fn begin_epoch(config: &Config, clock: &Clock) -> Result<()> {
+    let (target, mut db) = open_prepared(config)?;
+    let _lock = HubLock::take(&target, clock.now(), drop)?;
+    store::prepare(&mut db, clock.now())?;
+    db.write_transaction(|db| store::begin_epoch(db, clock.now())).map(drop)
+}
+
 /// Makes somebody an administrator, or one no longer; also while a hub runs on
 /// that database. For `user promote` and `user demote`.
 pub fn set_admin(config: &Config, username: &str, is_admin: bool) -> Result<Appointed> {
-    let target = settings::target(config);
-    // Opening it would make one, where somebody else's settings point to.
-    if let Target::Sqlite(path) = &target
-        && !path.exists()
-    {
-        return Err(internal(format!("DATABASE_URL: there is no SQLite database {}; {BEGIN}", path.display())));
-    }
-    let mut db = open(&target)?;
-    if !store::is_prepared(&mut db).map_err(of_database)? {
-        return Err(internal(format!("DATABASE_URL: the database is empty; {BEGIN}")));
-    }
+    let (_, mut db) = open_prepared(config)?;
     db.write_transaction(|db| users::set_admin(db, username, is_admin)).map_err(of_database)
 }
 
@@ -44,4 +47,20 @@ pub(super) fn open(target: &Target) -> Result<Db> {
 /// The same error, with the setting that it is about.
 pub(super) fn of_database(error: Error) -> Error {
     Error::Internal(format!("DATABASE_URL: {}", error.cause()).into())
+}
+
+/// Opens a database on which a hub ran. Opening one that is not there would make it,
+/// where somebody else's settings lead to.
+fn open_prepared(config: &Config) -> Result<(Target, Db)> {
+    let target = settings::target(config);
+    if let Target::Sqlite(path) = &target
+        && !path.exists()
+    {
+        return Err(internal(format!("DATABASE_URL: there is no SQLite database {}; {BEGIN}", path.display())));
+    }
+    let mut db = open(&target)?;
+    if !store::is_prepared(&mut db).map_err(of_database)? {
+        return Err(internal(format!("DATABASE_URL: the database is empty; {BEGIN}")));
+    }
+    Ok((target, db))
 }

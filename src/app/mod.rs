@@ -6,7 +6,7 @@ mod data_dir;
 mod descriptors;
 mod settings;
 
-pub use commands::{check, set_admin};
+pub use commands::{begin_epoch, check, set_admin};
 
 use crate::auth::{AccessTokens, BearerTokens, Passwords};
 use crate::clock::Clock;
@@ -18,7 +18,7 @@ use crate::limits::{Limits, Rate, RequestLimits};
 use crate::net::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
 use crate::net::{self, AnswerSettings, Answers, Net, Slots, TrustedProxies};
 use crate::policy::SyncLimits;
-use crate::store::{self, Answer, Lane, LaneSettings, Probe, Publish, Reads, Target};
+use crate::store::{self, Answer, Db, History, HubLock, Lane, LaneSettings, Probe, Publish, Reads, Target};
 use crate::upkeep;
 use crate::wire::{CloseCode, Event};
 use actix_web::dev::ServerHandle;
@@ -29,7 +29,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 /// Time for the headers of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,20 +56,42 @@ pub struct App {
     written: Arc<Notify>,
     /// Told when positions moved that are published later.
     moved: Arc<Notify>,
+    /// Given to the write lane.
+    history: Option<History>,
+    /// Hears why this hub must end, and tells the one who runs it.
+    failing: mpsc::Sender<Error>,
+    failed: mpsc::Receiver<Error>,
+    /// None beside another hub.
+    lock: Option<HubLock>,
 }
 
 impl App {
-    /// Makes the data directory, opens the database, applies migrations.
+    /// Makes the data directory, opens the database, locks out other hubs, applies
+    /// migrations, and finds out whether a backup was restored.
     ///
     /// # Errors
-    /// Says which file or server, and why.
+    /// Says which file, server or other hub, and why.
     pub fn open(config: Config, clock: Clock) -> Result<Self> {
+        Self::begin(config, clock, true)
+    }
+
+    /// A hub beside another one on the same Postgres, without a lock and without a
+    /// record in the data directory: for tests of what several nodes need.
+    pub fn open_beside(config: Config, clock: Clock) -> Result<Self> {
+        Self::begin(config, clock, false)
+    }
+
+    fn begin(config: Config, clock: Clock, is_alone: bool) -> Result<Self> {
         // Read before anything is made.
         let foreign = settings::foreign_tokens(&config)?;
         data_dir::make(&config.store.data_dir)?;
         let target = settings::target(&config);
         let mut db = commands::open(&target)?;
+        let (failing, failed) = mpsc::channel(1);
+        let lock = is_alone.then(|| HubLock::take(&target, clock.now(), ending(&failing))).transpose()?;
         let epoch = store::prepare(&mut db, clock.now()).map_err(commands::of_database)?;
+        let compared = is_alone.then_some(config.store.data_dir.as_path());
+        let (history, epoch) = History::begin(&mut db, compared, epoch, clock.now())?;
         for warning in db.warnings()? {
             log::warn!("{warning}");
         }
@@ -78,19 +100,21 @@ impl App {
             None => data_dir::own_secret(&config.store.data_dir)?,
         };
         let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
-        let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous), foreign });
-        let lane_settings = LaneSettings::for_target(&target);
-        let sync_limits = SyncLimits::DEFAULT;
+        let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous, &epoch), foreign });
         Ok(Self {
+            lane_settings: LaneSettings::for_target(&target),
+            sync_limits: SyncLimits::DEFAULT,
+            written: Arc::default(),
+            history: Some(history),
             config,
             clock,
             target,
             epoch,
             tokens,
-            lane_settings,
-            sync_limits,
-            written: Arc::default(),
             moved: Arc::default(),
+            failing,
+            failed,
+            lock,
         })
     }
 
@@ -106,7 +130,7 @@ impl App {
 
     /// Serves on the listener until `shutdown` is done, then drains. Runs on
     /// an actix system.
-    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
+    pub async fn run(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
         let port = listener.local_addr().map_err(internal)?.port();
         let workers = self.config.http.workers.map_or_else(settings::default_workers, usize::from);
         let grace = self.config.http.shutdown_grace;
@@ -148,6 +172,7 @@ impl App {
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             failure = upkeep::look_after(&door, &hub, &lane_thread) => Err(failure),
+            Some(failure) = self.failed.recv() => Err(failure),
         };
         // Everybody is about to go, which is no news.
         upkeep.iter().for_each(actix_web::rt::task::JoinHandle::abort);
@@ -161,12 +186,20 @@ impl App {
         if tokio::time::timeout(LANE_GRACE, ended).await.is_err() {
             log::warn!("the write lane did not end in time");
         }
+        // Not before: until here this hub may write.
+        drop(self.lock);
         outcome
     }
 
     /// A door of its own, without a server: for benchmarks and tests.
-    pub fn open_door(&self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
-        let publish = ToHub { hub: hub.clone(), written: Arc::clone(&self.written), moved: Arc::clone(&self.moved) };
+    pub fn open_door(&mut self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
+        let publish = ToHub {
+            hub: hub.clone(),
+            written: Arc::clone(&self.written),
+            moved: Arc::clone(&self.moved),
+            history: self.history.take().ok_or_else(|| Error::bug("an app has one door"))?,
+            failing: self.failing.clone(),
+        };
         let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, publish)?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let requests = Rate { per_second: self.config.http.request_rate, burst: self.config.http.request_burst };
@@ -253,10 +286,38 @@ struct ToHub {
     hub: Hub,
     written: Arc<Notify>,
     moved: Arc<Notify>,
+    history: History,
+    failing: mpsc::Sender<Error>,
+}
+
+/// Ends the hub for a reason; the first counts.
+fn ending(failing: &mpsc::Sender<Error>) -> impl FnOnce(Error) + Send + 'static {
+    let failing = failing.clone();
+    // Full: another reason is there already. Closed: the hub has ended.
+    move |why| drop(failing.try_send(why))
 }
 
 impl Publish<Event> for ToHub {
+    fn on_begin(&mut self, db: &mut Db) -> Result<()> {
+        self.history.on_begin(db)
+    }
+
+    fn before_commit(&mut self, db: &mut Db) -> Result<()> {
+        self.history.before_commit(db)
+    }
+
+    fn on_reopen(&mut self, db: &mut Db) -> Result<()> {
+        match self.history.check(db) {
+            Err(lost @ Error::Internal(_)) => {
+                ending(&self.failing)(lost);
+                Err(Error::Unavailable("the database lost what was acknowledged; the hub is stopping"))
+            }
+            outcome => outcome,
+        }
+    }
+
     fn publish(&mut self, events: Vec<Event>, answers: Vec<Answer>) {
+        self.history.on_commit();
         if !events.is_empty() {
             self.written.notify_one();
         }

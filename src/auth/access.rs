@@ -2,7 +2,8 @@
 //! a login, so that ending the login ends them.
 //!
 //! By RFC 8725: one algorithm for the key (HS256), `typ`, `iss`, `aud` and
-//! `exp` required and checked. Two keys verify during a rotation, the first
+//! `exp` required and checked, and the epoch of the database: after a restored
+//! backup the ids in a token may be somebody else's. Two keys verify during a rotation, the first
 //! signs. Nothing is forgiven at the end of a token, so that a socket can end
 //! with the token it was opened by.
 
@@ -26,6 +27,7 @@ struct Claims {
     aud: String,
     sub: String,
     sid: String,
+    epoch: String,
     iat: i64,
     exp: i64,
 }
@@ -35,13 +37,15 @@ pub struct AccessTokens {
     signing: EncodingKey,
     /// The current key first.
     verifying: Vec<DecodingKey>,
+    epoch: String,
 }
 
 impl AccessTokens {
-    pub fn new(secret: &[u8], previous: Option<&[u8]>) -> Self {
+    pub fn new(secret: &[u8], previous: Option<&[u8]>, epoch: &str) -> Self {
         Self {
             signing: EncodingKey::from_secret(secret),
             verifying: std::iter::once(secret).chain(previous).map(DecodingKey::from_secret).collect(),
+            epoch: epoch.to_owned(),
         }
     }
 
@@ -54,6 +58,7 @@ impl AccessTokens {
             aud: HUB.into(),
             sub: user_id.to_string(),
             sid: login_id.to_string(),
+            epoch: self.epoch.clone(),
             iat: issued,
             exp: expires,
         };
@@ -76,6 +81,9 @@ impl AccessTokens {
         if claims.iss != HUB || claims.aud != HUB {
             return Err(refused("the hub's own tokens have iss and aud switchboard"));
         }
+        if claims.epoch != self.epoch {
+            return Err(refused("the token was issued before a backup of the hub's database was restored"));
+        }
         let expires_at = jws::check_times(claims.exp.into(), None, now)?;
         if expires_at > now.after(LIFETIME + jws::LEEWAY) {
             return Err(refused("exp is further ahead than the hub's own tokens live"));
@@ -91,6 +99,7 @@ mod tests {
     use super::*;
 
     const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
+    const EPOCH: &str = "epoch";
     const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
 
     fn signed(header: &Header, claims: serde_json::Value, key: &[u8]) -> String {
@@ -109,29 +118,31 @@ mod tests {
 
     fn claims() -> serde_json::Value {
         let now = NOW.as_millis() / 1000;
-        serde_json::json!({"iss": HUB, "aud": HUB, "sub": "7", "sid": "9", "iat": now, "exp": now + 900})
+        serde_json::json!({"iss": HUB, "aud": HUB, "sub": "7", "sid": "9", "epoch": EPOCH, "iat": now, "exp": now + 900})
     }
 
     #[test]
     fn a_token_names_its_user_and_login_and_survives_a_rotation() {
         let (user, login) = (UserId::new(7), LoginId::new(9));
-        let (token, end) = AccessTokens::new(KEY, None).issue(user, login, NOW).unwrap();
+        let (token, end) = AccessTokens::new(KEY, None, EPOCH).issue(user, login, NOW).unwrap();
         assert_eq!(end, NOW.after(LIFETIME));
-        assert_eq!(check(&AccessTokens::new(KEY, None), &token).unwrap(), (user, login, end));
-        assert_eq!(check(&AccessTokens::new(OTHER, Some(KEY)), &token).unwrap(), (user, login, end));
-        assert!(check(&AccessTokens::new(OTHER, None), &token).is_err());
+        assert_eq!(check(&AccessTokens::new(KEY, None, EPOCH), &token).unwrap(), (user, login, end));
+        assert_eq!(check(&AccessTokens::new(OTHER, Some(KEY), EPOCH), &token).unwrap(), (user, login, end));
+        assert!(check(&AccessTokens::new(OTHER, None, EPOCH), &token).is_err());
     }
 
     #[test]
     fn a_hand_made_token_is_refused_for_each_thing_that_is_wrong_with_it() {
-        let tokens = AccessTokens::new(KEY, None);
+        let tokens = AccessTokens::new(KEY, None, EPOCH);
         assert!(check(&tokens, &signed(&ours(), claims(), KEY)).is_ok(), "the pattern is right");
-        for (claim, value) in [("iss", "other"), ("aud", "other"), ("sub", "x"), ("sub", "0"), ("sid", "-1")] {
+        for (claim, value) in
+            [("iss", "other"), ("aud", "other"), ("sub", "x"), ("sub", "0"), ("sid", "-1"), ("epoch", "other")]
+        {
             let mut wrong = claims();
             wrong[claim] = value.into();
             assert!(check(&tokens, &signed(&ours(), wrong, KEY)).is_err(), "{claim}={value}");
         }
-        for claim in ["iss", "aud", "sub", "sid", "exp"] {
+        for claim in ["iss", "aud", "sub", "sid", "epoch", "exp"] {
             let mut without = claims();
             without.as_object_mut().unwrap().remove(claim);
             assert!(check(&tokens, &signed(&ours(), without, KEY)).is_err(), "without {claim}");
@@ -149,7 +160,7 @@ mod tests {
     fn unsigned_and_tampered_tokens_are_refused() {
         use base64::Engine;
         let encode = |text: String| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
-        let tokens = AccessTokens::new(KEY, None);
+        let tokens = AccessTokens::new(KEY, None, EPOCH);
         for algorithm in ["none", "None", "NONE"] {
             let header = format!(r#"{{"typ":"at+jwt","alg":"{algorithm}"}}"#);
             let token = format!("{}.{}.", encode(header), encode(claims().to_string()));
@@ -168,7 +179,7 @@ mod tests {
         let ending = |seconds: i64| {
             let mut claims = claims();
             claims["exp"] = (NOW.as_millis() / 1000 + seconds).into();
-            check(&AccessTokens::new(KEY, None), &signed(&ours(), claims, KEY)).map(drop)
+            check(&AccessTokens::new(KEY, None, EPOCH), &signed(&ours(), claims, KEY)).map(drop)
         };
         assert_eq!(ending(0).unwrap_err().detail(), "token expired");
         assert!(ending(1).is_ok());

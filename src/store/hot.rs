@@ -89,6 +89,39 @@ statement!(LastInsertRowid -> BigInt {
     "SELECT last_insert_rowid()";
 });
 
+/// SQLite: how many rows this connection changed.
+pub(super) struct TotalChanges;
+
+statement!(TotalChanges -> BigInt {
+    "SELECT total_changes()";
+});
+
+/// SQLite: counts a transaction of a run, if it changed anything.
+pub(super) struct CountOnSqlite {
+    pub run: i64,
+    pub commits: i64,
+    /// `TotalChanges` when the transaction began.
+    pub changes_before: i64,
+}
+
+statement!(CountOnSqlite -> () {
+    "UPDATE hub_runs SET commits = ", commits;
+    " WHERE id = ", run;
+    " AND total_changes() > ", changes_before;
+});
+
+/// Postgres: the same.
+pub(super) struct CountOnPostgres {
+    pub run: i64,
+    pub commits: i64,
+}
+
+statement!(CountOnPostgres -> () {
+    "UPDATE hub_runs SET commits = ", commits;
+    " WHERE id = ", run;
+    " AND pg_current_xact_id_if_assigned() IS NOT NULL";
+});
+
 /// The conversation's id, its pair, whether one has written in it and its
 /// `rev`; the other person, and how they stand to one.
 type Facts = (

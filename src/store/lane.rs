@@ -92,6 +92,22 @@ pub trait Publish<E>: Send + 'static {
     /// be given once those are delivered; may block to slow the writer down.
     fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>);
 
+    /// A transaction began.
+    fn on_begin(&mut self, _: &mut Db) -> Result<()> {
+        Ok(())
+    }
+
+    /// It is about to be committed; what this writes is part of it.
+    fn before_commit(&mut self, _: &mut Db) -> Result<()> {
+        Ok(())
+    }
+
+    /// A connection was opened in place of one that broke. On an error nothing is
+    /// written on it.
+    fn on_reopen(&mut self, _: &mut Db) -> Result<()> {
+        Ok(())
+    }
+
     /// A COMMIT failed, and nobody knows whether it happened: if it did, its
     /// events were never told.
     fn doubt(&mut self) {}
@@ -338,12 +354,20 @@ impl<P> Worker<P> {
         outcomes: &mut Vec<Result<Vec<E>>>,
         began_at: Instant,
         shared: &Shared<E>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Failure>
+    where
+        P: Publish<E>,
+    {
         let db = match &mut self.db {
             Some(db) => db,
-            none => none.insert(self.target.open_existing()?),
+            none => {
+                let db = none.insert(self.target.open_existing()?);
+                self.publish.on_reopen(db)?;
+                db
+            }
         };
         db.begin_write()?;
+        self.publish.on_begin(db)?;
         for WriteJob { job, terms } in jobs {
             let job_began_at = Instant::now();
             if job_began_at >= terms.deadline {
@@ -369,6 +393,7 @@ impl<P> Worker<P> {
                 Err(failure) => return Err(failure),
             }
         }
+        self.publish.before_commit(db)?;
         match db.commit_write() {
             Ok(()) => Ok(()),
             Err(CommitFailure::Unknown(error)) => Err(Failure::InDoubt(error)),

@@ -2,6 +2,7 @@
 //!
 //! `conn` opens a connection of either kind and guarantees its settings;
 //! `reads` lends connections for snapshots; `lane` is the one way to write.
+//! `hub_lock` keeps a second hub away, `history` notices a restored backup.
 //! Each noun has a file of queries (`users`, `logins`, `attempts`, `tickets`,
 //! `conversations`, `messages`, `pending_receipts`, `people`, `presence`, `quotas`, `receipt_marks`, `reports`,
 //! `search_index`) that take a `&mut Db` inside a transaction that
@@ -15,9 +16,12 @@ pub mod conversations;
 #[cfg(test)]
 pub(crate) mod explain;
 mod failure;
+mod history;
 mod hot;
+mod hub_lock;
 mod lane;
 pub mod logins;
+mod marker;
 pub mod members;
 pub mod messages;
 mod migrations;
@@ -52,6 +56,8 @@ pub mod users;
 mod write_queue;
 
 pub use conn::{Db, Target};
+pub use history::History;
+pub use hub_lock::HubLock;
 pub use lane::{Answer, Job, Lane, LaneSettings, Publish, Terms};
 pub use probe::{Probe, probe};
 pub use read_gates::ReadTerms;
@@ -111,7 +117,7 @@ pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
         if let Some(epoch) = find_epoch(db)? {
             return Ok(epoch);
         }
-        let epoch: String = random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let epoch = random_name();
         let row = (schema::hub::id.eq(1), schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
         on!(db, conn => diesel::insert_into(schema::hub::table).values(row).on_conflict_do_nothing().execute(conn))?;
         // Another node may have named it at the same moment, and its name holds.
@@ -130,6 +136,20 @@ pub fn is_prepared(db: &mut Db) -> Result<bool> {
         }
         Db::Postgres(conn) => diesel::select(sql::<Bool>("to_regclass('users') IS NOT NULL")).get_result(conn)?,
     })
+}
+
+/// 32 letters that nothing else is called.
+fn random_name() -> String {
+    random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Gives the history another name: what clients hold of the one before counts for
+/// nothing. Returns the new epoch.
+pub fn begin_epoch(db: &mut Db, now: Timestamp) -> Result<String> {
+    let epoch = random_name();
+    let changes = (schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
+    on!(db, conn => diesel::update(schema::hub::table).set(changes).execute(conn))?;
+    Ok(epoch)
 }
 
 fn find_epoch(db: &mut Db) -> Result<Option<String>> {

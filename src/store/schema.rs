@@ -9,6 +9,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    hub_runs (id) {
+        id -> BigInt,
+        nonce -> Text,
+        started_at -> BigInt,
+        commits -> BigInt,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> BigInt,
         username -> Text,

@@ -2,6 +2,8 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
@@ -32,6 +34,38 @@ impl Scratch {
         Self { url: format!("{before}/{name}"), postgres: Some((server, name)), _dir: None }
     }
 
+    /// Where SQLite has it.
+    fn file(&self) -> Option<PathBuf> {
+        self.url.strip_prefix("sqlite://").map(PathBuf::from)
+    }
+
+    /// A copy of the database, of which nobody makes use meanwhile.
+    pub fn back_up(&self) -> Backup {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let Some((server, name)) = &self.postgres else {
+            let backup = tempfile::tempdir().unwrap();
+            copy_database(&self.file().expect("a file"), &backup.path().join("backup.db"));
+            return Backup::File(backup);
+        };
+        let copy = format!("{name}_copy{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        run(server, &format!("CREATE DATABASE {copy} TEMPLATE {name}"));
+        Backup::Database { server: server.clone(), name: copy }
+    }
+
+    /// Puts the copy in the place of the database, of which nobody makes use.
+    pub fn put_back(&self, backup: &Backup) {
+        match (backup, &self.postgres) {
+            (Backup::Database { name: copy, .. }, Some((server, name))) => {
+                run(server, &format!("DROP DATABASE {name} WITH (FORCE)"));
+                run(server, &format!("CREATE DATABASE {name} TEMPLATE {copy}"));
+            }
+            (Backup::File(backup), _) => {
+                copy_database(&backup.path().join("backup.db"), &self.file().expect("a file"));
+            }
+            (Backup::Database { .. }, None) => panic!("a backup of another database"),
+        }
+    }
+
     pub fn name(&self) -> &'static str {
         if self.postgres.is_some() { "Postgres" } else { "SQLite" }
     }
@@ -48,4 +82,33 @@ impl Drop for Scratch {
 fn run(server: &str, sql: &str) {
     let mut conn = PgConnection::establish(server).expect("the PostgreSQL of TEST_POSTGRES_URL answers");
     conn.batch_execute(sql).expect(sql);
+}
+
+/// A copy of a database, gone when it is dropped.
+pub enum Backup {
+    File(TempDir),
+    Database { server: String, name: String },
+}
+
+impl Drop for Backup {
+    fn drop(&mut self) {
+        if let Self::Database { server, name } = self {
+            run(server, &format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+/// The file of SQLite, and the log beside it, in the place of others.
+fn copy_database(from: &Path, to: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        let with_end = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
+        let (from, to) = (with_end(from), with_end(to));
+        if to.exists() {
+            fs::remove_file(&to).unwrap();
+        }
+        // The third belongs to a process that is gone.
+        if end != "-shm" && from.exists() {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
 }

@@ -180,7 +180,8 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
         assert_eq!(stdout.lines().count(), 1, "{stdout}");
         assert!(!stderr.contains("ERROR") && !stderr.contains("panicked"), "{stderr}");
         let left: Vec<_> = fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "the write-ahead log is written back, so the database is one file: {left:?}");
+        // The database, its lock, the key of access tokens, and two for noticing a restored backup.
+        assert_eq!(left.len(), 5, "the write-ahead log is written back, so the database is one file: {left:?}");
     }
 }
 
@@ -205,7 +206,15 @@ async fn what_the_hub_keeps_is_readable_by_its_owner_alone() {
     let mut hub = place.start(&[]);
     Person::register(&hub.address().await, "ann").await;
     assert_eq!(mode(&place.path("deep/data")), 0o700);
-    for file in ["switchboard.db", "switchboard.db-wal", "switchboard.db-shm", "jwt.key"] {
+    for file in [
+        "switchboard.db",
+        "switchboard.db-wal",
+        "switchboard.db-shm",
+        "switchboard.db.lock",
+        "jwt.key",
+        "history",
+        "history.seal",
+    ] {
         assert_eq!(mode(&place.path("deep/data").join(file)), 0o600, "{file}");
     }
 }

@@ -35,6 +35,8 @@ pub struct TestHub {
     pub database: Arc<Database>,
     settings: BTreeMap<&'static str, String>,
     port: Arc<AtomicU16>,
+    /// Runs beside another one.
+    is_second: bool,
     server: Option<Server>,
     visitor: Client,
 }
@@ -53,7 +55,7 @@ impl TestHub {
         all.insert("DATABASE_URL", database.url());
         let port = Arc::new(AtomicU16::new(0));
         let visitor = Client::new(Arc::clone(&port), all.get("PUBLIC_URL").map(String::as_str));
-        let mut hub = Self { database, settings: all, port, server: None, visitor };
+        let mut hub = Self { database, settings: all, port, is_second: false, server: None, visitor };
         hub.serve(Clock::system());
         hub
     }
@@ -63,7 +65,7 @@ impl TestHub {
         let port = Arc::new(AtomicU16::new(0));
         let visitor = self.visitor.at_port(&port);
         let (database, settings) = (Arc::clone(&self.database), self.settings.clone());
-        let mut hub = Self { database, settings, port, server: None, visitor };
+        let mut hub = Self { database, settings, port, is_second: true, server: None, visitor };
         hub.serve(Clock::system());
         hub
     }
@@ -75,7 +77,8 @@ impl TestHub {
     fn serve(&mut self, clock: Clock) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         self.port.store(listener.local_addr().unwrap().port(), Ordering::SeqCst);
-        let app = App::open(self.config(), clock).unwrap();
+        let open = if self.is_second { App::open_beside } else { App::open };
+        let app = open(self.config(), clock).unwrap();
         let (stop, stopped) = oneshot::channel();
         let serving = move || {
             actix_web::rt::System::new().block_on(app.run(listener, async {

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// As a client that has just read all of it would hold it.
 pub async fn truth(user: &User) -> Model {
     let mut model = Model::default();
-    for _ in 0..50 {
+    for _ in 0..500 {
         let answer = user.post("/api/sync", model.ask()).await.is(200).ok();
         if model.answer(&answer) {
             return model;

@@ -35,6 +35,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tally::Tally;
+pub use world::port_of;
 use world::{DEVICES, World};
 
 /// When nobody asks for more.
