@@ -66,6 +66,11 @@ impl Place {
         self.start_command(Command::new(env!("CARGO_BIN_EXE_switchboard")), Some(stderr.into()))
     }
 
+    /// Another program in the same place.
+    pub fn start_other(&self, command: Command) -> Binary {
+        self.start_command(command, None)
+    }
+
     fn start_command(&self, mut command: Command, other_stderr: Option<Stdio>) -> Binary {
         let said = |stream: &str| {
             let path = (1..).map(|n| self.path(&format!("{n}.{stream}"))).find(|path| !path.exists());
@@ -113,7 +118,9 @@ impl Binary {
                 panic!("the hub ended ({status}): {}", read(&self.stderr));
             }
             let said = read(&self.stdout);
-            let (line, _) = said.split_once('\n')?;
+            // Before it, the test program says that it runs.
+            let is_said = |line: &&str| line.ends_with('\n') && !["\n", "running 1 test\n"].contains(line);
+            let line = said.split_inclusive('\n').find(is_said)?.trim_end();
             let address = line.strip_prefix("switchboard listening on http://");
             Some(address.unwrap_or_else(|| panic!("an unexpected first line: {line}")).to_owned())
         })

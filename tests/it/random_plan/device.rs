@@ -188,7 +188,7 @@ impl Device {
 
     /// Until the client has everything and nothing to ask.
     pub async fn settle(&mut self, order: &mut Order) {
-        for _ in 0..50 {
+        for _ in 0..500 {
             self.listen(None, order).await;
             if self.model.is_at_rest() {
                 return;

@@ -52,7 +52,7 @@ pub enum Answer {
     Unknown,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Ledger {
     /// By number, which is a draft's key as well.
     pub drafts: Vec<Draft>,
@@ -145,6 +145,16 @@ impl Ledger {
         draft.now = Some(message.clone());
         if let Fate::Stored(known) = &mut draft.fate {
             *known = message.clone();
+        }
+    }
+
+    /// A backup of when the plan knew that much was put back: whoever sent something
+    /// since, or heard what became of it since, goes on wanting to.
+    pub fn put_back(&mut self, earlier: &Self) {
+        for (number, draft) in self.drafts.iter_mut().enumerate() {
+            let known = earlier.drafts.get(number);
+            draft.fate = known.map_or(Fate::Open, |known| known.fate.clone());
+            draft.now = known.and_then(|known| known.now.clone());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::ledger::{Answer, To};
 use super::properties;
+use super::small_hub;
 use super::world::World;
 use crate::binary::wait_for;
 use crate::random::Random;
@@ -13,6 +14,11 @@ const FAILED_COMMITS: [&str; 2] = ["a write was refused at COMMIT", "nobody know
 impl World {
     /// SIGKILL while some send: whoever has no answer sends again one day.
     pub async fn kill(&mut self, random: &mut Random) {
+        self.end_by_kill(random).await;
+        self.start_again().await;
+    }
+
+    pub async fn end_by_kill(&mut self, random: &mut Random) {
         let under_way = self.send_without_waiting(random).await;
         if let Some((at, number)) = random.pick(&under_way).copied().filter(|_| random.below(2) == 0) {
             // The worst moment, if something is promised before it is kept.
@@ -27,11 +33,16 @@ impl World {
         for (_, code) in self.hear_the_end(&under_way).await {
             assert_eq!(code, None, "nobody says goodbye");
         }
-        self.start_again().await;
+        self.wait_until_unused().await;
     }
 
     /// SIGTERM while some send: everybody is told to come back.
     pub async fn restart(&mut self, random: &mut Random) {
+        self.stop(random).await;
+        self.start_again().await;
+    }
+
+    pub async fn stop(&mut self, random: &mut Random) {
         let under_way = self.send_without_waiting(random).await;
         self.tables.close();
         self.hub.signal("TERM");
@@ -40,7 +51,7 @@ impl World {
             assert_eq!(code, Some(1012), "{name} is told that the hub restarts");
         }
         assert!(self.hub.has_ended_well().await, "{}", self.hub.log());
-        self.start_again().await;
+        self.wait_until_unused().await;
     }
 
     async fn send_without_waiting(&mut self, random: &mut Random) -> Vec<(usize, usize)> {
@@ -80,13 +91,18 @@ impl World {
         codes
     }
 
-    async fn start_again(&mut self) {
+    /// Until nobody makes use of the database.
+    async fn wait_until_unused(&mut self) {
         self.check_log();
         wait_for("the end of what the last hub had asked of the database", async || {
             (!self.tables.has_other_users()).then_some(())
         })
         .await;
-        self.hub = self.place.start(&[]);
+        self.tables.close();
+    }
+
+    pub async fn start_again(&mut self) {
+        self.hub = small_hub::start(&self.place);
         self.port.store(super::world::port_of(&mut self.hub).await, Ordering::SeqCst);
     }
 

@@ -1,17 +1,18 @@
 //! Nothing is missed: people with several devices do whatever comes to mind,
 //! alone and in groups that they join and leave, frames are lost, doubled, late and out of order, connections go, the hub is
-//! killed and started again; and at rest every client has what the database
+//! killed and started again, backups are put back; and at rest every client has what the database
 //! has.
 //!
 //! `plan` has what can happen; `world`, `sends`, `changes` and `groups` do it;
 //! `properties` and `stays` say what must hold, and `tables` reads the tables
-//! past the hub. One seed decides all that
+//! past the hub; `small_hub` is the hub, with small limits. One seed decides all that
 //! the plan decides; what the machine decides, such as how far a message got
 //! before the kill, is another matter each time. `SWITCHBOARD_PLAN_SEED` and
 //! `SWITCHBOARD_PLAN_SEEDS` choose the first seed and how many,
 //! `SWITCHBOARD_PLAN_STEPS` how long each plan is, and `SWITCHBOARD_PLAN_JOBS`
 //! how many run side by side; `scripts/plan` runs the long form.
 
+mod backups;
 mod changes;
 mod device;
 mod doubts;
@@ -23,6 +24,7 @@ mod properties;
 mod repairs;
 mod rows;
 mod sends;
+mod small_hub;
 mod stays;
 mod tables;
 mod tally;

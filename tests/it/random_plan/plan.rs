@@ -55,6 +55,10 @@ pub enum Action {
     KillHub,
     /// SIGTERM, while some send.
     RestartHub,
+    /// The hub is stopped, and a copy of its database made.
+    BackUp,
+    /// The hub is killed, while some send, and the last copy put back.
+    PutBack,
 }
 
 /// How often each is drawn, out of the sum of all.
@@ -67,9 +71,9 @@ const WEIGHTS: &[(Action, usize)] = &[
     (Action::Repeat, 50),
     (Action::Edit, 60),
     (Action::DeleteForEveryone, 20),
-    (Action::DeleteForMe, 30),
+    (Action::DeleteForMe, 50),
     (Action::React, 70),
-    (Action::Clear, 8),
+    (Action::Clear, 20),
     (Action::MarkDelivered, 70),
     (Action::MarkRead, 90),
     (Action::ReadConversation, 40),
@@ -94,6 +98,8 @@ const WEIGHTS: &[(Action, usize)] = &[
     (Action::Close, 15),
     (Action::KillHub, 18),
     (Action::RestartHub, 8),
+    (Action::BackUp, 10),
+    (Action::PutBack, 12),
 ];
 
 /// One thing that one device does; what else there is to decide about it comes

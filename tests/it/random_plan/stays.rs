@@ -6,14 +6,14 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// From the change that brought somebody in to the one that took them out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stay {
     from_rev: i64,
     to_rev: Option<i64>,
     visible_from_seq: i64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Stays {
     /// By group and person, one after another.
     stays: BTreeMap<i64, BTreeMap<i64, Vec<Stay>>>,

@@ -14,6 +14,7 @@ pub struct Tally {
     repeated: u64,
     kills: u64,
     restarts: u64,
+    backups_put_back: u64,
     failed_commits: u64,
     changes: u64,
     refused_changes: u64,
@@ -43,6 +44,7 @@ impl Tally {
             repeated: world.ledger.counts.repeated,
             kills: world.counts.kills,
             restarts: world.counts.restarts,
+            backups_put_back: world.counts.backups_put_back,
             failed_commits: world.counts.failed_commits,
             changes: world.counts.changes,
             refused_changes: world.counts.refused_changes,
@@ -71,6 +73,7 @@ impl Tally {
             (&mut self.repeated, other.repeated),
             (&mut self.kills, other.kills),
             (&mut self.restarts, other.restarts),
+            (&mut self.backups_put_back, other.backups_put_back),
             (&mut self.failed_commits, other.failed_commits),
             (&mut self.changes, other.changes),
             (&mut self.refused_changes, other.refused_changes),
@@ -90,7 +93,8 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { steps, sends, refused, kills, restarts, failed_commits, connects, syncs, .. } = self;
+        let Self { steps, sends, refused, kills, restarts, backups_put_back, failed_commits, connects, syncs, .. } =
+            self;
         let Self {
             reopened,
             reopened_but_stored,
@@ -107,7 +111,7 @@ impl fmt::Display for Tally {
         } = self;
         write!(
             f,
-            "{steps} steps, {kills} kills, {restarts} restarts, {failed_commits} failed commits; {sends} sends, \
+            "{steps} steps, {kills} kills, {restarts} restarts, {backups_put_back} backups put back, {failed_commits} failed commits; {sends} sends, \
              {refused} refused, {reopened} repeated for want of an answer ({reopened_but_stored} were stored), \
              {repeated} repeated after it; {changes} changes, {refused_changes} refused; {regroupings} of groups, \
              {refused_regroupings} refused; {connects} connects, {syncs} syncs, {arrived} frames arrived, \

@@ -3,12 +3,14 @@
 //! After a step nothing is under way but answers to `sync`: so what is counted
 //! then is what counts.
 
+use super::backups::Backup;
 use super::device::Device;
 use super::groups::Founding;
 use super::ledger::Ledger;
 use super::plan::{Action, Step};
 use super::properties::{self, Order};
 use super::rows::MessageRow;
+use super::small_hub;
 use super::tables::Tables;
 use crate::binary::{Binary, Place, wait_for};
 use crate::harness::{Client, User, register};
@@ -28,7 +30,8 @@ pub struct World {
     pub tables: Tables,
     pub hub: Binary,
     pub place: Place,
-    _database: Scratch,
+    pub database: Scratch,
+    pub backup: Option<Backup>,
     pub port: Arc<AtomicU16>,
     pub people: Vec<User>,
     /// Nobody has to do with them.
@@ -47,6 +50,7 @@ pub struct World {
 pub struct Counts {
     pub kills: u64,
     pub restarts: u64,
+    pub backups_put_back: u64,
     pub failed_commits: u64,
     /// Of messages, and those that were refused.
     pub changes: u64,
@@ -58,11 +62,15 @@ pub struct Counts {
 
 impl World {
     pub async fn begin(database: Scratch) -> Self {
-        let place = Place::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn").with("WORKERS", "2");
+        let place = Place::new()
+            .with("DATABASE_URL", &database.url)
+            .with("RUST_LOG", "warn")
+            .with(small_hub::ASKED, "1")
+            .with("WORKERS", "2");
         let place = ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST", "REQUEST_RATE", "REQUEST_BURST"]
             .into_iter()
             .fold(place, |place, name| place.with(name, "1000000"));
-        let mut hub = place.start(&[]);
+        let mut hub = small_hub::start(&place);
         let port = Arc::new(AtomicU16::new(port_of(&mut hub).await));
         let visitor = Client::new(Arc::clone(&port), None);
         let mut people = Vec::new();
@@ -78,7 +86,8 @@ impl World {
             tables,
             hub,
             place,
-            _database: database,
+            database,
+            backup: None,
             port,
             people,
             bystander,
@@ -126,6 +135,8 @@ impl World {
             Action::RegroupAndFail => self.regroup_and_fail(at, random).await,
             Action::KillHub => self.kill(random).await,
             Action::RestartHub => self.restart(random).await,
+            Action::BackUp => self.back_up(random).await,
+            Action::PutBack => self.put_back(random).await,
             Action::Vanish | Action::Close => self.disconnect(at, action == Action::Close).await,
             Action::Connect => self.connect(at, random).await,
             Action::Listen | Action::Settle | Action::Sync | Action::SyncByRest => self.hear(at, action, random).await,
