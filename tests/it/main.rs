@@ -44,6 +44,7 @@ mod guessing;
 mod handshakes;
 mod harness;
 mod history;
+mod hostile;
 mod http_connections;
 mod in_doubt;
 mod late_commit;

@@ -1,0 +1,208 @@
+//! Ordinary people chat while one account, or twenty of one address, do the
+//! worst that an account can do. The others must not notice: their messages
+//! arrive as fast as before, nothing of theirs is refused, none of their
+//! sockets closes, and the hub's memory stays bounded.
+//!
+//! `scripts/hostile` runs the long form on the release binary, with a million
+//! unread messages. The short form runs with the other tests.
+
+mod attacks;
+mod crowd;
+mod seed;
+
+use crate::binary::{Binary, Place, wait_for};
+use crate::scratch::Scratch;
+use attacks::{ATTACKS, Attack};
+use crowd::{Crowd, Guest};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How large the form is, and what it must keep to.
+struct Scale {
+    /// People who chat, an even number.
+    people: usize,
+    /// Between two messages of one person.
+    pace: Duration,
+    /// How long each state is measured.
+    round: Duration,
+    /// How many attack at once, one state after another.
+    attackers: &'static [usize],
+    /// People whom the attackers put into groups.
+    victims: usize,
+    /// Messages that every attacker has not read.
+    unread: i64,
+    bounds: Bounds,
+}
+
+struct Bounds {
+    /// The 99th percentile under attack, as a multiple of that in quiet.
+    slowdown: f64,
+    /// The 99th percentile under attack. Quiet has it, too.
+    p99: Duration,
+    /// Bytes of memory above what the hub had in quiet.
+    memory: usize,
+}
+
+const LONG: Scale = Scale {
+    people: 50,
+    pace: Duration::from_millis(250),
+    round: Duration::from_secs(10),
+    attackers: &[1, 20],
+    victims: 100,
+    unread: 1_000_000,
+    bounds: Bounds { slowdown: 3.0, p99: Duration::from_millis(100), memory: 100 << 20 },
+};
+
+/// The tests beside this one keep the processors busy, so this form has no
+/// bound on the ratio, and only one on time that a stopped hub would miss.
+const SHORT: Scale = Scale {
+    people: 10,
+    pace: Duration::from_millis(250),
+    round: Duration::from_secs(1),
+    attackers: &[5],
+    victims: 20,
+    unread: 5_000,
+    bounds: Bounds { slowdown: f64::INFINITY, p99: Duration::from_secs(2), memory: 100 << 20 },
+};
+
+/// A measured state.
+struct Round {
+    p50: Duration,
+    p99: Duration,
+    messages: usize,
+    /// The most that the hub had.
+    memory: usize,
+    /// What went wrong for the people who chat.
+    troubles: Vec<String>,
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Lets the crowd chat for a round, with these attackers at work.
+async fn measure(hub: &Binary, crowd: &Crowd, scale: &Scale, attack: Option<(&Attack, &[Guest])>) -> Round {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut attacking = JoinSet::new();
+    if let Some((attack, attackers)) = attack {
+        for guest in attackers {
+            attacking.spawn((attack.run)(guest.clone(), Arc::clone(&is_over)));
+        }
+    }
+    crowd.begin();
+    let mut memory = 0;
+    let began = std::time::Instant::now();
+    while began.elapsed() < scale.round {
+        memory = memory.max(hub.memory());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (mut times, troubles) = crowd.end();
+    is_over.store(true, Ordering::Relaxed);
+    attacking.join_all().await;
+    times.sort_unstable();
+    let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or(Duration::MAX);
+    Round { p50: at(50), p99: at(99), messages: times.len(), memory, troubles }
+}
+
+async fn play(database: Scratch, scale: Scale) {
+    let kind = database.name();
+    let place = Place::new()
+        .with("TRUSTED_PROXIES", "127.0.0.1/32")
+        .with("RUST_LOG", "warn")
+        .with("DATABASE_URL", &database.url);
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let most = scale.attackers.iter().copied().max().unwrap();
+    let attackers = crowd::register(&address, "attacker", "203.0.113.9", most).await;
+    let victims = crowd::register_apart(&address, "victim", scale.victims).await;
+    let people = crowd::register_apart(&address, "person", scale.people).await;
+    hub.signal("TERM");
+    assert!(hub.has_ended_well().await);
+    seed::unread(&place, &database.url, &attackers, &victims, scale.unread);
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let attackers: Vec<Guest> = attackers.into_iter().map(|guest| guest.at(&address, &victims)).collect();
+    let people: Vec<Guest> = people.into_iter().map(|guest| guest.at(&address, &[])).collect();
+
+    let crowd = Crowd::start(&people, scale.pace).await;
+    measure(&hub, &crowd, &scale, None).await;
+    let quiet = measure(&hub, &crowd, &scale, None).await;
+    println!("{kind}: {} people, {} messages in a round, quiet:", scale.people, quiet.messages);
+    println!("  p50 {:.2} ms, p99 {:.2} ms, {} MiB", ms(quiet.p50), ms(quiet.p99), quiet.memory >> 20);
+    assert!(quiet.troubles.is_empty(), "in quiet: {:#?}", quiet.troubles);
+    let expected = scale.people * (scale.round.as_millis() / scale.pace.as_millis()) as usize;
+
+    let mut broken = Vec::new();
+    for attack in ATTACKS {
+        for count in scale.attackers.iter().copied() {
+            let round = measure(&hub, &crowd, &scale, Some((attack, &attackers[..count]))).await;
+            let ratio = round.p99.as_secs_f64() / quiet.p99.as_secs_f64();
+            println!(
+                "{kind}: {count} {}: p50 {:.2} ms, p99 {:.2} ms, {ratio:.1} times quiet, {} messages, {:+} MiB, {} troubles",
+                attack.name,
+                ms(round.p50),
+                ms(round.p99),
+                round.messages,
+                (round.memory as i64 - quiet.memory as i64) >> 20,
+                round.troubles.len(),
+            );
+            let mut fails = |what: String| broken.push(format!("{count} {}: {what}", attack.name));
+            if ratio > scale.bounds.slowdown {
+                fails(format!("{ratio:.1} times slower than quiet, at most {}", scale.bounds.slowdown));
+            }
+            if round.p99 > scale.bounds.p99 {
+                fails(format!("p99 {:.1} ms, at most {:?}", ms(round.p99), scale.bounds.p99));
+            }
+            if round.memory > quiet.memory + scale.bounds.memory {
+                fails(format!("{} MiB more than quiet", (round.memory - quiet.memory) >> 20));
+            }
+            if round.messages < expected / 2 {
+                fails(format!("{} messages arrived of {expected}", round.messages));
+            }
+            if !round.troubles.is_empty() {
+                fails(format!("{:?}", &round.troubles[..round.troubles.len().min(3)]));
+            }
+            // What the attack left open is gone before the next begins.
+            let mut calm = 0;
+            wait_for("the hub to be quiet again", async || {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                calm = if crowd.latest() < 10 * quiet.p99.max(Duration::from_millis(10)) { calm + 1 } else { 0 };
+                (calm == 5).then_some(())
+            })
+            .await;
+        }
+    }
+    crowd.stop().await;
+    let log = hub.log();
+    assert!(!log.contains(" ERROR ") && !log.contains("panicked"), "{log}");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+mod one_account_or_one_address_cannot_stop_the_others {
+    use super::{SHORT, play};
+    use crate::scratch::Scratch;
+
+    #[tokio::test]
+    async fn sqlite() {
+        play(Scratch::sqlite(), SHORT).await;
+    }
+
+    #[tokio::test]
+    async fn postgres() {
+        play(Scratch::postgres(), SHORT).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes minutes and wants a machine of its own: scripts/hostile"]
+async fn attacked_with_a_million_unread_messages_on_sqlite() {
+    play(Scratch::sqlite(), LONG).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes and wants a machine of its own: scripts/hostile"]
+async fn attacked_with_a_million_unread_messages_on_postgres() {
+    play(Scratch::postgres(), LONG).await;
+}
