@@ -45,7 +45,8 @@ async fn whoever_is_online_when_the_hub_stops_was_last_seen_then(hub: &mut TestH
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(1_769_860_800_000)));
-    let there = ann.connect().await;
+    // A login of the future is none.
+    let there = ann.log_in_again().await.connect().await;
     hub.restart();
     drop(there);
     let mut watching = bob.connect().await;

@@ -47,6 +47,9 @@ const WITHOUT_MEMBERS: &[&str] = &[
     "set_password",
     // What it does is counted with `close_account`.
     "settle_groups",
+    "prune_receipts",
+    // Some for each of those who moved, of whom there are 32 at most.
+    "publish_receipts",
     "sweep_attempts",
     "take_ticket",
     "touch_logins",
