@@ -16,7 +16,7 @@ use crate::ops::{
     Attempt, BeginLogin, BeginRegistration, BegunLogin, ForgetAttempt, GetUser, LogIn, LogOut, Nobody, Register,
     UserReply,
 };
-use crate::wire::{DisplayName, Email, Password, UserView, Username};
+use crate::wire::{DisplayName, Email, NoTime, NotKept, Password, UserView, Username};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,12 @@ pub struct Registration {
     #[serde(default)]
     display_name: Option<DisplayName>,
     #[serde(default)]
+    #[serde(default, rename = "created_at")]
+    _created_at: NoTime,
+    #[serde(default, rename = "role")]
+    _role: NotKept,
+    #[serde(default, rename = "metadata")]
+    _metadata: NotKept,
     email: Option<Email>,
 }
 

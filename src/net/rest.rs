@@ -13,7 +13,7 @@ use crate::ops::{
     ListParticipants, ListReceipts, ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant,
     RenameConversation, Search, SendMessage, Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
 };
-use crate::wire::{ClientMessageId, Content, Emoji, OwnConversationView, Title};
+use crate::wire::{ClientMessageId, Content, Emoji, NoTime, NotKept, OwnConversationView, TextOnly, Title};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,12 +78,24 @@ pub struct MessageBody {
     client_message_id: Option<ClientMessageId>,
     #[serde(default)]
     reply_to_id: Option<MessageId>,
+    #[serde(default, rename = "created_at")]
+    _created_at: NoTime,
+    #[serde(default, rename = "send_at")]
+    _send_at: NoTime,
+    #[serde(default, rename = "expires_at")]
+    _expires_at: NoTime,
+    #[serde(default, rename = "message_type")]
+    _message_type: TextOnly,
+    #[serde(default, rename = "metadata")]
+    _metadata: NotKept,
+    #[serde(default, rename = "attachments")]
+    _attachments: NotKept,
 }
 
 pub async fn send_to(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, MessageBody { content, client_message_id, reply_to_id }): Asked<MessageBody>,
+    Asked(caller, MessageBody { content, client_message_id, reply_to_id, .. }): Asked<MessageBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     let message = SendMessage { recipient_id: None, conversation_id, content, client_message_id, reply_to_id };
@@ -194,12 +206,18 @@ pub async fn get_message(net: web::Data<Net>, Known(caller): Known, request: Htt
 #[derive(Deserialize, JsonSchema)]
 pub struct EditBody {
     content: Content,
+    #[serde(default, rename = "message_type")]
+    _message_type: TextOnly,
+    #[serde(default, rename = "metadata")]
+    _metadata: NotKept,
+    #[serde(default, rename = "attachments")]
+    _attachments: NotKept,
 }
 
 pub async fn edit_message(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, EditBody { content }): Asked<EditBody>,
+    Asked(caller, EditBody { content, .. }): Asked<EditBody>,
 ) -> Answer {
     let op = EditMessage { message_id: part(&request, "id")?, content };
     Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))

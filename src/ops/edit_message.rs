@@ -10,15 +10,36 @@ use crate::ids::MessageId;
 use crate::limits::Class;
 use crate::policy::may_change;
 use crate::store::{messages, positions, search_index};
-use crate::wire::{self, Content};
+use crate::wire::{self, Content, NotKept, TextOnly};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(from = "EditMessageBody")]
 pub struct EditMessage {
     pub message_id: MessageId,
     pub content: Content,
+}
+
+/// The keys that a client may send, and those that are refused.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "EditMessage")]
+struct EditMessageBody {
+    message_id: MessageId,
+    content: Content,
+    #[serde(default, rename = "message_type")]
+    _message_type: TextOnly,
+    #[serde(default, rename = "metadata")]
+    _metadata: NotKept,
+    #[serde(default, rename = "attachments")]
+    _attachments: NotKept,
+}
+
+impl From<EditMessageBody> for EditMessage {
+    fn from(EditMessageBody { message_id, content, .. }: EditMessageBody) -> Self {
+        Self { message_id, content }
+    }
 }
 
 impl Op for EditMessage {

@@ -15,25 +15,56 @@ use crate::store::participants;
 use crate::store::people::Standing;
 use crate::store::users;
 use crate::wire::{
-    self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, PrivateMessage, Status, Target,
+    self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, NoTime, NotKept, PrivateMessage, Status,
+    Target, TextOnly,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
+#[serde(from = "SendMessageBody")]
 pub struct SendMessage {
-    #[serde(default)]
     pub recipient_id: Option<UserId>,
-    #[serde(default)]
     pub conversation_id: Option<ConversationId>,
     pub content: Content,
+    pub client_message_id: Option<ClientMessageId>,
+    pub reply_to_id: Option<MessageId>,
+}
+
+/// The keys that a client may send, and those that are refused.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SendMessage", transform = one_of(["recipient_id", "conversation_id"]))]
+struct SendMessageBody {
+    #[serde(default)]
+    recipient_id: Option<UserId>,
+    #[serde(default)]
+    conversation_id: Option<ConversationId>,
+    content: Content,
     /// Sent again, it gives the first message back, for good.
     #[serde(default)]
-    pub client_message_id: Option<ClientMessageId>,
+    client_message_id: Option<ClientMessageId>,
     #[serde(default)]
-    pub reply_to_id: Option<MessageId>,
+    reply_to_id: Option<MessageId>,
+    #[serde(default, rename = "created_at")]
+    _created_at: NoTime,
+    #[serde(default, rename = "send_at")]
+    _send_at: NoTime,
+    #[serde(default, rename = "expires_at")]
+    _expires_at: NoTime,
+    #[serde(default, rename = "message_type")]
+    _message_type: TextOnly,
+    #[serde(default, rename = "metadata")]
+    _metadata: NotKept,
+    #[serde(default, rename = "attachments")]
+    _attachments: NotKept,
+}
+
+impl From<SendMessageBody> for SendMessage {
+    fn from(body: SendMessageBody) -> Self {
+        let SendMessageBody { recipient_id, conversation_id, content, client_message_id, reply_to_id, .. } = body;
+        Self { recipient_id, conversation_id, content, client_message_id, reply_to_id }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]

@@ -27,6 +27,7 @@ pub use told::{
     ReactionChange, Receipt, Resync, Skip, TOLD, Typing, UnreadUpdate, Viewing, Welcome,
 };
 pub use views::{
+mod refused;
     ConversationView, LoginView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView,
     ReactionView, ReportView, Status, TieView, UserView,
 };
@@ -34,6 +35,7 @@ pub use views::{
 use crate::error::Error;
 use crate::ids::Timestamp;
 use bytestring::ByteString;
+pub use refused::{NoTime, NotKept, TextOnly};
 use serde::Serialize;
 use told::Refusal;
 
