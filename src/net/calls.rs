@@ -49,7 +49,7 @@ fn accounts_and_people() -> Vec<Call> {
         delete("/api/auth/sessions/{id}", devices::end_login, "End a login of one's own and its sockets")
             .gives_nothing()
             .refuses(MISSING),
-        get("/api/users", rest::list_users, "People by the beginning of a name")
+        get("/api/users", rest::list_users, "People by the words of their names, the caller's partners first")
             .query::<ListUsers>(&["q", "limit"])
             .gives::<UserList>(200),
         get("/api/users/{id}", rest::get_user, "Somebody").gives::<UserReply>(200).refuses(MISSING),

@@ -1,22 +1,27 @@
-//! `GET /api/users?q=`: finds people by the beginning of a name.
+//! `GET /api/users?q=`: finds people by the beginnings of their names, those
+//! with whom the caller has a direct conversation first.
 
 use super::list_messages::page_size;
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::store::users;
+use crate::search::NameQuery;
+use crate::store::{people, user_words};
 use crate::wire::UserView;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 const MAX_PAGE: i64 = 100;
 const DEFAULT_PAGE: i64 = 20;
+/// Of more partners the latest count as such.
+const MAX_PARTNERS: i64 = 1_000;
 /// A display name has at most so many characters; longer finds nothing.
 const MAX_QUERY_CHARS: usize = 64;
 
 #[derive(Clone, Debug, JsonSchema)]
 pub struct ListUsers {
-    /// What a username, or a word of a display name, begins with.
+    /// Words in any order, each of them the beginning of a word of the display name
+    /// or of the username; after `@`, the beginning of the username.
     #[schemars(length(min = 1, max = MAX_QUERY_CHARS))]
     pub q: String,
     #[schemars(range(min = 1, max = MAX_PAGE))]
@@ -42,14 +47,17 @@ impl Op for ListUsers {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserList>> {
         let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;
-        let prefix = self.q.trim();
-        if prefix.is_empty() || prefix.chars().count() > MAX_QUERY_CHARS {
+        let q = self.q.trim();
+        if q.is_empty() || q.chars().count() > MAX_QUERY_CHARS {
             return Err(Error::Invalid(format!("q must have 1 to {MAX_QUERY_CHARS} characters").into()));
         }
-        if prefix.contains('\0') {
+        if q.contains('\0') {
             return Err(Error::Invalid("q must not contain U+0000".into()));
         }
-        let found = users::list_by_prefix(cx.db, caller.user_id, prefix, size)?;
+        let Some(query) = NameQuery::parse(q) else { return Ok(Outcome::quiet(UserList { users: Vec::new() })) };
+        let me = caller.user_id;
+        let partners = people::list_partners(cx.db, me, MAX_PARTNERS)?;
+        let found = user_words::find_people(cx.db, me, &query, &partners, size as usize)?;
         Ok(Outcome::quiet(UserList { users: found.into_iter().map(present::user).collect() }))
     }
 }

@@ -1,5 +1,6 @@
 //! One character as people see it (a grapheme cluster) without what does not
-//! count when it is looked for: case, accents, width, ligatures, skin tones.
+//! count when it is looked for: case, accents, strokes, width, ligatures, the
+//! kind of kana, skin tones.
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use icu_properties::CodePointMapData;
@@ -56,13 +57,13 @@ fn single(cluster: &str) -> Option<char> {
         // Cyrillic: й and what follows я have marks or capitals of their own.
         'а'..='и' | 'к'..='я' => Some(only),
         'А'..='И' | 'К'..='Я' => only.to_lowercase().next(),
-        // Arabic and Thai letters without a mark or a ligature.
-        '\u{627}'..='\u{63a}' | '\u{641}'..='\u{64a}' | '\u{e01}'..='\u{e30}' => Some(only),
-        // Kana, unified ideographs, Hangul syllables.
-        '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => {
+        // Arabic and Thai letters without a mark, a ligature or another spelling.
+        '\u{627}' | '\u{628}' | '\u{62a}'..='\u{63a}' | '\u{641}'..='\u{648}' | '\u{64a}' | '\u{e01}'..='\u{e30}' => {
             Some(only)
         }
-        _ => None,
+        // Hiragana, unified ideographs, Hangul syllables.
+        '\u{3041}'..='\u{3096}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => Some(only),
+        _ => hiragana(only),
     }
 }
 
@@ -75,15 +76,65 @@ fn fold_any(cluster: &str, out: &mut String) {
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase);
     // Once more: the lower case of some letters has an accent of its own.
-    let folded = folded.filter(|c| counts(*c));
+    let folded = folded.filter(|c| counts(*c)).flat_map(plain);
     // Hangul syllables and kana are put together again.
     out.extend(ComposingNormalizerBorrowed::new_nfc().normalize_iter(folded));
 }
 
+/// Katakana as hiragana.
+fn hiragana(c: char) -> Option<char> {
+    let is_katakana = ('\u{30a1}'..='\u{30f6}').contains(&c);
+    is_katakana.then(|| char::from_u32(u32::from(c) - 0x60)).flatten()
+}
+
+/// A letter as people without it on their keyboard type it, where Unicode does
+/// not take it apart; and digits of all scripts as ASCII.
+fn plain(c: char) -> impl Iterator<Item = char> {
+    let (first, second) = match c {
+        'æ' => ('a', Some('e')),
+        'œ' => ('o', Some('e')),
+        'þ' => ('t', Some('h')),
+        'ø' | 'ɔ' => ('o', None),
+        'ł' => ('l', None),
+        'đ' | 'ð' | 'ɖ' | 'ɗ' => ('d', None),
+        'ħ' => ('h', None),
+        'ŧ' => ('t', None),
+        'ŋ' => ('n', None),
+        'ɓ' => ('b', None),
+        'ə' | 'ɛ' => ('e', None),
+        'ɨ' => ('i', None),
+        'ƙ' => ('k', None),
+        'ʉ' => ('u', None),
+        'ƴ' => ('y', None),
+        'ґ' => ('г', None),
+        // Alef, teh marbuta, alef maksura and the letters of Persian and Urdu.
+        '\u{671}' => ('\u{627}', None),
+        '\u{629}' | '\u{6be}' | '\u{6c1}' | '\u{6d5}' => ('\u{647}', None),
+        '\u{649}' | '\u{6cc}' => ('\u{64a}', None),
+        '\u{6a9}' => ('\u{643}', None),
+        _ => (digit(c).or_else(|| hiragana(c)).unwrap_or(c), None),
+    };
+    std::iter::once(first).chain(second)
+}
+
+fn digit(c: char) -> Option<char> {
+    if c.is_ascii() || category(c) != GeneralCategory::DecimalNumber {
+        return None;
+    }
+    // Unicode keeps the ten digits of a script together, and in order.
+    let value = (0..10).find(|back| {
+        let before = char::from_u32(u32::from(c).wrapping_sub(back + 1));
+        before.is_none_or(|before| category(before) != GeneralCategory::DecimalNumber)
+    })?;
+    char::from_digit(value, 10)
+}
+
 /// Whether a character makes a difference. Marks of scripts that cannot be
-/// read without them do: Devanagari, Thai, the dots of kana.
+/// read without them do: Devanagari, Thai, the dots of kana. Letters that look
+/// like an apostrophe are one.
 fn counts(c: char) -> bool {
     const TATWEEL: char = '\u{640}';
+    let is_apostrophe = matches!(c, '\u{2b9}'..='\u{2bf}' | '\u{2c8}' | '\u{2ee}' | '\u{a78b}' | '\u{a78c}');
     if c.is_ascii() {
         return c.is_ascii_alphanumeric();
     }
@@ -94,7 +145,7 @@ fn counts(c: char) -> bool {
         GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark => {
             is_kana_dot || !matches!(script(c), Script::Inherited | Script::Common | Script::Arabic | Script::Hebrew)
         }
-        _ => c != TATWEEL && !is_skin_tone,
+        _ => c != TATWEEL && !is_skin_tone && !is_apostrophe,
     }
 }
 
@@ -146,6 +197,35 @@ mod tests {
             ("①", "1"),
             ("أ", "ا"),
             ("بَ", "ب"),
+            ("ø", "o"),
+            ("Ǿ", "o"),
+            ("Ł", "l"),
+            ("Đ", "d"),
+            ("ð", "d"),
+            ("Þ", "th"),
+            ("Æ", "ae"),
+            ("ǣ", "ae"),
+            ("œ", "oe"),
+            ("ı", "i"),
+            ("I", "i"),
+            ("Ħ", "h"),
+            ("ŋ", "n"),
+            ("Ə", "e"),
+            ("ґ", "г"),
+            ("Ґ", "г"),
+            ("ї", "і"),
+            ("ή", "η"),
+            ("Ώ", "ω"),
+            ("ة", "ه"),
+            ("ى", "ي"),
+            ("ی", "ي"),
+            ("ک", "ك"),
+            ("ٱ", "ا"),
+            ("שׁ", "ש"),
+            ("٣", "3"),
+            ("۳", "3"),
+            ("९", "9"),
+            ("０", "0"),
         ] {
             assert_eq!(folded(cluster), (Class::Word, expected.into()), "{cluster}");
         }
@@ -153,12 +233,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_without_its_marks_keeps_them() {
-        for cluster in ["が", "ガ", "각", "ดี", "น้ำ"] {
+        for cluster in ["が", "각", "ดี", "น้ำ"] {
             let (class, out) = folded(cluster);
             assert_eq!(class, Class::Dense, "{cluster}");
             assert!(out.chars().count() >= cluster.chars().count(), "{cluster} became {out}");
         }
-        assert_eq!(folded("ｶﾞ"), (Class::Dense, "ガ".into()));
+        for (cluster, expected) in [("ｶﾞ", "が"), ("ガ", "が"), ("ヴ", "ゔ"), ("ァ", "ぁ"), ("ー", "ー"), ("ｰ", "ー")]
+        {
+            assert_eq!(folded(cluster), (Class::Dense, expected.into()), "{cluster}");
+        }
         assert_eq!(folded("각"), (Class::Dense, "각".into()));
         assert_eq!(folded("कि").0, Class::Word);
         assert_ne!(folded("कि").1, folded("क").1);
@@ -170,7 +253,7 @@ mod tests {
         {
             assert_eq!(folded(cluster), (Class::Sign, expected.into()), "{cluster}");
         }
-        for cluster in [".", "\"", "。", "«", "\r\n", "§", "\u{3000}", "\u{0}"] {
+        for cluster in [".", "\"", "。", "«", "\r\n", "§", "\u{3000}", "\u{0}", "ʼ", "ʻ"] {
             assert_eq!(folded(cluster), (Class::Break, String::new()), "{cluster:?}");
         }
         assert_eq!(folded("\u{ad}"), (Class::Nothing, String::new()));

@@ -8,14 +8,16 @@
 //! has to know about phrases.
 
 mod fold;
+mod names;
 mod query;
 mod snippet;
 mod tokens;
 
+pub use names::{NameQuery, WordKind, name_words};
 pub use query::{MAX_CHARS, Query, Term};
 pub use snippet::{Snippet, snippet};
 pub use tokens::terms;
 
-/// Raised when the same text comes out as other terms: what is indexed then
-/// counts for nothing, and is made anew.
-pub const VERSION: i64 = 1;
+/// Raised when the same text comes out as other terms, of messages or of names:
+/// what is indexed then counts for nothing, and is made anew.
+pub const VERSION: i64 = 2;

@@ -5,7 +5,7 @@
 //! `hub_lock` keeps a second hub away, `history` notices a restored backup.
 //! Each noun has a file of queries (`users`, `logins`, `attempts`, `tickets`,
 //! `conversations`, `messages`, `pending_receipts`, `people`, `presence`, `quotas`, `receipt_marks`, `reports`,
-//! `search_index`) that take a `&mut Db` inside a transaction that
+//! `search_index`, `user_words`) that take a `&mut Db` inside a transaction that
 //! somebody else began. Nobody outside this folder names Diesel.
 
 pub mod attempts;
@@ -52,6 +52,7 @@ pub mod search_index;
 mod search_index_test;
 pub mod tickets;
 pub mod time_budget;
+pub mod user_words;
 pub mod users;
 mod write_queue;
 
@@ -109,10 +110,12 @@ fn bound<'a, T: AsRef<i64> + 'a>(ids: impl IntoIterator<Item = &'a T>) -> Result
     Ok(ids)
 }
 
-/// Makes the schema current and names this history if it has no name yet.
+/// Makes the schema and the index of names current, and names this history if
+/// it has no name yet.
 /// Returns the epoch.
 pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
     migrations::run(db)?;
+    user_words::fill(db)?;
     db.write_transaction(|db| {
         if let Some(epoch) = find_epoch(db)? {
             return Ok(epoch);

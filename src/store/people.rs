@@ -78,6 +78,17 @@ pub fn delete_ties(db: &mut Db, me: UserId) -> Result<()> {
     Ok(())
 }
 
+/// The other person of each direct conversation of `me`, latest activity first;
+/// at most `limit`.
+pub fn list_partners(db: &mut Db, me: UserId, limit: i64) -> Result<Vec<UserId>> {
+    let pairs: Vec<(Option<UserId>, Option<UserId>)> = on!(db, conn => participants::table
+        .inner_join(conversations::table)
+        .select((conversations::user_low, conversations::user_high))
+        .filter(participants::user_id.eq(me).and(conversations::kind.eq("direct")))
+        .order((conversations::active_at.desc(), conversations::id.desc())).limit(limit).load(conn))?;
+    Ok(pairs.into_iter().filter_map(|(low, high)| if low == Some(me) { high } else { low }).collect())
+}
+
 /// How somebody stands to one who would bring them into a group.
 #[derive(Clone, Copy, Debug)]
 pub struct Invited {

@@ -40,9 +40,18 @@ diesel::table! {
 }
 
 diesel::table! {
-    user_terms (term, user_id) {
-        term -> Text,
+    user_words (kind, word, user_id) {
+        kind -> BigInt,
+        word -> Text,
         user_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    user_words_progress (id) {
+        id -> BigInt,
+        version -> BigInt,
+        filled_upto -> BigInt,
     }
 }
 
@@ -249,7 +258,7 @@ diesel::joinable!(participants -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     users,
-    user_terms,
+    user_words,
     logins,
     conversations,
     participants,

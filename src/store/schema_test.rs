@@ -252,7 +252,8 @@ fn every_column_can_be_selected(scratch: Scratch) {
         reports,
         search_progress,
         tickets,
-        user_terms,
+        user_words,
+        user_words_progress,
         users,
         write_checks,
     );

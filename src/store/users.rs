@@ -1,13 +1,14 @@
-//! Accounts, and finding people by name.
+//! Accounts.
 
 use super::Db;
 use super::members::CHUNK;
-use super::schema::{blocks, user_terms, users};
-use super::{bound, logins, on};
+use super::schema::{blocks, users};
+use super::{bound, logins, on, user_words};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
+use std::collections::HashMap;
 
 /// What anybody may know of an account, and `email`, which only its owner may.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -69,23 +70,8 @@ pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
     let inserted = on!(db, conn => diesel::insert_into(users::table)
         .values(row).on_conflict_do_nothing().returning(User::as_returning()).get_result(conn).optional())?;
     let user = inserted.ok_or(Error::UsernameTaken)?;
-    for term in terms(new.username, new.display_name) {
-        let row = (user_terms::term.eq(term), user_terms::user_id.eq(user.id));
-        on!(db, conn => diesel::insert_into(user_terms::table).values(row).execute(conn))?;
-    }
+    user_words::insert(db, &[(user.id, &user.username, &user.display_name)])?;
     Ok(user)
-}
-
-/// What a person can be found by: the username and the words of the display
-/// name, in lower case, each once.
-fn terms(username: &str, display_name: &str) -> Vec<String> {
-    let mut terms = vec![username_key(username)];
-    terms.extend(display_name.split_whitespace().map(str::to_lowercase));
-    // Lower case can be longer than what it was made of.
-    terms.iter_mut().for_each(|term| *term = term.chars().take(64).collect());
-    terms.sort_unstable();
-    terms.dedup();
-    terms
 }
 
 pub fn find_user(db: &mut Db, id: UserId) -> Result<Option<User>> {
@@ -220,7 +206,7 @@ pub fn is_disabled(db: &mut Db, id: UserId) -> Result<bool> {
 pub fn set_disabled(db: &mut Db, id: UserId, since: Option<Timestamp>) -> Result<()> {
     on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
         .set(users::disabled_at.eq(since)).execute(conn))?;
-    Ok(())
+    refresh_words(db, id)
 }
 
 /// Forgets who somebody was, but not that the username was theirs: nobody else
@@ -236,28 +222,35 @@ pub fn close(db: &mut Db, id: UserId, now: Timestamp) -> Result<()> {
         users::deleted_at.eq(Some(now)),
     );
     on!(db, conn => diesel::update(users::table.filter(users::id.eq(id))).set(changes).execute(conn))?;
-    on!(db, conn => diesel::delete(user_terms::table.filter(user_terms::user_id.eq(id))).execute(conn))?;
-    Ok(())
+    refresh_words(db, id)
 }
 
-/// People whose username or a word of whose display name begins with
-/// `prefix`, without regard to case, by username; never closed accounts, and
-/// nobody with whom `me` has a block.
-pub fn list_by_prefix(db: &mut Db, me: UserId, prefix: &str, limit: i64) -> Result<Vec<User>> {
-    let from = prefix.to_lowercase();
-    let to = format!("{from}{}", char::MAX);
+/// Those of these people whom `me` may find, in the order given: accounts in
+/// use, without a block in between.
+pub fn list_findable(db: &mut Db, me: UserId, ids: &[UserId]) -> Result<Vec<User>> {
+    let keys = bound(ids)?;
     let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(users::id)))
         .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(users::id)));
     let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
-    let found = on!(db, conn => users::table
-        .select(User::as_select())
-        .filter(users::id.eq_any(user_terms::table
-            .select(user_terms::user_id)
-            .filter(user_terms::term.ge(&from).and(user_terms::term.lt(&to)))))
+    let mut found: Vec<User> = on!(db, conn => users::table.select(User::as_select())
+        .filter(users::id.eq_any(&keys))
         .filter(not(is_blocked))
-        .filter(users::deleted_at.is_null().and(users::disabled_at.is_null()))
-        .order(users::username_key).limit(limit).load(conn))?;
+        .filter(users::deleted_at.is_null().and(users::disabled_at.is_null())).load(conn))?;
+    let place: HashMap<UserId, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+    found.sort_by_key(|user| place.get(&user.id).copied());
     Ok(found)
+}
+
+/// After what decides by which words somebody is found has changed.
+fn refresh_words(db: &mut Db, id: UserId) -> Result<()> {
+    user_words::delete(db, &[id])?;
+    let active = users::id.eq(id).and(users::deleted_at.is_null()).and(users::disabled_at.is_null());
+    let names: Option<(String, String)> = on!(db, conn => users::table
+        .select((users::username, users::display_name)).filter(active).first(conn).optional())?;
+    match names {
+        Some((username, display_name)) => user_words::insert(db, &[(id, &username, &display_name)]),
+        None => Ok(()),
+    }
 }
 
 /// Moves forward only, so that a late announcement does not turn it back; or back from a time that
@@ -304,14 +297,4 @@ pub fn next_me(db: &mut Db, id: UserId) -> Result<i64> {
 /// The number of the user's last private change.
 pub fn get_me(db: &mut Db, id: UserId) -> Result<i64> {
     Ok(on!(db, conn => users::table.select(users::me).filter(users::id.eq(id)).first(conn))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_person_is_found_by_username_and_by_every_word_of_the_name() {
-        assert_eq!(terms("Ann.B", "Ann  Ünal Ann"), ["ann", "ann.b", "ünal"]);
-    }
 }

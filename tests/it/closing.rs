@@ -52,7 +52,7 @@ async fn who_it_was_is_forgotten_and_what_was_said_stays(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     hub.database.execute(&format!(
         "UPDATE users SET display_name = 'Bob Builder', email = 'bob@example.org' WHERE id = {id};
-         INSERT INTO user_terms (term, user_id) VALUES ('builder', {id})",
+         INSERT INTO user_words (kind, word, user_id) VALUES (1, 'builder', {id})",
         id = bob.id
     ));
     let bob = hub.promote(&bob).await;
@@ -76,7 +76,7 @@ async fn who_it_was_is_forgotten_and_what_was_said_stays(hub: &mut TestHub) {
     assert_eq!(ann.contents(id).await, ["hello", "hello"]);
     assert_eq!(ann.history(id, "").await["messages"][1]["sender_id"], bob.id);
     assert_eq!(ann.get("/api/search?q=hello").await.ok()["messages"].as_array().unwrap().len(), 2);
-    for (table, kept) in [("blocks", 1), ("contacts", 1), ("user_terms", 2), ("users", 3)] {
+    for (table, kept) in [("blocks", 1), ("contacts", 1), ("user_words", 2), ("users", 3)] {
         assert_eq!(hub.database.count(table), kept, "{table}");
     }
     let nothing = "users WHERE email IS NULL AND password_hash IS NULL AND last_seen_at IS NULL AND role = 'user'";

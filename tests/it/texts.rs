@@ -160,7 +160,10 @@ async fn in_4_what_looks_like_a_query_is_text(hub: &mut TestHub) {
     for hostile in QUERIES {
         let query = percent_encoded(hostile);
         let found = cat.get(&format!("/api/users?q={query}")).await.ok();
-        assert_eq!(found, json!({"users": []}), "{hostile}");
+        let found = found["users"].as_array().unwrap().iter().map(|user| user["username"].clone());
+        // Without what is no word, one of them is a name.
+        let expected: &[&str] = if hostile.starts_with("{ann}") { &["ann"] } else { &[] };
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{hostile}");
         let found = cat.get(&format!("/api/search?q={query}")).await.ok();
         assert_eq!(found["messages"], json!([]), "{hostile}");
         let credentials = json!({"username": hostile, "password": hostile});

@@ -67,7 +67,7 @@ pub async fn crowd(hub: &TestHub, seen_by: &User, size: usize) -> Vec<i64> {
             "INSERT INTO users (username, username_key, display_name, created_at)
              WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {last})
              SELECT '{name}' || n, '{name}' || n, '{name}', 0 FROM number;
-             INSERT INTO user_terms (term, user_id) SELECT username_key, id FROM users WHERE display_name = '{name}'"
+             INSERT INTO user_words (kind, word, user_id) SELECT 0, username_key, id FROM users WHERE display_name = '{name}'"
         ));
         let found = seen_by.get(&format!("/api/users?q={name}&limit=100")).await.is(200).ok();
         ids.extend(found["users"].as_array().unwrap().iter().map(|user| user["id"].as_i64().unwrap()));

@@ -29,11 +29,16 @@ impl Deref for User {
 pub async fn register(visitor: &Client, name: &str) -> User {
     let reply = visitor.post("/api/auth/register", json!({"username": name, "password": PASSWORD})).await.is(201);
     let (cookie, _) = reply.cookie();
-    let id = reply.ok()["user"]["id"].as_i64().unwrap();
-    User { id, name: name.to_owned(), client: visitor.with("cookie", &cookie) }
+    User::with_cookie(&reply.ok()["user"], visitor, &cookie)
 }
 
 impl User {
+    /// The person of this login.
+    pub fn with_cookie(user: &Value, visitor: &Client, cookie: &str) -> User {
+        let name = user["username"].as_str().unwrap().to_owned();
+        User { id: user["id"].as_i64().unwrap(), name, client: visitor.with("cookie", cookie) }
+    }
+
     /// The same person on another device, with a login of its own.
     pub async fn log_in_again(&self) -> User {
         let credentials = json!({"username": self.name, "password": PASSWORD});

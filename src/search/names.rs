@@ -1,0 +1,178 @@
+//! The words that a person is found by, and the words of somebody who looks for
+//! a person: pure.
+//!
+//! Every word that is looked for must be the beginning of a word of the person.
+//! A name in a script without spaces has a word for each of its characters,
+//! from there to the end, so that any part of the name finds it.
+
+use super::tokens::{Kind, clip, tokens};
+use std::collections::BTreeMap;
+
+/// Where a word of a person comes from; better matches come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WordKind {
+    /// The whole username.
+    Username = 0,
+    /// The first word of the display name.
+    First = 1,
+    /// A later word of the display name, or a part of the username.
+    Other = 2,
+}
+
+/// What somebody is looked for by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameQuery {
+    /// All of them must be found. Without any, the username alone counts.
+    pub words: Vec<String>,
+    /// The beginning of a username, where `q` can be one and its words say less.
+    pub username: Option<String>,
+}
+
+impl NameQuery {
+    /// `@` asks for usernames alone. `None` when nothing can be found by this.
+    pub fn parse(q: &str) -> Option<Self> {
+        let q = q.trim();
+        let name = q.strip_prefix(['@', '＠']);
+        let text = name.unwrap_or(q);
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        let username = (!text.is_empty() && text.bytes().all(is_legal)).then(|| text.to_ascii_lowercase());
+        if name.is_some() && username.is_some() {
+            return Some(Self { words: Vec::new(), username });
+        }
+        let mut words: Vec<String> = Vec::new();
+        for token in tokens(text) {
+            match (token.kind, words.last_mut()) {
+                (Kind::Dense { follows: true }, Some(run)) => run.push_str(&token.text),
+                _ => words.push(token.text),
+            }
+        }
+        let mut words: Vec<String> = words.iter().map(|word| clip(word).to_owned()).collect();
+        words.sort_unstable();
+        words.dedup();
+        // The only word finds usernames that begin with it anyway.
+        let username = username.filter(|username| words != [username.as_str()]);
+        (!words.is_empty() || username.is_some()).then_some(Self { words, username })
+    }
+}
+
+/// The words of a person, each once and as the best kind that it has.
+pub fn name_words(username: &str, display_name: &str) -> BTreeMap<String, WordKind> {
+    let mut words = Words::default();
+    let whole = username.to_ascii_lowercase();
+    // Whoever looks for its beginning finds the whole.
+    let parts = tokens(username).into_iter().map(|part| part.text).filter(|part| !whole.starts_with(part));
+    parts.for_each(|part| words.add(&part, WordKind::Other));
+    words.add(&whole, WordKind::Username);
+    words.add_display_name(display_name);
+    words.best
+}
+
+#[derive(Default)]
+struct Words {
+    best: BTreeMap<String, WordKind>,
+    has_first: bool,
+}
+
+impl Words {
+    fn add(&mut self, word: &str, kind: WordKind) {
+        let best = self.best.entry(clip(word).to_owned()).or_insert(kind);
+        *best = kind.min(*best);
+    }
+
+    /// The kind of the next word of the display name.
+    fn next(&mut self) -> WordKind {
+        if std::mem::replace(&mut self.has_first, true) { WordKind::Other } else { WordKind::First }
+    }
+
+    fn add_display_name(&mut self, name: &str) {
+        // A family name and a given name are one run, with or without a space.
+        let mut run: Vec<String> = Vec::new();
+        for chunk in name.split_whitespace() {
+            let (mut joined, mut parts, mut kind) = (String::new(), 0, None);
+            for token in tokens(chunk) {
+                if matches!(token.kind, Kind::Dense { .. }) {
+                    run.push(token.text);
+                    continue;
+                }
+                self.add_run(&std::mem::take(&mut run));
+                let next = self.next();
+                self.add(&token.text, next);
+                if token.kind == Kind::Word {
+                    joined.push_str(&token.text);
+                    parts += 1;
+                    kind.get_or_insert(next);
+                }
+            }
+            // `O'Neil` is `oneil`, too.
+            if let (2.., Some(kind)) = (parts, kind) {
+                self.add(&joined, kind);
+            }
+        }
+        self.add_run(&run);
+    }
+
+    /// Each end of a run of characters.
+    fn add_run(&mut self, run: &[String]) {
+        for start in 0..run.len() {
+            let kind = self.next();
+            self.add(&run[start..].concat(), kind);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Words with their kinds, in the order of the words.
+    fn words(username: &str, display_name: &str) -> String {
+        let words = name_words(username, display_name);
+        words.iter().map(|(word, kind)| format!("{word}{}", *kind as i64)).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_person_has_a_word_for_each_part_of_the_names() {
+        for (username, display_name, expected) in [
+            ("ann", "ann", "ann0"),
+            ("Ann.B", "Ann  Ünal Ann", "ann1 ann.b0 b2 unal2"),
+            ("_bob", "Bob", "_bob0 bob1"),
+            ("x_1", "Mary Ann Jones", "12 ann2 jones2 mary1 x_10"),
+            ("jl", "Jean-Luc", "jean1 jeanluc1 jl0 luc2"),
+            ("sean", "Seán O’Neil", "neil2 o2 oneil2 sean0"),
+            ("taro", "田中 太郎", "taro0 中太郎2 太郎2 田中太郎1 郎2"),
+            ("kim", "김철수", "kim0 김철수1 수2 철수2"),
+            ("uni", "🦄 Groß", "gross2 uni0 🦄1"),
+        ] {
+            assert_eq!(words(username, display_name), expected, "{username} {display_name}");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_for_is_words_or_a_username() {
+        let parsed = |q: &str| NameQuery::parse(q).map(|query| (query.words.join(" "), query.username));
+        let some = |words: &str, username: Option<&str>| Some((words.to_owned(), username.map(str::to_owned)));
+        for (q, expected) in [
+            ("ann", some("ann", None)),
+            ("  Ann MARY ann ", some("ann mary", None)),
+            ("@Ann", some("", Some("ann"))),
+            ("＠ann_b", some("", Some("ann_b"))),
+            ("@Ann Lee", some("ann lee", None)),
+            ("ann.b", some("ann b", Some("ann.b"))),
+            ("a_", some("a", Some("a_"))),
+            ("_", some("", Some("_"))),
+            ("O’Neil", some("neil o", None)),
+            ("田中 太", some("太 田中", None)),
+            ("%", None),
+            ("@", None),
+            ("", None),
+        ] {
+            assert_eq!(parsed(q), expected, "{q}");
+        }
+    }
+
+    #[test]
+    fn no_name_makes_more_words_than_characters() {
+        let longest = name_words("a.b.c.d", &"田".repeat(64));
+        assert!(longest.len() <= 64 + 4 && longest.keys().all(|word| word.chars().count() <= 64));
+    }
+}

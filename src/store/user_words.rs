@@ -1,0 +1,278 @@
+//! Which people have which words in their names, and who is found by a name.
+//!
+//! Words are kept in the order of code points, so the words that begin with a
+//! text are one range of the index. People who share every word but the rarest
+//! are asked for in portions, so a query costs no more than [`MAX_CANDIDATES`]
+//! look-ups for each of its words, however many people there are.
+
+use super::schema::{user_words, user_words_progress, users};
+use super::users::{User, list_findable};
+use super::{Db, bound, on};
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::search::{self, NameQuery, WordKind, name_words};
+use diesel::prelude::*;
+use std::collections::{HashMap, HashSet};
+
+/// People filled in by one transaction.
+const FILL: i64 = 1_000;
+/// Rows that one statement inserts: SQLite binds at most 32,766 values.
+const ROWS: usize = 5_000;
+/// People that are looked at by one statement.
+const PORTION: i64 = 500;
+/// People that are looked at by one query. More share the rarest word of a query
+/// in large hubs alone; the first of them are then looked at.
+const MAX_CANDIDATES: i64 = 5_000;
+/// Words of a query that are counted to find the rarest: the longest.
+const MAX_COUNTED: usize = 4;
+/// Rows up to which a word is counted. Words that reach it are about as frequent.
+const MAX_COUNT: i64 = 2_000;
+
+const KINDS: [WordKind; 3] = [WordKind::Username, WordKind::First, WordKind::Other];
+
+/// The words of these people: id, username and display name. They have none yet.
+pub fn insert(db: &mut Db, people: &[(UserId, &str, &str)]) -> Result<()> {
+    let words = people.iter().flat_map(|(id, username, display_name)| {
+        name_words(username, display_name).into_iter().map(|(word, kind)| (*id, word, kind))
+    });
+    let rows: Vec<_> = words
+        .map(|(id, word, kind)| {
+            (user_words::kind.eq(kind as i64), user_words::word.eq(word), user_words::user_id.eq(id))
+        })
+        .collect();
+    for rows in rows.chunks(ROWS) {
+        let insert = diesel::insert_into(user_words::table).values(rows.to_vec());
+        match db {
+            Db::Sqlite(conn) => insert.execute(conn)?,
+            // Another node may do the same for the same person at this moment.
+            Db::Postgres(conn) => insert.on_conflict_do_nothing().execute(conn)?,
+        };
+    }
+    Ok(())
+}
+
+pub fn delete(db: &mut Db, people: &[UserId]) -> Result<()> {
+    let ids = bound(people)?;
+    on!(db, conn => diesel::delete(user_words::table.filter(user_words::user_id.eq_any(&ids))).execute(conn))?;
+    Ok(())
+}
+
+/// Gives everybody the words of this version who does not have them, in
+/// portions: an interrupted fill goes on where it was. Another node may fill too.
+pub(super) fn fill(db: &mut Db) -> Result<()> {
+    let mut people = 0;
+    while let Some(portion) = db.write_transaction(fill_next)? {
+        people += portion;
+        if portion > 0 && people % (100 * FILL as usize) == 0 {
+            log::info!("indexed the names of {people} people");
+        }
+    }
+    Ok(())
+}
+
+/// How many people had their turn; `None` when everybody had.
+fn fill_next(db: &mut Db) -> Result<Option<usize>> {
+    let progress = user_words_progress::table.select((user_words_progress::version, user_words_progress::filled_upto));
+    let (version, upto): (i64, i64) = match db {
+        Db::Sqlite(conn) => progress.first(conn)?,
+        Db::Postgres(conn) => progress.for_update().first(conn)?,
+    };
+    let upto = if version == search::VERSION { upto } else { 0 };
+    if upto == i64::MAX {
+        return Ok(None);
+    }
+    let next: Vec<(UserId, String, String)> = on!(db, conn => users::table
+        .select((users::id, users::username, users::display_name))
+        .filter(users::id.gt(upto).and(users::deleted_at.is_null()).and(users::disabled_at.is_null()))
+        .order(users::id).limit(FILL).load(conn))?;
+    let ids: Vec<UserId> = next.iter().map(|(id, ..)| *id).collect();
+    delete(db, &ids)?;
+    let people: Vec<_> = next.iter().map(|(id, username, name)| (*id, username.as_str(), name.as_str())).collect();
+    insert(db, &people)?;
+    let upto = ids.last().map_or(i64::MAX, |id| id.get());
+    let row = (user_words_progress::version.eq(search::VERSION), user_words_progress::filled_upto.eq(upto));
+    on!(db, conn => diesel::update(user_words_progress::table).set(row).execute(conn))?;
+    Ok(Some(ids.len()))
+}
+
+/// The rows whose word begins with this text.
+macro_rules! beginning_with {
+    ($prefix:expr) => {
+        user_words::word.ge($prefix).and(user_words::word.lt(format!("{}{}", $prefix, char::MAX)))
+    };
+}
+
+/// The people with such a name, best first: partners of the one who asks, then
+/// by the kind of the best word, then by that word. At most `limit`, and nobody
+/// with whom `me` has a block.
+pub fn find_people(db: &mut Db, me: UserId, query: &NameQuery, partners: &[UserId], limit: usize) -> Result<Vec<User>> {
+    let mut found = Found { me, seen: HashSet::new(), people: Vec::new(), limit };
+    // By the username first, which the words of it do not say whole.
+    if let Some(username) = &query.username {
+        let by_username = list_among(db, partners, username, Some(WordKind::Username))?;
+        found.add(db, rank(by_username))?;
+    }
+    if !query.words.is_empty() {
+        let by_words = list_with_all(db, partners, &query.words)?;
+        found.add(db, rank(by_words))?;
+    }
+    if let Some(username) = &query.username {
+        let mut offset = 0;
+        while !found.is_full() && offset < MAX_CANDIDATES {
+            let portion = list_portion(db, username, WordKind::Username, offset)?;
+            let is_last = (portion.len() as i64) < PORTION;
+            found.add(db, portion)?;
+            if is_last {
+                break;
+            }
+            offset += PORTION;
+        }
+    }
+    if !query.words.is_empty() && !found.is_full() {
+        find_by_words(db, &query.words, &mut found)?;
+    }
+    Ok(found.people)
+}
+
+/// People in the order in which they were found.
+struct Found {
+    me: UserId,
+    seen: HashSet<UserId>,
+    people: Vec<User>,
+    limit: usize,
+}
+
+impl Found {
+    fn is_full(&self) -> bool {
+        self.people.len() >= self.limit
+    }
+
+    fn add(&mut self, db: &mut Db, ids: Vec<UserId>) -> Result<()> {
+        let new: Vec<UserId> = ids.into_iter().filter(|id| self.seen.insert(*id)).collect();
+        // Nearly everybody may be found, so the first portion is enough.
+        for ids in new.chunks(self.limit.max(1)) {
+            if self.is_full() {
+                return Ok(());
+            }
+            let room = self.limit - self.people.len();
+            self.people.extend(list_findable(db, self.me, ids)?.into_iter().take(room));
+        }
+        Ok(())
+    }
+}
+
+/// Begins with the rarest word, and asks of those who have it for the others.
+fn find_by_words(db: &mut Db, words: &[String], found: &mut Found) -> Result<()> {
+    let rarest = find_rarest(db, words)?;
+    let others: Vec<String> = words.iter().filter(|word| *word != rarest).cloned().collect();
+    let mut left = MAX_CANDIDATES;
+    for kind in KINDS {
+        let mut offset = 0;
+        while left > 0 && !found.is_full() {
+            let portion = list_portion(db, rarest, kind, offset)?;
+            let count = portion.len() as i64;
+            let matching = match others.is_empty() {
+                true => portion,
+                false => {
+                    let best = list_with_all(db, &portion, &others)?;
+                    // In the order of the rarest word, the better kinds first.
+                    let mut matching: Vec<UserId> = portion.into_iter().filter(|id| best.contains_key(id)).collect();
+                    matching.sort_by_key(|id| best.get(id).map(|rank| rank.kind.min(kind as i64)));
+                    matching
+                }
+            };
+            found.add(db, matching)?;
+            (left, offset) = (left - count, offset + count);
+            if count < PORTION {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The word that begins the fewest names, as far as it is worth counting.
+fn find_rarest<'a>(db: &mut Db, words: &'a [String]) -> Result<&'a str> {
+    let mut longest: Vec<&String> = words.iter().collect();
+    longest.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
+    let mut rarest = (i64::MAX, longest[0]);
+    if longest.len() == 1 {
+        return Ok(rarest.1);
+    }
+    for word in longest.into_iter().take(MAX_COUNTED) {
+        let mut count = 0;
+        for kind in KINDS {
+            let rows = user_words::table
+                .filter(user_words::kind.eq(kind as i64).and(beginning_with!(word)))
+                .select(user_words::user_id)
+                .limit(MAX_COUNT - count);
+            let ids: Vec<UserId> = on!(db, conn => rows.load(conn))?;
+            count += ids.len() as i64;
+        }
+        if count < rarest.0 {
+            rarest = (count, word);
+        }
+        if count < PORTION {
+            break;
+        }
+    }
+    Ok(rarest.1)
+}
+
+/// The next people with a word of this kind that begins so, by that word.
+fn list_portion(db: &mut Db, prefix: &str, kind: WordKind, offset: i64) -> Result<Vec<UserId>> {
+    Ok(on!(db, conn => user_words::table.select(user_words::user_id)
+        .filter(user_words::kind.eq(kind as i64).and(beginning_with!(prefix)))
+        .order((user_words::word, user_words::user_id)).offset(offset).limit(PORTION).load(conn))?)
+}
+
+/// The best match of somebody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    kind: i64,
+    word: String,
+}
+
+fn rank(people: HashMap<UserId, Rank>) -> Vec<UserId> {
+    let mut people: Vec<(Rank, UserId)> = people.into_iter().map(|(id, rank)| (rank, id)).collect();
+    people.sort_unstable();
+    people.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Those of these people who have a word for each of the words.
+fn list_with_all(db: &mut Db, people: &[UserId], words: &[String]) -> Result<HashMap<UserId, Rank>> {
+    let Some((first, others)) = words.split_first() else { return Ok(HashMap::new()) };
+    let mut found = list_among(db, people, first, None)?;
+    for word in others {
+        let left: Vec<UserId> = found.keys().copied().collect();
+        let matching = list_among(db, &left, word, None)?;
+        found.retain(|id, rank| match matching.get(id) {
+            Some(other) => {
+                *rank = rank.clone().min(other.clone());
+                true
+            }
+            None => false,
+        });
+    }
+    Ok(found)
+}
+
+/// Those of these people who have a word that begins so, of any kind or of one.
+fn list_among(db: &mut Db, people: &[UserId], prefix: &str, kind: Option<WordKind>) -> Result<HashMap<UserId, Rank>> {
+    let mut found = HashMap::new();
+    for people in people.chunks(PORTION as usize) {
+        let ids = bound(people)?;
+        let rows: Vec<(UserId, i64, String)> = on!(db, conn => user_words::table
+            .select((user_words::user_id, user_words::kind, user_words::word))
+            .filter(user_words::user_id.eq_any(&ids).and(beginning_with!(prefix))).load(conn))?;
+        for (id, of_kind, word) in rows {
+            if kind.is_some_and(|kind| kind as i64 != of_kind) {
+                continue;
+            }
+            let rank = Rank { kind: of_kind, word };
+            let best = found.entry(id).or_insert_with(|| rank.clone());
+            *best = rank.min(best.clone());
+        }
+    }
+    Ok(found)
+}
