@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ids::UserId;
 use crate::ops::{
-    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, IndexMessages, PruneReceipts, PublishReceipts,
+    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, IndexMessages, PruneReceipts, PublishReceipts,
     SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
 };
 use std::sync::Arc;
@@ -29,6 +29,8 @@ const REVOKE_EVERY: Duration = Duration::from_secs(3);
 /// How often the job looks for groups to settle. Between two portions it leaves
 /// the writer to others for as long as the last one took.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
+/// How often the evidence of old reports is erased.
+const ERASE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Pause before what failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -197,6 +199,19 @@ pub async fn settle_groups(door: Door) {
 /// so that those behind it have their turn. Fails while no hub runs.
 async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> Result<()> {
     let mut last = None;
+/// Erases the evidence of reports that are older than `retention`.
+pub async fn erase_evidence(door: Door, retention: Duration) {
+    let mut looks = tokio::time::interval(ERASE_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        // The door logs what goes wrong; the next look tries again.
+        while let Ok(true) = door.call(System, EraseEvidence { retention }).await {
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+}
+
     loop {
         let holders = hub.holders(last).await?;
         if holders.is_empty() {

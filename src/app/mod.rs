@@ -168,6 +168,7 @@ impl App {
             actix_web::rt::spawn(upkeep::prune_receipts(door.clone())),
             self.start_indexing(&door),
             actix_web::rt::spawn(audit.clone().write_sums()),
+            actix_web::rt::spawn(upkeep::erase_evidence(door.clone(), self.config.messages.report_retention)),
         ];
         let outcome = tokio::select! {
             () = shutdown => Ok(()),

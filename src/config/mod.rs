@@ -162,6 +162,8 @@ pub struct Messages {
     pub burst: NonZeroU32,
     /// `MAX_PARTICIPANTS`: people in one group, 2 to 100,000.
     pub max_participants: usize,
+    /// `REPORT_RETENTION`: how long a report keeps the text that was reported, 1h to 3650d.
+    pub report_retention: Duration,
 }
 
 /// `PROXY_HEADER`: the header in which the proxies name the client. The other one is never read: a
@@ -280,6 +282,7 @@ impl Config {
             rate: env.required("MESSAGE_RATE", "10", whole(1..=1_000_000))?,
             burst: env.required("MESSAGE_BURST", "20", whole(1..=1_000_000))?,
             max_participants: env.required("MAX_PARTICIPANTS", "1000", whole(2..=100_000))?,
+            report_retention: env.required("REPORT_RETENTION", "180d", span("1h", "3650d"))?,
         };
         let socket = Socket {
             // 4096 holds a registration whose password has 256 characters, all of them escaped.
@@ -472,6 +475,7 @@ mod tests {
         ("OUTBOX_AGE", &[], &["1s", "10m"], &["999ms", "601s"]),
         ("MAX_SOCKETS_PER_ADDRESS", &[], &["0", "1000000"], &["-1", "1000001"]),
         ("MAX_PARTICIPANTS", &[], &["2", "100000"], &["1", "100001"]),
+        ("REPORT_RETENTION", &[], &["1h", "3650d"], &["59m", "3651d", "180"]),
         (
             "JWT_PUBLIC_KEY_FILE",
             &[("JWT_ISSUER", "https://id.example.org"), ("JWT_AUDIENCE", "chat")],

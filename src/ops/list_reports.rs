@@ -1,12 +1,13 @@
 //! `GET /api/admin/reports`: what people reported, newest first. A message is
-//! shown as it is now, to administrators who are not in its conversation too.
+//! shown as it is now, and as it was when it was reported, to administrators
+//! who are not in its conversation too.
 
 use super::admin::check_admin;
 use super::list_messages::page_size;
 use super::{Access, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::Result;
-use crate::ids::{MAX_ID, MessageId, ReportId};
+use crate::ids::{MAX_ID, MessageId, ReportId, Timestamp, UserId};
 use crate::store::{messages, reports};
 use crate::wire::{MessageView, ReportView};
 use schemars::JsonSchema;
@@ -37,8 +38,21 @@ pub struct ReportPage {
 pub struct Row {
     #[serde(flatten)]
     pub report: ReportView,
-    /// Of a report of a message.
+    /// Of a report of a message, as it is now.
     pub message: Option<MessageView>,
+    /// What was reported, as it was then; none after `REPORT_RETENTION`.
+    pub evidence: Option<Evidence>,
+}
+
+/// What was reported, whatever became of it since.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Evidence {
+    /// The content of the message, or the display name and username of the person.
+    pub text: String,
+    /// The sender, or the person.
+    pub user_id: UserId,
+    /// When the message was sent, or the person was reported.
+    pub created_at: Timestamp,
 }
 
 impl Op for ListReports {
@@ -65,9 +79,15 @@ impl Op for ListReports {
         let found = present::history(cx.db, found)?.into_iter().map(|message| (message.id, message));
         let found: HashMap<MessageId, MessageView> = found.collect();
         let message = |id: MessageId| found.get(&id).cloned();
-        let reports = rows.into_iter().map(|row| {
+        let reports = rows.into_iter().map(|mut row| {
             let message = row.message_id.and_then(message);
-            Row { report: present::report(row), message }
+            let author = match &message {
+                Some(message) => Some((message.sender_id, message.created_at)),
+                None => row.user_id.map(|user_id| (user_id, row.created_at)),
+            };
+            let evidence = row.evidence.take().zip(author);
+            let evidence = evidence.map(|(text, (user_id, created_at))| Evidence { text, user_id, created_at });
+            Row { report: present::report(row), message, evidence }
         });
         Ok(Outcome::quiet(ReportPage { reports: reports.collect(), next }))
     }

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids::{MessageId, UserId};
 use crate::schema::one_of;
 use crate::store::reports::{self, Subject};
+use crate::store::users::{self, User};
 use crate::wire::{Reason, ReportView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,9 +50,9 @@ impl Op for MakeReport {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reported>> {
-        let subject = self.subject(caller, cx)?;
+        let (subject, evidence) = self.subject(caller, cx)?;
         check_rate(caller.user_id, cx)?;
-        let row = reports::insert_report(cx.db, caller.user_id, subject, self.reason.as_str(), cx.now)?;
+        let row = reports::insert_report(cx.db, caller.user_id, subject, self.reason.as_str(), &evidence, cx.now)?;
         Ok(Outcome::quiet(Reported { report: present::report(row), was_there: false }))
     }
 
@@ -60,26 +61,30 @@ impl Op for MakeReport {
     }
 
     fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reported>> {
-        let subject = self.subject(caller, cx)?;
+        let (subject, _) = self.subject(caller, cx)?;
         let found = reports::find_report(cx.db, caller.user_id, subject)?;
         Ok(found.map(|row| Reported { report: present::report(row), was_there: true }))
     }
 }
 
 impl MakeReport {
-    /// What is reported, which the caller may know of and is somebody else's. A
-    /// block is no hindrance.
-    fn subject(&self, caller: &Caller, cx: &mut Cx) -> Result<Subject> {
+    /// What is reported, which the caller may know of and is somebody else's, and
+    /// the evidence: the text of a message, or the names of a person. A block is
+    /// no hindrance.
+    fn subject(&self, caller: &Caller, cx: &mut Cx) -> Result<(Subject, String)> {
         match (self.user_id, self.message_id) {
             (Some(id), None) => {
                 check_other(caller.user_id, id, false, cx)?;
-                Ok(Subject::User(id))
+                let User { username, display_name, .. } =
+                    users::find_user(cx.db, id)?.ok_or(Error::NotFound("no such user"))?;
+                Ok((Subject::User(id), format!("{display_name} (@{username})")))
             }
             (None, Some(id)) => {
-                if get_visible_message(caller, id, cx)?.sender_id == caller.user_id {
+                let message = get_visible_message(caller, id, cx)?;
+                if message.sender_id == caller.user_id {
                     return Err(Error::Invalid("message_id must be of somebody else's message".into()));
                 }
-                Ok(Subject::Message(id))
+                Ok((Subject::Message(id), message.content))
             }
             (None, None) => Err(Error::Invalid("user_id or message_id is missing".into())),
             (Some(_), Some(_)) => Err(Error::Invalid("only one of user_id and message_id may be there".into())),

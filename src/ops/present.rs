@@ -33,7 +33,7 @@ pub(super) fn own_user(own: User) -> UserView {
 }
 
 pub(super) fn report(row: Report) -> ReportView {
-    let Report { id, reporter_id, user_id, message_id, reason, created_at } = row;
+    let Report { id, reporter_id, user_id, message_id, reason, created_at, evidence: _ } = row;
     ReportView { id, created_at, reporter_id, user_id, message_id, reason }
 }
 

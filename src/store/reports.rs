@@ -1,9 +1,8 @@
 //! What people told the administrators of: each of them a person or a message
 //! at most once.
 
-use super::Db;
-use super::on;
 use super::schema::reports;
+use super::{Db, bound, on};
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, ReportId, Timestamp, UserId};
 use diesel::prelude::*;
@@ -25,6 +24,8 @@ pub struct Report {
     pub message_id: Option<MessageId>,
     pub reason: String,
     pub created_at: Timestamp,
+    /// What was reported, as it was then. `None` after it was erased.
+    pub evidence: Option<String>,
 }
 
 /// Fails with `Conflict` when the reporter reported this before.
@@ -33,6 +34,7 @@ pub fn insert_report(
     reporter: UserId,
     subject: Subject,
     reason: &str,
+    evidence: &str,
     created_at: Timestamp,
 ) -> Result<Report> {
     let (user_id, message_id) = match subject {
@@ -45,6 +47,7 @@ pub fn insert_report(
         reports::message_id.eq(message_id),
         reports::reason.eq(reason),
         reports::created_at.eq(created_at),
+        reports::evidence.eq(Some(evidence).filter(|text| !text.is_empty())),
     );
     let inserted = on!(db, conn => diesel::insert_into(reports::table).values(row)
         .on_conflict_do_nothing().returning(Report::as_returning()).get_result(conn).optional())?;
@@ -73,4 +76,18 @@ pub fn find_time_of(db: &mut Db, reporter: UserId, nth: i64, latest: Timestamp) 
 pub fn list_reports(db: &mut Db, before: ReportId, limit: i64) -> Result<Vec<Report>> {
     Ok(on!(db, conn => reports::table.select(Report::as_select())
         .filter(reports::id.lt(before)).order(reports::id.desc()).limit(limit).load(conn))?)
+}
+
+/// Erases the evidence of the oldest reports made before that time, at most
+/// `limit` of them. Returns how many there were.
+pub fn erase_evidence(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize> {
+    let old: Vec<ReportId> = on!(db, conn => reports::table.select(reports::id)
+        .filter(reports::evidence.is_not_null().and(reports::created_at.lt(before)))
+        .order(reports::created_at).limit(limit).load(conn))?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let ids = bound(&old)?;
+    Ok(on!(db, conn => diesel::update(reports::table.filter(reports::id.eq_any(&ids)))
+        .set(reports::evidence.eq(None::<String>)).execute(conn))?)
 }

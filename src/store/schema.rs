@@ -223,6 +223,7 @@ diesel::table! {
         message_id -> Nullable<BigInt>,
         reason -> Text,
         created_at -> BigInt,
+        evidence -> Nullable<Text>,
     }
 }
 

@@ -34,6 +34,7 @@ const WITHOUT_MEMBERS: &[&str] = &[
     "end_logins",
     "end_own_logins",
     "end_revoked",
+    "erase_evidence",
     "find_caller",
     "find_password",
     "forget_attempt",

@@ -1,6 +1,6 @@
 //! Reports: who may report what, and what administrators see of it.
 
-use crate::harness::{Group, TestHub, User, any_database, both_databases};
+use crate::harness::{Group, PASSWORD, TestHub, User, any_database, both_databases, eventually};
 use serde_json::{Value, json};
 use switchboard::clock::Clock;
 use switchboard::ids::Timestamp;
@@ -40,12 +40,16 @@ async fn administrators_see_what_was_reported_as_it_is_now(hub: &mut TestHub) {
         "user_id": null, "message_id": message["id"], "reason": reason});
     assert_eq!(first, expected);
     assert_eq!((&second["user_id"], &second["message_id"]), (&json!(bob.id), &Value::Null));
+    let evidence = json!({"text": "very rude", "user_id": bob.id, "created_at": message["created_at"]});
     let with = |mut report: Value, message: Value| {
         report["message"] = message;
+        report["evidence"] = evidence.clone();
         report
     };
     let seen = listed(&eve).await;
-    assert_eq!(seen, [with(second, Value::Null), with(first.clone(), message.clone())]);
+    let mut of_bob = with(second.clone(), Value::Null);
+    of_bob["evidence"] = json!({"text": "bob (@bob)", "user_id": bob.id, "created_at": second["created_at"]});
+    assert_eq!(seen, [of_bob, with(first.clone(), message.clone())]);
     bob.patch(&message_path, json!({"content": "not so rude"})).await.is(200);
     let edited = ann.get(&message_path).await.ok()["message"].clone();
     assert_eq!(listed(&eve).await[1], with(first.clone(), edited));
@@ -206,4 +210,61 @@ async fn reports_come_in_pages(hub: &mut TestHub) {
     for bad in ["limit=0", "limit=101", "limit=x", "before=0", "before=x", "before=9007199254740992"] {
         eve.get(&format!("/api/admin/reports?{bad}")).await.refused(400, "invalid");
     }
+}
+
+both_databases!(a_report_keeps_what_was_reported_whatever_becomes_of_it);
+async fn a_report_keeps_what_was_reported_whatever_becomes_of_it(hub: &mut TestHub) {
+    let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
+    let eve = hub.promote(&eve).await;
+    let mut sent = Vec::new();
+    for text in ["a threat", "an insult", "a lie"] {
+        sent.push(bob.send_rest(&ann, text).await);
+    }
+    let [threat, insult, lie] = [0, 1, 2].map(|number: usize| format!("/api/messages/{}", sent[number]["id"]));
+    for message in &sent {
+        let report = ann.post("/api/reports", of_message(message)).await.is(201).ok();
+        assert!(report["report"].get("evidence").is_none(), "administrators alone see it: {report}");
+    }
+    reports(&ann, of_user(&bob), 201).await;
+    bob.patch(&threat, json!({"content": "have a nice day"})).await.is(200);
+    bob.delete(&format!("{insult}?for=everyone")).await.is(204);
+    // What is reported later is what is there later.
+    reports(&ann, of_message(&sent[0]), 200).await;
+    bob.delete(&format!("/api/conversations/{}", sent[0]["conversation_id"])).await.is(204);
+    bob.call_with("DELETE", "/api/auth/me", json!({"password": PASSWORD})).await.is(204);
+    let expected = ["bob (@bob)", "a lie", "an insult", "a threat"];
+    let seen = listed(&eve).await;
+    for (number, text) in expected.into_iter().enumerate() {
+        let evidence = &seen[number]["evidence"];
+        assert_eq!((&evidence["text"], &evidence["user_id"]), (&json!(text), &json!(bob.id)), "{seen:?}");
+    }
+    assert_eq!(seen[3]["message"]["content"], "have a nice day");
+    assert_eq!(seen[3]["evidence"]["created_at"], sent[0]["created_at"]);
+    for user in [&ann, &cat] {
+        user.get("/api/admin/reports").await.refused(403, "forbidden");
+    }
+    let told = ann.get(&lie).await.ok();
+    assert_eq!(told["message"]["content"], "a lie");
+}
+
+both_databases!(evidence_is_erased_after_the_retention, REPORT_RETENTION = "10d");
+async fn evidence_is_erased_after_the_retention(hub: &mut TestHub) {
+    const DAY: i64 = 24 * 3_600_000;
+    let now = Timestamp::from_millis(1_769_860_800_000);
+    let clock = Clock::fixed_at(now);
+    hub.restart_at(&clock);
+    let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
+    let eve = hub.promote(&eve).await;
+    let message = bob.send_rest(&ann, "a threat").await;
+    reports(&ann, of_message(&message), 201).await;
+    clock.set(Timestamp::from_millis(now.as_millis() + DAY));
+    reports(&ann, of_user(&bob), 201).await;
+    clock.set(Timestamp::from_millis(now.as_millis() + 10 * DAY));
+    hub.restart_at(&clock);
+    assert_eq!(listed(&eve).await[1]["evidence"]["text"], "a threat", "not a moment early");
+    clock.set(Timestamp::from_millis(now.as_millis() + 10 * DAY + 1));
+    hub.restart_at(&clock);
+    eventually("it is erased", async || listed(&eve).await[1]["evidence"].is_null()).await;
+    let seen = listed(&eve).await;
+    assert_eq!((&seen[0]["evidence"]["text"], &seen[1]["reason"]), (&json!("bob (@bob)"), &json!("rude")));
 }

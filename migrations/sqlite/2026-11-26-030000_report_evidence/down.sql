@@ -1,0 +1,2 @@
+DROP INDEX reports_with_evidence;
+ALTER TABLE reports DROP COLUMN evidence;
