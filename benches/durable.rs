@@ -21,7 +21,7 @@ use switchboard::config::Config;
 use switchboard::door::Door;
 use switchboard::hub::Hub;
 use switchboard::ids::{LoginId, UserId};
-use switchboard::ops::{Cx, Nobody, Op, Register, SendMessage};
+use switchboard::ops::{Cx, Device, Nobody, Op, Register, SendMessage};
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::{LaneSettings, Target};
 use tempfile::TempDir;
@@ -66,11 +66,16 @@ async fn house(lane: Option<LaneSettings>) -> Result<House, Box<dyn Error>> {
     let indexing = app.start_indexing(&door);
     let mut users = Vec::new();
     for number in 0..USERS {
+        let mut token_hash = [0; 32];
+        token_hash[..8].copy_from_slice(&number.to_le_bytes());
         let op = Register {
             username: format!("user{number}"),
             display_name: "User".into(),
             email: None,
             password_hash: "none".into(),
+            token_hash,
+            device: Device::default(),
+            lifetime: Duration::from_secs(3600),
         };
         users.push(door.call(Nobody, op).await?.id);
     }

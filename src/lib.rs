@@ -6,6 +6,7 @@
 //!   wrong, and what the operator decides;
 //! - [`logging`]: lines to standard error that hold nobody up;
 //! - [`schema`]: what the descriptions of several types have in common;
+//! - [`text`]: what text from people must be; pure;
 //! - [`wire`]: frames in and out, and the events that a commit leads to;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
 //! - [`search`]: text into terms, and what is looked for in it; pure;
@@ -39,5 +40,6 @@ pub mod policy;
 pub mod schema;
 pub mod search;
 pub mod store;
+pub mod text;
 mod upkeep;
 pub mod wire;

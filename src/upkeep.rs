@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ids::UserId;
 use crate::ops::{
-    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, IndexMessages, PruneReceipts, PublishReceipts,
-    SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
+    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, IndexMessages, PruneReceipts,
+    PublishReceipts, SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
 };
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -199,18 +199,18 @@ pub async fn settle_groups(door: Door) {
 /// so that those behind it have their turn. Fails while no hub runs.
 async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> Result<()> {
     let mut last = None;
-/// Erases the evidence of reports that are older than `retention`.
-pub async fn erase_evidence(door: Door, retention: Duration) {
-    let mut looks = tokio::time::interval(ERASE_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        // The door logs what goes wrong; the next look tries again.
-        while let Ok(true) = door.call(System, EraseEvidence { retention }).await {
-            tokio::time::sleep(GATHER).await;
+    /// Erases the evidence of reports that are older than `retention`.
+    pub async fn erase_evidence(door: Door, retention: Duration) {
+        let mut looks = tokio::time::interval(ERASE_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            // The door logs what goes wrong; the next look tries again.
+            while let Ok(true) = door.call(System, EraseEvidence { retention }).await {
+                tokio::time::sleep(GATHER).await;
+            }
         }
     }
-}
 
     loop {
         let holders = hub.holders(last).await?;

@@ -10,6 +10,7 @@ use super::public_keys::{self, PublicKey};
 use crate::clock::random_bytes;
 use crate::error::Result;
 use crate::ids::Timestamp;
+use crate::text::{clean_name, is_reserved_username};
 use jsonwebtoken::Header;
 use serde::Deserialize;
 use serde_json::Value;
@@ -115,7 +116,7 @@ impl Foreigner {
         let name = self.name.as_deref().map(legal).filter(|name| name.len() >= 3);
         let base = name.unwrap_or_else(|| legal(&self.subject));
         let mut usernames = vec![cut(&base, MAX_USERNAME)];
-        usernames.retain(|username| username.len() >= 3);
+        usernames.retain(|username| username.len() >= 3 && !is_reserved_username(username));
         usernames.extend((0..3).map(|_| {
             let tail: String = random_bytes::<5>().iter().map(|byte| format!("{byte:02x}")).collect();
             let base = if base.is_empty() { "user" } else { &base };
@@ -126,9 +127,7 @@ impl Foreigner {
 
     /// The name on one line, within bounds; without one, the username.
     pub fn display_name(&self) -> Option<String> {
-        let name = self.name.as_deref()?.replace(char::is_control, " ");
-        let name = cut(&name.split_whitespace().collect::<Vec<_>>().join(" "), MAX_DISPLAY_NAME);
-        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+        clean_name(self.name.as_deref()?, MAX_DISPLAY_NAME)
     }
 }
 

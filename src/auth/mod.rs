@@ -14,7 +14,7 @@ mod token;
 pub use access::AccessTokens;
 pub use bearer::{Bearer, BearerTokens, Holder};
 pub use foreign::{ForeignTokens, Foreigner};
-pub use password::Passwords;
+pub use password::{Passwords, Verdict, hash_password};
 pub use token::{SecretToken, TOKEN_HASH_BYTES, hash_token};
 
 use crate::ids::{LoginId, SessionId, UserId};

@@ -6,6 +6,7 @@
 
 use super::fair_queue::FairQueue;
 use crate::error::{Error, Result};
+use crate::text::opaque_string;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::net::{IpAddr, Ipv6Addr};
@@ -109,30 +110,36 @@ impl Passwords {
         Self { asker, ..self.clone() }
     }
 
-    /// The hash to store, in PHC string format with its parameters and salt.
+    /// The hash to store of the password's one form, in PHC string format with
+    /// its parameters and salt.
     ///
     /// # Errors
     /// `Unavailable` when too many are waiting for their turn.
     pub async fn hash(&self, password: String) -> Result<String> {
-        self.in_turn(move |memory| hash(password.as_bytes(), memory)).await
+        self.in_turn(move |memory| hash(opaque_string(&password).as_bytes(), memory)).await
     }
 
-    /// Whether the password is the one behind `stored`; none means that there
+    /// Whether the password is the one behind `stored`; `None` means that there
     /// is no such user, and costs the same.
-    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool> {
+    ///
+    /// The password is tried in its one form. A password typed in another form
+    /// is tried as typed too, because hashes were once made of that: a wrong one
+    /// then costs two hashes, whoever the user is.
+    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict> {
         let exists = stored.is_some();
         let decoy = Arc::clone(&self.decoy);
         self.in_turn(move |memory| {
-            let matches = is_behind(password.as_bytes(), stored.as_deref().unwrap_or(&decoy), memory)?;
-            Ok(matches && exists)
+            let stored = stored.as_deref().unwrap_or(&decoy);
+            let form = opaque_string(&password);
+            let is_current = is_behind(form.as_bytes(), stored, memory)?;
+            let is_as_typed = !is_current && *form != *password && is_behind(password.as_bytes(), stored, memory)?;
+            Ok(match (exists, is_current, is_as_typed) {
+                (true, true, _) if !is_weaker(stored, &decoy) => Verdict::Right,
+                (true, true, _) | (true, _, true) => Verdict::RightButOutdated,
+                _ => Verdict::Wrong,
+            })
         })
         .await
-    }
-
-    /// Whether the hash was made with weaker parameters than today's.
-    pub fn is_outdated(&self, stored: &str) -> bool {
-        let parameters = |text: &str| text.rsplit('$').nth(2).map(str::to_owned);
-        parameters(stored) != parameters(&self.decoy)
     }
 
     async fn in_turn<T: Send + 'static>(
@@ -155,6 +162,22 @@ impl Passwords {
     }
 }
 
+/// What a stored hash says of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Wrong,
+    Right,
+    /// Right, but the hash was made of another form of the password, or with
+    /// weaker parameters than today's: make a new one.
+    RightButOutdated,
+}
+
+/// Whether a hash was made with other parameters than today's.
+fn is_weaker(stored: &str, today: &str) -> bool {
+    let parameters = |text: &str| text.rsplit('$').nth(2).map(str::to_owned);
+    parameters(stored) != parameters(today)
+}
+
 /// Takes one piece of work after another until nobody can bring any.
 fn work(waiting: &Waiting) {
     if let Err(error) = rustix::process::nice(YIELDING) {
@@ -164,6 +187,11 @@ fn work(waiting: &Waiting) {
     while let Some(work) = waiting.pop() {
         work(Some(&mut memory));
     }
+}
+
+/// The same, at once and on this thread: for the command line.
+pub fn hash_password(password: &str) -> Result<String> {
+    hash(opaque_string(password).as_bytes(), &mut Memory::new())
 }
 
 fn hash(password: &[u8], memory: &mut Memory) -> Result<String> {
@@ -225,8 +253,30 @@ mod tests {
         let other = passwords.hash("correct horse".into()).await.unwrap();
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
         assert_ne!(one, other);
-        assert!(!passwords.is_outdated(&one));
-        assert!(passwords.is_outdated(&one.replace("t=2", "t=1")));
+        let verdict = async |stored: String| passwords.verify("correct horse".into(), Some(stored)).await.unwrap();
+        assert_eq!(verdict(one).await, Verdict::Right);
+        let params = Params::new(19_456, 1, 1, None).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let weaker = argon2::PasswordHasher::hash_password_with_salt(&argon2, b"correct horse", b"salt of 16 bytes");
+        assert_eq!(verdict(weaker.unwrap().to_string()).await, Verdict::RightButOutdated);
+    }
+
+    #[tokio::test]
+    async fn a_password_is_right_in_every_form_and_an_old_hash_is_outdated() {
+        const FORMS: [&str; 2] = ["Gänseblümchen", "Ga\u{308}nseblu\u{308}mchen"];
+        let passwords = Passwords::new().unwrap();
+        let verdict =
+            async |typed: &str, stored: &str| passwords.verify(typed.into(), Some(stored.into())).await.unwrap();
+        for typed in FORMS {
+            let stored = passwords.hash(typed.into()).await.unwrap();
+            for again in FORMS {
+                assert_eq!(verdict(again, &stored).await, Verdict::Right, "{typed:?} {again:?}");
+            }
+            assert_eq!(verdict("Ga\u{308}nseblumchen", &stored).await, Verdict::Wrong);
+        }
+        let old = hash(FORMS[1].as_bytes(), &mut Memory::new()).unwrap();
+        assert_eq!(verdict(FORMS[1], &old).await, Verdict::RightButOutdated);
+        assert_eq!(verdict(FORMS[0], &old).await, Verdict::Wrong);
     }
 
     #[tokio::test]
@@ -234,9 +284,9 @@ mod tests {
         let passwords = Passwords::new().unwrap();
         let long = "x".repeat(1023);
         let stored = passwords.hash(format!("{long}a")).await.unwrap();
-        assert!(passwords.verify(format!("{long}a"), Some(stored.clone())).await.unwrap());
-        assert!(!passwords.verify(format!("{long}b"), Some(stored)).await.unwrap());
-        assert!(!passwords.verify(String::new(), None).await.unwrap());
+        assert_eq!(passwords.verify(format!("{long}a"), Some(stored.clone())).await.unwrap(), Verdict::Right);
+        assert_eq!(passwords.verify(format!("{long}b"), Some(stored)).await.unwrap(), Verdict::Wrong);
+        assert_eq!(passwords.verify(String::new(), None).await.unwrap(), Verdict::Wrong);
     }
 
     /// A queue whose threads all have something to do until the gates are dropped.

@@ -4,14 +4,13 @@
 use super::Net;
 use super::audit;
 use super::client_address::client_network;
-use super::cookies::{self, CookieLogins, cookie_logins};
+use super::cookies::{self, cookie_logins};
 use super::guard::check_page;
 use super::identity::{self, Known};
 use super::input::Body;
 use super::problem::Problem;
-use crate::auth::SecretToken;
+use crate::auth::{SecretToken, Verdict};
 use crate::error::{Error, Result};
-use crate::ids::UserId;
 use crate::ops::{
     Attempt, BeginLogin, BeginRegistration, BegunLogin, ForgetAttempt, GetUser, LogIn, LogOut, Nobody, Register,
     UserReply,
@@ -30,13 +29,13 @@ pub struct Registration {
     #[serde(default)]
     display_name: Option<DisplayName>,
     #[serde(default)]
+    email: Option<Email>,
     #[serde(default, rename = "created_at")]
     _created_at: NoTime,
     #[serde(default, rename = "role")]
     _role: NotKept,
     #[serde(default, rename = "metadata")]
     _metadata: NotKept,
-    email: Option<Email>,
 }
 
 pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
@@ -46,17 +45,21 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Bod
     let hashed = net.passwords.of(address).hash(body.password.as_str().to_owned()).await;
     let password_hash = or_forget(&net, &attempt, hashed).await?;
     let username = body.username.as_str().to_owned();
+    let earlier = cookie_logins(&net, &request).await?;
+    let token = SecretToken::random();
     let op = Register {
         display_name: body.display_name.map_or_else(|| username.clone(), |name| name.as_str().to_owned()),
         username,
         email: body.email.map(|email| email.as_str().to_owned()),
-        password_hash: password_hash.clone(),
+        password_hash,
+        token_hash: token.hash(),
+        device: identity::device(&net, &request, &earlier),
+        lifetime: net.login_lifetime,
     };
     let user = net.door.call(Nobody, op).await?;
-    audit::event(&net, &request, "registered", user.id);
-    let proven = Proven { user_id: user.id, checked_hash: password_hash, new_hash: None, attempt: None };
-    let earlier = cookie_logins(&net, &request).await?;
-    let (user, token) = begin(&net, &request, &earlier, proven).await?;
+    for event in ["registered", "logged in"] {
+        audit::event(&net, &request, event, user.id);
+    }
     let mut response = HttpResponse::Created();
     cookies::set(&mut response, cookies::new(&net, &token, &earlier));
     Ok(response.json(UserReply { user }))
@@ -89,17 +92,26 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
         audit::names(&request, user_id);
     }
     let verified = passwords.verify(body.password.clone(), stored.clone()).await;
-    let is_right = or_forget(&net, &attempt, verified).await?;
-    let (Some(user_id), Some(stored), true) = (user_id, stored, is_right) else {
-        return Err(Error::BadCredentials.into());
-    };
-    let new_hash = match passwords.is_outdated(&stored) {
-        true => Some(or_forget(&net, &attempt, passwords.hash(body.password).await).await?),
-        false => None,
+    let verdict = or_forget(&net, &attempt, verified).await?;
+    let (Some(user_id), Some(checked_hash)) = (user_id, stored) else { return Err(Error::BadCredentials.into()) };
+    let new_password_hash = match verdict {
+        Verdict::Wrong => return Err(Error::BadCredentials.into()),
+        Verdict::Right => None,
+        Verdict::RightButOutdated => Some(or_forget(&net, &attempt, passwords.hash(body.password).await).await?),
     };
     let earlier = or_forget(&net, &attempt, cookie_logins(&net, &request).await).await?;
-    let proven = Proven { user_id, checked_hash: stored, new_hash, attempt: Some(attempt) };
-    let (user, token) = begin(&net, &request, &earlier, proven).await?;
+    let token = SecretToken::random();
+    let op = LogIn {
+        user_id,
+        checked_hash,
+        token_hash: token.hash(),
+        device: identity::device(&net, &request, &earlier),
+        attempt: Some(attempt),
+        new_password_hash,
+        lifetime: net.login_lifetime,
+    };
+    let user = net.door.call(Nobody, op).await?;
+    audit::event(&net, &request, "logged in", user_id);
     let refresh_token = body.refresh.then(|| token.as_str().to_owned());
     let mut response = HttpResponse::Ok();
     cookies::set(&mut response, cookies::new(&net, &token, &earlier));
@@ -118,39 +130,6 @@ async fn or_forget<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Resul
 pub(super) async fn forget(net: &Net, attempt: &Attempt) {
     // What cannot be forgotten now is over by itself some time; the door logs why.
     let _ = net.door.call(Nobody, ForgetAttempt(attempt.clone())).await;
-}
-
-/// Somebody who has shown who they are.
-struct Proven {
-    user_id: UserId,
-    /// What the password was checked against.
-    checked_hash: String,
-    /// To replace it.
-    new_hash: Option<String>,
-    attempt: Option<Attempt>,
-}
-
-/// A new login for this device, with a token nobody had before. It takes the
-/// place of the `earlier` ones.
-async fn begin(
-    net: &Net,
-    request: &HttpRequest,
-    earlier: &CookieLogins,
-    Proven { user_id, checked_hash, new_hash, attempt }: Proven,
-) -> Result<(UserView, SecretToken)> {
-    let token = SecretToken::random();
-    let op = LogIn {
-        user_id,
-        checked_hash,
-        token_hash: token.hash(),
-        device: identity::device(net, request, earlier),
-        attempt,
-        new_password_hash: new_hash,
-        lifetime: net.login_lifetime,
-    };
-    let user = net.door.call(Nobody, op).await?;
-    audit::event(net, request, "logged in", user_id);
-    Ok((user, token))
 }
 
 pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {

@@ -29,18 +29,20 @@ fn accounts_and_people() -> Vec<Call> {
             .refuses(&[Code::Forbidden, Code::UsernameTaken]),
         post("/api/auth/login", accounts::log_in, "Log in: sets the cookie")
             .gives::<accounts::LoggedIn>(200)
-            .refuses(&[Code::BadCredentials, Code::Forbidden]),
+            .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
         post("/api/auth/logout", accounts::log_out, "End this login and its sockets").gives_nothing(),
         get("/api/auth/me", accounts::me, "Oneself; gives the cookie its full time again").gives::<UserReply>(200),
-        delete("/api/auth/me", devices::close_account, "Close the account, for good")
-            .gives_nothing()
-            .refuses(&[Code::BadCredentials, Code::Forbidden]),
+        delete("/api/auth/me", devices::close_account, "Close the account, for good").gives_nothing().refuses(&[
+            Code::BadCredentials,
+            Code::Forbidden,
+            Code::Conflict,
+        ]),
         post("/api/auth/token", tokens::token, "An access token, by the cookie or the refresh token of a login")
             .gives::<tokens::Token>(200),
         post("/api/auth/ticket", tokens::ticket, "A ticket that opens one socket").gives::<tokens::Ticket>(200),
         post("/api/auth/password", devices::set_password, "Change the password; ends all other logins")
             .gives_nothing()
-            .refuses(&[Code::BadCredentials, Code::Forbidden]),
+            .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
         get("/api/auth/sessions", devices::list_logins, "The devices on which one is logged in")
             .gives::<LoginList>(200),
         delete("/api/auth/sessions", devices::end_own_logins, "End all logins of one's own and their sockets")

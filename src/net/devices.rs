@@ -9,7 +9,7 @@ use super::cookies;
 use super::identity::{self, Known, admit};
 use super::input::{Asked, part};
 use super::problem::Problem;
-use crate::auth::{Caller, SecretToken};
+use crate::auth::{Caller, SecretToken, Verdict};
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, Timestamp};
 use crate::ops::{CloseAccount, EndLogin, EndOwnLogins, FindPassword, FoundPassword, ListLogins, SetPassword};
@@ -107,10 +107,10 @@ async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, passw
     let address = client_network(net, request);
     let FoundPassword { stored, attempt } = net.door.call(*caller, FindPassword { address }).await?;
     let verified = net.passwords.of(address).verify(password, Some(stored.clone())).await;
-    if !matches!(verified, Ok(false)) {
+    if !matches!(verified, Ok(Verdict::Wrong)) {
         // A right one counts as a password that was checked; of one that was not, nothing counts.
         let counted = if verified.is_ok() { attempt.guesses() } else { attempt };
         forget(net, &counted).await;
     }
-    if verified? { Ok(stored) } else { Err(Error::BadCredentials) }
+    if verified? == Verdict::Wrong { Err(Error::BadCredentials) } else { Ok(stored) }
 }

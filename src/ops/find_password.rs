@@ -47,11 +47,10 @@ impl Op for FindPassword {
 /// A password is checked outside of any transaction, and takes its time.
 ///
 /// # Errors
-/// `Unavailable` when it was changed since then: asked again, it is checked
-/// again.
+/// `Conflict` when it was changed since then: asked again, it is checked again.
 pub(super) fn check_still(user_id: UserId, checked: &str, cx: &mut Cx) -> Result<()> {
     match users::find_password_hash(cx.db, user_id)?.as_deref() == Some(checked) {
         true => Ok(()),
-        false => Err(Error::Unavailable("the password was changed meanwhile")),
+        false => Err(Error::Conflict("the password was changed meanwhile; try again")),
     }
 }

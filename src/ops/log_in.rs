@@ -62,17 +62,7 @@ impl Op<Nobody> for LogIn {
         if let Some(attempt) = &self.attempt {
             give_back(&attempt.clone().guesses(), cx)?;
         }
-        logins::delete_unused(cx.db, self.user_id, cx.now.before(self.lifetime))?;
-        let new = NewLogin {
-            user_id: self.user_id,
-            token_hash: &self.token_hash,
-            user_agent: self.device.user_agent.as_deref(),
-            ip: self.device.ip.as_deref(),
-            created_at: cx.now,
-        };
-        let newest = logins::insert_login(cx.db, &new)?;
-        let mut ended = end_earlier(&self.device, cx)?;
-        ended.extend(logins::delete_beyond(cx.db, self.user_id, newest, MAX_LOGINS)?);
+        let ended = add_login(self.user_id, self.token_hash, &self.device, self.lifetime, cx)?;
         if let Some(hash) = &self.new_password_hash {
             users::set_password_hash(cx.db, self.user_id, hash)?;
         }
@@ -89,5 +79,28 @@ fn end_earlier(device: &Device, cx: &mut Cx) -> Result<Vec<LoginId>> {
             ended.push(*login_id);
         }
     }
+    Ok(ended)
+}
+
+/// A login of this user for this device. Ends those that expired, and the one
+/// not used for longest where there are too many.
+pub(super) fn add_login(
+    user_id: UserId,
+    token_hash: [u8; 32],
+    device: &Device,
+    lifetime: Duration,
+    cx: &mut Cx,
+) -> Result<Vec<LoginId>> {
+    logins::delete_unused(cx.db, user_id, cx.now.before(lifetime))?;
+    let new = NewLogin {
+        user_id,
+        token_hash: &token_hash,
+        user_agent: device.user_agent.as_deref(),
+        ip: device.ip.as_deref(),
+        created_at: cx.now,
+    };
+    let newest = logins::insert_login(cx.db, &new)?;
+    let mut ended = end_earlier(device, cx)?;
+    ended.extend(logins::delete_beyond(cx.db, user_id, newest, MAX_LOGINS)?);
     Ok(ended)
 }

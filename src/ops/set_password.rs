@@ -89,8 +89,8 @@ mod tests {
         log_in(2, "first", cx).unwrap();
         let ended = change(1, "first", "second", cx).unwrap();
         assert!(matches!(ended[..], [Event::LoginEnded(id)] if id == LoginId::new(2)), "{ended:?}");
-        assert!(matches!(log_in(3, "first", cx), Err(Error::Unavailable(_))));
-        assert!(matches!(change(1, "first", "third", cx), Err(Error::Unavailable(_))));
+        assert!(matches!(log_in(3, "first", cx), Err(Error::Conflict(_))));
+        assert!(matches!(change(1, "first", "third", cx), Err(Error::Conflict(_))));
         assert!(matches!(change(2, "second", "third", cx), Err(Error::Unauthenticated(_))));
         log_in(4, "second", cx).unwrap();
         assert_eq!(change(1, "second", "third", cx).unwrap().len(), 1);

@@ -6,6 +6,7 @@ use super::schema::{blocks, users};
 use super::{bound, logins, on, user_words};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
+use crate::text::DELETED_USER;
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use std::collections::HashMap;
@@ -72,6 +73,13 @@ pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
     let user = inserted.ok_or(Error::UsernameTaken)?;
     user_words::insert(db, &[(user.id, &user.username, &user.display_name)])?;
     Ok(user)
+}
+
+/// Whether an account has this username in any case, or had it when it was
+/// closed.
+pub fn is_username_taken(db: &mut Db, username: &str) -> Result<bool> {
+    let named = users::username_key.eq(username_key(username));
+    Ok(on!(db, conn => diesel::select(exists(users::table.filter(named))).get_result(conn))?)
 }
 
 pub fn find_user(db: &mut Db, id: UserId) -> Result<Option<User>> {
@@ -214,7 +222,7 @@ pub fn set_disabled(db: &mut Db, id: UserId, since: Option<Timestamp>) -> Result
 pub fn close(db: &mut Db, id: UserId, now: Timestamp) -> Result<()> {
     let changes = (
         users::username.eq(format!("deleted:{id}")),
-        users::display_name.eq("Deleted user"),
+        users::display_name.eq(DELETED_USER),
         users::email.eq(None::<String>),
         users::password_hash.eq(None::<String>),
         users::role.eq("user"),

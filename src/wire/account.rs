@@ -1,12 +1,17 @@
 //! What people type into a form, checked where it is read.
 
+use crate::text::{has_visible, is_bidi_control, is_name_of_closed, is_reserved_username, opaque_string};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer};
 use std::borrow::Cow;
 use std::fmt;
 
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $schema:tt, $check:expr) => {
+        text!($(#[$doc])* $name, $schema, $check, std::convert::identity);
+    };
+    // The last brings the text into the form that is checked and kept.
+    ($(#[$doc:meta])* $name:ident, $schema:tt, $check:expr, $form:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name(String);
@@ -29,7 +34,8 @@ macro_rules! text {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(input)?;
+                let form: fn(String) -> String = $form;
+                let text = form(String::deserialize(input)?);
                 let check: fn(&str) -> Result<(), &'static str> = $check;
                 check(&text).map(|()| Self(text)).map_err(D::Error::custom)
             }
@@ -37,20 +43,21 @@ macro_rules! text {
     };
 }
 
-/// Patterns for what the checks below say in code: no control characters, and
-/// something to see.
+/// Patterns for what the checks below say in code: no control characters, in
+/// names none that turn the direction of text, and something visible.
 const LABEL: &str = concat!(
-    r"^[^\u0000-\u001F\u007F-\u009F]*",
+    r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]*",
     r"[^\u0000-\u001F\u007F-\u009F",
-    white_space!(),
-    r"][^\u0000-\u001F\u007F-\u009F]*$"
+    invisible!(),
+    r"][^\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]*$"
 );
 const REASON: &str = concat!(
     r"^[^\u0000-\u0009\u000B-\u001F\u007F-\u009F]*",
     r"[^\u0000-\u001F\u007F-\u009F",
-    white_space!(),
+    invisible!(),
     r"][^\u0000-\u0009\u000B-\u001F\u007F-\u009F]*$"
 );
+const NO_CONTROLS: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
 const EMAIL: &str = concat!(
     r"^[^@\u0000-\u001F\u007F-\u009F",
     white_space!(),
@@ -71,35 +78,57 @@ text!(
     |text| {
         let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
         match has_chars(text, 3, 32) && text.bytes().all(is_legal) {
-            true => Ok(()),
             false => Err("must be 3 to 32 of a-z A-Z 0-9 _ . -"),
+            true if is_reserved_username(text) => Err("is reserved; choose another"),
+            true => Ok(()),
         }
     }
 );
 
-/// Something to see, on one line.
-fn is_label(text: &str, max: usize) -> bool {
-    has_chars(text, 1, max) && !text.trim().is_empty() && !text.chars().any(char::is_control)
+/// What is wrong with a name of at most `max` characters.
+fn check_name(text: &str, max: usize, length: &'static str) -> Result<(), &'static str> {
+    if !has_chars(text, 1, max) || text.chars().any(char::is_control) {
+        return Err(length);
+    }
+    if text.chars().any(is_bidi_control) {
+        return Err("must not contain characters that change the direction of text");
+    }
+    if has_visible(text) { Ok(()) } else { Err("must have something visible in it") }
 }
 
 text!(
-    /// 8–256 characters of any kind; never printed.
+    /// A new password in its [one form](opaque_string): 8–256 characters, none of
+    /// them a control character; never printed.
     Password,
-    {"type": "string", "minLength": 8, "maxLength": 256},
-    |text| match has_chars(text, 8, 256) {
-        true => Ok(()),
+    {"type": "string", "minLength": 8, "maxLength": 256, "pattern": NO_CONTROLS},
+    |text| match text.chars().any(char::is_control) {
+        true => Err("must not contain control characters"),
+        false if has_chars(text, 8, 256) => Ok(()),
         false => Err("must have 8 to 256 characters"),
-    }
+    },
+    |text| opaque_string(&text).into_owned()
 );
 
+impl Password {
+    /// A password from the command line.
+    ///
+    /// # Errors
+    /// Says which rule it breaks, and never repeats it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+        Self::deserialize(text).map_err(|error| error.to_string())
+    }
+}
+
 text!(
-    /// 1–64 characters, something to see among them, no control characters.
+    /// 1–64 characters, something visible among them, no controls, and not the
+    /// name of a closed account.
     #[derive(Debug)]
     DisplayName,
     {"type": "string", "minLength": 1, "maxLength": 64, "pattern": LABEL},
-    |text| match is_label(text, 64) {
-        true => Ok(()),
-        false => Err("must have 1 to 64 characters and no control characters"),
+    |text| match is_name_of_closed(text) {
+        true => Err("is reserved; choose another"),
+        false => check_name(text, 64, "must have 1 to 64 characters and no control characters"),
     }
 );
 
@@ -108,23 +137,21 @@ text!(
     #[derive(Debug)]
     Title,
     {"type": "string", "minLength": 1, "maxLength": 128, "pattern": LABEL},
-    |text| match is_label(text, 128) {
-        true => Ok(()),
-        false => Err("must have 1 to 128 characters and no control characters"),
-    }
+    |text| check_name(text, 128, "must have 1 to 128 characters and no control characters")
 );
 
 text!(
-    /// Why somebody reports: 1–1000 characters, something to see among them, and
+    /// Why somebody reports: 1–1000 characters, something visible among them, and
     /// no control characters but the end of a line.
     #[derive(Debug)]
     Reason,
     {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": REASON},
     |text| {
         let is_legal = |letter: char| !letter.is_control() || letter == '\n';
-        match has_chars(text, 1, 1000) && !text.trim().is_empty() && text.chars().all(is_legal) {
-            true => Ok(()),
+        match has_chars(text, 1, 1000) && text.chars().all(is_legal) {
             false => Err("must have 1 to 1000 characters and no control characters but the end of a line"),
+            true if has_visible(text) => Ok(()),
+            true => Err("must have something visible in it"),
         }
     }
 );
@@ -173,23 +200,46 @@ mod tests {
             ("ann b", false),
             ("änn", false),
             ("ann\0", false),
+            ("Admin", false),
         ] {
             assert_eq!(takes::<Username>(text), is_good, "{text}");
         }
         assert!(takes::<Password>(&"ü".repeat(8)) && takes::<Password>(&"ü".repeat(256)));
         assert!(!takes::<Password>("1234567") && !takes::<Password>(&"x".repeat(257)));
+        // Counted in the form that is kept.
+        assert!(takes::<Password>(&"u\u{308}".repeat(256)) && !takes::<Password>(&"u\u{308}".repeat(7)));
+        assert!(!takes::<Password>("1234567\t") && !takes::<Password>("1234567\0"));
         assert!(takes::<DisplayName>("Ä") && takes::<DisplayName>(&"x".repeat(64)));
-        for bad in ["", " ", "a\nb", "a\0", &"x".repeat(65)] {
+        for bad in ["", " ", "a\nb", "a\0", &"x".repeat(65), "\u{200b}", "\u{202e}elrac", "a\u{200f}", "Deleted user"] {
             assert!(!takes::<DisplayName>(bad), "{bad:?}");
         }
+        for good in ["می‌خواهم", "क्‍ष", "🏳️‍🌈", "O’Neil"] {
+            assert!(takes::<DisplayName>(good) && takes::<Title>(good), "{good:?}");
+        }
+        assert!(takes::<Title>("Deleted user") && !takes::<Title>("\u{2800}") && !takes::<Title>("\u{2067}x"));
         assert!(takes::<Reason>("ö") && takes::<Reason>(&"ö".repeat(1000)) && takes::<Reason>("a\nb"));
-        for bad in ["", " \n", "a\tb", "a\rb", "a\0", &"x".repeat(1001)] {
+        for bad in ["", " \n", "\u{3164}", "a\tb", "a\rb", "a\0", &"x".repeat(1001)] {
             assert!(!takes::<Reason>(bad), "{bad:?}");
         }
         assert!(takes::<Email>(&format!("{}@ü", "ü".repeat(252))), "characters count, not bytes");
         assert!(takes::<Email>("a@b") && takes::<Email>(&format!("{}@b", "a".repeat(252))));
         for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a\n@b", &format!("{}@b", "a".repeat(253))] {
             assert!(!takes::<Email>(bad), "{bad:?}");
+        }
+    }
+
+    /// Whoever goes by the schema is not refused more than the schema says.
+    #[test]
+    fn a_visible_character_fits_the_patterns() {
+        let patterns =
+            [schemars::schema_for!(Title), schemars::schema_for!(Reason), schemars::schema_for!(crate::wire::Content)];
+        let validators = patterns.map(|schema| jsonschema::validator_for(schema.as_value()).unwrap());
+        for letter in ('\0'..'\u{10000}').filter(|letter| has_visible(&letter.to_string())) {
+            let text = serde_json::Value::from(letter.to_string());
+            assert!(validators.iter().all(|validator| validator.is_valid(&text)), "{letter:?}");
+        }
+        for hidden in ["\u{200b}", "\u{2800}", "\u{3164}", "\u{ad}"] {
+            assert!(!validators.iter().any(|validator| validator.is_valid(&hidden.into())), "{hidden:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
+use crate::text::has_visible;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 use serde_path_to_error::{Path, Segment};
@@ -161,7 +162,7 @@ impl JsonSchema for Content {
         json_schema!({
             "type": "string",
             "minLength": 1,
-            "pattern": concat!(r"^[^\u0000]*[^\u0000", white_space!(), r"][^\u0000]*$"),
+            "pattern": concat!(r"^[^\u0000]*[^\u0000", invisible!(), r"][^\u0000]*$"),
         })
     }
 }
@@ -169,8 +170,11 @@ impl JsonSchema for Content {
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let text = String::deserialize(input)?;
-        if text.trim().is_empty() {
+        if text.is_empty() {
             return Err(de::Error::custom("must not be empty"));
+        }
+        if !has_visible(&text) {
+            return Err(de::Error::custom("must have something visible in it"));
         }
         if text.contains('\0') {
             // SQLite's length() would stop there and Postgres refuses it.
@@ -318,7 +322,8 @@ mod tests {
             (r#"{"to":1.5,"content":"x"}"#, "to must be an integer from 1 to 2^53-1"),
             (r#"{"to":1,"content":7}"#, "content must be a string"),
             (r#"{"to":1,"content":""}"#, "content must not be empty"),
-            (r#"{"to":1,"content":" \n\t "}"#, "content must not be empty"),
+            (r#"{"to":1,"content":" \n\t "}"#, "content must have something visible in it"),
+            (r#"{"to":1,"content":"\u200b\u2800\u3164"}"#, "content must have something visible in it"),
             (r#"{"to":1,"content":"a\u0000b"}"#, "content must not contain U+0000"),
             (r#"{"to":1,"content":"x","to":2}"#, "to stands there twice"),
             (
@@ -397,7 +402,7 @@ mod tests {
             let json = serde_json::json!({"to": 1, "content": text}).to_string();
             match parse::<Sample>(json.as_bytes()) {
                 Ok(sample) => prop_assert_eq!(sample.content.as_str(), text),
-                Err(_) => prop_assert!(text.trim().is_empty() || text.contains('\0')),
+                Err(_) => prop_assert!(!has_visible(&text) || text.contains('\0')),
             }
         }
 

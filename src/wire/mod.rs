@@ -11,10 +11,23 @@ macro_rules! white_space {
     };
 }
 
+/// White space, and what else shows nothing by itself, for the character class
+/// of a pattern: only of the first 65,536 characters, and without marks.
+macro_rules! invisible {
+    () => {
+        concat!(
+            white_space!(),
+            r"\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E",
+            r"\u2060-\u206F\u2800\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB"
+        )
+    };
+}
+
 mod account;
 mod close;
 mod event;
 mod input;
+mod refused;
 mod told;
 mod views;
 
@@ -22,12 +35,12 @@ pub use account::{DisplayName, Email, Password, Reason, Title, Username};
 pub use close::CloseCode;
 pub use event::{Audience, Event, TypingEvent, ViewingEvent};
 pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
+pub use refused::{NoTime, NotKept, TextOnly};
 pub use told::{
     Authenticated, ConversationUpdate, MeUpdate, MessageChange, OnlineStatus, Pong, PresenceState, PrivateMessage,
     ReactionChange, Receipt, Resync, Skip, TOLD, Typing, UnreadUpdate, Viewing, Welcome,
 };
 pub use views::{
-mod refused;
     ConversationView, LoginView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView,
     ReactionView, ReportView, Status, TieView, UserView,
 };
@@ -35,7 +48,6 @@ mod refused;
 use crate::error::Error;
 use crate::ids::Timestamp;
 use bytestring::ByteString;
-pub use refused::{NoTime, NotKept, TextOnly};
 use serde::Serialize;
 use told::Refusal;
 

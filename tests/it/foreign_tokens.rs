@@ -70,6 +70,23 @@ async fn a_username_that_is_taken_gets_something_behind_it(hub: &mut TestHub) {
     assert!(names[1..].iter().all(|name| name.starts_with("ann.smith-")) && names[1] != names[2], "{names:?}");
 }
 
+both_databases!(a_name_that_people_may_not_choose_is_cleaned_and_not_refused);
+async fn a_name_that_people_may_not_choose_is_cleaned_and_not_refused(hub: &mut TestHub) {
+    hub.trust(&ED.pem());
+    for (subject, name, username, display_name) in [
+        ("u-1", "Admin", None, "Admin"),
+        ("u-2", "\u{202e}Ann\u{200f} Lee", Some("ann.lee"), "Ann Lee"),
+        ("u-3", "\u{200b}", Some("u-3"), "u-3"),
+    ] {
+        let user = hub.visitor().with_token(&ED.token(subject, name)).get("/api/auth/me").await.ok()["user"].clone();
+        match username {
+            Some(username) => assert_eq!(user["username"], username, "{name:?}"),
+            None => assert!(user["username"].as_str().unwrap().starts_with("admin-"), "{user}"),
+        }
+        assert_eq!(user["display_name"], display_name, "{name:?}");
+    }
+}
+
 both_databases!(au_6_keys_are_changed_without_turning_anybody_away);
 async fn au_6_keys_are_changed_without_turning_anybody_away(hub: &mut TestHub) {
     let is_in =
@@ -98,7 +115,7 @@ async fn au_6_keys_are_changed_without_turning_anybody_away(hub: &mut TestHub) {
 both_databases!(who_is_disabled_stays_out_whatever_another_system_says);
 async fn who_is_disabled_stays_out_whatever_another_system_says(hub: &mut TestHub) {
     hub.trust(&EC.pem());
-    let [admin] = hub.users(["admin"]).await;
+    let [admin] = hub.users(["ada"]).await;
     let admin = hub.promote(&admin).await;
     let ann = arrives(hub, &EC.token("u-1", "Ann")).await;
     let mut socket = ann.connect().await;

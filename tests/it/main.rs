@@ -55,6 +55,7 @@ mod many_groups;
 mod matrix;
 mod messages;
 mod mutated;
+mod names;
 mod one_hub;
 mod origin_host;
 mod parity;

@@ -21,7 +21,7 @@ use Answer::{Conflict, Forbidden, Invalid, NotFound, Yes};
 /// Who asks. The first four have to do with one group; one who is blocked with
 /// the direct conversation of the two; a stranger with nobody. An administrator
 /// of the site is a stranger, too, and may do no more in a conversation.
-const CALLERS: [&str; 7] = ["owner", "admin", "member", "former", "blocked", "stranger", "site_admin"];
+const CALLERS: [&str; 7] = ["owner", "group_admin", "member", "former", "blocked", "stranger", "site_admin"];
 
 /// What everybody gets who may read a conversation, and nobody else.
 const READERS: [Answer; 7] = [Yes, Yes, Yes, NotFound, Yes, NotFound, NotFound];

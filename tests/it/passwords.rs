@@ -210,3 +210,59 @@ async fn au_1_a_hash_of_weaker_parameters_is_replaced_at_the_next_login(hub: &mu
     }
     log_in(hub, &ann, "wrong horse battery").await.refused(401, "bad_credentials");
 }
+
+/// Each as one system sends it, and as another does.
+const FORMS: [[&str; 2]; 4] = [
+    ["Gänseblümchen", "Ga\u{308}nseblu\u{308}mchen"],
+    ["한국어비밀번호입니다", "\u{1112}\u{1161}\u{11ab}국어비밀번호입니다"],
+    ["ガンバッテネ頑張って", "カ\u{3099}ンハ\u{3099}ッテネ頑張って"],
+    ["tiếng Việt", "tie\u{302}\u{301}ng\u{a0}Vie\u{323}\u{302}t"],
+];
+
+both_databases!(a_password_is_the_same_in_every_unicode_form);
+async fn a_password_is_the_same_in_every_unicode_form(hub: &mut TestHub) {
+    for (number, [one, other]) in FORMS.into_iter().enumerate() {
+        for (way, set, typed) in [("composed", one, other), ("decomposed", other, one)] {
+            let name = format!("{way}{number}");
+            let form = json!({"username": name, "password": set});
+            let (cookie, _) = hub.visitor().post("/api/auth/register", form).await.is(201).cookie();
+            for password in [set, typed] {
+                let credentials = json!({"username": name, "password": password});
+                hub.visitor().post("/api/auth/login", credentials).await.is(200);
+            }
+            let user = hub.visitor().with("cookie", &cookie);
+            let body = json!({"current_password": typed, "new_password": format!("{set} again")});
+            let (cookie, _) = user.post("/api/auth/password", body).await.is(204).cookie();
+            let credentials = json!({"username": name, "password": format!("{typed} again")});
+            hub.visitor().post("/api/auth/login", credentials).await.is(200);
+            let user = hub.visitor().with("cookie", &cookie);
+            user.call_with("DELETE", "/api/auth/me", json!({"password": format!("{typed} again")})).await.is(204);
+        }
+    }
+}
+
+both_databases!(a_hash_made_of_another_form_is_replaced_at_the_next_login);
+async fn a_hash_made_of_another_form_is_replaced_at_the_next_login(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    let [composed, decomposed] = FORMS[0];
+    hub.database.execute(&format!("UPDATE users SET password_hash = '{}'", weakly_hashed(decomposed)));
+    log_in(hub, &ann, composed).await.refused(401, "bad_credentials");
+    log_in(hub, &ann, decomposed).await.is(200);
+    for form in [composed, decomposed] {
+        log_in(hub, &ann, form).await.is(200);
+    }
+    log_in(hub, &ann, "Ga\u{308}nseblumchen").await.refused(401, "bad_credentials");
+}
+
+any_database!(a_new_password_has_no_control_characters);
+async fn a_new_password_has_no_control_characters(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    for bad in ["correct\thorse", "correct\0horse", "correct horse\n"] {
+        let told = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
+        assert_eq!(told, "new_password must not contain control characters");
+        let form = json!({"username": "bob", "password": bad});
+        let told = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
+        assert_eq!(told, "password must not contain control characters");
+        log_in(hub, &ann, bad).await.refused(401, "bad_credentials");
+    }
+}

@@ -148,7 +148,7 @@ fn is_once_within(seconds: u64, late: &[Duration]) -> bool {
 
 both_databases!(au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out);
 async fn au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &mut TestHub) {
-    let [ann, admin] = hub.users(["ann", "admin"]).await;
+    let [ann, admin] = hub.users(["ann", "ada"]).await;
     let admin = hub.promote(&admin).await;
     let mut all = 0;
     for (number, way) in WAYS.iter().enumerate() {
@@ -167,7 +167,7 @@ async fn au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &
 
 both_databases!(au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other);
 async fn au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut TestHub) {
-    let [ann, admin] = hub.users(["ann", "admin"]).await;
+    let [ann, admin] = hub.users(["ann", "ada"]).await;
     let admin = hub.promote(&admin).await;
     let mut node = hub.second_node();
     let mut stays = ann.at_node(&node).connect().await;

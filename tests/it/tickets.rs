@@ -61,7 +61,7 @@ async fn au_9_a_ticket_is_good_for_thirty_seconds_and_then_swept(hub: &mut TestH
 
 both_databases!(a_ticket_ends_with_its_login);
 async fn a_ticket_ends_with_its_login(hub: &mut TestHub) {
-    let [ann, admin] = hub.users(["ann", "admin"]).await;
+    let [ann, admin] = hub.users(["ann", "ada"]).await;
     let admin = hub.promote(&admin).await;
     let (left, disabled) = (ann.ticket().await, ann.log_in_again().await.ticket().await);
     ann.post("/api/auth/logout", json!({})).await.is(204);

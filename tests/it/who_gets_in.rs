@@ -176,7 +176,7 @@ fn status(status: u16) -> Answer {
 both_databases!(au_8_both_doors_let_in_the_same_people, JWT_SECRET = super::SECRET);
 async fn au_8_both_doors_let_in_the_same_people(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
-    let [admin] = hub.users(["admin"]).await;
+    let [admin] = hub.users(["ada"]).await;
     let admin = hub.promote(&admin).await;
     let mut number = 0;
     for state in State::ALL {
