@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ids::UserId;
 use crate::ops::{
-    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, IndexMessages, PruneReceipts,
-    PublishReceipts, SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
+    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, FindRevoked, IndexMessages,
+    PruneReceipts, PublishReceipts, SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
 };
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -170,8 +170,12 @@ pub async fn end_revoked(door: Door, hub: Hub) {
     loop {
         looks.tick().await;
         let ending = for_holders(&hub, async |holders| {
-            let holders = holders.iter().map(|holder| (holder.user_id, holder.login_id)).collect();
-            door.call(System, EndRevoked { holders }).await.map(drop)
+            let owners = holders.iter().map(|holder| (holder.user_id, holder.login_id)).collect();
+            let owners = door.call(System, FindRevoked { owners }).await?;
+            if owners.is_empty() {
+                return Ok(());
+            }
+            door.call(System, EndRevoked { owners }).await.map(drop)
         });
         // Without a hub, nobody is here.
         let _ = ending.await;
@@ -195,23 +199,23 @@ pub async fn settle_groups(door: Door) {
     }
 }
 
+/// Erases the evidence of reports that are older than `retention`.
+pub async fn erase_evidence(door: Door, retention: Duration) {
+    let mut looks = tokio::time::interval(ERASE_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        // The door logs what goes wrong; the next look tries again.
+        while let Ok(true) = door.call(System, EraseEvidence { retention }).await {
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+}
+
 /// Whoever has open sessions, a portion at a time; one that fails is tried again,
 /// so that those behind it have their turn. Fails while no hub runs.
 async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> Result<()> {
     let mut last = None;
-    /// Erases the evidence of reports that are older than `retention`.
-    pub async fn erase_evidence(door: Door, retention: Duration) {
-        let mut looks = tokio::time::interval(ERASE_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            looks.tick().await;
-            // The door logs what goes wrong; the next look tries again.
-            while let Ok(true) = door.call(System, EraseEvidence { retention }).await {
-                tokio::time::sleep(GATHER).await;
-            }
-        }
-    }
-
     loop {
         let holders = hub.holders(last).await?;
         if holders.is_empty() {

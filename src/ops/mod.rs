@@ -100,7 +100,7 @@ pub use edit_message::EditMessage;
 pub use end_login::EndLogin;
 pub use end_logins::EndLogins;
 pub use end_own_logins::EndOwnLogins;
-pub use end_revoked::EndRevoked;
+pub use end_revoked::{EndRevoked, FindRevoked};
 pub use erase_evidence::EraseEvidence;
 pub use find_caller::{FindCaller, Found, Proof};
 pub use find_password::{FindPassword, FoundPassword};

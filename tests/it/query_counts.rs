@@ -37,6 +37,7 @@ const WITHOUT_MEMBERS: &[&str] = &[
     "erase_evidence",
     "find_caller",
     "find_password",
+    "find_revoked",
     "forget_attempt",
     "get_connections",
     "index_messages",
