@@ -7,13 +7,13 @@ use super::client_address::client_network;
 use super::cookies::{self, cookie_logins};
 use super::guard::check_page;
 use super::identity::{self, Known};
-use super::input::Body;
+use super::input::{Asked, Body};
 use super::problem::Problem;
 use crate::auth::{SecretToken, Verdict};
 use crate::error::{Error, Result};
 use crate::ops::{
     Attempt, BeginLogin, BeginRegistration, BegunLogin, ForgetAttempt, GetUser, LogIn, LogOut, Nobody, Register,
-    UserReply,
+    UpdateProfile, UserReply,
 };
 use crate::wire::{DisplayName, Email, NoTime, NotKept, Password, UserView, Username};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -156,4 +156,14 @@ pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known)
     // time again.
     cookies::set(&mut response, cookies::renewed(&net, &request, None));
     Ok(response.json(user))
+}
+
+pub async fn update_profile(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, op): Asked<UpdateProfile>,
+) -> Answer {
+    let user = net.door.call(caller, op).await?;
+    audit::event(&net, &request, "changed profile", caller.user_id);
+    Ok(HttpResponse::Ok().json(user))
 }

@@ -51,6 +51,8 @@ fn accounts_and_people() -> Vec<Call> {
         delete("/api/auth/sessions/{id}", devices::end_login, "End a login of one's own and its sockets")
             .gives_nothing()
             .refuses(MISSING),
+        patch("/api/users/me", accounts::update_profile, "Change the caller's display name or e-mail address")
+            .gives::<UserReply>(200),
         get("/api/users", rest::list_users, "People by the words of their names, the caller's partners first")
             .query::<ListUsers>(&["q", "limit"])
             .gives::<UserList>(200),

@@ -5,7 +5,7 @@
 
 use super::{Access, Cx, Done, Nobody, Op, Outcome, System};
 use crate::error::{Error, Result};
-use crate::ids::Timestamp;
+use crate::ids::{Timestamp, UserId};
 use crate::policy::DAY;
 use crate::store::attempts::{self, Bucket, Place, Taken};
 use crate::store::quotas;
@@ -54,6 +54,14 @@ const CHECKS: Bound = Bound {
     window: Duration::from_secs(60 * 60),
 };
 
+/// Display names of one person. Everybody who sees the name is told of each.
+const NAMES: Bound = Bound {
+    what: "names",
+    limit: "10 display names of one person in an hour",
+    places: 10,
+    window: Duration::from_secs(60 * 60),
+};
+
 /// What was counted.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -81,6 +89,11 @@ pub(super) fn count_login(username: &str, address: IpAddr, cx: &mut Cx) -> Resul
 
 pub(super) fn count_registration(address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
     Ok(Attempt { guesses: count_address(&REGISTRATIONS, address, cx)?.into_iter().collect(), check: None })
+}
+
+/// Counts a change of somebody's display name.
+pub(super) fn count_rename(user_id: UserId, cx: &mut Cx) -> Result<()> {
+    take(&NAMES, &[&user_id.to_string()], cx).map(drop)
 }
 
 /// Not on this machine itself: behind a proxy that is not in

@@ -3,15 +3,14 @@
 
 use super::find_caller::check_standing;
 use super::find_password::check_still;
-use super::present;
+use super::rename_user::tell_name;
 use super::settle_groups::settle;
 use super::sight::hidden;
 use super::{Access, Cost, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::UserId;
-use crate::store::{conversations, logins, members, participants, people, positions, presence, users};
-use crate::wire::{self, ConversationUpdate, Event};
+use crate::store::{logins, members, people, presence, users};
+use crate::wire::Event;
 
 #[derive(Clone, Debug)]
 pub struct CloseAccount {
@@ -48,33 +47,12 @@ impl Op for CloseAccount {
         users::close(cx.db, me, cx.now)?;
         let mut events = vec![Event::LoginsEnded(me)];
         events.extend(settle(me, cx)?);
-        events.extend(rename(me, cx)?);
+        let direct = members::list_direct(cx.db, me)?;
+        events.extend(tell_name(me, &direct, true, cx)?);
         // The only word of it: nobody sees a closed account's presence.
         events.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
         // Last, so that nobody who was blocked sees anything of this.
         people::delete_ties(cx.db, me)?;
         Ok(Outcome { output: Done {}, events })
     }
-}
-
-/// Tells those with whom one has a direct conversation that one has another
-/// name now, in each under the next `rev`.
-fn rename(me: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
-    let mut events = Vec::new();
-    for ids in members::list_direct(cx.db, me)?.chunks(members::CHUNK) {
-        positions::set_changed(cx.db, ids, me)?;
-        let rows = conversations::list_by_ids(cx.db, ids)?;
-        let people = participants::list_participants(cx.db, ids, Some(me))?;
-        let mut people = present::by_conversation(people, |row| row.conversation_id);
-        for row in rows {
-            let conversation = present::conversation(&row, people.remove(&row.id).unwrap_or_default());
-            let update =
-                ConversationUpdate { conversation_id: row.id, rev: row.rev, conversation: Some(&conversation) };
-            let frame = wire::encode("conversation_update", cx.now, &update);
-            events.push(Event::Left { conversation_id: row.id, user_id: me });
-            let to = row.peer_of(me).into_iter().collect();
-            events.push(Event::Frame { to, frame, ends_typing: None });
-        }
-    }
-    Ok(events)
 }

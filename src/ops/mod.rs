@@ -64,6 +64,7 @@ mod read_conversation;
 mod register;
 mod remove_participant;
 mod rename_conversation;
+mod rename_user;
 mod search;
 #[cfg(test)]
 mod search_test;
@@ -81,6 +82,7 @@ mod sync;
 mod sync_test;
 mod take_ticket;
 mod touch_logins;
+mod update_profile;
 mod witnesses;
 mod write_last_seen;
 
@@ -148,6 +150,7 @@ pub use settle_groups::{AreGroupsDue, SettleGroups};
 pub use sync::{Changes, Sync};
 pub use take_ticket::TakeTicket;
 pub use touch_logins::TouchLogins;
+pub use update_profile::UpdateProfile;
 pub use write_last_seen::WriteLastSeen;
 
 pub use crate::store::Cost;

@@ -249,6 +249,18 @@ pub fn list_findable(db: &mut Db, me: UserId, ids: &[UserId]) -> Result<Vec<User
     Ok(found)
 }
 
+pub fn set_email(db: &mut Db, id: UserId, email: Option<&str>) -> Result<()> {
+    on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
+        .set(users::email.eq(email)).execute(conn))?;
+    Ok(())
+}
+
+pub fn set_display_name(db: &mut Db, id: UserId, display_name: &str) -> Result<()> {
+    on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
+        .set(users::display_name.eq(display_name)).execute(conn))?;
+    refresh_words(db, id)
+}
+
 /// After what decides by which words somebody is found has changed.
 fn refresh_words(db: &mut Db, id: UserId) -> Result<()> {
     user_words::delete(db, &[id])?;

@@ -50,11 +50,7 @@ async fn a_closed_account_is_out_at_every_door_for_good(hub: &mut TestHub) {
 both_databases!(who_it_was_is_forgotten_and_what_was_said_stays);
 async fn who_it_was_is_forgotten_and_what_was_said_stays(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
-    hub.database.execute(&format!(
-        "UPDATE users SET display_name = 'Bob Builder', email = 'bob@example.org' WHERE id = {id};
-         INSERT INTO user_words (kind, word, user_id) VALUES (1, 'builder', {id})",
-        id = bob.id
-    ));
+    bob.patch("/api/users/me", json!({"display_name": "Bob Builder", "email": "bob@example.org"})).await.is(200);
     let bob = hub.promote(&bob).await;
     assert_eq!(ann.get("/api/users?q=builder").await.ok()["users"][0]["id"], bob.id);
     let id = ann.gets_to_know(&bob).await;

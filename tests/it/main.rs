@@ -65,6 +65,7 @@ mod permissions;
 mod person;
 mod positions;
 mod presence;
+mod profiles;
 mod promises;
 mod promoting;
 mod query_counts;

@@ -361,6 +361,7 @@ const ELSEWHERE: &[&str] = &[
     "SetBlock",
     "SetContact",
     "SetPassword",
+    "UpdateProfile",
 ];
 
 #[test]

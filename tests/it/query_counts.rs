@@ -196,6 +196,7 @@ impl Place {
         ask!(SetBlock { user_id: member, is_blocked: true });
         ask!(SetContact { user_id: stranger, is_contact: true });
         ask!(SetDisabled { user_id: member, is_disabled: true });
+        ask!(from::<UpdateProfile>(json!({"display_name": "The owner"})));
         ask!(CloseAccount { checked_hash: Some(self.hash.clone()) });
         ask!(OpenSession);
         ask!(AnnouncePresence { user_id: me, is_online: false }, System);
