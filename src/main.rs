@@ -37,7 +37,7 @@ enum Command {
     /// everything again. A hub notices this by itself unless its data directory is
     /// new, or was restored by a snapshot of the file system.
     Restored,
-    /// Say who may read reports and disable accounts.
+    /// Manage administrators and passwords.
     #[command(subcommand)]
     User(UserCommand),
 }
@@ -51,6 +51,13 @@ enum UserCommand {
     },
     /// Make somebody an administrator no longer.
     Demote {
+        /// Their username.
+        name: String,
+    },
+    /// Set a user's password, also while the hub runs. Signs the user out everywhere.
+    ///
+    /// Asks twice on a terminal; otherwise reads one line of standard input.
+    Password {
         /// Their username.
         name: String,
     },
@@ -72,6 +79,7 @@ fn main() -> ExitCode {
         Some(Command::Restored) => restored(&config),
         Some(Command::User(UserCommand::Promote { name })) => set_admin(&config, &name, true),
         Some(Command::User(UserCommand::Demote { name })) => set_admin(&config, &name, false),
+        Some(Command::User(UserCommand::Password { name })) => set_password(&config, &name),
     });
     // The same way as the log: standard error may be stuck.
     let code = match outcome {
@@ -122,6 +130,17 @@ fn set_admin(config: &Config, name: &str, is_admin: bool) -> Result<(), Failure>
         Appointed::Nobody => return Err(format!("nobody has the username {name:?}")),
     }
     Ok(())
+}
+
+fn set_password(config: &Config, name: &str) -> Result<(), Failure> {
+    let password = app::new_password(name)?;
+    match app::set_password(config, name, &password).map_err(|error| error.cause())? {
+        Appointed::Done | Appointed::Already => {
+            println!("switchboard: {name} has a new password and is signed out everywhere");
+            Ok(())
+        }
+        Appointed::Nobody => Err(format!("nobody who signs in here has the username {name:?}")),
+    }
 }
 
 /// What is allowed, and probably not meant.

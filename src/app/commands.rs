@@ -1,11 +1,13 @@
 //! What the command line does without a hub that runs.
 
 use super::{data_dir, internal, settings};
+use crate::auth::hash_password;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::store::users::{self, Appointed};
 use crate::store::{self, Db, HubLock, Target};
+use crate::wire::Password;
 
 /// Whether the settings lead to a database that answers; for `check`.
 pub fn check(config: &Config) -> Result<()> {
@@ -33,7 +35,15 @@ pub fn set_admin(config: &Config, username: &str, is_admin: bool) -> Result<Appo
     db.write_transaction(|db| users::set_admin(db, username, is_admin)).map_err(of_database)
 }
 
-/// What to do before somebody can be promoted.
+/// Sets somebody's password and ends their logins; also while a hub runs on that
+/// database. For `user password`.
+pub fn set_password(config: &Config, username: &str, password: &Password) -> Result<Appointed> {
+    let (_, mut db) = open_prepared(config)?;
+    let hash = hash_password(password.as_str())?;
+    db.write_transaction(|db| users::set_password(db, username, &hash)).map_err(of_database)
+}
+
+/// What to do before a user can be changed.
 const BEGIN: &str = "start the hub with these settings, register the user, and run this again";
 
 /// Opens the database that the settings name.

@@ -4,9 +4,11 @@
 mod commands;
 mod data_dir;
 mod descriptors;
+mod prompt;
 mod settings;
 
-pub use commands::{begin_epoch, check, set_admin};
+pub use commands::{begin_epoch, check, set_admin, set_password};
+pub use prompt::new_password;
 
 use crate::auth::{AccessTokens, BearerTokens, Passwords};
 use crate::clock::Clock;
@@ -166,9 +168,9 @@ impl App {
             actix_web::rt::spawn(upkeep::settle_groups(door.clone())),
             actix_web::rt::spawn(upkeep::publish_receipts(door.clone(), Arc::clone(&self.moved))),
             actix_web::rt::spawn(upkeep::prune_receipts(door.clone())),
+            actix_web::rt::spawn(upkeep::erase_evidence(door.clone(), self.config.messages.report_retention)),
             self.start_indexing(&door),
             actix_web::rt::spawn(audit.clone().write_sums()),
-            actix_web::rt::spawn(upkeep::erase_evidence(door.clone(), self.config.messages.report_retention)),
         ];
         let outcome = tokio::select! {
             () = shutdown => Ok(()),

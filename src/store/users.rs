@@ -134,7 +134,7 @@ pub fn is_admin(db: &mut Db, id: UserId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(exists(users::table.filter(is_admin))).get_result(conn))?)
 }
 
-/// What came of making somebody an administrator, or one no longer.
+/// What came of a command about the account with some username.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appointed {
     Done,
@@ -142,6 +142,19 @@ pub enum Appointed {
     Already,
     /// Nobody has that name.
     Nobody,
+}
+
+/// Sets the password of the account with this username, and ends its logins.
+/// `Nobody` for an account that is closed or of another system.
+pub fn set_password(db: &mut Db, username: &str, hash: &str) -> Result<Appointed> {
+    let named = users::username_key.eq(username_key(username)).and(users::deleted_at.is_null());
+    let is_ours = users::external_issuer.is_null();
+    let found: Option<UserId> =
+        on!(db, conn => users::table.select(users::id).filter(named.and(is_ours)).first(conn).optional())?;
+    let Some(id) = found else { return Ok(Appointed::Nobody) };
+    set_password_hash(db, id, hash)?;
+    logins::delete_logins(db, id)?;
+    Ok(Appointed::Done)
 }
 
 /// Ends the logins of whom it concerns: a secret that somebody got hold of

@@ -62,7 +62,7 @@ export const HOSTILE = FORMS.flatMap((form) => DEEDS.map((deed) => form(deed)));
 
 /** As many of them as fit a name. */
 export const HOSTILE_NAMES = FORMS.map((form) => form('alert(1)'))
-  .filter((name) => name.length <= 64 && !/[\n\t]/.test(name));
+  .filter((name) => name.length <= 64 && !/[\n\t\u202c\u202e]/.test(name));
 
 /** Has a page note what would be a script that ran; gives what it noted. */
 export async function watch(page) {

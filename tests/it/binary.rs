@@ -71,6 +71,15 @@ impl Place {
         self.start_command(command, None)
     }
 
+    /// The same, with this on standard input.
+    pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
+        let path = self.path("input");
+        std::fs::write(&path, input).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        command.args(arguments).stdin(File::open(path).unwrap());
+        self.start_command(command, None).ended().await
+    }
+
     fn start_command(&self, mut command: Command, other_stderr: Option<Stdio>) -> Binary {
         let said = |stream: &str| {
             let path = (1..).map(|n| self.path(&format!("{n}.{stream}"))).find(|path| !path.exists());

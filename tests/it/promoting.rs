@@ -66,6 +66,43 @@ async fn au_4_who_is_promoted_or_demoted_while_the_hub_runs_logs_in_anew() {
 }
 
 #[tokio::test]
+async fn an_operator_sets_a_forgotten_password_while_the_hub_runs() {
+    const NEW: &str = "battery sta\u{308}ple";
+    for scratch in [Scratch::sqlite(), Scratch::postgres()] {
+        let place = Place::new().with("DATABASE_URL", &scratch.url);
+        let mut hub = place.start(&[]);
+        let address = hub.address().await;
+        let ann = Person::register(&address, "ann").await;
+        let bob = Person::register(&address, "bob").await;
+        let socket = ann.connect(&address).await.unwrap();
+        let set = async |name: &'static str, input: &'static str| {
+            let Ended { status, stdout, stderr } = place.run_with_input(&["user", "password", name], input).await;
+            (status.code().unwrap(), format!("{stdout}{stderr}").trim_end().to_owned())
+        };
+        for (name, input, said) in [
+            ("cat", "battery staple\n", "nobody who signs in here has the username \"cat\""),
+            ("ann", "1234567\n", "the password must have 8 to 256 characters"),
+            ("ann", "battery\tstaple\n", "the password must not contain control characters"),
+            ("ann", "\n", "the password must have 8 to 256 characters"),
+            ("ann", "", "no password on standard input"),
+        ] {
+            assert_eq!(set(name, input).await, (1, format!("switchboard: {said}")));
+        }
+        assert_eq!(call(&address, &ann, "GET", "/api/auth/me", Value::Null).await, 200);
+        let (code, said) = set("Ann", "battery sta\u{308}ple\nnot this\n").await;
+        assert_eq!((code, &*said), (0, "switchboard: Ann has a new password and is signed out everywhere"));
+        assert_eq!(call(&address, &ann, "GET", "/api/auth/me", Value::Null).await, 401);
+        assert_eq!(close_code(socket).await, Some(4501));
+        for (password, status) in [("correct horse battery", 401), (NEW, 200), ("battery stäple", 200)] {
+            let credentials = json!({"username": "ann", "password": password});
+            assert_eq!(call(&address, &bob, "POST", "/api/auth/login", credentials).await, status, "{password}");
+        }
+        assert_eq!(call(&address, &bob, "GET", "/api/auth/me", Value::Null).await, 200);
+        assert!(!hub.log().contains("battery"));
+    }
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_named() {
     for (url, reason) in [
         ("postgres://app:hunter2@127.0.0.1:1/chat", "cannot connect to Postgres"),
