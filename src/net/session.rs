@@ -140,7 +140,7 @@ impl Session {
     /// Closes the socket of somebody who may not come in.
     pub(super) fn turn_away(&mut self, error: &Error, ctx: &mut Ctx) {
         let code = match error {
-            Error::Unauthenticated(_) => CloseCode::LoginEnded,
+            Error::Unauthenticated(_) | Error::TokenRefused { .. } => CloseCode::LoginEnded,
             Error::Forbidden(_) => CloseCode::AccountDisabled,
             _ => CloseCode::Restart,
         };
