@@ -5,6 +5,7 @@ use crate::harness::{Group, TestHub, User, both_databases};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 use switchboard::ops::FRAMES;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -364,12 +365,18 @@ const ELSEWHERE: &[&str] = &[
     "UpdateProfile",
 ];
 
+/// The files of a folder and of those in it.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
+}
+
 #[test]
 fn every_operation_has_a_row() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops");
     let mut ops = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+    for file in files_in(&folder) {
+        let text = fs::read_to_string(file).unwrap();
         let named = text.split("\nimpl Op for ").skip(1).map(|rest| rest.split(' ').next().unwrap().to_owned());
         ops.extend(named.filter(|op| op != "FrameOp"));
     }

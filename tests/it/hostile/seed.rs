@@ -35,7 +35,7 @@ pub fn unread(place: &Place, url: &str, readers: &[Guest], writers: &[Guest], co
 
 fn index(config: Config) {
     actix_web::rt::System::new().block_on(async {
-        let app = App::open(config, Clock::system()).unwrap();
+        let mut app = App::open(config, Clock::system()).unwrap();
         let (hub, seat, _announcements) = Hub::new(app.hub_settings());
         seat.start();
         let (door, writer) = app.open_door(&hub).unwrap();
