@@ -241,6 +241,7 @@ fn every_column_can_be_selected(scratch: Scratch) {
         declined_adders,
         hidden_messages,
         hub,
+        hub_runs,
         logins,
         messages,
         participants,
