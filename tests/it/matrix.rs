@@ -350,6 +350,7 @@ fn delete(message: i64, whom: &str) -> Vec<Ask> {
 const ELSEWHERE: &[&str] = &[
     "CloseAccount",
     "EndLogin",
+    "EndOwnLogins",
     "FindPassword",
     "GetUser",
     "ListBlocks",
@@ -403,6 +404,10 @@ impl People {
         let mut callers = hub.users(CALLERS).await;
         callers[6] = hub.promote(&callers[6]).await;
         let [other, newcomer] = hub.users(["other", "newcomer"]).await;
+        // Those who leave a group here want to be in the next one.
+        for member in callers[1..4].iter().chain([&other, &newcomer]) {
+            member.adds_contact(&callers[0]).await;
+        }
         Self { callers, other, newcomer }
     }
 

@@ -85,6 +85,9 @@ both_databases!(nothing_reaches_anybody_after_the_commit_that_removed_them);
 async fn nothing_reaches_anybody_after_the_commit_that_removed_them(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let sockets = (ann.connect().await, cat.connect().await, cat.connect().await, dan.connect().await);
+    // Those who leave let her add them again.
+    cat.adds_contact(&ann).await;
+    dan.adds_contact(&ann).await;
     let group = Group::of(&ann, &[&bob, &cat, &dan]).await;
     let talk = Talk { group, said: Semaphore::new(0), is_settled: Cell::new(false) };
     let (all, phone, tablet, dans, said, ()) = tokio::join!(
