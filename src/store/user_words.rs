@@ -2,7 +2,7 @@
 //!
 //! Words are kept in the order of code points, so the words that begin with a
 //! text are one range of the index. People who share every word but the rarest
-//! are asked for in portions, so a query costs no more than [`MAX_CANDIDATES`]
+//! are asked for in portions, so a query costs no more than `MAX_CANDIDATES`
 //! look-ups for each of its words, however many people there are.
 
 use super::schema::{user_words, user_words_progress, users};
