@@ -26,7 +26,7 @@ fn accounts_and_people() -> Vec<Call> {
     vec![
         post("/api/auth/register", accounts::register, "Make an account, and log in: sets the cookie")
             .gives::<UserReply>(201)
-            .refuses(&[Code::Forbidden, Code::UsernameTaken]),
+            .refuses(&[Code::Forbidden, Code::UsernameTaken, Code::Conflict]),
         post("/api/auth/login", accounts::log_in, "Log in: sets the cookie")
             .gives::<accounts::LoggedIn>(200)
             .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
@@ -52,7 +52,8 @@ fn accounts_and_people() -> Vec<Call> {
             .gives_nothing()
             .refuses(MISSING),
         patch("/api/users/me", accounts::update_profile, "Change the caller's display name or e-mail address")
-            .gives::<UserReply>(200),
+            .gives::<UserReply>(200)
+            .refuses(&[Code::Conflict]),
         get("/api/users", rest::list_users, "People by the words of their names, the caller's partners first")
             .query::<ListUsers>(&["q", "limit"])
             .gives::<UserList>(200),

@@ -59,12 +59,12 @@ pub(super) fn check_open(rules: &Rules) -> Result<()> {
 }
 
 /// # Errors
-/// `Invalid` where the name is the username of another account, also a closed
+/// `Conflict` where the name is the username of another account, also a closed
 /// one: it would pass for that person.
 pub(super) fn check_display_name(name: &str, own_username: &str, cx: &mut Cx) -> Result<()> {
     let name = comparable(name);
     if name != own_username.to_ascii_lowercase() && users::is_username_taken(cx.db, &name)? {
-        return Err(Error::Invalid("display_name is the username of somebody else; choose another".into()));
+        return Err(Error::Conflict("display_name is the username of somebody else; choose another"));
     }
     Ok(())
 }

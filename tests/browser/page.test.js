@@ -88,7 +88,7 @@ test('AU-5: a reload keeps the login, the open conversation, its history and the
   await gus.page.reload();
   await gus.isOnline();
   const [{ name, path, httpOnly, secure, sameSite }, ...others] = await gus.context.cookies();
-  assert.deepEqual({ name, path, httpOnly, secure, sameSite, others }, { name: 'session', path: '/', httpOnly: true, secure: false, sameSite: 'Lax', others: [] });
+  assert.deepEqual({ name, path, httpOnly, secure, sameSite, others }, { name: 'switchboard', path: '/', httpOnly: true, secure: false, sameSite: 'Lax', others: [] });
   assert.equal(await gus.page.evaluate(() => document.cookie), '', 'no script reads it');
   await gus.sees('heading', 'Hedy Hill');
   await gus.seesMessages(['One', 'Two']);

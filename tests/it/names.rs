@@ -53,12 +53,12 @@ async fn reserved_names_and_names_of_others_are_refused(hub: &mut TestHub) {
         assert_eq!(told, "display_name is reserved; choose another", "{name}");
     }
     for name in ["ann.lee", "Ann.Lee", "ａｎｎ.lee", "ann\u{200b}.lee"] {
-        let told = register(hub, "bob", name).await.refused(400, "invalid");
+        let told = register(hub, "bob", name).await.refused(409, "conflict");
         assert_eq!(told, "display_name is the username of somebody else; choose another", "{name}");
     }
     register(hub, "bob", "Ann Lee").await.is(201);
     register(hub, "cat", "CAT").await.is(201);
     // The username of a closed account stays that person's.
     ann.call_with("DELETE", "/api/auth/me", json!({"password": PASSWORD})).await.is(204);
-    register(hub, "dan", "ann.lee").await.refused(400, "invalid");
+    register(hub, "dan", "ann.lee").await.refused(409, "conflict");
 }

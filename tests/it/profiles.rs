@@ -82,13 +82,14 @@ async fn a_name_that_could_not_be_registered_cannot_be_taken_later(hub: &mut Tes
         (json!({"display_name": "\u{200b}"}), "display_name must have something visible"),
         (json!({"display_name": "\u{202e}bob"}), "display_name must not contain characters that change the direction"),
         (json!({"display_name": "Deleted user"}), "display_name is reserved"),
-        (json!({"display_name": "Bob"}), "display_name is the username of somebody else"),
         (json!({"display_name": 7}), "display_name must be a string"),
         (json!({"email": "nobody"}), "email must be an e-mail address"),
     ] {
         let told = ann.patch("/api/users/me", body).await.refused(400, "invalid");
         assert!(told.starts_with(why), "{told}");
     }
+    let told = ann.patch("/api/users/me", json!({"display_name": "Bob"})).await.refused(409, "conflict");
+    assert_eq!(told, "display_name is the username of somebody else; choose another");
     hub.visitor().patch("/api/users/me", json!({"email": null})).await.refused(401, "unauthenticated");
     assert_eq!(change(&ann, json!({"display_name": "ANN"})).await["display_name"], "ANN", "one's own username");
 }
