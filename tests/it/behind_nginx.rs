@@ -2,7 +2,7 @@
 //! that people usually write: whose address counts, under which names the hub
 //! is found, and that sockets open.
 
-use crate::binary::Place;
+use crate::binary::{Place, wait_for};
 use crate::harness::{Nginx, PASSWORD, TestHub, any_database, free_port, register};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -163,7 +163,8 @@ async fn nginx_on_ipv4_is_trusted_by_a_hub_on_ipv6_and_by_none_unasked() {
         let port = hub.address().await.rsplit_once(':').unwrap().1.parse().unwrap();
         let nginx = Nginx::start_with(free_port(), port, changes).await;
         assert_eq!(ask(&nginx, "127.0.0.2", "GET /api/auth/me", &[CLAIMS[0]], &Value::Null).await.0, 401);
-        hub.log()
+        // A line is written a moment after the answer.
+        wait_for("the line of the refusal", async || Some(hub.log()).filter(|log| log.contains("refused user="))).await
     };
     let log = refused_from(&public, &[]).await;
     assert!(log.contains("refused user=none address=127.0.0.1 "), "{log}");
