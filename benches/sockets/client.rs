@@ -62,7 +62,7 @@ impl Client {
         io.set_zero_linger()?;
         let client = Self { io, unread: RefCell::default(), pings: Cell::new(0) };
         let request = format!(
-            "{what} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: switchboard={}\r\n{rest}",
+            "{what} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: switchboard={0}; session={0}\r\n{rest}",
             token(user)
         );
         client.write(request.as_bytes()).await?;
