@@ -238,7 +238,7 @@ impl Board {
         let mut latencies = self.latencies.take();
         let finished = latencies.len();
         if let Pace::PerSecond(_) = self.pace {
-            // What is late until now counts as well.
+            // A message that has not arrived yet counts with its age.
             latencies.extend(self.sent.borrow().values().map(|sent| sent.at.elapsed().as_secs_f64()));
         }
         let delivered = (self.deliveries.get() - deliveries) as f64;

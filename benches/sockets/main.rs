@@ -51,7 +51,7 @@ const LEAST_GROUP_DELIVERIES: f64 = 300_000.0;
 const AT_A_RATE: usize = 200;
 const RATE: u32 = 2_000;
 const MOST_P99_MILLISECONDS: f64 = 3.0;
-/// Of the rate, what has to be answered within the measurement.
+/// The least share of the rate that is answered within the measurement.
 const LEAST_ANSWERED: f64 = 0.98;
 
 const MEMORY: &str = "idle: bytes of the hub for a socket";
