@@ -16,6 +16,7 @@ use crate::store::{Cost, Db, Job, Lane, Probe, ReadTerms, Reads, Terms};
 use crate::wire::Event;
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -147,16 +148,16 @@ impl Door {
     ///
     /// # Errors
     /// `RateLimited` when the login has sent too many.
-    pub fn count_request(&self, caller: Caller) -> Result<()> {
-        self.inner.requests.take_login(caller.user_id, caller.login_id)
+    pub fn count_request(&self, caller: Caller, tokens: NonZeroU32) -> Result<()> {
+        self.inner.requests.take_login(caller.user_id, caller.login_id, tokens)
     }
 
     /// Counts a request from an address, or a network of them.
     ///
     /// # Errors
     /// `RateLimited` when too many came from there.
-    pub fn count_request_from(&self, address: IpAddr) -> Result<()> {
-        self.inner.requests.take_address(address)
+    pub fn count_request_from(&self, address: IpAddr, tokens: NonZeroU32) -> Result<()> {
+        self.inner.requests.take_address(address, tokens)
     }
 
     /// Forgets the limits of those who went quiet.

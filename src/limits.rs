@@ -150,14 +150,16 @@ impl<C: Clock + Clone> RequestLimits<C> {
 
     /// # Errors
     /// `RateLimited` with the time until there is a token.
-    pub fn take_login(&self, user_id: UserId, login_id: Option<LoginId>) -> Result<()> {
-        take_one(&self.logins, &(user_id, login_id), "REQUEST_RATE requests a second by one login", &self.clock)
+    pub fn take_login(&self, user_id: UserId, login_id: Option<LoginId>, tokens: NonZeroU32) -> Result<()> {
+        let limit = "REQUEST_RATE requests a second by one login";
+        take(&self.logins, &(user_id, login_id), tokens, limit, &self.clock)
     }
 
     /// # Errors
     /// `RateLimited` with the time until there is a token.
-    pub fn take_address(&self, address: IpAddr) -> Result<()> {
-        take_one(&self.addresses, &address, "20 times REQUEST_RATE requests a second from one address", &self.clock)
+    pub fn take_address(&self, address: IpAddr, tokens: NonZeroU32) -> Result<()> {
+        let limit = "20 times REQUEST_RATE requests a second from one address";
+        take(&self.addresses, &address, tokens, limit, &self.clock)
     }
 
     /// Drops the buckets that are full again.
@@ -167,13 +169,20 @@ impl<C: Clock + Clone> RequestLimits<C> {
     }
 }
 
-fn take_one<K: Clone + Hash + Eq, C: Clock>(
+/// Where a full bucket holds less, it takes that.
+fn take<K: Clone + Hash + Eq, C: Clock>(
     buckets: &Buckets<K, C>,
     key: &K,
+    tokens: NonZeroU32,
     limit: &'static str,
     clock: &C,
 ) -> Result<()> {
-    buckets.check_key(key).map_err(|wait| Error::RateLimited { limit, retry_in: wait.wait_time_from(clock.now()) })
+    let taken = match buckets.check_key_n(key, tokens) {
+        Err(InsufficientCapacity(burst)) => buckets.check_key_n(key, NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)),
+        taken => taken,
+    };
+    let taken = taken.map_err(|InsufficientCapacity(_)| Error::bug("a bucket holds its burst"))?;
+    taken.map_err(|wait| Error::RateLimited { limit, retry_in: wait.wait_time_from(clock.now()) })
 }
 
 fn forget_quiet<K: Clone + Hash + Eq, C: Clock>(buckets: &Buckets<K, C>) {
@@ -186,6 +195,8 @@ mod tests {
     use super::*;
     use governor::clock::FakeRelativeClock;
     use std::time::Duration;
+
+    const ONE: NonZeroU32 = NonZeroU32::MIN;
 
     fn limits() -> (Limits<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();
@@ -257,23 +268,36 @@ mod tests {
         let (ann, phone, desk) = (UserId::new(1), Some(LoginId::new(1)), Some(LoginId::new(2)));
         let address = |last| IpAddr::from([192, 0, 2, last]);
         for _ in 0..20 {
-            limits.take_login(ann, phone).unwrap();
+            limits.take_login(ann, phone, ONE).unwrap();
         }
-        let refused = limits.take_login(ann, phone).unwrap_err();
+        let refused = limits.take_login(ann, phone, ONE).unwrap_err();
         assert_eq!(refused.retry_in(), Some(Duration::from_millis(100)));
-        limits.take_login(ann, desk).unwrap();
-        limits.take_login(UserId::new(2), None).unwrap();
+        limits.take_login(ann, desk, ONE).unwrap();
+        limits.take_login(UserId::new(2), None, ONE).unwrap();
         for _ in 0..20 * 20 {
-            limits.take_address(address(1)).unwrap();
+            limits.take_address(address(1), ONE).unwrap();
         }
-        assert_eq!(limits.take_address(address(1)).unwrap_err().retry_in(), Some(Duration::from_millis(5)));
-        limits.take_address(address(2)).unwrap();
+        assert_eq!(limits.take_address(address(1), ONE).unwrap_err().retry_in(), Some(Duration::from_millis(5)));
+        limits.take_address(address(2), ONE).unwrap();
         clock.advance(Duration::from_millis(100));
-        limits.take_login(ann, phone).unwrap();
-        limits.take_address(address(1)).unwrap();
+        limits.take_login(ann, phone, ONE).unwrap();
+        limits.take_address(address(1), ONE).unwrap();
         clock.advance(Duration::from_secs(10));
         limits.sweep();
         assert_eq!((limits.logins.len(), limits.addresses.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_request_may_count_as_several_or_as_all_that_a_bucket_holds() {
+        let clock = FakeRelativeClock::default();
+        let rate = Rate { per_second: NonZeroU32::new(10).unwrap(), burst: NonZeroU32::new(20).unwrap() };
+        let limits = RequestLimits::with_clock(rate, clock.clone());
+        let [ann, bob] = [1, 2].map(UserId::new);
+        let tokens = |count| NonZeroU32::new(count).unwrap();
+        (0..5).for_each(|_| limits.take_login(ann, None, tokens(4)).unwrap());
+        assert_eq!(limits.take_login(ann, None, tokens(4)).unwrap_err().retry_in(), Some(Duration::from_millis(400)));
+        limits.take_login(bob, None, tokens(21)).unwrap();
+        assert_eq!(limits.take_login(bob, None, ONE).unwrap_err().retry_in(), Some(Duration::from_millis(100)));
     }
 
     #[test]

@@ -42,6 +42,8 @@ const LAST_SEEN_GRACE: Duration = Duration::from_secs(2);
 /// One address may have a quarter of the connections that speak HTTP, and no more than this.
 const HTTP_SHARE: usize = 4;
 const MAX_HTTP_PER_ADDRESS: usize = 1_000;
+/// Refusals that wait may keep a quarter of the connections that speak HTTP.
+const HELD_SHARE: usize = 4;
 /// Time for the lane to finish what it is doing, when nobody waits any more.
 const LANE_GRACE: Duration = Duration::from_secs(2);
 
@@ -141,7 +143,7 @@ impl App {
         let (door, lane_thread) = self.open_door(&hub)?;
         let descriptors = Descriptors::share_out(workers);
         let slots = Slots::new(settings::slots(&self.config, descriptors.sockets));
-        let net = web::Data::new(self.net(door.clone(), hub.clone(), slots.clone(), port)?);
+        let net = web::Data::new(self.net(door.clone(), hub.clone(), slots.clone(), descriptors.requests, port)?);
         let audit = net.audit.clone();
         let settings = ServerSettings {
             workers,
@@ -250,7 +252,7 @@ impl App {
         TrustedProxies::new(http.trusted_proxies.clone(), http.proxy_header)
     }
 
-    fn net(&self, door: Door, hub: Hub, slots: Slots, port: u16) -> Result<Net> {
+    fn net(&self, door: Door, hub: Hub, slots: Slots, requests: usize, port: u16) -> Result<Net> {
         let config = &self.config;
         let site = settings::site(config, port);
         Ok(Net {
@@ -272,6 +274,7 @@ impl App {
             slots,
             answers: Answers::new(AnswerSettings::default()),
             audit: net::Audit::default(),
+            held_refusals: net::HeldRefusals::new(requests / HELD_SHARE),
             auth_timeout: config.socket.auth_timeout,
             epoch: self.epoch.clone(),
             writes: net::WriteCheck::default(),

@@ -43,9 +43,10 @@ impl TrustedProxies {
     }
 
     /// Whose share of the HTTP connections a peer's connection is of: nobody's for a trusted proxy,
-    /// which needs many, and for this machine, where a proxy may run that nobody named.
+    /// which needs many. Where no proxy is named, one may run on this machine.
     pub fn share_of(&self, peer: IpAddr) -> Option<IpAddr> {
-        let needs_many = peer.to_canonical().is_loopback() || self.contains(peer);
+        let may_be_proxy = self.networks.is_empty() && peer.to_canonical().is_loopback();
+        let needs_many = may_be_proxy || self.contains(peer);
         (!needs_many).then(|| network(peer))
     }
 
@@ -159,13 +160,21 @@ mod tests {
     }
 
     #[test]
-    fn proxies_and_this_machine_share_no_places() {
-        let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor);
-        let share = |peer: &str| proxies.share_of(peer.parse().unwrap()).map(|address| address.to_string());
-        for peer in ["10.1.2.3", "::ffff:10.1.2.3", "127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+    fn proxies_share_no_places_nor_does_this_machine_unless_proxies_are_named() {
+        let (named, none) =
+            (proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor), proxies(&[], ProxyHeader::XForwardedFor));
+        let share_of = |proxies: &TrustedProxies, peer: &str| {
+            proxies.share_of(peer.parse().unwrap()).map(|address| address.to_string())
+        };
+        let share = |peer: &str| share_of(&named, peer);
+        for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(share_of(&none, peer), None, "{peer}");
+        }
+        for peer in ["10.1.2.3", "::ffff:10.1.2.3"] {
             assert_eq!(share(peer), None, "{peer}");
         }
         for (peer, address) in [
+            ("127.0.0.2", "127.0.0.2"),
             ("192.0.2.1", "192.0.2.1"),
             ("::ffff:192.0.2.1", "192.0.2.1"),
             ("2001:db8::1", "2001:db8::"),

@@ -13,12 +13,31 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError};
+use std::num::NonZeroU32;
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// For everything that is not a page of ours: nothing may be loaded or framed.
 const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// Of the request line and the headers; the parser itself takes 128 KiB.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// A socket costs the hub a handshake, reads, and news of the person's presence.
+const TOKENS_TO_CONNECT: NonZeroU32 = NonZeroU32::new(4).unwrap();
+
+/// For so long an address that asks too often waits for its refusal.
+const HOLD: Duration = Duration::from_millis(250);
+
+/// The refusals that wait, of this node.
+pub struct HeldRefusals(Semaphore);
+
+impl HeldRefusals {
+    /// So many at once, each of which keeps a connection.
+    pub fn new(most: usize) -> Self {
+        Self(Semaphore::new(most))
+    }
+}
 
 /// 431 for a head that no honest client sends. The parser refuses more than 96
 /// headers likewise.
@@ -68,12 +87,37 @@ pub async fn check_rate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let verdict = Net::of(request.app_data()).and_then(|net| {
-        let address = client_network(net, request.request());
-        let is_counted = !address.is_loopback() && !net.trusted_proxies.contains(address);
-        if is_counted { net.door.count_request_from(address) } else { Ok(()) }
-    });
-    answer(verdict, request, next).await
+    match count(&request) {
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+        Err(error) => {
+            hold(&request).await;
+            Ok(request.into_response(Problem::from(error).error_response()))
+        }
+    }
+}
+
+/// As how many requests one counts.
+pub fn rate_tokens(path: &str) -> NonZeroU32 {
+    if path == "/ws" { TOKENS_TO_CONNECT } else { NonZeroU32::MIN }
+}
+
+/// Counts a request for its address.
+fn count(request: &ServiceRequest) -> crate::error::Result<()> {
+    let net = Net::of(request.app_data())?;
+    let address = client_network(net, request.request());
+    let is_counted = !address.is_loopback() && !net.trusted_proxies.contains(address);
+    if is_counted { net.door.count_request_from(address, rate_tokens(request.path())) } else { Ok(()) }
+}
+
+/// Lets an address that asks too often wait for its refusal, and with it what its connection
+/// asks next: otherwise a client that sends on regardless keeps a processor busy. Bounded by
+/// [`HeldRefusals`]; above that a refusal is given at once.
+async fn hold(request: &ServiceRequest) {
+    if let Ok(net) = Net::of(request.app_data())
+        && let Ok(_held) = net.held_refusals.0.try_acquire()
+    {
+        tokio::time::sleep(HOLD).await;
+    }
 }
 
 /// 403 for every change that a page of another site asks in its visitor's
@@ -98,7 +142,14 @@ async fn answer(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match verdict {
         Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
-        Err(error) => Ok(request.into_response(error.into().error_response())),
+        Err(error) => {
+            if count(&request).is_err() {
+                hold(&request).await;
+            }
+            // A connection that has more to ask lets the others of this worker go first.
+            tokio::task::yield_now().await;
+            Ok(request.into_response(error.into().error_response()))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::Net;
 use super::audit;
 use super::client_address::{UNKNOWN_ADDRESS, client_address};
 use super::cookies::{CookieLogins, login_cookie};
-use super::guard::{bearer, has_bearer};
+use super::guard::{bearer, has_bearer, rate_tokens};
 use super::problem::Problem;
 use crate::auth::{Bearer, Caller, Foreigner, Holder, hash_token};
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
             admit_secret(net, cookie.value()).await?
         }
     };
-    net.door.count_request(admitted.caller)?;
+    net.door.count_request(admitted.caller, rate_tokens(request.path()))?;
     Ok(admitted)
 }
 

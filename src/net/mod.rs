@@ -47,6 +47,7 @@ pub use answers::{AnswerSettings, Answers};
 pub use audit::Audit;
 pub use client_address::TrustedProxies;
 pub use describe::{Bounds, Descriptions, asyncapi};
+pub use guard::HeldRefusals;
 pub use health::WriteCheck;
 pub use site::Site;
 pub use slots::{SlotSettings, Slots};
@@ -80,6 +81,7 @@ pub struct Net {
     pub slots: Slots,
     pub answers: Answers,
     pub audit: Audit,
+    pub held_refusals: HeldRefusals,
     /// For a socket to say by a frame who it is.
     pub auth_timeout: Duration,
     /// Names this history.

@@ -13,6 +13,7 @@ mod buffer;
 mod ending;
 mod handshake;
 mod http_connections;
+mod http_io;
 mod inbound;
 mod outbox;
 mod pump;

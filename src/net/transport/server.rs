@@ -5,6 +5,7 @@
 
 use super::ending::finish;
 use super::http_connections::HttpConnections;
+use super::http_io::{HttpIo, Pace, until_sent};
 use super::outbox::Outbox;
 use super::{Opening, Start};
 use actix_codec::Framed;
@@ -12,7 +13,8 @@ use actix_http::body::{self, BodySize, BoxBody, MessageBody};
 use actix_http::{ConnectionType, HttpService, Request, Response, h1};
 use actix_server::Server;
 use actix_service::{
-    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_factory, fn_service,
+    map_config,
 };
 use actix_web::dev::{AppConfig, ServiceResponse};
 use actix_web::rt::net::TcpStream;
@@ -94,7 +96,7 @@ where
                 }))
             }
         });
-        HttpService::build()
+        let http = HttpService::build()
             // Connections that wait for a next request end with the server.
             .graceful_shutdown_signal(move || {
                 let is_stopping = is_stopping.clone();
@@ -103,7 +105,9 @@ where
             .client_request_timeout(settings.request_timeout)
             .client_disconnect_timeout(Duration::ZERO)
             .keep_alive(settings.keep_alive)
-            .on_connect_ext(move |io, data| {
+            .on_connect_ext(move |io: &HttpIo, data| {
+                data.insert(Rc::clone(io.pace()));
+                let io = io.tcp();
                 set_options(io);
                 match io.peer_addr().ok().and_then(|peer| connections.admit(peer.ip())) {
                     Some(connection) => drop(data.insert(connection)),
@@ -111,13 +115,25 @@ where
                 }
             })
             .upgrade(upgrade)
-            .h1(app().map(move |mut response: ServiceResponse<B>| {
-                if scarce.are_scarce() {
-                    response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            .h1(apply_fn_factory(app(), move |request: Request, app| {
+                let under_way = request.conn_data::<Rc<Pace>>().map(|pace| Rc::clone(pace).begin(&request));
+                let (answer, scarce) = (app.call(request), scarce.clone());
+                async move {
+                    let mut response = answer.await?.map_into_boxed_body();
+                    if scarce.are_scarce() {
+                        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+                    }
+                    Ok(match under_way {
+                        Some(under_way) => response.map_body(|_, body| until_sent(body, under_way)),
+                        None => response,
+                    })
                 }
-                response
-            }))
-            .tcp()
+            }));
+        fn_service(|io: TcpStream| async move {
+            let peer = io.peer_addr().ok();
+            Ok((HttpIo::new(io), peer))
+        })
+        .and_then(http)
     };
     let server = server
         .workers(settings.workers)
@@ -142,17 +158,18 @@ fn drop_request<B: MessageBody + 'static>(response: ServiceResponse<B>) -> Respo
 }
 
 /// Sends the app's answer, and hands the socket over if that is what it says.
-async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Framed<TcpStream, h1::Codec>) {
+async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Framed<HttpIo, h1::Codec>) {
     let mut response = answer.unwrap_or_else(|error| Response::from(error.error_response()).map_into_boxed_body());
     let parts = framed.into_parts();
+    let io = parts.io.into_tcp();
     let mut codec = parts.codec;
     let mut head = BytesMut::new();
     let start = response.extensions_mut().remove();
     if let Some(Start(start)) = start {
         // Fails only for a response that is none.
         if codec.encode(h1::Message::Item((response.drop_body(), BodySize::None)), &mut head).is_ok() {
-            prepare(&parts.io);
-            start(parts.io, Opening { head: head.freeze(), early: parts.read_buf.freeze() });
+            prepare(&io);
+            start(io, Opening { head: head.freeze(), early: parts.read_buf.freeze() });
         }
         return;
     }
@@ -169,7 +186,7 @@ async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Fr
         // `finish` has bounds of its own.
         let mut outbox = Outbox::new(now);
         outbox.push(head.freeze(), false, Duration::ZERO, now);
-        finish(&parts.io, outbox).await;
+        finish(&io, outbox).await;
     }
 }
 
