@@ -6,6 +6,7 @@
 //!   wrong, and what the operator decides;
 //! - [`logging`]: lines to standard error that hold nobody up;
 //! - [`schema`]: what the descriptions of several types have in common;
+//! - `background`: threads that let all others go first;
 //! - [`text`]: what text from people must be; pure;
 //! - [`wire`]: frames in and out, and the events that a commit leads to;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
@@ -23,6 +24,7 @@
 
 pub mod app;
 pub mod auth;
+mod background;
 pub mod clock;
 pub mod config;
 pub mod door;

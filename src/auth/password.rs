@@ -5,6 +5,7 @@
 //! hash, so they can be raised later and old hashes stay valid.
 
 use super::fair_queue::FairQueue;
+use crate::background;
 use crate::error::{Error, Result};
 use crate::text::opaque_string;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -14,16 +15,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// Threads that hash, not more than the cores can take. They are threads of
-/// their own and each keeps its 19 MiB, because an allocator that is asked for
-/// so much again and again keeps gigabytes.
-const THREADS: usize = 4;
-/// Of these threads alone, as Linux counts it: whoever logs in waits for messages, and
-/// no message for them.
-const YIELDING: i32 = 10;
+/// Threads that hash: half as many as cores, so that messages have the other half, and at most so many. Each keeps its 19 MiB,
+/// because asking the system for so much again and again costs more than the hash.
+const MAX_THREADS: usize = 4;
 /// Passwords that may wait for their turn; at about 30 ms a hash, half a second of them. Addresses
 /// take turns, and the one with the most gives up a place to another when all are taken.
 const MAX_WAITING: usize = 64;
+
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from).div_ceil(2).min(MAX_THREADS)
+}
 
 /// What argon2 works in; grows to what the parameters ask for.
 type Memory = Vec<Block>;
@@ -93,11 +94,9 @@ impl Passwords {
         let waiting = Arc::new(Waiting { work: places, changed: Condvar::new() });
         // From here on, whatever fails ends the threads.
         let queue = Arc::new(Queue { waiting: Arc::clone(&waiting) });
-        for number in 1..=THREADS {
+        for number in 1..=threads() {
             let waiting = Arc::clone(&waiting);
-            thread::Builder::new()
-                .name(format!("password-{number}"))
-                .spawn(move || work(&waiting))
+            background::spawn(format!("password-{number}"), move || work(&waiting))
                 .map_err(|error| Error::Internal(error.into()))?;
         }
         let nobody_knows = crate::clock::random_bytes::<32>();
@@ -180,9 +179,6 @@ fn is_weaker(stored: &str, today: &str) -> bool {
 
 /// Takes one piece of work after another until nobody can bring any.
 fn work(waiting: &Waiting) {
-    if let Err(error) = rustix::process::nice(YIELDING) {
-        log::debug!("passwords are hashed at the usual priority: {error}");
-    }
     let mut memory = Memory::new();
     while let Some(work) = waiting.pop() {
         work(Some(&mut memory));
@@ -292,7 +288,7 @@ mod tests {
     /// A queue whose threads all have something to do until the gates are dropped.
     fn busy() -> (Passwords, Vec<SyncSender<()>>) {
         let passwords = Passwords::new().unwrap();
-        let gates = (0..THREADS).map(|_| {
+        let gates = (0..threads()).map(|_| {
             let ((gate, is_open), (entered, is_entered)) = (sync_channel::<()>(1), sync_channel(1));
             let work: Work = Box::new(move |_| {
                 entered.send(()).unwrap();
@@ -348,6 +344,6 @@ mod tests {
         };
         tokio::time::timeout(std::time::Duration::from_secs(20), all).await.expect("all have their turn");
         let place = order.lock().unwrap().iter().position(|(who, _)| *who == "ann").unwrap();
-        assert!(place <= 1 + THREADS, "after {place} others");
+        assert!(place <= 1 + threads(), "after {place} others");
     }
 }

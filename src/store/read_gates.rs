@@ -84,12 +84,18 @@ impl ReadGates {
         }
     }
 
-    /// Waits for the turn of a read, until the deadline at most.
+    /// Waits for the turn of a read: until the deadline at most, and for the turn of a heavy one
+    /// among those of others until a later one.
     ///
     /// # Errors
     /// `TooManyAtOnce` where it is the owner's own reads that it waits for,
     /// `Unavailable` where it is those of others.
-    pub async fn pass(self: &Arc<Self>, ReadTerms { cost, owner }: ReadTerms, deadline: Instant) -> Result<ReadPermit> {
+    pub async fn pass(
+        self: &Arc<Self>,
+        ReadTerms { cost, owner }: ReadTerms,
+        deadline: Instant,
+        heavy_deadline: Instant,
+    ) -> Result<ReadPermit> {
         let mut permits = Vec::with_capacity(5);
         let mut place = None;
         if let Some(user_id) = owner
@@ -102,6 +108,7 @@ impl ReadGates {
             }
             permits.push(take(reads, deadline).await?.ok_or(UNDER_WAY)?);
         }
+        let deadline = if cost == Cost::Heavy { heavy_deadline } else { deadline };
         if cost == Cost::Heavy {
             permits.push(take(Arc::clone(&self.heavy), deadline).await?.ok_or(IN_USE)?);
         }
@@ -169,7 +176,7 @@ mod tests {
 
     /// A read that has its turn at once.
     fn passes(gates: &Arc<ReadGates>, cost: Cost, owner: Option<UserId>) -> Option<ReadPermit> {
-        gates.pass(ReadTerms { cost, owner }, later()).now_or_never().map(Result::unwrap)
+        gates.pass(ReadTerms { cost, owner }, later(), later()).now_or_never().map(Result::unwrap)
     }
 
     #[test]
@@ -181,7 +188,8 @@ mod tests {
             let _others = [passes(&gates, Cost::Light, ANN).unwrap(), passes(&gates, Cost::Light, ANN).unwrap()];
             assert!(passes(&gates, Cost::Light, ANN).is_none());
             assert!(passes(&gates, Cost::Heavy, BOB).is_some() && passes(&gates, Cost::Light, BOB).is_some());
-            let refused = gates.pass(ReadTerms { cost: Cost::Light, owner: ANN }, Instant::now()).await.err().unwrap();
+            let refused =
+                gates.pass(ReadTerms { cost: Cost::Light, owner: ANN }, Instant::now(), later()).await.err().unwrap();
             assert!(matches!(refused, Error::TooManyAtOnce(_)), "{refused}");
             drop(first);
             assert!(passes(&gates, Cost::Heavy, ANN).is_some());
@@ -199,8 +207,23 @@ mod tests {
             assert!(passes(&gates, Cost::Light, person(5)).is_none());
             let _admitted: Vec<_> = (1..=2).map(|_| passes(&gates, Cost::Admission, None).unwrap()).collect();
             assert!(passes(&gates, Cost::Admission, None).is_none());
-            let refused = gates.pass(ReadTerms { cost: Cost::Light, owner: BOB }, Instant::now()).await.err().unwrap();
+            let refused =
+                gates.pass(ReadTerms { cost: Cost::Light, owner: BOB }, Instant::now(), later()).await.err().unwrap();
             assert!(matches!(refused, Error::Unavailable(_)), "{refused}");
+        });
+    }
+
+    #[test]
+    fn a_heavy_read_waits_longer_behind_those_of_others_than_behind_its_owners() {
+        block_on(async {
+            let gates = Arc::new(ReadGates::new(8, 1));
+            let _ann = passes(&gates, Cost::Heavy, ANN).unwrap();
+            let (over, heavy) = (Instant::now(), |owner| ReadTerms { cost: Cost::Heavy, owner });
+            let refused = gates.pass(heavy(ANN), over, later()).now_or_never().expect("its own are waited for").err();
+            assert!(matches!(refused, Some(Error::TooManyAtOnce(_))));
+            assert!(gates.pass(heavy(BOB), over, later()).now_or_never().is_none(), "waits for its turn");
+            let refused = gates.pass(heavy(BOB), over, over).now_or_never().expect("the time is over").err();
+            assert!(matches!(refused, Some(Error::Unavailable(_))));
         });
     }
 
@@ -209,8 +232,9 @@ mod tests {
         block_on(async {
             let gates = Arc::new(ReadGates::new(8, 64));
             let _ann = passes(&gates, Cost::Heavy, ANN).unwrap();
-            let mut waiting: Vec<_> =
-                (0..10).map(|_| Box::pin(gates.pass(ReadTerms { cost: Cost::Heavy, owner: ANN }, later()))).collect();
+            let mut waiting: Vec<_> = (0..10)
+                .map(|_| Box::pin(gates.pass(ReadTerms { cost: Cost::Heavy, owner: ANN }, later(), later())))
+                .collect();
             assert!(waiting.iter_mut().all(|wait| wait.as_mut().now_or_never().is_none()));
             let _bob = [Cost::Heavy, Cost::Light, Cost::Light].map(|cost| passes(&gates, cost, BOB).unwrap());
             assert!(passes(&gates, Cost::Light, ANN).is_some());
@@ -223,9 +247,9 @@ mod tests {
             let gates = gates();
             let held: Vec<_> = (0..EACH).map(|_| passes(&gates, Cost::Light, ANN).unwrap()).collect();
             let terms = ReadTerms { cost: Cost::Light, owner: ANN };
-            let mut waiting: Vec<_> = (EACH..MAX_EACH).map(|_| Box::pin(gates.pass(terms, later()))).collect();
+            let mut waiting: Vec<_> = (EACH..MAX_EACH).map(|_| Box::pin(gates.pass(terms, later(), later()))).collect();
             assert!(waiting.iter_mut().all(|wait| wait.as_mut().now_or_never().is_none()));
-            let refused = gates.pass(terms, later()).now_or_never().expect("at once");
+            let refused = gates.pass(terms, later(), later()).now_or_never().expect("at once");
             assert!(matches!(refused, Err(Error::TooManyAtOnce(_))));
             assert!(passes(&gates, Cost::Admission, ANN).is_some(), "they may still come in");
             drop((waiting, held));

@@ -5,15 +5,19 @@
 
 use super::read_gates::{ReadGates, ReadTerms};
 use super::{Cost, Db, Target, time_budget};
+use crate::background;
 use crate::error::{Error, Result};
 use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// How long a read may wait for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(2);
+/// And one that takes long, behind those of others.
+const MAX_HEAVY_WAIT: Duration = Duration::from_secs(8);
 /// And how long it may then take.
 const BUDGET: Duration = Duration::from_secs(5);
 
@@ -39,7 +43,8 @@ impl Reads {
         Self { pool, gates: Arc::new(ReadGates::new(size as usize, cores)) }
     }
 
-    /// Runs `work` on a blocking thread inside one read-only transaction.
+    /// Runs `work` on a blocking thread inside one read-only transaction; heavy work on a
+    /// thread of low priority, so that it delays no message.
     ///
     /// # Errors
     /// `TooManyAtOnce` and `Unavailable` when its turn did not come in time, or
@@ -49,9 +54,10 @@ impl Reads {
         T: Send + 'static,
         F: FnOnce(&mut Db) -> Result<T> + Send + 'static,
     {
-        let permit = self.gates.pass(terms, Instant::now() + MAX_WAIT).await?;
+        let now = Instant::now();
+        let permit = self.gates.pass(terms, now + MAX_WAIT, now + MAX_HEAVY_WAIT).await?;
         let pool = self.pool.clone();
-        tokio::task::spawn_blocking(move || {
+        let read = move || {
             let _permit = permit;
             let mut db = pool.get().map_err(away)?;
             match time_budget::within(BUDGET, || db.snapshot(work)) {
@@ -60,9 +66,16 @@ impl Reads {
                 }
                 outcome => outcome,
             }
-        })
-        .await
-        .map_err(|panic| Error::Internal(panic.into()))?
+        };
+        if terms.cost == Cost::Heavy {
+            let (reader, answer) = oneshot::channel();
+            // Nobody is left to hear when the request was dropped.
+            background::spawn("heavy-read".into(), || drop(reader.send(read())))
+                .map_err(|error| Error::Internal(error.into()))?;
+            answer.await.map_err(|_| Error::bug("a read panicked"))?
+        } else {
+            tokio::task::spawn_blocking(read).await.map_err(|panic| Error::Internal(panic.into()))?
+        }
     }
 }
 
@@ -113,7 +126,7 @@ mod tests {
         block_on(async {
             let reads = Reads::new(scratch.target.clone(), 1);
             let (open, is_open) = channel::<()>();
-            let (entered, is_entered) = tokio::sync::oneshot::channel();
+            let (entered, is_entered) = oneshot::channel();
             let (lent, reader) = (reads.clone(), async move |reads: Reads| {
                 let work = move |_: &mut Db| {
                     entered.send(()).unwrap();
