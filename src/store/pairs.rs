@@ -49,6 +49,13 @@ impl Pairs {
         self.people.iter().zip(&self.others).filter(|(_, others)| **others != 0).map(|(person, _)| person)
     }
 
+    /// Those who are in the most pairs, by id.
+    pub fn busiest(&self) -> impl Iterator<Item = &UserId> {
+        let most = self.others.iter().map(|others| others.count_ones()).max().unwrap_or_default();
+        let has_most = move |others: &u128| most > 0 && others.count_ones() == most;
+        self.people.iter().zip(&self.others).filter(move |(_, others)| has_most(others)).map(|(person, _)| person)
+    }
+
     pub fn remove(&mut self, one: UserId, other: UserId) {
         let both = self.mask([one, other]);
         self.remove_group(both);
@@ -139,6 +146,16 @@ mod tests {
         pairs.remove(UserId::new(3), UserId::new(4));
         pairs.remove(UserId::new(1), UserId::new(9));
         assert_eq!(numbers(&pairs), [(1, 3), (1, 4), (2, 3), (2, 4)]);
+    }
+
+    #[test]
+    fn the_busiest_are_in_the_most_pairs() {
+        let mut pairs = Pairs::all(&ids(&[1, 2, 3, 4]));
+        let busiest = |pairs: &Pairs| pairs.busiest().map(|person| person.get()).collect::<Vec<_>>();
+        assert_eq!(busiest(&pairs), [1, 2, 3, 4]);
+        pairs.remove(UserId::new(1), UserId::new(2));
+        assert_eq!(busiest(&pairs), [3, 4]);
+        assert!(busiest(&Pairs::all(&ids(&[1]))).is_empty());
     }
 
     proptest! {

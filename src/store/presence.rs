@@ -18,6 +18,10 @@ pub const MAX_PRESENCE_GROUP: i64 = 100;
 
 /// Groups that are looked at first for what two people have in common.
 const NEWEST: i64 = 5;
+/// People whose newest groups are looked at.
+const LOOKED_AT: usize = 3;
+/// Groups that are looked up at once.
+const CHUNK: usize = 500;
 
 /// A viewer and a subject.
 pub type Sight = (UserId, UserId);
@@ -150,15 +154,18 @@ pub enum Whose {
 /// Who of these members of a group sees whom by this group alone, whether it
 /// counts now or not. `members` is a small group, or one member more.
 ///
-/// A constant number of queries. The common case, people who share groups, is
-/// answered by the newest groups of one of them; the general case looks at each
-/// membership of these people once.
+/// The common case, people who share groups, is answered by the newest groups of a
+/// few of them; the general case looks at each membership of these people once,
+/// and at the groups in which there are two of them.
 pub fn list_sights_by_group(db: &mut Db, id: ConversationId, members: &[UserId], whose: Whose) -> Result<Vec<Sight>> {
     let mut pairs = match whose {
         Whose::Of(member) => Pairs::of(member, members),
         Whose::Everybody => Pairs::all(members),
     };
-    remove_by_newest_groups(db, id, &mut pairs, whose)?;
+    let looked_at = if matches!(whose, Whose::Everybody) { LOOKED_AT } else { 1 };
+    for _ in 0..looked_at {
+        remove_by_newest_groups(db, id, &mut pairs, whose)?;
+    }
     if !pairs.is_empty() {
         match whose {
             Whose::Of(member) => remove_mates(db, id, &mut pairs, member)?,
@@ -179,12 +186,13 @@ pub fn list_sights_by_group(db: &mut Db, id: ConversationId, members: &[UserId],
 
 /// Takes out the pairs that share one of the newest small groups of a member.
 fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, whose: Whose) -> Result<()> {
-    let people = bound(pairs.people())?;
+    let (people, busiest) = (bound(pairs.people())?, bound(pairs.busiest())?);
     let first: Option<UserId> = match whose {
+        _ if people.is_empty() => None,
         Whose::Of(member) => Some(member),
         // It has most in common with the others, if anybody has.
         Whose::Everybody => on!(&mut *db, conn => users::table.select(users::id)
-            .filter(users::id.eq_any(&people))
+            .filter(users::id.eq_any(&busiest))
             .order((users::group_count.desc(), users::id)).first(conn).optional())?,
     };
     let Some(first) = first else { return Ok(()) };
@@ -225,12 +233,29 @@ fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: User
 /// who are left.
 fn remove_by_memberships(db: &mut Db, id: ConversationId, pairs: &mut Pairs) -> Result<()> {
     let people = bound(pairs.people())?;
-    let found: Vec<(ConversationId, UserId)> = on!(db, conn => participants::table
-        .select((participants::conversation_id, participants::user_id))
-        .filter(participants::user_id.eq_any(&people).and(participants::role.is_not_null()))
-        .filter(participants::conversation_id.ne(id).and(is_in_small_group!())).load(conn))?;
-    pairs.remove_groups(found);
+    // Without the conversation or the role, SQLite reads no more than an index.
+    let mut all: Vec<ConversationId> = on!(&mut *db, conn => participants::table
+        .select(participants::conversation_id)
+        .filter(participants::user_id.eq_any(&people).and(participants::conversation_id.ne(id))).load(conn))?;
+    all.sort_unstable();
+    let shared: Vec<ConversationId> = all.chunk_by(|one, next| one == next).filter_map(twice).collect();
+    for groups in shared.chunks(CHUNK) {
+        let groups = bound(groups)?;
+        let found: Vec<(ConversationId, UserId)> = on!(&mut *db, conn => participants::table
+            .select((participants::conversation_id, participants::user_id))
+            .filter(participants::conversation_id.eq_any(&groups).and(participants::user_id.eq_any(&people)))
+            .filter(participants::role.is_not_null().and(is_in_small_group!())).load(conn))?;
+        pairs.remove_groups(found);
+        if pairs.is_empty() {
+            break;
+        }
+    }
     Ok(())
+}
+
+/// What is there more than once.
+fn twice<T: Copy>(same: &[T]) -> Option<T> {
+    same.get(1).copied()
 }
 
 fn list_blocks_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
