@@ -22,6 +22,12 @@ pub struct Place {
     settings: Vec<(String, String)>,
 }
 
+/// The hub to test: the one that `SWITCHBOARD_BIN` names, or else the one that
+/// was built with the tests.
+fn binary() -> PathBuf {
+    std::env::var_os("SWITCHBOARD_BIN").map_or_else(|| env!("CARGO_BIN_EXE_switchboard").into(), PathBuf::from)
+}
+
 impl Place {
     /// An empty directory; a free port.
     pub fn new() -> Self {
@@ -49,7 +55,7 @@ impl Place {
 
     /// Starts the binary; several may follow each other, or run side by side.
     pub fn start(&self, arguments: &[&str]) -> Binary {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        let mut command = Command::new(binary());
         command.args(arguments);
         self.start_command(command, None)
     }
@@ -57,13 +63,13 @@ impl Place {
     /// The same with so many descriptors at most.
     pub fn start_with_descriptors(&self, most: usize) -> Binary {
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {most} && exec {}", env!("CARGO_BIN_EXE_switchboard"))]);
+        command.args(["-c", &format!("ulimit -n {most} && exec {}", binary().display())]);
         self.start_command(command, None)
     }
 
     /// The same with another standard error, which the log then goes to.
     pub fn start_with_stderr(&self, stderr: impl Into<Stdio>) -> Binary {
-        self.start_command(Command::new(env!("CARGO_BIN_EXE_switchboard")), Some(stderr.into()))
+        self.start_command(Command::new(binary()), Some(stderr.into()))
     }
 
     /// Another program in the same place.
@@ -75,7 +81,7 @@ impl Place {
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
         let path = self.path("input");
         std::fs::write(&path, input).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+        let mut command = Command::new(binary());
         command.args(arguments).stdin(File::open(path).unwrap());
         self.start_command(command, None).ended().await
     }

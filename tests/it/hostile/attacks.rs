@@ -117,7 +117,8 @@ async fn stay_idle(guest: Guest, is_over: Arc<AtomicBool>) {
                 connections.push(stream);
             }
         } else {
-            sleep(Duration::from_millis(50)).await;
+            // Those that were closed are opened again.
+            sleep(Duration::from_secs(1)).await;
             connections.retain(|stream| !matches!(stream.try_read(&mut [0; 1024]), Ok(0)));
         }
     }

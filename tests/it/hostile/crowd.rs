@@ -55,6 +55,11 @@ impl Guest {
         Self { address: address.to_owned(), victims, ..self }
     }
 
+    /// Connections belong to the runtime that opened them.
+    pub fn with_connections_of_its_own(self) -> Self {
+        Self { http: reqwest::Client::new(), ..self }
+    }
+
     pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = method.parse().unwrap();
         self.http

@@ -16,6 +16,7 @@ use attacks::{ATTACKS, Attack};
 use crowd::{Crowd, Guest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -82,15 +83,26 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
+/// Attacks from a thread of its own until it is over. Its computing has the lowest
+/// priority: it stands for other machines, and only what the hub does for it
+/// may cost the crowd anything.
+fn begin(attack: &'static Attack, attackers: Vec<Guest>, is_over: Arc<AtomicBool>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        // Of this thread alone, on Linux.
+        rustix::process::nice(19).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let guests = attackers.into_iter().map(Guest::with_connections_of_its_own);
+            let attacks: JoinSet<()> = guests.map(|guest| (attack.run)(guest, Arc::clone(&is_over))).collect();
+            attacks.join_all().await;
+        });
+    })
+}
+
 /// Lets the crowd chat for a round, with these attackers at work.
-async fn measure(hub: &Binary, crowd: &Crowd, scale: &Scale, attack: Option<(&Attack, &[Guest])>) -> Round {
+async fn measure(hub: &Binary, crowd: &Crowd, scale: &Scale, attack: Option<(&'static Attack, &[Guest])>) -> Round {
     let is_over = Arc::new(AtomicBool::new(false));
-    let mut attacking = JoinSet::new();
-    if let Some((attack, attackers)) = attack {
-        for guest in attackers {
-            attacking.spawn((attack.run)(guest.clone(), Arc::clone(&is_over)));
-        }
-    }
+    let attacking = attack.map(|(attack, attackers)| begin(attack, attackers.to_vec(), Arc::clone(&is_over)));
     crowd.begin();
     let mut memory = 0;
     let began = std::time::Instant::now();
@@ -100,7 +112,9 @@ async fn measure(hub: &Binary, crowd: &Crowd, scale: &Scale, attack: Option<(&At
     }
     let (mut times, troubles) = crowd.end();
     is_over.store(true, Ordering::Relaxed);
-    attacking.join_all().await;
+    if let Some(attacking) = attacking {
+        tokio::task::spawn_blocking(|| attacking.join().unwrap()).await.unwrap();
+    }
     times.sort_unstable();
     let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or(Duration::MAX);
     Round { p50: at(50), p99: at(99), messages: times.len(), memory, troubles }
