@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::ids::UserId;
 use crate::search::{self, NameQuery, WordKind, name_words};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
 use std::collections::{HashMap, HashSet};
 
 /// People filled in by one transaction.
@@ -22,7 +23,7 @@ const ROWS: usize = 5_000;
 const PORTION: i64 = 500;
 /// People that are looked at by one query. More share the rarest word of a query
 /// in large hubs alone; the first of them are then looked at.
-const MAX_CANDIDATES: i64 = 5_000;
+const MAX_CANDIDATES: i64 = 2_000;
 /// Words of a query that are counted to find the rarest: the longest.
 const MAX_COUNTED: usize = 4;
 /// Rows up to which a word is counted. Words that reach it are about as frequent.
@@ -167,25 +168,33 @@ fn find_by_words(db: &mut Db, words: &[String], found: &mut Found) -> Result<()>
     let others: Vec<String> = words.iter().filter(|word| *word != rarest).cloned().collect();
     let mut left = MAX_CANDIDATES;
     for kind in KINDS {
-        let mut offset = 0;
+        let (mut offset, mut size) = (0, PORTION);
         while left > 0 && !found.is_full() {
-            let portion = list_portion(db, rarest, kind, offset)?;
-            let count = portion.len() as i64;
-            let matching = match others.is_empty() {
-                true => portion,
-                false => {
-                    let best = list_with_all(db, &portion, &others)?;
+            let (count, matching) = match others.first() {
+                None => {
+                    let portion = list_portion(db, rarest, kind, offset)?;
+                    (portion.len(), portion)
+                }
+                Some(other) => {
+                    let portion = list_portion_with(db, rarest, kind, other, (offset, size))?;
+                    let count = portion.len();
+                    let mut matching: Vec<UserId> =
+                        portion.into_iter().filter(|candidate| candidate.has_other).map(|it| it.user_id).collect();
+                    let best = list_with_all(db, &matching, &others)?;
                     // In the order of the rarest word, the better kinds first.
-                    let mut matching: Vec<UserId> = portion.into_iter().filter(|id| best.contains_key(id)).collect();
+                    matching.retain(|id| best.contains_key(id));
                     matching.sort_by_key(|id| best.get(id).map(|rank| rank.kind.min(kind as i64)));
-                    matching
+                    (count, matching)
                 }
             };
             found.add(db, matching)?;
+            let (asked, count) = (if others.is_empty() { PORTION } else { size }, count as i64);
             (left, offset) = (left - count, offset + count);
-            if count < PORTION {
+            if count < asked {
                 break;
             }
+            // Most queries are answered by the first; an offset reads again what it leaves out.
+            size = left;
         }
     }
     Ok(())
@@ -255,6 +264,38 @@ fn list_with_all(db: &mut Db, people: &[UserId], words: &[String]) -> Result<Has
         });
     }
     Ok(found)
+}
+
+/// Somebody who has one word.
+#[derive(QueryableByName)]
+struct Candidate {
+    #[diesel(sql_type = BigInt)]
+    user_id: UserId,
+    /// And a word that begins with another text.
+    #[diesel(sql_type = Bool)]
+    has_other: bool,
+}
+
+/// The same people as [`list_portion`], after so many and at most so many, and whether they have
+/// a word that begins with `other`. Diesel cannot select from a portion.
+fn list_portion_with(
+    db: &mut Db,
+    prefix: &str,
+    kind: WordKind,
+    other: &str,
+    (offset, size): (i64, i64),
+) -> Result<Vec<Candidate>> {
+    const PORTION_WITH: &str = "
+        SELECT user_id, EXISTS (SELECT 1 FROM user_words AS other
+            WHERE other.user_id = portion.user_id AND other.word >= $1 AND other.word < $2) AS has_other
+        FROM (SELECT word, user_id FROM user_words WHERE kind = $3 AND word >= $4 AND word < $5
+            ORDER BY word, user_id LIMIT $6 OFFSET $7) AS portion
+        ORDER BY word, user_id";
+    let after = |text: &str| format!("{text}{}", char::MAX);
+    Ok(on!(db, conn => diesel::sql_query(PORTION_WITH)
+        .bind::<Text, _>(other).bind::<Text, _>(after(other))
+        .bind::<BigInt, _>(kind as i64).bind::<Text, _>(prefix).bind::<Text, _>(after(prefix))
+        .bind::<BigInt, _>(size).bind::<BigInt, _>(offset).load(conn))?)
 }
 
 /// Those of these people who have a word that begins so, of any kind or of one.
