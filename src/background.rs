@@ -19,3 +19,17 @@ pub fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<J
         work();
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn background_threads_have_a_low_priority_and_others_keep_theirs() {
+        let (before, niceness) = (rustix::process::nice(0).unwrap(), std::sync::mpsc::channel());
+        let thread = spawn("test".into(), move || niceness.0.send(rustix::process::nice(0).unwrap()).unwrap()).unwrap();
+        assert_eq!(niceness.1.recv().unwrap(), (before + NICENESS).min(19));
+        thread.join().unwrap();
+        assert_eq!(rustix::process::nice(0).unwrap(), before);
+    }
+}

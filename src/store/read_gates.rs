@@ -219,10 +219,10 @@ mod tests {
             let gates = Arc::new(ReadGates::new(8, 1));
             let _ann = passes(&gates, Cost::Heavy, ANN).unwrap();
             let (over, heavy) = (Instant::now(), |owner| ReadTerms { cost: Cost::Heavy, owner });
-            let refused = gates.pass(heavy(ANN), over, later()).now_or_never().expect("its own are waited for").err();
+            let refused = gates.pass(heavy(ANN), over, later()).await.err();
             assert!(matches!(refused, Some(Error::TooManyAtOnce(_))));
             assert!(gates.pass(heavy(BOB), over, later()).now_or_never().is_none(), "waits for its turn");
-            let refused = gates.pass(heavy(BOB), over, over).now_or_never().expect("the time is over").err();
+            let refused = gates.pass(heavy(BOB), over, over).await.err();
             assert!(matches!(refused, Some(Error::Unavailable(_))));
         });
     }

@@ -4,6 +4,7 @@
 use crate::harness::{TestHub, User, any_database, both_databases};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Enough for a count of them to take far longer than anything else here.
@@ -79,6 +80,20 @@ async fn a_login_that_asks_too_often_is_told_when_to_come_back(hub: &mut TestHub
     bob.get("/api/auth/me").await.is(200);
 }
 
+any_database!(to_open_a_socket_counts_as_four_requests, REQUEST_RATE = "1", REQUEST_BURST = "80");
+async fn to_open_a_socket_counts_as_four_requests(hub: &mut TestHub) {
+    let [ann] = hub.users(["ann"]).await;
+    for _ in 0..20 {
+        drop(ann.connect().await);
+    }
+    let mut answered = 0;
+    while ann.get("/api/auth/me").await.status == 200 {
+        answered += 1;
+    }
+    // One a second comes back; 60 would be left if a socket counted as one.
+    assert!(answered < 40, "{answered} requests after 20 sockets");
+}
+
 any_database!(
     an_address_that_asks_too_often_is_told_when_to_come_back,
     REQUEST_RATE = "1",
@@ -92,9 +107,11 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back(hub: &mut Test
         noisy.get("/no/such/page").await.is(404);
     }
     let refused = loop {
+        let began_at = Instant::now();
         let replies = (0..50).map(|_| noisy.get("/api/auth/me"));
         let replies = futures_util::future::join_all(replies).await;
         if let Some(refused) = replies.into_iter().find(|reply| reply.status != 401) {
+            assert!(began_at.elapsed() >= Duration::from_millis(250), "it waits for its refusal");
             break refused;
         }
     };
