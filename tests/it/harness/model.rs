@@ -226,6 +226,12 @@ impl Model {
         }
     }
 
+    /// Whether any is held that was not cleared, also one that is hidden.
+    pub fn has_messages(&self, id: i64) -> bool {
+        let after = self.cleared.get(&id).copied().unwrap_or(0) + 1;
+        self.conversations[&id].messages.range(after..).next().is_some()
+    }
+
     /// The messages that are held and show, by `seq`.
     pub fn shown(&self, id: i64) -> BTreeMap<i64, &Value> {
         let after = self.cleared.get(&id).copied().unwrap_or(0) + 1;
