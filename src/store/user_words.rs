@@ -120,7 +120,7 @@ pub fn find_people(db: &mut Db, me: UserId, query: &NameQuery, partners: &[UserI
     if let Some(username) = &query.username {
         let mut offset = 0;
         while !found.is_full() && offset < MAX_CANDIDATES {
-            let portion = list_portion(db, username, WordKind::Username, offset)?;
+            let portion = list_portion(db, username, WordKind::Username, (offset, PORTION))?;
             let is_last = (portion.len() as i64) < PORTION;
             found.add(db, portion)?;
             if is_last {
@@ -172,7 +172,7 @@ fn find_by_words(db: &mut Db, words: &[String], found: &mut Found) -> Result<()>
         while left > 0 && !found.is_full() {
             let (count, matching) = match others.first() {
                 None => {
-                    let portion = list_portion(db, rarest, kind, offset)?;
+                    let portion = list_portion(db, rarest, kind, (offset, size))?;
                     (portion.len(), portion)
                 }
                 Some(other) => {
@@ -188,9 +188,9 @@ fn find_by_words(db: &mut Db, words: &[String], found: &mut Found) -> Result<()>
                 }
             };
             found.add(db, matching)?;
-            let (asked, count) = (if others.is_empty() { PORTION } else { size }, count as i64);
+            let count = count as i64;
             (left, offset) = (left - count, offset + count);
-            if count < asked {
+            if count < size {
                 break;
             }
             // Most queries are answered by the first; an offset reads again what it leaves out.
@@ -228,11 +228,11 @@ fn find_rarest<'a>(db: &mut Db, words: &'a [String]) -> Result<&'a str> {
     Ok(rarest.1)
 }
 
-/// The next people with a word of this kind that begins so, by that word.
-fn list_portion(db: &mut Db, prefix: &str, kind: WordKind, offset: i64) -> Result<Vec<UserId>> {
+/// People with a word of this kind that begins so, by that word: after so many, and at most so many.
+fn list_portion(db: &mut Db, prefix: &str, kind: WordKind, (offset, size): (i64, i64)) -> Result<Vec<UserId>> {
     Ok(on!(db, conn => user_words::table.select(user_words::user_id)
         .filter(user_words::kind.eq(kind as i64).and(beginning_with!(prefix)))
-        .order((user_words::word, user_words::user_id)).offset(offset).limit(PORTION).load(conn))?)
+        .order((user_words::word, user_words::user_id)).offset(offset).limit(size).load(conn))?)
 }
 
 /// The best match of somebody.
@@ -276,8 +276,8 @@ struct Candidate {
     has_other: bool,
 }
 
-/// The same people as [`list_portion`], after so many and at most so many, and whether they have
-/// a word that begins with `other`. Diesel cannot select from a portion.
+/// The same people as [`list_portion`], and whether they have a word that begins with `other`.
+/// Diesel cannot select from a portion.
 fn list_portion_with(
     db: &mut Db,
     prefix: &str,
