@@ -15,8 +15,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// Threads that hash: half as many as cores, so that messages have the other half, and at most so many. Each keeps its 19 MiB,
-/// because asking the system for so much again and again costs more than the hash.
+/// Threads that hash: half as many as cores, so that messages have the other half, and at most
+/// so many. Each keeps its 19 MiB, because an allocator that is asked for so much again and
+/// again keeps gigabytes.
 const MAX_THREADS: usize = 4;
 /// Passwords that may wait for their turn; at about 30 ms a hash, half a second of them. Addresses
 /// take turns, and the one with the most gives up a place to another when all are taken.

@@ -2,35 +2,16 @@
 //! on reading them for as long as they come, after the answer and without a
 //! deadline; it closes the connection instead while somebody holds the body.
 
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use super::transport::KeepingBody;
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
-use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage};
 use futures_util::{Stream, stream};
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
-
-/// The body of an answer, and with it what is left of the request's.
-struct Holding {
-    body: BoxBody,
-    _unread: Rc<RefCell<Payload>>,
-}
-
-impl MessageBody for Holding {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.body).poll_next(cx)
-    }
-}
 
 /// Holds a body in chunks until the answer is sent.
 pub async fn hold(
@@ -45,5 +26,5 @@ pub async fn hold(
     let reading = stream::poll_fn(move |cx| Pin::new(&mut *reading.borrow_mut()).poll_next(cx));
     request.set_payload(Payload::Stream { payload: Box::pin(reading) });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| BoxBody::new(Holding { body: body.boxed(), _unread: unread })))
+    Ok(response.map_body(|_, body| BoxBody::new(KeepingBody::new(body.boxed(), unread))))
 }

@@ -91,10 +91,16 @@ fn body_size(headers: &HeaderMap) -> usize {
     length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
 }
 
-/// A body that is sent in pieces, whose request is under way until it is sent.
-struct SlowBody {
+/// A body that keeps something until it is sent, or given up.
+pub struct KeepingBody<T> {
     body: BoxBody,
-    _under_way: UnderWay,
+    _kept: T,
+}
+
+impl<T> KeepingBody<T> {
+    pub fn new(body: BoxBody, kept: T) -> Self {
+        Self { body, _kept: kept }
+    }
 }
 
 /// Lets the request end with its answer: at once, or with a large body.
@@ -102,11 +108,11 @@ pub(super) fn until_sent(body: BoxBody, under_way: UnderWay) -> BoxBody {
     match body.size() {
         BodySize::Sized(size) if size <= LARGE_BODY => body,
         BodySize::None => body,
-        _ => BoxBody::new(SlowBody { body, _under_way: under_way }),
+        _ => BoxBody::new(KeepingBody::new(body, under_way)),
     }
 }
 
-impl MessageBody for SlowBody {
+impl<T: Unpin> MessageBody for KeepingBody<T> {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {

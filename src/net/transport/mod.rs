@@ -22,6 +22,7 @@ mod socket;
 
 pub use handshake::Flaw;
 pub use http_connections::{HttpConnections, HttpPlaces};
+pub use http_io::KeepingBody;
 #[cfg(feature = "fuzzing")]
 pub(crate) use inbound::Inbound;
 pub use outbox::OutboxSettings;
