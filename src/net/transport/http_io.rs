@@ -3,6 +3,7 @@
 //! actix would take in 128 KiB of them, decode them all, and, with no room for more, ask for more
 //! without a pause: one connection would keep a worker busy and megabytes of memory.
 
+use super::turns::{self, Turn};
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
@@ -30,6 +31,8 @@ pub(super) struct Pace {
     /// Bytes read since the last pause.
     at_once: Cell<usize>,
     reader: RefCell<Option<Waker>>,
+    /// To read the next request, when none is under way.
+    turn: Rc<Turn>,
 }
 
 /// A request, until it is answered.
@@ -49,6 +52,9 @@ impl Pace {
         if self.under_way.get() == 0 {
             // Everything that was read has been answered.
             self.left.set(AHEAD);
+            if !self.turn.has_come(context) {
+                return true;
+            }
         } else if self.left.get() == 0 {
             *self.reader.borrow_mut() = Some(context.waker().clone());
             return true;
@@ -71,6 +77,8 @@ impl Pace {
         self.at_once.set(self.at_once.get() + bytes);
         if self.under_way.get() > 0 {
             self.left.set(self.left.get().saturating_sub(bytes));
+        } else if bytes > 0 {
+            turns::count();
         }
     }
 }

@@ -19,6 +19,7 @@ mod outbox;
 mod pump;
 mod server;
 mod socket;
+mod turns;
 
 pub use handshake::Flaw;
 pub use http_connections::{HttpConnections, HttpPlaces};

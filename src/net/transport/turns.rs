@@ -1,0 +1,135 @@
+//! Which requests begin next on a worker: a few, then whatever else is ready, then a few more.
+//!
+//! A worker runs what is ready one after another, requests and sockets alike. Of a burst of
+//! hundreds of requests it would decode and answer all before the next message of a socket.
+
+use actix_web::rt;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+/// Requests that begin before everything else that is ready has its turn.
+const AT_ONCE: usize = 8;
+
+thread_local! {
+    static TURNS: Rc<Turns> = Rc::default();
+}
+
+/// Those of one worker.
+#[derive(Default)]
+struct Turns {
+    /// Requests since the last pause.
+    begun: Cell<usize>,
+    /// In the order in which they asked. While it has any, [`Turns::go_round`] runs.
+    waiting: RefCell<VecDeque<Rc<Turn>>>,
+    is_going_round: Cell<bool>,
+}
+
+/// That of one connection.
+#[derive(Default)]
+pub(super) struct Turn {
+    has_come: Cell<bool>,
+    /// Of a connection that waits.
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Turn {
+    /// Whether the connection may read a request now; it is woken when it may.
+    pub fn has_come(self: &Rc<Self>, context: &Context<'_>) -> bool {
+        if self.has_come.replace(false) {
+            return true;
+        }
+        TURNS.with(|turns| {
+            let mut waiting = turns.waiting.borrow_mut();
+            if waiting.is_empty() && turns.begun.get() < AT_ONCE {
+                return true;
+            }
+            let waits = self.reader.replace(Some(context.waker().clone())).is_some();
+            if !waits {
+                waiting.push_back(Rc::clone(self));
+            }
+            false
+        })
+    }
+}
+
+/// Counts a request, or a part of one, that was read.
+pub(super) fn count() {
+    TURNS.with(|turns| {
+        turns.begun.set(turns.begun.get() + 1);
+        if !turns.is_going_round.replace(true) {
+            rt::spawn(Rc::clone(turns).go_round());
+        }
+    });
+}
+
+impl Turns {
+    /// Lets everything that is ready run, and then some of the connections that wait, until none
+    /// is left.
+    async fn go_round(self: Rc<Self>) {
+        loop {
+            tokio::task::yield_now().await;
+            self.begun.set(0);
+            let next: Vec<_> = {
+                let mut waiting = self.waiting.borrow_mut();
+                let most = AT_ONCE.min(waiting.len());
+                waiting.drain(..most).collect()
+            };
+            if next.is_empty() {
+                self.is_going_round.set(false);
+                return;
+            }
+            for turn in next {
+                turn.has_come.set(true);
+                if let Some(reader) = turn.reader.take() {
+                    reader.wake();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    /// Reads one request.
+    async fn read(begun: Rc<Cell<usize>>) {
+        let turn = Rc::<Turn>::default();
+        poll_fn(|context| if turn.has_come(context) { Poll::Ready(()) } else { Poll::Pending }).await;
+        count();
+        begun.set(begun.get() + 1);
+    }
+
+    #[actix_web::test]
+    async fn a_few_requests_of_a_burst_begin_before_the_others_have_their_turn() {
+        let begun = Rc::<Cell<usize>>::default();
+        for _ in 0..100 {
+            rt::spawn(read(Rc::clone(&begun)));
+        }
+        let (mut before, mut turns) = (0, 0);
+        while begun.get() < 100 {
+            tokio::task::yield_now().await;
+            assert!(begun.get() - before <= AT_ONCE, "{before} and then {} had begun", begun.get());
+            (before, turns) = (begun.get(), turns + 1);
+        }
+        assert!(turns >= 100 / AT_ONCE, "{turns}");
+    }
+
+    #[actix_web::test]
+    async fn connections_that_ended_while_they_waited_delay_nobody() {
+        let begun = Rc::<Cell<usize>>::default();
+        let readers: Vec<_> = (0..100).map(|_| rt::spawn(read(Rc::clone(&begun)))).collect();
+        tokio::task::yield_now().await;
+        let (gone, left): (Vec<_>, Vec<_>) = readers.into_iter().enumerate().partition(|(number, _)| number % 10 != 9);
+        gone.iter().for_each(|(_, reader)| reader.abort());
+        for (_, reader) in left {
+            reader.await.unwrap();
+        }
+        TURNS.with(|turns| assert!(turns.waiting.borrow().is_empty()));
+        rt::spawn(read(Rc::clone(&begun))).await.expect("and the next begins");
+    }
+}
