@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ids::UserId;
 use crate::ops::{
-    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, FindRevoked, IndexMessages,
+    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, FindRevoked, IndexMessages, MergeIndex,
     PruneReceipts, PublishReceipts, SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
 };
 use std::sync::Arc;
@@ -39,6 +39,9 @@ const GATHER: Duration = Duration::from_millis(100);
 /// And while there is more, this many times as long as indexing took is left
 /// to others: a busy lane takes longer, and is asked less often.
 const REST: u32 = 9;
+/// The same, while there is more to merge: merging takes several turns for each batch, and
+/// indexing waits for it.
+const MERGE_REST: u32 = 2;
 
 /// Has the store find out who may know of each change, one after another.
 pub async fn announce_presence(mut transitions: mpsc::Receiver<Transition>, door: Door, hub: Hub) {
@@ -109,14 +112,33 @@ pub async fn prune_receipts(door: Door) {
 pub async fn index(door: Door, written: Arc<Notify>) {
     loop {
         let began = Instant::now();
-        match door.call(System, IndexMessages).await {
-            Ok(true) => tokio::time::sleep(began.elapsed() * REST).await,
-            Ok(false) => {
-                written.notified().await;
-                tokio::time::sleep(GATHER).await;
-            }
+        let is_more = match door.call(System, IndexMessages).await {
+            Ok(is_more) => is_more,
             // The door logged why.
-            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
+            Err(_) => {
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+        };
+        let pause = began.elapsed() * REST;
+        merge(&door).await;
+        if is_more {
+            tokio::time::sleep(pause).await;
+        } else {
+            written.notified().await;
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+}
+
+/// Merges what indexing left in pieces.
+async fn merge(door: &Door) {
+    loop {
+        let began = Instant::now();
+        match door.call(System, MergeIndex).await {
+            Ok(true) => tokio::time::sleep(began.elapsed() * MERGE_REST).await,
+            // The door logged an error; the next batch merges more.
+            Ok(false) | Err(_) => return,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Searching against looking at everything, and the bounds of one answer.
 
-use super::{Cx, IndexMessages, Op, Search, SearchPage, System};
+use super::{Cx, IndexMessages, MergeIndex, Op, Search, SearchPage, System};
 use crate::auth::Caller;
 use crate::ids::{LoginId, MessageId, Timestamp, UserId};
 use crate::policy::Rules;
 use crate::search::Query;
 use crate::store::scratch::{Scratch, both_databases, execute};
 use crate::store::{Db, prepare};
+use diesel::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 
@@ -47,6 +48,13 @@ fn ask(db: &mut Db, q: &str, before: Option<MessageId>, limit: i64) -> SearchPag
 /// One batch; false when there are no more.
 fn index(db: &mut Db) -> bool {
     db.write_transaction(|db| IndexMessages.run(&System, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }))
+        .unwrap()
+        .output
+}
+
+/// A few pages; false when there is nothing to merge.
+fn merge(db: &mut Db) -> bool {
+    db.write_transaction(|db| MergeIndex.run(&System, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }))
         .unwrap()
         .output
 }
@@ -126,3 +134,34 @@ fn an_answer_ends_after_5000_messages_and_says_where_to_go_on(scratch: Scratch) 
     assert_eq!(ask(&mut db, "nowhere", None, 10).next, None, "the index knows that there is nothing");
 }
 both_databases!(an_answer_ends_after_5000_messages_and_says_where_to_go_on);
+
+/// In how many pieces SQLite's index is.
+fn count_pieces(db: &mut Db) -> i64 {
+    #[derive(QueryableByName)]
+    struct Pieces {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    let Db::Sqlite(conn) = db else { panic!("it is SQLite") };
+    let query = diesel::sql_query("SELECT COUNT(DISTINCT segid) AS count FROM message_terms_idx");
+    query.get_result::<Pieces>(conn).unwrap().count
+}
+
+#[test]
+fn the_index_is_merged_in_small_steps_and_finds_the_same() {
+    let scratch = Scratch::sqlite();
+    let words = |n| (0..30).map(|word| format!("word{n}x{word}")).collect::<Vec<_>>().join(" ");
+    let texts: Vec<String> = (0..1_280).map(|n| format!("everywhere {}", words(n))).collect();
+    let mut db = filled(&scratch, &texts);
+    while index(&mut db) {}
+    let (pieces, before) = (count_pieces(&mut db), ask_all(&mut db, "everywhere", 50).0);
+    assert_eq!(pieces, 10, "each batch is one, and no batch merges others");
+    let mut steps = 1;
+    while merge(&mut db) {
+        steps += 1;
+    }
+    assert!(steps > 2, "{steps}");
+    assert!(count_pieces(&mut db) < 4, "{}", count_pieces(&mut db));
+    assert_eq!(ask_all(&mut db, "everywhere", 50).0, before);
+    assert!(!merge(&mut db), "nothing is left");
+}

@@ -88,6 +88,26 @@ pub fn index_next(db: &mut Db, limit: i64) -> Result<bool> {
     Ok(next.len() as i64 == limit)
 }
 
+/// Pages of SQLite's index that are merged at once; each takes some 0.3 ms.
+const MERGED_PAGES: i64 = 8;
+
+/// Merges a few pages of SQLite's index. Every batch adds a small piece to it, and a search looks
+/// into each. False: there is nothing to merge.
+pub fn merge_next(db: &mut Db) -> Result<bool> {
+    let Db::Sqlite(conn) = db else { return Ok(false) };
+    let before = total_changes(conn)?;
+    diesel::sql_query("INSERT INTO message_terms (message_terms, rank) VALUES ('merge', ?)")
+        .bind::<BigInt, _>(MERGED_PAGES)
+        .execute(conn)?;
+    // The command itself counts as one (<https://sqlite.org/fts5.html#the_merge_command>).
+    Ok(total_changes(conn)? - before >= 2)
+}
+
+fn total_changes(conn: &mut SqliteConnection) -> QueryResult<i32> {
+    diesel::define_sql_function! { fn total_changes() -> Integer; }
+    diesel::select(total_changes()).first(conn)
+}
+
 /// After the text of a message changed, in the same transaction: the index has
 /// the new words, and the old ones no more.
 pub fn reindex(db: &mut Db, id: MessageId) -> Result<()> {

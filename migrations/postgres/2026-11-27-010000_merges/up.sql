@@ -1,0 +1,2 @@
+-- Postgres merges its index by itself, beside those who write.
+SELECT 1;
