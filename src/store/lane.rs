@@ -12,6 +12,7 @@
 //! itself refused the transaction, nothing happened, and its jobs run again one
 //! by one, so that each has an error of its own.
 
+use super::checkpoints::Checkpoints;
 use super::conn::CommitFailure;
 use super::write_queue::{Full, QueueBounds, Turn, WriteQueue};
 use super::{Cost, Db, Target, time_budget};
@@ -155,7 +156,8 @@ impl<E: Send + 'static> Lane<E> {
         let db = Some(target.open_existing()?);
         let shared = Arc::new(Shared::new(settings.queue));
         let waiting = Waiting(Arc::clone(&shared));
-        let mut worker = Worker { target, settings, db, publish };
+        let checkpoints = Checkpoints::start(&target)?;
+        let mut worker = Worker { target, settings, db, checkpoints, publish };
         let thread = thread::Builder::new()
             .name("write-lane".into())
             .spawn(move || worker.work(&waiting.0))
@@ -272,6 +274,7 @@ struct Worker<P> {
     settings: LaneSettings,
     /// None after the connection broke: the next batch opens another.
     db: Option<Db>,
+    checkpoints: Checkpoints,
     publish: P,
 }
 
@@ -395,7 +398,10 @@ impl<P> Worker<P> {
         }
         self.publish.before_commit(db)?;
         match db.commit_write() {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.checkpoints.count();
+                Ok(())
+            }
             Err(CommitFailure::Unknown(error)) => Err(Failure::InDoubt(error)),
             Err(CommitFailure::RolledBack(Error::Contention(_))) => Err(Failure::LostToOthers),
             Err(CommitFailure::RolledBack(error)) => Err(Failure::RolledBack(error)),

@@ -10,6 +10,7 @@
 
 pub mod attempts;
 pub mod changes;
+mod checkpoints;
 mod columns;
 mod conn;
 pub mod conversations;
