@@ -309,7 +309,8 @@ impl<P> Worker<P> {
             Err(Failure::Broken(_)) => jobs.len(),
         };
         if ran < jobs.len() {
-            shared.state().queue.put_back(jobs.split_off(ran));
+            let left = jobs.split_off(ran).into_iter();
+            shared.state().queue.put_back(left.map(|WriteJob { job, terms }| (WriteJob { job, terms }, terms.owner)));
         }
         match ending {
             Ok(()) => {
@@ -669,7 +670,7 @@ mod tests {
         patience: Duration,
     }
 
-    const LIGHT: Class = Class { cost: Cost::Light, owner: None, patience: PATIENCE };
+    const LIGHT: Class = Class { cost: Cost::Light, owner: Some(UserId::new(1)), patience: PATIENCE };
     const HEAVY: Class = Class { cost: Cost::Heavy, ..LIGHT };
 
     const BOUNDS: QueueBounds = QueueBounds { light: 100, heavy: 10, heavy_each: 2 };
@@ -1056,7 +1057,7 @@ mod tests {
     fn a_light_job_that_takes_long_runs_apart_from_then_on(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
-        let [ann, bob] = [1, 2].map(|id| Class { owner: Some(UserId::new(id)), ..LIGHT });
+        let [ann, bob] = [8, 9].map(|id| Class { owner: Some(UserId::new(id)), ..LIGHT });
         let busy = |_: &mut Db| {
             let began_at = Instant::now();
             while began_at.elapsed() <= SLOW {

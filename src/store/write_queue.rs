@@ -1,6 +1,8 @@
 //! The order in which waiting writes have their turn: pure.
 //!
-//! Light jobs wait in one queue and share transactions. Heavy ones wait apart,
+//! Light jobs share transactions. Those of nobody in particular, as of people who
+//! log in, wait in a queue of their own, and a transaction takes few of them: so
+//! however many log in, a message waits for few. Heavy jobs wait apart, too,
 //! in a share for each owner, and run one by one: after each batch of light
 //! jobs at most one heavy job has its turn, and after each heavy job a batch
 //! of light ones. So heavy jobs neither fill the queue nor delay a light one
@@ -14,9 +16,13 @@ use super::Cost;
 use crate::ids::UserId;
 use std::collections::VecDeque;
 
+/// Jobs without an owner in one transaction.
+const MAX_UNOWNED: usize = 16;
+
 /// How many jobs may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueBounds {
+    /// Light jobs of people, and as many that have no owner.
     pub light: usize,
     /// Heavy jobs of all owners together.
     pub heavy: usize,
@@ -42,7 +48,10 @@ pub enum Turn<J> {
 
 pub struct WriteQueue<J> {
     bounds: QueueBounds,
+    /// Light jobs of people.
     light: VecDeque<J>,
+    /// Light jobs without an owner.
+    unowned: VecDeque<J>,
     /// In the order of their turns; never with an empty share.
     heavy: VecDeque<Share<J>>,
     heavy_is_next: bool,
@@ -56,16 +65,18 @@ struct Share<J> {
 
 impl<J> WriteQueue<J> {
     pub fn new(bounds: QueueBounds) -> Self {
-        Self { bounds, light: VecDeque::new(), heavy: VecDeque::new(), heavy_is_next: false }
+        Self { bounds, light: VecDeque::new(), unowned: VecDeque::new(), heavy: VecDeque::new(), heavy_is_next: false }
     }
 
     /// Takes a job in, or gives it back where there is no room for it.
     pub fn push(&mut self, job: J, cost: Cost, owner: Option<UserId>) -> Result<(), (J, Full)> {
         if cost != Cost::Heavy {
-            if self.light.len() >= self.bounds.light {
+            let most = self.bounds.light;
+            let queue = self.light_queue(owner);
+            if queue.len() >= most {
                 return Err((job, Full::Queue));
             }
-            self.light.push_back(job);
+            queue.push_back(job);
             return Ok(());
         }
         let waiting: usize = self.heavy.iter().map(|share| share.jobs.len()).sum();
@@ -78,28 +89,35 @@ impl<J> WriteQueue<J> {
         Ok(())
     }
 
-    /// The next turn, with at most so many light jobs; none when nothing waits.
+    fn light_queue(&mut self, owner: Option<UserId>) -> &mut VecDeque<J> {
+        if owner.is_some() { &mut self.light } else { &mut self.unowned }
+    }
+
+    /// The next turn; none when nothing waits. At most so many light jobs, the few without an
+    /// owner first, so that the time of a transaction is not used up before them.
     pub fn next(&mut self, most: usize) -> Option<Turn<J>> {
-        if (self.heavy_is_next || self.light.is_empty())
+        if (self.heavy_is_next || self.light.is_empty() && self.unowned.is_empty())
             && let Some(job) = self.next_heavy()
         {
             self.heavy_is_next = false;
             return Some(Turn::Heavy(job));
         }
         self.heavy_is_next = true;
-        let batch: Vec<J> = self.light.drain(..most.min(self.light.len())).collect();
+        let unowned = self.unowned.len().min(MAX_UNOWNED).min(most.div_ceil(2));
+        let owned = self.light.len().min(most - unowned);
+        let batch: Vec<J> = self.unowned.drain(..unowned).chain(self.light.drain(..owned)).collect();
         (!batch.is_empty()).then_some(Turn::Light(batch))
     }
 
     /// Puts light jobs that had no time back before those that came later.
-    pub fn put_back(&mut self, jobs: Vec<J>) {
-        jobs.into_iter().rev().for_each(|job| self.light.push_front(job));
+    pub fn put_back(&mut self, jobs: impl DoubleEndedIterator<Item = (J, Option<UserId>)>) {
+        jobs.rev().for_each(|(job, owner)| self.light_queue(owner).push_front(job));
     }
 
     /// Everything that waits, in no order.
     pub fn drain(&mut self) -> Vec<J> {
         let heavy = self.heavy.drain(..).flat_map(|share| share.jobs);
-        self.light.drain(..).chain(heavy).collect()
+        self.light.drain(..).chain(self.unowned.drain(..)).chain(heavy).collect()
     }
 
     fn next_heavy(&mut self) -> Option<J> {
@@ -179,11 +197,34 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_takes_few_jobs_without_an_owner_however_many_wait() {
+        let bounds = QueueBounds { light: 100, ..BOUNDS };
+        let mut queue = WriteQueue::new(bounds);
+        (100..200).for_each(|job| queue.push(job, Cost::Light, None).unwrap());
+        queue.push(1, Cost::Light, ann()).unwrap();
+        let expected: Vec<u32> = (100..116).chain([1]).collect();
+        assert_eq!(queue.next(60), Some(Turn::Light(expected)), "and the message with the first of them");
+        assert_eq!(queue.push(200, Cost::Admission, None), Ok(()));
+        (201..216).for_each(|job| queue.push(job, Cost::Light, None).unwrap());
+        assert_eq!(queue.push(216, Cost::Light, None), Err((216, Full::Queue)));
+        queue.push(2, Cost::Light, ann()).expect("those of people have a bound of their own");
+    }
+
+    #[test]
+    fn many_jobs_of_people_leave_room_for_those_without_an_owner() {
+        let mut queue = queue(&[1, 2, 3, 4], &[]);
+        queue.push(100, Cost::Light, None).unwrap();
+        assert_eq!(queue.next(2), Some(Turn::Light(vec![100, 1])));
+        queue.put_back([(100, None), (1, ann())].into_iter());
+        assert_eq!(queue.next(3), Some(Turn::Light(vec![100, 1, 2])), "each is back in its own queue");
+    }
+
+    #[test]
     fn jobs_that_had_no_time_stay_before_later_ones() {
         let mut queue = queue(&[1, 2, 3], &[]);
         let Some(Turn::Light(mut batch)) = queue.next(3) else { panic!("they wait") };
         queue.push(4, Cost::Light, ann()).unwrap();
-        queue.put_back(batch.split_off(1));
+        queue.put_back(batch.split_off(1).into_iter().map(|job| (job, ann())));
         assert_eq!(queue.next(9), Some(Turn::Light(vec![2, 3, 4])));
     }
 
