@@ -1,6 +1,9 @@
 //! Threads for work that takes long: they let all others go first.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 /// Of such a thread alone, as Linux counts it. With all processors busy it still gets a tenth
@@ -20,16 +23,65 @@ pub fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<J
     })
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A few such threads that take what comes in turn. They end when this is dropped and
+/// everything is done.
+pub struct Threads(Sender<Work>);
+
+impl Threads {
+    /// # Errors
+    /// As those of [`spawn`].
+    pub fn start(name: &str, count: usize) -> io::Result<Self> {
+        let (sender, waiting) = channel();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for number in 1..=count {
+            let waiting = Arc::clone(&waiting);
+            spawn(format!("{name}-{number}"), move || take_turns(&waiting))?;
+        }
+        Ok(Self(sender))
+    }
+
+    /// Runs `work` when a thread is free. Whoever calls this bounds how much waits.
+    pub fn run(&self, work: impl FnOnce() + Send + 'static) {
+        // The threads are there for as long as this is.
+        let _ = self.0.send(Box::new(work));
+    }
+}
+
+fn take_turns(waiting: &Mutex<Receiver<Work>>) {
+    loop {
+        let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            // Whoever waits for the work hears of a panic; the thread goes on.
+            Ok(work) => drop(catch_unwind(AssertUnwindSafe(work))),
+            Err(_) => return,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn background_threads_have_a_low_priority_and_others_keep_theirs() {
-        let (before, niceness) = (rustix::process::nice(0).unwrap(), std::sync::mpsc::channel());
+        let (before, niceness) = (rustix::process::nice(0).unwrap(), channel());
         let thread = spawn("test".into(), move || niceness.0.send(rustix::process::nice(0).unwrap()).unwrap()).unwrap();
         assert_eq!(niceness.1.recv().unwrap(), (before + NICENESS).min(19));
         thread.join().unwrap();
         assert_eq!(rustix::process::nice(0).unwrap(), before);
+    }
+
+    #[test]
+    fn threads_go_on_after_work_that_panicked_and_end_when_all_is_done() {
+        let (threads, (done, outcome)) = (Threads::start("test", 1).unwrap(), channel());
+        threads.run(|| panic!("as this test wants it"));
+        for number in 0..3 {
+            let done = done.clone();
+            threads.run(move || done.send(number).unwrap());
+        }
+        drop((threads, done));
+        assert_eq!(outcome.iter().collect::<Vec<_>>(), [0, 1, 2]);
     }
 }

@@ -209,7 +209,7 @@ impl App {
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let requests = Rate { per_second: self.config.http.request_rate, burst: self.config.http.request_burst };
         let door = Door::new(Parts {
-            reads: Reads::new(self.target.clone(), self.config.store.pool),
+            reads: Reads::new(self.target.clone(), self.config.store.pool)?,
             probe: Probe::new(self.target.clone()),
             lane,
             hub: hub.clone(),

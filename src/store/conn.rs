@@ -27,9 +27,9 @@ const SQLITE_BUSY_MS: u32 = 5_000;
 /// they are used: 64 MiB. With its default of 2 MiB the writer reads index pages
 /// back from the file for every batch.
 const SQLITE_WRITER: &str = "PRAGMA cache_size = -65536";
-/// And for each that reads, 4 MiB: there are many, and what they have in common
+/// And for each that reads, 2 MiB: there are many, and what they have in common
 /// is in the system's cache anyway.
-const SQLITE_READER: &str = "PRAGMA cache_size = -4096; PRAGMA query_only = ON";
+const SQLITE_READER: &str = "PRAGMA cache_size = -2048; PRAGMA query_only = ON";
 
 /// Pages in the write-ahead log before they are copied into the database. Batches
 /// of busy conversations write the same pages again and again, and each is
@@ -253,6 +253,16 @@ fn with_deadlines(url: &str) -> String {
 }
 
 impl Db {
+    /// Gives back the pages that SQLite keeps in memory: those of a heavy read are of no use
+    /// to the next one.
+    pub(super) fn release_memory(&mut self) {
+        if let Db::Sqlite(conn) = self
+            && let Err(error) = conn.batch_execute("PRAGMA shrink_memory")
+        {
+            log::debug!("a connection keeps its memory: {error}");
+        }
+    }
+
     /// Whether other nodes may write at the same time.
     pub fn has_other_writers(&self) -> bool {
         matches!(self, Db::Postgres(_))

@@ -33,6 +33,7 @@ pub(super) struct ReadGates {
     /// Without those kept back for admission.
     ordinary: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    most_heavy: usize,
     people: Mutex<HashMap<UserId, Person>>,
 }
 
@@ -80,8 +81,14 @@ impl ReadGates {
             all: semaphore(connections),
             ordinary: semaphore(connections - kept_back),
             heavy: semaphore(heavy),
+            most_heavy: heavy,
             people: Mutex::default(),
         }
+    }
+
+    /// Heavy reads at once.
+    pub fn most_heavy(&self) -> usize {
+        self.most_heavy
     }
 
     /// Waits for the turn of a read: until the deadline at most, and for the turn of a heavy one

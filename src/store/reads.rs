@@ -5,7 +5,7 @@
 
 use super::read_gates::{ReadGates, ReadTerms};
 use super::{Cost, Db, Target, time_budget};
-use crate::background;
+use crate::background::Threads;
 use crate::error::{Error, Result};
 use diesel::r2d2::{ManageConnection, NopErrorHandler, Pool};
 use std::sync::Arc;
@@ -26,12 +26,17 @@ const BUDGET: Duration = Duration::from_secs(5);
 pub struct Reads {
     pool: Pool<Opener>,
     gates: Arc<ReadGates>,
+    /// For heavy reads, as many as may run at once.
+    threads: Arc<Threads>,
 }
 
 impl Reads {
     /// Opens up to `size` connections, each when it is needed: none ahead, so
     /// that none is still being opened when the hub ends.
-    pub fn new(target: Target, size: u32) -> Self {
+    ///
+    /// # Errors
+    /// The system has no room for the threads.
+    pub fn new(target: Target, size: u32) -> Result<Self> {
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -40,7 +45,10 @@ impl Reads {
             .error_handler(Box::new(NopErrorHandler))
             .build_unchecked(Opener(target));
         let cores = available_parallelism().map_or(1, usize::from);
-        Self { pool, gates: Arc::new(ReadGates::new(size as usize, cores)) }
+        let gates = Arc::new(ReadGates::new(size as usize, cores));
+        let threads =
+            Threads::start("heavy-read", gates.most_heavy()).map_err(|error| Error::Internal(error.into()))?;
+        Ok(Self { pool, gates, threads: Arc::new(threads) })
     }
 
     /// Runs `work` on a blocking thread inside one read-only transaction; heavy work on a
@@ -60,7 +68,11 @@ impl Reads {
         let read = move || {
             let _permit = permit;
             let mut db = pool.get().map_err(away)?;
-            match time_budget::within(BUDGET, || db.snapshot(work)) {
+            let outcome = time_budget::within(BUDGET, || db.snapshot(work));
+            if terms.cost == Cost::Heavy {
+                db.release_memory();
+            }
+            match outcome {
                 Err(Error::DatabaseBusy(_)) if terms.cost == Cost::Heavy => {
                     Err(Error::Unavailable("the answer took too long to find: ask for less"))
                 }
@@ -70,8 +82,7 @@ impl Reads {
         if terms.cost == Cost::Heavy {
             let (reader, answer) = oneshot::channel();
             // Nobody is left to hear when the request was dropped.
-            background::spawn("heavy-read".into(), || drop(reader.send(read())))
-                .map_err(|error| Error::Internal(error.into()))?;
+            self.threads.run(|| drop(reader.send(read())));
             answer.await.map_err(|_| Error::bug("a read panicked"))?
         } else {
             tokio::task::spawn_blocking(read).await.map_err(|panic| Error::Internal(panic.into()))?
@@ -124,7 +135,7 @@ mod tests {
     fn a_read_waits_two_seconds_for_a_connection_and_no_longer(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1);
+            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
             let (open, is_open) = channel::<()>();
             let (entered, is_entered) = oneshot::channel();
             let (lent, reader) = (reads.clone(), async move |reads: Reads| {
@@ -153,7 +164,7 @@ mod tests {
     fn a_read_sees_one_moment_whatever_is_written_meanwhile(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 2);
+            let reads = Reads::new(scratch.target.clone(), 2).unwrap();
             let target = scratch.target.clone();
             let (before, after) = reads
                 .read(ANYBODY, move |db| {
@@ -172,7 +183,7 @@ mod tests {
     fn a_read_cannot_write(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1);
+            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
             for sql in ["INSERT INTO marks VALUES (1)", "DELETE FROM marks", "DROP TABLE marks"] {
                 let outcome = reads.read(ANYBODY, move |db| Ok(execute(db, sql)?)).await;
                 assert!(outcome.is_err(), "{sql}");
@@ -185,7 +196,7 @@ mod tests {
     fn a_read_that_panics_or_fails_costs_the_pool_nothing(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1);
+            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
             let panicked = reads.read::<(), _>(ANYBODY, |_| panic!("as this test wants it")).await;
             assert!(matches!(panicked, Err(Error::Internal(_))), "{panicked:?}");
             let failed = reads.read::<(), _>(ANYBODY, |_| Err(Error::Forbidden("no"))).await;
@@ -204,7 +215,7 @@ mod tests {
     fn a_heavy_read_that_takes_too_long_is_told_to_ask_for_less() {
         let scratch = Scratch::postgres();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1);
+            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
             let heavy = ReadTerms { cost: Cost::Heavy, owner: None };
             let work = |db: &mut Db| Ok(execute(db, "SET LOCAL statement_timeout = '1ms'; SELECT pg_sleep(1)")?);
             let refused = reads.read(heavy, work).await;
@@ -217,7 +228,7 @@ mod tests {
     fn a_connection_that_the_server_ended_is_replaced_before_anybody_gets_it() {
         let scratch = Scratch::postgres().with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1);
+            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
             reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap();
             let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
                           WHERE datname = current_database() AND pid <> pg_backend_pid()";
