@@ -58,6 +58,12 @@ async fn side_by_side<F: Future<Output = ()>>(count: usize, is_over: &AtomicBool
     }
 }
 
+async fn until(is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Relaxed) {
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// The answer does not matter; neither does that there is none.
 async fn ask(request: reqwest::RequestBuilder) {
     if let Ok(Ok(answer)) = timeout(Duration::from_secs(10), request.send()).await {
@@ -140,12 +146,13 @@ async fn be_refused(guest: Guest, is_over: Arc<AtomicBool>) {
         let mut answers = vec![0; 64 * 1024];
         // It is closed when it was too much.
         let (mut input, mut output) = stream.split();
-        let writing =
-            async { while !is_over.load(Ordering::Relaxed) && output.write_all(requests.as_bytes()).await.is_ok() {} };
+        let writing = async { while output.write_all(requests.as_bytes()).await.is_ok() {} };
         let reading = async { while input.read(&mut answers).await.is_ok_and(|count| count > 0) {} };
         tokio::select! {
             () = writing => {}
             () = reading => {}
+            // What was written and not read yet is dropped.
+            () = until(&is_over) => {}
         }
     }
 }

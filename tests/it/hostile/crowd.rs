@@ -87,6 +87,8 @@ impl Guest {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
         let tcp = TcpStream::connect(&self.address).await.map_err(|error| error.to_string())?;
+        // As browsers do; else a message waits for the acknowledgement of the pong before it.
+        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
         client_async(request, tcp).await.map(|(socket, _)| socket).map_err(|error| error.to_string())
     }
 }

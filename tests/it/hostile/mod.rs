@@ -14,6 +14,7 @@ use crate::binary::{Binary, Place, wait_for};
 use crate::scratch::Scratch;
 use attacks::{ATTACKS, Attack};
 use crowd::{Crowd, Guest};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -83,13 +84,15 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Attacks from a thread of its own until it is over. Its computing has the lowest
-/// priority: it stands for other machines, and only what the hub does for it
-/// may cost the crowd anything.
+/// Attacks from a thread of its own until it is over. It runs only when nothing else on
+/// the machine wants to: it stands for other machines, and only what the hub does for
+/// it may cost the crowd anything. A low priority is not enough for that, as Linux lets a
+/// thread of any priority go on for milliseconds before one that woke up.
 fn begin(attack: &'static Attack, attackers: Vec<Guest>, is_over: Arc<AtomicBool>) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        // Of this thread alone, on Linux.
-        rustix::process::nice(19).unwrap();
+        let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+        let idle = Command::new("chrt").args(["--idle", "--pid", "0", &thread]).status().unwrap();
+        assert!(idle.success(), "chrt is part of util-linux");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let guests = attackers.into_iter().map(Guest::with_connections_of_its_own);
@@ -149,7 +152,10 @@ async fn play(database: Scratch, scale: Scale) {
     let expected = scale.people * (scale.round.as_millis() / scale.pace.as_millis()) as usize;
 
     let mut broken = Vec::new();
-    for attack in ATTACKS {
+    let only = std::env::var("HOSTILE_ATTACK").unwrap_or_default();
+    let attacks: Vec<_> = ATTACKS.iter().filter(|attack| attack.name.contains(&only)).collect();
+    assert!(!attacks.is_empty(), "HOSTILE_ATTACK={only} is in the name of no attack");
+    for attack in attacks {
         for count in scale.attackers.iter().copied() {
             let round = measure(&hub, &crowd, &scale, Some((attack, &attackers[..count]))).await;
             let ratio = round.p99.as_secs_f64() / quiet.p99.as_secs_f64();
