@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// Commits from one copy to the next.
-const EVERY: u32 = 32;
+const EVERY: u32 = 128;
 
 /// The writer's end. Dropped, it waits until the copy that is under way has ended.
 pub(super) struct Checkpoints {
