@@ -108,8 +108,9 @@ pub async fn prune_receipts(door: Door) {
     }
 }
 
-/// Has new messages indexed, many together.
-pub async fn index(door: Door, written: Arc<Notify>) {
+/// Has new messages indexed, many together, and the index merged where the database
+/// does not do that by itself: on Postgres it would be an empty transaction for each batch.
+pub async fn index(door: Door, written: Arc<Notify>, merges: bool) {
     loop {
         let began = Instant::now();
         let is_more = match door.call(System, IndexMessages).await {
@@ -121,7 +122,9 @@ pub async fn index(door: Door, written: Arc<Notify>) {
             }
         };
         let pause = began.elapsed() * REST;
-        merge(&door).await;
+        if merges {
+            merge(&door).await;
+        }
         if is_more {
             tokio::time::sleep(pause).await;
         } else {

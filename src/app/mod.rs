@@ -224,7 +224,8 @@ impl App {
 
     /// Has what is written found by its words soon; until the task is aborted.
     pub fn start_indexing(&self, door: &Door) -> actix_web::rt::task::JoinHandle<()> {
-        actix_web::rt::spawn(upkeep::index(door.clone(), Arc::clone(&self.written)))
+        let merges = matches!(self.target, Target::Sqlite(_));
+        actix_web::rt::spawn(upkeep::index(door.clone(), Arc::clone(&self.written), merges))
     }
 
     pub fn hub_settings(&self) -> HubSettings {
