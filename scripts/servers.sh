@@ -59,16 +59,21 @@ start_servers() {
 	synchronous_commit = on
 	CONF
 
-    # In sessions of their own, the servers outlive a Ctrl-C that is meant for
-    # the command beside them.
-    setsid "${as_server[@]}" postgres -D postgres >>"$servers/log" 2>&1 &
+    # In process groups of their own, the servers outlive a Ctrl-C that is meant for
+    # the command beside them. They stay in its session: Linux shares the processors
+    # between sessions first, and a priority has a meaning only within one.
+    set -m
+    "${as_server[@]}" postgres -D postgres >>"$servers/log" 2>&1 &
     server_pids+=($!)
+    set +m
     answers PostgreSQL $! pg_isready --host=127.0.0.1 --port="$postgres_port"
 
     redis_port=$(free_port)
-    setsid "${as_server[@]}" redis-server --bind 127.0.0.1 --port "$redis_port" \
+    set -m
+    "${as_server[@]}" redis-server --bind 127.0.0.1 --port "$redis_port" \
         --save '' --appendonly no >>"$servers/log" 2>&1 &
     server_pids+=($!)
+    set +m
     answers Redis $! redis-cli -h 127.0.0.1 -p "$redis_port" ping
 
     export TEST_POSTGRES_URL="postgres://postgres@127.0.0.1:$postgres_port/postgres"

@@ -157,41 +157,53 @@ async fn play(database: Scratch, scale: Scale) {
     assert!(!attacks.is_empty(), "HOSTILE_ATTACK={only} is in the name of no attack");
     for attack in attacks {
         for count in scale.attackers.iter().copied() {
-            let round = measure(&hub, &crowd, &scale, Some((attack, &attackers[..count]))).await;
-            let ratio = round.p99.as_secs_f64() / quiet.p99.as_secs_f64();
-            println!(
-                "{kind}: {count} {}: p50 {:.2} ms, p99 {:.2} ms, {ratio:.1} times quiet, {} messages, {:+} MiB, {} troubles",
-                attack.name,
-                ms(round.p50),
-                ms(round.p99),
-                round.messages,
-                (round.memory as i64 - quiet.memory as i64) >> 20,
-                round.troubles.len(),
-            );
-            let mut fails = |what: String| broken.push(format!("{count} {}: {what}", attack.name));
+            let mut ratios = Vec::new();
+            // A machine that was busy for a moment is no fault of the hub's: a state that was
+            // slow is measured twice more, each time beside quiet, and the median counts.
+            for turn in 1..=3 {
+                let beside = if turn == 1 { quiet.p99 } else { measure(&hub, &crowd, &scale, None).await.p99 };
+                let round = measure(&hub, &crowd, &scale, Some((attack, &attackers[..count]))).await;
+                let ratio = round.p99.as_secs_f64() / beside.as_secs_f64();
+                println!(
+                    "{kind}: {count} {}: p50 {:.2} ms, p99 {:.2} ms, {ratio:.1} times quiet, {} messages, {:+} MiB, {} troubles",
+                    attack.name,
+                    ms(round.p50),
+                    ms(round.p99),
+                    round.messages,
+                    (round.memory as i64 - quiet.memory as i64) >> 20,
+                    round.troubles.len(),
+                );
+                let mut fails = |what: String| broken.push(format!("{count} {}: {what}", attack.name));
+                if round.memory > quiet.memory + scale.bounds.memory {
+                    fails(format!("{} MiB more than quiet", (round.memory - quiet.memory) >> 20));
+                }
+                if round.messages < expected / 2 {
+                    fails(format!("{} messages arrived of {expected}", round.messages));
+                }
+                if !round.troubles.is_empty() {
+                    fails(format!("{:?}", &round.troubles[..round.troubles.len().min(3)]));
+                }
+                ratios.push((ratio, round.p99));
+                // What the attack left open is gone before the next begins.
+                let mut calm = 0;
+                wait_for("the hub to be quiet again", async || {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    calm = if crowd.latest() < 10 * quiet.p99.max(Duration::from_millis(10)) { calm + 1 } else { 0 };
+                    (calm == 5).then_some(())
+                })
+                .await;
+                if turn == 1 && ratio <= scale.bounds.slowdown && round.p99 <= scale.bounds.p99 {
+                    break;
+                }
+            }
+            ratios.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+            let (ratio, p99) = ratios[ratios.len() / 2];
             if ratio > scale.bounds.slowdown {
-                fails(format!("{ratio:.1} times slower than quiet, at most {}", scale.bounds.slowdown));
+                broken.push(format!("{count} {}: {ratio:.1} times slower than quiet", attack.name));
             }
-            if round.p99 > scale.bounds.p99 {
-                fails(format!("p99 {:.1} ms, at most {:?}", ms(round.p99), scale.bounds.p99));
+            if p99 > scale.bounds.p99 {
+                broken.push(format!("{count} {}: p99 {:.1} ms, at most {:?}", attack.name, ms(p99), scale.bounds.p99));
             }
-            if round.memory > quiet.memory + scale.bounds.memory {
-                fails(format!("{} MiB more than quiet", (round.memory - quiet.memory) >> 20));
-            }
-            if round.messages < expected / 2 {
-                fails(format!("{} messages arrived of {expected}", round.messages));
-            }
-            if !round.troubles.is_empty() {
-                fails(format!("{:?}", &round.troubles[..round.troubles.len().min(3)]));
-            }
-            // What the attack left open is gone before the next begins.
-            let mut calm = 0;
-            wait_for("the hub to be quiet again", async || {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                calm = if crowd.latest() < 10 * quiet.p99.max(Duration::from_millis(10)) { calm + 1 } else { 0 };
-                (calm == 5).then_some(())
-            })
-            .await;
         }
     }
     crowd.stop().await;
