@@ -136,11 +136,13 @@ impl<T: Unpin> MessageBody for KeepingBody<T> {
 pub(super) struct HttpIo {
     io: TcpStream,
     pace: Rc<Pace>,
+    /// To close. Thousands that went idle in the same moment are closed in the same moment.
+    closing: Rc<Turn>,
 }
 
 impl HttpIo {
     pub fn new(io: TcpStream) -> Self {
-        Self { io, pace: Rc::default() }
+        Self { io, pace: Rc::default(), closing: Rc::default() }
     }
 
     pub fn pace(&self) -> &Rc<Pace> {
@@ -185,6 +187,10 @@ impl AsyncWrite for HttpIo {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.closing.has_come(context) {
+            return Poll::Pending;
+        }
+        turns::count();
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 
@@ -198,5 +204,35 @@ impl AsyncWrite for HttpIo {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::rt;
+    use std::future::poll_fn;
+
+    #[actix_web::test]
+    async fn connections_that_end_in_the_same_moment_are_closed_in_small_groups() {
+        let listener = rt::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, closed) = (listener.local_addr().unwrap(), Rc::<Cell<usize>>::default());
+        let mut peers = Vec::new();
+        for _ in 0..100 {
+            peers.push(TcpStream::connect(address).await.unwrap());
+            let (mut io, closed) = (HttpIo::new(listener.accept().await.unwrap().0), Rc::clone(&closed));
+            rt::spawn(async move {
+                // Together, once all are there.
+                tokio::task::yield_now().await;
+                poll_fn(|context| Pin::new(&mut io).poll_shutdown(context)).await.unwrap();
+                closed.set(closed.get() + 1);
+            });
+        }
+        let mut before = closed.get();
+        while closed.get() < 100 {
+            tokio::task::yield_now().await;
+            assert!(closed.get() - before <= 8, "{before} and then {} were closed", closed.get());
+            before = closed.get();
+        }
     }
 }

@@ -1,7 +1,9 @@
-//! Which requests begin next on a worker: a few, then whatever else is ready, then a few more.
+//! Which requests begin, and which connections end, next on a worker: a few, then whatever else is
+//! ready, then a few more.
 //!
 //! A worker runs what is ready one after another, requests and sockets alike. Of a burst of
-//! hundreds of requests it would decode and answer all before the next message of a socket.
+//! hundreds of requests it would decode and answer all before the next message of a socket, and
+//! close hundreds of connections that went idle together.
 
 use actix_web::rt;
 use std::cell::{Cell, RefCell};
@@ -9,7 +11,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-/// Requests that begin before everything else that is ready has its turn.
+/// Of them before everything else that is ready has its turn.
 const AT_ONCE: usize = 8;
 
 thread_local! {
@@ -19,23 +21,23 @@ thread_local! {
 /// Those of one worker.
 #[derive(Default)]
 struct Turns {
-    /// Requests since the last pause.
+    /// Requests and ends since the last pause.
     begun: Cell<usize>,
     /// In the order in which they asked. While it has any, [`Turns::go_round`] runs.
     waiting: RefCell<VecDeque<Rc<Turn>>>,
     is_going_round: Cell<bool>,
 }
 
-/// That of one connection.
+/// That of one connection, to read or to end.
 #[derive(Default)]
 pub(super) struct Turn {
     has_come: Cell<bool>,
     /// Of a connection that waits.
-    reader: RefCell<Option<Waker>>,
+    waker: RefCell<Option<Waker>>,
 }
 
 impl Turn {
-    /// Whether the connection may read a request now; it is woken when it may.
+    /// Whether the connection may go on now; it is woken when it may.
     pub fn has_come(self: &Rc<Self>, context: &Context<'_>) -> bool {
         if self.has_come.replace(false) {
             return true;
@@ -45,7 +47,7 @@ impl Turn {
             if waiting.is_empty() && turns.begun.get() < AT_ONCE {
                 return true;
             }
-            let waits = self.reader.replace(Some(context.waker().clone())).is_some();
+            let waits = self.waker.replace(Some(context.waker().clone())).is_some();
             if !waits {
                 waiting.push_back(Rc::clone(self));
             }
@@ -54,7 +56,7 @@ impl Turn {
     }
 }
 
-/// Counts a request, or a part of one, that was read.
+/// Counts a request, or a part of one, that was read, or a connection that ends.
 pub(super) fn count() {
     TURNS.with(|turns| {
         turns.begun.set(turns.begun.get() + 1);
@@ -82,8 +84,8 @@ impl Turns {
             }
             for turn in next {
                 turn.has_come.set(true);
-                if let Some(reader) = turn.reader.take() {
-                    reader.wake();
+                if let Some(waker) = turn.waker.take() {
+                    waker.wake();
                 }
             }
         }
