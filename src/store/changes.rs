@@ -2,10 +2,11 @@
 //! walks an index from the position on, and is bounded.
 
 use super::conversations::{exists_for, shown_to};
+use super::id_list::{IdListMethods, id_list};
 use super::messages::{Message, padded, shows_to};
 use super::participants::{Participant, participant_columns};
 use super::schema::{blocks, contacts, conversations, messages, participants, users};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Seq, UserId};
 use diesel::dsl::not;
@@ -23,7 +24,7 @@ pub struct Standing {
 
 /// Every conversation of the user, or those named, latest activity first.
 pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Standing>> {
-    let only = only.map(bound).transpose()?;
+    let only = only.map(id_list).transpose()?;
     on!(db, conn => {
         let mut query = participants::table.inner_join(conversations::table)
             .select((conversations::id, conversations::last_seq, conversations::rev, shown_to(me.get())))
@@ -32,7 +33,7 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
             .order((conversations::active_at.desc(), conversations::id.desc()))
             .into_boxed();
         if let Some(only) = &only {
-            query = query.filter(conversations::id.eq_any(only));
+            query = query.filter(conversations::id.among(only));
         }
         Ok(query.load(conn)?)
     })

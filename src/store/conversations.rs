@@ -5,9 +5,10 @@
 //! come in commit order.
 
 use super::hot::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
+use super::id_list::{IdListMethods, id_list};
 use super::people::Standing;
 use super::schema::{conversations, participants, users};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
 use diesel::prelude::*;
@@ -107,10 +108,10 @@ pub(super) fn exists_for(me: i64) -> _ {
 
 /// Those of these conversations that one is in, and one's own place in each.
 pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<(Conversation, Place)>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
         .select((Conversation::as_select(), Place::as_select()))
-        .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(me)))
+        .filter(participants::conversation_id.among(&ids).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null().and(exists_for(me.get())))
         .load(conn))?)
 }
@@ -286,9 +287,9 @@ pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation>
 
 /// By id.
 pub fn list_by_ids(db: &mut Db, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     Ok(on!(db, conn => conversations::table.select(Conversation::as_select())
-        .filter(conversations::id.eq_any(&ids)).order(conversations::id).load(conn))?)
+        .filter(conversations::id.among(&ids)).order(conversations::id).load(conn))?)
 }
 
 /// None for who is not in the conversation, or left it.

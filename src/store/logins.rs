@@ -1,8 +1,9 @@
 //! Logins: one row for each device; the token itself is never stored.
 
+use super::id_list::{IdListMethods, id_list};
 use super::members::CHUNK;
 use super::schema::{logins, users};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
 use diesel::prelude::*;
@@ -80,9 +81,9 @@ pub fn exists(db: &mut Db, id: LoginId) -> Result<bool> {
 pub fn list_existing(db: &mut Db, ids: &[LoginId]) -> Result<Vec<LoginId>> {
     let mut existing = Vec::new();
     for ids in ids.chunks(CHUNK) {
-        let ids = bound(ids)?;
+        let ids = id_list(ids)?;
         let found: Vec<LoginId> =
-            on!(db, conn => logins::table.select(logins::id).filter(logins::id.eq_any(&ids)).load(conn))?;
+            on!(db, conn => logins::table.select(logins::id).filter(logins::id.among(&ids)).load(conn))?;
         existing.extend(found);
     }
     Ok(existing)
@@ -98,9 +99,9 @@ pub fn list_own(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<V
 /// Moves forward only, or back from a time that a wrong clock wrote; what is gone stays gone.
 pub fn set_last_used(db: &mut Db, ids: &[LoginId], at: Timestamp) -> Result<()> {
     for ids in ids.chunks(CHUNK) {
-        let ids = bound(ids)?;
+        let ids = id_list(ids)?;
         on!(db, conn => diesel::update(logins::table
-                .filter(logins::id.eq_any(&ids))
+                .filter(logins::id.among(&ids))
                 .filter(logins::last_used_at.lt(at).or(logins::last_used_at.gt(at.with_skew()))))
             .set(logins::last_used_at.eq(at)).execute(conn))?;
     }

@@ -4,8 +4,9 @@
 //! decides on it locks the conversation first, so that no other node changes
 //! meanwhile what was read.
 
+use super::id_list::{IdListMethods, id_list};
 use super::schema::{conversations, declined_adders, participants, users};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
 use diesel::dsl::{count_star, exists, not};
@@ -46,9 +47,9 @@ pub fn find_by_client_id(db: &mut Db, maker: UserId, client_id: &str) -> Result<
 pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<i64> {
     let mut count = 0;
     for people in people.chunks(CHUNK) {
-        let people = bound(people)?;
+        let people = id_list(people)?;
         count += on!(db, conn => participants::table.select(count_star())
-            .filter(participants::conversation_id.eq(id).and(participants::user_id.eq_any(&people)))
+            .filter(participants::conversation_id.eq(id).and(participants::user_id.among(&people)))
             .first::<i64>(conn))?;
     }
     Ok(count)
@@ -87,8 +88,8 @@ fn count_in(db: &mut Db, id: ConversationId, people: &[UserId], each: i64) -> Re
     on!(&mut *db, conn => diesel::update(conversations::table.find(id))
         .set(conversations::member_count.eq(conversations::member_count + members)).execute(conn))?;
     for people in people.chunks(CHUNK) {
-        let people = bound(people)?;
-        on!(&mut *db, conn => diesel::update(users::table.filter(users::id.eq_any(&people)))
+        let people = id_list(people)?;
+        on!(&mut *db, conn => diesel::update(users::table.filter(users::id.among(&people)))
             .set(users::group_count.eq(users::group_count + each)).execute(conn))?;
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Messages: stored once, never deleted as rows.
 
 use super::hot::LastInsertRowid;
+use super::id_list::{IdListMethods, id_list};
 use super::schema::{hidden_messages, messages, participants};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::dsl::{exists, not};
@@ -81,8 +82,8 @@ pub fn find_message(db: &mut Db, id: MessageId) -> Result<Option<Message>> {
 
 /// By id; in no order.
 pub fn list_by_ids(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Message>> {
-    let ids = bound(ids)?;
-    Ok(on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.eq_any(&ids)).load(conn))?)
+    let ids = id_list(ids)?;
+    Ok(on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.among(&ids)).load(conn))?)
 }
 
 /// Of the message with that `seq`.
@@ -160,7 +161,7 @@ pub fn list_newest(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Ve
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     let newest = diesel::alias!(messages as newest);
     let is_hidden = exists(
         hidden_messages::table
@@ -178,7 +179,7 @@ pub fn list_newest(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Ve
         .single_value();
     Ok(on!(db, conn => participants::table.inner_join(messages::table.on(messages::id.nullable().eq(newest)))
         .select(Message::as_select())
-        .filter(participants::user_id.eq(me).and(participants::conversation_id.eq_any(&ids)))
+        .filter(participants::user_id.eq(me).and(participants::conversation_id.among(&ids)))
         .load(conn))?)
 }
 

@@ -20,6 +20,7 @@ mod failure;
 mod history;
 mod hot;
 mod hub_lock;
+mod id_list;
 mod lane;
 pub mod logins;
 mod marker;
@@ -96,20 +97,6 @@ macro_rules! on {
     };
 }
 pub(crate) use on;
-
-/// Values that one statement binds as a list; some bind two. SQLite binds at
-/// most 32,766.
-const MAX_BOUND: usize = 10_000;
-
-/// A list of ids for a statement to bind. Longer lists are joined, or bound in
-/// chunks of [`members::CHUNK`].
-fn bound<'a, T: AsRef<i64> + 'a>(ids: impl IntoIterator<Item = &'a T>) -> Result<Vec<i64>> {
-    let ids: Vec<i64> = ids.into_iter().map(|id| *id.as_ref()).collect();
-    if ids.len() > MAX_BOUND {
-        return Err(Error::bug("a statement binds a list of bounded length"));
-    }
-    Ok(ids)
-}
 
 /// Makes the schema and the index of names current, and names this history if
 /// it has no name yet.

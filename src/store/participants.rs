@@ -1,7 +1,8 @@
 //! Who is in a conversation, and what everybody in it sees of them.
 
+use super::id_list::{IdListMethods, id_list};
 use super::schema::{blocks, hidden_messages, participants, users};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
 use diesel::dsl::{exists, not};
@@ -72,11 +73,11 @@ pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: S
 
 /// The people in these conversations, or, with `only`, just that one.
 pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserId>) -> Result<Vec<Participant>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     Ok(on!(db, conn => {
         let mut query = participants::table.inner_join(users::table)
             .select(participant_columns!())
-            .filter(participants::conversation_id.eq_any(&ids).and(participants::role.is_not_null()))
+            .filter(participants::conversation_id.among(&ids).and(participants::role.is_not_null()))
             .order((participants::conversation_id, participants::user_id))
             .into_boxed();
         if let Some(user_id) = only {

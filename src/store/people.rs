@@ -3,9 +3,10 @@
 //! Blocks and contacts are private to their owner: each change takes the
 //! owner's next `me`, and a lifted one stays as a row with `removed_at`.
 
+use super::id_list::{IdListMethods, id_list};
 use super::members::CHUNK;
 use super::schema::{blocks, contacts, conversations, declined_adders, participants, users};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{Timestamp, UserId};
 use diesel::prelude::*;
@@ -107,27 +108,27 @@ pub struct Invited {
 pub fn list_invitations(db: &mut Db, me: UserId, others: &[UserId]) -> Result<Vec<Invited>> {
     let mut invited = Vec::with_capacity(others.len());
     for others in others.chunks(CHUNK) {
-        let ids = bound(others)?;
+        let ids = id_list(others)?;
         let people: Vec<(UserId, i64)> = on!(&mut *db, conn => users::table.select((users::id, users::group_count))
-            .filter(users::id.eq_any(&ids).and(users::deleted_at.is_null())).load(conn))?;
-        let mine = blocks::user_id.eq(me).and(blocks::blocked_id.eq_any(&ids));
-        let theirs = blocks::blocked_id.eq(me).and(blocks::user_id.eq_any(&ids));
+            .filter(users::id.among(&ids).and(users::deleted_at.is_null())).load(conn))?;
+        let mine = blocks::user_id.eq(me).and(blocks::blocked_id.among(&ids));
+        let theirs = blocks::blocked_id.eq(me).and(blocks::user_id.among(&ids));
         let pairs: Vec<(UserId, UserId)> = on!(&mut *db, conn => blocks::table
             .select((blocks::user_id, blocks::blocked_id))
             .filter(mine.or(theirs)).filter(blocks::removed_at.is_null()).load(conn))?;
         let blocked: BTreeSet<UserId> = pairs.into_iter().flat_map(|(one, other)| [one, other]).collect();
         let trusting: Vec<UserId> = on!(&mut *db, conn => contacts::table.select(contacts::user_id)
             .filter(contacts::contact_id.eq(me).and(contacts::removed_at.is_null()))
-            .filter(contacts::user_id.eq_any(&ids)).load(conn))?;
-        let lower = conversations::user_high.eq(me).and(conversations::user_low.eq_any(&ids));
-        let higher = conversations::user_low.eq(me).and(conversations::user_high.eq_any(&ids));
+            .filter(contacts::user_id.among(&ids)).load(conn))?;
+        let lower = conversations::user_high.eq(me).and(conversations::user_low.among(&ids));
+        let higher = conversations::user_low.eq(me).and(conversations::user_high.among(&ids));
         let writers: Vec<UserId> = on!(&mut *db, conn => conversations::table
             .inner_join(participants::table)
             .select(participants::user_id)
             .filter(lower.or(higher)).filter(participants::has_written).load(conn))?;
         let known: BTreeSet<UserId> = trusting.into_iter().chain(writers).collect();
         let declined: Vec<UserId> = on!(&mut *db, conn => declined_adders::table.select(declined_adders::user_id)
-            .filter(declined_adders::adder_id.eq(me).and(declined_adders::user_id.eq_any(&ids))).load(conn))?;
+            .filter(declined_adders::adder_id.eq(me).and(declined_adders::user_id.among(&ids))).load(conn))?;
         let declined: BTreeSet<UserId> = declined.into_iter().collect();
         invited.extend(people.into_iter().map(|(user_id, group_count)| Invited {
             is_blocked: blocked.contains(&user_id),

@@ -4,14 +4,18 @@
 //! next `rev`, and leaves a mark with the time; what one person alone sees
 //! takes that person's next `me`.
 
+use super::id_list::{IdListMethods, id_list};
 use super::on;
-use super::schema::{conversations, messages, participants, receipt_marks};
+use super::schema::{conversations, messages, participants, receipt_marks, receipt_times};
 use super::time_budget::within_time;
-use super::{Db, bound, users};
+use super::{Db, users};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
-use diesel::dsl::{case_when, count_star, exists, max, min, not, sql};
+use diesel::backend::Backend;
+use diesel::dsl::{case_when, count_star, exists, max, min, not};
+use diesel::expression::ValidGrouping;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Nullable};
 
 /// Which of the two positions.
@@ -70,8 +74,8 @@ pub fn next_rev(db: &mut Db, id: ConversationId) -> Result<Rev> {
 /// Takes the next `rev` of each of these for what everybody sees of one
 /// participant.
 pub fn set_changed(db: &mut Db, ids: &[ConversationId], user_id: UserId) -> Result<()> {
-    let ids = bound(ids)?;
-    on!(&mut *db, conn => diesel::update(conversations::table.filter(conversations::id.eq_any(&ids)))
+    let ids = id_list(ids)?;
+    on!(&mut *db, conn => diesel::update(conversations::table.filter(conversations::id.among(&ids)))
         .set(conversations::rev.eq(conversations::rev + 1)).execute(conn))?;
     let taken = conversations::table
         .select(conversations::rev)
@@ -79,7 +83,7 @@ pub fn set_changed(db: &mut Db, ids: &[ConversationId], user_id: UserId) -> Resu
         .single_value()
         .assume_not_null();
     on!(db, conn => diesel::update(participants::table
-            .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(user_id))))
+            .filter(participants::conversation_id.among(&ids).and(participants::user_id.eq(user_id))))
         .set(participants::rev.eq(taken)).execute(conn))?;
     Ok(())
 }
@@ -257,13 +261,28 @@ const READ_AT: &str = "(SELECT at FROM receipt_marks WHERE kind = 'read'
     AND receipt_marks.user_id = participants.user_id
     AND receipt_marks.seq >= messages.seq ORDER BY receipt_marks.seq LIMIT 1)";
 
-/// Messages sent before this have lost marks.
-const KEPT_FROM: &str = "(SELECT kept_from FROM receipt_times WHERE id = 1)";
+/// As an expression that Diesel prepares once.
+#[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
+struct ReadAt;
+
+impl Expression for ReadAt {
+    type SqlType = Nullable<BigInt>;
+}
+
+impl<Source> AppearsOnTable<Source> for ReadAt {}
+impl<Source> SelectableExpression<Source> for ReadAt {}
+
+impl<DB: Backend> QueryFragment<DB> for ReadAt {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(READ_AT);
+        Ok(())
+    }
+}
 
 /// Of messages of any conversations. It ends at the first participant who has
 /// not come as far, and looks for times only where all have read.
 pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     let others = || {
         participants::table
             .filter(participants::conversation_id.eq(messages::conversation_id))
@@ -274,13 +293,14 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
     let is_delivered =
         not(exists(others().filter(participants::delivered_seq.lt(messages::seq)))).and(exists(others()));
     let is_read = not(exists(others().filter(participants::read_seq.lt(messages::seq)))).and(exists(others()));
-    let read_at = others().select(max(sql::<Nullable<BigInt>>(READ_AT))).single_value();
-    let has_time = is_read.and(messages::created_at.ge(sql::<BigInt>(KEPT_FROM)));
+    let read_at = others().select(max(ReadAt)).single_value();
+    let kept_from = receipt_times::table.select(receipt_times::kept_from).filter(receipt_times::id.eq(1));
+    let has_time = is_read.and(messages::created_at.nullable().ge(kept_from.single_value()));
     let pair = (conversations::user_low, conversations::user_high);
     let row = (messages::id, pair, is_delivered, is_read, case_when(has_time, read_at));
     Ok(on!(db, conn => messages::table
         .inner_join(conversations::table.on(conversations::id.eq(messages::conversation_id)))
-        .select(row).filter(messages::id.eq_any(&ids)).load(conn))?)
+        .select(row).filter(messages::id.among(&ids)).load(conn))?)
 }
 
 /// Unread messages of one conversation, where there are any.
@@ -296,7 +316,7 @@ pub struct Unread {
 /// own position. Each of these is looked at, so it costs what is unread, and
 /// nothing for what is read.
 pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Unread>> {
-    let only = only.map(bound).transpose()?;
+    let only = only.map(id_list).transpose()?;
     let unread = messages::conversation_id
         .eq(participants::conversation_id)
         .and(messages::seq.gt(participants::own_read_seq))
@@ -316,7 +336,7 @@ pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>)
                 .filter(participants::user_id.eq(reader).and(participants::role.is_not_null()))
                 .into_boxed();
             if let Some(only) = &only {
-                query = query.filter(participants::conversation_id.eq_any(only));
+                query = query.filter(participants::conversation_id.among(only));
             }
             query
         }};

@@ -4,9 +4,10 @@
 //! the subject wrote to the viewer, the subject has the viewer as a contact, or
 //! both are in a small group.
 
+use super::id_list::{IdListMethods, id_list};
 use super::pairs::Pairs;
 use super::schema::{blocks, contacts, conversations, participants, users};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Timestamp, UserId};
 use diesel::dsl::exists;
@@ -186,13 +187,13 @@ pub fn list_sights_by_group(db: &mut Db, id: ConversationId, members: &[UserId],
 
 /// Takes out the pairs that share one of the newest small groups of a member.
 fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, whose: Whose) -> Result<()> {
-    let (people, busiest) = (bound(pairs.people())?, bound(pairs.busiest())?);
+    let (people, busiest) = (id_list(pairs.people())?, id_list(pairs.busiest())?);
     let first: Option<UserId> = match whose {
-        _ if people.is_empty() => None,
+        _ if pairs.people().next().is_none() => None,
         Whose::Of(member) => Some(member),
         // It has most in common with the others, if anybody has.
         Whose::Everybody => on!(&mut *db, conn => users::table.select(users::id)
-            .filter(users::id.eq_any(&busiest))
+            .filter(users::id.among(&busiest))
             .order((users::group_count.desc(), users::id)).first(conn).optional())?,
     };
     let Some(first) = first else { return Ok(()) };
@@ -201,10 +202,10 @@ fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, w
         .filter(participants::user_id.eq(first).and(participants::role.is_not_null()))
         .filter(participants::conversation_id.ne(id).and(is_in_small_group!()))
         .order(participants::conversation_id.desc()).limit(NEWEST).load(conn))?;
-    let newest = bound(&newest)?;
+    let newest = id_list(&newest)?;
     let found: Vec<(ConversationId, UserId)> = on!(db, conn => participants::table
         .select((participants::conversation_id, participants::user_id))
-        .filter(participants::conversation_id.eq_any(&newest).and(participants::user_id.eq_any(&people)))
+        .filter(participants::conversation_id.among(&newest).and(participants::user_id.among(&people)))
         .filter(participants::role.is_not_null()).load(conn))?;
     pairs.remove_groups(found);
     Ok(())
@@ -213,14 +214,14 @@ fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, w
 /// Takes out the pairs of `member` and whoever else is in a small group of
 /// theirs.
 fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: UserId) -> Result<()> {
-    let people = bound(pairs.people())?;
+    let people = id_list(pairs.people())?;
     let other = diesel::alias!(participants as other);
     let mates: Vec<UserId> = on!(db, conn => participants::table
         .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
         .select(other.field(participants::user_id))
         .filter(participants::user_id.eq(member).and(participants::role.is_not_null()))
         .filter(participants::conversation_id.ne(id).and(is_in_small_group!()))
-        .filter(other.field(participants::user_id).eq_any(&people))
+        .filter(other.field(participants::user_id).among(&people))
         .filter(other.field(participants::role).is_not_null())
         .distinct().load(conn))?;
     for mate in mates {
@@ -232,18 +233,18 @@ fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: User
 /// Takes out the pairs that share any small group, by all memberships of those
 /// who are left.
 fn remove_by_memberships(db: &mut Db, id: ConversationId, pairs: &mut Pairs) -> Result<()> {
-    let people = bound(pairs.people())?;
+    let people = id_list(pairs.people())?;
     // Without the conversation or the role, SQLite reads no more than an index.
     let mut all: Vec<ConversationId> = on!(&mut *db, conn => participants::table
         .select(participants::conversation_id)
-        .filter(participants::user_id.eq_any(&people).and(participants::conversation_id.ne(id))).load(conn))?;
+        .filter(participants::user_id.among(&people).and(participants::conversation_id.ne(id))).load(conn))?;
     all.sort_unstable();
     let shared: Vec<ConversationId> = all.chunk_by(|one, next| one == next).filter_map(twice).collect();
     for groups in shared.chunks(CHUNK) {
-        let groups = bound(groups)?;
+        let groups = id_list(groups)?;
         let found: Vec<(ConversationId, UserId)> = on!(&mut *db, conn => participants::table
             .select((participants::conversation_id, participants::user_id))
-            .filter(participants::conversation_id.eq_any(&groups).and(participants::user_id.eq_any(&people)))
+            .filter(participants::conversation_id.among(&groups).and(participants::user_id.among(&people)))
             .filter(participants::role.is_not_null().and(is_in_small_group!())).load(conn))?;
         pairs.remove_groups(found);
         if pairs.is_empty() {
@@ -259,27 +260,27 @@ fn twice<T: Copy>(same: &[T]) -> Option<T> {
 }
 
 fn list_blocks_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
-    let (from, to) = (bound(from)?, bound(to)?);
+    let (from, to) = (id_list(from)?, id_list(to)?);
     Ok(on!(db, conn => blocks::table.select((blocks::user_id, blocks::blocked_id))
-        .filter(blocks::user_id.eq_any(&from).and(blocks::blocked_id.eq_any(&to)))
+        .filter(blocks::user_id.among(&from).and(blocks::blocked_id.among(&to)))
         .filter(blocks::removed_at.is_null()).load(conn))?)
 }
 
 /// Who has whom as a contact.
 fn list_contacts_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
-    let (from, to) = (bound(from)?, bound(to)?);
+    let (from, to) = (id_list(from)?, id_list(to)?);
     Ok(on!(db, conn => contacts::table.select((contacts::user_id, contacts::contact_id))
-        .filter(contacts::user_id.eq_any(&from).and(contacts::contact_id.eq_any(&to)))
+        .filter(contacts::user_id.among(&from).and(contacts::contact_id.among(&to)))
         .filter(contacts::removed_at.is_null()).load(conn))?)
 }
 
 /// Who wrote to whom directly.
 fn list_writers_within(db: &mut Db, low: &[UserId], high: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
-    let (low, high) = (bound(low)?, bound(high)?);
+    let (low, high) = (id_list(low)?, id_list(high)?);
     let found: Vec<(Option<UserId>, Option<UserId>, UserId)> = on!(db, conn => conversations::table
         .inner_join(participants::table)
         .select((conversations::user_low, conversations::user_high, participants::user_id))
-        .filter(conversations::user_low.eq_any(&low).and(conversations::user_high.eq_any(&high)))
+        .filter(conversations::user_low.among(&low).and(conversations::user_high.among(&high)))
         .filter(participants::has_written).load(conn))?;
     let direction = |(low, high, author): (Option<UserId>, Option<UserId>, UserId)| {
         let reader = if low == Some(author) { high } else { low };
@@ -290,8 +291,8 @@ fn list_writers_within(db: &mut Db, low: &[UserId], high: &[UserId]) -> Result<V
 
 /// When each of these people was last seen.
 pub fn list_last_seen(db: &mut Db, people: &[UserId]) -> Result<HashMap<UserId, Option<Timestamp>>> {
-    let people = bound(people)?;
+    let people = id_list(people)?;
     let found: Vec<(UserId, Option<Timestamp>)> = on!(db, conn => users::table
-        .select((users::id, users::last_seen_at)).filter(users::id.eq_any(&people)).load(conn))?;
+        .select((users::id, users::last_seen_at)).filter(users::id.among(&people)).load(conn))?;
     Ok(found.into_iter().collect())
 }

@@ -1,7 +1,8 @@
 //! Who reacted to which message with what.
 
+use super::id_list::{IdListMethods, id_list};
 use super::schema::reactions;
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{MessageId, Rev, UserId};
 use diesel::dsl::{count_star, exists, min, not};
@@ -47,11 +48,11 @@ pub struct Tally {
 
 /// By message; what was set first comes first.
 pub fn list_tallies(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Tally>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     Ok(on!(db, conn => reactions::table
         .group_by((reactions::message_id, reactions::emoji))
         .select((reactions::message_id, reactions::emoji, count_star()))
-        .filter(reactions::message_id.eq_any(&ids))
+        .filter(reactions::message_id.among(&ids))
         .order((reactions::message_id, min(reactions::rev))).load(conn))?)
 }
 
@@ -65,7 +66,7 @@ pub struct Reaction {
 
 /// The first `MAX_NAMED` of each message and emoji, in their order.
 pub fn list_first(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reaction>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     let earlier = diesel::alias!(reactions as earlier);
     // Stops at the twentieth, however many there are.
     let is_late = exists(
@@ -78,7 +79,7 @@ pub fn list_first(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reaction>> {
     );
     Ok(on!(db, conn => reactions::table
         .select((reactions::message_id, reactions::emoji, reactions::user_id))
-        .filter(reactions::message_id.eq_any(&ids).and(not(is_late)))
+        .filter(reactions::message_id.among(&ids).and(not(is_late)))
         .order((reactions::message_id, reactions::rev)).load(conn))?)
 }
 

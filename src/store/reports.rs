@@ -1,8 +1,9 @@
 //! What people told the administrators of: each of them a person or a message
 //! at most once.
 
+use super::id_list::{IdListMethods, id_list};
 use super::schema::reports;
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, ReportId, Timestamp, UserId};
 use diesel::prelude::*;
@@ -87,7 +88,7 @@ pub fn erase_evidence(db: &mut Db, before: Timestamp, limit: i64) -> Result<usiz
     if old.is_empty() {
         return Ok(0);
     }
-    let ids = bound(&old)?;
-    Ok(on!(db, conn => diesel::update(reports::table.filter(reports::id.eq_any(&ids)))
+    let ids = id_list(&old)?;
+    Ok(on!(db, conn => diesel::update(reports::table.filter(reports::id.among(&ids)))
         .set(reports::evidence.eq(None::<String>)).execute(conn))?)
 }

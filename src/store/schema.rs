@@ -268,5 +268,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     contacts,
     hidden_messages,
     reactions,
-    receipt_marks
+    receipt_marks,
+    receipt_times
 );

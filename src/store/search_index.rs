@@ -10,9 +10,10 @@
 //! are not indexed yet are found by reading them.
 
 use super::conversations::Place;
+use super::id_list::{IdListMethods, id_list};
 use super::messages::Message;
 use super::schema::{blocks, conversations, messages, participants, search_progress};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::search::{self, Term};
@@ -204,7 +205,7 @@ pub fn list_unindexed(db: &mut Db, upto: MessageId, before: MessageId, limit: i6
 /// By one query for each table: SQLite would begin a query over both with all
 /// the conversations of `me`, and read every message in them.
 pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<Message>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(messages::sender_id)))
         .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(messages::sender_id)));
     let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
@@ -214,7 +215,7 @@ pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<M
         .filter(participants::user_id.eq(me).and(participants::role.is_not_null()));
     let mut found: Vec<Message> = on!(db, conn => messages::table
         .select(Message::as_select())
-        .filter(messages::id.eq_any(&ids))
+        .filter(messages::id.among(&ids))
         .filter(messages::message_type.eq("text").and(messages::deleted_at.is_null()))
         .filter(super::messages::shows_to(me.get()))
         .filter(exists(own_place).and(not(is_blocked)))
@@ -231,10 +232,10 @@ pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<M
 /// Where `me` is in the conversations of these messages, if still in them.
 fn list_places(db: &mut Db, me: UserId, found: &[Message]) -> Result<HashMap<ConversationId, Place>> {
     let ids: BTreeSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
-    let ids = bound(&ids)?;
+    let ids = id_list(&ids)?;
     let places: Vec<(ConversationId, Place)> = on!(db, conn => participants::table
         .select((participants::conversation_id, Place::as_select()))
-        .filter(participants::conversation_id.eq_any(&ids).and(participants::user_id.eq(me)))
+        .filter(participants::conversation_id.among(&ids).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null())
         .load(conn))?;
     Ok(places.into_iter().collect())

@@ -5,9 +5,10 @@
 //! are asked for in portions, so a query costs no more than `MAX_CANDIDATES`
 //! look-ups for each of its words, however many people there are.
 
+use super::id_list::{IdListMethods, id_list};
 use super::schema::{user_words, user_words_progress, users};
 use super::users::{User, list_findable};
-use super::{Db, bound, on};
+use super::{Db, on};
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::search::{self, NameQuery, WordKind, name_words};
@@ -53,8 +54,8 @@ pub fn insert(db: &mut Db, people: &[(UserId, &str, &str)]) -> Result<()> {
 }
 
 pub fn delete(db: &mut Db, people: &[UserId]) -> Result<()> {
-    let ids = bound(people)?;
-    on!(db, conn => diesel::delete(user_words::table.filter(user_words::user_id.eq_any(&ids))).execute(conn))?;
+    let ids = id_list(people)?;
+    on!(db, conn => diesel::delete(user_words::table.filter(user_words::user_id.among(&ids))).execute(conn))?;
     Ok(())
 }
 
@@ -302,10 +303,10 @@ fn list_portion_with(
 fn list_among(db: &mut Db, people: &[UserId], prefix: &str, kind: Option<WordKind>) -> Result<HashMap<UserId, Rank>> {
     let mut found = HashMap::new();
     for people in people.chunks(PORTION as usize) {
-        let ids = bound(people)?;
+        let ids = id_list(people)?;
         let rows: Vec<(UserId, i64, String)> = on!(db, conn => user_words::table
             .select((user_words::user_id, user_words::kind, user_words::word))
-            .filter(user_words::user_id.eq_any(&ids).and(beginning_with!(prefix))).load(conn))?;
+            .filter(user_words::user_id.among(&ids).and(beginning_with!(prefix))).load(conn))?;
         for (id, of_kind, word) in rows {
             if kind.is_some_and(|kind| kind as i64 != of_kind) {
                 continue;

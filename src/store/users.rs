@@ -1,9 +1,10 @@
 //! Accounts.
 
 use super::Db;
+use super::id_list::{IdListMethods, id_list};
 use super::members::CHUNK;
 use super::schema::{blocks, users};
-use super::{bound, logins, on, user_words};
+use super::{logins, on, user_words};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use crate::text::DELETED_USER;
@@ -97,9 +98,9 @@ pub fn find_external(db: &mut Db, issuer: &str, subject: &str) -> Result<Option<
 
 /// By id; unknown ids are left out.
 pub fn list_by_ids(db: &mut Db, ids: &[UserId]) -> Result<Vec<User>> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     Ok(
-        on!(db, conn => users::table.select(User::as_select()).filter(users::id.eq_any(&ids)).order(users::id).load(conn))?,
+        on!(db, conn => users::table.select(User::as_select()).filter(users::id.among(&ids)).order(users::id).load(conn))?,
     )
 }
 
@@ -207,10 +208,10 @@ pub fn get_standing(db: &mut Db, id: UserId) -> Result<Standing> {
 pub fn list_barred(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Standing)>> {
     let mut barred = Vec::new();
     for people in people.chunks(CHUNK) {
-        let people = bound(people)?;
+        let people = id_list(people)?;
         let found: Vec<(UserId, Since)> = on!(db, conn => users::table
             .select((users::id, (users::disabled_at, users::deleted_at)))
-            .filter(users::id.eq_any(&people))
+            .filter(users::id.among(&people))
             .filter(users::disabled_at.is_not_null().or(users::deleted_at.is_not_null()))
             .order(users::id).load(conn))?;
         barred.extend(found.into_iter().map(|(id, since)| (id, Standing::of(since))));
@@ -249,12 +250,12 @@ pub fn close(db: &mut Db, id: UserId, now: Timestamp) -> Result<()> {
 /// Those of these people whom `me` may find, in the order given: accounts in
 /// use, without a block in between.
 pub fn list_findable(db: &mut Db, me: UserId, ids: &[UserId]) -> Result<Vec<User>> {
-    let keys = bound(ids)?;
+    let keys = id_list(ids)?;
     let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(users::id)))
         .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(users::id)));
     let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
     let mut found: Vec<User> = on!(db, conn => users::table.select(User::as_select())
-        .filter(users::id.eq_any(&keys))
+        .filter(users::id.among(&keys))
         .filter(not(is_blocked))
         .filter(users::deleted_at.is_null().and(users::disabled_at.is_null())).load(conn))?;
     let place: HashMap<UserId, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
@@ -289,9 +290,9 @@ fn refresh_words(db: &mut Db, id: UserId) -> Result<()> {
 /// Moves forward only, so that a late announcement does not turn it back; or back from a time that
 /// a wrong clock wrote. Of a thousand users or so at once: a statement takes no more.
 pub fn set_last_seen(db: &mut Db, ids: &[UserId], at: Timestamp) -> Result<()> {
-    let ids = bound(ids)?;
+    let ids = id_list(ids)?;
     on!(db, conn => diesel::update(users::table
-            .filter(users::id.eq_any(&ids).and(users::deleted_at.is_null()))
+            .filter(users::id.among(&ids).and(users::deleted_at.is_null()))
             .filter(users::last_seen_at.is_null().or(users::last_seen_at.lt(at)).or(users::last_seen_at.gt(at.with_skew()))))
         .set(users::last_seen_at.eq(at)).execute(conn))?;
     Ok(())
