@@ -77,12 +77,13 @@ pub struct LaneSettings {
 impl LaneSettings {
     /// Postgres keeps 64 savepoints of a transaction in shared memory (its
     /// `PGPROC_MAX_CACHED_SUBXIDS`) and slows everybody down beyond. Each of
-    /// its statements is a round trip, so its batches have more time.
+    /// its statements is a round trip, so its batches have more time, and take
+    /// fewer of those who log in.
     pub fn for_target(target: &Target) -> Self {
-        let queue = QueueBounds { light: 4_096, heavy: 1_024, heavy_each: 64 };
+        let queue = |unowned_each_time| QueueBounds { light: 4_096, heavy: 1_024, heavy_each: 64, unowned_each_time };
         match target {
-            Target::Sqlite(_) => Self { queue, batch: 512, batch_time: Duration::from_millis(10) },
-            Target::Postgres(_) => Self { queue, batch: 60, batch_time: Duration::from_millis(30) },
+            Target::Sqlite(_) => Self { queue: queue(16), batch: 512, batch_time: Duration::from_millis(10) },
+            Target::Postgres(_) => Self { queue: queue(4), batch: 60, batch_time: Duration::from_millis(30) },
         }
     }
 }
@@ -673,7 +674,7 @@ mod tests {
     const LIGHT: Class = Class { cost: Cost::Light, owner: Some(UserId::new(1)), patience: PATIENCE };
     const HEAVY: Class = Class { cost: Cost::Heavy, ..LIGHT };
 
-    const BOUNDS: QueueBounds = QueueBounds { light: 100, heavy: 10, heavy_each: 2 };
+    const BOUNDS: QueueBounds = QueueBounds { light: 100, heavy: 10, heavy_each: 2, unowned_each_time: 16 };
     /// Batches end by their size alone.
     const ROOMY: LaneSettings = LaneSettings { queue: BOUNDS, batch: 50, batch_time: PATIENCE };
 

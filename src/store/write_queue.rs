@@ -16,9 +16,6 @@ use super::Cost;
 use crate::ids::UserId;
 use std::collections::VecDeque;
 
-/// Jobs without an owner in one transaction.
-const MAX_UNOWNED: usize = 16;
-
 /// How many jobs may wait.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueBounds {
@@ -28,6 +25,8 @@ pub struct QueueBounds {
     pub heavy: usize,
     /// Heavy jobs of one owner.
     pub heavy_each: usize,
+    /// Light jobs without an owner in one transaction, and half of it at most.
+    pub unowned_each_time: usize,
 }
 
 /// Which bound a refused job met.
@@ -103,7 +102,7 @@ impl<J> WriteQueue<J> {
             return Some(Turn::Heavy(job));
         }
         self.heavy_is_next = true;
-        let unowned = self.unowned.len().min(MAX_UNOWNED).min(most.div_ceil(2));
+        let unowned = self.unowned.len().min(self.bounds.unowned_each_time).min(most.div_ceil(2));
         let owned = self.light.len().min(most - unowned);
         let batch: Vec<J> = self.unowned.drain(..unowned).chain(self.light.drain(..owned)).collect();
         (!batch.is_empty()).then_some(Turn::Light(batch))
@@ -134,7 +133,7 @@ impl<J> WriteQueue<J> {
 mod tests {
     use super::*;
 
-    const BOUNDS: QueueBounds = QueueBounds { light: 4, heavy: 5, heavy_each: 3 };
+    const BOUNDS: QueueBounds = QueueBounds { light: 4, heavy: 5, heavy_each: 3, unowned_each_time: 16 };
 
     fn ann() -> Option<UserId> {
         Some(UserId::new(1))
