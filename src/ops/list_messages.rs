@@ -1,6 +1,6 @@
 //! `GET /api/conversations/{id}/messages`: a page of history.
 
-use super::{Access, Cx, Op, Outcome, present};
+use super::{Access, Cost, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Position, Seq};
@@ -36,6 +36,11 @@ pub struct MessagePage {
     pub has_more: bool,
 }
 
+/// A long page takes some milliseconds to put together.
+pub(super) fn page_cost(limit: Option<i64>) -> Cost {
+    if limit.is_some_and(|limit| limit > DEFAULT_PAGE) { Cost::Heavy } else { Cost::Light }
+}
+
 /// A page size within bounds.
 pub(super) fn page_size(limit: Option<i64>, default: i64, max: i64) -> Result<i64> {
     match limit.unwrap_or(default) {
@@ -53,6 +58,10 @@ impl Op for ListMessages {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        page_cost(self.limit)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {
@@ -77,5 +86,20 @@ impl Op for ListMessages {
         }
         let messages = present::history(cx.db, rows)?;
         Ok(Outcome::quiet(MessagePage { messages, has_more }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_more_than_fifty_messages_is_heavy() {
+        for limit in [None, Some(1), Some(50)] {
+            assert_eq!(page_cost(limit), Cost::Light, "{limit:?}");
+        }
+        for limit in [Some(51), Some(MAX_PAGE)] {
+            assert_eq!(page_cost(limit), Cost::Heavy, "{limit:?}");
+        }
     }
 }

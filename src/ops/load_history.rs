@@ -1,8 +1,8 @@
 //! `load_history`: a page of history over the socket, by person or
 //! conversation.
 
-use super::list_messages::MAX_PAGE;
-use super::{Access, Cx, ListMessages, MessagePage, Op, Outcome, move_position};
+use super::list_messages::{MAX_PAGE, page_cost};
+use super::{Access, Cost, Cx, ListMessages, MessagePage, Op, Outcome, move_position};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, Position, Seq, UserId};
@@ -32,6 +32,10 @@ impl Op for LoadHistory {
 
     fn access(&self) -> Access {
         Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        page_cost(self.limit)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {

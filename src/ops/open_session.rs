@@ -31,7 +31,7 @@ impl Op for OpenSession {
     }
 
     fn cost(&self) -> Cost {
-        Cost::Admission
+        Cost::Opening
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {

@@ -17,6 +17,7 @@ pub mod conversations;
 #[cfg(test)]
 pub(crate) mod explain;
 mod failure;
+mod fair_turns;
 mod history;
 mod hot;
 mod hub_lock;
@@ -85,6 +86,16 @@ pub enum Cost {
     /// Light, and decides whether somebody may come in: some of the connections
     /// that read are kept back for it.
     Admission,
+    /// Comes after that, has the same connections, and grows with what the caller owns: few run
+    /// at once.
+    Opening,
+}
+
+impl Cost {
+    /// Whether it lets somebody in who is not here yet.
+    fn admits(self) -> bool {
+        matches!(self, Self::Admission | Self::Opening)
+    }
 }
 
 /// Runs the same Diesel expression on whichever database `$db` is.

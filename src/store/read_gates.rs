@@ -2,9 +2,11 @@
 //! long, from using up the connections of all.
 //!
 //! Permits are taken from the narrowest on, so nobody who waits for their own
-//! share holds a connection. Each kind of waiting is first come, first served.
+//! share holds a connection. Each kind of waiting is first come, first served,
+//! but for heavy reads of several people, which have [`FairTurns`].
 
 use super::Cost;
+use super::fair_turns::{FairTurns, Turn};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use std::collections::HashMap;
@@ -32,7 +34,8 @@ pub(super) struct ReadGates {
     all: Arc<Semaphore>,
     /// Without those kept back for admission.
     ordinary: Arc<Semaphore>,
-    heavy: Arc<Semaphore>,
+    heavy: Arc<FairTurns>,
+    opening: Arc<FairTurns>,
     most_heavy: usize,
     people: Mutex<HashMap<UserId, Person>>,
 }
@@ -48,6 +51,7 @@ struct Person {
 /// Lets one read pass; dropped when it has ended.
 pub(super) struct ReadPermit {
     _permits: Vec<OwnedSemaphorePermit>,
+    _turn: Option<Turn>,
     _place: Option<Place>,
 }
 
@@ -70,17 +74,19 @@ impl Drop for Place {
 }
 
 impl ReadGates {
-    /// For so many connections, on a machine with so many cores. A quarter is
-    /// kept back for admission. Half may be used by heavy reads, and no more
-    /// than there are cores to run them.
-    pub fn new(connections: usize, cores: usize) -> Self {
+    /// For so many connections. A quarter is kept back for admission. Half may be
+    /// used by heavy reads, and half by sessions that open, and no more than the
+    /// given numbers.
+    pub fn new(connections: usize, most_heavy: usize, most_opening: usize) -> Self {
         let kept_back = (connections / 4).max(1).min(connections - 1);
-        let heavy = (connections / 2).min(cores).max(1);
+        let at_most = |most: usize| (connections / 2).min(most).max(1);
+        let heavy = at_most(most_heavy);
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
         Self {
             all: semaphore(connections),
             ordinary: semaphore(connections - kept_back),
-            heavy: semaphore(heavy),
+            heavy: FairTurns::new(heavy),
+            opening: FairTurns::new(at_most(most_opening)),
             most_heavy: heavy,
             people: Mutex::default(),
         }
@@ -103,10 +109,10 @@ impl ReadGates {
         deadline: Instant,
         heavy_deadline: Instant,
     ) -> Result<ReadPermit> {
-        let mut permits = Vec::with_capacity(5);
-        let mut place = None;
+        let mut permits = Vec::with_capacity(4);
+        let (mut place, mut turn) = (None, None);
         if let Some(user_id) = owner
-            && cost != Cost::Admission
+            && !cost.admits()
         {
             let (mine, reads, heavy) = self.enter(user_id)?;
             place = Some(mine);
@@ -115,15 +121,19 @@ impl ReadGates {
             }
             permits.push(take(reads, deadline).await?.ok_or(UNDER_WAY)?);
         }
-        let deadline = if cost == Cost::Heavy { heavy_deadline } else { deadline };
-        if cost == Cost::Heavy {
-            permits.push(take(Arc::clone(&self.heavy), deadline).await?.ok_or(IN_USE)?);
+        let (turns, deadline) = match cost {
+            Cost::Heavy => (Some(&self.heavy), heavy_deadline),
+            Cost::Opening => (Some(&self.opening), heavy_deadline),
+            Cost::Light | Cost::Admission => (None, deadline),
+        };
+        if let Some(turns) = turns {
+            turn = Some(turns.take(owner, deadline).await.ok_or(IN_USE)?);
         }
-        if cost != Cost::Admission {
+        if !cost.admits() {
             permits.push(take(Arc::clone(&self.ordinary), deadline).await?.ok_or(IN_USE)?);
         }
         permits.push(take(Arc::clone(&self.all), deadline).await?.ok_or(IN_USE)?);
-        Ok(ReadPermit { _permits: permits, _place: place })
+        Ok(ReadPermit { _permits: permits, _turn: turn, _place: place })
     }
 
     fn enter(self: &Arc<Self>, user_id: UserId) -> Result<(Place, Arc<Semaphore>, Arc<Semaphore>)> {
@@ -149,7 +159,7 @@ impl ReadGates {
 
 const UNDER_WAY: Error = Error::TooManyAtOnce("too many of your requests are under way: wait for their answers");
 const HEAVY_UNDER_WAY: Error =
-    Error::TooManyAtOnce("another search, sync or count of yours is under way: wait for its answer");
+    Error::TooManyAtOnce("another search, sync, count or long page of yours is under way: wait for its answer");
 const IN_USE: Error = Error::Unavailable("all database connections are in use");
 
 /// None when the deadline passed.
@@ -178,7 +188,7 @@ mod tests {
     }
 
     fn gates() -> Arc<ReadGates> {
-        Arc::new(ReadGates::new(8, 64))
+        Arc::new(ReadGates::new(8, 64, 64))
     }
 
     /// A read that has its turn at once.
@@ -223,7 +233,7 @@ mod tests {
     #[test]
     fn a_heavy_read_waits_longer_behind_those_of_others_than_behind_its_owners() {
         block_on(async {
-            let gates = Arc::new(ReadGates::new(8, 1));
+            let gates = Arc::new(ReadGates::new(8, 1, 1));
             let _ann = passes(&gates, Cost::Heavy, ANN).unwrap();
             let (over, heavy) = (Instant::now(), |owner| ReadTerms { cost: Cost::Heavy, owner });
             let refused = gates.pass(heavy(ANN), over, later()).await.err();
@@ -235,9 +245,24 @@ mod tests {
     }
 
     #[test]
+    fn few_sessions_open_at_once_and_those_of_others_wait_for_theirs() {
+        block_on(async {
+            let gates = Arc::new(ReadGates::new(8, 2, 2));
+            let mut open: Vec<_> = (0..2).map(|_| passes(&gates, Cost::Opening, ANN).unwrap()).collect();
+            assert!(passes(&gates, Cost::Opening, BOB).is_none());
+            assert!(passes(&gates, Cost::Heavy, BOB).is_some() && passes(&gates, Cost::Admission, BOB).is_some());
+            let terms = ReadTerms { cost: Cost::Opening, owner: BOB };
+            let refused = gates.pass(terms, later(), Instant::now()).await.err();
+            assert!(matches!(refused, Some(Error::Unavailable(_))), "{refused:?}");
+            open.pop();
+            assert!(passes(&gates, Cost::Opening, BOB).is_some());
+        });
+    }
+
+    #[test]
     fn whoever_waits_for_their_own_share_holds_none_of_others() {
         block_on(async {
-            let gates = Arc::new(ReadGates::new(8, 64));
+            let gates = Arc::new(ReadGates::new(8, 64, 64));
             let _ann = passes(&gates, Cost::Heavy, ANN).unwrap();
             let mut waiting: Vec<_> = (0..10)
                 .map(|_| Box::pin(gates.pass(ReadTerms { cost: Cost::Heavy, owner: ANN }, later(), later())))
@@ -268,7 +293,7 @@ mod tests {
     fn the_smallest_pools_serve_everybody() {
         block_on(async {
             for connections in 1..=4 {
-                let gates = Arc::new(ReadGates::new(connections, 1));
+                let gates = Arc::new(ReadGates::new(connections, 1, 1));
                 for cost in [Cost::Heavy, Cost::Light, Cost::Admission] {
                     assert!(passes(&gates, cost, ANN).is_some(), "{cost:?} of {connections}");
                 }

@@ -37,6 +37,13 @@ impl Reads {
     /// # Errors
     /// The system has no room for the threads.
     pub fn new(target: Target, size: u32) -> Result<Self> {
+        let cores = available_parallelism().map_or(1, usize::from);
+        // Threads of this process let the others go first. A backend of Postgres, often on this
+        // machine, has the usual priority, so that half of the cores are left to messages.
+        let most_heavy = match target {
+            Target::Sqlite(_) => cores,
+            Target::Postgres(_) => (cores / 2).max(1),
+        };
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -44,8 +51,7 @@ impl Reads {
             // It logs every try as an error. Whoever waits gets the last one.
             .error_handler(Box::new(NopErrorHandler))
             .build_unchecked(Opener(target));
-        let cores = available_parallelism().map_or(1, usize::from);
-        let gates = Arc::new(ReadGates::new(size as usize, cores));
+        let gates = Arc::new(ReadGates::new(size as usize, most_heavy, cores));
         let threads =
             Threads::start("heavy-read", gates.most_heavy()).map_err(|error| Error::Internal(error.into()))?;
         Ok(Self { pool, gates, threads: Arc::new(threads) })
