@@ -14,6 +14,7 @@ mod checkpoints;
 mod columns;
 mod conn;
 pub mod conversations;
+mod epoch;
 #[cfg(test)]
 pub(crate) mod explain;
 mod failure;
@@ -60,6 +61,7 @@ pub mod users;
 mod write_queue;
 
 pub use conn::{Db, Target};
+pub use epoch::begin_epoch;
 pub use history::History;
 pub use hub_lock::HubLock;
 pub use lane::{Answer, Job, Lane, LaneSettings, Publish, Terms};
@@ -72,6 +74,7 @@ use crate::clock::random_bytes;
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use diesel::prelude::*;
+use epoch::find_epoch;
 
 /// How long an operation may keep its place in the writer or the read pool.
 /// A heavy write has a transaction of its own, and heavy operations of either
@@ -143,19 +146,6 @@ pub fn is_prepared(db: &mut Db) -> Result<bool> {
 /// 32 letters that nothing else is called.
 fn random_name() -> String {
     random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Gives the history another name: what clients hold of the one before counts for
-/// nothing. Returns the new epoch.
-pub fn begin_epoch(db: &mut Db, now: Timestamp) -> Result<String> {
-    let epoch = random_name();
-    let changes = (schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
-    on!(db, conn => diesel::update(schema::hub::table).set(changes).execute(conn))?;
-    Ok(epoch)
-}
-
-fn find_epoch(db: &mut Db) -> Result<Option<String>> {
-    Ok(on!(db, conn => schema::hub::table.select(schema::hub::epoch).first(conn).optional())?)
 }
 
 /// Writes the row that is there to be written.

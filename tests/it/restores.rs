@@ -2,7 +2,7 @@
 //! was ahead of it loads everything again, and ends with what is there.
 
 use crate::binary::{Binary, Place};
-use crate::harness::{Client, Model, User, assert_same, register, truth};
+use crate::harness::{Client, Group, Model, User, assert_same, register, truth};
 use crate::random_plan::port_of;
 use crate::scratch::Scratch;
 use diesel::connection::SimpleConnection;
@@ -79,6 +79,38 @@ async fn sync(user: &User, model: &mut Model) -> serde_json::Value {
 
 async fn epoch_of(user: &User) -> String {
     user.post("/api/sync", json!({"only": true})).await.ok()["epoch"].as_str().unwrap().to_owned()
+}
+
+/// Ann wrote to a group that the backup does not have, and heard no answer. Bob makes another
+/// group with her: her message must not reach it.
+async fn a_message_to_a_lost_conversation_reaches_no_other(database: Scratch) {
+    let mut world = World::begin(database).await;
+    let [ann, bob, cat] = world.people(["ann", "bob", "cat"]).await;
+    world.stop().await;
+    let backup = world.database.back_up();
+    world.start().await;
+    let lost = Group::of(&cat, &[&ann]).await.id;
+    let to = |id: i64| json!({"conversation_id": id, "content": "hello", "client_message_id": format!("to-{id}")});
+    let lost_message = ann.post("/api/messages", to(lost)).await.is(201).ok()["message"]["id"].clone();
+    world.hub.kill();
+    world.database.put_back(&backup);
+    world.start().await;
+    let made = Group::of(&bob, &[&ann]).await.id;
+    ann.post("/api/messages", to(lost)).await.refused(404, "not_found");
+    let message = ann.post("/api/messages", to(made)).await.is(201).ok()["message"]["id"].clone();
+    assert_ne!(message, lost_message, "nor does a deletion reach another message");
+    let page = bob.get(&format!("/api/conversations/{made}/messages")).await.ok();
+    assert_eq!(page["messages"].as_array().unwrap().len(), 1, "{page}");
+}
+
+#[tokio::test]
+async fn a_message_to_a_lost_conversation_reaches_no_other_on_sqlite() {
+    a_message_to_a_lost_conversation_reaches_no_other(Scratch::sqlite()).await;
+}
+
+#[tokio::test]
+async fn a_message_to_a_lost_conversation_reaches_no_other_on_postgres() {
+    a_message_to_a_lost_conversation_reaches_no_other(Scratch::postgres()).await;
 }
 
 /// What of the hub's files is put back with the database.

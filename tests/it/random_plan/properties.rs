@@ -97,16 +97,12 @@ pub fn every_send_ends_stored_or_refused(ledger: &Ledger, rows: &Rows) {
 }
 
 /// Whoever may write is not refused, and whoever may not is: to people a block
-/// decides it, in a group alone whether one is in it. After a restore the number of
-/// a group may be that of a direct conversation, in which a block decides.
+/// decides it, in a group alone whether one is in it.
 pub fn who_may_write_is_not_refused(draft: &Draft, answer: &Answer, rows: &Rows) {
     let Draft { sender_id, key, .. } = draft;
     let (is_blocked, is_in) = match draft.to {
         To::Person(id) => (rows.is_block_between(*sender_id, id), true),
-        To::Group(id) => {
-            let is_blocked = rows.conversations.iter().any(|row| row.id == id && rows.is_blocked_in(row));
-            (is_blocked, rows.place(*sender_id, id).is_some())
-        }
+        To::Group(id) => (false, rows.place(*sender_id, id).is_some()),
     };
     match answer {
         Answer::Refused(code) => assert!(is_blocked, "{key} was refused without a block: {code}"),

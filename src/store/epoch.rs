@@ -1,0 +1,97 @@
+//! The name of this history of the database. A restored backup is another one.
+
+use super::{Db, on, random_name, schema};
+use crate::error::Result;
+use crate::ids::Timestamp;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+/// Tables with ids that clients hold.
+const NUMBERED: [&str; 5] = ["users", "logins", "conversations", "messages", "reports"];
+
+/// Ids that a new epoch leaves out of each table: more than a history that was lost can have given
+/// out since its backup, at 10,000 messages a second for a day. JavaScript counts exactly up to
+/// nine million times this.
+const LEFT_OUT: i64 = 1_000_000_000;
+
+pub(super) fn find_epoch(db: &mut Db) -> Result<Option<String>> {
+    Ok(on!(db, conn => schema::hub::table.select(schema::hub::epoch).first(conn).optional())?)
+}
+
+/// Gives the history another name: what clients hold of the one before counts for
+/// nothing. Ids of before are not given out again, so that a message that somebody
+/// repeats does not reach a conversation that has the number of a lost one.
+/// Returns the new epoch.
+pub fn begin_epoch(db: &mut Db, now: Timestamp) -> Result<String> {
+    let epoch = random_name();
+    let changes = (schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
+    on!(&mut *db, conn => diesel::update(schema::hub::table).set(changes).execute(conn))?;
+    for table in NUMBERED {
+        leave_out_ids(db, table)?;
+    }
+    Ok(epoch)
+}
+
+fn leave_out_ids(db: &mut Db, table: &str) -> Result<()> {
+    match db {
+        // A table that never had a row has no line there yet.
+        Db::Sqlite(conn) => conn.batch_execute(&format!(
+            "INSERT INTO sqlite_sequence (name, seq)
+                 SELECT '{table}', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '{table}');
+             UPDATE sqlite_sequence SET seq = seq + {LEFT_OUT} WHERE name = '{table}'"
+        ))?,
+        Db::Postgres(conn) => conn.batch_execute(&format!(
+            "SELECT setval(name, nextval(name) + {LEFT_OUT})
+             FROM CAST(pg_get_serial_sequence('{table}', 'id') AS regclass) AS name"
+        ))?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::prepare;
+    use crate::store::scratch::{Scratch, both_databases};
+    use crate::store::users::{self, NewUser};
+
+    fn a_new_epoch_gives_out_no_id_of_the_one_before(scratch: Scratch) {
+        let mut db = scratch.open();
+        let (start, mut next) = (Timestamp::from_millis(0), 0);
+        let first = prepare(&mut db, start).unwrap();
+        let mut insert = |db: &mut Db| {
+            next += 1;
+            users::insert_user(db, &NewUser::named(&format!("user{next}"))).unwrap().id.get()
+        };
+        // Also where no row was written yet.
+        let second = begin_epoch(&mut db, start).unwrap();
+        let early = insert(&mut db);
+        assert!(first != second && early > LEFT_OUT);
+        begin_epoch(&mut db, start).unwrap();
+        let later = insert(&mut db);
+        assert!(later > early + LEFT_OUT && later < early + LEFT_OUT + 10, "{early} and {later}");
+    }
+    both_databases!(a_new_epoch_gives_out_no_id_of_the_one_before);
+
+    fn every_table_with_ids_that_clients_hold_leaves_some_out(scratch: Scratch) {
+        let mut db = scratch.open();
+        prepare(&mut db, Timestamp::from_millis(0)).unwrap();
+        begin_epoch(&mut db, Timestamp::from_millis(0)).unwrap();
+        for table in NUMBERED {
+            let next: i64 = match &mut db {
+                Db::Sqlite(conn) => diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!(
+                    "SELECT seq FROM sqlite_sequence WHERE name = '{table}'"
+                ))
+                .get_result(conn)
+                .unwrap(),
+                Db::Postgres(conn) => diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!(
+                    "nextval(pg_get_serial_sequence('{table}', 'id'))"
+                )))
+                .get_result(conn)
+                .unwrap(),
+            };
+            assert!(next >= LEFT_OUT, "{table}: {next}");
+        }
+    }
+    both_databases!(every_table_with_ids_that_clients_hold_leaves_some_out);
+}
