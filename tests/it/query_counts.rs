@@ -132,6 +132,13 @@ impl Place {
              WHERE conversation_id = {}",
             group.id
         ));
+        // The lists of the owner's contacts and of whom the member blocks are as long.
+        let rest = format!("FROM participants WHERE conversation_id = {} AND user_id <> {}", group.id, owner.id);
+        hub.database.execute(&format!(
+            "INSERT INTO contacts (user_id, contact_id, created_at, me) SELECT {}, user_id, 0, 1 {rest};
+             INSERT INTO blocks (user_id, blocked_id, created_at, me) SELECT {}, user_id, 0, 1 {rest} AND user_id <> {}",
+            owner.id, member.id, member.id
+        ));
         let hash = format!("SELECT password_hash AS line FROM users WHERE id = {}", owner.id);
         let hash = hub.database.texts(&hash).remove(0);
         let login = format!("SELECT CAST(max(id) AS TEXT) AS line FROM logins WHERE user_id = {}", owner.id);
@@ -184,7 +191,7 @@ impl Place {
         ask!(ListConversations::default());
         ask!(ListUsers { q: "crowd".into(), limit: None });
         ask!(GetUser { user_id: member });
-        ask!(ListBlocks);
+        ask!(ListBlocks, caller(&self.member));
         ask!(ListContacts);
         ask!(GetUnread);
         ask!(ListReports { before: None, limit: None });
