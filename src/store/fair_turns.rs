@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 const HALF_LIFE: Duration = Duration::from_secs(10);
 /// People whose used time is remembered.
 const MAX_REMEMBERED: usize = 1_024;
-/// What others count as if they had used.
+/// The used time that a person counts with while none is remembered of them.
 const UNKNOWN: Duration = Duration::from_millis(100);
 
 /// The turns of all; the hub itself has no id, and counts as one person.
@@ -85,7 +85,7 @@ impl FairTurns {
     }
 }
 
-/// Of somebody who waits; whoever gives up leaves none behind.
+/// The place of somebody who waits. Dropped, it is given up.
 struct Place<'a> {
     turns: &'a FairTurns,
     key: Key,

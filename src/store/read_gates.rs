@@ -3,7 +3,7 @@
 //!
 //! Permits are taken from the narrowest on, so nobody who waits for their own
 //! share holds a connection. Each kind of waiting is first come, first served,
-//! but for heavy reads of several people, which have [`FairTurns`].
+//! except for heavy reads and sessions that open: each of the two has [`FairTurns`].
 
 use super::Cost;
 use super::fair_turns::{FairTurns, Turn};
@@ -98,7 +98,7 @@ impl ReadGates {
     }
 
     /// Waits for the turn of a read: until the deadline at most, and for the turn of a heavy one
-    /// among those of others until a later one.
+    /// or a session that opens among those of others until a later one.
     ///
     /// # Errors
     /// `TooManyAtOnce` where it is the owner's own reads that it waits for,
@@ -294,7 +294,7 @@ mod tests {
         block_on(async {
             for connections in 1..=4 {
                 let gates = Arc::new(ReadGates::new(connections, 1, 1));
-                for cost in [Cost::Heavy, Cost::Light, Cost::Admission] {
+                for cost in [Cost::Heavy, Cost::Light, Cost::Admission, Cost::Opening] {
                     assert!(passes(&gates, cost, ANN).is_some(), "{cost:?} of {connections}");
                 }
             }

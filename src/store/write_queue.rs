@@ -25,7 +25,7 @@ pub struct QueueBounds {
     pub heavy: usize,
     /// Heavy jobs of one owner.
     pub heavy_each: usize,
-    /// Light jobs without an owner in one transaction, and half of it at most.
+    /// Light jobs without an owner in one transaction. They also take at most half of its jobs.
     pub unowned_each_time: usize,
 }
 

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-/// Of them before everything else that is ready has its turn.
+/// Requests that begin, and connections that end, before everything else that is ready has its turn.
 const AT_ONCE: usize = 8;
 
 thread_local! {

@@ -199,7 +199,8 @@ async fn play(database: Scratch, scale: Scale) {
             ratios.sort_by(|(one, _), (other, _)| one.total_cmp(other));
             let (ratio, p99) = ratios[ratios.len() / 2];
             if ratio > scale.bounds.slowdown {
-                broken.push(format!("{count} {}: {ratio:.1} times slower than quiet", attack.name));
+                let most = scale.bounds.slowdown;
+                broken.push(format!("{count} {}: {ratio:.1} times slower than quiet, at most {most}", attack.name));
             }
             if p99 > scale.bounds.p99 {
                 broken.push(format!("{count} {}: p99 {:.1} ms, at most {:?}", attack.name, ms(p99), scale.bounds.p99));
