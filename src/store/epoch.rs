@@ -3,8 +3,8 @@
 use super::{Db, on, random_name, schema};
 use crate::error::Result;
 use crate::ids::Timestamp;
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 
 /// Tables with ids that clients hold.
 const NUMBERED: [&str; 5] = ["users", "logins", "conversations", "messages", "reports"];
@@ -34,16 +34,28 @@ pub fn begin_epoch(db: &mut Db, now: Timestamp) -> Result<String> {
 
 fn leave_out_ids(db: &mut Db, table: &str) -> Result<()> {
     match db {
-        // A table that never had a row has no line there yet.
-        Db::Sqlite(conn) => conn.batch_execute(&format!(
-            "INSERT INTO sqlite_sequence (name, seq)
-                 SELECT '{table}', 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '{table}');
-             UPDATE sqlite_sequence SET seq = seq + {LEFT_OUT} WHERE name = '{table}'"
-        ))?,
-        Db::Postgres(conn) => conn.batch_execute(&format!(
-            "SELECT setval(name, nextval(name) + {LEFT_OUT})
-             FROM CAST(pg_get_serial_sequence('{table}', 'id') AS regclass) AS name"
-        ))?,
+        Db::Sqlite(conn) => {
+            // A table that never had a row has no line there yet.
+            diesel::sql_query(
+                "INSERT INTO sqlite_sequence (name, seq)
+                 SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
+            )
+            .bind::<Text, _>(table)
+            .execute(conn)?;
+            diesel::sql_query("UPDATE sqlite_sequence SET seq = seq + ?2 WHERE name = ?1")
+                .bind::<Text, _>(table)
+                .bind::<BigInt, _>(LEFT_OUT)
+                .execute(conn)?;
+        }
+        Db::Postgres(conn) => {
+            diesel::sql_query(
+                "SELECT setval(name, nextval(name) + $2)
+                 FROM CAST(pg_get_serial_sequence($1, 'id') AS regclass) AS name",
+            )
+            .bind::<Text, _>(table)
+            .bind::<BigInt, _>(LEFT_OUT)
+            .execute(conn)?;
+        }
     }
     Ok(())
 }
@@ -54,6 +66,12 @@ mod tests {
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases};
     use crate::store::users::{self, NewUser};
+
+    #[derive(QueryableByName)]
+    struct Next {
+        #[diesel(sql_type = BigInt)]
+        next: i64,
+    }
 
     fn a_new_epoch_gives_out_no_id_of_the_one_before(scratch: Scratch) {
         let mut db = scratch.open();
@@ -78,18 +96,15 @@ mod tests {
         prepare(&mut db, Timestamp::from_millis(0)).unwrap();
         begin_epoch(&mut db, Timestamp::from_millis(0)).unwrap();
         for table in NUMBERED {
-            let next: i64 = match &mut db {
-                Db::Sqlite(conn) => diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!(
-                    "SELECT seq FROM sqlite_sequence WHERE name = '{table}'"
-                ))
-                .get_result(conn)
-                .unwrap(),
-                Db::Postgres(conn) => diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(&format!(
-                    "nextval(pg_get_serial_sequence('{table}', 'id'))"
-                )))
-                .get_result(conn)
-                .unwrap(),
+            let next = match &mut db {
+                Db::Sqlite(conn) => diesel::sql_query("SELECT seq AS next FROM sqlite_sequence WHERE name = ?1")
+                    .bind::<Text, _>(table)
+                    .get_result::<Next>(conn),
+                Db::Postgres(conn) => diesel::sql_query("SELECT nextval(pg_get_serial_sequence($1, 'id')) AS next")
+                    .bind::<Text, _>(table)
+                    .get_result::<Next>(conn),
             };
+            let Next { next } = next.unwrap();
             assert!(next >= LEFT_OUT, "{table}: {next}");
         }
     }
