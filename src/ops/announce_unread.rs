@@ -40,6 +40,7 @@ impl Op<System> for AnnounceUnread {
             conversation_id: *last,
             unread_count: count_of(last),
             total_unread: counts.total_unread,
+            is_capped: counts.is_capped,
             unread_counts: &counts.unread_counts,
             conversations: &conversations,
         };

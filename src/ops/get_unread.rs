@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::schema::by_id;
-use crate::store::positions::{self, Unread};
+use crate::store::positions::{self, MAX_UNREAD, Unread};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -17,6 +17,9 @@ pub struct GetUnread;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnreadCounts {
     pub total_unread: i64,
+    /// There where a conversation has 1,000 or more: then the totals may be too low.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_capped: bool,
     /// Where there are any.
     #[schemars(schema_with = "by_id::<i64>")]
     pub conversations: BTreeMap<ConversationId, i64>,
@@ -29,6 +32,7 @@ impl UnreadCounts {
         let mut counts = Self::default();
         for Unread { conversation_id, platform, count } in rows {
             counts.total_unread += count;
+            counts.is_capped |= count == MAX_UNREAD;
             counts.conversations.insert(conversation_id, count);
             *counts.unread_counts.entry(platform).or_default() += count;
         }

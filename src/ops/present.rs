@@ -184,11 +184,13 @@ pub(super) fn own_conversations(
         history(db, last)?.into_iter().map(|message| (message.conversation_id, message)).collect();
     let unread = positions::list_unread(db, me, Some(&ids))?;
     let unread: HashMap<ConversationId, i64> = unread.into_iter().map(|row| (row.conversation_id, row.count)).collect();
+    let count_of = |id| unread.get(&id).copied().unwrap_or(0);
     let view = |(row, place): (Conversation, Place)| OwnConversationView {
         shared: conversation(&row, participants.remove(&row.id).unwrap_or_default()),
         own: OwnPlace {
             last_message: last.remove(&row.id),
-            unread_count: unread.get(&row.id).copied().unwrap_or(0),
+            unread_count: count_of(row.id),
+            is_capped: count_of(row.id) == positions::MAX_UNREAD,
             cleared_seq: place.cleared_seq,
             visible_from_seq: place.visible_from_seq,
         },

@@ -7,12 +7,11 @@
 use super::id_list::{IdListMethods, id_list};
 use super::on;
 use super::schema::{conversations, messages, participants, receipt_marks, receipt_times};
-use super::time_budget::within_time;
 use super::{Db, users};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::backend::Backend;
-use diesel::dsl::{case_when, count_star, exists, max, min, not};
+use diesel::dsl::{case_when, exists, max, not, sql};
 use diesel::expression::ValidGrouping;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -303,37 +302,54 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
         .select(row).filter(messages::id.among(&ids)).load(conn))?)
 }
 
+/// Counting the unread messages of one conversation ends here: a count of 1,000 stands for 1,000
+/// or more. More than that is no news to a person, and would cost all that is unread.
+pub const MAX_UNREAD: i64 = 1_000;
+
 /// Unread messages of one conversation, where there are any.
 #[derive(Clone, Debug, Queryable)]
 pub struct Unread {
     pub conversation_id: ConversationId,
     pub platform: String,
+    /// From 1 to [`MAX_UNREAD`].
     pub count: i64,
 }
 
-/// What the user has not read, by conversation, of all or of those named:
-/// messages of others, still there, that one may see and that lie after one's
-/// own position. Each of these is looked at, so it costs what is unread, and
-/// nothing for what is read.
+/// The unread messages of a user, by conversation, of all conversations or of those named. Costs
+/// at most [`MAX_UNREAD`] rows for each conversation, besides messages after the user's position
+/// that do not count: deleted, hidden, or the user's own.
 pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Unread>> {
     let only = only.map(id_list).transpose()?;
-    let unread = messages::conversation_id
-        .eq(participants::conversation_id)
-        .and(messages::seq.gt(participants::own_read_seq))
-        .and(messages::seq.gt(participants::cleared_seq))
-        .and(messages::seq.ge(participants::visible_from_seq))
-        .and(messages::sender_id.ne(reader))
-        .and(messages::deleted_at.is_null())
-        .and(super::messages::shows_to(reader.get()));
+    // Messages of others, not deleted, visible to the participant, and after their own position.
+    let count = |is_in_time: &str| {
+        sql::<BigInt>(
+            "(SELECT count(*) FROM (
+                SELECT 1 FROM messages
+                WHERE messages.conversation_id = participants.conversation_id
+                    AND messages.seq > participants.own_read_seq
+                    AND messages.seq > participants.cleared_seq
+                    AND messages.seq >= participants.visible_from_seq
+                    AND messages.sender_id <> participants.user_id
+                    AND messages.deleted_at IS NULL
+                    AND NOT EXISTS (
+                        SELECT 1 FROM hidden_messages
+                        WHERE hidden_messages.user_id = participants.user_id
+                            AND hidden_messages.message_id = messages.id)
+                    AND ",
+        )
+        .sql(is_in_time)
+        .sql(" LIMIT ")
+        .bind::<BigInt, _>(MAX_UNREAD)
+        .sql(") AS unread)")
+    };
     macro_rules! counts {
-        ($still_in_time:expr) => {{
+        ($is_in_time:literal) => {{
             let mut query = participants::table
                 .inner_join(conversations::table)
-                .inner_join(messages::table.on(unread.and($still_in_time)))
-                .group_by(participants::conversation_id)
-                // A conversation has one platform, so the least is it.
-                .select((participants::conversation_id, min(conversations::platform).assume_not_null(), count_star()))
+                .select((participants::conversation_id, conversations::platform, count($is_in_time)))
                 .filter(participants::user_id.eq(reader).and(participants::role.is_not_null()))
+                .filter(conversations::last_seq.gt(participants::own_read_seq))
+                .filter(conversations::last_seq.gt(participants::cleared_seq))
                 .into_boxed();
             if let Some(only) = &only {
                 query = query.filter(participants::conversation_id.among(only));
@@ -341,11 +357,13 @@ pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>)
             query
         }};
     }
-    Ok(match db {
-        Db::Sqlite(conn) => counts!(within_time(messages::seq)).load(conn)?,
+    let mut found: Vec<Unread> = match db {
+        Db::Sqlite(conn) => counts!("within_time(messages.seq)").load(conn)?,
         // It ends a statement that takes too long by itself.
-        Db::Postgres(conn) => counts!(true.into_sql::<diesel::sql_types::Bool>()).load(conn)?,
-    })
+        Db::Postgres(conn) => counts!("TRUE").load(conn)?,
+    };
+    found.retain(|unread| unread.count > 0);
+    Ok(found)
 }
 
 /// A user's own place in a conversation, as `mine` tells it.

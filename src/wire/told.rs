@@ -208,8 +208,12 @@ pub struct MeUpdate<'a> {
 pub struct UnreadUpdate<'a> {
     /// The last of the conversations that changed.
     pub conversation_id: ConversationId,
+    /// Counted up to 1,000 for each conversation, so 1,000 stands for 1,000 or more.
     pub unread_count: i64,
     pub total_unread: i64,
+    /// There where a conversation has 1,000 or more: then the totals may be too low.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_capped: bool,
     /// By platform.
     pub unread_counts: &'a BTreeMap<String, i64>,
     /// Every conversation that changed since the last such frame.

@@ -92,7 +92,11 @@ pub struct ConversationView {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OwnPlace {
     pub last_message: Option<MessageView>,
+    /// Counted up to 1,000.
     pub unread_count: i64,
+    /// There where `unread_count` is 1,000, which stands for 1,000 or more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_capped: bool,
     #[schemars(with = "Position")]
     pub cleared_seq: Seq,
     pub visible_from_seq: Seq,

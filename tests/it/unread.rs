@@ -162,3 +162,36 @@ async fn recount(people: &[User], read: &BTreeMap<(i64, i64), i64>, when: &str) 
         );
     }
 }
+
+both_databases!(counting_stops_at_a_thousand_and_says_so);
+async fn counting_stops_at_a_thousand_and_says_so(hub: &mut TestHub) {
+    let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
+    let id = ann.send_rest(&bob, "the first").await["conversation_id"].as_i64().unwrap();
+    cat.send_rest(&bob, "from somebody else").await;
+    hub.database.execute(&format!(
+        "WITH RECURSIVE number (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM number WHERE n < 999)
+         INSERT INTO messages (conversation_id, seq, rev, sender_id, content, created_at)
+         SELECT {id}, n, n + 1, {}, 'one of many', 0 FROM number;
+         UPDATE conversations SET last_seq = 999, rev = 1000 WHERE id = {id}",
+        ann.id
+    ));
+    let counts = unread(&bob).await;
+    assert_eq!((&counts["conversations"][id.to_string()], &counts["total_unread"]), (&json!(999), &json!(1_000)));
+    assert_eq!(counts["is_capped"], Value::Null, "all are counted");
+
+    let mut phone = bob.connect().await;
+    for number in 1_000..=1_001 {
+        ann.send_rest(&bob, &format!("number {number}")).await;
+        let (update, _) = told(&mut phone, 1_001).await;
+        assert_eq!((&update["unread_count"], &update["is_capped"]), (&json!(1_000), &json!(true)));
+        assert_eq!(update["unread_counts"], json!({"chat": 1_001}));
+        let counts = unread(&bob).await;
+        assert_eq!((&counts["conversations"][id.to_string()], &counts["is_capped"]), (&json!(1_000), &json!(true)));
+        let conversation = &bob.get(&format!("/api/conversations/{id}")).await.ok()["conversation"];
+        assert_eq!((&conversation["unread_count"], &conversation["is_capped"]), (&json!(1_000), &json!(true)));
+    }
+
+    bob.post(&format!("/api/conversations/{id}/read"), json!({"seq": 2})).await.is(204);
+    let (update, _) = told(&mut phone, 1_000).await;
+    assert_eq!((&update["unread_count"], &update["is_capped"]), (&json!(999), &Value::Null), "all are counted again");
+}
