@@ -96,6 +96,9 @@ pub(super) fn current(db: &mut Db, row: Message) -> Result<MessageView> {
 
 /// Messages of any conversations, each with its receiver and status.
 pub(super) fn history(db: &mut Db, rows: Vec<Message>) -> Result<Vec<MessageView>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids: Vec<MessageId> = rows.iter().map(|row| row.id).collect();
     let reach = positions::list_reach(db, &ids)?;
     let reach: HashMap<MessageId, Reach> = reach.into_iter().map(|reach| (reach.message_id, reach)).collect();
@@ -168,7 +171,6 @@ pub(super) fn own_conversations(
     me: UserId,
     rows: Vec<(Conversation, Place)>,
 ) -> Result<Vec<OwnConversationView>> {
-    let ids: Vec<ConversationId> = rows.iter().map(|(row, _)| row.id).collect();
     let is_small = |row: &Conversation| row.member_count <= MAX_LISTED_PARTICIPANTS as i64;
     let ids_of = |is_wanted: &dyn Fn(&Conversation) -> bool| -> Vec<ConversationId> {
         rows.iter().filter(|(row, _)| is_wanted(row)).map(|(row, _)| row.id).collect()
@@ -182,7 +184,9 @@ pub(super) fn own_conversations(
     let last = list_last(db, me, &last)?;
     let mut last: HashMap<ConversationId, MessageView> =
         history(db, last)?.into_iter().map(|message| (message.conversation_id, message)).collect();
-    let unread = positions::list_unread(db, me, Some(&ids))?;
+    let unread = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible().max(place.first_unread()));
+    let unread: Vec<ConversationId> = unread.map(|(row, _)| row.id).collect();
+    let unread = positions::list_unread(db, me, Some(&unread))?;
     let unread: HashMap<ConversationId, i64> = unread.into_iter().map(|row| (row.conversation_id, row.count)).collect();
     let count_of = |id| unread.get(&id).copied().unwrap_or(0);
     let view = |(row, place): (Conversation, Place)| OwnConversationView {

@@ -73,6 +73,11 @@ impl Place {
     pub fn first_visible(&self) -> Seq {
         Seq::new(self.visible_from_seq.get().max(self.cleared_seq.get() + 1))
     }
+
+    /// The first message after the participant's own position.
+    pub fn first_unread(&self) -> Seq {
+        Seq::new(self.own_read_seq.get() + 1)
+    }
 }
 
 /// The numbers a new message gets.

@@ -67,8 +67,11 @@ pub(crate) fn explain(db: &mut Db, statement: &str) -> Vec<String> {
 /// Whether a plan reads some table, or an index of it, from end to end.
 pub(crate) fn scans(db: &mut Db, plan: &[String]) -> bool {
     plan.iter().enumerate().any(|(at, line)| match db {
-        // A list of ids that a statement binds is read from end to end.
-        Db::Sqlite(_) => line.starts_with("SCAN ") && !line.starts_with("SCAN json_each "),
+        // A list of ids that a statement binds is read from end to end, and so are the rows
+        // that another step of the plan finds.
+        Db::Sqlite(_) => line
+            .strip_prefix("SCAN ")
+            .is_some_and(|name| !name.starts_with("json_each ") && !plan.contains(&format!("CO-ROUTINE {name}"))),
         Db::Postgres(conn) => match index_of(line) {
             // A condition on its later columns alone walks all of an index.
             Some(index) => {

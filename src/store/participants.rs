@@ -73,6 +73,9 @@ pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: S
 
 /// The people in these conversations, or, with `only`, just that one.
 pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserId>) -> Result<Vec<Participant>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids = id_list(ids)?;
     Ok(on!(db, conn => {
         let mut query = participants::table.inner_join(users::table)
