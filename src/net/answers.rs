@@ -29,7 +29,7 @@ pub struct AnswerSettings {
 
 impl Default for AnswerSettings {
     fn default() -> Self {
-        Self { per_person: 4 << 20, in_all: 64 << 20, patience: Duration::from_secs(10) }
+        Self { per_person: 4 << 20, in_all: 48 << 20, patience: Duration::from_secs(10) }
     }
 }
 
