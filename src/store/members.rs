@@ -9,8 +9,9 @@ use super::schema::{conversations, declined_adders, participants, users};
 use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
-use diesel::dsl::{count_star, exists, not};
+use diesel::dsl::{case_when, count_star, exists, not};
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 
 /// Rows that one statement names or inserts: SQLite binds at most 32,766 values.
 pub const CHUNK: usize = 1_000;
@@ -65,19 +66,30 @@ pub fn insert_members(
 ) -> Result<()> {
     let people: Vec<UserId> = members.iter().map(|(user_id, _)| *user_id).collect();
     count_in(db, id, &people, 1)?;
-    for members in members.chunks(CHUNK) {
-        let row = |(user_id, role): &(UserId, Role)| {
-            (
-                participants::conversation_id.eq(id),
-                participants::user_id.eq(*user_id),
-                participants::role.eq(role.name()),
-                participants::joined_at.eq(now),
-                participants::rev.eq(1),
-                participants::added_by.eq((*user_id != maker).then_some(maker)),
-            )
-        };
-        let rows: Vec<_> = members.iter().map(row).collect();
-        on!(db, conn => diesel::insert_into(participants::table).values(rows).execute(conn))?;
+    // A select of the people makes the rows, so that a statement of few values is prepared once.
+    for role in [Role::Owner, Role::Admin, Role::Member] {
+        let people: Vec<UserId> = members.iter().filter(|(_, own)| *own == role).map(|(id, _)| *id).collect();
+        for people in people.chunks(CHUNK) {
+            let people = id_list(people)?;
+            let added_by = case_when(users::id.ne(maker), maker.get().into_sql::<BigInt>());
+            let rows = users::table.filter(users::id.among(&people)).select((
+                id.get().into_sql::<BigInt>(),
+                users::id,
+                role.name().into_sql::<Text>().nullable(),
+                now.as_millis().into_sql::<BigInt>(),
+                1_i64.into_sql::<BigInt>(),
+                added_by,
+            ));
+            let columns = (
+                participants::conversation_id,
+                participants::user_id,
+                participants::role,
+                participants::joined_at,
+                participants::rev,
+                participants::added_by,
+            );
+            on!(&mut *db, conn => rows.insert_into(participants::table).into_columns(columns).execute(conn))?;
+        }
     }
     Ok(())
 }
