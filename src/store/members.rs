@@ -7,7 +7,7 @@
 use super::id_list::{IdListMethods, id_list};
 use super::schema::{conversations, declined_adders, participants, users};
 use super::{Db, on};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
 use diesel::dsl::{case_when, count_star, exists, not};
 use diesel::prelude::*;
@@ -67,6 +67,7 @@ pub fn insert_members(
     let people: Vec<UserId> = members.iter().map(|(user_id, _)| *user_id).collect();
     count_in(db, id, &people, 1)?;
     // A select of the people makes the rows, so that a statement of few values is prepared once.
+    let mut inserted = 0;
     for role in [Role::Owner, Role::Admin, Role::Member] {
         let people: Vec<UserId> = members.iter().filter(|(_, own)| *own == role).map(|(id, _)| *id).collect();
         for people in people.chunks(CHUNK) {
@@ -88,8 +89,12 @@ pub fn insert_members(
                 participants::rev,
                 participants::added_by,
             );
-            on!(&mut *db, conn => rows.insert_into(participants::table).into_columns(columns).execute(conn))?;
+            inserted +=
+                on!(&mut *db, conn => rows.insert_into(participants::table).into_columns(columns).execute(conn))?;
         }
+    }
+    if inserted != members.len() {
+        return Err(Error::bug("the members of a new group are users"));
     }
     Ok(())
 }
