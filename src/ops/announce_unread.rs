@@ -5,7 +5,7 @@ use super::get_unread::UnreadCounts;
 use super::{Access, Cost, Cx, Done, Op, Outcome, System};
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
-use crate::store::positions;
+use crate::store::unread;
 use crate::wire::{self, Event, UnreadUpdate};
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl Op<System> for AnnounceUnread {
     }
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
-        let counts = UnreadCounts::of(positions::list_unread(cx.db, self.user_id, None)?);
+        let counts = UnreadCounts::of(unread::list_unread(cx.db, self.user_id, None)?);
         let count_of = |id: &ConversationId| counts.conversations.get(id).copied().unwrap_or(0);
         let Some(last) = self.changed.last() else { return Ok(Outcome::quiet(Done {})) };
         let conversations: BTreeMap<ConversationId, i64> = self.changed.iter().map(|id| (*id, count_of(id))).collect();

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::schema::by_id;
-use crate::store::positions::{self, MAX_UNREAD, Unread};
+use crate::store::unread::{self, Unread};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,9 +30,10 @@ pub struct UnreadCounts {
 impl UnreadCounts {
     pub(super) fn of(rows: Vec<Unread>) -> Self {
         let mut counts = Self::default();
-        for Unread { conversation_id, platform, count } in rows {
+        for row in rows {
+            counts.is_capped |= row.is_capped();
+            let Unread { conversation_id, platform, count } = row;
             counts.total_unread += count;
-            counts.is_capped |= count == MAX_UNREAD;
             counts.conversations.insert(conversation_id, count);
             *counts.unread_counts.entry(platform).or_default() += count;
         }
@@ -56,7 +57,7 @@ impl Op for GetUnread {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UnreadCounts>> {
-        let rows = positions::list_unread(cx.db, caller.user_id, None)?;
+        let rows = unread::list_unread(cx.db, caller.user_id, None)?;
         Ok(Outcome::quiet(UnreadCounts::of(rows)))
     }
 }

@@ -10,6 +10,7 @@ use crate::store::participants::{self, Participant};
 use crate::store::positions::{self, Reach};
 use crate::store::reactions::{self, Reaction, Tally};
 use crate::store::reports::Report;
+use crate::store::unread::{self, Unread};
 use crate::store::users::User;
 use crate::wire::{
     self, ConversationView, Event, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView, ReactionView,
@@ -186,15 +187,14 @@ pub(super) fn own_conversations(
         history(db, last)?.into_iter().map(|message| (message.conversation_id, message)).collect();
     let unread = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible().max(place.first_unread()));
     let unread: Vec<ConversationId> = unread.map(|(row, _)| row.id).collect();
-    let unread = positions::list_unread(db, me, Some(&unread))?;
-    let unread: HashMap<ConversationId, i64> = unread.into_iter().map(|row| (row.conversation_id, row.count)).collect();
-    let count_of = |id| unread.get(&id).copied().unwrap_or(0);
+    let unread = unread::list_unread(db, me, Some(&unread))?;
+    let unread: HashMap<ConversationId, Unread> = unread.into_iter().map(|row| (row.conversation_id, row)).collect();
     let view = |(row, place): (Conversation, Place)| OwnConversationView {
         shared: conversation(&row, participants.remove(&row.id).unwrap_or_default()),
         own: OwnPlace {
             last_message: last.remove(&row.id),
-            unread_count: count_of(row.id),
-            is_capped: count_of(row.id) == positions::MAX_UNREAD,
+            unread_count: unread.get(&row.id).map_or(0, |unread| unread.count),
+            is_capped: unread.get(&row.id).is_some_and(Unread::is_capped),
             cleared_seq: place.cleared_seq,
             visible_from_seq: place.visible_from_seq,
         },

@@ -56,6 +56,7 @@ pub mod search_index;
 mod search_index_test;
 pub mod tickets;
 pub mod time_budget;
+pub mod unread;
 pub mod user_words;
 pub mod users;
 mod write_queue;

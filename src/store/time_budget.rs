@@ -117,7 +117,7 @@ mod tests {
         .unwrap();
         let mut count = |budget| {
             let bob = crate::ids::UserId::new(2);
-            within(budget, || crate::store::positions::list_unread(&mut db, bob, None))
+            within(budget, || crate::store::unread::list_unread(&mut db, bob, None))
         };
         assert_eq!(count(Duration::from_secs(60)).unwrap()[0].count, 500);
         assert!(matches!(count(Duration::ZERO), Err(Error::DatabaseBusy(_))));
