@@ -21,7 +21,7 @@ const MAX_UNREAD: i64 = 1_000;
 pub struct Unread {
     pub conversation_id: ConversationId,
     pub platform: String,
-    /// From 1 to [`MAX_UNREAD`].
+    /// From 1 to `MAX_UNREAD`.
     pub count: i64,
 }
 
@@ -32,7 +32,7 @@ impl Unread {
     }
 }
 
-/// The number of messages that a participant has not read, up to [`MAX_UNREAD`]: messages of
+/// The number of messages that a participant has not read, up to `MAX_UNREAD`: messages of
 /// others, not deleted, visible to the participant, and after their own position. As an
 /// expression that Diesel prepares once.
 #[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
@@ -78,7 +78,7 @@ where
 }
 
 /// The unread messages of a user, by conversation, of all conversations or of those named. Costs
-/// at most [`MAX_UNREAD`] rows for each conversation, besides messages after the user's position
+/// at most `MAX_UNREAD` rows for each conversation, besides messages after the user's position
 /// that do not count: deleted, hidden, or the user's own.
 pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Unread>> {
     if only.is_some_and(<[_]>::is_empty) {
