@@ -1,13 +1,14 @@
 //! `POST /api/conversations/{id}/participants`: brings somebody into a group.
 //! They see what is said from then on.
 
-use super::group::{admit, get_group, tell_members};
+use super::group::{admit, get_group, take_quotas, tell_members};
 use super::sight::{self, Step};
 use super::{Access, Cost, Cx, Done, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
 use crate::policy::may_manage;
+use crate::store::quotas::Kind;
 use crate::store::{members, participants, positions};
 use crate::wire::Event;
 
@@ -43,7 +44,8 @@ impl Op for AddParticipant {
         if there.len() >= max {
             return Err(Error::Invalid(format!("a group has at most {max} people").into()));
         }
-        admit(caller.user_id, &[added], cx)?;
+        let strangers = admit(caller.user_id, &[added], cx)?;
+        take_quotas(caller.user_id, &[(Kind::Strangers, strangers, cx.rules.max_strangers_a_day())], cx)?;
         let rev = positions::next_rev(cx.db, id)?;
         members::set_joined(cx.db, id, (caller.user_id, added), group.conversation.last_seq, rev, cx.now)?;
         let mut events = tell_members(id, rev, &[added], None, cx)?;

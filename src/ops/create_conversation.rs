@@ -1,17 +1,20 @@
 //! `POST /api/conversations`: a group, or the direct conversation with one
 //! other person.
 
-use super::group::{admit, take_quota, tell_members};
+use super::group::{admit, take_quotas};
+use super::present::MAX_LISTED_PARTICIPANTS;
 use super::send_message::{announce_conversation, check_relation, facts};
 use super::sight;
 use super::{Access, Cost, Cx, Op, Outcome, present};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ids::{ConversationId, Rev, Role, UserId};
+use crate::ids::{ConversationId, Role, UserId};
 use crate::policy::{MAX_GROUPS, MAX_GROUPS_A_DAY};
 use crate::store::quotas::Kind;
 use crate::store::{conversations, members, positions, users};
-use crate::wire::{self, ClientMessageId, Event, OwnConversationView, Skip, Target, Title};
+use crate::wire::{
+    self, ClientMessageId, ConversationUpdate, ConversationView, Event, OwnConversationView, Skip, Target, Title,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -107,8 +110,9 @@ impl CreateConversation {
         if users::get_group_count(cx.db, me)? >= MAX_GROUPS {
             return Err(Error::Conflict("you are in 5,000 groups, the most that anybody may be in: leave one first"));
         }
-        admit(me, others, cx)?;
-        take_quota(me, Kind::Groups, 1, MAX_GROUPS_A_DAY, cx)?;
+        let strangers = admit(me, others, cx)?;
+        let max_strangers = cx.rules.max_strangers_a_day();
+        take_quotas(me, &[(Kind::Strangers, strangers, max_strangers), (Kind::Groups, 1, MAX_GROUPS_A_DAY)], cx)?;
         let mut everybody = vec![(me, Role::Owner)];
         everybody.extend(others.iter().map(|user_id| (*user_id, Role::Member)));
         let ids: Vec<UserId> = everybody.iter().map(|(user_id, _)| *user_id).collect();
@@ -116,10 +120,22 @@ impl CreateConversation {
         let client_id = self.client_id.as_ref().map(ClientMessageId::as_str);
         let id = members::insert_group(cx.db, me, title, client_id, cx.now)?;
         members::insert_members(cx.db, id, me, &everybody, cx.now)?;
-        let mut events = tell_members(id, Rev::new(1), &ids, None, cx)?;
+        let created = show(me, id, false, cx)?;
+        let mut events = vec![announce_group(&created.conversation.shared, ids.clone(), cx)];
         events.extend(sight::on_create(id, &ids, cx)?);
-        Ok(Outcome { output: show(me, id, false, cx)?, events })
+        Ok(Outcome { output: created, events })
     }
+}
+
+/// Tells the members of a new group that it exists. Where a group has more
+/// members than a conversation lists, the frame lists none of them.
+fn announce_group(group: &ConversationView, members: Vec<UserId>, cx: &Cx) -> Event {
+    let mut conversation = group.clone();
+    if members.len() > MAX_LISTED_PARTICIPANTS {
+        conversation.participants.clear();
+    }
+    let update = ConversationUpdate { conversation_id: group.id, rev: group.rev, conversation: Some(&conversation) };
+    Event::Frame { to: members, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }
 }
 
 /// Finds or makes the direct conversation; while it is empty, those who opened

@@ -33,14 +33,14 @@ pub(super) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Res
     Ok(Group { conversation, role })
 }
 
-/// Checks that the caller may bring all of these into a group, and takes the
-/// strangers among them from the caller's daily quota.
+/// Checks that the caller may bring all of these into a group, and counts the
+/// strangers among them.
 ///
 /// # Errors
 /// `NotFound` where one does not exist or is closed, `Forbidden` where one is
 /// not to be added, `Conflict` where one is in too many groups; never says
-/// which of several. `RateLimited` for too many strangers.
-pub(super) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<()> {
+/// which of several.
+pub(super) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<i64> {
     let policy = cx.rules.message_policy;
     let standings = people::list_invitations(cx.db, me, invited)?;
     if standings.len() < invited.len() {
@@ -54,20 +54,28 @@ pub(super) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<()> {
         }
         strangers += i64::from(!is_known);
     }
-    take_quota(me, Kind::Strangers, strangers, cx.rules.max_strangers_a_day(), cx)
+    Ok(strangers)
 }
 
+/// Uses up some of a person's daily quotas: for each kind the amount, and the
+/// most that a day allows.
+///
 /// # Errors
 /// `RateLimited` until so much fits into the day's quota again.
-pub(super) fn take_quota(me: UserId, kind: Kind, amount: i64, most: i64, cx: &mut Cx) -> Result<()> {
-    if amount == 0 {
+pub(super) fn take_quotas(me: UserId, wanted: &[(Kind, i64, i64)], cx: &mut Cx) -> Result<()> {
+    let wanted: Vec<_> = wanted.iter().filter(|(_, amount, _)| *amount > 0).collect();
+    if wanted.is_empty() {
         return Ok(());
     }
-    let used = quotas::list_used(cx.db, me, kind, cx.now.before(DAY))?;
-    match wait_for_quota(&used, amount, most, cx.now) {
-        Some(retry_in) => Err(Error::RateLimited { limit: kind.limit(), retry_in }),
-        None => quotas::use_up(cx.db, me, kind, amount, cx.now),
+    let used = quotas::list_used(cx.db, me, cx.now.before(DAY))?;
+    for (kind, amount, most) in &wanted {
+        let used = used.iter().filter(|used| used.is(*kind)).map(|used| (used.at, used.amount));
+        if let Some(retry_in) = wait_for_quota(&used.collect::<Vec<_>>(), *amount, *most, cx.now) {
+            return Err(Error::RateLimited { limit: kind.limit(), retry_in });
+        }
     }
+    let amounts: Vec<(Kind, i64)> = wanted.iter().map(|(kind, amount, _)| (*kind, *amount)).collect();
+    quotas::use_up(cx.db, me, &amounts, cx.now)
 }
 
 /// Another role for somebody, and that everybody hears of it.

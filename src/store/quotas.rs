@@ -33,20 +33,37 @@ impl Kind {
     }
 }
 
-/// When somebody used a quota, and how much of it, after `since`, the oldest
-/// first. As each use is at least 1, they are no more than the quota.
-pub fn list_used(db: &mut Db, user_id: UserId, kind: Kind, since: Timestamp) -> Result<Vec<(Timestamp, i64)>> {
-    Ok(on!(db, conn => quotas::table.select((quotas::at, quotas::amount))
-        .filter(quotas::user_id.eq(user_id).and(quotas::kind.eq(kind.name())))
-        .filter(quotas::at.gt(since)).order(quotas::at).load(conn))?)
+/// One use of a quota.
+#[derive(Clone, Debug, Queryable)]
+pub struct Used {
+    kind: String,
+    pub at: Timestamp,
+    pub amount: i64,
 }
 
-pub fn use_up(db: &mut Db, user_id: UserId, kind: Kind, amount: i64, now: Timestamp) -> Result<()> {
-    let row =
-        (quotas::user_id.eq(user_id), quotas::kind.eq(kind.name()), quotas::at.eq(now), quotas::amount.eq(amount));
-    on!(db, conn => diesel::insert_into(quotas::table).values(row)
-        .on_conflict((quotas::user_id, quotas::kind, quotas::at)).do_update()
-        .set(quotas::amount.eq(quotas::amount + amount)).execute(conn))?;
+impl Used {
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.name()
+    }
+}
+
+/// When a person used each quota, and how much of it, after `since`, the oldest
+/// first. As each use is at least 1, they are no more than the quotas.
+pub fn list_used(db: &mut Db, user_id: UserId, since: Timestamp) -> Result<Vec<Used>> {
+    Ok(on!(db, conn => quotas::table.select((quotas::kind, quotas::at, quotas::amount))
+        .filter(quotas::user_id.eq(user_id).and(quotas::at.gt(since)))
+        .order(quotas::at).load(conn))?)
+}
+
+/// Uses up an amount of each quota named.
+pub fn use_up(db: &mut Db, user_id: UserId, amounts: &[(Kind, i64)], now: Timestamp) -> Result<()> {
+    for (kind, amount) in amounts {
+        let row =
+            (quotas::user_id.eq(user_id), quotas::kind.eq(kind.name()), quotas::at.eq(now), quotas::amount.eq(amount));
+        on!(db, conn => diesel::insert_into(quotas::table).values(row)
+            .on_conflict((quotas::user_id, quotas::kind, quotas::at)).do_update()
+            .set(quotas::amount.eq(quotas::amount + amount)).execute(conn))?;
+    }
     Ok(())
 }
 
