@@ -3,11 +3,11 @@
 //! Light jobs share transactions. Those of nobody in particular, as of people who
 //! log in, wait in a queue of their own, and a transaction takes few of them: so
 //! however many log in, a message waits for few. Heavy jobs wait apart, too,
-//! in a share for each owner, and run one by one: after each batch of light
-//! jobs at most one heavy job has its turn, and after each heavy job a batch
-//! of light ones. So heavy jobs neither fill the queue nor delay a light one
-//! by more than one job, and no owner's heavy jobs delay another's by more
-//! than one each.
+//! in a share for each owner, and run one by one: a heavy job has its turn when
+//! no light job waits, or after [`MAX_BATCHES_BEFORE_HEAVY`] batches of light
+//! ones, and after each heavy job light ones come first. So heavy jobs neither
+//! fill the queue nor delay a light one by more than one job, and no owner's
+//! heavy jobs delay another's by more than one each.
 //!
 //! Jobs of one class and owner keep their order. A session waits for the
 //! answer to each operation, so its own jobs are never in two classes at once.
@@ -15,6 +15,10 @@
 use super::Cost;
 use crate::ids::UserId;
 use std::collections::VecDeque;
+
+/// A heavy job waits for so many batches of light jobs. A light job that arrives while a batch runs
+/// is mostly in the next one then, and does not wait for a heavy job between the two.
+const MAX_BATCHES_BEFORE_HEAVY: usize = 4;
 
 /// How many jobs may wait.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +57,8 @@ pub struct WriteQueue<J> {
     unowned: VecDeque<J>,
     /// In the order of their turns; never with an empty share.
     heavy: VecDeque<Share<J>>,
-    heavy_is_next: bool,
+    /// Batches of light jobs since the last heavy one, or since one waits.
+    batches_before_heavy: usize,
 }
 
 /// The heavy jobs of one owner; the hub itself has no id.
@@ -64,7 +69,8 @@ struct Share<J> {
 
 impl<J> WriteQueue<J> {
     pub fn new(bounds: QueueBounds) -> Self {
-        Self { bounds, light: VecDeque::new(), unowned: VecDeque::new(), heavy: VecDeque::new(), heavy_is_next: false }
+        let (light, unowned, heavy) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { bounds, light, unowned, heavy, batches_before_heavy: 0 }
     }
 
     /// Takes a job in, or gives it back where there is no room for it.
@@ -95,13 +101,14 @@ impl<J> WriteQueue<J> {
     /// The next turn; none when nothing waits. At most so many light jobs, the few without an
     /// owner first, so that the time of a transaction is not used up before them.
     pub fn next(&mut self, most: usize) -> Option<Turn<J>> {
-        if (self.heavy_is_next || self.light.is_empty() && self.unowned.is_empty())
+        let has_light = !self.light.is_empty() || !self.unowned.is_empty();
+        if (!has_light || self.batches_before_heavy >= MAX_BATCHES_BEFORE_HEAVY)
             && let Some(job) = self.next_heavy()
         {
-            self.heavy_is_next = false;
+            self.batches_before_heavy = 0;
             return Some(Turn::Heavy(job));
         }
-        self.heavy_is_next = true;
+        self.batches_before_heavy = if self.heavy.is_empty() { 0 } else { self.batches_before_heavy + 1 };
         let unowned = self.unowned.len().min(self.bounds.unowned_each_time).min(most.div_ceil(2));
         let owned = self.light.len().min(most - unowned);
         let batch: Vec<J> = self.unowned.drain(..unowned).chain(self.light.drain(..owned)).collect();
@@ -155,11 +162,27 @@ mod tests {
     }
 
     #[test]
-    fn light_batches_and_single_heavy_jobs_alternate() {
+    fn light_jobs_come_before_heavy_ones_and_no_two_heavy_ones_share_a_turn() {
         use Turn::{Heavy, Light};
         let mut queue = queue(&[1, 2, 3], &[(10, ann()), (11, ann()), (12, ann())]);
-        assert_eq!(turns(&mut queue, 2), [Light(vec![1, 2]), Heavy(10), Light(vec![3]), Heavy(11), Heavy(12)]);
+        assert_eq!(turns(&mut queue, 2), [Light(vec![1, 2]), Light(vec![3]), Heavy(10), Heavy(11), Heavy(12)]);
         assert_eq!(queue.next(2), None);
+    }
+
+    #[test]
+    fn a_heavy_job_waits_for_four_batches_of_light_ones_at_most() {
+        use Turn::{Heavy, Light};
+        let bounds = QueueBounds { light: 100, ..BOUNDS };
+        let mut queue = WriteQueue::new(bounds);
+        (1..=10).for_each(|job| queue.push(job, Cost::Light, ann()).unwrap());
+        assert_eq!(queue.next(1), Some(Light(vec![1])), "no heavy job waits yet");
+        (11..=13).for_each(|job| queue.push(job, Cost::Heavy, bob()).unwrap());
+        for (light, heavy) in [([2, 3, 4, 5], 11), ([6, 7, 8, 9], 12)] {
+            assert_eq!(light.map(|_| queue.next(1)), light.map(|job| Some(Light(vec![job]))));
+            assert_eq!(queue.next(1), Some(Heavy(heavy)));
+        }
+        assert_eq!(queue.next(1), Some(Light(vec![10])), "light ones come first after each heavy one");
+        assert_eq!(queue.next(1), Some(Heavy(13)));
     }
 
     #[test]
