@@ -18,10 +18,17 @@ use switchboard::auth::Caller;
 use switchboard::clock::Clock;
 use switchboard::error::Error as HubError;
 use switchboard::ids::{ConversationId, UserId};
-use switchboard::ops::{
-    AddParticipant, AnnouncePresence, CreateConversation, Cx, GetConversation, ListConversations, ListMessages, Op,
-    OpenSession, RemoveParticipant, Search, SendMessage, SetBlock, SetContact, Sync, System,
+use switchboard::ops::conversations::{
+    create_conversation::CreateConversation, get_conversation::GetConversation, list_conversations::ListConversations,
 };
+use switchboard::ops::groups::{add_participant::AddParticipant, remove_participant::RemoveParticipant};
+use switchboard::ops::logins::open_session::OpenSession;
+use switchboard::ops::messages::{list_messages::ListMessages, send_message::SendMessage};
+use switchboard::ops::op::{Cx, Op, System};
+use switchboard::ops::people::{set_block::SetBlock, set_contact::SetContact};
+use switchboard::ops::presence::announce_presence::AnnouncePresence;
+use switchboard::ops::search::search_messages::Search;
+use switchboard::ops::sync::Sync;
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::{Db, Target, prepare};
 

@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use switchboard::auth::Caller;
 use switchboard::ids::{LoginId, Timestamp, UserId};
-use switchboard::ops::{Cx, ListUsers, Op};
+use switchboard::ops::op::{Cx, Op};
+use switchboard::ops::people::list_users::ListUsers;
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::{self, Db, Target};
 

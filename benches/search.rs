@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use switchboard::auth::Caller;
 use switchboard::door::Door;
 use switchboard::ids::{LoginId, UserId};
-use switchboard::ops::{IndexMessages, Search, System};
+use switchboard::ops::op::System;
+use switchboard::ops::search::{index_messages::IndexMessages, search_messages::Search};
 use switchboard::store::Db;
 use tempfile::TempDir;
 

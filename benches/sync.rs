@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 use switchboard::auth::Caller;
 use switchboard::door::Door;
 use switchboard::ids::{LoginId, UserId};
-use switchboard::ops::{ListConversations, Op, Sync};
+use switchboard::ops::conversations::list_conversations::ListConversations;
+use switchboard::ops::op::Op;
+use switchboard::ops::sync::Sync;
 use switchboard::store::Db;
 use tempfile::TempDir;
 

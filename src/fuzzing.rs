@@ -2,7 +2,7 @@
 //! Only with the feature `fuzzing`.
 
 use crate::net::transport::Inbound;
-use crate::ops::Entry;
+use crate::ops::frames::Entry;
 use crate::wire::{CloseCode, Head};
 use actix_http::ws::Message;
 use std::time::Instant;

@@ -8,10 +8,19 @@ use crate::door::Door;
 use crate::error::{Error, Result};
 use crate::hub::{Holder, Hub, Transition, UnreadChange};
 use crate::ids::UserId;
-use crate::ops::{
-    AnnouncePresence, AnnounceUnread, AreGroupsDue, EndRevoked, EraseEvidence, FindRevoked, IndexMessages, MergeIndex,
-    PruneReceipts, PublishReceipts, SettleGroups, SweepAttempts, System, TouchLogins, WriteLastSeen,
+use crate::ops::groups::settle_groups::{AreGroupsDue, SettleGroups};
+use crate::ops::logins::{
+    attempts::SweepAttempts,
+    end_revoked::{EndRevoked, FindRevoked},
+    touch_logins::TouchLogins,
 };
+use crate::ops::moderation::erase_evidence::EraseEvidence;
+use crate::ops::op::System;
+use crate::ops::presence::{announce_presence::AnnouncePresence, write_last_seen::WriteLastSeen};
+use crate::ops::receipts::{
+    announce_unread::AnnounceUnread, prune_receipts::PruneReceipts, publish_receipts::PublishReceipts,
+};
+use crate::ops::search::{index_messages::IndexMessages, merge_index::MergeIndex};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};

@@ -1,20 +1,24 @@
 //! Registration, login and logout over HTTP: what needs cookies and password
 //! threads stands here, what is decided stands in the operations.
 
-use super::Net;
-use super::audit;
 use super::client_address::client_network;
 use super::cookies::{self, cookie_logins};
 use super::guard::check_page;
 use super::identity::{self, Known};
 use super::input::{Asked, Body};
 use super::problem::Problem;
+use super::{Net, audit};
 use crate::auth::{SecretToken, Verdict};
 use crate::error::{Error, Result};
-use crate::ops::{
-    Attempt, BeginLogin, BeginRegistration, BegunLogin, ForgetAttempt, GetUser, LogIn, LogOut, Nobody, Register,
-    UpdateProfile, UserReply,
+use crate::ops::accounts::{begin_registration::BeginRegistration, register::Register, update_profile::UpdateProfile};
+use crate::ops::logins::{
+    attempts::{Attempt, ForgetAttempt},
+    begin_login::{BeginLogin, BegunLogin},
+    log_in::LogIn,
+    log_out::LogOut,
 };
+use crate::ops::op::Nobody;
+use crate::ops::people::get_user::{GetUser, UserReply};
 use crate::wire::{DisplayName, Email, NoTime, NotKept, Password, UserView, Username};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;

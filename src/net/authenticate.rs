@@ -7,7 +7,7 @@ use super::identity::{Admitted, admit_token};
 use super::session::{Ctx, Session};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::ops::GetUser;
+use crate::ops::people::get_user::GetUser;
 use crate::wire::{self, Authenticated, CloseCode, UserView};
 use actix::prelude::*;
 use log::Level;

@@ -5,11 +5,29 @@ use super::call::{Call, delete, get, patch, post, put};
 use super::health::{Health, Readiness, health, ready};
 use super::{accounts, describe, devices, moderation, rest, tokens};
 use crate::error::Code;
-use crate::ops::{
-    Changes, ConversationPage, Created, DeleteMessage, ListConversations, ListMessages, ListParticipants, ListReports,
-    ListUsers, LoginList, MessagePage, MessageReply, ParticipantPage, Receipts, ReportPage, Reported, Search,
-    SearchPage, Sent, UnreadCounts, UserList, UserReply,
+use crate::ops::conversations::{
+    create_conversation::Created,
+    list_conversations::{ConversationPage, ListConversations},
+    list_participants::{ListParticipants, ParticipantPage},
 };
+use crate::ops::logins::list_logins::LoginList;
+use crate::ops::messages::{
+    delete_message::DeleteMessage,
+    list_messages::{ListMessages, MessagePage},
+    send_message::Sent,
+};
+use crate::ops::moderation::{
+    create_report::Reported,
+    list_reports::{ListReports, ReportPage},
+};
+use crate::ops::op::MessageReply;
+use crate::ops::people::{
+    get_user::UserReply,
+    list_users::{ListUsers, UserList},
+};
+use crate::ops::receipts::{get_unread::UnreadCounts, list_receipts::Receipts};
+use crate::ops::search::search_messages::{Search, SearchPage};
+use crate::ops::sync::Changes;
 use rest::ConversationReply;
 
 const MISSING: &[Code] = &[Code::NotFound];

@@ -1,18 +1,22 @@
 //! The HTTP calls about the devices on which one is logged in, and about what
 //! ends their logins: another password, and closing the account.
 
-use super::Net;
 use super::accounts::forget;
-use super::audit;
 use super::client_address::client_network;
-use super::cookies;
 use super::identity::{self, Known, admit};
 use super::input::{Asked, part};
 use super::problem::Problem;
+use super::{Net, audit, cookies};
 use crate::auth::{Caller, SecretToken, Verdict};
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, Timestamp};
-use crate::ops::{CloseAccount, EndLogin, EndOwnLogins, FindPassword, FoundPassword, ListLogins, SetPassword};
+use crate::ops::accounts::{close_account::CloseAccount, set_password::SetPassword};
+use crate::ops::logins::{
+    end_login::EndLogin,
+    end_own_logins::EndOwnLogins,
+    find_password::{FindPassword, FoundPassword},
+    list_logins::ListLogins,
+};
 use crate::wire::Password;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;

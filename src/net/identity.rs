@@ -1,16 +1,22 @@
 //! Who asks: by bearer token when there is one, else by session cookie; or, at
 //! the handshake of a socket, by ticket.
 
-use super::Net;
-use super::audit;
 use super::client_address::{UNKNOWN_ADDRESS, client_address};
 use super::cookies::{CookieLogins, login_cookie};
 use super::guard::{bearer, has_bearer, rate_tokens};
 use super::problem::Problem;
+use super::{Net, audit};
 use crate::auth::{Bearer, Caller, Foreigner, Holder, hash_token};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
-use crate::ops::{AdmitForeigner, Device, FindCaller, Found, Nobody, Proof, System, TakeTicket, TouchLogins};
+use crate::ops::accounts::provision_external_user::AdmitForeigner;
+use crate::ops::logins::{
+    find_caller::{FindCaller, Found, Proof},
+    log_in::Device,
+    take_ticket::TakeTicket,
+    touch_logins::TouchLogins,
+};
+use crate::ops::op::{Nobody, System};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};

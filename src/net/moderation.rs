@@ -1,13 +1,15 @@
 //! The HTTP calls by which people report, and administrators act on it. What
 //! an administrator does is logged.
 
-use super::Net;
-use super::audit;
 use super::identity::Known;
 use super::input::{Asked, Query, part};
 use super::problem::Problem;
+use super::{Net, audit};
 use crate::ids::UserId;
-use crate::ops::{EndLogins, GetConnections, ListReports, MakeReport, SetDisabled};
+use crate::ops::moderation::{
+    create_report::MakeReport, end_logins::EndLogins, get_connections::GetConnections, list_reports::ListReports,
+    set_disabled::SetDisabled,
+};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;

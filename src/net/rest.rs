@@ -7,12 +7,35 @@ use super::input::{Asked, MayAsk, Query, part};
 use super::problem::Problem;
 use crate::error::Error;
 use crate::ids::{ConversationId, MessageId, Role, Seq, UserId};
-use crate::ops::{
-    AddParticipant, ClearConversation, CreateConversation, DeleteMessage, EditMessage, GetConversation, GetMessage,
-    GetUnread, GetUser, JoinConversation, LeaveConversation, ListBlocks, ListContacts, ListConversations, ListMessages,
-    ListParticipants, ListReceipts, ListUsers, MarkDelivered, MarkRead, React, ReadConversation, RemoveParticipant,
-    RenameConversation, Search, SendMessage, Sent, SetBlock, SetContact, SetRole, SetTyping, Sync, Whom,
+use crate::ops::conversations::{
+    clear_conversation::ClearConversation, create_conversation::CreateConversation, get_conversation::GetConversation,
+    list_conversations::ListConversations, list_participants::ListParticipants,
 };
+use crate::ops::groups::{
+    add_participant::AddParticipant, remove_participant::RemoveParticipant, rename_conversation::RenameConversation,
+    set_role::SetRole,
+};
+use crate::ops::messages::{
+    delete_message::{DeleteMessage, Whom},
+    edit_message::EditMessage,
+    get_message::GetMessage,
+    list_messages::ListMessages,
+    react::React,
+    send_message::{SendMessage, Sent},
+};
+use crate::ops::people::{
+    get_user::GetUser, list_blocks::ListBlocks, list_contacts::ListContacts, list_users::ListUsers,
+    set_block::SetBlock, set_contact::SetContact,
+};
+use crate::ops::presence::{
+    join_conversation::JoinConversation, leave_conversation::LeaveConversation, set_typing::SetTyping,
+};
+use crate::ops::receipts::{
+    get_unread::GetUnread, list_receipts::ListReceipts, mark_delivered::MarkDelivered, mark_read::MarkRead,
+    read_conversation::ReadConversation,
+};
+use crate::ops::search::search_messages::Search;
+use crate::ops::sync::Sync;
 use crate::wire::{ClientMessageId, Content, Emoji, NoTime, NotKept, OwnConversationView, TextOnly, Title};
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;

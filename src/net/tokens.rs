@@ -8,7 +8,7 @@ use super::problem::Problem;
 use crate::auth::SecretToken;
 use crate::error::Error;
 use crate::ids::Timestamp;
-use crate::ops::MakeTicket;
+use crate::ops::logins::create_ticket::MakeTicket;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

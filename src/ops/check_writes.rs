@@ -1,7 +1,7 @@
 //! Finds out whether the database takes writes, by writing a row that nobody
 //! reads.
 
-use super::{Access, Cx, Done, Op, Outcome, System};
+use super::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::error::Result;
 use crate::store;
 

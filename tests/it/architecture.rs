@@ -8,13 +8,13 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use switchboard::error::Code;
-use switchboard::ops::FRAMES;
+use switchboard::ops::frames::FRAMES;
 use switchboard::wire::CloseCode;
 
 /// A layer, and what of the crate it may name: a module, or one item of it.
 /// `main` and `app` wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("fuzzing", &["net::transport::Inbound", "ops::Entry", "wire"]),
+    ("fuzzing", &["net::transport::Inbound", "ops::frames::Entry", "wire"]),
     ("net", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
     ("upkeep", &["door", "ops", "hub", "clock", "error", "ids"]),
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),

@@ -132,7 +132,7 @@ async fn writes_and_errs(ann: &mut Person, bob: i64) {
     ] {
         ann.call(method, &path, body).await;
     }
-    let mut frames: Vec<String> = switchboard::ops::FRAMES
+    let mut frames: Vec<String> = switchboard::ops::frames::FRAMES
         .iter()
         .map(|entry| {
             json!({"type": entry.kind, "ref": CANARY, "recipient_id": bob, "content": text("frame"), "q": CANARY,

@@ -4,7 +4,7 @@
 use crate::harness::{PASSWORD, TestHub, both_databases};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use switchboard::ops::FRAMES;
+use switchboard::ops::frames::FRAMES;
 
 /// Bodies of a message, the code they are refused with and what the error
 /// names. `TO` stands for the id of somebody who may be written to.

@@ -7,7 +7,9 @@ use crate::sync::{catch_up, rows};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use switchboard::ids::{ConversationId, Position};
-use switchboard::ops::{ListConversations, Op, Sync};
+use switchboard::ops::conversations::list_conversations::ListConversations;
+use switchboard::ops::op::Op;
+use switchboard::ops::sync::Sync;
 
 const CONVERSATIONS: i64 = 1_000;
 

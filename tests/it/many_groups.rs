@@ -5,9 +5,14 @@ use crate::harness::{Socket, TestHub, User, both_databases};
 use crate::query_counts::{caller, count_queries, from};
 use serde_json::json;
 use switchboard::ids::{ConversationId, UserId};
-use switchboard::ops::{
-    AnnouncePresence, GetUnread, ListConversations, Op, OpenSession, Search, SetBlock, SetContact, Sync, System,
-};
+use switchboard::ops::conversations::list_conversations::ListConversations;
+use switchboard::ops::logins::open_session::OpenSession;
+use switchboard::ops::op::{Op, System};
+use switchboard::ops::people::{set_block::SetBlock, set_contact::SetContact};
+use switchboard::ops::presence::announce_presence::AnnouncePresence;
+use switchboard::ops::receipts::get_unread::GetUnread;
+use switchboard::ops::search::search_messages::Search;
+use switchboard::ops::sync::Sync;
 
 /// More than SQLite binds, or Postgres parses in one search.
 const GROUPS: i64 = 33_000;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use switchboard::ops::FRAMES;
+use switchboard::ops::frames::FRAMES;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Answer {

@@ -8,7 +8,7 @@ use crate::harness::draw;
 use crate::person::Person;
 use crate::raw::{FINAL, Frame, PING, PONG, RawSocket, TEXT, frame};
 use std::time::Instant;
-use switchboard::ops::FRAMES;
+use switchboard::ops::frames::FRAMES;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

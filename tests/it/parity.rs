@@ -4,7 +4,7 @@
 use crate::harness::{Door, TestHub, User, both_databases};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use switchboard::ops::FRAMES;
+use switchboard::ops::frames::FRAMES;
 
 /// The value with ids, names and times replaced by what they stand for, so
 /// that two runs with different people can be compared.

@@ -13,7 +13,26 @@ use switchboard::auth::Caller;
 use switchboard::clock::Clock;
 use switchboard::error::{Error, Result};
 use switchboard::ids::{ConversationId, LoginId, MessageId, Role, UserId};
-use switchboard::ops::*;
+use switchboard::ops::accounts::{close_account::CloseAccount, update_profile::UpdateProfile};
+use switchboard::ops::conversations::{
+    clear_conversation::ClearConversation, create_conversation::CreateConversation, get_conversation::GetConversation,
+    list_conversations::ListConversations, list_participants::ListParticipants,
+};
+use switchboard::ops::frames::Entry;
+use switchboard::ops::groups::{
+    add_participant::AddParticipant, remove_participant::RemoveParticipant, rename_conversation::RenameConversation,
+    set_role::SetRole,
+};
+use switchboard::ops::logins::open_session::OpenSession;
+use switchboard::ops::messages::{get_message::GetMessage, list_messages::ListMessages};
+use switchboard::ops::moderation::{create_report::MakeReport, list_reports::ListReports, set_disabled::SetDisabled};
+use switchboard::ops::op::{Cx, Op, System};
+use switchboard::ops::people::{
+    get_user::GetUser, list_blocks::ListBlocks, list_contacts::ListContacts, list_users::ListUsers,
+    set_block::SetBlock, set_contact::SetContact,
+};
+use switchboard::ops::presence::announce_presence::AnnouncePresence;
+use switchboard::ops::receipts::{announce_unread::AnnounceUnread, get_unread::GetUnread, list_receipts::ListReceipts};
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::Db;
 

@@ -4,7 +4,7 @@
 use crate::harness::{Socket, TestHub, any_database};
 use serde_json::{Map, Value, json};
 use switchboard::net::{Bounds, asyncapi};
-use switchboard::ops::FRAMES;
+use switchboard::ops::frames::FRAMES;
 
 /// The largest whole number that every client can hold, 2^53 - 1.
 const MAX: i64 = 9_007_199_254_740_991;

@@ -3,7 +3,8 @@
 
 use super::{Bounds, Schemas};
 use crate::ids::Timestamp;
-use crate::ops::{Done, FRAMES};
+use crate::ops::frames::FRAMES;
+use crate::ops::op::Done;
 use crate::schema::{SchemaOf, schema_of};
 use crate::wire::{MAX_REF_CHARS, TOLD};
 use serde_json::{Map, Value, json};

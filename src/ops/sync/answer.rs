@@ -4,8 +4,8 @@
 use super::cursor::{Cursor, Step};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, UserId};
-use crate::ops::Cx;
-use crate::ops::present::{self, by_conversation};
+use crate::ops::op::Cx;
+use crate::ops::views::{self, by_conversation};
 use crate::policy::SyncLimits;
 use crate::store::changes::{self, Since};
 use crate::store::conversations;
@@ -72,7 +72,7 @@ fn load(me: UserId, batch: &[Due], newest: usize, cx: &mut Cx) -> Result<Vec<Row
     let rows = conversations::list_with_places(cx.db, me, &ids)?;
     let first_visible: HashMap<ConversationId, Seq> =
         rows.iter().map(|(row, place)| (row.id, place.first_visible())).collect();
-    let views = present::own_conversations(cx.db, me, rows)?;
+    let views = views::own_conversations(cx.db, me, rows)?;
     let mut views: HashMap<ConversationId, OwnConversationView> =
         views.into_iter().map(|view| (view.shared.id, view)).collect();
 
@@ -97,12 +97,12 @@ fn load(me: UserId, batch: &[Due], newest: usize, cx: &mut Cx) -> Result<Vec<Row
     let shows = |message: &Message| first_visible.get(&message.conversation_id).is_some_and(|seq| message.seq >= *seq);
     let shown = found.into_iter().filter(|candidate| !candidate.is_hidden && shows(&candidate.message));
     let shown: Vec<Message> = shown.map(|candidate| candidate.message).collect();
-    let mut messages = by_conversation(present::history(cx.db, shown)?, |message| message.conversation_id);
+    let mut messages = by_conversation(views::history(cx.db, shown)?, |message| message.conversation_id);
     let mut participants = by_conversation(changed, |row| row.conversation_id);
     let rows = |id| {
         Ok(Rows {
             conversation: views.remove(&id).ok_or_else(|| Error::bug("a snapshot does not change"))?,
-            participants: participants.remove(&id).unwrap_or_default().into_iter().map(present::participant).collect(),
+            participants: participants.remove(&id).unwrap_or_default().into_iter().map(views::participant).collect(),
             messages: messages.remove(&id).unwrap_or_default(),
             changes: missed.remove(&id).unwrap_or_default(),
         })

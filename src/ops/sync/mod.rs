@@ -10,14 +10,16 @@ mod answer;
 mod cursor;
 #[cfg(test)]
 mod cursor_test;
+#[cfg(test)]
+mod sync_test;
 
-use super::{Access, Cost, Cx, Op, Outcome};
+use super::op::{Access, Cx, Op, Outcome};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Position, UserId};
 use crate::schema::by_id;
 use crate::store::changes::{self, Tie};
-use crate::store::{messages, positions, users};
+use crate::store::{Cost, messages, positions, users};
 use crate::wire::{self, OwnPlaceView, TieView};
 use answer::{Answer, ChangedConversation, Due};
 use cursor::Cursor;

@@ -8,7 +8,8 @@ use switchboard::app::App;
 use switchboard::clock::Clock;
 use switchboard::config::Config;
 use switchboard::hub::Hub;
-use switchboard::ops::{IndexMessages, System};
+use switchboard::ops::op::System;
+use switchboard::ops::search::index_messages::IndexMessages;
 use switchboard::store::{Db, Target};
 
 /// Messages in one statement.

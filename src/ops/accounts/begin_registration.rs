@@ -1,0 +1,31 @@
+//! First half of a registration, before the password is hashed: whether one
+//! may register at all, and how often from one address.
+
+use super::register::check_open;
+use crate::error::Result;
+use crate::ops::logins::attempts::{Attempt, count_registration};
+use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use std::net::IpAddr;
+
+#[derive(Clone, Copy, Debug)]
+pub struct BeginRegistration {
+    /// Of whoever tries.
+    pub address: IpAddr,
+}
+
+impl Op<Nobody> for BeginRegistration {
+    type Output = Attempt;
+
+    fn name(&self) -> &'static str {
+        "begin_registration"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Attempt>> {
+        check_open(cx.rules)?;
+        Ok(Outcome::quiet(count_registration(self.address, cx)?))
+    }
+}

@@ -1,0 +1,57 @@
+//! `DELETE /api/auth/me`: an account is closed. What its owner said stays, under
+//! another name; who it was is forgotten.
+
+use super::rename_user::tell_name;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ops::groups::settle_groups::settle;
+use crate::ops::logins::{find_caller::check_standing, find_password::check_still};
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::ops::presence::presence_visibility::hidden;
+use crate::store::{Cost, logins, members, people, presence, users};
+use crate::wire::Event;
+
+#[derive(Clone, Debug)]
+pub struct CloseAccount {
+    /// The stored hash that the password was checked against. None for an
+    /// account without a password, whose owner showed a fresh token.
+    pub checked_hash: Option<String>,
+}
+
+impl Op for CloseAccount {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "close_account"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        const ENDED: Error = Error::Unauthenticated("the login has ended");
+        let me = caller.user_id;
+        match (caller.login_id, &self.checked_hash) {
+            (Some(login_id), Some(hash)) if logins::exists(cx.db, login_id)? => check_still(me, hash, cx)?,
+            (None, None) if users::find_password_hash(cx.db, me)?.is_none() => check_standing(cx, me)?,
+            _ => return Err(ENDED),
+        }
+        let viewers = presence::list_viewers(cx.db, me)?;
+        logins::delete_logins(cx.db, me)?;
+        users::close(cx.db, me, cx.now)?;
+        let mut events = vec![Event::LoginsEnded(me)];
+        events.extend(settle(me, cx)?);
+        let direct = members::list_direct(cx.db, me)?;
+        events.extend(tell_name(me, &direct, true, cx)?);
+        // The only word of it: nobody sees a closed account's presence.
+        events.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
+        // Last, so that nobody who was blocked sees anything of this.
+        people::delete_ties(cx.db, me)?;
+        Ok(Outcome { output: Done {}, events })
+    }
+}

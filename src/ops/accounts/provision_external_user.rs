@@ -1,0 +1,53 @@
+//! Somebody whom another system vouches for comes for the first time: makes
+//! their account, once, whoever else does it at the same moment.
+
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::store::users::{self, NewUser};
+
+#[derive(Clone, Debug)]
+pub struct AdmitForeigner {
+    pub issuer: String,
+    pub subject: String,
+    /// Best first; the first that is free is taken.
+    pub usernames: Vec<String>,
+    /// None: the username.
+    pub display_name: Option<String>,
+}
+
+impl Op<Nobody> for AdmitForeigner {
+    type Output = UserId;
+
+    fn name(&self) -> &'static str {
+        "admit_foreigner"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserId>> {
+        let external = (self.issuer.as_str(), self.subject.as_str());
+        for username in &self.usernames {
+            let new = NewUser {
+                username,
+                display_name: self.display_name.as_deref().unwrap_or(username),
+                email: None,
+                password_hash: None,
+                external: Some(external),
+                created_at: cx.now,
+            };
+            match users::insert_user(cx.db, &new) {
+                Ok(user) => return Ok(Outcome::quiet(user.id)),
+                // Of the name, or of the person, who was made meanwhile.
+                Err(Error::UsernameTaken) => {}
+                Err(error) => return Err(error),
+            }
+            if let Some(user_id) = users::find_external(cx.db, external.0, external.1)? {
+                return Ok(Outcome::quiet(user_id));
+            }
+        }
+        Err(Error::Unavailable("no username is free for this person; try again"))
+    }
+}

@@ -1,0 +1,108 @@
+//! `POST /api/auth/register`: makes an account and its first login, both or
+//! neither. The password arrives hashed.
+
+use crate::error::{Error, Result};
+use crate::ops::logins::log_in::{Device, add_login};
+use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::views;
+use crate::policy::Rules;
+use crate::store::users::{self, NewUser};
+use crate::text::comparable;
+use crate::wire::{Event, UserView};
+use std::time::Duration;
+
+/// Fields are checked where they are read from the request.
+#[derive(Clone, Debug)]
+pub struct Register {
+    pub username: String,
+    pub display_name: String,
+    pub email: Option<String>,
+    pub password_hash: String,
+    /// SHA-256 of the token in the cookie.
+    pub token_hash: [u8; 32],
+    pub device: Device,
+    /// How long the login lives unused.
+    pub lifetime: Duration,
+}
+
+impl Op<Nobody> for Register {
+    type Output = UserView;
+
+    fn name(&self) -> &'static str {
+        "register"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
+        check_open(cx.rules)?;
+        check_display_name(&self.display_name, &self.username, cx)?;
+        let new = NewUser {
+            username: &self.username,
+            display_name: &self.display_name,
+            email: self.email.as_deref(),
+            password_hash: Some(&self.password_hash),
+            external: None,
+            created_at: cx.now,
+        };
+        let user = users::insert_user(cx.db, &new)?;
+        // Those of earlier accounts of this device.
+        let ended = add_login(user.id, self.token_hash, &self.device, self.lifetime, cx)?;
+        let events = ended.into_iter().map(Event::LoginEnded).collect();
+        Ok(Outcome { output: views::own_user(user), events })
+    }
+}
+
+pub(crate) fn check_open(rules: &Rules) -> Result<()> {
+    if rules.registration_is_open { Ok(()) } else { Err(Error::Forbidden("registration is closed")) }
+}
+
+/// # Errors
+/// `Conflict` where the name is the username of another account, also a closed
+/// one: it would pass for that person.
+pub(crate) fn check_display_name(name: &str, own_username: &str, cx: &mut Cx) -> Result<()> {
+    let name = comparable(name);
+    if name != own_username.to_ascii_lowercase() && users::is_username_taken(cx.db, &name)? {
+        return Err(Error::Conflict("display_name is the username of somebody else; choose another"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Timestamp;
+    use crate::store::prepare;
+    use crate::store::scratch::{Scratch, both_databases};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
+
+    fn an_account_and_its_first_login_are_made_together_or_not_at_all(scratch: Scratch) {
+        let mut db = scratch.open();
+        prepare(&mut db, NOW).unwrap();
+        let op = Register {
+            username: "ann".into(),
+            display_name: "Ann".into(),
+            email: None,
+            password_hash: "x".into(),
+            token_hash: [1; 32],
+            device: Device::default(),
+            lifetime: Duration::from_secs(60),
+        };
+        let mut register = |op: &Register| {
+            db.write_transaction(|db| {
+                op.run(&Nobody, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }).map(drop)
+            })
+        };
+        register(&op).unwrap();
+        // The token of another login: the account is not made either.
+        let mut other = op.clone();
+        (other.username, other.display_name) = ("bob".into(), "Bob".into());
+        assert!(register(&other).is_err());
+        other.token_hash = [2; 32];
+        register(&other).unwrap();
+    }
+    both_databases!(an_account_and_its_first_login_are_made_together_or_not_at_all);
+}

@@ -1,0 +1,37 @@
+//! What the operations that change the name of a person share: telling everybody
+//! who sees it, in each conversation under its next `rev`.
+
+use crate::error::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::ops::op::Cx;
+use crate::ops::views;
+use crate::store::{conversations, members, participants, positions};
+use crate::wire::{self, ConversationUpdate, Event};
+
+/// Tells the people in these conversations that `me` has another name now.
+/// `has_left` tells those of direct conversations alone who are still there.
+pub(crate) fn tell_name(me: UserId, ids: &[ConversationId], has_left: bool, cx: &mut Cx) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for ids in ids.chunks(members::CHUNK) {
+        positions::set_changed(cx.db, ids, me)?;
+        let rows = conversations::list_by_ids(cx.db, ids)?;
+        let people = participants::list_participants(cx.db, ids, Some(me))?;
+        let mut people = views::by_conversation(people, |row| row.conversation_id);
+        for row in rows {
+            let to = match row.peer_of(me) {
+                Some(peer) if has_left => vec![peer],
+                Some(peer) => vec![me, peer],
+                None => participants::list_member_ids(cx.db, row.id)?,
+            };
+            let conversation = views::conversation(&row, people.remove(&row.id).unwrap_or_default());
+            let update =
+                ConversationUpdate { conversation_id: row.id, rev: row.rev, conversation: Some(&conversation) };
+            let frame = wire::encode("conversation_update", cx.now, &update);
+            if has_left {
+                events.push(Event::Left { conversation_id: row.id, user_id: me });
+            }
+            events.push(Event::Frame { to, frame, ends_typing: None });
+        }
+    }
+    Ok(events)
+}

@@ -1,0 +1,40 @@
+//! `DELETE /api/conversations/{id}`: clears it for the caller alone. The others
+//! keep everything; a later message brings it back without the old ones.
+
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::ConversationId;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::ops::views::tell_me;
+use crate::store::{conversations, positions};
+use crate::wire::{Event, MeUpdate, OwnPlaceView};
+
+#[derive(Clone, Copy, Debug)]
+pub struct ClearConversation {
+    pub conversation_id: ConversationId,
+}
+
+impl Op for ClearConversation {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "clear_conversation"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let (me, id) = (caller.user_id, self.conversation_id);
+        let (conversation, place) = conversations::get_with_place(cx.db, me, id)?;
+        let seq = conversation.last_seq;
+        if place.cleared_seq == seq {
+            return Ok(Outcome::quiet(Done {}));
+        }
+        let number = positions::set_cleared(cx.db, id, me, seq)?;
+        let own = OwnPlaceView { id, cleared_seq: seq, visible_from_seq: place.visible_from_seq, read_seq: seq };
+        let update = tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx);
+        Ok(Outcome { output: Done {}, events: vec![update, Event::Unread { conversation_id: id, users: vec![me] }] })
+    }
+}

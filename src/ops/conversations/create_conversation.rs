@@ -1,0 +1,191 @@
+//! `POST /api/conversations`: a group, or the direct conversation with one
+//! other person.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Role, UserId};
+use crate::ops::groups::group::{admit, take_quotas};
+use crate::ops::messages::send_message::{announce_conversation, check_relation, facts};
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::presence::presence_visibility;
+use crate::ops::views::{self, MAX_LISTED_PARTICIPANTS};
+use crate::policy::{MAX_GROUPS, MAX_GROUPS_A_DAY};
+use crate::store::quotas::Kind;
+use crate::store::{Cost, conversations, members, positions, users};
+use crate::wire::{
+    self, ClientMessageId, ConversationUpdate, ConversationView, Event, OwnConversationView, Skip, Target, Title,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A new group takes one rate token for so many people.
+const PEOPLE_PER_TOKEN: usize = 10;
+/// And no more than these: below the burst of changes, so that the largest
+/// group can be made.
+const MAX_CHARGE: u32 = 20;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct CreateConversation {
+    /// Everybody but oneself.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub participant_ids: Vec<UserId>,
+    #[serde(default)]
+    pub title: Option<Title>,
+    /// Sent again, it gives the same conversation back.
+    #[serde(default)]
+    pub client_id: Option<ClientMessageId>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Created {
+    pub conversation: OwnConversationView,
+    #[serde(skip)]
+    pub was_there: bool,
+}
+
+impl Op for CreateConversation {
+    type Output = Created;
+
+    fn name(&self) -> &'static str {
+        "create_conversation"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Created>> {
+        self.check(caller.user_id, cx)?;
+        match (&self.participant_ids[..], &self.title) {
+            ([other], None) => open_direct(caller.user_id, *other, cx),
+            (others, _) => self.found(caller.user_id, others, cx),
+        }
+    }
+
+    fn cost(&self) -> Cost {
+        if self.participant_ids.len() > PEOPLE_PER_TOKEN { Cost::Heavy } else { Cost::Light }
+    }
+
+    fn charge(&self) -> u32 {
+        let tokens = self.participant_ids.len().div_ceil(PEOPLE_PER_TOKEN);
+        u32::try_from(tokens).unwrap_or(MAX_CHARGE).clamp(1, MAX_CHARGE)
+    }
+
+    fn replays(&self) -> bool {
+        self.client_id.is_some()
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Created>> {
+        let Some(client_id) = &self.client_id else { return Ok(None) };
+        let Some(id) = members::find_by_client_id(cx.db, caller.user_id, client_id.as_str())? else { return Ok(None) };
+        // The title may be another by now, and some may have left.
+        if members::count_ever(cx.db, id, &self.participant_ids)? < self.participant_ids.len() as i64 {
+            return Err(Error::Conflict("client_id was used for another conversation"));
+        }
+        show(caller.user_id, id, true, cx).map(Some)
+    }
+}
+
+impl CreateConversation {
+    fn check(&self, me: UserId, cx: &Cx) -> Result<()> {
+        let invalid = |what: &'static str| Err(Error::Invalid(what.into()));
+        if self.participant_ids.is_empty() {
+            return invalid("participant_ids must name somebody");
+        }
+        if self.participant_ids.contains(&me) {
+            return invalid("participant_ids must not name oneself");
+        }
+        if self.participant_ids.iter().collect::<BTreeSet<_>>().len() < self.participant_ids.len() {
+            return invalid("participant_ids must name nobody twice");
+        }
+        let max = cx.rules.max_participants;
+        if self.participant_ids.len() >= max {
+            return Err(Error::Invalid(format!("participant_ids: a group has at most {max} people").into()));
+        }
+        Ok(())
+    }
+
+    fn found(&self, me: UserId, others: &[UserId], cx: &mut Cx) -> Result<Outcome<Created>> {
+        if users::get_group_count(cx.db, me)? >= MAX_GROUPS {
+            return Err(Error::Conflict("you are in 5,000 groups, the most that anybody may be in: leave one first"));
+        }
+        let strangers = admit(me, others, cx)?;
+        let max_strangers = cx.rules.max_strangers_a_day();
+        take_quotas(me, &[(Kind::Strangers, strangers, max_strangers), (Kind::Groups, 1, MAX_GROUPS_A_DAY)], cx)?;
+        let mut everybody = vec![(me, Role::Owner)];
+        everybody.extend(others.iter().map(|user_id| (*user_id, Role::Member)));
+        let ids: Vec<UserId> = everybody.iter().map(|(user_id, _)| *user_id).collect();
+        let title = self.title.as_ref().map(Title::as_str);
+        let client_id = self.client_id.as_ref().map(ClientMessageId::as_str);
+        let id = members::insert_group(cx.db, me, title, client_id, cx.now)?;
+        members::insert_members(cx.db, id, me, &everybody, cx.now)?;
+        let created = show(me, id, false, cx)?;
+        let mut events = vec![announce_group(&created.conversation.shared, ids.clone(), cx)];
+        events.extend(presence_visibility::on_create(id, &ids, cx)?);
+        Ok(Outcome { output: created, events })
+    }
+}
+
+/// Tells the members of a new group that it exists. Where a group has more
+/// members than a conversation lists, the frame lists none of them.
+fn announce_group(group: &ConversationView, members: Vec<UserId>, cx: &Cx) -> Event {
+    let mut conversation = group.clone();
+    if members.len() > MAX_LISTED_PARTICIPANTS {
+        conversation.participants.clear();
+    }
+    let update = ConversationUpdate { conversation_id: group.id, rev: group.rev, conversation: Some(&conversation) };
+    Event::Frame { to: members, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }
+}
+
+/// Finds or makes the direct conversation; while it is empty, those who opened
+/// it alone know of it.
+fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created>> {
+    let facts = facts(me, Target::Recipient(other), cx)?;
+    let made = facts.membership().map(|membership| membership.conversation_id);
+    if let Some(id) = made
+        && !conversations::list_with_places(cx.db, me, &[id])?.is_empty()
+    {
+        return Ok(Outcome::quiet(show(me, id, true, cx)?));
+    }
+    check_relation(me, other, &facts.standing, cx)?;
+    let (id, is_new) = match made {
+        Some(id) => (id, false),
+        None => {
+            let (membership, is_new) = conversations::insert_direct(cx.db, me, other, cx.now)?;
+            (membership.conversation_id, is_new)
+        }
+    };
+    let mut events = Vec::new();
+    if !is_new {
+        let skip = Skip { conversation_id: id, rev: positions::next_rev(cx.db, id)? };
+        events.push(Event::Frame { to: vec![other], frame: wire::encode("skip", cx.now, &skip), ends_typing: None });
+    }
+    events.push(announce_conversation(id, &[me], cx)?);
+    Ok(Outcome { output: show(me, id, false, cx)?, events })
+}
+
+fn show(me: UserId, id: ConversationId, was_there: bool, cx: &mut Cx) -> Result<Created> {
+    Ok(Created { conversation: views::own_conversation(cx.db, me, id)?, was_there })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_charge_grows_with_the_people_named_up_to_a_limit() {
+        for (people, charge, cost) in [
+            (1, 1, Cost::Light),
+            (10, 1, Cost::Light),
+            (11, 2, Cost::Heavy),
+            (99, 10, Cost::Heavy),
+            (200, 20, Cost::Heavy),
+            (999, 20, Cost::Heavy),
+        ] {
+            let participant_ids = (1..=people).map(UserId::new).collect();
+            let op = CreateConversation { participant_ids, title: None, client_id: None };
+            assert_eq!((op.charge(), op.cost()), (charge, cost), "{people} people");
+        }
+    }
+}

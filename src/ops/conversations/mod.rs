@@ -1,0 +1,7 @@
+//! Conversations of either kind: creating, listing and clearing them.
+
+pub mod clear_conversation;
+pub mod create_conversation;
+pub mod get_conversation;
+pub mod list_conversations;
+pub mod list_participants;

@@ -1,0 +1,177 @@
+//! The table of what a client may ask for by a frame.
+
+use super::messages::delete_message::DeleteMessage;
+use super::messages::edit_message::EditMessage;
+use super::messages::load_history::LoadHistory;
+use super::messages::react::React;
+use super::messages::send_message::SendMessage;
+use super::op::{Access, Cx, Op, Outcome};
+use super::presence::join_conversation::JoinConversation;
+use super::presence::leave_conversation::LeaveConversation;
+use super::presence::set_typing::SetTyping;
+use super::receipts::mark_delivered::MarkDelivered;
+use super::receipts::mark_read::MarkRead;
+use super::receipts::read_conversation::ReadConversation;
+use super::search::search_messages::Search;
+use super::sync::Sync;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::limits::Class;
+use crate::schema::{SchemaOf, schema_of};
+use crate::store::Cost;
+use crate::wire;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What a socket may ask for: the frame's `type` and the operation it is.
+pub const FRAMES: &[Entry] = &[
+    Entry::of::<SendMessage>("private_message"),
+    Entry::of::<SetTyping>("typing_indicator"),
+    Entry::of::<JoinConversation>("join_conversation"),
+    Entry::of::<LeaveConversation>("leave_conversation"),
+    Entry::of::<MarkDelivered>("message_delivered"),
+    Entry::of::<MarkRead>("message_read"),
+    Entry::of::<ReadConversation>("conversation_read"),
+    Entry::of::<EditMessage>("edit_message"),
+    Entry::of::<DeleteMessage>("delete_message"),
+    Entry::of::<React>("react"),
+    Entry::of::<LoadHistory>("load_history").with_ref(),
+    Entry::of::<Search>("search").with_ref(),
+    Entry::of::<Sync>("sync").with_ref(),
+];
+
+/// An operation's answer on its way to a socket: a JSON object.
+pub type Reply = String;
+
+/// One line of the table of frames.
+pub struct Entry {
+    pub kind: &'static str,
+    /// Only its answer is of use, so it must have a `ref`.
+    pub needs_ref: bool,
+    /// Of its keys.
+    pub schema: SchemaOf,
+    /// Of what the `ack` has besides.
+    pub reply: SchemaOf,
+    parse: fn(&str) -> Result<FrameOp>,
+}
+
+impl Entry {
+    const fn of<O>(kind: &'static str) -> Self
+    where
+        O: Op + DeserializeOwned + JsonSchema,
+        O::Output: Serialize + JsonSchema,
+    {
+        Self {
+            kind,
+            needs_ref: false,
+            schema: schema_of::<O>,
+            reply: schema_of::<O::Output>,
+            parse: |text| Ok(FrameOp(Box::new(wire::parse::<O>(text.as_bytes())?))),
+        }
+    }
+
+    const fn with_ref(self) -> Self {
+        Self { needs_ref: true, ..self }
+    }
+
+    pub fn parse(&self, text: &str, has_ref: bool) -> Result<FrameOp> {
+        if self.needs_ref && !has_ref {
+            return Err(Error::Invalid("ref is missing".into()));
+        }
+        (self.parse)(text)
+    }
+
+    pub fn find(kind: &str) -> Option<&'static Entry> {
+        FRAMES.iter().find(|entry| entry.kind == kind)
+    }
+}
+
+/// Any operation of the table, with its answer as JSON.
+pub struct FrameOp(Box<dyn ErasedOp>);
+
+trait ErasedOp: Send {
+    fn name(&self) -> &'static str;
+    fn access(&self) -> Access;
+    fn class(&self) -> Class;
+    fn cost(&self) -> Cost;
+    fn charge(&self) -> u32;
+    fn replays(&self) -> bool;
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>>;
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>>;
+}
+
+impl<O> ErasedOp for O
+where
+    O: Op,
+    O::Output: Serialize,
+{
+    fn name(&self) -> &'static str {
+        Op::name(self)
+    }
+
+    fn access(&self) -> Access {
+        Op::access(self)
+    }
+
+    fn class(&self) -> Class {
+        Op::class(self)
+    }
+
+    fn cost(&self) -> Cost {
+        Op::cost(self)
+    }
+
+    fn charge(&self) -> u32 {
+        Op::charge(self)
+    }
+
+    fn replays(&self) -> bool {
+        Op::replays(self)
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
+        let Outcome { output, events } = Op::run(self, caller, cx)?;
+        Ok(Outcome { output: wire::json(&output), events })
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
+        Ok(Op::earlier(self, caller, cx)?.map(|output| wire::json(&output)))
+    }
+}
+
+impl Op for FrameOp {
+    type Output = Reply;
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn access(&self) -> Access {
+        self.0.access()
+    }
+
+    fn class(&self) -> Class {
+        self.0.class()
+    }
+
+    fn cost(&self) -> Cost {
+        self.0.cost()
+    }
+
+    fn charge(&self) -> u32 {
+        self.0.charge()
+    }
+
+    fn replays(&self) -> bool {
+        self.0.replays()
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
+        self.0.run(caller, cx)
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
+        self.0.earlier(caller, cx)
+    }
+}

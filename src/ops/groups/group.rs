@@ -1,0 +1,140 @@
+//! What the operations on groups share: finding one, and telling everybody in
+//! it, and whoever just left, what changed.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Rev, Role, UserId};
+use crate::ops::op::Cx;
+use crate::ops::views::{self, MAX_LISTED_PARTICIPANTS};
+use crate::policy::{DAY, Invitation, MAX_GROUPS, may_invite, wait_for_quota};
+use crate::store::conversations::{self, Conversation};
+use crate::store::people::{self, Invited};
+use crate::store::quotas::{self, Kind};
+use crate::store::{members, participants, positions};
+use crate::wire::{self, ConversationUpdate, Event};
+
+/// A group that the caller is in, and their role there. It is locked: what is
+/// read of it from here on stays so until the change is committed.
+pub(crate) struct Group {
+    pub conversation: Conversation,
+    pub role: Role,
+}
+
+/// # Errors
+/// `NotFound` for a conversation one is not in, `Invalid` for a direct one.
+pub(crate) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Result<Group> {
+    conversations::lock(cx.db, id)?;
+    let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
+    let role = members::find_role(cx.db, id, caller.user_id)?;
+    let role = role.ok_or_else(|| Error::bug("who has a place has a role"))?;
+    if conversation.kind != "group" {
+        return Err(Error::Invalid("this is a direct conversation, not a group".into()));
+    }
+    Ok(Group { conversation, role })
+}
+
+/// Checks that the caller may bring all of these into a group, and counts the
+/// strangers among them.
+///
+/// # Errors
+/// `NotFound` where one does not exist or is closed, `Forbidden` where one is
+/// not to be added, `Conflict` where one is in too many groups; never says
+/// which of several.
+pub(crate) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<i64> {
+    let policy = cx.rules.message_policy;
+    let standings = people::list_invitations(cx.db, me, invited)?;
+    if standings.len() < invited.len() {
+        return Err(Error::NotFound("no such user"));
+    }
+    let mut strangers = 0;
+    for Invited { is_blocked, is_known, has_declined, group_count } in standings {
+        may_invite(policy, &Invitation { is_blocked, is_known, has_declined })?;
+        if group_count >= MAX_GROUPS {
+            return Err(Error::Conflict("one of these users is in 5,000 groups, the most that anybody may be in"));
+        }
+        strangers += i64::from(!is_known);
+    }
+    Ok(strangers)
+}
+
+/// Uses up some of a person's daily quotas: for each kind the amount, and the
+/// most that a day allows.
+///
+/// # Errors
+/// `RateLimited` until so much fits into the day's quota again.
+pub(crate) fn take_quotas(me: UserId, wanted: &[(Kind, i64, i64)], cx: &mut Cx) -> Result<()> {
+    let wanted: Vec<_> = wanted.iter().filter(|(_, amount, _)| *amount > 0).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let used = quotas::list_used(cx.db, me, cx.now.before(DAY))?;
+    for (kind, amount, most) in &wanted {
+        let used = used.iter().filter(|used| used.is(*kind)).map(|used| (used.at, used.amount));
+        if let Some(retry_in) = wait_for_quota(&used.collect::<Vec<_>>(), *amount, *most, cx.now) {
+            return Err(Error::RateLimited { limit: kind.limit(), retry_in });
+        }
+    }
+    let amounts: Vec<(Kind, i64)> = wanted.iter().map(|(kind, amount, _)| (*kind, *amount)).collect();
+    quotas::use_up(cx.db, me, &amounts, cx.now)
+}
+
+/// Another role for somebody, and that everybody hears of it.
+pub(crate) fn give_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Event>> {
+    let rev = positions::next_rev(cx.db, id)?;
+    members::set_role(cx.db, id, whose, role, rev)?;
+    tell_members(id, rev, &[whose], None, cx)
+}
+
+/// Passes the ownership of a locked group on if no active account owns it, not
+/// counting the one that leaves. The successor is an active admin, else an
+/// active member, the one who has been there longest.
+pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx: &mut Cx) -> Result<Vec<Event>> {
+    if members::has_owner(cx.db, id, leaving)? {
+        return Ok(Vec::new());
+    }
+    match members::find_successor(cx.db, id, leaving)? {
+        Some(successor) => give_role(id, successor, Role::Owner, cx),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Somebody is in it no longer, and everybody hears of it. Nothing committed
+/// later reaches them.
+pub(crate) fn take_out(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
+    let rev = positions::next_rev(cx.db, id)?;
+    members::remove(cx.db, id, removed, rev)?;
+    let mut events = vec![Event::Left { conversation_id: id, user_id: removed }];
+    events.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
+    events.push(Event::Unread { conversation_id: id, users: vec![removed] });
+    Ok(events)
+}
+
+/// That these participants changed, to everybody in the conversation; and to
+/// who was removed, that it is no longer theirs.
+pub(crate) fn tell_members(
+    id: ConversationId,
+    rev: Rev,
+    changed: &[UserId],
+    removed: Option<UserId>,
+    cx: &mut Cx,
+) -> Result<Vec<Event>> {
+    let row = conversations::get_conversation(cx.db, id)?;
+    let to = participants::list_member_ids(cx.db, id)?;
+    let rows = match changed {
+        [one] => vec![participants::get_participant(cx.db, id, *one)?],
+        // More than a conversation lists are asked for, not told.
+        many if many.len() > MAX_LISTED_PARTICIPANTS => Vec::new(),
+        [] => Vec::new(),
+        _ => participants::list_participants(cx.db, &[id], None)?,
+    };
+    let conversation = views::conversation(&row, rows);
+    let update = ConversationUpdate { conversation_id: id, rev, conversation: Some(&conversation) };
+    let mut events =
+        vec![Event::Frame { to, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }];
+    if let Some(removed) = removed {
+        let update = ConversationUpdate { conversation_id: id, rev, conversation: None };
+        let frame = wire::encode("conversation_update", cx.now, &update);
+        events.push(Event::Frame { to: vec![removed], frame, ends_typing: None });
+    }
+    Ok(events)
+}

@@ -1,0 +1,56 @@
+//! `DELETE /api/conversations/{id}/participants/{user_id}`: somebody leaves a
+//! group, by themselves or not. Nothing committed later reaches them.
+
+use super::group::{Group, get_group, take_out};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Role, UserId};
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::ops::presence::presence_visibility::{self, Step};
+use crate::policy::may_remove;
+use crate::store::{Cost, members, participants};
+
+#[derive(Clone, Copy, Debug)]
+pub struct RemoveParticipant {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+}
+
+impl Op for RemoveParticipant {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "remove_participant"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let (id, removed) = (self.conversation_id, self.user_id);
+        let Group { role, .. } = get_group(caller, id, cx)?;
+        let theirs = members::find_role(cx.db, id, removed)?.ok_or(Error::NotFound("no such participant"))?;
+        if removed != caller.user_id {
+            may_remove(role, theirs)?;
+        }
+        let others: Vec<UserId> =
+            participants::list_member_ids(cx.db, id)?.into_iter().filter(|member| *member != removed).collect();
+        if theirs == Role::Owner
+            && !members::has_owner(cx.db, id, Some(removed))?
+            && members::find_successor(cx.db, id, Some(removed))?.is_some()
+        {
+            return Err(Error::Conflict("the last owner hands the group over first"));
+        }
+        if removed == caller.user_id {
+            members::decline_adder(cx.db, id, removed, cx.now)?;
+        }
+        let mut events = take_out(id, removed, cx)?;
+        events.extend(presence_visibility::on_change(id, &others, removed, Step::Leaves, cx)?);
+        Ok(Outcome { output: Done {}, events })
+    }
+}

@@ -1,0 +1,42 @@
+//! `PATCH /api/conversations/{id}`: another title for a group.
+
+use super::group::{get_group, tell_members};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::ConversationId;
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::views;
+use crate::policy::may_manage;
+use crate::store::{members, positions};
+use crate::wire::{OwnConversationView, Title};
+
+#[derive(Clone, Debug)]
+pub struct RenameConversation {
+    pub conversation_id: ConversationId,
+    pub title: Title,
+}
+
+impl Op for RenameConversation {
+    type Output = OwnConversationView;
+
+    fn name(&self) -> &'static str {
+        "rename_conversation"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {
+        let (me, id) = (caller.user_id, self.conversation_id);
+        let group = get_group(caller, id, cx)?;
+        may_manage(group.role)?;
+        let mut events = Vec::new();
+        if group.conversation.title.as_deref() != Some(self.title.as_str()) {
+            let rev = positions::next_rev(cx.db, id)?;
+            members::set_title(cx.db, id, self.title.as_str())?;
+            events = tell_members(id, rev, &[], None, cx)?;
+        }
+        Ok(Outcome { output: views::own_conversation(cx.db, me, id)?, events })
+    }
+}

@@ -1,0 +1,43 @@
+//! `PATCH /api/conversations/{id}/participants/{user_id}`: another role in a
+//! group; this is how ownership is handed over.
+
+use super::group::{get_group, give_role};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Role, UserId};
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::policy::may_set_role;
+use crate::store::members;
+
+#[derive(Clone, Copy, Debug)]
+pub struct SetRole {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+    pub role: Role,
+}
+
+impl Op for SetRole {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "set_role"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let (id, whose) = (self.conversation_id, self.user_id);
+        let group = get_group(caller, id, cx)?;
+        may_set_role(group.role)?;
+        let theirs = members::find_role(cx.db, id, whose)?.ok_or(Error::NotFound("no such participant"))?;
+        if theirs == self.role {
+            return Ok(Outcome::quiet(Done {}));
+        }
+        if theirs == Role::Owner && !members::has_owner(cx.db, id, Some(whose))? {
+            return Err(Error::Conflict("the last owner hands the group over first"));
+        }
+        Ok(Outcome { output: Done {}, events: give_role(id, whose, self.role, cx)? })
+    }
+}

@@ -1,0 +1,100 @@
+//! What a closed or disabled account leaves to do in its groups: to leave them,
+//! or to pass their ownership on. An account may be in thousands, so it is done
+//! in portions: the first with the account, the rest by a job.
+
+use super::group::{pass_on_ownership, take_out};
+use crate::error::Result;
+use crate::ids::{ConversationId, Role, UserId};
+use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
+use crate::ops::presence::presence_visibility::{self, Step};
+use crate::store::presence::MAX_PRESENCE_GROUP;
+use crate::store::users::{self, Standing};
+use crate::store::{Cost, conversations, members, participants};
+use crate::wire::Event;
+
+/// Groups of one portion: a few milliseconds of the writer.
+const PORTION: usize = 20;
+
+/// Whether any account has groups to settle.
+#[derive(Clone, Copy, Debug)]
+pub struct AreGroupsDue;
+
+impl Op<System> for AreGroupsDue {
+    type Output = bool;
+
+    fn name(&self) -> &'static str {
+        "are_groups_due"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
+        Ok(Outcome::quiet(users::find_groups_due(cx.db)?.is_some()))
+    }
+}
+
+/// The next portion of whoever has waited for longest.
+#[derive(Clone, Copy, Debug)]
+pub struct SettleGroups;
+
+impl Op<System> for SettleGroups {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "settle_groups"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let events = match users::find_groups_due(cx.db)? {
+            Some(id) => settle(id, cx)?,
+            None => Vec::new(),
+        };
+        Ok(Outcome { output: Done {}, events })
+    }
+}
+
+/// Settles a portion of the account's groups, and notes whether more are due.
+/// A closed account leaves its groups. Otherwise each group without an active
+/// owner gets one, if it has an active member.
+pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
+    let is_closed = users::get_standing(cx.db, id)? == Standing::Closed;
+    let limit = PORTION as i64 + 1;
+    let due = match is_closed {
+        true => members::list_groups(cx.db, id, limit)?,
+        false => members::list_ownerless(cx.db, id, limit)?,
+    };
+    let mut events = Vec::new();
+    for group in due.iter().take(PORTION) {
+        conversations::lock(cx.db, *group)?;
+        events.extend(match is_closed {
+            true => leave(id, *group, cx)?,
+            false => pass_on_ownership(*group, None, cx)?,
+        });
+    }
+    users::set_groups_due(cx.db, id, (due.len() > PORTION).then_some(cx.now))?;
+    Ok(events)
+}
+
+/// Takes the person out of a locked group, and passes its ownership on first.
+fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Event>> {
+    let Some(role) = members::find_role(cx.db, id, me)? else { return Ok(Vec::new()) };
+    let mut others = participants::list_member_ids(cx.db, id)?;
+    others.retain(|member| *member != me);
+    let mut events = if role == Role::Owner { pass_on_ownership(id, Some(me), cx)? } else { Vec::new() };
+    events.extend(take_out(id, me, cx)?);
+    // What the others see of each other; nobody sees the person any more.
+    if others.len() == MAX_PRESENCE_GROUP as usize {
+        events.extend(presence_visibility::on_change(id, &others, me, Step::Leaves, cx)?);
+    }
+    Ok(events)
+}

@@ -1,0 +1,166 @@
+//! How often one address may try to get in. An attempt is counted before a
+//! password is looked at, so that many at once are counted too. A right
+//! password is no guess and is given back as one, but it was checked, which
+//! costs the hub as much: so checks are counted by themselves.
+
+use crate::error::{Error, Result};
+use crate::ids::{Timestamp, UserId};
+use crate::ops::op::{Access, Cx, Done, Nobody, Op, Outcome, System};
+use crate::policy::DAY;
+use crate::store::attempts::{self, Bucket, Place, Taken};
+use crate::store::quotas;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// So many in so much time.
+struct Bound {
+    what: &'static str,
+    /// What a refusal says.
+    limit: &'static str,
+    places: i64,
+    window: Duration,
+}
+
+/// Logins that failed, for one account from one address.
+const OF_ACCOUNT: Bound = Bound {
+    what: "login",
+    limit: "10 wrong passwords for one username and address in 15 minutes",
+    places: 10,
+    window: Duration::from_secs(15 * 60),
+};
+/// And from one address, whatever the account.
+const OF_ADDRESS: Bound = Bound {
+    what: "logins",
+    limit: "100 wrong passwords from one address in 15 minutes",
+    places: 100,
+    window: Duration::from_secs(15 * 60),
+};
+/// From one address.
+const REGISTRATIONS: Bound = Bound {
+    what: "registrations",
+    limit: "100 registrations from one address in an hour",
+    places: 100,
+    window: Duration::from_secs(60 * 60),
+};
+
+/// No place is taken for longer.
+const LONGEST_WINDOW: Duration = Duration::from_secs(60 * 60);
+
+/// Passwords that were checked, right ones too, for one account from one address: each costs a hash.
+const CHECKS: Bound = Bound {
+    what: "checks",
+    limit: "60 logins to one account from one address in an hour",
+    places: 60,
+    window: Duration::from_secs(60 * 60),
+};
+
+/// Display names of one person. Everybody who sees the name is told of each.
+const NAMES: Bound = Bound {
+    what: "names",
+    limit: "10 display names of one person in an hour",
+    places: 10,
+    window: Duration::from_secs(60 * 60),
+};
+
+/// What was counted.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Given back when the password is right.
+    guesses: Vec<Place>,
+    /// Kept then.
+    check: Option<Place>,
+}
+
+impl Attempt {
+    /// What does not count when the password turned out to be right.
+    pub fn guesses(self) -> Self {
+        Self { check: None, ..self }
+    }
+}
+
+/// Counts an attempt to log in by this name, whether anybody has it or not.
+pub(crate) fn count_login(username: &str, address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
+    let (address_text, name) = (address.to_string(), username.to_ascii_lowercase());
+    let whose = [&*address_text, &*name];
+    let mut guesses = vec![take(&OF_ACCOUNT, &whose, cx)?];
+    guesses.extend(count_address(&OF_ADDRESS, address, cx)?);
+    Ok(Attempt { guesses, check: Some(take(&CHECKS, &whose, cx)?) })
+}
+
+pub(crate) fn count_registration(address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
+    Ok(Attempt { guesses: count_address(&REGISTRATIONS, address, cx)?.into_iter().collect(), check: None })
+}
+
+/// Counts a change of somebody's display name.
+pub(crate) fn count_rename(user_id: UserId, cx: &mut Cx) -> Result<()> {
+    take(&NAMES, &[&user_id.to_string()], cx).map(drop)
+}
+
+/// Not on this machine itself: behind a proxy that is not in
+/// `TRUSTED_PROXIES`, one stranger could shut out everybody.
+fn count_address(bound: &Bound, address: IpAddr, cx: &mut Cx) -> Result<Option<Place>> {
+    if address.is_loopback() {
+        return Ok(None);
+    }
+    take(bound, &[&address.to_string()], cx).map(Some)
+}
+
+fn take(bound: &Bound, whose: &[&str], cx: &mut Cx) -> Result<Place> {
+    let bucket = Bucket::of(&[&[bound.what], whose].concat());
+    let window = i64::try_from(bound.window.as_millis()).unwrap_or(i64::MAX);
+    let free_at = Timestamp::from_millis(cx.now.as_millis() + window);
+    match attempts::take(cx.db, bucket, bound.places, cx.now, free_at)? {
+        Taken::Place(place) => Ok(place),
+        Taken::FullUntil(first) => {
+            let wait = u64::try_from(first.as_millis() - cx.now.as_millis()).unwrap_or(0);
+            Err(Error::RateLimited { limit: bound.limit, retry_in: Duration::from_millis(wait) })
+        }
+    }
+}
+
+pub(crate) fn give_back(attempt: &Attempt, cx: &mut Cx) -> Result<()> {
+    attempt.guesses.iter().chain(&attempt.check).try_for_each(|place| attempts::give_back(cx.db, *place))
+}
+
+/// An attempt that came to nothing through no fault of who made it.
+#[derive(Clone, Debug)]
+pub struct ForgetAttempt(pub Attempt);
+
+impl Op<Nobody> for ForgetAttempt {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "forget_attempt"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Done>> {
+        give_back(&self.0, cx)?;
+        Ok(Outcome::quiet(Done {}))
+    }
+}
+
+/// Drops the rows of attempts and of daily quotas that no longer count.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepAttempts;
+
+impl Op<System> for SweepAttempts {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "sweep_attempts"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        attempts::delete_over(cx.db, cx.now, cx.now.after(LONGEST_WINDOW).with_skew())?;
+        quotas::delete_before(cx.db, cx.now.before(DAY))?;
+        Ok(Outcome::quiet(Done {}))
+    }
+}

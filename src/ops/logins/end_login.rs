@@ -1,0 +1,33 @@
+//! `DELETE /api/auth/sessions/{id}`: ends one of the caller's logins, and its
+//! sockets.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::LoginId;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::store::logins;
+use crate::wire::Event;
+
+#[derive(Clone, Copy, Debug)]
+pub struct EndLogin {
+    pub login_id: LoginId,
+}
+
+impl Op for EndLogin {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "end_login"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        match logins::delete_login(cx.db, caller.user_id, self.login_id)? {
+            true => Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(self.login_id)] }),
+            false => Err(Error::NotFound("no such session")),
+        }
+    }
+}

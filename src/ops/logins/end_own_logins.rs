@@ -1,0 +1,36 @@
+//! `DELETE /api/auth/sessions`: ends all the caller's logins, the one that asks
+//! included, and all their sockets.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::limits::Class;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::store::logins;
+use crate::wire::Event;
+
+#[derive(Clone, Copy, Debug)]
+pub struct EndOwnLogins;
+
+impl Op for EndOwnLogins {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "end_own_logins"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Unlimited
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        if caller.login_id.is_none() {
+            return Err(Error::Forbidden("this token was issued by another system; sign out there"));
+        }
+        logins::delete_logins(cx.db, caller.user_id)?;
+        Ok(Outcome { output: Done {}, events: vec![Event::LoginsEnded(caller.user_id)] })
+    }
+}

@@ -1,0 +1,148 @@
+//! Ends the sessions of those who were shut out where the hub did not hear of
+//! it: another node ended a login or disabled an account, or somebody did in
+//! the database.
+
+use crate::error::Result;
+use crate::ids::{LoginId, UserId};
+use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
+use crate::store::logins;
+use crate::store::users::{self, Standing};
+use crate::wire::Event;
+use std::collections::HashSet;
+
+/// An owner of sessions on this node. Without a login, another system vouches
+/// for the user.
+type Owner = (UserId, Option<LoginId>);
+
+/// First half: which of these look revoked in a snapshot. Writes nothing, so
+/// that looking every few seconds costs the writer nothing.
+#[derive(Clone, Debug)]
+pub struct FindRevoked {
+    /// In order of the users.
+    pub owners: Vec<Owner>,
+}
+
+impl Op<System> for FindRevoked {
+    type Output = Vec<Owner>;
+
+    fn name(&self) -> &'static str {
+        "find_revoked"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Vec<Owner>>> {
+        let revoked = Revoked::among(&self.owners, cx)?;
+        Ok(Outcome::quiet(self.owners.iter().copied().filter(|owner| revoked.has(*owner)).collect()))
+    }
+}
+
+/// Second half: ends the sessions of those who are still revoked. The writer
+/// decides, so that its order of events holds: an account that is enabled
+/// meanwhile keeps the session that it opens then.
+#[derive(Clone, Debug)]
+pub struct EndRevoked {
+    /// In order of the users.
+    pub owners: Vec<Owner>,
+}
+
+impl Op<System> for EndRevoked {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "end_revoked"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let Revoked { accounts, logins } = Revoked::among(&self.owners, cx)?;
+        let of_accounts = accounts.into_iter().map(|(user_id, standing)| match standing {
+            Standing::Disabled => Event::AccountDisabled(user_id),
+            _ => Event::LoginsEnded(user_id),
+        });
+        Ok(Outcome { output: Done {}, events: of_accounts.chain(logins.into_iter().map(Event::LoginEnded)).collect() })
+    }
+}
+
+/// What may not be used any more of some owners of sessions.
+struct Revoked {
+    accounts: Vec<(UserId, Standing)>,
+    logins: Vec<LoginId>,
+}
+
+impl Revoked {
+    fn among(owners: &[Owner], cx: &mut Cx) -> Result<Self> {
+        let mut people: Vec<UserId> = owners.iter().map(|(user_id, _)| *user_id).collect();
+        people.dedup();
+        let accounts = users::list_barred(cx.db, &people)?;
+        let mut logins: Vec<LoginId> = owners.iter().filter_map(|(_, login_id)| *login_id).collect();
+        let existing: HashSet<LoginId> = logins::list_existing(cx.db, &logins)?.into_iter().collect();
+        logins.retain(|login_id| !existing.contains(login_id));
+        Ok(Self { accounts, logins })
+    }
+
+    fn has(&self, (user_id, login_id): Owner) -> bool {
+        self.accounts.iter().any(|(account, _)| *account == user_id)
+            || login_id.is_some_and(|login_id| self.logins.contains(&login_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Timestamp;
+    use crate::policy::Rules;
+    use crate::store::prepare;
+    use crate::store::scratch::{Scratch, both_databases, execute};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
+    const PEOPLE: &str = "
+        INSERT INTO users (username, username_key, display_name, created_at, disabled_at, deleted_at) VALUES
+            ('ann', 'ann', 'Ann', 0, NULL, NULL), ('bob', 'bob', 'Bob', 0, 1, NULL), ('cy', 'cy', 'Cy', 0, 1, 1);
+        INSERT INTO logins (user_id, token_hash, created_at, last_used_at) VALUES (1, '1', 0, 0), (2, '2', 0, 0);";
+
+    fn whoever_may_not_be_here_any_more_is_found_and_nobody_else(scratch: Scratch) {
+        let mut db = scratch.open();
+        prepare(&mut db, NOW).unwrap();
+        execute(&mut db, PEOPLE).unwrap();
+        let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
+        // By a login, by one that has ended, and by the word of another system.
+        let owners = (1..=3).flat_map(|user| [None, Some(user), Some(user + 10)].map(|login| (user, login)));
+        let owners = owners.map(|(user, login)| (UserId::new(user), login.map(LoginId::new))).collect();
+        let events = EndRevoked { owners }.run(&System, cx).unwrap().events;
+        let told: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
+        let expected = [
+            "AccountDisabled(UserId(2))",
+            "LoginsEnded(UserId(3))",
+            "LoginEnded(LoginId(11))",
+            "LoginEnded(LoginId(12))",
+            "LoginEnded(LoginId(3))",
+            "LoginEnded(LoginId(13))",
+        ];
+        assert_eq!(told, expected);
+        assert!(EndRevoked { owners: vec![] }.run(&System, cx).unwrap().events.is_empty());
+    }
+    both_databases!(whoever_may_not_be_here_any_more_is_found_and_nobody_else);
+
+    /// The session that a user opens after being enabled is none of those that
+    /// were looked at before.
+    fn an_account_enabled_while_it_was_looked_at_keeps_its_new_session(scratch: Scratch) {
+        let mut db = scratch.open();
+        prepare(&mut db, NOW).unwrap();
+        execute(&mut db, PEOPLE).unwrap();
+        let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
+        let (bob, by_token) = ((UserId::new(2), Some(LoginId::new(12))), (UserId::new(2), None));
+        let ann = (UserId::new(1), Some(LoginId::new(1)));
+        let owners = FindRevoked { owners: vec![ann, by_token, bob] }.run(&System, cx).unwrap().output;
+        assert_eq!(owners, [by_token, bob]);
+        users::set_disabled(cx.db, UserId::new(2), None).unwrap();
+        let events = EndRevoked { owners }.run(&System, cx).unwrap().events;
+        assert!(matches!(events[..], [Event::LoginEnded(login)] if login == LoginId::new(12)), "{events:?}");
+    }
+    both_databases!(an_account_enabled_while_it_was_looked_at_keeps_its_new_session);
+}

@@ -1,0 +1,99 @@
+//! Who is asking: whoever is behind what was shown, if they may come in. The
+//! same question is asked for every request and every socket.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{LoginId, UserId};
+use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::policy::Denied;
+use crate::store::Cost;
+use crate::store::logins::{self, Key};
+use crate::store::users::{self, Standing};
+use std::time::Duration;
+
+/// `last_used_at` is written at most so often: a login is used with every
+/// request, and each write is a flush to disk.
+const TOUCH_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// What was shown.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// SHA-256 of a login's secret: a cookie, or a refresh token.
+    Secret([u8; 32]),
+    /// A verified access token's claims.
+    Token(UserId, LoginId),
+    /// Those of another system's token.
+    Foreign { issuer: String, subject: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct FindCaller {
+    pub proof: Proof,
+    /// How long a login lives unused.
+    pub lifetime: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    pub caller: Caller,
+    /// Time to write down that the login is in use.
+    pub needs_touch: bool,
+}
+
+impl Op<Nobody> for FindCaller {
+    /// None: somebody of another system, who was never here.
+    type Output = Option<Found>;
+
+    fn name(&self) -> &'static str {
+        "find_caller"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Admission
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
+        let found = match &self.proof {
+            Proof::Secret(hash) => find_by_login(cx, Key::TokenHash(*hash), self.lifetime).map(Some),
+            Proof::Token(user_id, login_id) => match find_by_login(cx, Key::Id(*login_id), self.lifetime)? {
+                found if found.caller.user_id == *user_id => Ok(Some(found)),
+                _ => Err(ENDED),
+            },
+            Proof::Foreign { issuer, subject } => {
+                let user_id = users::find_external(cx.db, issuer, subject)?;
+                user_id.map(|user_id| find_by_user(cx, user_id)).transpose()
+            }
+        };
+        found.map(Outcome::quiet)
+    }
+}
+
+const ENDED: Error = Error::Unauthenticated("the login has ended");
+
+/// Whose login it is.
+pub(crate) fn find_by_login(cx: &mut Cx, key: Key, lifetime: Duration) -> Result<Found> {
+    let login = logins::find_login(cx.db, key, cx.now.before(lifetime))?.ok_or(ENDED)?;
+    let caller = Caller { user_id: login.user_id, login_id: Some(login.id), session_id: None };
+    // A time ahead of the clock would keep an unused login alive for longer than it may.
+    let is_ahead = login.last_used_at > cx.now.with_skew();
+    Ok(Found { caller, needs_touch: is_ahead || login.last_used_at <= cx.now.before(TOUCH_EVERY) })
+}
+
+/// Somebody whom another system vouches for.
+pub(crate) fn find_by_user(cx: &mut Cx, user_id: UserId) -> Result<Found> {
+    check_standing(cx, user_id)?;
+    Ok(Found { caller: Caller { user_id, login_id: None, session_id: None }, needs_touch: false })
+}
+
+/// Refuses an account that is disabled or closed.
+pub(crate) fn check_standing(cx: &mut Cx, user_id: UserId) -> Result<()> {
+    match users::get_standing(cx.db, user_id)? {
+        Standing::Active => Ok(()),
+        Standing::Disabled => Err(Denied::AccountDisabled.into()),
+        Standing::Closed => Err(Error::Unauthenticated("the account is closed")),
+    }
+}

@@ -1,0 +1,107 @@
+//! Second half of a login, after the password was checked: a new login, with
+//! a token of its own, for this device, in the place of the one it had.
+
+use super::attempts::{Attempt, give_back};
+use super::find_password::check_still;
+use crate::error::{Error, Result};
+use crate::ids::{LoginId, UserId};
+use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::views;
+use crate::policy::Denied;
+use crate::store::logins::{self, NewLogin};
+use crate::store::users;
+use crate::wire::{Event, UserView};
+use std::time::Duration;
+
+/// Of one user; with one more, that which was not used for longest ends.
+const MAX_LOGINS: i64 = 100;
+
+/// What is kept of the device, for the user to recognise it.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// At most 256 characters.
+    pub user_agent: Option<String>,
+    pub ip: Option<String>,
+    /// Logins of which it has the cookie, of whoever. It forgets them for the
+    /// new one, so they end.
+    pub earlier: Vec<(UserId, LoginId)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogIn {
+    pub user_id: UserId,
+    /// The stored hash that the password was checked against.
+    pub checked_hash: String,
+    /// SHA-256 of the token in the cookie.
+    pub token_hash: [u8; 32],
+    pub device: Device,
+    /// What was counted before the password turned out to be right.
+    pub attempt: Option<Attempt>,
+    /// Replaces a stored hash whose parameters are outdated.
+    pub new_password_hash: Option<String>,
+    /// How long a login lives unused; older ones of the user are forgotten.
+    pub lifetime: Duration,
+}
+
+impl Op<Nobody> for LogIn {
+    type Output = UserView;
+
+    fn name(&self) -> &'static str {
+        "log_in"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
+        let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::BadCredentials)?;
+        if users::is_disabled(cx.db, self.user_id)? {
+            return Err(Denied::AccountDisabled.into());
+        }
+        check_still(self.user_id, &self.checked_hash, cx)?;
+        if let Some(attempt) = &self.attempt {
+            give_back(&attempt.clone().guesses(), cx)?;
+        }
+        let ended = add_login(self.user_id, self.token_hash, &self.device, self.lifetime, cx)?;
+        if let Some(hash) = &self.new_password_hash {
+            users::set_password_hash(cx.db, self.user_id, hash)?;
+        }
+        let events = ended.into_iter().map(Event::LoginEnded).collect();
+        Ok(Outcome { output: views::own_user(user), events })
+    }
+}
+
+/// Returns those that ended.
+fn end_earlier(device: &Device, cx: &mut Cx) -> Result<Vec<LoginId>> {
+    let mut ended = Vec::new();
+    for (user_id, login_id) in &device.earlier {
+        if logins::delete_login(cx.db, *user_id, *login_id)? {
+            ended.push(*login_id);
+        }
+    }
+    Ok(ended)
+}
+
+/// A login of this user for this device. Ends those that expired, and the one
+/// not used for longest where there are too many.
+pub(crate) fn add_login(
+    user_id: UserId,
+    token_hash: [u8; 32],
+    device: &Device,
+    lifetime: Duration,
+    cx: &mut Cx,
+) -> Result<Vec<LoginId>> {
+    logins::delete_unused(cx.db, user_id, cx.now.before(lifetime))?;
+    let new = NewLogin {
+        user_id,
+        token_hash: &token_hash,
+        user_agent: device.user_agent.as_deref(),
+        ip: device.ip.as_deref(),
+        created_at: cx.now,
+    };
+    let newest = logins::insert_login(cx.db, &new)?;
+    let mut ended = end_earlier(device, cx)?;
+    ended.extend(logins::delete_beyond(cx.db, user_id, newest, MAX_LOGINS)?);
+    Ok(ended)
+}

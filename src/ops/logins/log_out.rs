@@ -1,0 +1,34 @@
+//! `POST /api/auth/logout`: ends the caller's login and its sockets.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::limits::Class;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::store::logins;
+use crate::wire::Event;
+
+#[derive(Clone, Copy, Debug)]
+pub struct LogOut;
+
+impl Op for LogOut {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "log_out"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Unlimited
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let login_id =
+            caller.login_id.ok_or(Error::Forbidden("this token was issued by another system; sign out there"))?;
+        logins::delete_login(cx.db, caller.user_id, login_id)?;
+        Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(login_id)] })
+    }
+}

@@ -1,0 +1,50 @@
+//! What a session needs to know when it begins.
+
+use super::find_caller::check_standing;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::store::{Cost, logins, presence, users};
+
+#[derive(Clone, Copy, Debug)]
+pub struct OpenSession;
+
+/// The private half of `welcome` and `presence_state`.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Number of the user's last private change.
+    pub me: i64,
+    /// Whose presence the user may see.
+    pub visible: Vec<UserId>,
+}
+
+impl Op for OpenSession {
+    type Output = Opening;
+
+    fn name(&self) -> &'static str {
+        "open_session"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Opening
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {
+        // The session is attached by now: a login that ends from here on finds
+        // and closes it, and one that ended before is seen here.
+        check_standing(cx, caller.user_id)?;
+        if let Some(login_id) = caller.login_id
+            && !logins::exists(cx.db, login_id)?
+        {
+            return Err(Error::Unauthenticated("the login has ended"));
+        }
+        let me = users::get_me(cx.db, caller.user_id)?;
+        let visible = presence::list_visible(cx.db, caller.user_id)?;
+        Ok(Outcome::quiet(Opening { me, visible }))
+    }
+}

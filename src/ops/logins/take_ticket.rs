@@ -1,0 +1,44 @@
+//! Whom a ticket lets in; it works once.
+
+use super::create_ticket::LIFETIME;
+use super::find_caller::{Found, find_by_login, find_by_user};
+use crate::error::{Error, Result};
+use crate::ids::Timestamp;
+use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::store::logins::Key;
+use crate::store::tickets;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug)]
+pub struct TakeTicket {
+    /// SHA-256 of the ticket.
+    pub ticket_hash: [u8; 32],
+    /// How long a login lives unused.
+    pub lifetime: Duration,
+}
+
+impl Op<Nobody> for TakeTicket {
+    /// And when the token that it was made with ends.
+    type Output = (Found, Option<Timestamp>);
+
+    fn name(&self) -> &'static str {
+        "take_ticket"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
+        let ticket = tickets::take_ticket(cx.db, &self.ticket_hash, cx.now, cx.now.after(LIFETIME).with_skew())?
+            .ok_or(Error::Unauthenticated("the ticket is used, expired or none"))?;
+        if ticket.token_expires_at.is_some_and(|end| end <= cx.now) {
+            return Err(Error::Unauthenticated("token expired"));
+        }
+        let found = match ticket.login_id {
+            Some(login_id) => find_by_login(cx, Key::Id(login_id), self.lifetime),
+            None => find_by_user(cx, ticket.user_id),
+        };
+        Ok(Outcome::quiet((found?, ticket.token_expires_at)))
+    }
+}

@@ -1,0 +1,28 @@
+//! Writes down that logins are in use, which keeps them alive.
+
+use crate::error::Result;
+use crate::ids::LoginId;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
+use crate::store::logins;
+
+#[derive(Clone, Debug)]
+pub struct TouchLogins {
+    pub logins: Vec<LoginId>,
+}
+
+impl Op<System> for TouchLogins {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "touch_logins"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        logins::set_last_used(cx.db, &self.logins, cx.now)?;
+        Ok(Outcome::quiet(Done {}))
+    }
+}

@@ -1,0 +1,75 @@
+//! What the operations share that change a message: finding it, and telling
+//! everybody who may see it what it is now.
+
+use super::send_message::{check_relation, facts};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
+use crate::ops::op::Cx;
+use crate::ops::receipts::move_position::get_visible_message;
+use crate::ops::views;
+use crate::store::messages::{self, Message};
+use crate::store::{conversations, participants};
+use crate::wire::{self, Event, Frame, MessageChange, MessageView, Skip, Target};
+
+/// The message, if the caller may see it and it was not deleted.
+///
+/// # Errors
+/// `Conflict` for a tombstone.
+pub(crate) fn get_living_message(caller: &Caller, id: MessageId, cx: &mut Cx) -> Result<Message> {
+    let message = get_visible_message(caller, id, cx)?;
+    match message.deleted_at {
+        None => Ok(message),
+        Some(_) => Err(Error::Conflict("the message was deleted")),
+    }
+}
+
+/// Changing a message speaks to whoever reads it: in a direct conversation one
+/// may who may write there.
+pub(crate) fn check_may_write(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<()> {
+    // Nobody blocks anybody in it at another node from here on.
+    conversations::lock(cx.db, id)?;
+    let facts = facts(me, Target::Conversation(id), cx)?;
+    match facts.peer {
+        Some(peer) => check_relation(me, peer, &facts.standing, cx),
+        None => Ok(()),
+    }
+}
+
+/// The message as it is now, and who gets what: those who may see it the frame
+/// that `encode` makes of it, the others that the number moved on.
+pub(crate) fn tell_change(
+    id: MessageId,
+    cx: &mut Cx,
+    encode: impl FnOnce(&MessageView) -> Frame,
+) -> Result<(MessageView, Vec<Event>)> {
+    let row = messages::find_message(cx.db, id)?;
+    let row = row.ok_or_else(|| Error::bug("a message is never removed"))?;
+    let (conversation_id, rev, seq) = (row.conversation_id, row.rev, row.seq);
+    let message = views::current(cx.db, row)?;
+    let frame = encode(&message);
+    Ok((message, tell(conversation_id, rev, (id, seq), frame, cx)?))
+}
+
+/// `change` of a message, as a frame.
+pub(crate) fn change(message: &MessageView) -> MessageChange<'_> {
+    MessageChange { conversation_id: message.conversation_id, rev: message.rev, message }
+}
+
+fn tell(
+    conversation_id: ConversationId,
+    rev: Rev,
+    (id, seq): (MessageId, Seq),
+    frame: Frame,
+    cx: &mut Cx,
+) -> Result<Vec<Event>> {
+    let sight = participants::list_sight(cx.db, conversation_id, id, seq)?;
+    let (seeing, others): (Vec<_>, Vec<_>) = sight.into_iter().partition(|(_, sees)| *sees);
+    let ids = |people: Vec<(UserId, bool)>| people.into_iter().map(|(user_id, _)| user_id).collect::<Vec<_>>();
+    let mut events = vec![Event::Frame { to: ids(seeing), frame, ends_typing: None }];
+    if !others.is_empty() {
+        let frame = wire::encode("skip", cx.now, &Skip { conversation_id, rev });
+        events.push(Event::Frame { to: ids(others), frame, ends_typing: None });
+    }
+    Ok(events)
+}

@@ -1,0 +1,76 @@
+//! `delete_message` and `DELETE /api/messages/{id}`: for everyone, which leaves
+//! a tombstone, or for oneself alone.
+
+use super::change_message::{change, tell_change};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::MessageId;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::ops::receipts::move_position::get_visible_message;
+use crate::ops::views::tell_me;
+use crate::policy::may_change;
+use crate::store::messages::{self, Message};
+use crate::store::{participants, positions, reactions, search_index, users};
+use crate::wire::{self, Event, MeUpdate};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct DeleteMessage {
+    pub message_id: MessageId,
+    pub r#for: Whom,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    Everyone,
+    Me,
+}
+
+impl Op for DeleteMessage {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "delete_message"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let message = get_visible_message(caller, self.message_id, cx)?;
+        let events = match self.r#for {
+            Whom::Everyone => for_everyone(caller, &message, cx)?,
+            Whom::Me => for_me(caller, &message, cx)?,
+        };
+        Ok(Outcome { output: Done {}, events })
+    }
+}
+
+/// Also under a block: taking back is no way to write.
+fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Event>> {
+    may_change(caller.user_id, row.sender_id)?;
+    if row.deleted_at.is_some() {
+        return Ok(Vec::new());
+    }
+    let rev = positions::next_rev(cx.db, row.conversation_id)?;
+    messages::set_deleted(cx.db, row.id, rev, cx.now)?;
+    reactions::delete_reactions(cx.db, row.id)?;
+    search_index::forget(cx.db, row.id)?;
+    let now = cx.now;
+    let (_, mut events) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
+    let members = participants::list_member_ids(cx.db, row.conversation_id)?;
+    let readers = members.into_iter().filter(|member| *member != row.sender_id).collect();
+    events.push(Event::Unread { conversation_id: row.conversation_id, users: readers });
+    Ok(events)
+}
+
+fn for_me(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Event>> {
+    let me = caller.user_id;
+    let number = users::next_me(cx.db, me)?;
+    messages::insert_hidden(cx.db, row.id, me, number)?;
+    let update = tell_me(me, &MeUpdate { me: number, hidden: &[row.id], ..MeUpdate::default() }, cx);
+    Ok(vec![update, Event::Unread { conversation_id: row.conversation_id, users: vec![me] }])
+}

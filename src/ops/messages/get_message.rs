@@ -1,0 +1,30 @@
+//! `GET /api/messages/{id}`.
+
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::MessageId;
+use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
+use crate::ops::receipts::move_position;
+use crate::ops::views;
+
+#[derive(Clone, Copy, Debug)]
+pub struct GetMessage {
+    pub message_id: MessageId,
+}
+
+impl Op for GetMessage {
+    type Output = MessageReply;
+
+    fn name(&self) -> &'static str {
+        "get_message"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
+        let row = move_position::get_visible_message(caller, self.message_id, cx)?;
+        Ok(Outcome::quiet(MessageReply { message: views::current(cx.db, row)? }))
+    }
+}

@@ -1,0 +1,106 @@
+//! `GET /api/conversations/{id}/messages`: a page of history.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Position, Seq};
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::views;
+use crate::store::messages::{self, Window};
+use crate::store::{Cost, conversations};
+use crate::wire::MessageView;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Messages a page has at most.
+pub const MAX_PAGE: i64 = 200;
+const DEFAULT_PAGE: i64 = 50;
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct ListMessages {
+    pub conversation_id: ConversationId,
+    /// The newest messages before this one; without both, the newest of all.
+    #[serde(default)]
+    pub before_seq: Option<Seq>,
+    /// The oldest messages after this one; 0: from the first.
+    #[serde(default)]
+    pub after_seq: Option<Position>,
+    #[serde(default)]
+    #[schemars(range(min = 1, max = MAX_PAGE))]
+    pub limit: Option<i64>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct MessagePage {
+    /// Ascending by `seq`.
+    pub messages: Vec<MessageView>,
+    /// There is more in the direction one was reading.
+    pub has_more: bool,
+}
+
+/// A long page takes some milliseconds to put together.
+pub(crate) fn page_cost(limit: Option<i64>) -> Cost {
+    if limit.is_some_and(|limit| limit > DEFAULT_PAGE) { Cost::Heavy } else { Cost::Light }
+}
+
+/// A page size within bounds.
+pub(crate) fn page_size(limit: Option<i64>, default: i64, max: i64) -> Result<i64> {
+    match limit.unwrap_or(default) {
+        size if (1..=max).contains(&size) => Ok(size),
+        _ => Err(Error::Invalid(format!("limit must be from 1 to {max}").into())),
+    }
+}
+
+impl Op for ListMessages {
+    type Output = MessagePage;
+
+    fn name(&self) -> &'static str {
+        "list_messages"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        page_cost(self.limit)
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {
+        let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;
+        if self.before_seq.is_some() && self.after_seq.is_some() {
+            return Err(Error::Invalid("only one of before_seq and after_seq may be there".into()));
+        }
+        let (conversation, place) = conversations::get_with_place(cx.db, caller.user_id, self.conversation_id)?;
+        let first = place.first_visible();
+        let window = Window {
+            from: self.after_seq.map_or(first, |after| first.max(after.next())),
+            to: self.before_seq.map_or(conversation.last_seq, |before| Seq::new(before.get() - 1)),
+            // One more than asked for, to know whether there is more.
+            limit: size + 1,
+            newest: self.after_seq.is_none(),
+        };
+        let mut rows = messages::list_messages(cx.db, caller.user_id, self.conversation_id, window)?;
+        let has_more = rows.len() as i64 > size;
+        if has_more {
+            let extra = if window.newest { 0 } else { rows.len() - 1 };
+            rows.remove(extra);
+        }
+        let messages = views::history(cx.db, rows)?;
+        Ok(Outcome::quiet(MessagePage { messages, has_more }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_more_than_fifty_messages_is_heavy() {
+        for limit in [None, Some(1), Some(50)] {
+            assert_eq!(page_cost(limit), Cost::Light, "{limit:?}");
+        }
+        for limit in [Some(51), Some(MAX_PAGE)] {
+            assert_eq!(page_cost(limit), Cost::Heavy, "{limit:?}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `react` and `PUT`/`DELETE /api/messages/{id}/reactions/{emoji}`.
+
+use super::change_message::{change, check_may_write, get_living_message, tell_change};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::MessageId;
+use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
+use crate::ops::views;
+use crate::store::{messages, positions, reactions};
+use crate::wire::{self, Emoji, MessageView, ReactionChange};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Kinds of emoji under one message.
+const MAX_KINDS: usize = 20;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct React {
+    pub message_id: MessageId,
+    pub emoji: Emoji,
+    /// False: takes it back.
+    pub on: bool,
+}
+
+impl Op for React {
+    type Output = MessageReply;
+
+    fn name(&self) -> &'static str {
+        "react"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
+        let (me, emoji) = (caller.user_id, self.emoji.as_str());
+        let row = get_living_message(caller, self.message_id, cx)?;
+        check_may_write(me, row.conversation_id, cx)?;
+        if reactions::has_reacted(cx.db, row.id, emoji, me)? == self.on {
+            return Ok(Outcome::quiet(MessageReply { message: views::current(cx.db, row)? }));
+        }
+        let rev = positions::next_rev(cx.db, row.conversation_id)?;
+        if self.on {
+            let kinds = reactions::list_tallies(cx.db, &[row.id])?;
+            if kinds.len() >= MAX_KINDS && !kinds.iter().any(|kind| kind.emoji == emoji) {
+                return Err(Error::Conflict("the message has as many different reactions as it can"));
+            }
+            reactions::insert_reaction(cx.db, row.id, emoji, me, rev)?;
+        } else {
+            reactions::delete_reaction(cx.db, row.id, emoji, me)?;
+        }
+        messages::set_changed(cx.db, row.id, rev, cx.now)?;
+        let (now, on) = (cx.now, self.on);
+        let encode = |message: &MessageView| {
+            let change = ReactionChange { change: change(message), emoji, user_id: me, on };
+            wire::encode("message_reaction", now, &change)
+        };
+        let (message, events) = tell_change(row.id, cx, encode)?;
+        Ok(Outcome { output: MessageReply { message }, events })
+    }
+}

@@ -1,0 +1,301 @@
+//! `private_message` and `POST /api/messages`: writes a message and tells
+//! every participant, the sender's other devices too.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, UserId};
+use crate::limits::Class;
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::receipts::move_position::get_visible_message;
+use crate::ops::views;
+use crate::policy::{MessagePolicy, Relation, may_message};
+use crate::schema::one_of;
+use crate::store::conversations::{self, Advance, Membership, SendingFacts};
+use crate::store::messages::{self, Message, NewMessage};
+use crate::store::people::Standing;
+use crate::store::{participants, users};
+use crate::wire::{
+    self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, NoTime, NotKept, PrivateMessage, Status,
+    Target, TextOnly,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(from = "SendMessageBody")]
+pub struct SendMessage {
+    pub recipient_id: Option<UserId>,
+    pub conversation_id: Option<ConversationId>,
+    pub content: Content,
+    pub client_message_id: Option<ClientMessageId>,
+    pub reply_to_id: Option<MessageId>,
+}
+
+/// The keys that a client may send, and those that are refused.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "SendMessage", transform = one_of(["recipient_id", "conversation_id"]))]
+struct SendMessageBody {
+    #[serde(default)]
+    recipient_id: Option<UserId>,
+    #[serde(default)]
+    conversation_id: Option<ConversationId>,
+    content: Content,
+    /// Sent again, it gives the first message back, for good.
+    #[serde(default)]
+    client_message_id: Option<ClientMessageId>,
+    #[serde(default)]
+    reply_to_id: Option<MessageId>,
+    #[serde(default, rename = "created_at")]
+    _created_at: NoTime,
+    #[serde(default, rename = "send_at")]
+    _send_at: NoTime,
+    #[serde(default, rename = "expires_at")]
+    _expires_at: NoTime,
+    #[serde(default, rename = "message_type")]
+    _message_type: TextOnly,
+    #[serde(default, rename = "metadata")]
+    _metadata: NotKept,
+    #[serde(default, rename = "attachments")]
+    _attachments: NotKept,
+}
+
+impl From<SendMessageBody> for SendMessage {
+    fn from(body: SendMessageBody) -> Self {
+        let SendMessageBody { recipient_id, conversation_id, content, client_message_id, reply_to_id, .. } = body;
+        Self { recipient_id, conversation_id, content, client_message_id, reply_to_id }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Sent {
+    pub message: MessageView,
+    /// It was stored by an earlier attempt.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub duplicate: bool,
+}
+
+impl Op for SendMessage {
+    type Output = Sent;
+
+    fn name(&self) -> &'static str {
+        "send_message"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Message
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Sent>> {
+        let me = caller.user_id;
+        let target = self.target()?;
+        check_length(&self.content, cx)?;
+        let Place { membership, peer, is_new } = find_place(me, target, cx)?;
+        let id = membership.conversation_id;
+        if let Some(answered) = self.reply_to_id {
+            check_answered(caller, answered, id, cx)?;
+        }
+        let mut events = Vec::new();
+        if let (Some(peer), true) = (peer, is_new) {
+            events.push(announce_conversation(id, &pair(me, peer), cx)?);
+        }
+        if let (Some(peer), false) = (peer, membership.has_written) {
+            conversations::set_has_written(cx.db, id, me)?;
+            // From the first message on, the recipient may see the sender.
+            let last_seen_at = users::find_last_seen(cx.db, me)?;
+            events.push(Event::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
+        }
+        // This holds the conversation: at other nodes nobody blocks, comes or goes
+        // any more, but somebody may have since the facts were read.
+        let numbers = conversations::advance(cx.db, id, cx.now)?;
+        if let Some(peer) = peer {
+            check_again(me, peer, is_new, cx)?;
+        }
+        let message = views::message(self.store(me, id, numbers, cx)?, peer, Status::Sent, None);
+        let audience = match peer {
+            Some(peer) => pair(me, peer).to_vec(),
+            None => participants::list_member_ids(cx.db, id)?,
+        };
+        if !audience.contains(&me) {
+            return Err(Error::NotFound(conversations::NO_SUCH_CONVERSATION));
+        }
+        let frame = wire::encode(
+            "private_message",
+            cx.now,
+            &PrivateMessage {
+                conversation_id: id,
+                rev: message.rev,
+                sender_id: me,
+                recipient_id: peer,
+                message: &message,
+            },
+        );
+        let readers = audience.iter().copied().filter(|user_id| *user_id != me).collect();
+        events.push(Event::Frame { to: audience, frame, ends_typing: Some((id, me)) });
+        events.push(Event::Unread { conversation_id: id, users: readers });
+        Ok(Outcome { output: Sent { message, duplicate: false }, events })
+    }
+
+    fn replays(&self) -> bool {
+        self.client_message_id.is_some()
+    }
+
+    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Sent>> {
+        let Some(key) = &self.client_message_id else { return Ok(None) };
+        let me = caller.user_id;
+        let Some(row) = messages::find_by_client_id(cx.db, me, key.as_str())? else { return Ok(None) };
+        // Whoever left is told of their own messages no more than of others'.
+        if conversations::find_place(cx.db, row.conversation_id, me)?.is_none() {
+            return Ok(None);
+        }
+        let conversation = conversations::get_conversation(cx.db, row.conversation_id)?;
+        let same_target = match self.target()? {
+            Target::Recipient(recipient) => conversation.peer_of(me) == Some(recipient),
+            Target::Conversation(id) => conversation.id == id,
+        };
+        let same_content = row.deleted_at.is_some() || self.is_content_of(&row, cx)?;
+        if !same_target || !same_content || row.reply_to_id != self.reply_to_id {
+            return Err(Error::Conflict("client_message_id was used for another message"));
+        }
+        Ok(Some(Sent { message: views::current(cx.db, row)?, duplicate: true }))
+    }
+}
+
+impl SendMessage {
+    fn target(&self) -> Result<Target> {
+        Target::named(self.recipient_id, self.conversation_id)
+    }
+
+    /// Whether the message was sent with this text; of a tombstone nobody knows.
+    fn is_content_of(&self, row: &Message, cx: &mut Cx) -> Result<bool> {
+        Ok(match messages::find_first_hash(cx.db, row.id)? {
+            Some(first) => *first == *Sha256::digest(self.content.as_str().as_bytes()),
+            None => row.content == self.content.as_str(),
+        })
+    }
+
+    fn store(&self, me: UserId, conversation_id: ConversationId, numbers: Advance, cx: &mut Cx) -> Result<Message> {
+        let Advance { seq, rev, created_at } = numbers;
+        let new = NewMessage {
+            conversation_id,
+            seq,
+            rev,
+            sender_id: me,
+            content: self.content.as_str(),
+            client_message_id: self.client_message_id.as_ref().map(ClientMessageId::as_str),
+            reply_to_id: self.reply_to_id,
+            created_at,
+        };
+        messages::insert_message(cx.db, &new)
+    }
+}
+
+/// Two people as an audience names them.
+fn pair(one: UserId, other: UserId) -> [UserId; 2] {
+    [one.min(other), one.max(other)]
+}
+
+pub(crate) fn check_length(content: &Content, cx: &Cx) -> Result<()> {
+    let max = cx.rules.max_message_chars;
+    // Bytes are a lower bound that spares counting short messages.
+    if content.as_str().len() > max && content.as_str().chars().count() > max {
+        return Err(Error::TooLarge(format!("content must have at most {max} characters").into()));
+    }
+    Ok(())
+}
+
+/// One answers what one may see, where it was said; also after it was deleted.
+fn check_answered(caller: &Caller, answered: MessageId, id: ConversationId, cx: &mut Cx) -> Result<()> {
+    let found = get_visible_message(caller, answered, cx);
+    match found {
+        Ok(message) if message.conversation_id == id => Ok(()),
+        Ok(_) | Err(Error::NotFound(_)) => {
+            Err(Error::Invalid("reply_to_id must be a message of the same conversation".into()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Where a message goes.
+struct Place {
+    membership: Membership,
+    /// The other person of a direct conversation.
+    peer: Option<UserId>,
+    is_new: bool,
+}
+
+/// Finds where the message goes, and whether it may; makes the direct
+/// conversation where it is the first.
+fn find_place(me: UserId, target: Target, cx: &mut Cx) -> Result<Place> {
+    let facts = facts(me, target, cx)?;
+    if let Some(peer) = facts.peer {
+        check_relation(me, peer, &facts.standing, cx)?;
+    }
+    let (membership, is_new) = match (facts.membership(), facts.peer) {
+        (Some(membership), _) => (membership, false),
+        (None, Some(peer)) => conversations::insert_direct(cx.db, me, peer, cx.now)?,
+        (None, None) => return Err(Error::bug("facts name a conversation or a person")),
+    };
+    Ok(Place { membership, peer: facts.peer, is_new })
+}
+
+/// What was found before the conversation was held may have changed, where
+/// others write too.
+fn check_again(me: UserId, peer: UserId, is_new: bool, cx: &mut Cx) -> Result<()> {
+    if !cx.db.has_other_writers() {
+        return Ok(());
+    }
+    if is_new {
+        conversations::lock_people(cx.db, me, peer)?;
+    }
+    let facts = facts(me, Target::Recipient(peer), cx)?;
+    check_relation(me, peer, &facts.standing, cx)
+}
+
+/// What the store knows of a target.
+///
+/// # Errors
+/// `NotFound` for a person who does not exist, and for a conversation that
+/// does not exist or that one is not in.
+pub(crate) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFacts> {
+    match target {
+        Target::Recipient(recipient) if recipient == me => {
+            Err(Error::Invalid("recipient_id must be somebody else".into()))
+        }
+        Target::Recipient(recipient) => {
+            conversations::find_facts_by_recipient(cx.db, me, recipient)?.ok_or(Error::NotFound("no such user"))
+        }
+        Target::Conversation(id) => conversations::find_facts_by_conversation(cx.db, me, id)?
+            .ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION)),
+    }
+}
+
+/// Facts from the store, verdict from the policy.
+pub(crate) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx: &mut Cx) -> Result<()> {
+    let policy = cx.rules.message_policy;
+    // Read only where the policy asks for it: most hubs are open.
+    let recipient_wrote =
+        policy == MessagePolicy::Contacts && !standing.trusts_me && conversations::has_written_to(cx.db, other, me)?;
+    let relation = Relation {
+        recipient_is_closed: standing.is_closed,
+        sender_blocks: standing.i_block,
+        recipient_blocks: standing.blocks_me,
+        recipient_trusts: standing.trusts_me,
+        recipient_wrote,
+    };
+    Ok(may_message(policy, &relation)?)
+}
+
+/// Rev 1 of a conversation: that it exists, before its first message.
+pub(crate) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Event> {
+    let row = conversations::get_conversation(cx.db, id)?;
+    let people = participants::list_participants(cx.db, &[id], None)?;
+    let conversation = views::conversation(&row, people);
+    let update = ConversationUpdate { conversation_id: id, rev: row.rev, conversation: Some(&conversation) };
+    let frame = wire::encode("conversation_update", cx.now, &update);
+    Ok(Event::Frame { to: audience.to_vec(), frame, ends_typing: None })
+}

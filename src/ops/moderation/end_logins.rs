@@ -1,0 +1,34 @@
+//! `DELETE /api/admin/users/{id}/connections`: ends somebody's logins on every
+//! device. They may log in again.
+
+use super::admin::check_admin;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::store::{logins, users};
+use crate::wire::Event;
+
+#[derive(Clone, Copy, Debug)]
+pub struct EndLogins {
+    pub user_id: UserId,
+}
+
+impl Op for EndLogins {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "end_logins"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        check_admin(caller, cx)?;
+        users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;
+        logins::delete_logins(cx.db, self.user_id)?;
+        Ok(Outcome { output: Done {}, events: vec![Event::LoginsEnded(self.user_id)] })
+    }
+}

@@ -1,0 +1,32 @@
+//! Erases what reports keep of messages and people after `REPORT_RETENTION`.
+
+use crate::error::Result;
+use crate::ops::op::{Access, Cx, Op, Outcome, System};
+use crate::store::reports;
+use std::time::Duration;
+
+/// Rows that one call changes.
+const BATCH: i64 = 500;
+
+#[derive(Clone, Copy, Debug)]
+pub struct EraseEvidence {
+    pub retention: Duration,
+}
+
+impl Op<System> for EraseEvidence {
+    /// Whether there may be more.
+    type Output = bool;
+
+    fn name(&self) -> &'static str {
+        "erase_evidence"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
+        let erased = reports::erase_evidence(cx.db, cx.now.before(self.retention), BATCH)?;
+        Ok(Outcome::quiet(erased as i64 == BATCH))
+    }
+}

@@ -1,0 +1,114 @@
+//! `POST /api/admin/users/{id}/disable` and `/enable`: whether an account gets
+//! in. Disabling ends its logins on every device, and passes on the groups that
+//! nobody else owns. Enabling brings neither back.
+
+use super::admin::check_admin;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::ops::groups::settle_groups::settle;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::store::{Cost, logins, users};
+use crate::wire::Event;
+
+#[derive(Clone, Copy, Debug)]
+pub struct SetDisabled {
+    pub user_id: UserId,
+    pub is_disabled: bool,
+}
+
+impl Op for SetDisabled {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "set_disabled"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        check_admin(caller, cx)?;
+        let id = self.user_id;
+        if self.is_disabled && id == caller.user_id {
+            return Err(Error::Invalid("administrators cannot disable their own account".into()));
+        }
+        users::find_user(cx.db, id)?.ok_or(Error::NotFound("no such user"))?;
+        users::set_disabled(cx.db, id, self.is_disabled.then_some(cx.now))?;
+        let mut events = Vec::new();
+        if self.is_disabled {
+            logins::delete_logins(cx.db, id)?;
+            events.push(Event::AccountDisabled(id));
+        }
+        events.extend(settle(id, cx)?);
+        Ok(Outcome { output: Done {}, events })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{LoginId, Timestamp};
+    use crate::ops::logins::{
+        log_in::{Device, LogIn},
+        open_session::OpenSession,
+    };
+    use crate::ops::op::Nobody;
+    use crate::policy::Rules;
+    use crate::store::prepare;
+    use crate::store::scratch::{Scratch, both_databases, execute};
+    use std::time::Duration;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
+    const ADMIN: Caller = Caller { user_id: UserId::new(1), login_id: Some(LoginId::new(1)), session_id: None };
+    const OTHER: Caller = Caller { user_id: UserId::new(2), login_id: Some(LoginId::new(2)), session_id: None };
+
+    const PEOPLE: &str = "
+        INSERT INTO users (username, username_key, display_name, password_hash, role, created_at)
+            VALUES ('ann', 'ann', 'Ann', 'x', 'admin', 0);
+        INSERT INTO users (username, username_key, display_name, password_hash, created_at)
+            VALUES ('bob', 'bob', 'Bob', 'x', 0);";
+
+    fn log_in(cx: &mut Cx, caller: &Caller) -> Result<()> {
+        let op = LogIn {
+            attempt: None,
+            user_id: caller.user_id,
+            checked_hash: "x".into(),
+            token_hash: [caller.user_id.get() as u8; 32],
+            device: Device::default(),
+            new_password_hash: None,
+            lifetime: Duration::from_secs(60),
+        };
+        op.run(&Nobody, cx).map(drop)
+    }
+
+    fn told<T>(outcome: Result<T>) -> String {
+        outcome.map(drop).unwrap_err().to_string()
+    }
+
+    /// Whoever was on the way in when the account was disabled.
+    fn who_is_half_way_in_is_turned_back(scratch: Scratch) {
+        let mut db = scratch.open();
+        prepare(&mut db, NOW).unwrap();
+        execute(&mut db, PEOPLE).unwrap();
+        let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
+        for caller in [ADMIN, OTHER] {
+            log_in(cx, &caller).unwrap();
+            OpenSession.run(&caller, cx).unwrap();
+        }
+        let events = SetDisabled { user_id: OTHER.user_id, is_disabled: true }.run(&ADMIN, cx).unwrap().events;
+        assert!(matches!(events[..], [Event::AccountDisabled(id)] if id == OTHER.user_id));
+        assert_eq!(told(log_in(cx, &OTHER)), "forbidden: this account is disabled");
+        assert_eq!(told(OpenSession.run(&OTHER, cx)), "forbidden: this account is disabled");
+        OpenSession.run(&ADMIN, cx).unwrap();
+        SetDisabled { user_id: OTHER.user_id, is_disabled: false }.run(&ADMIN, cx).unwrap();
+        assert_eq!(told(OpenSession.run(&OTHER, cx)), "unauthenticated: the login has ended");
+        log_in(cx, &OTHER).unwrap();
+    }
+    both_databases!(who_is_half_way_in_is_turned_back);
+}

@@ -1,0 +1,40 @@
+//! `GET /api/users/{id}`.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::views;
+use crate::store::users;
+use crate::wire::UserView;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+#[derive(Clone, Copy, Debug)]
+pub struct GetUser {
+    pub user_id: UserId,
+}
+
+/// One person: the answer of this operation and of the account's.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct UserReply {
+    pub user: UserView,
+}
+
+impl Op for GetUser {
+    type Output = UserReply;
+
+    fn name(&self) -> &'static str {
+        "get_user"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserReply>> {
+        let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;
+        let user = if self.user_id == caller.user_id { views::own_user(user) } else { views::user(user) };
+        Ok(Outcome::quiet(UserReply { user }))
+    }
+}

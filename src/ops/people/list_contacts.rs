@@ -1,0 +1,29 @@
+//! `GET /api/contacts`: whom one has as a contact.
+
+use super::list_users::UserList;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::views;
+use crate::store::{people, users};
+
+#[derive(Clone, Copy, Debug)]
+pub struct ListContacts;
+
+impl Op for ListContacts {
+    type Output = UserList;
+
+    fn name(&self) -> &'static str {
+        "list_contacts"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserList>> {
+        let ids = people::list_contacts(cx.db, caller.user_id)?;
+        let found = users::list_by_ids(cx.db, &ids)?;
+        Ok(Outcome::quiet(UserList { users: found.into_iter().map(views::user).collect() }))
+    }
+}

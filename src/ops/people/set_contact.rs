@@ -1,0 +1,43 @@
+//! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to the caller
+//! under the `contacts` policy, and sees whether the caller is online.
+
+use super::set_block::{check_other, sight_change};
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::ops::views::tell_me;
+use crate::store::{people, presence};
+use crate::wire::{MeUpdate, TieView};
+
+#[derive(Clone, Copy, Debug)]
+pub struct SetContact {
+    pub user_id: UserId,
+    pub is_contact: bool,
+}
+
+impl Op for SetContact {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "set_contact"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let (me, other) = (caller.user_id, self.user_id);
+        check_other(me, other, !self.is_contact, cx)?;
+        let they_saw = presence::between(cx.db, me, other)?.other_sees_one;
+        let mut events = Vec::new();
+        if let Some(number) = people::set_contact(cx.db, me, other, self.is_contact, cx.now)? {
+            let tie = [TieView { user_id: other, removed: !self.is_contact }];
+            events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
+            let they_see = presence::between(cx.db, me, other)?.other_sees_one;
+            events.extend(sight_change(other, me, (they_saw, they_see), cx)?);
+        }
+        Ok(Outcome { output: Done {}, events })
+    }
+}

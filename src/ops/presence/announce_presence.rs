@@ -1,0 +1,43 @@
+//! Tells whoever may know it that somebody came online or went.
+
+use crate::error::Result;
+use crate::ids::UserId;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
+use crate::store::presence;
+use crate::store::users::{self, Standing};
+use crate::wire::{self, Event, OnlineStatus};
+
+#[derive(Clone, Copy, Debug)]
+pub struct AnnouncePresence {
+    pub user_id: UserId,
+    pub is_online: bool,
+}
+
+impl Op<System> for AnnouncePresence {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "announce_presence"
+    }
+
+    fn access(&self) -> Access {
+        // In the lane, also where nothing is written down, so that nothing
+        // passes a block that was committed before.
+        Access::Write
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let Self { user_id, is_online } = *self;
+        if !is_online {
+            users::set_last_seen(cx.db, &[user_id], cx.now)?;
+        }
+        // Closing an account tells its viewers by itself.
+        if users::get_standing(cx.db, user_id)? == Standing::Closed {
+            return Ok(Outcome::quiet(Done {}));
+        }
+        let to = presence::list_viewers(cx.db, user_id)?;
+        let last_seen_at = users::find_last_seen(cx.db, user_id)?;
+        let frame = wire::encode("user_online_status", cx.now, &OnlineStatus { user_id, is_online, last_seen_at });
+        Ok(Outcome { output: Done {}, events: vec![Event::Status { to, user_id, frame }] })
+    }
+}

@@ -1,0 +1,52 @@
+//! `leave_conversation` and `DELETE /api/conversations/{id}/viewing`: the
+//! caller is no longer looking at it.
+
+use super::join_conversation::find_own;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::limits::Class;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::schema::one_of;
+use crate::wire::{Event, Target, ViewingEvent};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
+pub struct LeaveConversation {
+    pub recipient_id: Option<UserId>,
+    pub conversation_id: Option<ConversationId>,
+}
+
+impl Op for LeaveConversation {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "leave_conversation"
+    }
+
+    fn access(&self) -> Access {
+        // In the lane, so that it comes after what it ends.
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let target = Target::named(self.recipient_id, self.conversation_id)?;
+        let (conversation_id, _) = find_own(caller.user_id, target, cx)?;
+        let event = ViewingEvent {
+            conversation_id,
+            user_id: caller.user_id,
+            is_viewing: false,
+            // Whoever was told that it began.
+            to: Vec::new(),
+            session: caller.session_id,
+        };
+        Ok(Outcome { output: Done {}, events: vec![Event::Viewing(event)] })
+    }
+}

@@ -1,0 +1,100 @@
+//! Presence events when a group changes: members of a small group see each
+//! other, so only pairs of its members can gain or lose sight.
+
+use crate::error::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::ops::op::Cx;
+use crate::store::presence::{self, MAX_PRESENCE_GROUP, Sight, Whose};
+use crate::wire::Event;
+
+/// A change of one membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Joins,
+    Leaves,
+}
+
+/// Of a new group.
+pub(crate) fn on_create(id: ConversationId, members: &[UserId], cx: &mut Cx) -> Result<Vec<Event>> {
+    if !is_small(members.len()) {
+        return Ok(Vec::new());
+    }
+    let sights = presence::list_sights_by_group(cx.db, id, members, Whose::Everybody)?;
+    events(&sights, true, cx)
+}
+
+/// Of a group where `member` joins or leaves `others`.
+pub(crate) fn on_change(
+    id: ConversationId,
+    others: &[UserId],
+    member: UserId,
+    step: Step,
+    cx: &mut Cx,
+) -> Result<Vec<Event>> {
+    let Some((whose, is_gained)) = effect(others.len(), member, step) else { return Ok(Vec::new()) };
+    let sights = presence::list_sights_by_group(cx.db, id, others, whose)?;
+    events(&sights, is_gained, cx)
+}
+
+fn is_small(size: usize) -> bool {
+    size <= MAX_PRESENCE_GROUP as usize
+}
+
+/// Whose sight changes, and whether it is gained. A group that becomes too
+/// large hides its members from each other, and one that becomes small again
+/// shows them.
+fn effect(others: usize, member: UserId, step: Step) -> Option<(Whose, bool)> {
+    let joins = step == Step::Joins;
+    match (is_small(others), is_small(others + 1)) {
+        (true, true) => Some((Whose::Of(member), joins)),
+        (true, false) => Some((Whose::Everybody, !joins)),
+        (false, _) => None,
+    }
+}
+
+fn events(sights: &[Sight], is_visible: bool, cx: &mut Cx) -> Result<Vec<Event>> {
+    if !is_visible {
+        return Ok(sights.iter().map(|(viewer, subject)| hidden(*viewer, *subject)).collect());
+    }
+    let mut subjects: Vec<UserId> = sights.iter().map(|(_, subject)| *subject).collect();
+    subjects.sort_unstable();
+    subjects.dedup();
+    let last_seen = presence::list_last_seen(cx.db, &subjects)?;
+    let shown = |(viewer, subject): &Sight| Event::Presence {
+        viewer: *viewer,
+        subject: *subject,
+        is_visible: true,
+        last_seen_at: last_seen.get(subject).copied().flatten(),
+    };
+    Ok(sights.iter().map(shown).collect())
+}
+
+/// The viewer no longer sees the presence of the subject.
+pub(crate) fn hidden(viewer: UserId, subject: UserId) -> Event {
+    Event::Presence { viewer, subject, is_visible: false, last_seen_at: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Step::{Joins, Leaves};
+
+    #[test]
+    fn the_size_of_the_group_decides_whose_sight_changes() {
+        let ann = UserId::new(1);
+        let told = |others, step| effect(others, ann, step).map(|(whose, gained)| (format!("{whose:?}"), gained));
+        let of = |whose: Whose, gained| Some((format!("{whose:?}"), gained));
+        for (others, step, expected) in [
+            (1, Joins, of(Whose::Of(ann), true)),
+            (1, Leaves, of(Whose::Of(ann), false)),
+            (99, Joins, of(Whose::Of(ann), true)),
+            (99, Leaves, of(Whose::Of(ann), false)),
+            (100, Joins, of(Whose::Everybody, false)),
+            (100, Leaves, of(Whose::Everybody, true)),
+            (101, Joins, None),
+            (101, Leaves, None),
+        ] {
+            assert_eq!(told(others, step), expected, "{others} others, one {step:?}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `typing_indicator`: relayed to the others, stored nowhere.
+
+use super::ephemeral_audience::list_witnesses;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::limits::Class;
+use crate::ops::messages::send_message::{check_relation, facts};
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::schema::one_of;
+use crate::wire::{Event, Target, TypingEvent};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
+pub struct SetTyping {
+    #[serde(default)]
+    pub recipient_id: Option<UserId>,
+    #[serde(default)]
+    pub conversation_id: Option<ConversationId>,
+    pub is_typing: bool,
+}
+
+impl Op for SetTyping {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "set_typing"
+    }
+
+    fn access(&self) -> Access {
+        // In the lane, so that nothing passes a block that was committed before.
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let me = caller.user_id;
+        let target = Target::named(self.recipient_id, self.conversation_id)?;
+        let facts = facts(me, target, cx)?;
+        if let Some(peer) = facts.peer {
+            check_relation(me, peer, &facts.standing, cx)?;
+        }
+        // Where nothing was ever said between two people, the first thing to
+        // arrive is a message.
+        let Some(membership) = facts.membership() else { return Ok(Outcome::quiet(Done {})) };
+        let to = list_witnesses(me, membership.conversation_id, &facts, cx)?;
+        let event = TypingEvent {
+            conversation_id: membership.conversation_id,
+            user_id: me,
+            recipient_id: facts.peer,
+            is_typing: self.is_typing,
+            to,
+            session: caller.session_id,
+        };
+        Ok(Outcome { output: Done {}, events: vec![Event::Typing(event)] })
+    }
+}

@@ -1,0 +1,64 @@
+//! `GET /api/unread`: how much the caller has not read.
+
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::ConversationId;
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::schema::by_id;
+use crate::store::Cost;
+use crate::store::unread::{self, Unread};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug)]
+pub struct GetUnread;
+
+/// Messages of others that one may see and has not read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnreadCounts {
+    pub total_unread: i64,
+    /// There where a conversation has 1,000 or more: then the totals may be too low.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_capped: bool,
+    /// Where there are any.
+    #[schemars(schema_with = "by_id::<i64>")]
+    pub conversations: BTreeMap<ConversationId, i64>,
+    /// By platform.
+    pub unread_counts: BTreeMap<String, i64>,
+}
+
+impl UnreadCounts {
+    pub(crate) fn of(rows: Vec<Unread>) -> Self {
+        let mut counts = Self::default();
+        for row in rows {
+            counts.is_capped |= row.is_capped();
+            let Unread { conversation_id, platform, count } = row;
+            counts.total_unread += count;
+            counts.conversations.insert(conversation_id, count);
+            *counts.unread_counts.entry(platform).or_default() += count;
+        }
+        counts
+    }
+}
+
+impl Op for GetUnread {
+    type Output = UnreadCounts;
+
+    fn name(&self) -> &'static str {
+        "get_unread"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UnreadCounts>> {
+        let rows = unread::list_unread(cx.db, caller.user_id, None)?;
+        Ok(Outcome::quiet(UnreadCounts::of(rows)))
+    }
+}

@@ -1,0 +1,55 @@
+//! `GET /api/messages/{id}/receipts`: who got and who read a message, and when.
+
+use super::move_position;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{MessageId, Timestamp, UserId};
+use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::store::positions::{self, Receipt};
+use crate::store::receipt_marks;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+#[derive(Clone, Copy, Debug)]
+pub struct ListReceipts {
+    pub message_id: MessageId,
+}
+
+/// Everybody in the conversation to whom the message came, but the sender, by
+/// id.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Receipts {
+    pub receipts: Vec<ReceiptView>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct ReceiptView {
+    pub user_id: UserId,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+}
+
+impl Op for ListReceipts {
+    type Output = Receipts;
+
+    fn name(&self) -> &'static str {
+        "list_receipts"
+    }
+
+    fn access(&self) -> Access {
+        Access::Read
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Receipts>> {
+        let message = move_position::get_visible_message(caller, self.message_id, cx)?;
+        let id = message.conversation_id;
+        let others = positions::list_receipts(cx.db, id, message.seq, message.sender_id)?;
+        let has_times = message.created_at >= receipt_marks::kept_from(cx.db)?;
+        let view = |Receipt { user_id, delivered_at, read_at }| ReceiptView {
+            user_id,
+            delivered_at: delivered_at.filter(|_| has_times),
+            read_at: read_at.filter(|_| has_times),
+        };
+        Ok(Outcome::quiet(Receipts { receipts: others.into_iter().map(view).collect() }))
+    }
+}

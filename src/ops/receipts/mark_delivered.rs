@@ -1,0 +1,40 @@
+//! `message_delivered`: the caller's devices have everything up to a message.
+
+use super::move_position;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{ConversationId, Seq};
+use crate::limits::Class;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::store::positions::Kind;
+use crate::wire::Target;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct MarkDelivered {
+    pub conversation_id: ConversationId,
+    pub seq: Seq,
+}
+
+impl Op for MarkDelivered {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "mark_delivered"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let room = move_position::enter(caller, Target::Conversation(self.conversation_id), cx)?;
+        let events = move_position::move_to(caller, &room, Kind::Delivered, self.seq, cx)?;
+        Ok(Outcome { output: Done {}, events })
+    }
+}

@@ -1,0 +1,64 @@
+//! `message_read`: the caller has read up to a message.
+
+use super::move_position;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, Seq};
+use crate::limits::Class;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::store::positions::Kind;
+use crate::wire::Target;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("oneOf" = [
+    {"required": ["message_id"], "properties": {
+        "message_id": {"type": "integer"}, "conversation_id": {"type": "null"}, "seq": {"type": "null"},
+    }},
+    {"required": ["conversation_id", "seq"], "properties": {
+        "message_id": {"type": "null"}, "conversation_id": {"type": "integer"}, "seq": {"type": "integer"},
+    }},
+]))]
+pub struct MarkRead {
+    /// Either this …
+    pub message_id: Option<MessageId>,
+    /// … or these two.
+    pub conversation_id: Option<ConversationId>,
+    pub seq: Option<Seq>,
+}
+
+impl Op for MarkRead {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "mark_read"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let (conversation_id, seq) = match (self.message_id, self.conversation_id, self.seq) {
+            (Some(id), None, None) => {
+                let message = move_position::get_visible_message(caller, id, cx)?;
+                (message.conversation_id, message.seq)
+            }
+            (None, Some(conversation_id), Some(seq)) => (conversation_id, seq),
+            (None, Some(_), None) => return Err(Error::Invalid("seq is missing".into())),
+            (None, None, _) => return Err(Error::Invalid("message_id or conversation_id is missing".into())),
+            (Some(_), _, _) => {
+                return Err(Error::Invalid("only one of message_id and conversation_id may be there".into()));
+            }
+        };
+        let room = move_position::enter(caller, Target::Conversation(conversation_id), cx)?;
+        let events = move_position::move_to(caller, &room, Kind::Read, seq, cx)?;
+        Ok(Outcome { output: Done {}, events })
+    }
+}

@@ -1,0 +1,11 @@
+//! Delivered and read positions, the receipts they lead to, and unread counts.
+
+pub mod announce_unread;
+pub mod get_unread;
+pub mod list_receipts;
+pub mod mark_delivered;
+pub mod mark_read;
+pub mod move_position;
+pub mod prune_receipts;
+pub mod publish_receipts;
+pub mod read_conversation;

@@ -1,0 +1,155 @@
+//! What the three receipt operations share: moving a position, and telling.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
+use crate::ops::messages::send_message::facts;
+use crate::ops::op::Cx;
+use crate::ops::views::tell_me;
+use crate::store::conversations::{self, Conversation};
+use crate::store::messages::{self, Message};
+use crate::store::participants;
+use crate::store::pending_receipts::{self, PendingReceipt};
+use crate::store::positions::{self, Kind, Positions};
+use crate::wire::{self, Event, MeUpdate, OwnPlaceView, Receipt, Target};
+
+/// Positions are shared in conversations of up to this many people; in larger
+/// ones each move would be news for everybody.
+pub(crate) const MAX_SHARED: i64 = 32;
+
+/// A conversation the caller is in.
+pub(crate) struct Room {
+    pub conversation: Conversation,
+    is_shared: bool,
+    /// Everybody moves after each message, so moves are told together, a little later.
+    is_gathered: bool,
+}
+
+/// # Errors
+/// `NotFound` for a conversation one is not in, and for a person with whom
+/// there is none.
+pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room> {
+    let facts = facts(caller.user_id, target, cx)?;
+    let membership = facts.membership().ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION))?;
+    let id = membership.conversation_id;
+    // An empty direct one may be there for the other person alone.
+    let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
+    let is_shared = match facts.peer {
+        Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
+        None => conversation.member_count <= MAX_SHARED,
+    };
+    Ok(Room { conversation, is_shared, is_gathered: is_shared && facts.peer.is_none() })
+}
+
+/// The message, if the caller may see it.
+pub(crate) fn get_visible_message(caller: &Caller, id: crate::ids::MessageId, cx: &mut Cx) -> Result<Message> {
+    const MISSING: Error = Error::NotFound("no such message");
+    let message = messages::find_message(cx.db, id)?.ok_or(MISSING)?;
+    let place = conversations::find_place(cx.db, message.conversation_id, caller.user_id)?.ok_or(MISSING)?;
+    if message.seq < place.first_visible() || messages::is_hidden(cx.db, id, caller.user_id)? {
+        return Err(MISSING);
+    }
+    Ok(message)
+}
+
+/// Moves the caller's position up to `seq` and names who hears of it; nothing
+/// when it is there already.
+///
+/// # Errors
+/// `Invalid` when there is no message with that `seq` yet.
+pub(crate) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &mut Cx) -> Result<Vec<Event>> {
+    let Room { conversation, is_shared, is_gathered } = room;
+    let (id, me) = (conversation.id, caller.user_id);
+    if seq > conversation.last_seq {
+        return Err(Error::Invalid("seq is beyond the last message".into()));
+    }
+    let before = positions::get_positions(cx.db, id, me)?;
+    if *is_gathered {
+        return gather(me, id, before, (kind, seq), cx);
+    }
+    let after = before.moved(kind, seq, *is_shared);
+    if after == before {
+        return Ok(Vec::new());
+    }
+    let mut events = Vec::new();
+    if (after.delivered_seq, after.read_seq) == (before.delivered_seq, before.read_seq) {
+        events.push(tell_own(me, id, (before, after), cx)?);
+    } else {
+        let rev = positions::next_rev(cx.db, id)?;
+        positions::set_shared(cx.db, id, me, (before, after), rev, cx.now)?;
+        events.push(tell_move(me, conversation, rev, kind, (before, after), cx.now, cx)?);
+    }
+    if after.own_read_seq > before.own_read_seq {
+        events.push(Event::Unread { conversation_id: id, users: vec![me] });
+    }
+    Ok(events)
+}
+
+/// Moves the caller's own position, and leaves it to [`PublishReceipts`](super::publish_receipts::PublishReceipts) to
+/// tell the others, and this user's other devices with them.
+fn gather(
+    me: UserId,
+    id: ConversationId,
+    before: Positions,
+    (kind, seq): (Kind, Seq),
+    cx: &mut Cx,
+) -> Result<Vec<Event>> {
+    let pending = pending_receipts::find(cx.db, id, me)?;
+    let told = pending.map_or(before, |pending| pending.apply(before));
+    let after = told.moved(kind, seq, true);
+    if after == told {
+        return Ok(Vec::new());
+    }
+    positions::set_own_ahead(cx.db, id, me, (before, after))?;
+    let Positions { delivered_seq, read_seq, .. } = after;
+    let pending = PendingReceipt { conversation_id: id, user_id: me, delivered_seq, read_seq, at: cx.now };
+    pending_receipts::put(cx.db, &pending)?;
+    let mut events = vec![Event::ReceiptsPending];
+    if after.own_read_seq > before.own_read_seq {
+        events.push(Event::Unread { conversation_id: id, users: vec![me] });
+    }
+    Ok(events)
+}
+
+fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positions), cx: &mut Cx) -> Result<Event> {
+    let number = positions::set_own(cx.db, id, me, (before, after))?;
+    let place = conversations::get_place(cx.db, id, me)?;
+    let own = OwnPlaceView {
+        id,
+        cleared_seq: place.cleared_seq,
+        visible_from_seq: place.visible_from_seq,
+        read_seq: after.own_read_seq,
+    };
+    Ok(tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx))
+}
+
+/// To everybody in the conversation, that one of them moved.
+pub(crate) fn tell_move(
+    who: UserId,
+    conversation: &Conversation,
+    rev: Rev,
+    kind: Kind,
+    (before, after): (Positions, Positions),
+    at: Timestamp,
+    cx: &mut Cx,
+) -> Result<Event> {
+    let is_read = kind == Kind::Read && after.read_seq > before.read_seq;
+    let seq = if is_read { after.read_seq } else { after.delivered_seq };
+    let name = match is_read {
+        true if seq == conversation.last_seq => "conversation_read",
+        true => "message_read",
+        false => "message_delivered",
+    };
+    let message_id = messages::find_id_at(cx.db, conversation.id, seq)?;
+    let receipt = Receipt {
+        conversation_id: conversation.id,
+        rev,
+        user_id: who,
+        seq,
+        message_id,
+        delivered_at: (after.delivered_seq > before.delivered_seq).then_some(at),
+        read_at: is_read.then_some(at),
+    };
+    let to = participants::list_member_ids(cx.db, conversation.id)?;
+    Ok(Event::Frame { to, frame: wire::encode(name, cx.now, &receipt), ends_typing: None })
+}

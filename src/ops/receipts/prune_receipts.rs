@@ -1,0 +1,32 @@
+//! Deletes marks of receipts that nobody is told of any more.
+
+use crate::error::Result;
+use crate::ops::op::{Access, Cx, Op, Outcome, System};
+use crate::store::receipt_marks;
+use std::time::Duration;
+
+/// Of messages sent longer ago, nobody is told any more when they were delivered or read.
+const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// Deleted at once.
+const AT_ONCE: i64 = 500;
+
+#[derive(Clone, Copy, Debug)]
+pub struct PruneReceipts;
+
+impl Op<System> for PruneReceipts {
+    /// Whether there may be more.
+    type Output = bool;
+
+    fn name(&self) -> &'static str {
+        "prune_receipts"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
+        let deleted = receipt_marks::prune(cx.db, cx.now.before(KEPT_FOR), AT_ONCE)?;
+        Ok(Outcome::quiet(deleted as i64 == AT_ONCE))
+    }
+}

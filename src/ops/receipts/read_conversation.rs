@@ -1,0 +1,45 @@
+//! `conversation_read`: the caller has read everything.
+
+use super::move_position;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::limits::Class;
+use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::schema::one_of;
+use crate::store::positions::Kind;
+use crate::wire::Target;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(transform = one_of(["recipient_id", "conversation_id"]))]
+pub struct ReadConversation {
+    pub recipient_id: Option<UserId>,
+    pub conversation_id: Option<ConversationId>,
+}
+
+impl Op for ReadConversation {
+    type Output = Done;
+
+    fn name(&self) -> &'static str {
+        "read_conversation"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn class(&self) -> Class {
+        Class::Mark
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
+        let target = Target::named(self.recipient_id, self.conversation_id)?;
+        let room = move_position::enter(caller, target, cx)?;
+        let last = room.conversation.last_seq;
+        let events = move_position::move_to(caller, &room, Kind::Read, last, cx)?;
+        Ok(Outcome { output: Done {}, events })
+    }
+}

@@ -1,0 +1,33 @@
+//! Has the next messages found by their words.
+
+use crate::error::Result;
+use crate::ops::op::{Access, Cx, Op, Outcome, System};
+use crate::store::{Cost, search_index};
+
+/// What is indexed at once, by one flush of the index; the lane is held up for
+/// some milliseconds.
+const BATCH: i64 = 128;
+
+#[derive(Clone, Copy, Debug)]
+pub struct IndexMessages;
+
+impl Op<System> for IndexMessages {
+    /// Whether there are more.
+    type Output = bool;
+
+    fn name(&self) -> &'static str {
+        "index_messages"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
+        Ok(Outcome::quiet(search_index::index_next(cx.db, BATCH)?))
+    }
+}

@@ -1,0 +1,29 @@
+//! Keeps the index of words small in pieces, so that searches stay fast.
+
+use crate::error::Result;
+use crate::ops::op::{Access, Cx, Op, Outcome, System};
+use crate::store::{Cost, search_index};
+
+#[derive(Clone, Copy, Debug)]
+pub struct MergeIndex;
+
+impl Op<System> for MergeIndex {
+    /// Whether there is more.
+    type Output = bool;
+
+    fn name(&self) -> &'static str {
+        "merge_index"
+    }
+
+    fn access(&self) -> Access {
+        Access::Write
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Heavy
+    }
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
+        Ok(Outcome::quiet(search_index::merge_next(cx.db)?))
+    }
+}
