@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use switchboard::limits::Rate;
-use switchboard::net::transport::{
+use switchboard::ws::transport::{
     self, HttpConnections, HttpPlaces, OutboxSettings, ServerSettings, Socket, TransportSettings,
 };
 

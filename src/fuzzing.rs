@@ -1,9 +1,9 @@
 //! What `fuzz/` calls: the two places where bytes of strangers are understood.
 //! Only with the feature `fuzzing`.
 
-use crate::net::transport::Inbound;
 use crate::ops::frames::Entry;
 use crate::wire::{CloseCode, Head};
+use crate::ws::transport::Inbound;
 use actix_http::ws::Message;
 use std::time::Instant;
 

@@ -16,7 +16,8 @@
 //! - [`door`]: the one way in, which runs an operation for an asker;
 //! - [`hub`]: who is connected here, and delivery to them;
 //! - [`auth`]: passwords and tokens;
-//! - [`net`]: HTTP and WebSocket, both ways to knock on the door;
+//! - [`http`]: HTTP: the calls, who makes them, and what holds for every request;
+//! - [`ws`]: WebSocket: the handshake, the actor of each connection, its transport;
 //! - `upkeep`: what a running hub does by itself;
 //! - [`app`]: the parts, wired.
 //!
@@ -32,11 +33,11 @@ pub mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod limits;
 pub mod logging;
-pub mod net;
 pub mod ops;
 pub mod policy;
 pub mod schema;
@@ -45,3 +46,4 @@ pub mod store;
 pub mod text;
 mod upkeep;
 pub mod wire;
+pub mod ws;

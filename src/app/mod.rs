@@ -5,6 +5,7 @@ mod commands;
 mod data_dir;
 mod descriptors;
 mod prompt;
+pub mod routes;
 mod settings;
 
 pub use commands::{begin_epoch, check, set_admin, set_password};
@@ -15,14 +16,23 @@ use crate::clock::Clock;
 use crate::config::{Config, Secret};
 use crate::door::{Door, Parts};
 use crate::error::{Error, Result};
+use crate::http::answers::{AnswerSettings, Answers};
+use crate::http::audit::Audit;
+use crate::http::calls::calls;
+use crate::http::client_address::TrustedProxies;
+use crate::http::describe::{Bounds, describe};
+use crate::http::held_refusals::HeldRefusals;
+use crate::http::state::Net;
+use crate::http::write_check::WriteCheck;
 use crate::hub::{Announcements, Hub, HubSettings};
 use crate::limits::{Limits, Rate, RequestLimits};
-use crate::net::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
-use crate::net::{self, AnswerSettings, Answers, Net, Slots, TrustedProxies};
 use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Db, History, HubLock, Lane, LaneSettings, Probe, Publish, Reads, Target};
 use crate::upkeep;
 use crate::wire::{CloseCode, Event};
+use crate::ws::connection_limits::Slots;
+use crate::ws::state::Sockets;
+use crate::ws::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
 use actix_web::dev::ServerHandle;
 use actix_web::web;
 use descriptors::Descriptors;
@@ -143,7 +153,8 @@ impl App {
         let (door, lane_thread) = self.open_door(&hub)?;
         let descriptors = Descriptors::share_out(workers);
         let slots = Slots::new(settings::slots(&self.config, descriptors.sockets));
-        let net = web::Data::new(self.net(door.clone(), hub.clone(), slots.clone(), descriptors.requests, port)?);
+        let net = web::Data::new(self.net(door.clone(), hub.clone(), descriptors.requests, port)?);
+        let sockets = web::Data::new(self.sockets(net.clone().into_inner(), slots.clone()));
         let audit = net.audit.clone();
         let settings = ServerSettings {
             workers,
@@ -155,7 +166,7 @@ impl App {
         let connections = self.http_connections(descriptors.requests, audit.clone());
         let server = transport::serve(listener, settings, connections, move || {
             seat.start();
-            actix_web::App::new().app_data(net.clone()).configure(net::routes)
+            actix_web::App::new().app_data(net.clone()).app_data(sockets.clone()).configure(routes::routes)
         })
         .map_err(internal)?;
         let handle = server.handle();
@@ -238,7 +249,7 @@ impl App {
 
     /// Not those of a proxy, of which there may be many: one that was not named in `TRUSTED_PROXIES` is
     /// on this machine, if anywhere.
-    fn http_connections(&self, in_all: usize, audit: net::Audit) -> HttpConnections {
+    fn http_connections(&self, in_all: usize, audit: Audit) -> HttpConnections {
         let places = HttpPlaces { in_all, per_address: (in_all / HTTP_SHARE).clamp(1, MAX_HTTP_PER_ADDRESS) };
         let proxies = self.trusted_proxies();
         HttpConnections::new(
@@ -253,34 +264,42 @@ impl App {
         TrustedProxies::new(http.trusted_proxies.clone(), http.proxy_header)
     }
 
-    fn net(&self, door: Door, hub: Hub, slots: Slots, requests: usize, port: u16) -> Result<Net> {
+    fn net(&self, door: Door, hub: Hub, requests: usize, port: u16) -> Result<Net> {
         let config = &self.config;
         let site = settings::site(config, port);
+        let bounds = Bounds {
+            is_https: site.is_https(),
+            max_message_chars: config.messages.max_chars,
+            max_participants: config.messages.max_participants,
+        };
         Ok(Net {
             door,
             hub,
             passwords: Passwords::new()?,
             tokens: Arc::clone(&self.tokens),
-            descriptions: net::Descriptions::new(&net::Bounds {
-                is_https: site.is_https(),
-                max_message_chars: config.messages.max_chars,
-                max_participants: config.messages.max_participants,
-            }),
+            descriptions: describe(&calls(), &bounds),
             site,
             trusted_proxies: self.trusted_proxies(),
             login_lifetime: config.auth.login_lifetime,
             max_body_bytes: config.socket.max_frame_bytes,
-            transport: Arc::new(settings::transport(config)),
-            frames: Rate { per_second: config.socket.frame_rate, burst: config.socket.frame_burst },
-            slots,
             answers: Answers::new(AnswerSettings::default()),
-            audit: net::Audit::default(),
-            held_refusals: net::HeldRefusals::new(requests / HELD_SHARE),
-            auth_timeout: config.socket.auth_timeout,
+            audit: Audit::default(),
+            held_refusals: HeldRefusals::new(requests / HELD_SHARE),
             epoch: self.epoch.clone(),
-            writes: net::WriteCheck::default(),
+            writes: WriteCheck::default(),
             clock: self.clock.clone(),
         })
+    }
+
+    fn sockets(&self, http: Arc<Net>, slots: Slots) -> Sockets {
+        let config = &self.config.socket;
+        Sockets {
+            http,
+            transport: Arc::new(settings::transport(&self.config)),
+            frames: Rate { per_second: config.frame_rate, burst: config.frame_burst },
+            slots,
+            auth_timeout: config.auth_timeout,
+        }
     }
 }
 

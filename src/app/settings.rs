@@ -4,11 +4,12 @@ use super::internal;
 use crate::auth::ForeignTokens;
 use crate::config::{Config, DatabaseUrl, Foreign, MessagePolicy, Registration};
 use crate::error::Result;
+use crate::http::origins::Site;
 use crate::limits::Rate;
-use crate::net::transport::{self, OutboxSettings, TransportSettings};
-use crate::net::{Site, SlotSettings};
 use crate::policy::{self, Rules, SyncLimits};
 use crate::store::Target;
+use crate::ws::connection_limits::SlotSettings;
+use crate::ws::transport::{self, OutboxSettings, TransportSettings};
 use std::fs;
 use std::num::NonZeroU32;
 

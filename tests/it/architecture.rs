@@ -14,8 +14,9 @@ use switchboard::wire::CloseCode;
 /// A layer, and what of the crate it may name: a module, or one item of it.
 /// `main` and `app` wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("fuzzing", &["net::transport::Inbound", "ops::frames::Entry", "wire"]),
-    ("net", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
+    ("fuzzing", &["ws::transport::Inbound", "ops::frames::Entry", "wire"]),
+    ("ws", &["http", "door", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids"]),
+    ("http", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
     ("upkeep", &["door", "ops", "hub", "clock", "error", "ids"]),
     ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
     ("ops", &["store", "policy", "search", "text", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),
@@ -40,13 +41,13 @@ const LAYERS: &[(&str, &[&str])] = &[
 const PLACES: &[(&str, &[&str])] = &[
     ("diesel", &["store/"]),
     ("diesel_migrations", &["store/"]),
-    ("actix_web", &["net/", "app/", "main.rs", "upkeep.rs"]),
-    ("actix_web_actors", &["net/transport/", "net/session.rs"]),
-    ("actix_server", &["net/transport/"]),
+    ("actix_web", &["http/", "ws/", "app/", "main.rs", "upkeep.rs"]),
+    ("actix_web_actors", &["ws/"]),
+    ("actix_server", &["ws/transport/"]),
     ("jsonwebtoken", &["auth/"]),
     ("env::var", &["config/"]),
     // Every route is a `Call`, which says what it is.
-    ("web::resource", &["net/call.rs"]),
+    ("web::resource", &["http/call.rs"]),
     ("web::route", &[]),
     ("dotenvy", &["config/"]),
 ];
@@ -312,8 +313,8 @@ fn the_reader_of_imports_sees_every_form_of_them() {
     assert_eq!(arrows("\nuse crate::{\n    door::Door,\n    wire::{self, Event as E},\n};").len(), 3);
     assert_eq!(arrows("fn f() -> crate::store::Db {}"), [(1, "store::Db".into())]);
     assert_eq!(arrows("use crate::ids::*; // crate::door::Door\nlet text = \"crate::net\";"), [(1, "ids".into())]);
-    assert_eq!(arrows("#[cfg(test)]\nmod tests {\n use crate::net::Site;\n}").len(), 1, "only below code");
-    assert!(arrows("fn f() {}\n\n#[cfg(test)]\nmod tests {\n use crate::net::Site;\n}").is_empty());
+    assert_eq!(arrows("#[cfg(test)]\nmod tests {\n use crate::http::Site;\n}").len(), 1, "only below code");
+    assert!(arrows("fn f() {}\n\n#[cfg(test)]\nmod tests {\n use crate::http::Site;\n}").is_empty());
 
     let layers = |path: &str, text: &str| -> Vec<String> {
         violations_of_layers(&source(path, text)).iter().map(ToString::to_string).collect()
@@ -326,8 +327,8 @@ fn the_reader_of_imports_sees_every_form_of_them() {
     let places = |path: &str, text: &str| violations_of_places(&source(path, text)).len();
     assert_eq!(places("ops/x.rs", "use diesel::prelude::*;"), 1);
     assert_eq!(places("store/x.rs", "use diesel::prelude::*;"), 0);
-    assert_eq!(places("net/rest.rs", "use actix_web::web;"), 0);
-    assert_eq!(places("net/rest.rs", "use actix_web_actors::ws;"), 1);
+    assert_eq!(places("http/rest.rs", "use actix_web::web;"), 0);
+    assert_eq!(places("http/rest.rs", "use actix_web_actors::ws;"), 1);
     assert_eq!(places("hub/mod.rs", "let home = std::env::var_os(name);"), 1);
 }
 

@@ -4,7 +4,7 @@
 use crate::harness::{TestHub, any_database, percent_encoded};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use switchboard::net::{Bounds, asyncapi};
+use switchboard::http::describe::{Bounds, asyncapi};
 
 const METHODS: [&str; 5] = ["DELETE", "GET", "PATCH", "POST", "PUT"];
 

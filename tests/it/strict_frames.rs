@@ -3,7 +3,7 @@
 
 use crate::harness::{Socket, TestHub, any_database};
 use serde_json::{Map, Value, json};
-use switchboard::net::{Bounds, asyncapi};
+use switchboard::http::describe::{Bounds, asyncapi};
 use switchboard::ops::frames::FRAMES;
 
 /// The largest whole number that every client can hold, 2^53 - 1.

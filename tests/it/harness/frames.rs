@@ -5,7 +5,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use switchboard::net::{Bounds, asyncapi};
+use switchboard::http::describe::{Bounds, asyncapi};
 
 /// By the names of the messages: `client.ping`, `ack.search`, `server.pong`.
 static MESSAGES: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {

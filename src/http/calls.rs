@@ -1,0 +1,218 @@
+//! Every call over HTTP, one entry each: where it is, who answers it, and what
+//! it gives and refuses. What a handler takes is known by its arguments.
+
+use super::call::{Call, delete, get, patch, post, put};
+use super::handlers::health::{Health, Readiness, health, ready};
+use super::handlers::rest::ConversationReply;
+use super::handlers::{accounts, descriptions, devices, moderation, rest, tokens};
+use crate::error::Code;
+use crate::ops::conversations::create_conversation::Created;
+use crate::ops::conversations::list_conversations::{ConversationPage, ListConversations};
+use crate::ops::conversations::list_participants::{ListParticipants, ParticipantPage};
+use crate::ops::logins::list_logins::LoginList;
+use crate::ops::messages::delete_message::DeleteMessage;
+use crate::ops::messages::list_messages::{ListMessages, MessagePage};
+use crate::ops::messages::send_message::Sent;
+use crate::ops::moderation::create_report::Reported;
+use crate::ops::moderation::list_reports::{ListReports, ReportPage};
+use crate::ops::op::MessageReply;
+use crate::ops::people::get_user::UserReply;
+use crate::ops::people::list_users::{ListUsers, UserList};
+use crate::ops::receipts::get_unread::UnreadCounts;
+use crate::ops::receipts::list_receipts::Receipts;
+use crate::ops::search::search_messages::{Search, SearchPage};
+use crate::ops::sync::Changes;
+
+const MISSING: &[Code] = &[Code::NotFound];
+/// Of what needs a role in a group, or may be in somebody's way.
+const GUARDED: &[Code] = &[Code::Forbidden, Code::NotFound];
+const HELD: &[Code] = &[Code::Forbidden, Code::NotFound, Code::Conflict];
+
+pub fn calls() -> Vec<Call> {
+    let all = [accounts_and_people(), conversations(), groups(), messages(), positions(), administration(), hub()];
+    all.into_iter().flatten().collect()
+}
+
+fn accounts_and_people() -> Vec<Call> {
+    vec![
+        post("/api/auth/register", accounts::register, "Make an account, and log in: sets the cookie")
+            .gives::<UserReply>(201)
+            .refuses(&[Code::Forbidden, Code::UsernameTaken, Code::Conflict]),
+        post("/api/auth/login", accounts::log_in, "Log in: sets the cookie")
+            .gives::<accounts::LoggedIn>(200)
+            .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
+        post("/api/auth/logout", accounts::log_out, "End this login and its sockets").gives_nothing(),
+        get("/api/auth/me", accounts::me, "Oneself; gives the cookie its full time again").gives::<UserReply>(200),
+        delete("/api/auth/me", devices::close_account, "Close the account, for good").gives_nothing().refuses(&[
+            Code::BadCredentials,
+            Code::Forbidden,
+            Code::Conflict,
+        ]),
+        post("/api/auth/token", tokens::token, "An access token, by the cookie or the refresh token of a login")
+            .gives::<tokens::Token>(200),
+        post("/api/auth/ticket", tokens::ticket, "A ticket that opens one socket").gives::<tokens::Ticket>(200),
+        post("/api/auth/password", devices::set_password, "Change the password; ends all other logins")
+            .gives_nothing()
+            .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
+        get("/api/auth/sessions", devices::list_logins, "The devices on which one is logged in")
+            .gives::<LoginList>(200),
+        delete("/api/auth/sessions", devices::end_own_logins, "End all logins of one's own and their sockets")
+            .gives_nothing()
+            .refuses(&[Code::Forbidden]),
+        delete("/api/auth/sessions/{id}", devices::end_login, "End a login of one's own and its sockets")
+            .gives_nothing()
+            .refuses(MISSING),
+        patch("/api/users/me", accounts::update_profile, "Change the caller's display name or e-mail address")
+            .gives::<UserReply>(200)
+            .refuses(&[Code::Conflict]),
+        get("/api/users", rest::list_users, "People by the words of their names, the caller's partners first")
+            .query::<ListUsers>(&["q", "limit"])
+            .gives::<UserList>(200),
+        get("/api/users/{id}", rest::get_user, "Somebody").gives::<UserReply>(200).refuses(MISSING),
+        get("/api/blocks", rest::list_blocks, "Whom one blocked").gives::<UserList>(200),
+        put("/api/blocks/{user_id}", rest::block, "Block somebody").gives_nothing().refuses(MISSING),
+        delete("/api/blocks/{user_id}", rest::unblock, "Lift a block").gives_nothing().refuses(MISSING),
+        get("/api/contacts", rest::list_contacts, "One's contacts").gives::<UserList>(200),
+        put("/api/contacts/{user_id}", rest::add_contact, "Make somebody a contact").gives_nothing().refuses(MISSING),
+        delete("/api/contacts/{user_id}", rest::remove_contact, "Take a contact back").gives_nothing().refuses(MISSING),
+    ]
+}
+
+fn conversations() -> Vec<Call> {
+    vec![
+        get("/api/conversations", rest::list_conversations, "One's conversations, latest activity first")
+            .query::<ListConversations>(&["before", "limit", "with"])
+            .gives::<ConversationPage>(200),
+        get("/api/conversations/{id}", rest::get_conversation, "A conversation")
+            .gives::<ConversationReply>(200)
+            .refuses(MISSING),
+        delete("/api/conversations/{id}", rest::clear_conversation, "Clear a conversation for oneself")
+            .gives_nothing()
+            .refuses(MISSING),
+        get("/api/conversations/{id}/messages", rest::list_messages, "History, ascending")
+            .query::<ListMessages>(&["before_seq", "after_seq", "limit"])
+            .gives::<MessagePage>(200)
+            .refuses(MISSING),
+        post("/api/conversations/{id}/messages", rest::send_to, "Send a message to a conversation")
+            .gives::<Sent>(201)
+            .gives::<Sent>(200)
+            .refuses(HELD),
+        post("/api/conversations/{id}/typing", rest::set_typing, "Say that one types, or stopped")
+            .gives_nothing()
+            .refuses(GUARDED),
+        put("/api/conversations/{id}/viewing", rest::join_conversation, "Say that one looks at it")
+            .gives_nothing()
+            .refuses(MISSING),
+        delete("/api/conversations/{id}/viewing", rest::leave_conversation, "Say that one looks no longer")
+            .gives_nothing()
+            .refuses(MISSING),
+    ]
+}
+
+fn groups() -> Vec<Call> {
+    vec![
+        post("/api/conversations", rest::create_conversation, "Make a group, or open a direct conversation")
+            .gives::<Created>(201)
+            .gives::<Created>(200)
+            .refuses(HELD),
+        patch("/api/conversations/{id}", rest::rename_conversation, "Rename a group")
+            .gives::<ConversationReply>(200)
+            .refuses(GUARDED),
+        get("/api/conversations/{id}/participants", rest::list_participants, "Who is in a conversation, by id")
+            .query::<ListParticipants>(&["after", "limit"])
+            .gives::<ParticipantPage>(200)
+            .refuses(MISSING),
+        post("/api/conversations/{id}/participants", rest::add_participant, "Add somebody to a group")
+            .gives_nothing()
+            .refuses(HELD),
+        patch("/api/conversations/{id}/participants/{user_id}", rest::set_role, "Give somebody a role")
+            .gives_nothing()
+            .refuses(HELD),
+        delete("/api/conversations/{id}/participants/{user_id}", rest::remove_participant, "Remove somebody, or leave")
+            .gives_nothing()
+            .refuses(HELD),
+    ]
+}
+
+fn messages() -> Vec<Call> {
+    vec![
+        post("/api/messages", rest::send, "Send a message to a person or a conversation")
+            .gives::<Sent>(201)
+            .gives::<Sent>(200)
+            .refuses(HELD),
+        get("/api/messages/{id}", rest::get_message, "A message").gives::<MessageReply>(200).refuses(MISSING),
+        patch("/api/messages/{id}", rest::edit_message, "Edit a message of one's own")
+            .gives::<MessageReply>(200)
+            .refuses(HELD),
+        delete("/api/messages/{id}", rest::delete_message, "Delete a message for everyone, or for oneself")
+            .query::<DeleteMessage>(&["for"])
+            .gives_nothing()
+            .refuses(GUARDED),
+        put("/api/messages/{id}/reactions/{emoji}", rest::add_reaction, "React to a message")
+            .gives::<MessageReply>(200)
+            .refuses(HELD),
+        delete("/api/messages/{id}/reactions/{emoji}", rest::remove_reaction, "Take a reaction back")
+            .gives::<MessageReply>(200)
+            .refuses(HELD),
+        get("/api/messages/{id}/receipts", rest::list_receipts, "Who has a message, and who read it")
+            .gives::<Receipts>(200)
+            .refuses(MISSING),
+        get("/api/search", rest::search, "Messages by their words, newest first")
+            .query::<Search>(&["q", "conversation_id", "before", "limit"])
+            .gives::<SearchPage>(200)
+            .refuses(MISSING),
+    ]
+}
+
+fn positions() -> Vec<Call> {
+    vec![
+        post("/api/conversations/{id}/read", rest::read_conversation, "Read up to a message, or everything")
+            .gives_nothing()
+            .refuses(MISSING),
+        post(
+            "/api/conversations/{id}/delivered",
+            rest::mark_delivered,
+            "One's devices have everything up to a message",
+        )
+        .gives_nothing()
+        .refuses(MISSING),
+        post("/api/messages/{id}/read", rest::mark_read, "Read up to this message").gives_nothing().refuses(MISSING),
+        get("/api/unread", rest::get_unread, "What one has not read, counted").gives::<UnreadCounts>(200),
+        post("/api/sync", rest::sync, "Everything a client does not have yet").gives::<Changes>(200),
+    ]
+}
+
+fn administration() -> Vec<Call> {
+    vec![
+        post("/api/reports", moderation::report, "Report a person or a message to the administrators")
+            .gives::<Reported>(201)
+            .gives::<Reported>(200)
+            .refuses(MISSING),
+        get("/api/admin/reports", moderation::list_reports, "What was reported, newest first")
+            .query::<ListReports>(&["before", "limit"])
+            .gives::<ReportPage>(200)
+            .refuses(&[Code::Forbidden]),
+        post("/api/admin/users/{id}/disable", moderation::disable, "Shut an account out")
+            .gives_nothing()
+            .refuses(GUARDED),
+        post("/api/admin/users/{id}/enable", moderation::enable, "Let an account in again")
+            .gives_nothing()
+            .refuses(GUARDED),
+        get("/api/admin/users/{id}/connections", moderation::get_connections, "Whether somebody is connected")
+            .gives::<moderation::Connections>(200)
+            .refuses(GUARDED),
+        delete("/api/admin/users/{id}/connections", moderation::end_connections, "End all logins of somebody")
+            .gives_nothing()
+            .refuses(GUARDED),
+    ]
+}
+
+fn hub() -> Vec<Call> {
+    vec![
+        get("/health", health, "Whether the hub is up").gives::<Health>(200).gives::<Health>(503),
+        get("/ready", ready, "Whether this node takes new work").gives::<Readiness>(200).gives::<Readiness>(503),
+        get("/api/openapi.json", descriptions::calls, "This description").gives::<descriptions::Document>(200),
+        get("/api/asyncapi.json", descriptions::socket, "The socket and its frames, as AsyncAPI")
+            .gives::<descriptions::Document>(200),
+    ]
+}

@@ -1,0 +1,129 @@
+//! The socket as AsyncAPI 3.0: every frame that the hub takes, with its
+//! answer, and every frame that it sends.
+
+use super::schemas::{Bounds, Schemas};
+use crate::ids::Timestamp;
+use crate::ops::frames::FRAMES;
+use crate::ops::op::Done;
+use crate::schema::{SchemaOf, schema_of};
+use crate::wire::{MAX_REF_CHARS, TOLD};
+use serde_json::{Map, Value, json};
+
+/// What is told of the frames; `docs/asyncapi.json` with the usual bounds.
+pub fn document(bounds: &Bounds) -> Value {
+    let mut book = Book { schemas: Schemas::new(), messages: Map::new(), operations: Map::new() };
+    for entry in FRAMES {
+        let reply = book.add("ack", entry.kind, |schemas| ack(entry.reply, schemas));
+        book.add_asked(entry.kind, entry.needs_ref, entry.schema, &[reply, "server.error".to_owned()]);
+    }
+    book.add_asked("ping", false, schema_of::<Done>, &["server.pong".to_owned()]);
+    let mut told = Vec::new();
+    for (kind, schemas_of) in TOLD {
+        told.push(book.add("server", kind, |schemas| told_frame(kind, schemas_of, schemas)));
+    }
+    book.operations.insert(
+        "hear".to_owned(),
+        json!({
+            "action": "send",
+            "channel": {"$ref": "#/channels/socket"},
+            "summary": "What the hub tells",
+            "messages": told.iter().map(|name| on_channel(name)).collect::<Vec<_>>(),
+        }),
+    );
+    let on_socket: Map<String, Value> = book
+        .messages
+        .keys()
+        .map(|name| (name.clone(), json!({"$ref": format!("#/components/messages/{name}")})))
+        .collect();
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Switchboard",
+            "description": "The socket of a private-messaging hub. The calls over HTTP are described in /api/openapi.json.",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": env!("CARGO_PKG_LICENSE")},
+        },
+        "defaultContentType": "application/json",
+        "channels": {"socket": {
+            "address": "/ws",
+            "description": "RFC 6455; the handshake carries a session cookie or a bearer token",
+            "messages": on_socket,
+        }},
+        "operations": book.operations,
+        "components": {"messages": book.messages, "schemas": book.schemas.collected(bounds)},
+    })
+}
+
+/// The parts of the document that grow with each frame.
+struct Book {
+    schemas: Schemas,
+    messages: Map<String, Value>,
+    operations: Map<String, Value>,
+}
+
+impl Book {
+    fn add(&mut self, side: &str, kind: &str, payload: impl FnOnce(&mut Schemas) -> Value) -> String {
+        let name = format!("{side}.{kind}");
+        let payload = payload(&mut self.schemas);
+        self.messages.insert(name.clone(), json!({"name": kind, "payload": payload}));
+        name
+    }
+
+    /// A frame that the hub takes, and the names of what it may answer.
+    fn add_asked(&mut self, kind: &str, needs_ref: bool, schema: SchemaOf, answers: &[String]) {
+        let name = self.add("client", kind, |schemas| asked(kind, needs_ref, schema, schemas));
+        self.operations.insert(
+            kind.to_owned(),
+            json!({
+                "action": "receive",
+                "channel": {"$ref": "#/channels/socket"},
+                "messages": [on_channel(&name)],
+                "reply": {
+                    "channel": {"$ref": "#/channels/socket"},
+                    "messages": answers.iter().map(|name| on_channel(name)).collect::<Vec<_>>(),
+                },
+            }),
+        );
+    }
+}
+
+fn reference() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": MAX_REF_CHARS})
+}
+
+fn on_channel(name: &str) -> Value {
+    json!({"$ref": format!("#/channels/socket/messages/{name}")})
+}
+
+fn asked(kind: &str, needs_ref: bool, schema: SchemaOf, schemas: &mut Schemas) -> Value {
+    let required = if needs_ref { json!(["type", "ref"]) } else { json!(["type"]) };
+    json!({
+        "allOf": [schema(&mut schemas.read)],
+        "type": "object",
+        "properties": {"type": {"const": kind}, "ref": reference()},
+        "required": required,
+    })
+}
+
+fn ack(reply: SchemaOf, schemas: &mut Schemas) -> Value {
+    json!({
+        "allOf": [reply(&mut schemas.written)],
+        "type": "object",
+        "properties": {
+            "type": {"const": "ack"},
+            "ref": reference(),
+            "timestamp": schemas.written.subschema_for::<Timestamp>(),
+        },
+        "required": ["type", "ref", "timestamp"],
+    })
+}
+
+fn told_frame(kind: &str, bodies: &[SchemaOf], schemas: &mut Schemas) -> Value {
+    let bodies: Vec<_> = bodies.iter().map(|body| body(&mut schemas.written)).collect();
+    json!({
+        "oneOf": bodies,
+        "type": "object",
+        "properties": {"type": {"const": kind}, "timestamp": schemas.written.subschema_for::<Timestamp>()},
+        "required": ["type", "timestamp"],
+    })
+}

@@ -1,0 +1,66 @@
+//! The schemas of a document, collected while it is made.
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+/// Settings that a description tells of.
+pub struct Bounds {
+    pub is_https: bool,
+    pub max_message_chars: usize,
+    pub max_participants: usize,
+}
+
+/// Collects the schemas of a document. What the hub reads and what it writes
+/// differ in what may be missing, so each has a generator.
+pub struct Schemas {
+    pub read: SchemaGenerator,
+    pub written: SchemaGenerator,
+}
+
+impl Schemas {
+    pub fn new() -> Self {
+        let settings = || SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
+        Self {
+            read: settings().for_deserialize().into_generator(),
+            written: settings().for_serialize().into_generator(),
+        }
+    }
+
+    /// All that was referred to, by name.
+    pub fn collected(mut self, bounds: &Bounds) -> Value {
+        let mut all = self.written.take_definitions(true);
+        all.extend(self.read.take_definitions(true));
+        let mut all = Value::Object(all);
+        for (place, key, bound) in [
+            ("/Content", "maxLength", bounds.max_message_chars),
+            ("/CreateConversation/properties/participant_ids", "maxItems", bounds.max_participants - 1),
+        ] {
+            if let Some(schema) = all.pointer_mut(place) {
+                schema[key] = json!(bound);
+            }
+        }
+        all
+    }
+}
+
+/// A schema without the null that stands for "not there" in JSON.
+pub fn without_null(schema: Schema) -> Value {
+    let mut schema = schema.to_value();
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            schema["type"] = only.clone();
+        }
+    }
+    match schema.get_mut("anyOf") {
+        Some(Value::Array(any)) => {
+            any.retain(|one| one["type"] != "null");
+            match any.as_slice() {
+                [only] => only.clone(),
+                _ => schema,
+            }
+        }
+        _ => schema,
+    }
+}

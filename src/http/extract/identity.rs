@@ -1,0 +1,201 @@
+//! Who asks: by bearer token when there is one, else by session cookie; or, at
+//! the handshake of a socket, by ticket.
+
+use super::cookies::{CookieLogins, cookie_name, login_cookie, old_cookie_name};
+use crate::auth::{Bearer, Caller, Foreigner, Holder, hash_token};
+use crate::error::{Code, Error, Result};
+use crate::http::audit;
+use crate::http::client_address::UNKNOWN_ADDRESS;
+use crate::http::credential::{bearer, has_bearer};
+use crate::http::middleware::rate::rate_tokens;
+use crate::http::problem::Problem;
+use crate::http::state::Net;
+use crate::ids::Timestamp;
+use crate::ops::accounts::provision_external_user::AdmitForeigner;
+use crate::ops::logins::find_caller::{FindCaller, Found, Proof};
+use crate::ops::logins::log_in::Device;
+use crate::ops::logins::take_ticket::TakeTicket;
+use crate::ops::logins::touch_logins::TouchLogins;
+use crate::ops::op::{Nobody, System};
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+
+/// A caller whose login was checked for this request.
+pub struct Known(pub Caller);
+
+impl FromRequest for Known {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(find_caller(&request).await?)) })
+    }
+}
+
+/// Somebody who may come in.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    pub caller: Caller,
+    /// When the token that was shown ends; none for a login's own secret.
+    pub expires_at: Option<Timestamp>,
+    /// When another system signed it, if it says so.
+    pub issued_at: Option<Timestamp>,
+}
+
+impl FromRequest for Admitted {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { Ok(admit(&request).await?) })
+    }
+}
+
+/// The one who asks, by whatever they show.
+///
+/// # Errors
+/// `Unauthenticated`: nothing shown, or nothing that is good.
+pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
+    let admitted = admit(request).await?;
+    audit::names(request, admitted.caller.user_id);
+    Ok(admitted.caller)
+}
+
+/// The same, and for how long. Counts the request.
+///
+/// # Errors
+/// `RateLimited` besides: this login asks too often.
+pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
+    let net = Net::of(request.app_data())?;
+    let admitted = match bearer(request.headers()) {
+        Some(token) => admit_token(net, token).await?,
+        None => {
+            let cookie = login_cookie(net, request).ok_or(Error::Unauthenticated("credentials are required"))?;
+            admit_secret(net, cookie.value()).await?
+        }
+    };
+    net.door.count_request(admitted.caller, rate_tokens(request.path()))?;
+    Ok(admitted)
+}
+
+/// By a bearer token, wherever it stood.
+pub async fn admit_token(net: &Net, token: &str) -> Result<Admitted> {
+    let Bearer { holder, expires_at } = net.tokens.verify(token, net.clock.now())?;
+    let (found, issued_at) = match holder {
+        Holder::Login(user_id, login_id) => (find(net, Proof::Token(user_id, login_id)).await?, None),
+        Holder::Foreigner(foreigner) => {
+            let issued_at = foreigner.issued_at;
+            (find_foreigner(net, foreigner).await?, issued_at)
+        }
+    };
+    Ok(Admitted { issued_at, ..enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)) })
+}
+
+/// By the secret of a login: a cookie, or a refresh token.
+pub async fn admit_secret(net: &Net, secret: &str) -> Result<Admitted> {
+    let found = find(net, Proof::Secret(hash_token(secret))).await?;
+    Ok(enter(net, found.ok_or(UNKNOWN)?, None))
+}
+
+const UNKNOWN: Error = Error::Unauthenticated("nobody is known by this");
+
+async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
+    net.door.call(Nobody, FindCaller { proof, lifetime: net.login_lifetime }).await
+}
+
+/// Who comes for the first time gets an account.
+async fn find_foreigner(net: &Net, foreigner: Foreigner) -> Result<Option<Found>> {
+    let Foreigner { issuer, subject, .. } = foreigner.clone();
+    let proof = Proof::Foreign { issuer, subject };
+    if let Some(found) = find(net, proof.clone()).await? {
+        return Ok(Some(found));
+    }
+    let (usernames, display_name) = (foreigner.usernames(), foreigner.display_name());
+    let Foreigner { issuer, subject, .. } = foreigner;
+    let user_id = net.door.call(Nobody, AdmitForeigner { issuer, subject, usernames, display_name }).await?;
+    log::info!("vouched for by another system user={user_id}");
+    find(net, proof).await
+}
+
+/// By a ticket, which works once.
+pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Admitted> {
+    let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: net.login_lifetime };
+    let (found, expires_at) = net.door.call(Nobody, op).await?;
+    Ok(enter(net, found, expires_at))
+}
+
+fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Admitted {
+    if needs_touch {
+        let (door, op) = (net.door.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
+        // Nobody waits for it; the door logs what goes wrong.
+        actix_web::rt::spawn(async move { door.call(System, op).await.map(drop) });
+    }
+    Admitted { caller, expires_at, issued_at: None }
+}
+
+/// The logins that the cookies of a browser prove.
+///
+/// # Errors
+/// The database cannot be asked. A cookie that proves nothing is left out.
+pub async fn cookie_logins(net: &Net, request: &HttpRequest) -> Result<CookieLogins> {
+    let mut found = CookieLogins { callers: Vec::new(), owns_old_name: false };
+    let is_https = net.site.is_https();
+    for (name, is_old) in [(cookie_name(is_https), false), (old_cookie_name(is_https), true)] {
+        let Some(cookie) = request.cookie(name) else { continue };
+        match admit_secret(net, cookie.value()).await {
+            Ok(admitted) => {
+                found.callers.push(admitted.caller);
+                found.owns_old_name |= is_old;
+            }
+            Err(error) if error.code() == Code::Unauthenticated => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a cookie, rather than a token, says who asks.
+pub fn came_by_cookie(request: &HttpRequest) -> bool {
+    !has_bearer(request.headers())
+}
+
+/// The device that logs in, and the logins that it has already.
+pub fn device(net: &Net, request: &HttpRequest, earlier: &CookieLogins) -> Device {
+    let earlier = earlier.callers.iter().filter_map(|caller| Some((caller.user_id, caller.login_id?)));
+    Device {
+        earlier: earlier.collect(),
+        user_agent: request.headers().get(header::USER_AGENT).and_then(|value| readable(value.as_bytes())),
+        ip: net
+            .trusted_proxies
+            .client_address(request)
+            .filter(|address| *address != UNKNOWN_ADDRESS)
+            .map(|address| address.to_string()),
+    }
+}
+
+/// What a client calls itself, as far as it can be shown; none when nothing is
+/// left of it.
+fn readable(user_agent: &[u8]) -> Option<String> {
+    const MAX_CHARS: usize = 256;
+    let text = String::from_utf8_lossy(user_agent);
+    let text: String = text.trim().chars().filter(|letter| !letter.is_control()).take(MAX_CHARS).collect();
+    Some(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_shown_by_what_it_says_without_what_cannot_be_read() {
+        assert_eq!(readable(b" Firefox/1 \x1b[31m\t\x7f "), Some("Firefox/1 [31m".into()));
+        assert_eq!(readable("Tücher 😀".as_bytes()), Some("Tücher 😀".into()));
+        assert_eq!(readable(b"a\xffb"), Some("a\u{fffd}b".into()));
+        assert_eq!(readable("ü".repeat(300).as_bytes()), Some("ü".repeat(256)));
+        assert_eq!((readable(b""), readable(b" \x01")), (None, None));
+    }
+}

@@ -1,0 +1,174 @@
+//! Bodies, paths and query strings into checked values, with the same words
+//! for what is wrong as on the socket.
+
+use super::identity::find_caller;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::http::problem::Problem;
+use crate::http::state::Net;
+use crate::ids::OutOfBounds;
+use crate::wire;
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{self, BytesMut};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::future::{Ready, ready};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// From the headers to the end of the body.
+const MAX_BODY_TIME: Duration = Duration::from_secs(10);
+
+/// A JSON body of at most `MAX_FRAME_BYTES`.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (is_json, bytes) = (is_json(request), bytes(request, payload));
+        Box::pin(async move {
+            if !is_json {
+                return Err(Problem::not_json());
+            }
+            Ok(Self(wire::parse(&bytes.await?)?))
+        })
+    }
+}
+
+/// A JSON body and who sent it; asked for in this order, so that a body that
+/// takes its time is not taken from somebody who logged out meanwhile.
+pub struct Asked<T>(pub Caller, pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Asked<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = Body::<T>::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let Body(body) = body.await?;
+            Ok(Self(find_caller(&request).await?, body))
+        })
+    }
+}
+
+/// A JSON body, or none at all: then every key has its default.
+pub struct MayBody<T>(pub T);
+
+impl<T: Default + DeserializeOwned + 'static> FromRequest for MayBody<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (is_json, bytes) = (is_json(request), bytes(request, payload));
+        Box::pin(async move {
+            let bytes = bytes.await?;
+            match (bytes.is_empty(), is_json) {
+                (true, _) => Ok(Self(T::default())),
+                (false, false) => Err(Problem::not_json()),
+                (false, true) => Ok(Self(wire::parse(&bytes)?)),
+            }
+        })
+    }
+}
+
+/// The same, and who sent it.
+pub struct MayAsk<T>(pub Caller, pub T);
+
+impl<T: Default + DeserializeOwned + 'static> FromRequest for MayAsk<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = MayBody::<T>::from_request(request, payload);
+        let request = request.clone();
+        Box::pin(async move {
+            let MayBody(body) = body.await?;
+            Ok(Self(find_caller(&request).await?, body))
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn bytes(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<BytesMut, Problem>> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let max = Net::of(request.app_data()).map(|net| net.max_body_bytes);
+    let payload = payload.take();
+    Box::pin(async move {
+        let bytes = tokio::time::timeout(MAX_BODY_TIME, read(payload, declared, max?));
+        Ok(bytes.await.map_err(|_| Problem::body_too_slow())??)
+    })
+}
+
+async fn read(mut payload: Payload, declared: Option<usize>, max: usize) -> Result<BytesMut, Error> {
+    let too_large = || Error::TooLarge(format!("the body must have at most {max} bytes").into());
+    if declared.is_some_and(|length| length > max) {
+        return Err(too_large());
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::Invalid("the body broke off".into()))?;
+        if bytes.len() + chunk.len() > max {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// The query string; each key is read by name, and unknown ones are ignored.
+pub struct Query(HashMap<String, String>);
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = web::Query::<HashMap<String, String>>::from_query(request.query_string());
+        let not_text = |_| Problem::from(Error::Invalid("the query string is malformed".into()));
+        ready(pairs.map(|pairs| Self(pairs.into_inner())).map_err(not_text))
+    }
+}
+
+impl Query {
+    /// None when the key is not there.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the key.
+    pub fn get<T: FromStr<Err = OutOfBounds>>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.0.get(key).map(|text| parse(key, text)).transpose()
+    }
+
+    /// `limit`; its bounds are the operation's.
+    pub fn limit(&self) -> Result<Option<i64>, Error> {
+        let not_a_number = |_| Error::Invalid("limit must be an integer".into());
+        self.text("limit").map(|text| text.parse().map_err(not_a_number)).transpose()
+    }
+
+    pub fn text(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+}
+
+/// A named part of the path.
+///
+/// # Errors
+/// `Invalid`, naming the part.
+pub fn part<T: FromStr<Err = OutOfBounds>>(request: &HttpRequest, name: &str) -> Result<T, Error> {
+    parse(name, request.match_info().query(name))
+}
+
+fn parse<T: FromStr<Err = OutOfBounds>>(name: &str, text: &str) -> Result<T, Error> {
+    text.parse().map_err(|bounds| Error::Invalid(format!("{name} {bounds}").into()))
+}

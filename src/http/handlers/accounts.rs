@@ -1,0 +1,172 @@
+//! Registration, login and logout over HTTP: what needs cookies and password
+//! threads stands here, what is decided stands in the operations.
+
+use crate::auth::{SecretToken, Verdict};
+use crate::error::{Error, Result};
+use crate::http::audit;
+use crate::http::extract::cookies;
+use crate::http::extract::identity::{self, Known};
+use crate::http::extract::input::{Asked, Body};
+use crate::http::problem::Problem;
+use crate::http::state::Net;
+use crate::ops::accounts::begin_registration::BeginRegistration;
+use crate::ops::accounts::register::Register;
+use crate::ops::accounts::update_profile::UpdateProfile;
+use crate::ops::logins::attempts::{Attempt, ForgetAttempt};
+use crate::ops::logins::begin_login::{BeginLogin, BegunLogin};
+use crate::ops::logins::log_in::LogIn;
+use crate::ops::logins::log_out::LogOut;
+use crate::ops::op::Nobody;
+use crate::ops::people::get_user::{GetUser, UserReply};
+use crate::wire::{DisplayName, Email, NoTime, NotKept, Password, UserView, Username};
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+type Answer = Result<HttpResponse, Problem>;
+
+#[derive(Deserialize, JsonSchema)]
+pub struct Registration {
+    username: Username,
+    password: Password,
+    #[serde(default)]
+    display_name: Option<DisplayName>,
+    #[serde(default)]
+    email: Option<Email>,
+    #[serde(default, rename = "created_at")]
+    _created_at: NoTime,
+    #[serde(default, rename = "role")]
+    _role: NotKept,
+    #[serde(default, rename = "metadata")]
+    _metadata: NotKept,
+}
+
+pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
+    net.site.check_page(request.headers())?;
+    let address = net.client_network(&request);
+    let attempt = net.door.call(Nobody, BeginRegistration { address }).await?;
+    let hashed = net.passwords.of(address).hash(body.password.as_str().to_owned()).await;
+    let password_hash = or_forget(&net, &attempt, hashed).await?;
+    let username = body.username.as_str().to_owned();
+    let earlier = identity::cookie_logins(&net, &request).await?;
+    let token = SecretToken::random();
+    let op = Register {
+        display_name: body.display_name.map_or_else(|| username.clone(), |name| name.as_str().to_owned()),
+        username,
+        email: body.email.map(|email| email.as_str().to_owned()),
+        password_hash,
+        token_hash: token.hash(),
+        device: identity::device(&net, &request, &earlier),
+        lifetime: net.login_lifetime,
+    };
+    let user = net.door.call(Nobody, op).await?;
+    for event in ["registered", "logged in"] {
+        net.audit_event(&request, event, user.id);
+    }
+    let mut response = HttpResponse::Created();
+    cookies::set(&mut response, cookies::new(&net, &token, &earlier));
+    Ok(response.json(UserReply { user }))
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct Credentials {
+    username: String,
+    password: String,
+    /// For a client that keeps no cookies: the secret in the body, too.
+    #[serde(default)]
+    refresh: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct LoggedIn {
+    user: UserView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+}
+
+pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
+    net.site.check_page(request.headers())?;
+    let address = net.client_network(&request);
+    let passwords = net.passwords.of(address);
+    let op = BeginLogin { username: body.username, address };
+    let BegunLogin { credentials, attempt } = net.door.call(Nobody, op).await?;
+    let (user_id, stored) = credentials.unzip();
+    if let Some(user_id) = user_id {
+        audit::names(&request, user_id);
+    }
+    let verified = passwords.verify(body.password.clone(), stored.clone()).await;
+    let verdict = or_forget(&net, &attempt, verified).await?;
+    let (Some(user_id), Some(checked_hash)) = (user_id, stored) else { return Err(Error::BadCredentials.into()) };
+    let new_password_hash = match verdict {
+        Verdict::Wrong => return Err(Error::BadCredentials.into()),
+        Verdict::Right => None,
+        Verdict::RightButOutdated => Some(or_forget(&net, &attempt, passwords.hash(body.password).await).await?),
+    };
+    let earlier = or_forget(&net, &attempt, identity::cookie_logins(&net, &request).await).await?;
+    let token = SecretToken::random();
+    let op = LogIn {
+        user_id,
+        checked_hash,
+        token_hash: token.hash(),
+        device: identity::device(&net, &request, &earlier),
+        attempt: Some(attempt),
+        new_password_hash,
+        lifetime: net.login_lifetime,
+    };
+    let user = net.door.call(Nobody, op).await?;
+    net.audit_event(&request, "logged in", user_id);
+    let refresh_token = body.refresh.then(|| token.as_str().to_owned());
+    let mut response = HttpResponse::Ok();
+    cookies::set(&mut response, cookies::new(&net, &token, &earlier));
+    Ok(response.json(LoggedIn { user, refresh_token }))
+}
+
+/// Nobody is to blame when the hub has no time for a password.
+async fn or_forget<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
+    if outcome.is_err() {
+        forget(net, attempt).await;
+    }
+    outcome
+}
+
+/// As if it had not been tried.
+pub(crate) async fn forget(net: &Net, attempt: &Attempt) {
+    // What cannot be forgotten now is over by itself some time; the door logs why.
+    let _ = net.door.call(Nobody, ForgetAttempt(attempt.clone())).await;
+}
+
+pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
+    net.door.call(caller, LogOut).await?;
+    net.audit_event(&request, "logged out", caller.user_id);
+    let mut response = HttpResponse::NoContent();
+    cookies::set(&mut response, cookies::ended(&net, &request));
+    if identity::came_by_cookie(&request) {
+        // A browser may have one more, by the other name.
+        let left = identity::cookie_logins(&net, &request).await?;
+        for other in &left.callers {
+            net.door.call(*other, LogOut).await?;
+            net.audit_event(&request, "logged out", other.user_id);
+        }
+        cookies::set(&mut response, cookies::old_removal(&net, &left));
+    }
+    Ok(response.finish())
+}
+
+pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
+    let user = net.door.call(caller, GetUser { user_id: caller.user_id }).await?;
+    let mut response = HttpResponse::Ok();
+    // A page asks this when it opens: the moment to give the cookie its full
+    // time again.
+    cookies::set(&mut response, cookies::renewed(&net, &request, None));
+    Ok(response.json(user))
+}
+
+pub async fn update_profile(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, op): Asked<UpdateProfile>,
+) -> Answer {
+    let user = net.door.call(caller, op).await?;
+    net.audit_event(&request, "changed profile", caller.user_id);
+    Ok(HttpResponse::Ok().json(user))
+}

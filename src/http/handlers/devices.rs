@@ -1,0 +1,119 @@
+//! The HTTP calls about the devices on which one is logged in, and about what
+//! ends their logins: another password, and closing the account.
+
+use super::accounts::forget;
+use crate::auth::{Caller, SecretToken, Verdict};
+use crate::error::{Error, Result};
+use crate::http::extract::cookies;
+use crate::http::extract::identity::{self, Known, admit};
+use crate::http::extract::input::{Asked, part};
+use crate::http::problem::Problem;
+use crate::http::state::Net;
+use crate::ids::{LoginId, Timestamp};
+use crate::ops::accounts::close_account::CloseAccount;
+use crate::ops::accounts::set_password::SetPassword;
+use crate::ops::logins::end_login::EndLogin;
+use crate::ops::logins::end_own_logins::EndOwnLogins;
+use crate::ops::logins::find_password::{FindPassword, FoundPassword};
+use crate::ops::logins::list_logins::ListLogins;
+use crate::wire::Password;
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::time::Duration;
+
+type Answer = Result<HttpResponse, Problem>;
+
+pub async fn list_logins(net: web::Data<Net>, Known(caller): Known) -> Answer {
+    let devices = net.door.call(caller, ListLogins { lifetime: net.login_lifetime }).await?;
+    Ok(HttpResponse::Ok().json(devices))
+}
+
+pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    let login_id: LoginId = part(&request, "id")?;
+    net.door.call(caller, EndLogin { login_id }).await?;
+    net.audit_event(&request, &format!("ended login={login_id}"), caller.user_id);
+    let mut response = HttpResponse::NoContent();
+    if Some(login_id) == caller.login_id {
+        cookies::set(&mut response, cookies::ended(&net, &request));
+    }
+    Ok(response.finish())
+}
+
+/// On every device, this one included.
+pub async fn end_own_logins(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+    net.door.call(caller, EndOwnLogins).await?;
+    net.audit_event(&request, "ended all logins", caller.user_id);
+    let mut response = HttpResponse::NoContent();
+    cookies::set(&mut response, cookies::ended(&net, &request));
+    Ok(response.finish())
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct PasswordChange {
+    current_password: String,
+    new_password: Password,
+}
+
+pub async fn set_password(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    Asked(caller, body): Asked<PasswordChange>,
+) -> Answer {
+    let checked_hash = check_password(&net, &request, &caller, body.current_password).await?;
+    let new_hash = net.passwords.of(net.client_network(&request)).hash(body.new_password.as_str().to_owned()).await?;
+    // Whoever may have copied the cookie is out as well.
+    let token = identity::came_by_cookie(&request).then(SecretToken::random);
+    let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SecretToken::hash) };
+    net.door.call(caller, op).await?;
+    net.audit_event(&request, "changed password", caller.user_id);
+    let mut response = HttpResponse::NoContent();
+    cookies::set(&mut response, cookies::renewed(&net, &request, token.as_ref()));
+    Ok(response.finish())
+}
+
+#[derive(Deserialize, JsonSchema)]
+pub struct Farewell {
+    /// Left out by who shows the token of another system.
+    #[serde(default)]
+    password: Option<String>,
+}
+
+pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(caller, body): Asked<Farewell>) -> Answer {
+    let checked_hash = match body.password {
+        Some(password) => Some(check_password(&net, &request, &caller, password).await?),
+        None if caller.login_id.is_some() => return Err(Error::Invalid("password is missing".into()).into()),
+        None => {
+            check_fresh(admit(&request).await?.issued_at, net.clock.now())?;
+            None
+        }
+    };
+    net.door.call(caller, CloseAccount { checked_hash }).await?;
+    net.audit_event(&request, "closed account", caller.user_id);
+    let mut response = HttpResponse::NoContent();
+    cookies::set(&mut response, cookies::ended(&net, &request));
+    Ok(response.finish())
+}
+
+/// Where no password can be asked for: whether the other system signed the
+/// token just now, and so may have asked its user.
+fn check_fresh(issued_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    const MAX_AGE: Duration = Duration::from_secs(5 * 60);
+    const MAX_AHEAD: Duration = Duration::from_secs(30);
+    let is_fresh = issued_at.is_some_and(|at| now.before(MAX_AGE) < at && at <= now.after(MAX_AHEAD));
+    let refusal = "closing this account needs a token whose iat is less than 5 minutes ago";
+    is_fresh.then_some(()).ok_or(Error::Forbidden(refusal))
+}
+
+/// The stored hash of the caller's password, when this is it.
+async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
+    let address = net.client_network(request);
+    let FoundPassword { stored, attempt } = net.door.call(*caller, FindPassword { address }).await?;
+    let verified = net.passwords.of(address).verify(password, Some(stored.clone())).await;
+    if !matches!(verified, Ok(Verdict::Wrong)) {
+        // A right one counts as a password that was checked; of one that was not, nothing counts.
+        let counted = if verified.is_ok() { attempt.guesses() } else { attempt };
+        forget(net, &counted).await;
+    }
+    if verified? == Verdict::Wrong { Err(Error::BadCredentials) } else { Ok(stored) }
+}

@@ -1,0 +1,112 @@
+//! Whether the hub is up: for people, balancers and service managers.
+
+use crate::http::state::Net;
+use crate::http::write_check::within_deadline;
+use crate::ids::Timestamp;
+use actix_web::{HttpRequest, HttpResponse, web};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::borrow::Cow;
+
+#[derive(Serialize, JsonSchema)]
+pub struct Health {
+    status: &'static str,
+    #[serde(flatten)]
+    details: Option<Details>,
+}
+
+/// What only a program on this machine is told.
+#[derive(Serialize, JsonSchema)]
+pub struct Details {
+    /// What is wrong, if anything is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'static, str>>,
+    timestamp: Timestamp,
+    version: &'static str,
+    services: Services,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Services {
+    database: &'static str,
+    redis: &'static str,
+    websocket: Websocket,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Websocket {
+    status: &'static str,
+    connections: usize,
+    authenticated_users: usize,
+}
+
+/// `GET /health`: 200 while everything needed answers, else 503.
+pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
+    let trouble = trouble_of_database(&net).await;
+    let database = if trouble.is_none() { "connected" } else { "unavailable" };
+    let stats = net.hub.stats().await;
+    let reason = trouble.or_else(|| stats.as_ref().err().map(|error| error.detail().into_owned().into()));
+    let is_ok = reason.is_none();
+    let status = if is_ok { "ok" } else { "unavailable" };
+    let websocket = if stats.is_ok() { "active" } else { "unavailable" };
+    let stats = stats.unwrap_or_default();
+    let details = is_local(&request).then(|| Details {
+        reason,
+        timestamp: net.clock.now(),
+        version: env!("CARGO_PKG_VERSION"),
+        services: Services {
+            database,
+            redis: "disabled",
+            websocket: Websocket {
+                status: websocket,
+                connections: stats.connections,
+                authenticated_users: stats.authenticated_users,
+            },
+        },
+    });
+    let body = Health { status, details };
+    if is_ok { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Readiness {
+    status: &'static str,
+    /// Why this node takes no new work; for a program on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'static, str>>,
+}
+
+/// `GET /ready`: whether to send this node new work.
+pub async fn ready(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
+    let reason = match trouble_of_database(&net).await {
+        Some(trouble) => Some(trouble),
+        None => match net.hub.stats().await {
+            Ok(stats) if !stats.is_draining => None,
+            Ok(_) => Some("the hub is restarting".into()),
+            Err(error) => Some(error.detail().into_owned().into()),
+        },
+    };
+    let is_ready = reason.is_none();
+    let reason = reason.filter(|_| is_local(&request));
+    match is_ready {
+        true => HttpResponse::Ok().json(Readiness { status: "ready", reason }),
+        false => HttpResponse::ServiceUnavailable().json(Readiness { status: "unavailable", reason }),
+    }
+}
+
+/// Why the database cannot be worked with now, if it cannot.
+async fn trouble_of_database(net: &Net) -> Option<Cow<'static, str>> {
+    let answers = within_deadline(net.door.probe()).await;
+    match answers.or_else(|| net.door.recent_write_trouble()) {
+        Some(trouble) => Some(trouble),
+        None => net.writes.trouble(&net.door).await,
+    }
+}
+
+/// Whether a program on this machine asks, and no proxy passes it on for somebody else.
+fn is_local(request: &HttpRequest) -> bool {
+    const BY_PROXIES: [&str; 6] =
+        ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host", "x-forwarded-proto"];
+    let is_loopback = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    is_loopback && !BY_PROXIES.iter().any(|name| request.headers().contains_key(*name))
+}

@@ -1,0 +1,56 @@
+//! The size of a request's head, and the headers of each answer that keep browsers strict.
+
+use super::rate::refuse_or_continue;
+use crate::http::problem::Problem;
+use crate::http::state::Net;
+use actix_web::Error;
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+
+/// For everything that is not a page of ours: nothing may be loaded or framed.
+const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Of the request line and the headers; the parser itself takes 128 KiB.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// 431 for a head that no honest client sends. The parser refuses more than 96
+/// headers likewise.
+pub async fn check_head(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    // `name: value` and the end of the line.
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let is_small = headers.sum::<usize>() + target <= MAX_HEAD_BYTES;
+    refuse_or_continue(if is_small { Ok(()) } else { Err(Problem::head_too_large()) }, request, next).await
+}
+
+/// The strict defaults, where the handler set nothing itself.
+pub async fn add_headers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_https = Net::of(request.app_data()).is_ok_and(|net| net.site.is_https());
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, STRICTEST_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        // Pages of ALLOWED_ORIGINS read answers by CORS, which this leaves alone.
+        (header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
+        (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
+    ] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    Ok(response)
+}

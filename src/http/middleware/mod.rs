@@ -1,0 +1,10 @@
+//! What is done for every request, before and after its handler.
+
+pub mod audit;
+pub mod cors;
+pub mod headers;
+pub mod hold_body;
+pub mod host;
+pub mod large_bodies;
+pub mod origin;
+pub mod rate;

@@ -1,0 +1,63 @@
+//! What every request can reach.
+
+use super::answers::Answers;
+use super::audit::{Audit, Peer};
+use super::client_address::{TrustedProxies, UNKNOWN_ADDRESS, network};
+use super::descriptions::Descriptions;
+use super::held_refusals::HeldRefusals;
+use super::origins::Site;
+use super::write_check::WriteCheck;
+use crate::auth::{BearerTokens, Passwords};
+use crate::clock::Clock;
+use crate::door::Door;
+use crate::error::{Error, Result};
+use crate::hub::Hub;
+use crate::ids::UserId;
+use actix_web::{HttpRequest, web};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What every request can reach; one for each node.
+pub struct Net {
+    pub door: Door,
+    pub hub: Hub,
+    pub passwords: Passwords,
+    pub tokens: Arc<BearerTokens>,
+    pub site: Site,
+    pub trusted_proxies: TrustedProxies,
+    pub login_lifetime: Duration,
+    /// Of an HTTP body.
+    pub max_body_bytes: usize,
+    pub answers: Answers,
+    pub audit: Audit,
+    pub held_refusals: HeldRefusals,
+    /// Names this history.
+    pub epoch: String,
+    /// Whether the database takes writes.
+    pub writes: WriteCheck,
+    pub clock: Clock,
+    pub descriptions: Descriptions,
+}
+
+impl Net {
+    /// The one the app was built with.
+    pub fn of(data: Option<&web::Data<Net>>) -> Result<&Net> {
+        data.map(web::Data::get_ref).ok_or_else(|| Error::bug("the app is built with a Net"))
+    }
+
+    /// The network that a client's address belongs to.
+    pub fn client_network(&self, request: &HttpRequest) -> IpAddr {
+        self.trusted_proxies.client_address(request).map_or(UNKNOWN_ADDRESS, network)
+    }
+
+    /// Where the request comes from, for the audit log.
+    pub fn peer(&self, request: &HttpRequest) -> Peer {
+        Peer::new(request, self.trusted_proxies.client_address(request), &self.site)
+    }
+
+    /// Writes the audit line of what happened to a login, or of what an administrator did to an account.
+    pub fn audit_event(&self, request: &HttpRequest, what: &str, user_id: UserId) {
+        self.peer(request).event(what, user_id);
+    }
+}

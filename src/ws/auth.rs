@@ -1,0 +1,154 @@
+//! Who is on the other end of a socket: said at the handshake, or by the frame
+//! `authenticate`, and for how long it holds. A session that nobody
+//! authenticates in time, or again before its token ends, is closed.
+
+use super::session::{AUTHENTICATE, Ctx, Session};
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::http::extract::identity::{Admitted, admit_token};
+use crate::http::state::Net;
+use crate::ops::people::get_user::GetUser;
+use crate::wire::{self, Authenticated, CloseCode, UserView};
+use actix::prelude::*;
+use log::Level;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Deserialize)]
+struct Authenticate {
+    token: String,
+}
+
+async fn check_token(net: &Net, token: &str) -> Result<(Admitted, UserView)> {
+    let admitted = admit_token(net, token).await?;
+    let user_id = admitted.caller.user_id;
+    Ok((admitted, net.door.call(admitted.caller, GetUser { user_id }).await?.user))
+}
+
+impl Session {
+    /// The handshake said who it is.
+    pub(crate) fn begin_with(&mut self, admitted: Admitted, ctx: &mut Ctx) {
+        let caller = self.belong_to(admitted, ctx);
+        self.attach(caller, move |session, me| session.welcome(caller, me), ctx);
+    }
+
+    /// Only a token helps from here on.
+    pub(crate) fn wait_for_token(&mut self, ctx: &mut Ctx) {
+        let (timeout, slots) = (self.sockets.auth_timeout, self.sockets.slots.clone());
+        let displaced = self.slot.as_ref().map(|slot| slot.is_displaced());
+        let displaced = async move {
+            match displaced {
+                Some(displaced) => displaced.await,
+                None => std::future::pending().await,
+            }
+        };
+        let end = async move {
+            tokio::select! {
+                () = tokio::time::sleep(timeout) => CloseCode::AuthTimeout,
+                () = slots.are_closing() => CloseCode::Restart,
+                () = displaced => CloseCode::TryLater,
+            }
+        };
+        self.close_after(end, ctx);
+    }
+
+    /// `authenticate`, first or again. Nothing else happens until it is
+    /// decided.
+    pub(crate) fn authenticate(&mut self, text: &str, reference: Option<String>, ctx: &mut Ctx) {
+        let token = match wire::parse::<Authenticate>(text.as_bytes()) {
+            Ok(Authenticate { token }) => token,
+            Err(error) => return self.socket.text(wire::error(reference.as_deref(), self.net.clock.now(), &error)),
+        };
+        let (net, session_id, is_new) = (Arc::clone(&self.net), self.id, self.admitted.is_none());
+        let check = async move {
+            // The session takes nothing from the hub while it waits for this.
+            if !is_new {
+                net.hub.suspend(session_id).await?;
+            }
+            let checked = check_token(&net, &token).await;
+            if checked.is_err() && !is_new {
+                net.hub.opened(session_id, None).await?;
+            }
+            checked
+        };
+        ctx.wait(check.into_actor(self).map(move |checked: Result<_>, session, ctx| {
+            let allowed = checked.and_then(|(admitted, user)| Ok((session.agree(admitted)?, user)));
+            match allowed {
+                Ok((admitted, user)) => {
+                    let caller = session.belong_to(admitted, ctx);
+                    let greet = move |session: &mut Session, me: i64| {
+                        session.confirm(&user, reference.as_deref());
+                        if is_new {
+                            session.welcome(caller, me);
+                        }
+                    };
+                    session.attach(caller, greet, ctx);
+                }
+                Err(error) => session.refuse_token(&error, reference.as_deref(), ctx),
+            }
+        }));
+    }
+
+    /// Whether the session may be this person's, and until when.
+    fn agree(&self, new: Admitted) -> Result<Admitted> {
+        match self.admitted {
+            None => self.slot.as_ref().map_or(Ok(()), |slot| slot.claim(new.caller.user_id)).map(|()| new),
+            Some(old) if old.caller.user_id != new.caller.user_id => {
+                Err(Error::Unauthenticated("this socket is somebody else's"))
+            }
+            // What is good for longer stays: a cookie is, and a later token.
+            Some(old) if old.caller.login_id == new.caller.login_id => {
+                let expires_at = old.expires_at.zip(new.expires_at).map(|(old, new)| old.max(new));
+                Ok(Admitted { expires_at, ..new })
+            }
+            Some(_) => Ok(new),
+        }
+    }
+
+    /// And ends with their token.
+    fn belong_to(&mut self, admitted: Admitted, ctx: &mut Ctx) -> Caller {
+        let caller = Caller { session_id: Some(self.id), ..admitted.caller };
+        self.admitted = Some(Admitted { caller, ..admitted });
+        // Without a deadline until now, this finds nothing.
+        ctx.cancel_future(std::mem::take(&mut self.deadline));
+        if let Some(expires_at) = admitted.expires_at {
+            let clock = self.net.clock.clone();
+            let end = async move {
+                while let left @ 1.. = expires_at.as_millis() - clock.now().as_millis() {
+                    tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
+                }
+                CloseCode::LoginEnded
+            };
+            self.close_after(end, ctx);
+        }
+        caller
+    }
+
+    fn close_after(&mut self, end: impl Future<Output = CloseCode> + 'static, ctx: &mut Ctx) {
+        self.deadline = ctx.spawn(end.into_actor(self).map(|code, session, ctx| session.close(code, ctx)));
+    }
+
+    fn confirm(&self, user: &UserView, reference: Option<&str>) {
+        self.tell(Level::Info, "socket authenticated", format_args!(" session={}", self.id));
+        let body = Authenticated {
+            user_id: user.id,
+            username: &user.username,
+            display_name: &user.display_name,
+            email: user.email.as_ref().and_then(Option::as_deref),
+            expires_at: self.admitted.and_then(|admitted| admitted.expires_at),
+            r#ref: reference,
+        };
+        self.socket.text(wire::encode("authenticated", self.net.clock.now(), &body));
+    }
+
+    /// What may be different in a moment is no reason to close: the client may
+    /// send it again.
+    fn refuse_token(&mut self, error: &Error, reference: Option<&str>, ctx: &mut Ctx) {
+        self.tell_refusal(AUTHENTICATE, error);
+        self.socket.text(wire::auth_error(reference, self.net.clock.now(), error));
+        if !error.code().meaning().is_temporary {
+            self.turn_away(error, ctx);
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! How many sockets there are: of each user, from each address, in all. A
+//! socket has its slot before the handshake is answered and until it is closed
+//! for good, whatever became of its session.
+
+use crate::error::{Error, Result};
+use crate::http::client_address::network;
+use crate::ids::UserId;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// Sockets that have not said yet who they are: of one address, and in all.
+/// They cost what others cost, and nobody answers for them; so they get a quarter of
+/// all sockets at most. When all their places are taken, a newcomer gets that of the
+/// oldest from the address that has the most.
+const UNKNOWN_PER_ADDRESS: usize = 64;
+const UNKNOWN_IN_ALL: usize = 1024;
+const UNKNOWN_SHARE: usize = 4;
+
+/// What a refusal says.
+const PER_USER: &str = "MAX_SOCKETS_PER_USER sockets of one person";
+const PER_ADDRESS: &str = "MAX_SOCKETS_PER_ADDRESS sockets of one address";
+const UNKNOWN: &str = "64 sockets of one address that have not authenticated";
+
+/// Ids begin with 1. Half the size of an option, in each of many sockets.
+const NOBODY: UserId = UserId::new(0);
+
+/// When to try again that is over a limit of one's own.
+const RETRY_IN: Duration = Duration::from_secs(1);
+
+/// At most so many; 0: no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct SlotSettings {
+    pub per_user: usize,
+    pub per_address: usize,
+    pub in_all: usize,
+}
+
+/// The slots of this node: cheap to clone.
+#[derive(Clone)]
+pub struct Slots(Arc<Shared>);
+
+struct Shared {
+    settings: SlotSettings,
+    taken: Mutex<Taken>,
+    given_back: Notify,
+    is_closing: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct Taken {
+    in_all: usize,
+    by_user: HashMap<UserId, usize>,
+    by_address: HashMap<IpAddr, usize>,
+    /// The oldest first.
+    unknown: BTreeMap<u64, Unknown>,
+    unknown_by_address: HashMap<Option<IpAddr>, usize>,
+    next: u64,
+}
+
+/// A socket that has not said yet whose it is.
+struct Unknown {
+    address: Option<IpAddr>,
+    /// Told when it has to give up its place.
+    displaced: Arc<Notify>,
+}
+
+/// One socket's; dropping it gives it back.
+pub struct Slot {
+    slots: Arc<Shared>,
+    /// [`NOBODY`] as long as nobody knows.
+    user_id: Cell<UserId>,
+    address: Option<IpAddr>,
+    /// Its key in the table of those who are unknown.
+    number: u64,
+}
+
+impl Slots {
+    pub fn new(settings: SlotSettings) -> Self {
+        let is_closing = watch::Sender::new(false);
+        Self(Arc::new(Shared { settings, taken: Mutex::default(), given_back: Notify::new(), is_closing }))
+    }
+
+    /// For a user, or for somebody who has not said yet who they are.
+    ///
+    /// # Errors
+    /// `RateLimited` when the user or the address has as many sockets as they
+    /// may, `Unavailable` when the node has.
+    pub fn take(&self, user_id: Option<UserId>, address: Option<IpAddr>) -> Result<Slot> {
+        let address = address.map(network);
+        let SlotSettings { per_user, per_address, in_all } = self.0.settings;
+        let mut taken = self.0.taken();
+        if is_full(taken.in_all, in_all) {
+            return Err(Error::Unavailable("this hub has as many sockets as it can"));
+        }
+        let of_address = address.and_then(|address| taken.by_address.get(&address).copied()).unwrap_or(0);
+        let (of_asker, per_asker, limit) = match user_id {
+            Some(user_id) => (taken.by_user.get(&user_id), per_user, PER_USER),
+            None => (taken.unknown_by_address.get(&address), UNKNOWN_PER_ADDRESS, UNKNOWN),
+        };
+        if is_full(of_asker.copied().unwrap_or(0), per_asker) {
+            return Err(Error::RateLimited { limit, retry_in: RETRY_IN });
+        }
+        if is_full(of_address, per_address) {
+            return Err(Error::RateLimited { limit: PER_ADDRESS, retry_in: RETRY_IN });
+        }
+        if user_id.is_none() && taken.unknown.len() >= most_unknown(in_all) && !taken.displace_for(address) {
+            return Err(Error::Unavailable("too many sockets wait to authenticate"));
+        }
+        taken.in_all += 1;
+        let number = taken.count(user_id, address);
+        if let Some(address) = address {
+            *taken.by_address.entry(address).or_default() += 1;
+        }
+        Ok(Slot { slots: Arc::clone(&self.0), user_id: Cell::new(user_id.unwrap_or(NOBODY)), address, number })
+    }
+
+    /// The hub is going down: who has not said yet who they are, need not any
+    /// more.
+    pub fn close(&self) {
+        self.0.is_closing.send_replace(true);
+    }
+
+    /// Done when it is so.
+    pub async fn are_closing(&self) {
+        // Fails when the sender is gone, which `self` keeps.
+        let _ = self.0.is_closing.subscribe().wait_for(|is_closing| *is_closing).await;
+    }
+
+    /// Done when no socket is left.
+    pub async fn are_free(&self) {
+        loop {
+            let given_back = self.0.given_back.notified();
+            if self.0.taken().in_all == 0 {
+                return;
+            }
+            given_back.await;
+        }
+    }
+}
+
+impl Shared {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// Returns the key of who is unknown; nothing of anybody else.
+    fn count(&mut self, user_id: Option<UserId>, address: Option<IpAddr>) -> u64 {
+        if let Some(user_id) = user_id {
+            *self.by_user.entry(user_id).or_default() += 1;
+            return 0;
+        }
+        self.next += 1;
+        self.unknown.insert(self.next, Unknown { address, displaced: Arc::default() });
+        *self.unknown_by_address.entry(address).or_default() += 1;
+        self.next
+    }
+
+    /// None when it is not there any more.
+    fn uncount_unknown(&mut self, number: u64) -> Option<Unknown> {
+        let unknown = self.unknown.remove(&number)?;
+        give_back(&mut self.unknown_by_address, unknown.address);
+        Some(unknown)
+    }
+
+    /// Has the oldest of the addresses with the most give up its place. False when this address has
+    /// as many itself.
+    fn displace_for(&mut self, address: Option<IpAddr>) -> bool {
+        let own = self.unknown_by_address.get(&address).copied().unwrap_or(0);
+        let Some(most) = self.unknown_by_address.values().copied().max().filter(|most| *most > own) else {
+            return false;
+        };
+        let has_most = |unknown: &Unknown| self.unknown_by_address.get(&unknown.address) == Some(&most);
+        let oldest = self.unknown.iter().find(|(_, unknown)| has_most(unknown)).map(|(number, _)| *number);
+        let displaced = oldest.and_then(|number| self.uncount_unknown(number));
+        displaced.is_some_and(|unknown| {
+            unknown.displaced.notify_one();
+            true
+        })
+    }
+}
+
+impl Slot {
+    /// Now it is known whose socket it is.
+    ///
+    /// # Errors
+    /// `RateLimited` when the user has as many as they may.
+    pub fn claim(&self, user_id: UserId) -> Result<()> {
+        let mut taken = self.slots.taken();
+        let of_user = taken.by_user.get(&user_id).copied().unwrap_or(0);
+        if is_full(of_user, self.slots.settings.per_user) {
+            return Err(Error::RateLimited { limit: PER_USER, retry_in: RETRY_IN });
+        }
+        taken.uncount_unknown(self.number);
+        taken.count(Some(user_id), self.address);
+        self.user_id.set(user_id);
+        Ok(())
+    }
+
+    /// Done when somebody unknown has to give up its place.
+    pub fn is_displaced(&self) -> impl Future<Output = ()> + use<> {
+        let unknown = self.slots.taken().unknown.get(&self.number).map(|unknown| Arc::clone(&unknown.displaced));
+        async move {
+            // Without an entry it happened already.
+            if let Some(displaced) = unknown {
+                displaced.notified().await;
+            }
+        }
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        Some(self.user_id.get()).filter(|user_id| *user_id != NOBODY)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self.slots.taken();
+        taken.in_all -= 1;
+        match self.user_id() {
+            Some(user_id) => give_back(&mut taken.by_user, user_id),
+            None => drop(taken.uncount_unknown(self.number)),
+        }
+        if let Some(address) = self.address {
+            give_back(&mut taken.by_address, address);
+        }
+        drop(taken);
+        self.slots.given_back.notify_waiters();
+    }
+}
+
+fn most_unknown(in_all: usize) -> usize {
+    let share = if in_all == 0 { UNKNOWN_IN_ALL } else { in_all / UNKNOWN_SHARE };
+    share.clamp(1, UNKNOWN_IN_ALL)
+}
+
+fn is_full(count: usize, limit: usize) -> bool {
+    limit != 0 && count >= limit
+}
+
+fn give_back<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANN: UserId = UserId::new(1);
+    const BOB: UserId = UserId::new(2);
+
+    fn slots(per_user: usize, per_address: usize, in_all: usize) -> Slots {
+        Slots::new(SlotSettings { per_user, per_address, in_all })
+    }
+
+    fn at(address: &str) -> Option<IpAddr> {
+        Some(address.parse().unwrap())
+    }
+
+    #[test]
+    fn each_limit_holds_by_itself_until_a_slot_is_given_back() {
+        for (slots, one, same, other) in [
+            (slots(1, 0, 0), (ANN, at("192.0.2.1")), (ANN, at("192.0.2.2")), (BOB, at("192.0.2.1"))),
+            (slots(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("192.0.2.1")), (ANN, at("192.0.2.2"))),
+            (slots(0, 1, 0), (ANN, at("2001:db8::1")), (BOB, at("2001:db8::ffff:2")), (ANN, at("2001:db8:0:1::1"))),
+            (slots(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("::ffff:192.0.2.1")), (ANN, None)),
+        ] {
+            let slot = slots.take(Some(one.0), one.1).unwrap();
+            assert!(matches!(slots.take(Some(same.0), same.1), Err(Error::RateLimited { .. })));
+            let _other = slots.take(Some(other.0), other.1).unwrap();
+            drop(slot);
+            slots.take(Some(same.0), same.1).unwrap();
+        }
+        let node = slots(0, 0, 2);
+        let both = [node.take(Some(ANN), None).unwrap(), node.take(Some(BOB), at("192.0.2.1")).unwrap()];
+        assert!(matches!(node.take(Some(ANN), None), Err(Error::Unavailable(_))));
+        drop(both);
+        node.take(Some(ANN), None).unwrap();
+    }
+
+    #[test]
+    fn who_has_not_said_who_they_are_counts_until_they_do() {
+        let slots = slots(1, 0, 0);
+        let here: Vec<Slot> = (0..UNKNOWN_PER_ADDRESS).map(|_| slots.take(None, at("192.0.2.1")).unwrap()).collect();
+        assert!(matches!(slots.take(None, at("192.0.2.1")), Err(Error::RateLimited { .. })));
+        here[0].claim(ANN).unwrap();
+        assert!(matches!(here[1].claim(ANN), Err(Error::RateLimited { .. })), "as many as a user may");
+        here[1].claim(BOB).unwrap();
+        let again = [(); 2].map(|()| slots.take(None, at("192.0.2.1")).unwrap());
+        let left = UNKNOWN_IN_ALL - here.len();
+        let others: Vec<Slot> =
+            (0..left).map(|id| slots.take(None, at(&format!("10.0.{}.{}", id >> 8, id & 255))).unwrap()).collect();
+        assert_eq!(slots.0.taken().unknown.len(), UNKNOWN_IN_ALL);
+        assert!(matches!(slots.take(None, at("192.0.2.1")), Err(Error::RateLimited { .. })), "has the most itself");
+        slots.take(Some(UserId::new(3)), at("192.0.2.1")).unwrap();
+        drop((here, again, others));
+        let left = slots.0.taken();
+        assert_eq!((left.in_all, left.unknown.len(), left.by_user.len(), left.unknown_by_address.len()), (0, 0, 0, 0));
+    }
+
+    /// Whether it has to give up its place.
+    fn is_displaced(slot: &Slot) -> bool {
+        use futures_util::FutureExt;
+        slot.is_displaced().now_or_never().is_some()
+    }
+
+    #[test]
+    fn a_newcomer_gets_the_place_of_the_oldest_of_the_address_with_the_most() {
+        let slots = slots(0, 0, 0);
+        let networks = UNKNOWN_IN_ALL / UNKNOWN_PER_ADDRESS;
+        let held: Vec<Slot> = (0..UNKNOWN_IN_ALL)
+            .map(|turn| slots.take(None, at(&format!("10.0.0.{}", turn % networks))).unwrap())
+            .collect();
+        let newcomers: Vec<Slot> =
+            (0..networks).map(|turn| slots.take(None, at(&format!("192.0.2.{turn}"))).unwrap()).collect();
+        assert_eq!(slots.0.taken().unknown.len(), UNKNOWN_IN_ALL, "as many as before");
+        let displaced: Vec<usize> = (0..held.len()).filter(|turn| is_displaced(&held[*turn])).collect();
+        assert_eq!(displaced, Vec::from_iter(0..networks), "the oldest of each");
+        assert!(!newcomers.iter().any(is_displaced));
+        newcomers[0].claim(ANN).unwrap();
+        drop((held, newcomers));
+        let left = slots.0.taken();
+        assert_eq!((left.in_all, left.unknown.len(), left.unknown_by_address.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn when_all_places_are_taken_an_address_takes_none_from_its_equals() {
+        let slots = slots(0, 0, 8);
+        let held = ["10.0.0.1", "10.0.0.2"].map(|address| slots.take(None, at(address)).unwrap());
+        assert!(matches!(slots.take(None, at("10.0.0.1")), Err(Error::Unavailable(_))));
+        let third = slots.take(None, at("10.0.0.3"));
+        assert!(third.is_ok(), "with none at all, it gets the place of the oldest");
+        assert!(is_displaced(&held[0]) && !is_displaced(&held[1]));
+    }
+
+    #[test]
+    fn the_unknown_leave_three_quarters_of_the_sockets_to_others() {
+        for (in_all, most) in [(0, UNKNOWN_IN_ALL), (1, 1), (8, 2), (400, 100), (100_000, UNKNOWN_IN_ALL)] {
+            assert_eq!(most_unknown(in_all), most, "of {in_all}");
+        }
+    }
+
+    #[test]
+    fn who_went_leaves_nothing_behind() {
+        let slots = slots(0, 0, 0);
+        let taken: Vec<Slot> =
+            (1..=1000).map(|id| slots.take(Some(UserId::new(id)), at("192.0.2.1")).unwrap()).collect();
+        drop(taken);
+        let left = slots.0.taken();
+        assert_eq!((left.in_all, left.by_user.len(), left.by_address.len()), (0, 0, 0));
+    }
+}

@@ -1,0 +1,9 @@
+//! WebSocket: the handshake, the actor of each connection, and its transport.
+
+pub mod auth;
+pub mod connection_limits;
+pub mod ephemeral;
+pub mod session;
+pub mod state;
+pub mod transport;
+pub mod upgrade;

@@ -1,0 +1,382 @@
+//! One socket: an actor that turns text frames into operations, one at a
+//! time and in order, and writes what the hub delivers.
+//!
+//! It knows messages, not bytes: the transport owns the socket, its bounds and
+//! its heartbeat. It decides nothing about messages, and detaches from the hub
+//! in one place, `stopped`.
+
+use super::connection_limits::Slot;
+use super::ephemeral::Waiting;
+use super::state::Sockets;
+use super::transport::Socket;
+use crate::auth::Caller;
+use crate::clock::random_session_id;
+use crate::error::{Error, Result};
+use crate::http::answers::Share;
+use crate::http::audit::{self, Peer};
+use crate::http::extract::identity::Admitted;
+use crate::http::problem::Refusal;
+use crate::http::state::Net;
+use crate::hub::{Attachment, Delivery, Passing, ToSession};
+use crate::ids::{SessionId, Timestamp, UserId};
+use crate::ops::frames::{Entry, FrameOp, Reply};
+use crate::ops::logins::open_session::{OpenSession, Opening};
+use crate::ops::op::{Access, Op};
+use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
+use actix::prelude::*;
+use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, RateLimiter};
+use log::Level;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Batches of the hub that may wait for this session, which takes one in
+/// microseconds.
+const MAILBOX: usize = 64;
+/// For a session to be attached and to have read what it begins with; nothing is
+/// written meanwhile.
+const OPENING: Duration = Duration::from_secs(10);
+/// RFC 6455, 7.1.5: the peer closed without saying why.
+const NO_CODE: u16 = 1005;
+/// And: it did not say that it closed.
+const ABNORMAL: u16 = 1006;
+/// The peer is done, or went away with a word or without; the hub restarts, or
+/// the login ended.
+const USUAL_CLOSES: [u16; 6] = [1000, 1001, NO_CODE, ABNORMAL, 1012, 4501];
+
+/// The one frame that somebody unknown may send.
+pub(crate) const AUTHENTICATE: &str = "authenticate";
+
+pub struct Session {
+    pub(crate) net: Arc<Net>,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) socket: Socket,
+    peer: Peer,
+    /// To be claimed by whoever it turns out to be.
+    pub(crate) slot: Option<Rc<Slot>>,
+    pub(crate) id: SessionId,
+    /// Who is on the other end; none until they have said it.
+    pub(crate) admitted: Option<Admitted>,
+    /// Ends the session unless somebody authenticates, first or again.
+    pub(crate) deadline: SpawnHandle,
+    opened_at: Timestamp,
+    frames: DefaultDirectRateLimiter,
+    /// Frames refused since the last that passed.
+    refused: u32,
+    /// A frame of somebody unknown has had its line.
+    is_told_of: bool,
+    /// Seldom there, so boxed.
+    waiting: Option<Box<Waiting>>,
+    closed_with: Option<u16>,
+}
+
+pub(crate) type Ctx = WebsocketContext<Session>;
+
+impl Session {
+    pub fn new(
+        sockets: Arc<Sockets>,
+        admitted: Option<Admitted>,
+        peer: Peer,
+        slot: Option<Rc<Slot>>,
+        socket: Socket,
+    ) -> Self {
+        let net = Arc::clone(&sockets.http);
+        Self {
+            frames: RateLimiter::direct(sockets.frames.quota()),
+            waiting: None,
+            opened_at: net.clock.now(),
+            net,
+            sockets,
+            socket,
+            peer,
+            slot,
+            id: random_session_id(),
+            admitted,
+            deadline: SpawnHandle::default(),
+            refused: 0,
+            is_told_of: false,
+            closed_with: None,
+        }
+    }
+
+    /// Attaches first and reads then: what is committed in between is kept by the hub, and arrives
+    /// after the welcome. So does who is online, by way of the hub.
+    async fn open(net: Arc<Net>, caller: Caller, attachment: Attachment) -> Result<i64> {
+        let session_id = attachment.session_id;
+        let is_new = net.hub.attach(attachment).await?;
+        let Opening { me, visible } = net.door.call(caller, OpenSession).await?;
+        net.hub.opened(session_id, is_new.then_some(visible)).await?;
+        Ok(me)
+    }
+
+    /// From now on the session is this caller's. Nothing is read and nothing
+    /// delivered is written until it is attached, so that the first frames are
+    /// those that `greet` writes, which gets the number of the caller's last
+    /// private change. All that is written until then goes out with them.
+    pub(crate) fn attach(&mut self, caller: Caller, greet: impl FnOnce(&mut Self, i64) + 'static, ctx: &mut Ctx) {
+        let Caller { user_id, login_id, .. } = caller;
+        let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
+        let opening = timeout(OPENING, Self::open(Arc::clone(&self.net), caller, attachment));
+        self.socket.hold();
+        ctx.wait(opening.into_actor(self).map(|opening, session, ctx| {
+            session.socket.release();
+            match opening.unwrap_or(Err(Error::Unavailable("the hub is too busy"))) {
+                Ok(me) => greet(session, me),
+                Err(error) => session.refuse_opening(&error, ctx),
+            }
+        }));
+    }
+
+    pub(crate) fn welcome(&self, caller: Caller, me: i64) {
+        let body = Welcome {
+            event: "welcome",
+            message: "connected",
+            protocol: PROTOCOL,
+            user_id: caller.user_id,
+            session_id: self.id,
+            epoch: &self.net.epoch,
+            me,
+            heartbeat_ms: self.sockets.transport.heartbeat_interval.as_millis(),
+        };
+        self.socket.text(wire::encode("system", self.net.clock.now(), &body));
+    }
+
+    fn refuse_opening(&mut self, error: &Error, ctx: &mut Ctx) {
+        self.tell_refusal("open_session", error);
+        self.socket.text(wire::error(None, self.net.clock.now(), error));
+        self.turn_away(error, ctx);
+    }
+
+    /// Closes the socket of somebody who may not come in.
+    pub(crate) fn turn_away(&mut self, error: &Error, ctx: &mut Ctx) {
+        let code = match error {
+            Error::Unauthenticated(_) | Error::TokenRefused { .. } => CloseCode::LoginEnded,
+            Error::Forbidden(_) => CloseCode::AccountDisabled,
+            _ => CloseCode::Restart,
+        };
+        self.close(code, ctx);
+    }
+
+    pub(crate) fn close(&mut self, code: CloseCode, ctx: &mut Ctx) {
+        if self.closed_with.is_none() {
+            let (number, reason) = code.on_the_wire();
+            self.closed_with = Some(number);
+            ctx.close(Some(ws::CloseReason { code: number.into(), description: Some(reason.into()) }));
+        }
+        ctx.stop();
+    }
+
+    /// Counts a frame of any kind. False: over the rate, and told so.
+    fn is_within_rate(&mut self, ctx: &mut Ctx) -> bool {
+        let clock = DefaultClock::default();
+        let Err(wait) = self.frames.check() else {
+            self.refused = 0;
+            return true;
+        };
+        self.refused += 1;
+        if self.refused > self.sockets.frames.burst.get() {
+            self.close(CloseCode::Flooding, ctx);
+        } else {
+            let error =
+                Error::RateLimited { limit: "FRAME_RATE frames a second", retry_in: wait.wait_time_from(clock.now()) };
+            if self.refused == 1 {
+                self.tell_refusal("any", &error);
+            }
+            self.socket.text(wire::error(None, self.net.clock.now(), &error));
+        }
+        false
+    }
+
+    fn handle_frame(&mut self, text: &str, ctx: &mut Ctx) {
+        let head = match Head::parse(text) {
+            Ok(head) => head,
+            Err(error) => return self.socket.text(wire::error(None, self.net.clock.now(), &error)),
+        };
+        let reference = head.r#ref.as_deref();
+        if head.kind == AUTHENTICATE {
+            return self.authenticate(text, reference.map(str::to_owned), ctx);
+        }
+        let Some(Admitted { caller, .. }) = self.admitted else {
+            let error = Error::Unauthenticated("authenticate first");
+            if !std::mem::replace(&mut self.is_told_of, true) {
+                self.tell_refusal("any", &error);
+            }
+            return self.socket.text(wire::error(reference, self.net.clock.now(), &error));
+        };
+        if head.kind == "ping" {
+            return self.socket.text(wire::encode("pong", self.net.clock.now(), &Pong { r#ref: reference }));
+        }
+        let unknown = || Error::Invalid("type is not one that this hub knows".into());
+        match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text, reference.is_some())) {
+            Ok(op) => self.begin(caller, op, reference.map(str::to_owned), ctx),
+            Err(error) => self.socket.text(wire::error(reference, self.net.clock.now(), &error)),
+        }
+    }
+
+    /// The next frame waits until this one is answered and the peer has taken
+    /// the answer.
+    fn begin(&mut self, caller: Caller, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
+        self.socket.pause();
+        let (door, answers) = (self.net.door.clone(), self.net.answers.clone());
+        let name = Op::name(&op);
+        let call = async move {
+            // A change is answered with a message at most, so its answer is not counted.
+            let share = match Op::access(&op) {
+                Access::Read => Some(answers.reserve(caller.user_id).await?),
+                Access::Write => None,
+            };
+            Ok((door.call(caller, op).await?, share))
+        };
+        ctx.spawn(call.into_actor(self).map(move |outcome: Result<_>, session, ctx| {
+            let (outcome, share) = match outcome {
+                Ok((reply, share)) => (Ok(reply), share),
+                Err(error) => (Err(error), None),
+            };
+            if let Err(error) = &outcome
+                && audit::is_refusal(error)
+            {
+                session.tell_refusal(name, error);
+            }
+            match session.answer(reference.as_deref(), outcome) {
+                Some(frame) => {
+                    if let Some(share) = share {
+                        session.count_answer(share, &frame, ctx);
+                    }
+                    session.socket.has_answered();
+                    session.socket.text(frame);
+                }
+                None => session.socket.resume(),
+            }
+        }));
+    }
+
+    /// Counts the answer as waiting until the peer has taken it. The session is cut off when others
+    /// need the room.
+    #[expect(clippy::disallowed_methods, reason = "the last message to a session, so at most one in each mailbox")]
+    fn count_answer(&self, mut share: Share, frame: &Frame, ctx: &Ctx) {
+        let session = ctx.address();
+        share.wait(frame.len(), move || session.do_send(ToSession::Close(CloseCode::TooSlow)));
+        self.socket.keep_until_taken(share);
+    }
+
+    pub(crate) fn tell_refusal(&self, frame: &str, error: &Error) {
+        let refusal = Refusal::of(error);
+        let more = format_args!(" session={} frame={frame}", self.id);
+        self.peer.refused(&self.net.audit, "refused", self.user_id(), Some(&refusal), more);
+    }
+
+    pub(crate) fn tell(&self, level: Level, what: &'static str, more: fmt::Arguments) {
+        self.peer.socket(&self.net.audit, level, what, self.user_id(), more);
+    }
+
+    fn user_id(&self) -> Option<UserId> {
+        self.admitted.map(|admitted| admitted.caller.user_id)
+    }
+
+    /// Without a `ref` only errors are answered.
+    fn answer(&self, reference: Option<&str>, outcome: Result<Reply>) -> Option<Frame> {
+        let now = self.net.clock.now();
+        match (outcome, reference) {
+            (Ok(reply), Some(reference)) => Some(wire::ack(reference, now, &reply)),
+            (Ok(_), None) => None,
+            (Err(error), reference) => Some(wire::error(reference, now, &error)),
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery, ctx: &mut Ctx) {
+        match delivery {
+            Delivery::Lasting(frame) => {
+                // What came before it stays before it.
+                self.flush();
+                self.socket.text(frame);
+            }
+            Delivery::Passing(what, frame) => self.pass(what, frame, ctx),
+        }
+    }
+
+    /// Written at once to a peer that keeps up; merged with others of its kind
+    /// while it does not.
+    fn pass(&mut self, what: Passing, frame: Frame, ctx: &mut Ctx) {
+        if self.socket.unsent() == 0 {
+            return self.socket.text(frame);
+        }
+        let max_unsent = self.sockets.transport.outbox.max_bytes / 2;
+        let waiting = self.waiting.get_or_insert_with(|| Box::new(Waiting::new(max_unsent)));
+        if waiting.put(what, frame, self.socket.unsent()) {
+            ctx.spawn(self.socket.is_clear().into_actor(self).map(|(), session, _| session.flush()));
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.take(self.socket.unsent()).for_each(|frame| self.socket.text(frame));
+        }
+    }
+}
+
+impl Actor for Session {
+    type Context = Ctx;
+
+    fn started(&mut self, ctx: &mut Ctx) {
+        self.tell(Level::Info, "socket opened", format_args!(" session={}", self.id));
+        ctx.set_mailbox_capacity(MAILBOX);
+        match self.admitted {
+            Some(admitted) => self.begin_with(admitted, ctx),
+            None => self.wait_for_token(ctx),
+        }
+    }
+
+    fn stopped(&mut self, _: &mut Ctx) {
+        self.net.hub.detach(self.id);
+        let code = self.closed_with.or(self.socket.closed_with()).unwrap_or(ABNORMAL);
+        let level = if USUAL_CLOSES.contains(&code) { Level::Info } else { Level::Warn };
+        let more = format_args!(
+            " session={} seconds={} code={code} dropped={}",
+            self.id,
+            (self.net.clock.now().as_millis() - self.opened_at.as_millis()) / 1000,
+            self.waiting.as_ref().map_or(0, |waiting| waiting.dropped()),
+        );
+        self.tell(level, "socket closed", more);
+    }
+}
+
+impl Handler<ToSession> for Session {
+    type Result = ();
+
+    fn handle(&mut self, what: ToSession, ctx: &mut Ctx) {
+        match what {
+            ToSession::Deliver(all) => all.into_iter().for_each(|delivery| self.deliver(delivery, ctx)),
+            ToSession::Close(code) => self.close(code, ctx),
+        }
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Session {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Ctx) {
+        // The transport closes a socket that breaks the protocol by itself;
+        // the only error it gives is that the peer is gone.
+        let Ok(message) = message else { return ctx.stop() };
+        if self.closed_with.is_some() {
+            return;
+        }
+        if let Message::Close(reason) = message {
+            let reason = reason.map(|reason| ws::CloseReason { code: reason.code, description: None });
+            self.closed_with = Some(reason.as_ref().map_or(NO_CODE, |reason| reason.code.into()));
+            ctx.close(reason);
+            return ctx.stop();
+        }
+        if self.is_within_rate(ctx)
+            && let Message::Text(text) = message
+        {
+            self.handle_frame(&text, ctx);
+        }
+    }
+
+    fn finished(&mut self, _: &mut Ctx) {
+        // The stream of bytes, which the transport leaves empty.
+    }
+}

@@ -1,0 +1,64 @@
+//! The handshake of `/ws`: everything that can be refused is refused here,
+//! before there is a socket. The Host was checked before.
+
+use super::session::Session;
+use super::state::Sockets;
+use super::transport::{self, Flaw};
+use crate::error::Error;
+use crate::http::audit;
+use crate::http::credential::has_bearer;
+use crate::http::extract::identity::{admit, admit_ticket};
+use crate::http::extract::input::Query;
+use crate::http::problem::Problem;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// `GET /ws`.
+pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
+    let net = &sockets.http;
+    if !has_bearer(request.headers()) {
+        net.site.check_page(request.headers())?;
+    }
+    let admitted = match (query.text("ticket"), query.text("auth").as_deref()) {
+        _ if has_bearer(request.headers()) => Some(admit(&request).await?),
+        (Some(ticket), _) => Some(admit_ticket(net, &ticket).await?),
+        (None, Some("message")) => None,
+        (None, Some(_)) => return Err(Error::Invalid("auth must be message".into()).into()),
+        (None, None) => Some(admit(&request).await?),
+    };
+    let user_id = admitted.map(|admitted| admitted.caller.user_id);
+    if let Some(user_id) = user_id {
+        audit::names(&request, user_id);
+    }
+    if has_body(request.headers()) {
+        return Err(Error::Invalid("a handshake has no body".into()).into());
+    }
+    let peer = net.peer(&request);
+    let slot = sockets.slots.take(user_id, peer.address)?;
+    let sockets = sockets.into_inner();
+    let transport = Arc::clone(&sockets.transport);
+    let accepted = match user_id {
+        Some(_) => transport::accept(&request, transport, slot, move |socket| {
+            Session::new(sockets, admitted, peer, None, socket)
+        }),
+        None => {
+            let slot = Rc::new(slot);
+            transport::accept(&request, transport, Rc::clone(&slot), move |socket| {
+                Session::new(sockets, None, peer, Some(slot), socket)
+            })
+        }
+    };
+    accepted.map_err(|flaw| match flaw {
+        Flaw::Version => Problem::wrong_version(),
+        Flaw::Key => Problem::wrong_key(),
+    })
+}
+
+/// What follows the head of a handshake belongs to the socket, and nobody could
+/// tell it from a body.
+fn has_body(headers: &HeaderMap) -> bool {
+    let is_empty = |value: &HeaderValue| value.as_bytes().iter().all(|byte| *byte == b'0');
+    headers.contains_key(header::TRANSFER_ENCODING) || !headers.get_all(header::CONTENT_LENGTH).all(is_empty)
+}
