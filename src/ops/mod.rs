@@ -16,6 +16,7 @@ pub mod logins;
 pub mod messages;
 pub mod moderation;
 pub mod op;
+pub mod page;
 pub mod people;
 pub mod presence;
 pub mod receipts;

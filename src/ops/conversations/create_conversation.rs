@@ -1,11 +1,11 @@
 //! `POST /api/conversations`: a group, or the direct conversation with one
 //! other person.
 
+use super::target::{announce_conversation, check_relation, facts};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::groups::group::{admit, take_quotas};
-use crate::ops::messages::send_message::{announce_conversation, check_relation, facts};
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::presence::presence_visibility;
 use crate::ops::views::{self, MAX_LISTED_PARTICIPANTS};

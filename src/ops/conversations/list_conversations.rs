@@ -3,8 +3,8 @@
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Timestamp, UserId};
-use crate::ops::messages::list_messages::page_size;
 use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::page::page_size;
 use crate::ops::views;
 use crate::store::Cost;
 use crate::store::conversations::{self, Cursor};

@@ -5,3 +5,4 @@ pub mod create_conversation;
 pub mod get_conversation;
 pub mod list_conversations;
 pub mod list_participants;
+pub mod target;

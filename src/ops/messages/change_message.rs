@@ -1,12 +1,12 @@
 //! What the operations share that change a message: finding it, and telling
 //! everybody who may see it what it is now.
 
-use super::send_message::{check_relation, facts};
+use super::visible::get_visible_message;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
+use crate::ops::conversations::target::{check_relation, facts};
 use crate::ops::op::Cx;
-use crate::ops::receipts::move_position::get_visible_message;
 use crate::ops::views;
 use crate::store::messages::{self, Message};
 use crate::store::{conversations, participants};

@@ -2,11 +2,11 @@
 //! a tombstone, or for oneself alone.
 
 use super::change_message::{change, tell_change};
+use super::visible::get_visible_message;
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::MessageId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::ops::receipts::move_position::get_visible_message;
 use crate::ops::views::tell_me;
 use crate::policy::may_change;
 use crate::store::messages::{self, Message};

@@ -3,8 +3,8 @@
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::MessageId;
+use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
-use crate::ops::receipts::move_position;
 use crate::ops::views;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ impl Op for GetMessage {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
-        let row = move_position::get_visible_message(caller, self.message_id, cx)?;
+        let row = get_visible_message(caller, self.message_id, cx)?;
         Ok(Outcome::quiet(MessageReply { message: views::current(cx.db, row)? }))
     }
 }

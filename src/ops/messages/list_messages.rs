@@ -4,6 +4,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Position, Seq};
 use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::page::page_size;
 use crate::ops::views;
 use crate::store::messages::{self, Window};
 use crate::store::{Cost, conversations};
@@ -40,14 +41,6 @@ pub struct MessagePage {
 /// A long page takes some milliseconds to put together.
 pub(crate) fn page_cost(limit: Option<i64>) -> Cost {
     if limit.is_some_and(|limit| limit > DEFAULT_PAGE) { Cost::Heavy } else { Cost::Light }
-}
-
-/// A page size within bounds.
-pub(crate) fn page_size(limit: Option<i64>, default: i64, max: i64) -> Result<i64> {
-    match limit.unwrap_or(default) {
-        size if (1..=max).contains(&size) => Ok(size),
-        _ => Err(Error::Invalid(format!("limit must be from 1 to {max}").into())),
-    }
 }
 
 impl Op for ListMessages {

@@ -8,3 +8,4 @@ pub mod list_messages;
 pub mod load_history;
 pub mod react;
 pub mod send_message;
+pub mod visible;

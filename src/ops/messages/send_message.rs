@@ -1,22 +1,20 @@
 //! `private_message` and `POST /api/messages`: writes a message and tells
 //! every participant, the sender's other devices too.
 
+use super::visible::get_visible_message;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::limits::Class;
+use crate::ops::conversations::target::{announce_conversation, check_relation, facts};
 use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::ops::receipts::move_position::get_visible_message;
 use crate::ops::views;
-use crate::policy::{MessagePolicy, Relation, may_message};
 use crate::schema::one_of;
-use crate::store::conversations::{self, Advance, Membership, SendingFacts};
+use crate::store::conversations::{self, Advance, Membership};
 use crate::store::messages::{self, Message, NewMessage};
-use crate::store::people::Standing;
 use crate::store::{participants, users};
 use crate::wire::{
-    self, ClientMessageId, Content, ConversationUpdate, Event, MessageView, NoTime, NotKept, PrivateMessage, Status,
-    Target, TextOnly,
+    self, ClientMessageId, Content, Event, MessageView, NoTime, NotKept, PrivateMessage, Status, Target, TextOnly,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -254,48 +252,4 @@ fn check_again(me: UserId, peer: UserId, is_new: bool, cx: &mut Cx) -> Result<()
     }
     let facts = facts(me, Target::Recipient(peer), cx)?;
     check_relation(me, peer, &facts.standing, cx)
-}
-
-/// What the store knows of a target.
-///
-/// # Errors
-/// `NotFound` for a person who does not exist, and for a conversation that
-/// does not exist or that one is not in.
-pub(crate) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFacts> {
-    match target {
-        Target::Recipient(recipient) if recipient == me => {
-            Err(Error::Invalid("recipient_id must be somebody else".into()))
-        }
-        Target::Recipient(recipient) => {
-            conversations::find_facts_by_recipient(cx.db, me, recipient)?.ok_or(Error::NotFound("no such user"))
-        }
-        Target::Conversation(id) => conversations::find_facts_by_conversation(cx.db, me, id)?
-            .ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION)),
-    }
-}
-
-/// Facts from the store, verdict from the policy.
-pub(crate) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx: &mut Cx) -> Result<()> {
-    let policy = cx.rules.message_policy;
-    // Read only where the policy asks for it: most hubs are open.
-    let recipient_wrote =
-        policy == MessagePolicy::Contacts && !standing.trusts_me && conversations::has_written_to(cx.db, other, me)?;
-    let relation = Relation {
-        recipient_is_closed: standing.is_closed,
-        sender_blocks: standing.i_block,
-        recipient_blocks: standing.blocks_me,
-        recipient_trusts: standing.trusts_me,
-        recipient_wrote,
-    };
-    Ok(may_message(policy, &relation)?)
-}
-
-/// Rev 1 of a conversation: that it exists, before its first message.
-pub(crate) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Event> {
-    let row = conversations::get_conversation(cx.db, id)?;
-    let people = participants::list_participants(cx.db, &[id], None)?;
-    let conversation = views::conversation(&row, people);
-    let update = ConversationUpdate { conversation_id: id, rev: row.rev, conversation: Some(&conversation) };
-    let frame = wire::encode("conversation_update", cx.now, &update);
-    Ok(Event::Frame { to: audience.to_vec(), frame, ends_typing: None })
 }

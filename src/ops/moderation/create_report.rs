@@ -3,9 +3,9 @@
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, UserId};
+use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::ops::people::set_block::check_other;
-use crate::ops::receipts::move_position::get_visible_message;
+use crate::ops::people::relation::check_other;
 use crate::ops::views;
 use crate::schema::one_of;
 use crate::store::reports::{self, Subject};

@@ -2,11 +2,12 @@
 //! the other type, or sees whether the other is online.
 
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
+use crate::ops::people::relation::{check_other, sight_change};
 use crate::ops::views::tell_me;
-use crate::store::{conversations, people, presence, users};
+use crate::store::{conversations, people, presence};
 use crate::wire::{Event, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
@@ -44,29 +45,4 @@ impl Op for SetBlock {
         }
         Ok(Outcome { output: Done {}, events })
     }
-}
-
-/// Blocks and contacts are between two people who exist; those with an account
-/// that was closed since can be lifted.
-pub(crate) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &mut Cx) -> Result<()> {
-    if other == me {
-        return Err(Error::Invalid("user_id must be somebody else".into()));
-    }
-    let found = users::find_user(cx.db, other)?.filter(|user| may_be_closed || user.deleted_at.is_none());
-    found.map(drop).ok_or(Error::NotFound("no such user"))
-}
-
-/// Tells a viewer whether they see the subject's presence now, if that is
-/// another answer than before.
-pub(crate) fn sight_change(
-    viewer: UserId,
-    subject: UserId,
-    (before, is_visible): (bool, bool),
-    cx: &mut Cx,
-) -> Result<Option<Event>> {
-    if is_visible == before {
-        return Ok(None);
-    }
-    let last_seen_at = if is_visible { users::find_last_seen(cx.db, subject)? } else { None };
-    Ok(Some(Event::Presence { viewer, subject, is_visible, last_seen_at }))
 }

@@ -1,7 +1,7 @@
 //! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to the caller
 //! under the `contacts` policy, and sees whether the caller is online.
 
-use super::set_block::{check_other, sight_change};
+use super::relation::{check_other, sight_change};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::UserId;

@@ -6,7 +6,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
 use crate::limits::Class;
-use crate::ops::messages::send_message::facts;
+use crate::ops::conversations::target::facts;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::schema::one_of;
 use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};

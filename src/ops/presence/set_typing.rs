@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::limits::Class;
-use crate::ops::messages::send_message::{check_relation, facts};
+use crate::ops::conversations::target::{check_relation, facts};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::schema::one_of;
 use crate::wire::{Event, Target, TypingEvent};

@@ -1,9 +1,9 @@
 //! `GET /api/messages/{id}/receipts`: who got and who read a message, and when.
 
-use super::move_position;
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{MessageId, Timestamp, UserId};
+use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::store::positions::{self, Receipt};
 use crate::store::receipt_marks;
@@ -41,7 +41,7 @@ impl Op for ListReceipts {
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Receipts>> {
-        let message = move_position::get_visible_message(caller, self.message_id, cx)?;
+        let message = get_visible_message(caller, self.message_id, cx)?;
         let id = message.conversation_id;
         let others = positions::list_receipts(cx.db, id, message.seq, message.sender_id)?;
         let has_times = message.created_at >= receipt_marks::kept_from(cx.db)?;

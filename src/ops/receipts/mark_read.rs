@@ -5,6 +5,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Seq};
 use crate::limits::Class;
+use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::positions::Kind;
 use crate::wire::Target;
@@ -47,7 +48,7 @@ impl Op for MarkRead {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (conversation_id, seq) = match (self.message_id, self.conversation_id, self.seq) {
             (Some(id), None, None) => {
-                let message = move_position::get_visible_message(caller, id, cx)?;
+                let message = get_visible_message(caller, id, cx)?;
                 (message.conversation_id, message.seq)
             }
             (None, Some(conversation_id), Some(seq)) => (conversation_id, seq),

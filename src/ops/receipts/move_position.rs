@@ -3,11 +3,11 @@
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
-use crate::ops::messages::send_message::facts;
+use crate::ops::conversations::target::facts;
 use crate::ops::op::Cx;
 use crate::ops::views::tell_me;
 use crate::store::conversations::{self, Conversation};
-use crate::store::messages::{self, Message};
+use crate::store::messages::{self};
 use crate::store::participants;
 use crate::store::pending_receipts::{self, PendingReceipt};
 use crate::store::positions::{self, Kind, Positions};
@@ -39,17 +39,6 @@ pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
         None => conversation.member_count <= MAX_SHARED,
     };
     Ok(Room { conversation, is_shared, is_gathered: is_shared && facts.peer.is_none() })
-}
-
-/// The message, if the caller may see it.
-pub(crate) fn get_visible_message(caller: &Caller, id: crate::ids::MessageId, cx: &mut Cx) -> Result<Message> {
-    const MISSING: Error = Error::NotFound("no such message");
-    let message = messages::find_message(cx.db, id)?.ok_or(MISSING)?;
-    let place = conversations::find_place(cx.db, message.conversation_id, caller.user_id)?.ok_or(MISSING)?;
-    if message.seq < place.first_visible() || messages::is_hidden(cx.db, id, caller.user_id)? {
-        return Err(MISSING);
-    }
-    Ok(message)
 }
 
 /// Moves the caller's position up to `seq` and names who hears of it; nothing

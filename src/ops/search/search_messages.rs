@@ -7,8 +7,8 @@
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, MAX_ID, MessageId, UserId};
-use crate::ops::messages::list_messages::page_size;
 use crate::ops::op::{Access, Cx, Op, Outcome};
+use crate::ops::page::page_size;
 use crate::ops::views;
 use crate::search::{MAX_CHARS, Query, Snippet, snippet};
 use crate::store::messages::Message;

@@ -1,0 +1,55 @@
+//! What a message, a receipt or a typing mark is addressed to: a conversation, or a person.
+
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, UserId};
+use crate::ops::op::Cx;
+use crate::ops::views;
+use crate::policy::{MessagePolicy, Relation, may_message};
+use crate::store::conversations::{self, SendingFacts};
+use crate::store::participants;
+use crate::store::people::Standing;
+use crate::wire::{self, ConversationUpdate, Event, Target};
+
+/// What the store knows of a target.
+///
+/// # Errors
+/// `NotFound` for a person who does not exist, and for a conversation that
+/// does not exist or that one is not in.
+pub(crate) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFacts> {
+    match target {
+        Target::Recipient(recipient) if recipient == me => {
+            Err(Error::Invalid("recipient_id must be somebody else".into()))
+        }
+        Target::Recipient(recipient) => {
+            conversations::find_facts_by_recipient(cx.db, me, recipient)?.ok_or(Error::NotFound("no such user"))
+        }
+        Target::Conversation(id) => conversations::find_facts_by_conversation(cx.db, me, id)?
+            .ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION)),
+    }
+}
+
+/// Facts from the store, verdict from the policy.
+pub(crate) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx: &mut Cx) -> Result<()> {
+    let policy = cx.rules.message_policy;
+    // Read only where the policy asks for it: most hubs are open.
+    let recipient_wrote =
+        policy == MessagePolicy::Contacts && !standing.trusts_me && conversations::has_written_to(cx.db, other, me)?;
+    let relation = Relation {
+        recipient_is_closed: standing.is_closed,
+        sender_blocks: standing.i_block,
+        recipient_blocks: standing.blocks_me,
+        recipient_trusts: standing.trusts_me,
+        recipient_wrote,
+    };
+    Ok(may_message(policy, &relation)?)
+}
+
+/// Rev 1 of a conversation: that it exists, before its first message.
+pub(crate) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Event> {
+    let row = conversations::get_conversation(cx.db, id)?;
+    let people = participants::list_participants(cx.db, &[id], None)?;
+    let conversation = views::conversation(&row, people);
+    let update = ConversationUpdate { conversation_id: id, rev: row.rev, conversation: Some(&conversation) };
+    let frame = wire::encode("conversation_update", cx.now, &update);
+    Ok(Event::Frame { to: audience.to_vec(), frame, ends_typing: None })
+}

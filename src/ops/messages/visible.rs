@@ -1,0 +1,19 @@
+//! Messages that the caller may see.
+
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::ids::MessageId;
+use crate::ops::op::Cx;
+use crate::store::conversations;
+use crate::store::messages::{self, Message};
+
+/// The message, if the caller may see it.
+pub(crate) fn get_visible_message(caller: &Caller, id: MessageId, cx: &mut Cx) -> Result<Message> {
+    const MISSING: Error = Error::NotFound("no such message");
+    let message = messages::find_message(cx.db, id)?.ok_or(MISSING)?;
+    let place = conversations::find_place(cx.db, message.conversation_id, caller.user_id)?.ok_or(MISSING)?;
+    if message.seq < place.first_visible() || messages::is_hidden(cx.db, id, caller.user_id)? {
+        return Err(MISSING);
+    }
+    Ok(message)
+}

@@ -1,0 +1,32 @@
+//! What blocks and contacts share: the other person, and what changes for who sees whom.
+
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::ops::op::Cx;
+use crate::store::users;
+use crate::wire::Event;
+
+/// Blocks and contacts are between two people who exist; those with an account
+/// that was closed since can be lifted.
+pub(crate) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &mut Cx) -> Result<()> {
+    if other == me {
+        return Err(Error::Invalid("user_id must be somebody else".into()));
+    }
+    let found = users::find_user(cx.db, other)?.filter(|user| may_be_closed || user.deleted_at.is_none());
+    found.map(drop).ok_or(Error::NotFound("no such user"))
+}
+
+/// Tells a viewer whether they see the subject's presence now, if that is
+/// another answer than before.
+pub(crate) fn sight_change(
+    viewer: UserId,
+    subject: UserId,
+    (before, is_visible): (bool, bool),
+    cx: &mut Cx,
+) -> Result<Option<Event>> {
+    if is_visible == before {
+        return Ok(None);
+    }
+    let last_seen_at = if is_visible { users::find_last_seen(cx.db, subject)? } else { None };
+    Ok(Some(Event::Presence { viewer, subject, is_visible, last_seen_at }))
+}
