@@ -233,6 +233,11 @@ impl Error {
         }
     }
 
+    /// Something failed that is not the caller's fault.
+    pub fn internal(source: impl Into<Source>) -> Self {
+        Error::Internal(source.into())
+    }
+
     /// A fault of ours that has no other error behind it.
     pub fn bug(what: &'static str) -> Self {
         Error::Internal(what.into())

@@ -1,6 +1,6 @@
 //! What the command line does without a hub that runs.
 
-use super::{data_dir, internal, settings};
+use super::{data_dir, settings};
 use crate::auth::hash_password;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -66,11 +66,11 @@ fn open_prepared(config: &Config) -> Result<(Target, Db)> {
     if let Target::Sqlite(path) = &target
         && !path.exists()
     {
-        return Err(internal(format!("DATABASE_URL: there is no SQLite database {}; {BEGIN}", path.display())));
+        return Err(Error::internal(format!("DATABASE_URL: there is no SQLite database {}; {BEGIN}", path.display())));
     }
     let mut db = open(&target)?;
     if !store::is_prepared(&mut db).map_err(of_database)? {
-        return Err(internal(format!("DATABASE_URL: the database is empty; {BEGIN}")));
+        return Err(Error::internal(format!("DATABASE_URL: the database is empty; {BEGIN}")));
     }
     Ok((target, db))
 }

@@ -1,8 +1,7 @@
 //! The data directory, and the secret that is kept in it.
 
-use super::internal;
 use crate::clock::random_bytes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -15,7 +14,7 @@ pub(super) fn make(path: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|error| internal(format!("DATA_DIR: cannot make the directory {}: {error}", path.display())))
+        .map_err(|error| Error::internal(format!("DATA_DIR: cannot make the directory {}: {error}", path.display())))
 }
 
 /// The key that signs access tokens, made once and kept where only the hub's
@@ -23,7 +22,7 @@ pub(super) fn make(path: &Path) -> Result<()> {
 pub(super) fn own_secret(data_dir: &Path) -> Result<Vec<u8>> {
     let path = data_dir.join("jwt.key");
     let failed = |what: &str, error: &dyn std::fmt::Display| {
-        internal(format!("DATA_DIR: cannot {what} {}: {error}", path.display()))
+        Error::internal(format!("DATA_DIR: cannot {what} {}: {error}", path.display()))
     };
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {

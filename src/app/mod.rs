@@ -145,7 +145,7 @@ impl App {
     /// Serves on the listener until `shutdown` is done, then drains. Runs on
     /// an actix system.
     pub async fn run(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let port = listener.local_addr().map_err(internal)?.port();
+        let port = listener.local_addr().map_err(Error::internal)?.port();
         let workers = self.config.http.workers.map_or_else(settings::default_workers, usize::from);
         let grace = self.config.http.shutdown_grace;
         let (hub, seat, announcements) = Hub::new(self.hub_settings());
@@ -168,7 +168,7 @@ impl App {
             seat.start();
             actix_web::App::new().app_data(net.clone()).app_data(sockets.clone()).configure(routes::routes)
         })
-        .map_err(internal)?;
+        .map_err(Error::internal)?;
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
         let Announcements { transitions, unread } = announcements;
@@ -301,10 +301,6 @@ impl App {
             auth_timeout: config.auth_timeout,
         }
     }
-}
-
-fn internal(error: impl Into<crate::error::Source>) -> Error {
-    Error::Internal(error.into())
 }
 
 /// Committed batches go to the hub.

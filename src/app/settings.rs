@@ -1,9 +1,8 @@
 //! What each part is given, out of what the operator set.
 
-use super::internal;
 use crate::auth::ForeignTokens;
 use crate::config::{Config, DatabaseUrl, Foreign, MessagePolicy, Registration};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::origins::Site;
 use crate::limits::Rate;
 use crate::policy::{self, Rules, SyncLimits};
@@ -80,7 +79,8 @@ pub(super) fn transport(config: &Config) -> TransportSettings {
 /// What checks the tokens of another system, if there is one.
 pub(super) fn foreign_tokens(config: &Config) -> Result<Option<ForeignTokens>> {
     let Some(Foreign { key_file, issuer, audience }) = &config.auth.foreign else { return Ok(None) };
-    let refused = |why: &dyn std::fmt::Display| internal(format!("JWT_PUBLIC_KEY_FILE {}: {why}", key_file.display()));
+    let refused =
+        |why: &dyn std::fmt::Display| Error::internal(format!("JWT_PUBLIC_KEY_FILE {}: {why}", key_file.display()));
     let pem = fs::read_to_string(key_file).map_err(|error| refused(&error))?;
     ForeignTokens::new(&pem, issuer, audience).map(Some).map_err(|why| refused(&why))
 }

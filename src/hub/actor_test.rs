@@ -1,7 +1,8 @@
 //! The actor, with sessions that are no sockets: what it says when one of them
 //! is gone already.
 
-use super::{Afterwards, Attachment, Batch, Hub, HubSeat, HubSettings, ToSession};
+use super::mailbox::Batch;
+use super::{Afterwards, Attachment, Hub, HubSeat, HubSettings, ToSession};
 use crate::clock::Clock;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
 use crate::wire::{Event, TypingEvent, ViewingEvent};

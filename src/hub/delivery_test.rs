@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::clock::{Clock, random_session_id};
-use crate::wire::Frame;
+use crate::ids::{LoginId, UserId};
+use crate::wire::{Event, Frame};
 use actix::{Actor, Context, Handler};
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// A session that keeps what it gets.
 struct Listener(mpsc::UnboundedSender<Frame>);

@@ -6,7 +6,7 @@
 //! Postgres: deadlines on connecting, on locks and on statements.
 
 use super::failure::{is_busy, leaves_commit_unknown};
-use super::{on, time_budget};
+use super::time_budget;
 use crate::error::{Error, Result};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
@@ -18,6 +18,17 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use url::Url;
+
+/// Runs the same Diesel expression on whichever database `$db` is.
+macro_rules! on {
+    ($db:expr, $conn:ident => $expression:expr) => {
+        match $db {
+            $crate::store::Db::Sqlite($conn) => $expression,
+            $crate::store::Db::Postgres($conn) => $expression,
+        }
+    };
+}
+pub(crate) use on;
 
 /// How long SQLite waits for another process's lock (requirement of its own
 /// documentation for several writers: seconds, not zero).

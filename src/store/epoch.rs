@@ -1,6 +1,7 @@
 //! The name of this history of the database. A restored backup is another one.
 
-use super::{Db, on, random_name, schema};
+use super::{Db, on, schema};
+use crate::clock::random_bytes;
 use crate::error::Result;
 use crate::ids::Timestamp;
 use diesel::prelude::*;
@@ -58,6 +59,11 @@ fn leave_out_ids(db: &mut Db, table: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// 32 letters that nothing else is called.
+pub(super) fn random_name() -> String {
+    random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,10 +7,11 @@
 //! before its answers, the count is written into the data directory. A database
 //! without that run, or with a lower count, lost something: a new epoch begins.
 
+use super::epoch::random_name;
 use super::hot::{CountOnPostgres, CountOnSqlite, TotalChanges};
 use super::marker::{self, Found, Marker};
 use super::schema::hub_runs;
-use super::{Db, begin_epoch, on, random_name};
+use super::{Db, begin_epoch, on};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use diesel::prelude::*;

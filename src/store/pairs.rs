@@ -1,7 +1,18 @@
 //! Pairs of the members of one small group: pure.
 
-use super::presence::{MAX_PRESENCE_GROUP, Whose};
 use crate::ids::{ConversationId, UserId};
+
+/// Members of a group see each other up to this size.
+pub const MAX_PRESENCE_GROUP: i64 = 100;
+
+/// The pairs of a group whose sight of each other depends on it.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose {
+    /// Of this member and each of the others.
+    Of(UserId),
+    /// Of all members.
+    Everybody,
+}
 
 /// A set of unordered pairs of people, one bit for each.
 #[derive(Clone, Debug)]

@@ -10,12 +10,10 @@ use super::schema::{blocks, contacts, conversations, participants, users};
 use super::{Db, on};
 use crate::error::Result;
 use crate::ids::{ConversationId, Timestamp, UserId};
+use crate::store::pairs::{MAX_PRESENCE_GROUP, Whose};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use std::collections::{BTreeSet, HashMap};
-
-/// Members of a group see each other up to this size.
-pub const MAX_PRESENCE_GROUP: i64 = 100;
 
 /// Groups that are looked at first for what two people have in common.
 const NEWEST: i64 = 5;
@@ -141,15 +139,6 @@ fn share_small_group(db: &mut Db, one: UserId, other: UserId) -> Result<bool> {
         .filter(theirs.field(participants::user_id).eq(other).and(theirs.field(participants::role).is_not_null()))
         .filter(is_in_small_group!());
     Ok(on!(db, conn => diesel::select(exists(shared)).get_result(conn))?)
-}
-
-/// The pairs of a group whose sight of each other depends on it.
-#[derive(Clone, Copy, Debug)]
-pub enum Whose {
-    /// Of this member and each of the others.
-    Of(UserId),
-    /// Of all members.
-    Everybody,
 }
 
 /// Who of these members of a group sees whom by this group alone, whether it

@@ -1,7 +1,8 @@
 //! Who sees whom by one group alone, against the rule for two people.
 
 use super::explain::{analyze, explain, record};
-use super::presence::{MAX_PRESENCE_GROUP, Whose, between, list_sights_by_group, list_viewers, list_visible};
+use super::pairs::{MAX_PRESENCE_GROUP, Whose};
+use super::presence::{between, list_sights_by_group, list_viewers, list_visible};
 use super::scratch::{Scratch, both_databases, execute};
 use super::{Db, prepare};
 use crate::ids::{ConversationId, Timestamp, UserId};

@@ -1,10 +1,9 @@
 //! Accounts.
 
-use super::Db;
 use super::id_list::{IdListMethods, id_list};
 use super::members::CHUNK;
 use super::schema::{blocks, users};
-use super::{logins, on, user_words};
+use super::{Db, logins, on, user_words};
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use crate::text::DELETED_USER;

@@ -56,9 +56,9 @@ const PLACES: &[(&str, &[&str])] = &[
 const FLOORS: &[(&str, [u64; 3])] = &[("actix-http", [3, 19, 0]), ("diesel", [2, 3, 10])];
 
 /// A file of `src/`: its code without comments, strings and unit tests.
-struct Source {
+pub struct Source {
     /// Below `src/`.
-    path: String,
+    pub path: String,
     text: String,
     code: String,
 }
@@ -68,6 +68,53 @@ impl Source {
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let below = path.strip_prefix(root().join("src")).expect("a file of src");
         Self { path: below.to_str().expect("a plain name").to_owned(), code: code(&text), text }
+    }
+
+    /// A file that exists in a test alone.
+    pub fn new(path: &str, text: &str) -> Self {
+        Self { path: path.into(), code: code(text), text: text.into() }
+    }
+
+    /// What its `use` lines name, each with whether it hands it on: the path, and the name it gets.
+    pub fn uses(&self) -> Vec<(bool, Vec<(String, String)>)> {
+        let mut uses = Vec::new();
+        for statement in self.statements() {
+            let (visibility, tree) = statement.split_once("use ").expect("a use line");
+            let leaves = leaves_with_names(tree.trim_end_matches(';'), "");
+            uses.push((!visibility.trim().is_empty(), leaves));
+        }
+        uses
+    }
+
+    /// The text of each `use` line, from its visibility to its semicolon.
+    fn statements(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        for line in self.code.split_inclusive('\n') {
+            let trimmed = line.trim_start();
+            let after = trimmed.strip_prefix("pub").map_or(trimmed, |rest| {
+                rest.strip_prefix('(').map_or(rest, |rest| rest.split_once(')').map_or(rest, |(_, rest)| rest))
+            });
+            if after.trim_start().starts_with("use ") {
+                let begin = at + line.len() - trimmed.len();
+                let length = self.code[begin..].find(';').expect("a use line ends") + 1;
+                found.push(&self.code[begin..begin + length]);
+            }
+            at += line.len();
+        }
+        found
+    }
+
+    /// Paths in the code itself, such as `crate::wire::encode` or `child::make`.
+    pub fn paths_outside_of_uses(&self) -> Vec<String> {
+        let mut rest = self.code.clone();
+        for statement in self.statements() {
+            rest = rest.replacen(statement, "", 1);
+        }
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let words = rest.split(|c| !is_part(c)).map(|word| word.trim_matches(':'));
+        let is_path = |word: &&str| word.contains("::") && word.starts_with(|c: char| c.is_lowercase());
+        words.filter(is_path).map(str::to_owned).collect()
     }
 
     /// The layer it belongs to: `ops/send_message.rs` to `ops`.
@@ -104,6 +151,38 @@ impl Source {
         }
         arrows
     }
+}
+
+/// The leaves of a `use` tree: the path of each, and the name it gets.
+fn leaves_with_names(tree: &str, prefix: &str) -> Vec<(String, String)> {
+    let tree = tree.trim();
+    let Some((head, body)) = tree.split_once('{') else {
+        let (path, alias) = tree.split_once(" as ").unwrap_or((tree, ""));
+        let path = path.trim().trim_end_matches("::self").trim_end_matches("::*");
+        let path = if path == "self" { String::new() } else { path.to_owned() };
+        let path = [prefix, &path].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("::");
+        let last = path.rsplit("::").next().unwrap_or_default().to_owned();
+        return vec![(path, if alias.is_empty() { last } else { alias.trim().to_owned() })];
+    };
+    let head = head.trim().trim_end_matches("::");
+    let prefix = [prefix, head].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("::");
+    let body = body.trim_end().strip_suffix('}').expect("a use tree ends");
+    let (mut depth, mut begin, mut leaves) = (0, 0, Vec::new());
+    for (at, letter) in body.char_indices().chain([(body.len(), ',')]) {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let part = body[begin..at].trim();
+                if !part.is_empty() {
+                    leaves.extend(leaves_with_names(part, &prefix));
+                }
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    leaves
 }
 
 /// A `use` tree, or a plain path, read from its beginning.
@@ -210,7 +289,7 @@ fn sources() -> Vec<Source> {
 }
 
 /// Those that end up in the binary.
-fn shipped() -> Vec<Source> {
+pub fn shipped() -> Vec<Source> {
     sources().into_iter().filter(|source| !source.is_for_tests()).collect()
 }
 

@@ -24,6 +24,7 @@ mod behind_nginx;
 mod binary;
 mod bound_lists;
 mod broken_peers;
+mod circles;
 mod clearing;
 mod closing;
 mod connection_limits;

@@ -10,8 +10,8 @@ pub(super) use requests::{
     Attach, CloseAll, CountSessions, Detach, GetStats, ListHolders, Opened, Recount, Settle, Suspend,
 };
 
-use super::Batch;
 use super::badges::{Badges, UnreadChange};
+use super::mailbox::{Batch, HubSettings, Inbox, ToSession};
 use super::opening::Opening;
 use super::outgoing::{Delivery, Outgoing, Passing};
 use super::presence::{Presence, Transition};
@@ -19,7 +19,6 @@ use super::registry::Registry;
 use super::resyncs::Resyncs;
 use super::typing::TypingTable;
 use super::viewing::ViewingTable;
-use crate::clock::Clock;
 use crate::ids::{SessionId, Timestamp, UserId};
 use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, Resync, Viewing, ViewingEvent};
 use actix::prelude::*;
@@ -30,28 +29,6 @@ use tokio::sync::mpsc;
 
 /// How often silence and absence are looked at; both are seconds long.
 const TICK: Duration = Duration::from_millis(100);
-
-#[derive(Clone, Debug)]
-pub struct HubSettings {
-    pub presence_grace: Duration,
-    pub typing_timeout: Duration,
-    pub clock: Clock,
-}
-
-/// What the hub says to a session: one item for each batch.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub enum ToSession {
-    Deliver(Vec<Delivery>),
-    Close(CloseCode),
-}
-
-/// The receiving end of the lane and the sending end of announcements.
-pub(super) struct Inbox {
-    pub batches: mpsc::Receiver<Batch>,
-    pub transitions: mpsc::Sender<Transition>,
-    pub unread: mpsc::Sender<UnreadChange>,
-}
 
 pub struct HubActor {
     registry: Registry<Recipient<ToSession>>,

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::ops::presence::presence_visibility::{self, Step};
-use crate::store::presence::MAX_PRESENCE_GROUP;
+use crate::store::pairs::MAX_PRESENCE_GROUP;
 use crate::store::users::{self, Standing};
 use crate::store::{Cost, conversations, members, participants};
 use crate::wire::Event;

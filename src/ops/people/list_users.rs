@@ -7,7 +7,7 @@ use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::page::page_size;
 use crate::ops::views;
 use crate::search::NameQuery;
-use crate::store::{people, user_words};
+use crate::store::{name_search, people};
 use crate::wire::UserView;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -58,7 +58,7 @@ impl Op for ListUsers {
         let Some(query) = NameQuery::parse(q) else { return Ok(Outcome::quiet(UserList { users: Vec::new() })) };
         let me = caller.user_id;
         let partners = people::list_partners(cx.db, me, MAX_PARTNERS)?;
-        let found = user_words::find_people(cx.db, me, &query, &partners, size as usize)?;
+        let found = name_search::find_people(cx.db, me, &query, &partners, size as usize)?;
         Ok(Outcome::quiet(UserList { users: found.into_iter().map(views::user).collect() }))
     }
 }

@@ -10,7 +10,7 @@ use crate::ops::conversations::target::facts;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::schema::one_of;
 use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};
-use crate::store::presence::MAX_PRESENCE_GROUP;
+use crate::store::pairs::MAX_PRESENCE_GROUP;
 use crate::wire::{Event, Target, ViewingEvent};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -4,7 +4,8 @@
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
-use crate::store::presence::{self, MAX_PRESENCE_GROUP, Sight, Whose};
+use crate::store::pairs::{MAX_PRESENCE_GROUP, Whose};
+use crate::store::presence::{self, Sight};
 use crate::wire::Event;
 
 /// A change of one membership.
