@@ -24,7 +24,7 @@ use switchboard::ids::{LoginId, UserId};
 use switchboard::ops::accounts::register::Register;
 use switchboard::ops::logins::log_in::Device;
 use switchboard::ops::messages::send_message::SendMessage;
-use switchboard::ops::op::{Cx, Nobody, Op};
+use switchboard::ops::op::{Anonymous, Cx, Op};
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::{LaneSettings, Target};
 use tempfile::TempDir;
@@ -80,7 +80,7 @@ async fn house(lane: Option<LaneSettings>) -> Result<House, Box<dyn Error>> {
             device: Device::default(),
             lifetime: Duration::from_secs(3600),
         };
-        users.push(door.call(Nobody, op).await?.id);
+        users.push(door.call(Anonymous, op).await?.id);
     }
     Ok(House { door, users, indexing, dir })
 }

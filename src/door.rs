@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::limits::{Limits, RequestLimits};
 use crate::ops::check_writes::CheckWrites;
-use crate::ops::op::{Access, Asker, Cx, Op, Outcome, System};
+use crate::ops::op::{Access, AnyOp, Cx, OpTerms, Outcome, Principal, System};
 use crate::policy::Rules;
-use crate::store::{Cost, Db, Job, Lane, Probe, ReadTerms, Reads, Terms};
+use crate::store::{Cost, Db, Job, Lane, Locks, Probe, ReadTerms, Reads, Terms};
 use crate::wire::Event;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -72,63 +72,65 @@ impl Door {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Runs the operation for the asker. A write is committed, and its events
+    /// Runs the operation for the principal. A write is committed, and its events
     /// handed to the hub, before this returns `Ok`.
-    pub async fn call<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
-        let name = op.name();
-        let access = op.access();
-        let outcome = self.run(who, op).await;
+    pub async fn call<P: Party, O: AnyOp<P>>(&self, principal: P, op: O) -> Result<O::Output> {
+        let terms = op.terms();
+        let (name, access, who) = (terms.name, terms.access, principal.into());
+        let outcome = self.run(principal, op, terms).await;
         if let Err(error) = &outcome {
             if access == Access::Write && matches!(error, Error::DatabaseFull(_) | Error::DatabaseReadOnly(_)) {
                 let trouble = Some((Instant::now(), Cow::Owned(error.detail().into_owned())));
                 *self.inner.write_trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
             }
             match error {
-                Error::Internal(_) => log::error!("{name} failed: {error} op={name} {}", who.describe()),
+                Error::Internal(_) => log::error!("{name} failed: {error} op={name} {who}"),
                 Error::DatabaseAway(_)
                 | Error::DatabaseBusy(_)
                 | Error::DatabaseFull(_)
-                | Error::DatabaseReadOnly(_) => {
-                    log::warn!("{name} failed: {error} op={name} {}", who.describe());
-                }
-                _ => log::debug!("{name} refused: {error} op={name} {}", who.describe()),
+                | Error::DatabaseReadOnly(_) => log::warn!("{name} failed: {error} op={name} {who}"),
+                _ => log::debug!("{name} refused: {error} op={name} {who}"),
             }
         }
         outcome
     }
 
-    async fn run<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
-        let within_limits =
-            who.user_id().map_or(Ok(()), |user_id| self.inner.limits.take(op.class(), user_id, op.charge()));
-        match (within_limits, op.access()) {
-            (Err(refusal), _) if op.replays() => self.repeat(who, op, refusal).await,
+    async fn run<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, terms: OpTerms) -> Result<O::Output> {
+        let owner = principal.into().user_id();
+        let within_limits = owner.map_or(Ok(()), |user_id| self.inner.limits.take(terms.class, user_id, terms.charge));
+        match (within_limits, terms.access) {
+            (Err(refusal), _) if terms.replays => self.replay(principal, op, refusal).await,
             (Err(refusal), _) => Err(refusal),
-            (Ok(()), Access::Read) => self.read(who, op).await,
-            (Ok(()), Access::Write) => self.write(who, op).await,
+            (Ok(()), Access::Read) => self.read(principal, op, terms.cost).await,
+            (Ok(()), Access::Write) => self.write(principal, op, terms).await,
         }
     }
 
     /// Over the limit: still answers a retry of what was done before.
-    async fn repeat<W: Asker, O: Op<W>>(&self, who: W, op: O, refusal: Error) -> Result<O::Output> {
+    async fn replay<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, refusal: Error) -> Result<O::Output> {
         let room = self.room();
-        let terms = ReadTerms { cost: Cost::Light, owner: who.user_id() };
-        let earlier = self.inner.reads.read(terms, move |db| op.earlier(&who, &mut room.cx(db))).await?;
-        earlier.ok_or(refusal)
+        let terms = ReadTerms { cost: Cost::Light, owner: principal.into().user_id() };
+        let replayed = self.inner.reads.read(terms, move |db| op.replay(&principal, &mut room.cx(db))).await?;
+        replayed.ok_or(refusal)
     }
 
-    async fn read<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
+    async fn read<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, cost: Cost) -> Result<O::Output> {
         let room = self.room();
-        let terms = ReadTerms { cost: op.cost(), owner: who.user_id() };
-        let Outcome { output, events } = self.inner.reads.read(terms, move |db| op.run(&who, &mut room.cx(db))).await?;
+        let terms = ReadTerms { cost, owner: principal.into().user_id() };
+        let outcome = self.inner.reads.read(terms, move |db| op.run(&principal, &mut room.cx(db))).await?;
+        let Outcome { output, events } = outcome;
         self.inner.hub.deliver(events).await;
         Ok(output)
     }
 
-    async fn write<W: Asker, O: Op<W>>(&self, who: W, op: O) -> Result<O::Output> {
+    async fn write<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, terms: OpTerms) -> Result<O::Output> {
         let (asker, answer) = oneshot::channel();
+        let OpTerms { name, cost, replays, .. } = terms;
         let deadline = Instant::now() + WRITE_DEADLINE;
-        let terms = Terms { name: op.name(), cost: op.cost(), owner: who.user_id(), deadline };
-        self.inner.lane.submit(Box::new(Write { who, op, room: self.room(), output: None, asker }), terms);
+        let terms = Terms { name, cost, owner: principal.into().user_id(), deadline };
+        let locks = op.locks(&principal);
+        let write = Write { principal, op, locks, replays, room: self.room(), output: None, asker };
+        self.inner.lane.submit(Box::new(write), terms);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(outcome)) => outcome,
             // Answers go by way of the hub, and it has ended.
@@ -185,6 +187,11 @@ impl Door {
     }
 }
 
+/// The type of a [`Principal`].
+pub trait Party: Into<Principal> + Copy + Send + 'static {}
+
+impl<P: Into<Principal> + Copy + Send + 'static> Party for P {}
+
 /// What an operation gets besides the database.
 struct Room {
     rules: Arc<Rules>,
@@ -199,26 +206,29 @@ impl Room {
 }
 
 /// An operation in the write lane.
-struct Write<W, O: Op<W>> {
-    who: W,
+struct Write<P, O: AnyOp<P>> {
+    principal: P,
     op: O,
+    locks: Locks,
+    replays: bool,
     room: Room,
     output: Option<O::Output>,
     asker: oneshot::Sender<Result<O::Output>>,
 }
 
-impl<W: Asker, O: Op<W>> Job<Event> for Write<W, O> {
+impl<P: Party, O: AnyOp<P>> Job<Event> for Write<P, O> {
     fn run(&mut self, db: &mut Db) -> Result<Vec<Event>> {
-        let Outcome { output, events } = self.op.run(&self.who, &mut self.room.cx(db))?;
+        self.locks.take(db)?;
+        let Outcome { output, events } = self.op.run(&self.principal, &mut self.room.cx(db))?;
         self.output = Some(output);
         Ok(events)
     }
 
     fn settle(&mut self, db: &mut Db, error: Error) -> Result<()> {
-        if !self.op.replays() {
+        if !self.replays {
             return Err(error);
         }
-        self.output = self.op.earlier(&self.who, &mut self.room.cx(db))?;
+        self.output = self.op.replay(&self.principal, &mut self.room.cx(db))?;
         if self.output.is_some() { Ok(()) } else { Err(error) }
     }
 

@@ -10,14 +10,8 @@ pub struct CheckWrites;
 
 impl Op<System> for CheckWrites {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "check_writes"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "check_writes";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         store::note_write_check(cx.db, cx.now)?;

@@ -5,7 +5,7 @@ use super::messages::edit_message::EditMessage;
 use super::messages::load_history::LoadHistory;
 use super::messages::react::React;
 use super::messages::send_message::SendMessage;
-use super::op::{Access, Cx, Op, Outcome};
+use super::op::{AnyOp, Cx, Op, OpTerms, Outcome};
 use super::presence::join_conversation::JoinConversation;
 use super::presence::leave_conversation::LeaveConversation;
 use super::presence::set_typing::SetTyping;
@@ -16,9 +16,8 @@ use super::search::search_messages::Search;
 use super::sync::Sync;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::limits::Class;
 use crate::schema::{SchemaOf, schema_of};
-use crate::store::Cost;
+use crate::store::Locks;
 use crate::wire;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -67,7 +66,7 @@ impl Entry {
             needs_ref: false,
             schema: schema_of::<O>,
             reply: schema_of::<O::Output>,
-            parse: |text| Ok(FrameOp(Box::new(wire::parse::<O>(text.as_bytes())?))),
+            parse: |text| Ok(FrameOp(Box::new(Encoded(wire::parse::<O>(text.as_bytes())?)))),
         }
     }
 
@@ -88,90 +87,52 @@ impl Entry {
 }
 
 /// Any operation of the table, with its answer as JSON.
-pub struct FrameOp(Box<dyn ErasedOp>);
+pub struct FrameOp(Box<dyn AnyOp<Output = Reply>>);
 
-trait ErasedOp: Send {
-    fn name(&self) -> &'static str;
-    fn access(&self) -> Access;
-    fn class(&self) -> Class;
-    fn cost(&self) -> Cost;
-    fn charge(&self) -> u32;
-    fn replays(&self) -> bool;
-    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>>;
-    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>>;
-}
-
-impl<O> ErasedOp for O
-where
-    O: Op,
-    O::Output: Serialize,
-{
-    fn name(&self) -> &'static str {
-        Op::name(self)
-    }
-
-    fn access(&self) -> Access {
-        Op::access(self)
-    }
-
-    fn class(&self) -> Class {
-        Op::class(self)
-    }
-
-    fn cost(&self) -> Cost {
-        Op::cost(self)
-    }
-
-    fn charge(&self) -> u32 {
-        Op::charge(self)
-    }
-
-    fn replays(&self) -> bool {
-        Op::replays(self)
-    }
-
-    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
-        let Outcome { output, events } = Op::run(self, caller, cx)?;
-        Ok(Outcome { output: wire::json(&output), events })
-    }
-
-    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
-        Ok(Op::earlier(self, caller, cx)?.map(|output| wire::json(&output)))
-    }
-}
-
-impl Op for FrameOp {
+impl AnyOp for FrameOp {
     type Output = Reply;
 
-    fn name(&self) -> &'static str {
-        self.0.name()
+    fn terms(&self) -> OpTerms {
+        self.0.terms()
     }
 
-    fn access(&self) -> Access {
-        self.0.access()
-    }
-
-    fn class(&self) -> Class {
-        self.0.class()
-    }
-
-    fn cost(&self) -> Cost {
-        self.0.cost()
-    }
-
-    fn charge(&self) -> u32 {
-        self.0.charge()
-    }
-
-    fn replays(&self) -> bool {
-        self.0.replays()
+    fn locks(&self, caller: &Caller) -> Locks {
+        self.0.locks(caller)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
         self.0.run(caller, cx)
     }
 
-    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
-        self.0.earlier(caller, cx)
+    fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
+        self.0.replay(caller, cx)
+    }
+}
+
+/// An operation whose answer is encoded.
+struct Encoded<O>(O);
+
+impl<O> AnyOp for Encoded<O>
+where
+    O: Op,
+    O::Output: Serialize,
+{
+    type Output = Reply;
+
+    fn terms(&self) -> OpTerms {
+        self.0.terms()
+    }
+
+    fn locks(&self, caller: &Caller) -> Locks {
+        Op::locks(&self.0, caller)
+    }
+
+    fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
+        let Outcome { output, events } = Op::run(&self.0, caller, cx)?;
+        Ok(Outcome { output: wire::json(&output), events })
+    }
+
+    fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {
+        Ok(Op::replay(&self.0, caller, cx)?.map(|output| wire::json(&output)))
     }
 }

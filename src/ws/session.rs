@@ -21,7 +21,7 @@ use crate::hub::{Attachment, Delivery, Passing, ToSession};
 use crate::ids::{SessionId, Timestamp, UserId};
 use crate::ops::frames::{Entry, FrameOp, Reply};
 use crate::ops::logins::open_session::{OpenSession, Opening};
-use crate::ops::op::{Access, Op};
+use crate::ops::op::{Access, AnyOp};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
 use actix::prelude::*;
 use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
@@ -222,10 +222,10 @@ impl Session {
     fn begin(&mut self, caller: Caller, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
         self.socket.pause();
         let (door, answers) = (self.net.door.clone(), self.net.answers.clone());
-        let name = Op::name(&op);
+        let terms = op.terms();
         let call = async move {
             // A change is answered with a message at most, so its answer is not counted.
-            let share = match Op::access(&op) {
+            let share = match terms.access {
                 Access::Read => Some(answers.reserve(caller.user_id).await?),
                 Access::Write => None,
             };
@@ -239,7 +239,7 @@ impl Session {
             if let Err(error) = &outcome
                 && audit::is_refusal(error)
             {
-                session.tell_refusal(name, error);
+                session.tell_refusal(terms.name, error);
             }
             match session.answer(reference.as_deref(), outcome) {
                 Some(frame) => {

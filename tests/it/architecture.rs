@@ -477,8 +477,8 @@ fn makes(text: &str, code: Code) -> bool {
 }
 
 #[test]
-fn every_operation_with_an_earlier_answer_says_when_to_ask_it() {
-    let answers = |source: &Source| source.layer() == "ops" && source.code.contains("\n    fn earlier(");
+fn every_operation_that_replays_says_when() {
+    let answers = |source: &Source| source.layer() == "ops" && source.code.contains("\n    fn replay(");
     let answering: Vec<_> = shipped().into_iter().filter(answers).collect();
     assert!(answering.len() > 2, "they are found");
     let silent = answering.into_iter().filter(|source| !source.code.contains("\n    fn replays("));

@@ -16,7 +16,7 @@ use crate::ops::logins::find_caller::{FindCaller, Found, Proof};
 use crate::ops::logins::log_in::Device;
 use crate::ops::logins::take_ticket::TakeTicket;
 use crate::ops::logins::touch_logins::TouchLogins;
-use crate::ops::op::{Nobody, System};
+use crate::ops::op::{Anonymous, System};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
@@ -104,7 +104,7 @@ pub async fn admit_secret(net: &Net, secret: &str) -> Result<Admitted> {
 const UNKNOWN: Error = Error::Unauthenticated("nobody is known by this");
 
 async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
-    net.door.call(Nobody, FindCaller { proof, lifetime: net.login_lifetime }).await
+    net.door.call(Anonymous, FindCaller { proof, lifetime: net.login_lifetime }).await
 }
 
 /// Who comes for the first time gets an account.
@@ -116,7 +116,7 @@ async fn find_foreigner(net: &Net, foreigner: Foreigner) -> Result<Option<Found>
     }
     let (usernames, display_name) = (foreigner.usernames(), foreigner.display_name());
     let Foreigner { issuer, subject, .. } = foreigner;
-    let user_id = net.door.call(Nobody, AdmitForeigner { issuer, subject, usernames, display_name }).await?;
+    let user_id = net.door.call(Anonymous, AdmitForeigner { issuer, subject, usernames, display_name }).await?;
     log::info!("vouched for by another system user={user_id}");
     find(net, proof).await
 }
@@ -124,7 +124,7 @@ async fn find_foreigner(net: &Net, foreigner: Foreigner) -> Result<Option<Found>
 /// By a ticket, which works once.
 pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Admitted> {
     let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: net.login_lifetime };
-    let (found, expires_at) = net.door.call(Nobody, op).await?;
+    let (found, expires_at) = net.door.call(Anonymous, op).await?;
     Ok(enter(net, found, expires_at))
 }
 

@@ -16,7 +16,7 @@ use crate::ops::logins::attempts::{Attempt, ForgetAttempt};
 use crate::ops::logins::begin_login::{BeginLogin, BegunLogin};
 use crate::ops::logins::log_in::LogIn;
 use crate::ops::logins::log_out::LogOut;
-use crate::ops::op::Nobody;
+use crate::ops::op::Anonymous;
 use crate::ops::people::get_user::{GetUser, UserReply};
 use crate::wire::{DisplayName, Email, NoTime, NotKept, Password, UserView, Username};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -44,7 +44,7 @@ pub struct Registration {
 pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
     net.site.check_page(request.headers())?;
     let address = net.client_network(&request);
-    let attempt = net.door.call(Nobody, BeginRegistration { address }).await?;
+    let attempt = net.door.call(Anonymous, BeginRegistration { address }).await?;
     let hashed = net.passwords.of(address).hash(body.password.as_str().to_owned()).await;
     let password_hash = or_forget(&net, &attempt, hashed).await?;
     let username = body.username.as_str().to_owned();
@@ -59,7 +59,7 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Bod
         device: identity::device(&net, &request, &earlier),
         lifetime: net.login_lifetime,
     };
-    let user = net.door.call(Nobody, op).await?;
+    let user = net.door.call(Anonymous, op).await?;
     for event in ["registered", "logged in"] {
         net.audit_event(&request, event, user.id);
     }
@@ -89,7 +89,7 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
     let address = net.client_network(&request);
     let passwords = net.passwords.of(address);
     let op = BeginLogin { username: body.username, address };
-    let BegunLogin { credentials, attempt } = net.door.call(Nobody, op).await?;
+    let BegunLogin { credentials, attempt } = net.door.call(Anonymous, op).await?;
     let (user_id, stored) = credentials.unzip();
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
@@ -113,7 +113,7 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
         new_password_hash,
         lifetime: net.login_lifetime,
     };
-    let user = net.door.call(Nobody, op).await?;
+    let user = net.door.call(Anonymous, op).await?;
     net.audit_event(&request, "logged in", user_id);
     let refresh_token = body.refresh.then(|| token.as_str().to_owned());
     let mut response = HttpResponse::Ok();
@@ -132,7 +132,7 @@ async fn or_forget<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Resul
 /// As if it had not been tried.
 pub(crate) async fn forget(net: &Net, attempt: &Attempt) {
     // What cannot be forgotten now is over by itself some time; the door logs why.
-    let _ = net.door.call(Nobody, ForgetAttempt(attempt.clone())).await;
+    let _ = net.door.call(Anonymous, ForgetAttempt(attempt.clone())).await;
 }
 
 pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {

@@ -4,7 +4,7 @@
 use super::register::check_open;
 use crate::error::Result;
 use crate::ops::logins::attempts::{Attempt, count_registration};
-use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug)]
@@ -13,18 +13,12 @@ pub struct BeginRegistration {
     pub address: IpAddr,
 }
 
-impl Op<Nobody> for BeginRegistration {
+impl Op<Anonymous> for BeginRegistration {
     type Output = Attempt;
+    const NAME: &'static str = "begin_registration";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "begin_registration"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Attempt>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Attempt>> {
         check_open(cx.rules)?;
         Ok(Outcome::quiet(count_registration(self.address, cx)?))
     }

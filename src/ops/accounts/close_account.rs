@@ -20,18 +20,9 @@ pub struct CloseAccount {
 
 impl Op for CloseAccount {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "close_account"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "close_account";
+    const ACCESS: Access = Access::Write;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         const ENDED: Error = Error::Unauthenticated("the login has ended");

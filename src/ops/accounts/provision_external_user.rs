@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::store::users::{self, NewUser};
 
 #[derive(Clone, Debug)]
@@ -16,18 +16,12 @@ pub struct AdmitForeigner {
     pub display_name: Option<String>,
 }
 
-impl Op<Nobody> for AdmitForeigner {
+impl Op<Anonymous> for AdmitForeigner {
     type Output = UserId;
+    const NAME: &'static str = "admit_foreigner";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "admit_foreigner"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserId>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<UserId>> {
         let external = (self.issuer.as_str(), self.subject.as_str());
         for username in &self.usernames {
             let new = NewUser {

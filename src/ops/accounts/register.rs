@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::ops::logins::log_in::{Device, add_login};
-use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::policy::Rules;
 use crate::store::users::{self, NewUser};
@@ -25,18 +25,12 @@ pub struct Register {
     pub lifetime: Duration,
 }
 
-impl Op<Nobody> for Register {
+impl Op<Anonymous> for Register {
     type Output = UserView;
+    const NAME: &'static str = "register";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "register"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<UserView>> {
         check_open(cx.rules)?;
         check_display_name(&self.display_name, &self.username, cx)?;
         let new = NewUser {
@@ -93,7 +87,7 @@ mod tests {
         };
         let mut register = |op: &Register| {
             db.write_transaction(|db| {
-                op.run(&Nobody, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }).map(drop)
+                op.run(&Anonymous, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }).map(drop)
             })
         };
         register(&op).unwrap();

@@ -20,14 +20,8 @@ pub struct SetPassword {
 
 impl Op for SetPassword {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "set_password"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "set_password";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         const ENDED: Error = Error::Unauthenticated("the login has ended");
@@ -50,7 +44,7 @@ mod tests {
     use super::*;
     use crate::ids::{LoginId, Timestamp, UserId};
     use crate::ops::logins::log_in::{Device, LogIn};
-    use crate::ops::op::Nobody;
+    use crate::ops::op::Anonymous;
     use crate::policy::Rules;
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases, execute};
@@ -69,7 +63,7 @@ mod tests {
             new_password_hash: None,
             lifetime: Duration::from_secs(60),
         };
-        Ok(op.run(&Nobody, cx)?.events)
+        Ok(op.run(&Anonymous, cx)?.events)
     }
 
     fn change(login: i64, from: &str, to: &str, cx: &mut Cx) -> Result<Vec<Event>> {

@@ -30,14 +30,8 @@ fn given<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<Email>>, D
 
 impl Op for UpdateProfile {
     type Output = UserReply;
-
-    fn name(&self) -> &'static str {
-        "update_profile"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "update_profile";
+    const ACCESS: Access = Access::Write;
 
     /// Tells everybody in every conversation of the caller.
     fn cost(&self) -> Cost {

@@ -16,14 +16,8 @@ pub struct ClearConversation {
 
 impl Op for ClearConversation {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "clear_conversation"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "clear_conversation";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, id) = (caller.user_id, self.conversation_id);

@@ -46,14 +46,8 @@ pub struct Created {
 
 impl Op for CreateConversation {
     type Output = Created;
-
-    fn name(&self) -> &'static str {
-        "create_conversation"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "create_conversation";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Created>> {
         self.check(caller.user_id, cx)?;
@@ -76,7 +70,7 @@ impl Op for CreateConversation {
         self.client_id.is_some()
     }
 
-    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Created>> {
+    fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Created>> {
         let Some(client_id) = &self.client_id else { return Ok(None) };
         let Some(id) = members::find_by_client_id(cx.db, caller.user_id, client_id.as_str())? else { return Ok(None) };
         // The title may be another by now, and some may have left.

@@ -15,18 +15,9 @@ pub struct GetConversation {
 
 impl Op for GetConversation {
     type Output = OwnConversationView;
-
-    fn name(&self) -> &'static str {
-        "get_conversation"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "get_conversation";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {
         views::own_conversation(cx.db, caller.user_id, self.conversation_id).map(Outcome::quiet)

@@ -48,18 +48,9 @@ fn write_cursor(cursor: &Cursor) -> String {
 
 impl Op for ListConversations {
     type Output = ConversationPage;
-
-    fn name(&self) -> &'static str {
-        "list_conversations"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "list_conversations";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<ConversationPage>> {
         let me = caller.user_id;

@@ -32,14 +32,8 @@ pub struct ParticipantPage {
 
 impl Op for ListParticipants {
     type Output = ParticipantPage;
-
-    fn name(&self) -> &'static str {
-        "list_participants"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_participants";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<ParticipantPage>> {
         let size = page_size(self.limit, MAX_PAGE, MAX_PAGE)?;

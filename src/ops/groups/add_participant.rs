@@ -9,7 +9,7 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::presence::presence_visibility::{self, Step};
 use crate::policy::may_manage;
 use crate::store::quotas::Kind;
-use crate::store::{Cost, members, participants, positions};
+use crate::store::{Cost, Locks, members, participants, positions};
 use crate::wire::Event;
 
 #[derive(Clone, Copy, Debug)]
@@ -20,17 +20,12 @@ pub struct AddParticipant {
 
 impl Op for AddParticipant {
     type Output = Done;
+    const NAME: &'static str = "add_participant";
+    const ACCESS: Access = Access::Write;
+    const COST: Cost = Cost::Heavy;
 
-    fn name(&self) -> &'static str {
-        "add_participant"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
+    fn locks(&self, _: &Caller) -> Locks {
+        Locks::conversation(self.conversation_id)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

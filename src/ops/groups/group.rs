@@ -13,8 +13,8 @@ use crate::store::quotas::{self, Kind};
 use crate::store::{members, participants, positions};
 use crate::wire::{self, ConversationUpdate, Event};
 
-/// A group that the caller is in, and their role there. It is locked: what is
-/// read of it from here on stays so until the change is committed.
+/// A group that the caller is in, and their role there. Those who ask for it lock the
+/// conversation: what is read of it stays so until the change is committed.
 pub(crate) struct Group {
     pub conversation: Conversation,
     pub role: Role,
@@ -23,7 +23,6 @@ pub(crate) struct Group {
 /// # Errors
 /// `NotFound` for a conversation one is not in, `Invalid` for a direct one.
 pub(crate) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Result<Group> {
-    conversations::lock(cx.db, id)?;
     let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
     let role = members::find_role(cx.db, id, caller.user_id)?;
     let role = role.ok_or_else(|| Error::bug("who has a place has a role"))?;

@@ -8,7 +8,7 @@ use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::presence::presence_visibility::{self, Step};
 use crate::policy::may_remove;
-use crate::store::{Cost, members, participants};
+use crate::store::{Cost, Locks, members, participants};
 
 #[derive(Clone, Copy, Debug)]
 pub struct RemoveParticipant {
@@ -18,17 +18,12 @@ pub struct RemoveParticipant {
 
 impl Op for RemoveParticipant {
     type Output = Done;
+    const NAME: &'static str = "remove_participant";
+    const ACCESS: Access = Access::Write;
+    const COST: Cost = Cost::Heavy;
 
-    fn name(&self) -> &'static str {
-        "remove_participant"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
+    fn locks(&self, _: &Caller) -> Locks {
+        Locks::conversation(self.conversation_id)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

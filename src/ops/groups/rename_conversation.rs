@@ -7,7 +7,7 @@ use crate::ids::ConversationId;
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::policy::may_manage;
-use crate::store::{members, positions};
+use crate::store::{Locks, members, positions};
 use crate::wire::{OwnConversationView, Title};
 
 #[derive(Clone, Debug)]
@@ -18,13 +18,11 @@ pub struct RenameConversation {
 
 impl Op for RenameConversation {
     type Output = OwnConversationView;
+    const NAME: &'static str = "rename_conversation";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "rename_conversation"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
+    fn locks(&self, _: &Caller) -> Locks {
+        Locks::conversation(self.conversation_id)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::policy::may_set_role;
+use crate::store::Locks;
 use crate::store::members;
 
 #[derive(Clone, Copy, Debug)]
@@ -18,13 +19,11 @@ pub struct SetRole {
 
 impl Op for SetRole {
     type Output = Done;
+    const NAME: &'static str = "set_role";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "set_role"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
+    fn locks(&self, _: &Caller) -> Locks {
+        Locks::conversation(self.conversation_id)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {

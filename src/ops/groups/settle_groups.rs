@@ -21,14 +21,8 @@ pub struct AreGroupsDue;
 
 impl Op<System> for AreGroupsDue {
     type Output = bool;
-
-    fn name(&self) -> &'static str {
-        "are_groups_due"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "are_groups_due";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
         Ok(Outcome::quiet(users::find_groups_due(cx.db)?.is_some()))
@@ -41,18 +35,9 @@ pub struct SettleGroups;
 
 impl Op<System> for SettleGroups {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "settle_groups"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "settle_groups";
+    const ACCESS: Access = Access::Write;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let events = match users::find_groups_due(cx.db)? {

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
-use crate::ops::op::{Access, Cx, Done, Nobody, Op, Outcome, System};
+use crate::ops::op::{Access, Anonymous, Cx, Done, Op, Outcome, System};
 use crate::policy::DAY;
 use crate::store::attempts::{self, Bucket, Place, Taken};
 use crate::store::quotas;
@@ -126,18 +126,12 @@ pub(crate) fn give_back(attempt: &Attempt, cx: &mut Cx) -> Result<()> {
 #[derive(Clone, Debug)]
 pub struct ForgetAttempt(pub Attempt);
 
-impl Op<Nobody> for ForgetAttempt {
+impl Op<Anonymous> for ForgetAttempt {
     type Output = Done;
+    const NAME: &'static str = "forget_attempt";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "forget_attempt"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Done>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Done>> {
         give_back(&self.0, cx)?;
         Ok(Outcome::quiet(Done {}))
     }
@@ -149,14 +143,8 @@ pub struct SweepAttempts;
 
 impl Op<System> for SweepAttempts {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "sweep_attempts"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "sweep_attempts";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         attempts::delete_over(cx.db, cx.now, cx.now.after(LONGEST_WINDOW).with_skew())?;

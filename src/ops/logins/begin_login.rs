@@ -4,7 +4,7 @@
 use super::attempts::{Attempt, count_login};
 use crate::error::Result;
 use crate::ids::UserId;
-use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::store::users;
 use std::net::IpAddr;
 
@@ -22,18 +22,12 @@ pub struct BegunLogin {
     pub attempt: Attempt,
 }
 
-impl Op<Nobody> for BeginLogin {
+impl Op<Anonymous> for BeginLogin {
     type Output = BegunLogin;
+    const NAME: &'static str = "begin_login";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "begin_login"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<BegunLogin>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<BegunLogin>> {
         let attempt = count_login(&self.username, self.address, cx)?;
         // Nobody has such a name, and Postgres refuses the question.
         let credentials = match self.username.contains('\0') {

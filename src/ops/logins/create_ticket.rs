@@ -22,14 +22,8 @@ pub struct MakeTicket {
 impl Op for MakeTicket {
     /// Until when it is good.
     type Output = Timestamp;
-
-    fn name(&self) -> &'static str {
-        "make_ticket"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "make_ticket";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Timestamp>> {
         // Those that nobody used; here, because here is where they become more.

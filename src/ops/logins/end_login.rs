@@ -15,14 +15,8 @@ pub struct EndLogin {
 
 impl Op for EndLogin {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "end_login"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "end_login";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         match logins::delete_login(cx.db, caller.user_id, self.login_id)? {

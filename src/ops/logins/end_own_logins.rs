@@ -13,18 +13,9 @@ pub struct EndOwnLogins;
 
 impl Op for EndOwnLogins {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "end_own_logins"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Unlimited
-    }
+    const NAME: &'static str = "end_own_logins";
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Unlimited;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         if caller.login_id.is_none() {

@@ -24,14 +24,8 @@ pub struct FindRevoked {
 
 impl Op<System> for FindRevoked {
     type Output = Vec<Owner>;
-
-    fn name(&self) -> &'static str {
-        "find_revoked"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "find_revoked";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Vec<Owner>>> {
         let revoked = Revoked::among(&self.owners, cx)?;
@@ -50,14 +44,8 @@ pub struct EndRevoked {
 
 impl Op<System> for EndRevoked {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "end_revoked"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "end_revoked";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let Revoked { accounts, logins } = Revoked::among(&self.owners, cx)?;

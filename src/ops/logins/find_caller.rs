@@ -4,7 +4,7 @@
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, UserId};
-use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::policy::Denied;
 use crate::store::Cost;
 use crate::store::logins::{self, Key};
@@ -40,23 +40,14 @@ pub struct Found {
     pub needs_touch: bool,
 }
 
-impl Op<Nobody> for FindCaller {
+impl Op<Anonymous> for FindCaller {
     /// None: somebody of another system, who was never here.
     type Output = Option<Found>;
+    const NAME: &'static str = "find_caller";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Admission;
 
-    fn name(&self) -> &'static str {
-        "find_caller"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Admission
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let found = match &self.proof {
             Proof::Secret(hash) => find_by_login(cx, Key::TokenHash(*hash), self.lifetime).map(Some),
             Proof::Token(user_id, login_id) => match find_by_login(cx, Key::Id(*login_id), self.lifetime)? {

@@ -24,14 +24,8 @@ pub struct FoundPassword {
 
 impl Op for FindPassword {
     type Output = FoundPassword;
-
-    fn name(&self) -> &'static str {
-        "find_password"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "find_password";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let user = users::find_user(cx.db, caller.user_id)?.ok_or(Error::Unauthenticated("the login has ended"))?;

@@ -23,14 +23,8 @@ pub struct LoginList {
 
 impl Op for ListLogins {
     type Output = LoginList;
-
-    fn name(&self) -> &'static str {
-        "list_logins"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_logins";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<LoginList>> {
         let found = logins::list_own(cx.db, caller.user_id, cx.now.before(self.lifetime))?;

@@ -5,7 +5,7 @@ use super::attempts::{Attempt, give_back};
 use super::find_password::check_still;
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, UserId};
-use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::policy::Denied;
 use crate::store::logins::{self, NewLogin};
@@ -43,18 +43,12 @@ pub struct LogIn {
     pub lifetime: Duration,
 }
 
-impl Op<Nobody> for LogIn {
+impl Op<Anonymous> for LogIn {
     type Output = UserView;
+    const NAME: &'static str = "log_in";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "log_in"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<UserView>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<UserView>> {
         let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::BadCredentials)?;
         if users::is_disabled(cx.db, self.user_id)? {
             return Err(Denied::AccountDisabled.into());

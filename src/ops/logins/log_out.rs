@@ -12,18 +12,9 @@ pub struct LogOut;
 
 impl Op for LogOut {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "log_out"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Unlimited
-    }
+    const NAME: &'static str = "log_out";
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Unlimited;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let login_id =

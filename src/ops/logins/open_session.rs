@@ -21,18 +21,9 @@ pub struct Opening {
 
 impl Op for OpenSession {
     type Output = Opening;
-
-    fn name(&self) -> &'static str {
-        "open_session"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Opening
-    }
+    const NAME: &'static str = "open_session";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Opening;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {
         // The session is attached by now: a login that ends from here on finds

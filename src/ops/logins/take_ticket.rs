@@ -4,7 +4,7 @@ use super::create_ticket::LIFETIME;
 use super::find_caller::{Found, find_by_login, find_by_user};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
-use crate::ops::op::{Access, Cx, Nobody, Op, Outcome};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::store::logins::Key;
 use crate::store::tickets;
 use std::time::Duration;
@@ -17,19 +17,13 @@ pub struct TakeTicket {
     pub lifetime: Duration,
 }
 
-impl Op<Nobody> for TakeTicket {
+impl Op<Anonymous> for TakeTicket {
     /// And when the token that it was made with ends.
     type Output = (Found, Option<Timestamp>);
+    const NAME: &'static str = "take_ticket";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "take_ticket"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn run(&self, _: &Nobody, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let ticket = tickets::take_ticket(cx.db, &self.ticket_hash, cx.now, cx.now.after(LIFETIME).with_skew())?
             .ok_or(Error::Unauthenticated("the ticket is used, expired or none"))?;
         if ticket.token_expires_at.is_some_and(|end| end <= cx.now) {

@@ -12,14 +12,8 @@ pub struct TouchLogins {
 
 impl Op<System> for TouchLogins {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "touch_logins"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "touch_logins";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         logins::set_last_used(cx.db, &self.logins, cx.now)?;

@@ -30,14 +30,8 @@ pub enum Whom {
 
 impl Op for DeleteMessage {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "delete_message"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "delete_message";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let message = get_visible_message(caller, self.message_id, cx)?;

@@ -45,18 +45,9 @@ impl From<EditMessageBody> for EditMessage {
 
 impl Op for EditMessage {
     type Output = MessageReply;
-
-    fn name(&self) -> &'static str {
-        "edit_message"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Message
-    }
+    const NAME: &'static str = "edit_message";
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Message;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         check_length(&self.content, cx)?;

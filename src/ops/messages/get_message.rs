@@ -14,14 +14,8 @@ pub struct GetMessage {
 
 impl Op for GetMessage {
     type Output = MessageReply;
-
-    fn name(&self) -> &'static str {
-        "get_message"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "get_message";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         let row = get_visible_message(caller, self.message_id, cx)?;

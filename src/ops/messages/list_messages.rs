@@ -45,14 +45,8 @@ pub(crate) fn page_cost(limit: Option<i64>) -> Cost {
 
 impl Op for ListMessages {
     type Output = MessagePage;
-
-    fn name(&self) -> &'static str {
-        "list_messages"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_messages";
+    const ACCESS: Access = Access::Read;
 
     fn cost(&self) -> Cost {
         page_cost(self.limit)

@@ -27,14 +27,8 @@ pub struct LoadHistory {
 
 impl Op for LoadHistory {
     type Output = MessagePage;
-
-    fn name(&self) -> &'static str {
-        "load_history"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "load_history";
+    const ACCESS: Access = Access::Read;
 
     fn cost(&self) -> Cost {
         page_cost(self.limit)

@@ -24,14 +24,8 @@ pub struct React {
 
 impl Op for React {
     type Output = MessageReply;
-
-    fn name(&self) -> &'static str {
-        "react"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "react";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         let (me, emoji) = (caller.user_id, self.emoji.as_str());

@@ -75,18 +75,9 @@ pub struct Sent {
 
 impl Op for SendMessage {
     type Output = Sent;
-
-    fn name(&self) -> &'static str {
-        "send_message"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Message
-    }
+    const NAME: &'static str = "send_message";
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Message;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Sent>> {
         let me = caller.user_id;
@@ -142,7 +133,7 @@ impl Op for SendMessage {
         self.client_message_id.is_some()
     }
 
-    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Sent>> {
+    fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Sent>> {
         let Some(key) = &self.client_message_id else { return Ok(None) };
         let me = caller.user_id;
         let Some(row) = messages::find_by_client_id(cx.db, me, key.as_str())? else { return Ok(None) };

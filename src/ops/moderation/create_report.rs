@@ -41,14 +41,8 @@ pub struct Reported {
 
 impl Op for MakeReport {
     type Output = Reported;
-
-    fn name(&self) -> &'static str {
-        "make_report"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "make_report";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reported>> {
         let (subject, evidence) = self.subject(caller, cx)?;
@@ -61,7 +55,7 @@ impl Op for MakeReport {
         true
     }
 
-    fn earlier(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reported>> {
+    fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reported>> {
         let (subject, _) = self.subject(caller, cx)?;
         let found = reports::find_report(cx.db, caller.user_id, subject)?;
         Ok(found.map(|row| Reported { report: views::report(row), was_there: true }))

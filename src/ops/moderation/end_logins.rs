@@ -16,14 +16,8 @@ pub struct EndLogins {
 
 impl Op for EndLogins {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "end_logins"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "end_logins";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         check_admin(caller, cx)?;

@@ -16,14 +16,8 @@ pub struct EraseEvidence {
 impl Op<System> for EraseEvidence {
     /// Whether there may be more.
     type Output = bool;
-
-    fn name(&self) -> &'static str {
-        "erase_evidence"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "erase_evidence";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
         let erased = reports::erase_evidence(cx.db, cx.now.before(self.retention), BATCH)?;

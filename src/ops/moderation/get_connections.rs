@@ -15,14 +15,8 @@ pub struct GetConnections {
 
 impl Op for GetConnections {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "get_connections"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "get_connections";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         check_admin(caller, cx)?;

@@ -58,14 +58,8 @@ pub struct Evidence {
 
 impl Op for ListReports {
     type Output = ReportPage;
-
-    fn name(&self) -> &'static str {
-        "list_reports"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_reports";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<ReportPage>> {
         check_admin(caller, cx)?;

@@ -19,18 +19,9 @@ pub struct SetDisabled {
 
 impl Op for SetDisabled {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "set_disabled"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "set_disabled";
+    const ACCESS: Access = Access::Write;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         check_admin(caller, cx)?;
@@ -58,7 +49,7 @@ mod tests {
         log_in::{Device, LogIn},
         open_session::OpenSession,
     };
-    use crate::ops::op::Nobody;
+    use crate::ops::op::Anonymous;
     use crate::policy::Rules;
     use crate::store::prepare;
     use crate::store::scratch::{Scratch, both_databases, execute};
@@ -84,7 +75,7 @@ mod tests {
             new_password_hash: None,
             lifetime: Duration::from_secs(60),
         };
-        op.run(&Nobody, cx).map(drop)
+        op.run(&Anonymous, cx).map(drop)
     }
 
     fn told<T>(outcome: Result<T>) -> String {

@@ -23,14 +23,8 @@ pub struct UserReply {
 
 impl Op for GetUser {
     type Output = UserReply;
-
-    fn name(&self) -> &'static str {
-        "get_user"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "get_user";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserReply>> {
         let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;

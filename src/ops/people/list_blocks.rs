@@ -12,14 +12,8 @@ pub struct ListBlocks;
 
 impl Op for ListBlocks {
     type Output = UserList;
-
-    fn name(&self) -> &'static str {
-        "list_blocks"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_blocks";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserList>> {
         let ids = people::list_blocked(cx.db, caller.user_id)?;

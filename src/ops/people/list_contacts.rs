@@ -12,14 +12,8 @@ pub struct ListContacts;
 
 impl Op for ListContacts {
     type Output = UserList;
-
-    fn name(&self) -> &'static str {
-        "list_contacts"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_contacts";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserList>> {
         let ids = people::list_contacts(cx.db, caller.user_id)?;

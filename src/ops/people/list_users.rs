@@ -37,14 +37,8 @@ pub struct UserList {
 
 impl Op for ListUsers {
     type Output = UserList;
-
-    fn name(&self) -> &'static str {
-        "list_users"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_users";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserList>> {
         let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;

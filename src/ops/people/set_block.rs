@@ -7,7 +7,7 @@ use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::people::relation::{check_other, sight_change};
 use crate::ops::views::tell_me;
-use crate::store::{conversations, people, presence};
+use crate::store::{Locks, people, presence};
 use crate::wire::{Event, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
@@ -18,19 +18,16 @@ pub struct SetBlock {
 
 impl Op for SetBlock {
     type Output = Done;
+    const NAME: &'static str = "set_block";
+    const ACCESS: Access = Access::Write;
 
-    fn name(&self) -> &'static str {
-        "set_block"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
+    fn locks(&self, caller: &Caller) -> Locks {
+        Locks::pair(caller.user_id, self.user_id)
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);
         check_other(me, other, !self.is_blocked, cx)?;
-        conversations::lock_between(cx.db, me, other)?;
         let before = presence::between(cx.db, me, other)?;
         let mut events = Vec::new();
         if let Some(number) = people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {

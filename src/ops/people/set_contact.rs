@@ -18,14 +18,8 @@ pub struct SetContact {
 
 impl Op for SetContact {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "set_contact"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "set_contact";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, other) = (caller.user_id, self.user_id);

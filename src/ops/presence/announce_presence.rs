@@ -15,16 +15,10 @@ pub struct AnnouncePresence {
 
 impl Op<System> for AnnouncePresence {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "announce_presence"
-    }
-
-    fn access(&self) -> Access {
-        // In the lane, also where nothing is written down, so that nothing
-        // passes a block that was committed before.
-        Access::Write
-    }
+    const NAME: &'static str = "announce_presence";
+    // In the lane, also where nothing is written down, so that nothing
+    // passes a block that was committed before.
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let Self { user_id, is_online } = *self;

@@ -25,19 +25,10 @@ pub struct JoinConversation {
 
 impl Op for JoinConversation {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "join_conversation"
-    }
-
-    fn access(&self) -> Access {
-        // In the lane, so that nothing passes a block that was committed before.
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Mark
-    }
+    const NAME: &'static str = "join_conversation";
+    // In the lane, so that nothing passes a block that was committed before.
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Mark;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let me = caller.user_id;

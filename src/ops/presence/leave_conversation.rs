@@ -22,19 +22,10 @@ pub struct LeaveConversation {
 
 impl Op for LeaveConversation {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "leave_conversation"
-    }
-
-    fn access(&self) -> Access {
-        // In the lane, so that it comes after what it ends.
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Mark
-    }
+    const NAME: &'static str = "leave_conversation";
+    // In the lane, so that it comes after what it ends.
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Mark;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let target = Target::named(self.recipient_id, self.conversation_id)?;

@@ -13,14 +13,8 @@ pub struct WriteLastSeen {
 
 impl Op<System> for WriteLastSeen {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "write_last_seen"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "write_last_seen";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         users::set_last_seen(cx.db, &self.users, cx.now)?;

@@ -18,18 +18,9 @@ pub struct AnnounceUnread {
 
 impl Op<System> for AnnounceUnread {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "announce_unread"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "announce_unread";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let counts = UnreadCounts::of(unread::list_unread(cx.db, self.user_id, None)?);

@@ -44,18 +44,9 @@ impl UnreadCounts {
 
 impl Op for GetUnread {
     type Output = UnreadCounts;
-
-    fn name(&self) -> &'static str {
-        "get_unread"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "get_unread";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UnreadCounts>> {
         let rows = unread::list_unread(cx.db, caller.user_id, None)?;

@@ -31,14 +31,8 @@ pub struct ReceiptView {
 
 impl Op for ListReceipts {
     type Output = Receipts;
-
-    fn name(&self) -> &'static str {
-        "list_receipts"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
+    const NAME: &'static str = "list_receipts";
+    const ACCESS: Access = Access::Read;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Receipts>> {
         let message = get_visible_message(caller, self.message_id, cx)?;

@@ -19,18 +19,9 @@ pub struct MarkDelivered {
 
 impl Op for MarkDelivered {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "mark_delivered"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Mark
-    }
+    const NAME: &'static str = "mark_delivered";
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Mark;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let room = move_position::enter(caller, Target::Conversation(self.conversation_id), cx)?;

@@ -32,18 +32,9 @@ pub struct MarkRead {
 
 impl Op for MarkRead {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "mark_read"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Mark
-    }
+    const NAME: &'static str = "mark_read";
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Mark;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (conversation_id, seq) = match (self.message_id, self.conversation_id, self.seq) {

@@ -16,14 +16,8 @@ pub struct PruneReceipts;
 impl Op<System> for PruneReceipts {
     /// Whether there may be more.
     type Output = bool;
-
-    fn name(&self) -> &'static str {
-        "prune_receipts"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "prune_receipts";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
         let deleted = receipt_marks::prune(cx.db, cx.now.before(KEPT_FOR), AT_ONCE)?;

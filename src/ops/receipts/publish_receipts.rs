@@ -31,14 +31,8 @@ struct Move {
 impl Op<System> for PublishReceipts {
     /// The last of this step; none at the end of the pass.
     type Output = Option<ConversationId>;
-
-    fn name(&self) -> &'static str {
-        "publish_receipts"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
+    const NAME: &'static str = "publish_receipts";
+    const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Option<ConversationId>>> {
         let after = self.after.map_or(0, ConversationId::get);

@@ -22,18 +22,9 @@ pub struct ReadConversation {
 
 impl Op for ReadConversation {
     type Output = Done;
-
-    fn name(&self) -> &'static str {
-        "read_conversation"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn class(&self) -> Class {
-        Class::Mark
-    }
+    const NAME: &'static str = "read_conversation";
+    const ACCESS: Access = Access::Write;
+    const CLASS: Class = Class::Mark;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let target = Target::named(self.recipient_id, self.conversation_id)?;

@@ -14,18 +14,9 @@ pub struct IndexMessages;
 impl Op<System> for IndexMessages {
     /// Whether there are more.
     type Output = bool;
-
-    fn name(&self) -> &'static str {
-        "index_messages"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "index_messages";
+    const ACCESS: Access = Access::Write;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
         Ok(Outcome::quiet(search_index::index_next(cx.db, BATCH)?))

@@ -10,18 +10,9 @@ pub struct MergeIndex;
 impl Op<System> for MergeIndex {
     /// Whether there is more.
     type Output = bool;
-
-    fn name(&self) -> &'static str {
-        "merge_index"
-    }
-
-    fn access(&self) -> Access {
-        Access::Write
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "merge_index";
+    const ACCESS: Access = Access::Write;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
         Ok(Outcome::quiet(search_index::merge_next(cx.db)?))

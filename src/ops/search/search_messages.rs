@@ -61,18 +61,9 @@ pub struct Hit {
 
 impl Op for Search {
     type Output = SearchPage;
-
-    fn name(&self) -> &'static str {
-        "search"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "search";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<SearchPage>> {
         let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;

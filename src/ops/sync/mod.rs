@@ -90,18 +90,9 @@ fn held<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<ConversationId, 
 
 impl Op for Sync {
     type Output = Changes;
-
-    fn name(&self) -> &'static str {
-        "sync"
-    }
-
-    fn access(&self) -> Access {
-        Access::Read
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Heavy
-    }
+    const NAME: &'static str = "sync";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Changes>> {
         self.check()?;
