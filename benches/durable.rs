@@ -1,10 +1,10 @@
-//! Durable private messages through the door on SQLite: what group commit
-//! gives over one commit for each message, and what the lane costs a lone
+//! Durable private messages through the dispatcher on SQLite: what group commit
+//! gives over one commit for each message, and what the writer costs a lone
 //! message over committing in the caller's own thread.
 //!
 //! `cargo bench --bench durable` prints both as ratios of figures taken in
 //! turn within one run, and fails when they miss their bounds. No sockets:
-//! this measures from the door to the disk and back.
+//! this measures from the dispatcher to the disk and back.
 
 #[path = "common/finish.rs"]
 mod finish;
@@ -18,7 +18,7 @@ use switchboard::app::App;
 use switchboard::auth::Caller;
 use switchboard::clock::Clock;
 use switchboard::config::Config;
-use switchboard::door::Door;
+use switchboard::dispatch::Dispatcher;
 use switchboard::hub::Hub;
 use switchboard::ids::{LoginId, UserId};
 use switchboard::ops::accounts::register::Register;
@@ -26,11 +26,11 @@ use switchboard::ops::logins::log_in::Device;
 use switchboard::ops::messages::send_message::SendMessage;
 use switchboard::ops::op::{Anonymous, Cx, Op};
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
-use switchboard::store::{LaneSettings, Target};
+use switchboard::store::{Target, WriterSettings};
 use tempfile::TempDir;
 
 /// Users that send to each other in pairs, and messages each has in flight: more
-/// than one batch, so that the lane never waits for the senders.
+/// than one batch, so that the writer never waits for the senders.
 const USERS: usize = 64;
 const IN_FLIGHT: usize = 16;
 const ROUNDS: usize = 5;
@@ -40,17 +40,17 @@ const LONE_MESSAGES: usize = 300;
 const LEAST_GAIN: f64 = 8.0;
 const MOST_LATENCY: f64 = 1.2;
 
-/// A database with its users, and a door to it.
+/// A database with its users, and a dispatcher to it.
 struct House {
-    door: Door,
+    dispatcher: Dispatcher,
     users: Vec<UserId>,
     /// What was sent is indexed for searching meanwhile, as in every hub.
     indexing: JoinHandle<()>,
     dir: TempDir,
 }
 
-/// With the lane as the hub has it, or with another.
-async fn house(lane: Option<LaneSettings>) -> Result<House, Box<dyn Error>> {
+/// With the writer as the hub has it, or with another.
+async fn house(writer: Option<WriterSettings>) -> Result<House, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let data_dir = dir.path().display().to_string();
     let config = Config::from_lookup(|name| match name {
@@ -59,14 +59,14 @@ async fn house(lane: Option<LaneSettings>) -> Result<House, Box<dyn Error>> {
         _ => None,
     })?;
     let app = App::open(config, Clock::system())?;
-    let mut app = match lane {
-        Some(lane) => app.with_lane(lane),
+    let mut app = match writer {
+        Some(writer) => app.with_writer(writer),
         None => app,
     };
     let (hub, seat, _transitions) = Hub::new(app.hub_settings());
     seat.start();
-    let (door, _) = app.open_door(&hub)?;
-    let indexing = app.start_indexing(&door);
+    let (dispatcher, _) = app.open_dispatcher(&hub)?;
+    let indexing = app.start_indexing(&dispatcher);
     let mut users = Vec::new();
     for number in 0..USERS {
         let mut token_hash = [0; 32];
@@ -80,9 +80,9 @@ async fn house(lane: Option<LaneSettings>) -> Result<House, Box<dyn Error>> {
             device: Device::default(),
             lifetime: Duration::from_secs(3600),
         };
-        users.push(door.call(Anonymous, op).await?.id);
+        users.push(dispatcher.call(Anonymous, op).await?.id);
     }
-    Ok(House { door, users, indexing, dir })
+    Ok(House { dispatcher, users, indexing, dir })
 }
 
 /// A message that nobody sent before.
@@ -104,13 +104,13 @@ async fn throughput(house: &House, sent_before: usize) -> Result<(f64, usize), B
     let started = Instant::now();
     let senders = (0..USERS * IN_FLIGHT).map(|sender| {
         let (from, to) = (house.users[sender % USERS], house.users[(sender % USERS) ^ 1]);
-        let door = house.door.clone();
+        let dispatcher = house.dispatcher.clone();
         actix_web::rt::spawn(async move {
             let mut sent = 0;
             while started.elapsed() < ROUND {
                 let op = message(from, to, (sent_before + sent) * IN_FLIGHT + sender / USERS)
                     .map_err(|error| error.to_string())?;
-                door.call(caller(from), op).await.map_err(|error| error.to_string())?;
+                dispatcher.call(caller(from), op).await.map_err(|error| error.to_string())?;
                 sent += 1;
             }
             Ok::<_, String>(sent)
@@ -126,7 +126,7 @@ async fn throughput(house: &House, sent_before: usize) -> Result<(f64, usize), B
     Ok((total as f64 / started.elapsed().as_secs_f64(), sent_before + most))
 }
 
-/// Seconds of a lone message through the door, and of the same work committed
+/// Seconds of a lone message through the dispatcher, and of the same work committed
 /// in the caller's own thread, message by message in turn.
 ///
 /// Each has a database of its own: two connections that write to one throw
@@ -145,7 +145,7 @@ async fn latencies(house: &House, other: &House) -> Result<(Vec<f64>, Vec<f64>),
     for number in 0..LONE_MESSAGES {
         let op = message(from, to, 10_000_000 + 2 * number)?;
         let began = Instant::now();
-        house.door.call(caller(from), op).await?;
+        house.dispatcher.call(caller(from), op).await?;
         by_door.push(began.elapsed().as_secs_f64());
 
         let op = message(from, to, 10_000_001 + 2 * number)?;
@@ -165,9 +165,9 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 async fn run() -> Result<bool, Box<dyn Error>> {
-    let usual = LaneSettings::for_target(&Target::Sqlite("switchboard.db".into()));
+    let usual = WriterSettings::for_target(&Target::Sqlite("switchboard.db".into()));
     let grouped = house(None).await?;
-    let single = house(Some(LaneSettings { batch: 1, ..usual })).await?;
+    let single = house(Some(WriterSettings { batch: 1, ..usual })).await?;
     let (mut with, mut without) = (Vec::new(), Vec::new());
     let (mut sent_with, mut sent_without) = (0, 0);
     for round in 1..=ROUNDS {
@@ -189,7 +189,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
     let (door_p50, inline_p50) = (median(&mut by_door), median(&mut inline));
     let latency = door_p50 / inline_p50;
     println!(
-        "a lone message takes {:.0} us by the door, {:.0} us committed inline: {latency:.2} times (at most {MOST_LATENCY})",
+        "a lone message takes {:.0} us by the dispatcher, {:.0} us committed inline: {latency:.2} times (at most {MOST_LATENCY})",
         door_p50 * 1e6,
         inline_p50 * 1e6
     );

@@ -1,10 +1,10 @@
-//! Searching through the door on SQLite, with 1,000,000 messages indexed: for a
+//! Searching through the dispatcher on SQLite, with 1,000,000 messages indexed: for a
 //! user who may read all of them, and for one who may read 100 of a million
 //! that match.
 //!
 //! `cargo bench --bench search` prints how long indexing and each query took,
 //! and fails when a median is later than promised. No sockets: this measures
-//! from the door to the JSON.
+//! from the dispatcher to the JSON.
 
 mod common;
 
@@ -14,10 +14,11 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use switchboard::auth::Caller;
-use switchboard::door::Door;
+use switchboard::dispatch::Dispatcher;
 use switchboard::ids::{LoginId, UserId};
 use switchboard::ops::op::System;
-use switchboard::ops::search::{index_messages::IndexMessages, search_messages::Search};
+use switchboard::ops::search::index_messages::IndexMessages;
+use switchboard::ops::search::search_messages::Search;
 use switchboard::store::Db;
 use tempfile::TempDir;
 
@@ -129,16 +130,16 @@ fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A database with its users, and a door to it.
+/// A database with its users, and a dispatcher to it.
 struct House {
-    door: Door,
+    dispatcher: Dispatcher,
     dir: TempDir,
 }
 
 impl House {
     fn open() -> Result<Self, Box<dyn Error>> {
-        let (door, dir) = open(seed)?;
-        Ok(Self { door, dir })
+        let (dispatcher, dir) = open(seed)?;
+        Ok(Self { dispatcher, dir })
     }
 
     fn bytes(&self) -> Result<u64, Box<dyn Error>> {
@@ -153,7 +154,7 @@ impl House {
         for _ in 0..ROUNDS {
             let op = Search { q: q.to_owned(), conversation_id: None, before: None, limit: None };
             let began = Instant::now();
-            let page = self.door.call(caller, op).await?;
+            let page = self.dispatcher.call(caller, op).await?;
             found = page.messages.len();
             serde_json::to_vec(&page)?;
             times.push(began.elapsed());
@@ -187,7 +188,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
     let before = house.bytes()?;
     println!("{MESSAGES} messages, written in {:.1} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
-    while house.door.call(System, IndexMessages).await? {}
+    while house.dispatcher.call(System, IndexMessages).await? {}
     println!(
         "indexed in {:.1} s; the file grew from {} to {} MiB",
         began.elapsed().as_secs_f64(),

@@ -1,10 +1,10 @@
-//! Catching up through the door on SQLite, with 1,000,000 messages stored and
+//! Catching up through the dispatcher on SQLite, with 1,000,000 messages stored and
 //! a user in 1,000 conversations: when nothing happened, after 10,000 missed
 //! messages, for a client that holds nothing, and a page of the list.
 //!
 //! `cargo bench --bench sync` prints times, sizes and how far memory grew, and
 //! fails when an answer is larger or later than promised. No sockets: this
-//! measures from the door to the JSON.
+//! measures from the dispatcher to the JSON.
 
 mod common;
 
@@ -16,7 +16,7 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use switchboard::auth::Caller;
-use switchboard::door::Door;
+use switchboard::dispatch::Dispatcher;
 use switchboard::ids::{LoginId, UserId};
 use switchboard::ops::conversations::list_conversations::ListConversations;
 use switchboard::ops::op::Op;
@@ -115,16 +115,16 @@ impl Held {
     }
 }
 
-/// A database with its users, and a door to it.
+/// A database with its users, and a dispatcher to it.
 struct House {
-    door: Door,
+    dispatcher: Dispatcher,
     _dir: TempDir,
 }
 
 impl House {
     fn open() -> Result<Self, Box<dyn Error>> {
-        let (door, dir) = open(seed)?;
-        Ok(Self { door, _dir: dir })
+        let (dispatcher, dir) = open(seed)?;
+        Ok(Self { dispatcher, _dir: dir })
     }
 
     /// The answer as JSON, and how long it took.
@@ -135,7 +135,7 @@ impl House {
     {
         let caller = Caller { user_id: UserId::new(1), login_id: Some(LoginId::new(1)), session_id: None };
         let began = Instant::now();
-        let json = serde_json::to_vec(&self.door.call(caller, op).await?)?;
+        let json = serde_json::to_vec(&self.dispatcher.call(caller, op).await?)?;
         Ok((json, began.elapsed()))
     }
 

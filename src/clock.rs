@@ -1,7 +1,7 @@
 //! Time and randomness: the two things that make a run different from the
 //! last one, in one place, so that tests can hold them still.
 //!
-//! Below the door `now` is an argument; nobody else asks the system clock.
+//! Below the dispatcher `now` is an argument; nobody else asks the system clock.
 
 use crate::ids::{SessionId, Timestamp};
 use std::num::NonZeroU64;

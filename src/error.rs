@@ -3,7 +3,7 @@
 //!
 //! A detail is a sentence for the person at the other end. It never holds
 //! message text, a secret, or the cause of an internal fault: that goes to
-//! the log, once, in the door.
+//! the log, once, in the dispatcher.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -57,7 +57,7 @@ pub enum Error {
     /// Anyone, once the operator allows writes again.
     DatabaseReadOnly(Source),
     /// The database gave up one of several transactions that waited for each
-    /// other; the write lane runs it again, nobody else sees this.
+    /// other; the writer runs it again, nobody else sees this.
     Contention(Source),
     /// Us. Opaque on the wire.
     Internal(Source),

@@ -28,7 +28,7 @@ fn parse_in_bounds(text: &str, least: i64) -> Result<i64, OutOfBounds> {
     number.and_then(|number| in_bounds(number, least)).ok_or(OutOfBounds { least })
 }
 
-/// Reads an integer from `least` to [`MAX_ID`].
+/// ReadPool an integer from `least` to [`MAX_ID`].
 struct Bounded {
     least: i64,
 }

@@ -11,9 +11,9 @@
 //! - [`wire`]: frames in and out, and the events that a commit leads to;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
 //! - [`search`]: text into terms, and what is looked for in it; pure;
-//! - [`store`]: SQLite or Postgres, snapshots to read and a lane to write;
+//! - [`store`]: SQLite or Postgres, snapshots to read and a writer to write;
 //! - [`ops`]: everything the hub can be asked to do, one file each;
-//! - [`door`]: the one way in, which runs an operation for an asker;
+//! - [`dispatcher`]: the one way in, which runs an operation for an asker;
 //! - [`hub`]: who is connected here, and delivery to them;
 //! - [`auth`]: passwords and tokens;
 //! - [`http`]: HTTP: the calls, who makes them, and what holds for every request;
@@ -28,7 +28,7 @@ pub mod auth;
 mod background;
 pub mod clock;
 pub mod config;
-pub mod door;
+pub mod dispatch;
 pub mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

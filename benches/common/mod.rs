@@ -8,13 +8,13 @@ use std::error::Error;
 use switchboard::app::App;
 use switchboard::clock::Clock;
 use switchboard::config::Config;
-use switchboard::door::Door;
+use switchboard::dispatch::Dispatcher;
 use switchboard::hub::Hub;
 use switchboard::store::{Db, Target};
 use tempfile::TempDir;
 
-/// A door to a database on SQLite, which is there as long as its folder.
-pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<(Door, TempDir), Box<dyn Error>> {
+/// A dispatcher to a database on SQLite, which is there as long as its folder.
+pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<(Dispatcher, TempDir), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let data_dir = dir.path().display().to_string();
     let config = Config::from_lookup(|name| (name == "DATA_DIR").then(|| data_dir.clone()))?;
@@ -22,6 +22,6 @@ pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<
     seed(&mut Target::Sqlite(dir.path().join("switchboard.db")).open()?)?;
     let (hub, seat, _transitions) = Hub::new(app.hub_settings());
     seat.start();
-    let (door, _) = app.open_door(&hub)?;
-    Ok((door, dir))
+    let (dispatcher, _) = app.open_dispatcher(&hub)?;
+    Ok((dispatcher, dir))
 }

@@ -14,7 +14,7 @@ pub use prompt::new_password;
 use crate::auth::{AccessTokens, BearerTokens, Passwords};
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
-use crate::door::{Door, Parts};
+use crate::dispatch::{Dispatcher, DispatcherParts};
 use crate::error::{Error, Result};
 use crate::http::answers::{AnswerSettings, Answers};
 use crate::http::audit::Audit;
@@ -27,9 +27,9 @@ use crate::http::write_check::WriteCheck;
 use crate::hub::{Announcements, Hub, HubSettings};
 use crate::limits::{Limits, Rate, RequestLimits};
 use crate::policy::SyncLimits;
-use crate::store::{self, Answer, Db, History, HubLock, Lane, LaneSettings, Probe, Publish, Reads, Target};
+use crate::store::{self, Answer, Db, History, HubLock, Probe, Publish, ReadPool, Target, Writer, WriterSettings};
 use crate::upkeep;
-use crate::wire::{CloseCode, Event};
+use crate::wire::{CloseCode, Effect};
 use crate::ws::connection_limits::Slots;
 use crate::ws::state::Sockets;
 use crate::ws::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
@@ -54,8 +54,8 @@ const HTTP_SHARE: usize = 4;
 const MAX_HTTP_PER_ADDRESS: usize = 1_000;
 /// Refusals that wait may keep a quarter of the connections that speak HTTP.
 const HELD_SHARE: usize = 4;
-/// Time for the lane to finish what it is doing, when nobody waits any more.
-const LANE_GRACE: Duration = Duration::from_secs(2);
+/// Time for the writer to finish what it is doing, when nobody waits any more.
+const WRITER_GRACE: Duration = Duration::from_secs(2);
 
 /// A hub that is ready to run.
 pub struct App {
@@ -64,13 +64,13 @@ pub struct App {
     target: Target,
     epoch: String,
     tokens: Arc<BearerTokens>,
-    lane_settings: LaneSettings,
+    writer_settings: WriterSettings,
     sync_limits: SyncLimits,
     /// Told when something was written.
     written: Arc<Notify>,
     /// Told when positions moved that are published later.
     moved: Arc<Notify>,
-    /// Given to the write lane.
+    /// Given to the writer.
     history: Option<History>,
     /// Hears why this hub must end, and tells the one who runs it.
     failing: mpsc::Sender<Error>,
@@ -116,7 +116,7 @@ impl App {
         let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
         let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous, &epoch), foreign });
         Ok(Self {
-            lane_settings: LaneSettings::for_target(&target),
+            writer_settings: WriterSettings::for_target(&target),
             sync_limits: SyncLimits::DEFAULT,
             written: Arc::default(),
             history: Some(history),
@@ -132,9 +132,9 @@ impl App {
         })
     }
 
-    /// Other bounds for the write lane: for benchmarks.
-    pub fn with_lane(self, lane_settings: LaneSettings) -> Self {
-        Self { lane_settings, ..self }
+    /// Other bounds for the writer: for benchmarks.
+    pub fn with_writer(self, writer_settings: WriterSettings) -> Self {
+        Self { writer_settings, ..self }
     }
 
     /// Other bounds for the answers of `sync`: for tests.
@@ -150,10 +150,10 @@ impl App {
         let grace = self.config.http.shutdown_grace;
         let (hub, seat, announcements) = Hub::new(self.hub_settings());
         let seat = Arc::new(seat);
-        let (door, lane_thread) = self.open_door(&hub)?;
+        let (dispatcher, writer_thread) = self.open_dispatcher(&hub)?;
         let descriptors = Descriptors::share_out(workers);
         let slots = Slots::new(settings::slots(&self.config, descriptors.sockets));
-        let net = web::Data::new(self.net(door.clone(), hub.clone(), descriptors.requests, port)?);
+        let net = web::Data::new(self.net(dispatcher.clone(), hub.clone(), descriptors.requests, port)?);
         let sockets = web::Data::new(self.sockets(net.clone().into_inner(), slots.clone()));
         let audit = net.audit.clone();
         let settings = ServerSettings {
@@ -174,55 +174,55 @@ impl App {
         let Announcements { transitions, unread } = announcements;
         let lifetime = self.config.auth.login_lifetime;
         let upkeep = [
-            actix_web::rt::spawn(upkeep::announce_presence(transitions, door.clone(), hub.clone())),
-            actix_web::rt::spawn(upkeep::announce_unread(unread, door.clone(), hub.clone())),
-            actix_web::rt::spawn(upkeep::touch_logins(door.clone(), hub.clone(), self.clock.clone(), lifetime)),
-            actix_web::rt::spawn(upkeep::end_revoked(door.clone(), hub.clone())),
-            actix_web::rt::spawn(upkeep::settle_groups(door.clone())),
-            actix_web::rt::spawn(upkeep::publish_receipts(door.clone(), Arc::clone(&self.moved))),
-            actix_web::rt::spawn(upkeep::prune_receipts(door.clone())),
-            actix_web::rt::spawn(upkeep::erase_evidence(door.clone(), self.config.messages.report_retention)),
-            self.start_indexing(&door),
+            actix_web::rt::spawn(upkeep::announce_presence(transitions, dispatcher.clone(), hub.clone())),
+            actix_web::rt::spawn(upkeep::announce_unread(unread, dispatcher.clone(), hub.clone())),
+            actix_web::rt::spawn(upkeep::touch_logins(dispatcher.clone(), hub.clone(), self.clock.clone(), lifetime)),
+            actix_web::rt::spawn(upkeep::end_revoked(dispatcher.clone(), hub.clone())),
+            actix_web::rt::spawn(upkeep::settle_groups(dispatcher.clone())),
+            actix_web::rt::spawn(upkeep::publish_receipts(dispatcher.clone(), Arc::clone(&self.moved))),
+            actix_web::rt::spawn(upkeep::prune_receipts(dispatcher.clone())),
+            actix_web::rt::spawn(upkeep::erase_evidence(dispatcher.clone(), self.config.messages.report_retention)),
+            self.start_indexing(&dispatcher),
             actix_web::rt::spawn(audit.clone().write_sums()),
         ];
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
-            failure = upkeep::look_after(&door, &hub, &lane_thread) => Err(failure),
+            failure = upkeep::look_after(&dispatcher, &hub, &writer_thread) => Err(failure),
             Some(failure) = self.failed.recv() => Err(failure),
         };
         // Everybody is about to go, which is no news.
         upkeep.iter().for_each(actix_web::rt::task::JoinHandle::abort);
-        drain(&door, &hub, &slots, &handle, grace).await;
-        // The server hands its parts back when it has ended; the lane's
+        drain(&dispatcher, &hub, &slots, &handle, grace).await;
+        // The server hands its parts back when it has ended; the writer's
         // thread ends with the last of them.
         let _ = serving.await;
         audit.end_window();
-        drop((door, hub));
-        let ended = tokio::task::spawn_blocking(move || lane_thread.join());
-        if tokio::time::timeout(LANE_GRACE, ended).await.is_err() {
-            log::warn!("the write lane did not end in time");
+        drop((dispatcher, hub));
+        let ended = tokio::task::spawn_blocking(move || writer_thread.join());
+        if tokio::time::timeout(WRITER_GRACE, ended).await.is_err() {
+            log::warn!("the writer did not end in time");
         }
         // Not before: until here this hub may write.
         drop(self.lock);
         outcome
     }
 
-    /// A door of its own, without a server: for benchmarks and tests.
-    pub fn open_door(&mut self, hub: &Hub) -> Result<(Door, JoinHandle<()>)> {
+    /// A dispatcher of its own, without a server: for benchmarks and tests.
+    pub fn open_dispatcher(&mut self, hub: &Hub) -> Result<(Dispatcher, JoinHandle<()>)> {
         let publish = ToHub {
             hub: hub.clone(),
             written: Arc::clone(&self.written),
             moved: Arc::clone(&self.moved),
-            history: self.history.take().ok_or_else(|| Error::bug("an app has one door"))?,
+            history: self.history.take().ok_or_else(|| Error::bug("an app has one dispatcher"))?,
             failing: self.failing.clone(),
         };
-        let (lane, thread) = Lane::start(self.target.clone(), self.lane_settings, publish)?;
+        let (writer, thread) = Writer::start(self.target.clone(), self.writer_settings, publish)?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let requests = Rate { per_second: self.config.http.request_rate, burst: self.config.http.request_burst };
-        let door = Door::new(Parts {
-            reads: Reads::new(self.target.clone(), self.config.store.pool)?,
+        let dispatcher = Dispatcher::new(DispatcherParts {
+            reads: ReadPool::new(self.target.clone(), self.config.store.pool)?,
             probe: Probe::new(self.target.clone()),
-            lane,
+            writer,
             hub: hub.clone(),
             limits: Limits::new(messages),
             requests: RequestLimits::new(requests),
@@ -230,13 +230,13 @@ impl App {
             epoch: self.epoch.clone(),
             clock: self.clock.clone(),
         });
-        Ok((door, thread))
+        Ok((dispatcher, thread))
     }
 
     /// Has what is written found by its words soon; until the task is aborted.
-    pub fn start_indexing(&self, door: &Door) -> actix_web::rt::task::JoinHandle<()> {
+    pub fn start_indexing(&self, dispatcher: &Dispatcher) -> actix_web::rt::task::JoinHandle<()> {
         let merges = matches!(self.target, Target::Sqlite(_));
-        actix_web::rt::spawn(upkeep::index(door.clone(), Arc::clone(&self.written), merges))
+        actix_web::rt::spawn(upkeep::index(dispatcher.clone(), Arc::clone(&self.written), merges))
     }
 
     pub fn hub_settings(&self) -> HubSettings {
@@ -264,7 +264,7 @@ impl App {
         TrustedProxies::new(http.trusted_proxies.clone(), http.proxy_header)
     }
 
-    fn net(&self, door: Door, hub: Hub, requests: usize, port: u16) -> Result<Net> {
+    fn net(&self, dispatcher: Dispatcher, hub: Hub, requests: usize, port: u16) -> Result<Net> {
         let config = &self.config;
         let site = settings::site(config, port);
         let bounds = Bounds {
@@ -273,7 +273,7 @@ impl App {
             max_participants: config.messages.max_participants,
         };
         Ok(Net {
-            door,
+            dispatcher,
             hub,
             passwords: Passwords::new()?,
             tokens: Arc::clone(&self.tokens),
@@ -319,7 +319,7 @@ fn ending(failing: &mpsc::Sender<Error>) -> impl FnOnce(Error) + Send + 'static 
     move |why| drop(failing.try_send(why))
 }
 
-impl Publish<Event> for ToHub {
+impl Publish<Effect> for ToHub {
     fn on_begin(&mut self, db: &mut Db) -> Result<()> {
         self.history.on_begin(db)
     }
@@ -338,12 +338,12 @@ impl Publish<Event> for ToHub {
         }
     }
 
-    fn publish(&mut self, events: Vec<Event>, answers: Vec<Answer>) {
+    fn publish(&mut self, events: Vec<Effect>, answers: Vec<Answer>) {
         self.history.on_commit();
         if !events.is_empty() {
             self.written.notify_one();
         }
-        if events.iter().any(|event| matches!(event, Event::ReceiptsPending)) {
+        if events.iter().any(|event| matches!(event, Effect::ReceiptsPending)) {
             self.moved.notify_one();
         }
         self.hub.deliver_blocking(events, answers);
@@ -351,21 +351,21 @@ impl Publish<Event> for ToHub {
 
     fn doubt(&mut self) {
         self.moved.notify_one();
-        self.hub.deliver_blocking(vec![Event::Resync], Vec::new());
+        self.hub.deliver_blocking(vec![Effect::Resync], Vec::new());
     }
 }
 
 /// No new connections, every socket told to come back, requests finished;
 /// within the grace. Nobody announces that its people went, so that they were
 /// seen until now is written down here.
-async fn drain(door: &Door, hub: &Hub, slots: &Slots, server: &ServerHandle, grace: Duration) {
+async fn drain(dispatcher: &Dispatcher, hub: &Hub, slots: &Slots, server: &ServerHandle, grace: Duration) {
     log::info!("draining seconds={}", grace.as_secs());
     server.pause().await;
     slots.close();
     // Fails only when the hub is dead, and then there is nobody to tell.
     let online = hub.close_all(CloseCode::Restart).await.unwrap_or_default();
     let writing = async {
-        let written = tokio::time::timeout(LAST_SEEN_GRACE, upkeep::write_last_seen(door, &online)).await;
+        let written = tokio::time::timeout(LAST_SEEN_GRACE, upkeep::write_last_seen(dispatcher, &online)).await;
         if !matches!(written, Ok(Ok(()))) {
             log::warn!("not written down: when {} users were seen last", online.len());
         }

@@ -85,7 +85,7 @@ pub(super) fn foreign_tokens(config: &Config) -> Result<Option<ForeignTokens>> {
     ForeignTokens::new(&pem, issuer, audience).map(Some).map_err(|why| refused(&why))
 }
 
-/// One worker carries the hub and the sessions, the write lane has a core of
+/// One worker carries the hub and the sessions, the writer has a core of
 /// its own; what is left is for more workers.
 pub(super) fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))

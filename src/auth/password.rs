@@ -1,7 +1,7 @@
 //! Passwords: argon2id, off the socket workers, a bounded number at once.
 //!
 //! The parameters are OWASP's minimum for argon2id (19 MiB, two passes, one
-//! lane), which is also the library's default; they are stored with each
+//! writer), which is also the library's default; they are stored with each
 //! hash, so they can be raised later and old hashes stay valid.
 
 use super::fair_queue::FairQueue;

@@ -13,7 +13,7 @@ const NO_DOLLAR: &str = "\u{e000}";
 pub(super) struct DotEnv(BTreeMap<&'static str, (usize, String)>);
 
 impl DotEnv {
-    /// Reads the text of a file; `known` are the names of all settings.
+    /// ReadPool the text of a file; `known` are the names of all settings.
     ///
     /// # Errors
     /// One sentence that names the line. It repeats no value, because a value may be a secret.

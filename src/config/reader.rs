@@ -1,4 +1,4 @@
-//! Reads one variable at a time, and says in one line what is wrong with it.
+//! ReadPool one variable at a time, and says in one line what is wrong with it.
 //!
 //! A rule turns text into a value, or says what would have been allowed. The reader decides what of
 //! a text may be shown, and keeps a line of each setting for the log of the start. It knows no

@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv6Addr};
 /// counted together, like the clients of one network.
 pub const UNKNOWN_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// Reads the address in one element of the header.
+/// ReadPool the address in one element of the header.
 type Read = fn(&[u8]) -> Option<IpAddr>;
 
 /// The peers whose word about other addresses is taken, and the header in which they give it.

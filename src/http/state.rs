@@ -9,7 +9,7 @@ use super::origins::Site;
 use super::write_check::WriteCheck;
 use crate::auth::{BearerTokens, Passwords};
 use crate::clock::Clock;
-use crate::door::Door;
+use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::ids::UserId;
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// What every request can reach; one for each node.
 pub struct Net {
-    pub door: Door,
+    pub dispatcher: Dispatcher,
     pub hub: Hub,
     pub passwords: Passwords,
     pub tokens: Arc<BearerTokens>,

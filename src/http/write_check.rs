@@ -1,6 +1,6 @@
 //! Whether the database takes a write now.
 
-use crate::door::Door;
+use crate::dispatch::Dispatcher;
 use crate::error::Result;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct WriteCheck {
 
 impl WriteCheck {
     /// What is wrong, if anything is; tried anew when the last result is too old.
-    pub async fn trouble(&self, door: &Door) -> Option<Cow<'static, str>> {
+    pub async fn trouble(&self, dispatcher: &Dispatcher) -> Option<Cow<'static, str>> {
         let mut last = self.last.lock().await;
         if let Some((at, trouble)) = &*last {
             let is_good_for = if trouble.is_none() { WRITE_EVERY } else { RETRY_AFTER };
@@ -29,7 +29,7 @@ impl WriteCheck {
                 return trouble.clone();
             }
         }
-        let trouble = within_deadline(door.check_writes()).await;
+        let trouble = within_deadline(dispatcher.check_writes()).await;
         *last = Some((Instant::now(), trouble.clone()));
         trouble
     }

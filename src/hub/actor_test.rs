@@ -5,7 +5,7 @@ use super::mailbox::Batch;
 use super::{Afterwards, Attachment, Hub, HubSeat, HubSettings, ToSession};
 use crate::clock::Clock;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
-use crate::wire::{Event, TypingEvent, ViewingEvent};
+use crate::wire::{Effect, TypingEvent, ViewingEvent};
 use actix::prelude::*;
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -97,15 +97,15 @@ async fn attach_opening(hub: &Hub, user: i64) -> Addr<Listener> {
 }
 
 /// Returns when the hub is done with it.
-async fn deliver(hub: &Hub, events: Vec<Event>) {
+async fn deliver(hub: &Hub, events: Vec<Effect>) {
     let (done, settled) = oneshot::channel();
     let then: Afterwards = Box::new(move || done.send(()).unwrap());
     assert!(hub.batches.send(Batch { events, then: vec![then] }).await.is_ok());
     settled.await.unwrap();
 }
 
-fn types(to: std::ops::Range<i64>) -> Event {
-    Event::Typing(TypingEvent {
+fn types(to: std::ops::Range<i64>) -> Effect {
+    Effect::Typing(TypingEvent {
         conversation_id: ConversationId::new(1),
         user_id: UserId::new(ONE),
         recipient_id: None,
@@ -115,8 +115,8 @@ fn types(to: std::ops::Range<i64>) -> Event {
     })
 }
 
-fn looks(to: std::ops::Range<i64>) -> Event {
-    Event::Viewing(ViewingEvent {
+fn looks(to: std::ops::Range<i64>) -> Effect {
+    Effect::Viewing(ViewingEvent {
         conversation_id: ConversationId::new(1),
         user_id: UserId::new(ONE),
         is_viewing: true,
@@ -136,7 +136,7 @@ fn that_a_typist_is_gone_is_said_after_that_they_type() {
         }
         typist.send(Stop).await.unwrap();
         // The hub learns of it when it has something for them.
-        let frame = Event::Frame { to: vec![UserId::new(ONE)], frame: "{}".into(), ends_typing: None };
+        let frame = Effect::Frame { to: vec![UserId::new(ONE)], frame: "{}".into(), ends_typing: None };
         deliver(&hub, vec![types(2..10), frame]).await;
         assert_eq!(hub.stats().await.unwrap().connections, readers.len());
         for reader in readers {
@@ -158,8 +158,8 @@ fn who_is_gone_is_not_said_to_look() {
     });
 }
 
-fn frame(user: i64, text: &str) -> Event {
-    Event::Frame { to: vec![UserId::new(user)], frame: text.into(), ends_typing: None }
+fn frame(user: i64, text: &str) -> Effect {
+    Effect::Frame { to: vec![UserId::new(user)], frame: text.into(), ends_typing: None }
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_chain_of_fifty_thousand_cut_off_sessions_costs_no_stack() {
                 to: vec![UserId::new(user + 1)],
                 session: Some(session_of(user)),
             };
-            deliver(&hub, vec![Event::Viewing(looking)]).await;
+            deliver(&hub, vec![Effect::Viewing(looking)]).await;
         }
         for listener in &listeners {
             listener.send(Stop).await.unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::{Clock, random_session_id};
 use crate::ids::{LoginId, UserId};
-use crate::wire::{Event, Frame};
+use crate::wire::{Effect, Frame};
 use actix::{Actor, Context, Handler};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -50,7 +50,7 @@ async fn everybody_gets_the_bytes_that_were_encoded_once() {
     }
     let frame: Frame = "the same for all".into();
     let to = vec![UserId::new(1), UserId::new(2)];
-    hub.deliver(vec![Event::Frame { to, frame: frame.clone(), ends_typing: None }]).await;
+    hub.deliver(vec![Effect::Frame { to, frame: frame.clone(), ends_typing: None }]).await;
     for inbox in &mut inboxes {
         let delivered = inbox.recv().await.unwrap();
         assert_eq!(delivered.as_bytes().as_ptr(), frame.as_bytes().as_ptr());

@@ -10,12 +10,12 @@ use super::presence::Transition;
 use super::registry::{Holder, Stats};
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
-use crate::wire::{CloseCode, Event};
+use crate::wire::{CloseCode, Effect};
 use actix::Addr;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
-/// Batches that may wait for the hub. The write lane waits when they are
+/// Batches that may wait for the hub. The writer waits when they are
 /// this many, so that a slow hub slows writes down instead of growing.
 const BATCHES: usize = 64;
 /// Online and offline transitions that may wait to be announced; the rest
@@ -82,7 +82,7 @@ impl Hub {
 
     /// Delivers in this order, after everything given before. Waits while the
     /// hub is behind.
-    pub async fn deliver(&self, events: Vec<Event>) {
+    pub async fn deliver(&self, events: Vec<Effect>) {
         if !events.is_empty() {
             // Fails only when the hub has ended, and nobody is left to hear.
             let _ = self.batches.send(Batch { events, then: Vec::new() }).await;
@@ -91,7 +91,7 @@ impl Hub {
 
     /// `deliver` for a thread outside the async runtime; does what comes
     /// `then` on the hub's own thread.
-    pub fn deliver_blocking(&self, events: Vec<Event>, then: Vec<Afterwards>) {
+    pub fn deliver_blocking(&self, events: Vec<Effect>, then: Vec<Afterwards>) {
         let _ = self.batches.blocking_send(Batch { events, then });
     }
 

@@ -5,14 +5,14 @@ use super::outgoing::Delivery;
 use super::presence::Transition;
 use crate::clock::Clock;
 use crate::ids::{LoginId, SessionId, UserId};
-use crate::wire::{CloseCode, Event};
+use crate::wire::{CloseCode, Effect};
 use actix::{Message, Recipient};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Events to deliver in this order, and what to do after.
 pub(super) struct Batch {
-    pub events: Vec<Event>,
+    pub events: Vec<Effect>,
     pub then: Vec<Afterwards>,
 }
 
@@ -42,7 +42,7 @@ pub enum ToSession {
     Close(CloseCode),
 }
 
-/// The receiving end of the lane and the sending end of announcements.
+/// The receiving end of the writer and the sending end of announcements.
 pub(super) struct Inbox {
     pub batches: mpsc::Receiver<Batch>,
     pub transitions: mpsc::Sender<Transition>,

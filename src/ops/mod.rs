@@ -2,7 +2,7 @@
 //!
 //! An operation is a plain synchronous function from facts to an [`op::Outcome`].
 //! It loads the facts, asks `policy`, changes the store and names the events
-//! and their audience, all inside one transaction that the door began. It
+//! and their audience, all inside one transaction that the dispatcher began. It
 //! knows no sockets, no actors and no HTTP, and never waits.
 //!
 //! [`frames::FRAMES`] is the table of what a socket may ask for, one line each.

@@ -8,12 +8,12 @@ use crate::ids::{Timestamp, UserId};
 use crate::limits::Class;
 use crate::policy::Rules;
 use crate::store::{Db, Locks};
-use crate::wire::{Event, MessageView};
+use crate::wire::{Effect, MessageView};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
-/// Whether an operation runs on a snapshot, or in the write lane: everything
+/// Whether an operation runs on a snapshot, or in the writer: everything
 /// that changes something, or tells others anything, in one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -35,7 +35,7 @@ pub struct Cx<'a> {
 #[derive(Debug)]
 pub struct Outcome<T> {
     pub output: T,
-    pub events: Vec<Event>,
+    pub events: Vec<Effect>,
 }
 
 impl<T> Outcome<T> {

@@ -13,8 +13,8 @@ use crate::store::reports::Report;
 use crate::store::unread::{self, Unread};
 use crate::store::users::User;
 use crate::wire::{
-    self, ConversationView, Event, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView, ReactionView,
-    ReportView, Status, UserView,
+    self, ConversationView, Effect, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView,
+    ReactionView, ReportView, Status, UserView,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -39,8 +39,8 @@ pub(super) fn report(row: Report) -> ReportView {
 }
 
 /// `me_update` to the user's own sessions.
-pub(super) fn tell_me(me: UserId, update: &MeUpdate, cx: &Cx) -> Event {
-    Event::Frame { to: vec![me], frame: wire::encode("me_update", cx.now, update), ends_typing: None }
+pub(super) fn tell_me(me: UserId, update: &MeUpdate, cx: &Cx) -> Effect {
+    Effect::Frame { to: vec![me], frame: wire::encode("me_update", cx.now, update), ends_typing: None }
 }
 
 pub(super) fn message(

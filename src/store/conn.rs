@@ -343,7 +343,7 @@ impl Db {
     }
 
     /// One write transaction around `work`; for start-up and tools. The
-    /// running hub writes through the lane.
+    /// running hub writes through the writer.
     pub fn write_transaction<T>(&mut self, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
         self.begin_write()?;
         self.finish(work)

@@ -4,10 +4,10 @@
 //! the change, by updating its row: the row's lock is what makes the numbers
 //! come in commit order.
 
-use super::hot::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
 use super::id_list::{IdListMethods, id_list};
 use super::people::Standing;
 use super::schema::{conversations, participants, users};
+use super::statements::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
 use super::{Db, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
@@ -242,7 +242,7 @@ pub fn has_written_to(db: &mut Db, author: UserId, reader: UserId) -> Result<boo
 /// transaction ends, so that what is read from here on stays so.
 pub fn lock(db: &mut Db, id: ConversationId) -> Result<()> {
     match db {
-        // The lane is the only writer.
+        // The writer is the only writer.
         Db::Sqlite(_) => {}
         Db::Postgres(conn) => {
             let row = conversations::table.select(conversations::id).filter(conversations::id.eq(id));
@@ -257,7 +257,7 @@ pub fn lock(db: &mut Db, id: ConversationId) -> Result<()> {
 /// user that every private change updates, a first one.
 pub fn lock_between(db: &mut Db, me: UserId, other: UserId) -> Result<()> {
     match db {
-        // The lane is the only writer.
+        // The writer is the only writer.
         Db::Sqlite(_) => {}
         Db::Postgres(conn) => {
             let (low, high) = ordered(me, other);
@@ -273,7 +273,7 @@ pub fn lock_between(db: &mut Db, me: UserId, other: UserId) -> Result<()> {
 /// a block, wait until this transaction ends.
 pub fn lock_people(db: &mut Db, one: UserId, other: UserId) -> Result<()> {
     match db {
-        // The lane is the only writer.
+        // The writer is the only writer.
         Db::Sqlite(_) => {}
         Db::Postgres(conn) => {
             let rows =

@@ -8,9 +8,9 @@
 //! without that run, or with a lower count, lost something: a new epoch begins.
 
 use super::epoch::random_name;
-use super::hot::{CountOnPostgres, CountOnSqlite, TotalChanges};
 use super::marker::{self, Found, Marker};
 use super::schema::hub_runs;
+use super::statements::{CountOnPostgres, CountOnSqlite, TotalChanges};
 use super::{Db, begin_epoch, on};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;

@@ -1,8 +1,8 @@
 //! Messages: stored once, never deleted as rows.
 
-use super::hot::LastInsertRowid;
 use super::id_list::{IdListMethods, id_list};
 use super::schema::{hidden_messages, messages, participants};
+use super::statements::LastInsertRowid;
 use super::{Db, on};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
@@ -237,7 +237,7 @@ fn living(id: MessageId) -> _ {
     messages::table.filter(messages::id.eq(id).and(messages::deleted_at.is_null()))
 }
 
-/// The lane runs again who loses to another node, and finds the tombstone then.
+/// The writer runs again who loses to another node, and finds the tombstone then.
 fn must_be_there(rows: usize) -> Result<()> {
     match rows {
         1 => Ok(()),

@@ -1,7 +1,7 @@
 //! The truth: SQLite or Postgres behind one set of plain functions.
 //!
 //! `conn` opens a connection of either kind and guarantees its settings;
-//! `reads` lends connections for snapshots; `lane` is the one way to write.
+//! `reads` lends connections for snapshots; `writer` is the one way to write.
 //! `hub_lock` keeps a second hub away, `history` notices a restored backup.
 //! Each noun has a file of queries (`users`, `logins`, `attempts`, `tickets`,
 //! `conversations`, `messages`, `pending_receipts`, `people`, `presence`, `quotas`, `receipt_marks`, `reports`,
@@ -21,10 +21,8 @@ pub(crate) mod explain;
 mod failure;
 mod fair_turns;
 mod history;
-mod hot;
 mod hub_lock;
 mod id_list;
-mod lane;
 mod locks;
 pub mod logins;
 mod marker;
@@ -48,7 +46,7 @@ pub mod quotas;
 mod races_test;
 pub mod reactions;
 mod read_gates;
-mod reads;
+mod read_pool;
 pub mod receipt_marks;
 pub mod reports;
 mod schema;
@@ -59,12 +57,14 @@ pub(crate) mod scratch;
 pub mod search_index;
 #[cfg(test)]
 mod search_index_test;
+mod statements;
 pub mod tickets;
 pub mod time_budget;
 pub mod unread;
 mod user_words;
 pub mod users;
 mod write_queue;
+mod writer;
 
 pub(crate) use conn::on;
 pub use conn::{Db, Target};
@@ -72,10 +72,10 @@ pub use cost::Cost;
 pub use epoch::begin_epoch;
 pub use history::History;
 pub use hub_lock::HubLock;
-pub use lane::{Answer, Job, Lane, LaneSettings, Publish, Terms};
 pub use locks::Locks;
 pub use prepare::{is_prepared, note_write_check, prepare};
 pub use probe::{Probe, probe};
 pub use read_gates::ReadTerms;
-pub use reads::Reads;
+pub use read_pool::ReadPool;
 pub use write_queue::QueueBounds;
+pub use writer::{Answer, Job, Publish, Terms, Writer, WriterSettings};

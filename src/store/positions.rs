@@ -198,7 +198,7 @@ fn still_at(id: ConversationId, user_id: UserId, before: Positions) -> _ {
     participants::table.filter(row.and(shared).and(own))
 }
 
-/// The lane runs again who loses to another node, from where it is then.
+/// The writer runs again who loses to another node, from where it is then.
 fn must_be_one(rows: usize) -> Result<()> {
     match rows {
         1 => Ok(()),

@@ -1,5 +1,5 @@
 //! What another node committed since a row was read is not undone: the write
-//! fails, and the lane runs it again from what is there then.
+//! fails, and the writer runs it again from what is there then.
 
 use super::scratch::{Scratch, both_databases, execute};
 use super::{Db, messages, positions, prepare};

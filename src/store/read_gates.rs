@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// Reads of one person that run at the same time.
+/// ReadPool of one person that run at the same time.
 const EACH: usize = 3;
 /// And of those, heavy ones.
 const HEAVY_EACH: usize = 1;
-/// Reads of one person that run or wait; one more is refused at once.
+/// ReadPool of one person that run or wait; one more is refused at once.
 const MAX_EACH: usize = 64;
 
 /// Whose read it is, and what it costs.

@@ -77,7 +77,7 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// Reads one JSON object and nothing after it. Unknown keys are ignored.
+/// ReadPool one JSON object and nothing after it. Unknown keys are ignored.
 ///
 /// # Errors
 /// `Invalid`, naming the key that is missing, mistyped or out of bounds.

@@ -25,20 +25,20 @@ macro_rules! invisible {
 
 mod account;
 mod close;
-mod event;
+mod effect;
 mod input;
 mod refused;
-mod told;
+mod server_frames;
 mod views;
 
 pub use account::{DisplayName, Email, Password, Reason, Title, Username};
 pub use close::CloseCode;
-pub use event::{Audience, Event, TypingEvent, ViewingEvent};
+pub use effect::{Audience, Effect, TypingEvent, ViewingEvent};
 pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use refused::{NoTime, NotKept, TextOnly};
-pub use told::{
+pub use server_frames::{
     Authenticated, ConversationUpdate, MeUpdate, MessageChange, OnlineStatus, Pong, PresenceState, PrivateMessage,
-    ReactionChange, Receipt, Resync, Skip, TOLD, Typing, UnreadUpdate, Viewing, Welcome,
+    ReactionChange, Receipt, Resync, SERVER_FRAMES, Skip, Typing, UnreadUpdate, Viewing, Welcome,
 };
 pub use views::{
     ConversationView, LoginView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView,
@@ -49,7 +49,7 @@ use crate::error::Error;
 use crate::ids::Timestamp;
 use bytestring::ByteString;
 use serde::Serialize;
-use told::Refusal;
+use server_frames::Refusal;
 
 /// An encoded frame for a client; cloning shares the bytes.
 pub type Frame = ByteString;

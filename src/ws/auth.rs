@@ -23,7 +23,7 @@ struct Authenticate {
 async fn check_token(net: &Net, token: &str) -> Result<(Admitted, UserView)> {
     let admitted = admit_token(net, token).await?;
     let user_id = admitted.caller.user_id;
-    Ok((admitted, net.door.call(admitted.caller, GetUser { user_id }).await?.user))
+    Ok((admitted, net.dispatcher.call(admitted.caller, GetUser { user_id }).await?.user))
 }
 
 impl Session {

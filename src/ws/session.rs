@@ -108,7 +108,7 @@ impl Session {
     async fn open(net: Arc<Net>, caller: Caller, attachment: Attachment) -> Result<i64> {
         let session_id = attachment.session_id;
         let is_new = net.hub.attach(attachment).await?;
-        let Opening { me, visible } = net.door.call(caller, OpenSession).await?;
+        let Opening { me, visible } = net.dispatcher.call(caller, OpenSession).await?;
         net.hub.opened(session_id, is_new.then_some(visible)).await?;
         Ok(me)
     }
@@ -221,7 +221,7 @@ impl Session {
     /// the answer.
     fn begin(&mut self, caller: Caller, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
         self.socket.pause();
-        let (door, answers) = (self.net.door.clone(), self.net.answers.clone());
+        let (dispatcher, answers) = (self.net.dispatcher.clone(), self.net.answers.clone());
         let terms = op.terms();
         let call = async move {
             // A change is answered with a message at most, so its answer is not counted.
@@ -229,7 +229,7 @@ impl Session {
                 Access::Read => Some(answers.reserve(caller.user_id).await?),
                 Access::Write => None,
             };
-            Ok((door.call(caller, op).await?, share))
+            Ok((dispatcher.call(caller, op).await?, share))
         };
         ctx.spawn(call.into_actor(self).map(move |outcome: Result<_>, session, ctx| {
             let (outcome, share) = match outcome {

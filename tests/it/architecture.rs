@@ -15,10 +15,10 @@ use switchboard::wire::CloseCode;
 /// `main` and `app` wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("fuzzing", &["ws::transport::Inbound", "ops::frames::Entry", "wire"]),
-    ("ws", &["http", "door", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids"]),
-    ("http", &["door", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
-    ("upkeep", &["door", "ops", "hub", "clock", "error", "ids"]),
-    ("door", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
+    ("ws", &["http", "transport", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids"]),
+    ("http", &["transport", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
+    ("upkeep", &["transport", "ops", "hub", "clock", "error", "ids"]),
+    ("transport", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
     ("ops", &["store", "policy", "search", "text", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),
     ("store", &["background", "clock::random_bytes", "search", "text::DELETED_USER", "error", "ids"]),
@@ -389,9 +389,12 @@ fn the_reader_of_imports_sees_every_form_of_them() {
     let source = |path: &str, text: &str| Source { path: path.into(), code: code(text), text: text.into() };
     let arrows = |text: &str| source("hub/mod.rs", text).arrows();
     assert_eq!(arrows("use crate::ids::UserId;"), [(1, "ids::UserId".into())]);
-    assert_eq!(arrows("\nuse crate::{\n    door::Door,\n    wire::{self, Event as E},\n};").len(), 3);
+    assert_eq!(arrows("\nuse crate::{\n    dispatch::Transport,\n    wire::{self, Effect as E},\n};").len(), 3);
     assert_eq!(arrows("fn f() -> crate::store::Db {}"), [(1, "store::Db".into())]);
-    assert_eq!(arrows("use crate::ids::*; // crate::door::Door\nlet text = \"crate::net\";"), [(1, "ids".into())]);
+    assert_eq!(
+        arrows("use crate::ids::*; // crate::dispatch::Transport\nlet text = \"crate::net\";"),
+        [(1, "ids".into())]
+    );
     assert_eq!(arrows("#[cfg(test)]\nmod tests {\n use crate::http::Site;\n}").len(), 1, "only below code");
     assert!(arrows("fn f() {}\n\n#[cfg(test)]\nmod tests {\n use crate::http::Site;\n}").is_empty());
 
@@ -478,7 +481,9 @@ fn makes(text: &str, code: Code) -> bool {
 
 #[test]
 fn every_operation_that_replays_says_when() {
-    let answers = |source: &Source| source.layer() == "ops" && source.code.contains("\nimpl Op") && source.code.contains("\n    fn replay(");
+    let answers = |source: &Source| {
+        source.layer() == "ops" && source.code.contains("\nimpl Op") && source.code.contains("\n    fn replay(")
+    };
     let answering: Vec<_> = shipped().into_iter().filter(answers).collect();
     assert!(answering.len() > 2, "they are found");
     let silent = answering.into_iter().filter(|source| !source.code.contains("\n    fn replays("));

@@ -89,7 +89,7 @@ fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
 }
 
 /// What is written by it, and what is wrong with it: by everybody, through
-/// every door.
+/// every transport.
 async fn writes_and_errs(ann: &mut Person, bob: i64) {
     let text = |what: &str| format!("{CANARY} {what}");
     let (_, sent) = ann

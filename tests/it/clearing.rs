@@ -1,6 +1,6 @@
 //! Clearing a conversation: it is empty for oneself, and for nobody else.
 
-use crate::harness::{Door, Model, Socket, TestHub, User, assert_same, both_databases, kinds, truth};
+use crate::harness::{Model, Socket, TestHub, Transport, User, assert_same, both_databases, kinds, truth};
 use serde_json::{Value, json};
 
 async fn clear(user: &User, id: i64) {
@@ -107,9 +107,9 @@ async fn changes_of_what_one_cleared_only_move_the_number(hub: &mut TestHub) {
     let (id, sent) = written(&ann, &bob, 2).await;
     clear(&bob, id).await;
     let (mut laptop, mut phone) = (ann.connect().await, bob.connect().await);
-    let mut door = Door::Rest(ann.clone());
-    door.ok("edit_message", json!({"message_id": sent[0]["id"], "content": "other"})).await;
-    door.ok("delete_message", json!({"message_id": sent[1]["id"], "for": "everyone"})).await;
+    let mut transport = Transport::Rest(ann.clone());
+    transport.ok("edit_message", json!({"message_id": sent[0]["id"], "content": "other"})).await;
+    transport.ok("delete_message", json!({"message_id": sent[1]["id"], "for": "everyone"})).await;
     assert_eq!(kinds(&laptop.arrived().await), ["message_edited", "message_deleted"]);
     let skips = phone.arrived().await;
     assert_eq!(kinds(&skips), ["skip", "skip"]);
@@ -125,8 +125,8 @@ async fn every_device_ends_with_the_same_whether_it_was_there_or_not(hub: &mut T
     let mut live = before.clone();
     let mut phone = bob.connect().await;
     clear(&bob, id).await;
-    let mut door = Door::Rest(ann.clone());
-    door.ok("edit_message", json!({"message_id": sent[1]["id"], "content": "other"})).await;
+    let mut transport = Transport::Rest(ann.clone());
+    transport.ok("edit_message", json!({"message_id": sent[1]["id"], "content": "other"})).await;
     let follow = async |phone: &mut Socket, live: &mut Model| {
         phone.all_arrived().await.iter().for_each(|frame| live.frame(frame));
         while live.wants_sync() {
@@ -141,7 +141,7 @@ async fn every_device_ends_with_the_same_whether_it_was_there_or_not(hub: &mut T
     assert!(new.conversations.is_empty());
     let mut tablet = bob.connect().await;
     ann.post(&format!("/api/conversations/{id}/read"), json!({})).await.is(204);
-    door.ok("edit_message", json!({"message_id": sent[0]["id"], "content": "more"})).await;
+    transport.ok("edit_message", json!({"message_id": sent[0]["id"], "content": "more"})).await;
     follow(&mut tablet, &mut new).await;
     assert!(new.conversations.contains_key(&id) && new.shown(id).is_empty() && new.is_at_rest());
     ann.send_rest(&bob, "new").await;

@@ -1,6 +1,6 @@
 //! Deleting: for everyone, which leaves a tombstone, and for oneself alone.
 
-use crate::harness::{Door, Socket, TestHub, User, both_databases, kinds, refused_on_both};
+use crate::harness::{Socket, TestHub, Transport, User, both_databases, kinds, refused_on_both};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -30,12 +30,12 @@ both_databases!(a_message_that_is_deleted_for_everyone_is_a_tombstone_everywhere
 async fn a_message_that_is_deleted_for_everyone_is_a_tombstone_everywhere(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
-    for mut door in Door::both(&ann).await {
+    for mut transport in Transport::both(&ann).await {
         let sent = ann.send_rest(&bob, "never mind").await;
         bob.put(&format!("/api/messages/{}/reactions/%F0%9F%91%8D", sent["id"])).await.is(200);
         let before = bob.conversation(id).await;
         let (mut laptop, mut phone) = (ann.log_in_again().await.connect().await, bob.connect().await);
-        assert_eq!(door.ok("delete_message", delete(&sent, "everyone")).await, json!({}));
+        assert_eq!(transport.ok("delete_message", delete(&sent, "everyone")).await, json!({}));
         let tombstone = message(&ann, &sent["id"]).await;
         let mut expected = sent.clone();
         expected["content"] = json!("");
@@ -57,7 +57,7 @@ async fn a_message_that_is_deleted_for_everyone_is_a_tombstone_everywhere(hub: &
             let answer = user.post("/api/sync", held).await.ok();
             assert_eq!(answer["conversations"][0]["messages"], json!([tombstone]));
         }
-        door.ok("delete_message", delete(&sent, "everyone")).await;
+        transport.ok("delete_message", delete(&sent, "everyone")).await;
         laptop.expect_silence().await;
         phone.expect_silence().await;
         assert_eq!(message(&bob, &sent["id"]).await, tombstone, "once more changes nothing");
@@ -71,7 +71,7 @@ async fn what_was_deleted_for_everyone_is_not_unread(hub: &mut TestHub) {
     let sent = ann.send_rest(&bob, "two").await;
     assert_eq!(total_unread(&bob).await, 2);
     let mut phone = bob.connect().await;
-    Door::Rest(ann.clone()).ok("delete_message", delete(&sent, "everyone")).await;
+    Transport::Rest(ann.clone()).ok("delete_message", delete(&sent, "everyone")).await;
     assert_eq!(total_unread(&bob).await, 1);
     let update = told_unread(&mut phone, 1).await;
     assert_eq!(update["conversations"], json!({sent["conversation_id"].to_string(): 1}));
@@ -81,15 +81,15 @@ async fn what_was_deleted_for_everyone_is_not_unread(hub: &mut TestHub) {
 both_databases!(of_a_deleted_message_nothing_is_kept);
 async fn of_a_deleted_message_nothing_is_kept(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    let mut door = Door::Rest(ann.clone());
+    let mut transport = Transport::Rest(ann.clone());
     let secrets: Vec<String> = (0..20).map(|n| format!("the key is under mat number {n}.")).collect();
     for (n, secret) in secrets.iter().enumerate() {
         let sent = ann.send_rest(&bob, &(secret.clone() + &"x".repeat(n * 40))).await;
         if n % 2 == 0 {
-            door.ok("edit_message", json!({"message_id": sent["id"], "content": format!("{n}: {secret}")})).await;
+            transport.ok("edit_message", json!({"message_id": sent["id"], "content": format!("{n}: {secret}")})).await;
         }
         ann.send_rest(&bob, "something that stays").await;
-        door.ok("delete_message", delete(&sent, "everyone")).await;
+        transport.ok("delete_message", delete(&sent, "everyone")).await;
     }
     // What was in the write-ahead log goes with the last connection.
     hub.stop();
@@ -107,13 +107,13 @@ both_databases!(a_retry_of_the_send_after_a_deletion_finds_the_tombstone);
 async fn a_retry_of_the_send_after_a_deletion_finds_the_tombstone(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let send = |content: &str| json!({"recipient_id": bob.id, "content": content, "client_message_id": "key"});
-    let [mut rest, mut socket] = Door::both(&ann).await;
+    let [mut rest, mut socket] = Transport::both(&ann).await;
     let sent = rest.ok("private_message", send("first")).await["message"].clone();
     rest.ok("edit_message", json!({"message_id": sent["id"], "content": "second"})).await;
     rest.ok("delete_message", delete(&sent, "everyone")).await;
     let tombstone = message(&ann, &sent["id"]).await;
-    for door in [&mut rest, &mut socket] {
-        let again = door.ok("private_message", send("first")).await;
+    for transport in [&mut rest, &mut socket] {
+        let again = transport.ok("private_message", send("first")).await;
         assert_eq!(again, json!({"message": tombstone, "duplicate": true}));
     }
     assert_eq!(hub.stored(), [1, 1, 2]);
@@ -125,11 +125,11 @@ async fn what_one_deleted_for_oneself_is_gone_for_oneself_alone(hub: &mut TestHu
     let first = ann.send_rest(&bob, "first").await;
     let id = first["conversation_id"].as_i64().unwrap();
     let mut number = 0;
-    for mut door in Door::both(&bob).await {
+    for mut transport in Transport::both(&bob).await {
         let sent = ann.send_rest(&bob, "not for me").await;
         let rev = bob.conversation(id).await["rev"].clone();
         let (mut other, mut tablet) = (ann.connect().await, bob.log_in_again().await.connect().await);
-        assert_eq!(door.ok("delete_message", delete(&sent, "me")).await, json!({}));
+        assert_eq!(transport.ok("delete_message", delete(&sent, "me")).await, json!({}));
         number += 1;
         let update = tablet.expect("me_update").await;
         assert_eq!((&update["me"], &update["hidden"]), (&json!(number), &json!([sent["id"]])), "{update}");
@@ -159,12 +159,12 @@ async fn whoever_hid_a_message_is_told_of_its_changes_only_that_the_number_moved
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hide me").await;
     let id = sent["conversation_id"].clone();
-    let mut door = Door::Rest(ann.clone());
-    Door::Rest(bob.clone()).ok("delete_message", delete(&sent, "me")).await;
+    let mut transport = Transport::Rest(ann.clone());
+    Transport::Rest(bob.clone()).ok("delete_message", delete(&sent, "me")).await;
     let (mut laptop, mut phone) = (ann.connect().await, bob.connect().await);
-    door.ok("edit_message", json!({"message_id": sent["id"], "content": "still hidden"})).await;
-    door.ok("react", json!({"message_id": sent["id"], "emoji": "👍", "on": true})).await;
-    door.ok("delete_message", delete(&sent, "everyone")).await;
+    transport.ok("edit_message", json!({"message_id": sent["id"], "content": "still hidden"})).await;
+    transport.ok("react", json!({"message_id": sent["id"], "emoji": "👍", "on": true})).await;
+    transport.ok("delete_message", delete(&sent, "everyone")).await;
     for (rev, kind) in (3..).zip(["message_edited", "message_reaction", "message_deleted"]) {
         let mut skip = phone.next().await;
         skip.as_object_mut().unwrap().remove("timestamp");
@@ -187,7 +187,7 @@ async fn whoever_hid_a_message_is_told_of_its_changes_only_that_the_number_moved
 both_databases!(the_last_message_in_the_list_is_the_last_that_shows);
 async fn the_last_message_in_the_list_is_the_last_that_shows(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
-    let (mut by_ann, mut by_bob) = (Door::Rest(ann.clone()), Door::Rest(bob.clone()));
+    let (mut by_ann, mut by_bob) = (Transport::Rest(ann.clone()), Transport::Rest(bob.clone()));
     let mut sent = Vec::new();
     for content in ["one", "two", "three", "four"] {
         sent.push(ann.send_rest(&bob, content).await);
@@ -218,13 +218,13 @@ async fn the_last_message_in_the_list_is_the_last_that_shows(hub: &mut TestHub) 
 both_databases!(pages_of_history_are_full_though_messages_between_are_hidden);
 async fn pages_of_history_are_full_though_messages_between_are_hidden(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    let mut door = Door::Rest(bob.clone());
+    let mut transport = Transport::Rest(bob.clone());
     let mut id = 0;
     for seq in 1..=10 {
         let sent = ann.send_rest(&bob, "hi").await;
         id = sent["conversation_id"].as_i64().unwrap();
         if seq % 2 == 0 {
-            door.ok("delete_message", delete(&sent, "me")).await;
+            transport.ok("delete_message", delete(&sent, "me")).await;
         }
     }
     for (query, expected, has_more) in [
@@ -267,11 +267,11 @@ async fn under_a_block_one_may_still_take_back_what_one_said(hub: &mut TestHub) 
     let (first, second) = (ann.send_rest(&bob, "first").await, ann.send_rest(&bob, "second").await);
     bob.blocks(&ann).await;
     let mut phone = bob.connect().await;
-    for (mut door, sent) in Door::both(&ann).await.into_iter().zip([&first, &second]) {
-        door.ok("delete_message", delete(sent, "everyone")).await;
+    for (mut transport, sent) in Transport::both(&ann).await.into_iter().zip([&first, &second]) {
+        transport.ok("delete_message", delete(sent, "everyone")).await;
     }
     assert_eq!(kinds(&phone.arrived().await), ["message_deleted", "message_deleted"]);
     assert_eq!(bob.contents(first["conversation_id"].as_i64().unwrap()).await, ["", ""]);
-    Door::Rest(ann.clone()).ok("delete_message", delete(&first, "me")).await;
+    Transport::Rest(ann.clone()).ok("delete_message", delete(&first, "me")).await;
     assert_eq!(ann.contents(first["conversation_id"].as_i64().unwrap()).await, [""]);
 }

@@ -1,7 +1,7 @@
 //! Editing: another text in place of the one that was sent, for everybody and
 //! everywhere.
 
-use crate::harness::{Door, TestHub, User, assert_same, both_databases, kinds, refused_on_both, truth};
+use crate::harness::{TestHub, Transport, User, assert_same, both_databases, kinds, refused_on_both, truth};
 use serde_json::{Value, json};
 
 fn edit(message: &Value, content: &str) -> Value {
@@ -16,11 +16,11 @@ both_databases!(an_edit_is_told_to_everybody_and_is_what_stands_there);
 async fn an_edit_is_told_to_everybody_and_is_what_stands_there(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
-    for mut door in Door::both(&ann).await {
+    for mut transport in Transport::both(&ann).await {
         let sent = ann.send_rest(&bob, "frist").await;
         let unread = bob.get("/api/unread").await.ok();
         let (mut laptop, mut phone) = (ann.log_in_again().await.connect().await, bob.connect().await);
-        let told = door.ok("edit_message", edit(&sent, "first")).await["message"].clone();
+        let told = transport.ok("edit_message", edit(&sent, "first")).await["message"].clone();
         let mut expected = sent.clone();
         expected["content"] = json!("first");
         expected["rev"] = json!(sent["rev"].as_i64().unwrap() + 1);
@@ -46,14 +46,14 @@ async fn an_edit_is_told_to_everybody_and_is_what_stands_there(hub: &mut TestHub
 both_databases!(whoever_was_away_gets_the_text_as_it_is_now_and_once);
 async fn whoever_was_away_gets_the_text_as_it_is_now_and_once(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    let [mut door, _] = Door::both(&ann).await;
+    let [mut transport, _] = Transport::both(&ann).await;
     let sent = ann.send_rest(&bob, "one").await;
     let id = sent["conversation_id"].to_string();
     for n in 2..=5 {
         ann.send_rest(&bob, &n.to_string()).await;
     }
     for content in ["two", "three"] {
-        door.ok("edit_message", edit(&sent, content)).await;
+        transport.ok("edit_message", edit(&sent, content)).await;
     }
     for (held, expected) in [(0, 5), (2, 5), (6, 1), (7, 1), (8, 0)] {
         let answer = bob.post("/api/sync", json!({"conversations": {&id: held}})).await.ok();
@@ -79,8 +79,8 @@ async fn a_change_before_what_a_client_holds_tears_no_hole(hub: &mut TestHub) {
     let (mut live, mut away) = (truth(&bob).await, truth(&bob).await);
     assert_eq!(live.shown(id).into_keys().collect::<Vec<_>>(), (11..=60).collect::<Vec<_>>());
     let mut phone = bob.connect().await;
-    let mut door = Door::Rest(ann.clone());
-    door.ok("edit_message", edit(&first, "edited")).await;
+    let mut transport = Transport::Rest(ann.clone());
+    transport.ok("edit_message", edit(&first, "edited")).await;
     live.frame(&phone.next().await);
     let answer = bob.post("/api/sync", away.ask()).await.ok();
     away.answer(&answer);
@@ -101,8 +101,8 @@ async fn the_same_text_again_changes_nothing(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "as it is").await;
     let mut phone = bob.connect().await;
-    for mut door in Door::both(&ann).await {
-        assert_eq!(door.ok("edit_message", edit(&sent, "as it is")).await["message"], sent);
+    for mut transport in Transport::both(&ann).await {
+        assert_eq!(transport.ok("edit_message", edit(&sent, "as it is")).await["message"], sent);
     }
     phone.expect_silence().await;
     assert_eq!(message(&bob, &sent["id"]).await, sent);
@@ -112,12 +112,12 @@ both_databases!(a_retry_of_the_send_after_an_edit_finds_the_message_as_it_is_now
 async fn a_retry_of_the_send_after_an_edit_finds_the_message_as_it_is_now(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let send = |content: &str| json!({"recipient_id": bob.id, "content": content, "client_message_id": "key"});
-    let [mut rest, mut socket] = Door::both(&ann).await;
+    let [mut rest, mut socket] = Transport::both(&ann).await;
     let sent = rest.ok("private_message", send("first")).await["message"].clone();
     for content in ["second", "third", "first", "fourth"] {
         let now = rest.ok("edit_message", edit(&sent, content)).await["message"].clone();
-        for door in [&mut rest, &mut socket] {
-            let again = door.ok("private_message", send("first")).await;
+        for transport in [&mut rest, &mut socket] {
+            let again = transport.ok("private_message", send("first")).await;
             assert_eq!(again, json!({"message": now, "duplicate": true}));
         }
         for other in ["second", "third", "fourth", "fifth"] {
@@ -173,9 +173,9 @@ both_databases!(edits_count_as_messages_for_the_rate, MESSAGE_RATE = "1", MESSAG
 async fn edits_count_as_messages_for_the_rate(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "0").await;
-    let mut door = Door::Rest(ann.clone());
+    let mut transport = Transport::Rest(ann.clone());
     for n in 1..10 {
-        if door.ask("edit_message", edit(&sent, &n.to_string())).await["code"] == "rate_limited" {
+        if transport.ask("edit_message", edit(&sent, &n.to_string())).await["code"] == "rate_limited" {
             return;
         }
     }
@@ -185,13 +185,13 @@ async fn edits_count_as_messages_for_the_rate(hub: &mut TestHub) {
 both_databases!(of_an_edited_message_the_old_text_is_kept_nowhere);
 async fn of_an_edited_message_the_old_text_is_kept_nowhere(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    let mut door = Door::Rest(ann.clone());
+    let mut transport = Transport::Rest(ann.clone());
     let old = |n: usize| format!("a slip of the tongue number {n}.");
     for n in 0..20 {
         let text = old(n) + &"x".repeat(n * 40);
         let sent = ann.send_rest(&bob, &text).await;
         for content in ["short", &"and then a long one ".repeat(n + 1)] {
-            door.ok("edit_message", edit(&sent, content)).await;
+            transport.ok("edit_message", edit(&sent, content)).await;
         }
     }
     // What was in the write-ahead log goes with the last connection.

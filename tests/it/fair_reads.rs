@@ -1,4 +1,4 @@
-//! Reads that cost much, and requests that come too often, harm nobody but
+//! ReadPool that cost much, and requests that come too often, harm nobody but
 //! those who ask.
 
 use crate::harness::{TestHub, User, any_database, both_databases};

@@ -1,7 +1,7 @@
-//! Two doors, one house: what is done over REST and what is done by frames
+//! Two transports, one house: what is done over REST and what is done by frames
 //! leaves the same rows, tells the others the same and is refused the same.
 
-use crate::harness::{Door, TestHub, User, both_databases};
+use crate::harness::{TestHub, Transport, User, both_databases};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use switchboard::ops::frames::FRAMES;
@@ -44,14 +44,14 @@ fn plain(value: &Value, people: [&User; 2]) -> Value {
 
 /// The story so far: what was asked for or heard, and what was told.
 struct Story {
-    door: Door,
+    transport: Transport,
     asked: BTreeSet<String>,
     told: Vec<(String, Value)>,
 }
 
 impl Story {
     async fn ask(&mut self, kind: &str, body: Value) -> Value {
-        let told = self.door.ask(kind, body.clone()).await;
+        let told = self.transport.ask(kind, body.clone()).await;
         self.asked.insert(kind.to_owned());
         self.told.push((kind.to_owned(), told.clone()));
         told
@@ -210,11 +210,11 @@ async fn search(story: &mut Story, id: i64, stranger: i64) {
 }
 
 /// Everything that can be told from outside about one pair of people, of whom
-/// the first used this door.
-async fn story(door: Door, people: [&User; 2], (stranger, foreign): (i64, i64)) -> Vec<(String, Value)> {
+/// the first used this transport.
+async fn story(transport: Transport, people: [&User; 2], (stranger, foreign): (i64, i64)) -> Vec<(String, Value)> {
     let [sender, reader] = people;
     let (mut listening, mut own) = (reader.connect().await, sender.connect().await);
-    let mut story = Story { door, asked: BTreeSet::new(), told: Vec::new() };
+    let mut story = Story { transport, asked: BTreeSet::new(), told: Vec::new() };
     let id = write(&mut story, people, stranger).await;
     read(&mut story, people, id, stranger).await;
     search(&mut story, id, stranger).await;
@@ -234,8 +234,8 @@ async fn rest_and_the_socket_tell_the_same_story(hub: &mut TestHub) {
     let [ann, bob, cat, dan, eve, fay] = hub.users(["ann", "bob", "cat", "dan", "eve", "fay"]).await;
     let foreign = eve.send_rest(&fay, "hello").await;
     let stranger = (foreign["conversation_id"].as_i64().unwrap(), foreign["id"].as_i64().unwrap());
-    let by_rest = story(Door::Rest(ann.clone()), [&ann, &bob], stranger).await;
-    let socket = Door::Socket(Box::new(cat.connect().await));
+    let by_rest = story(Transport::Rest(ann.clone()), [&ann, &bob], stranger).await;
+    let socket = Transport::Socket(Box::new(cat.connect().await));
     let by_socket = story(socket, [&cat, &dan], stranger).await;
     assert_eq!(by_rest.len(), by_socket.len(), "{by_rest:#?}\n{by_socket:#?}");
     for (rest, socket) in by_rest.iter().zip(&by_socket) {

@@ -1,6 +1,6 @@
 //! Reactions: what everybody sees of them, and what counts as one emoji.
 
-use crate::harness::{Door, Group, TestHub, User, both_databases, kinds, percent_encoded, refused_on_both};
+use crate::harness::{Group, TestHub, Transport, User, both_databases, kinds, percent_encoded, refused_on_both};
 use serde_json::{Value, json};
 
 fn react(message: &Value, emoji: &str, on: bool) -> Value {
@@ -17,12 +17,12 @@ async fn a_reaction_is_told_to_everybody_and_taken_back_the_same_way(hub: &mut T
     let sent = ann.send_rest(&bob, "hi").await;
     let id = sent["conversation_id"].as_i64().unwrap();
     let unread = bob.get("/api/unread").await.ok();
-    for mut door in Door::both(&bob).await {
+    for mut transport in Transport::both(&bob).await {
         let (mut laptop, mut tablet) = (ann.connect().await, bob.log_in_again().await.connect().await);
         for (on, reactions) in [(true, json!([{"emoji": "👍", "count": 1, "user_ids": [bob.id]}])), (false, json!([]))]
         {
             let rev = ann.conversation(id).await["rev"].as_i64().unwrap();
-            let told = door.ok("react", react(&sent, "👍", on)).await["message"].clone();
+            let told = transport.ok("react", react(&sent, "👍", on)).await["message"].clone();
             let mut expected = sent.clone();
             (expected["reactions"], expected["rev"]) = (reactions, json!(rev + 1));
             assert_eq!(told, expected, "the rest is as it was");
@@ -33,7 +33,7 @@ async fn a_reaction_is_told_to_everybody_and_taken_back_the_same_way(hub: &mut T
                     "message": told, "emoji": "👍", "user_id": bob.id, "on": on});
                 assert_eq!(frame, expected);
             }
-            assert_eq!(door.ok("react", react(&sent, "👍", on)).await["message"], told, "twice is once");
+            assert_eq!(transport.ok("react", react(&sent, "👍", on)).await["message"], told, "twice is once");
             laptop.expect_silence().await;
             tablet.expect_silence().await;
             for user in [&ann, &bob] {
@@ -52,7 +52,7 @@ both_databases!(kinds_and_people_come_in_the_order_in_which_they_reacted);
 async fn kinds_and_people_come_in_the_order_in_which_they_reacted(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
-    let (mut by_ann, mut by_bob) = (Door::Rest(ann.clone()), Door::Rest(bob.clone()));
+    let (mut by_ann, mut by_bob) = (Transport::Rest(ann.clone()), Transport::Rest(bob.clone()));
     by_bob.ok("react", react(&sent, "🎉", true)).await;
     by_ann.ok("react", react(&sent, "❤️", true)).await;
     by_ann.ok("react", react(&sent, "🎉", true)).await;
@@ -78,12 +78,12 @@ async fn of_many_who_react_the_first_twenty_are_named_and_all_are_counted(hub: &
     let sent = Group::of_ids(&guests[0], &ids[1..]).await.says(&guests[0], "hi").await;
     // Whoever came last reacts first.
     for guest in guests.iter().rev() {
-        Door::Rest(guest.clone()).ok("react", react(&sent, "👍", true)).await;
+        Transport::Rest(guest.clone()).ok("react", react(&sent, "👍", true)).await;
     }
     let mut named: Vec<i64> = ids.iter().rev().copied().take(20).collect();
     let told = message(&guests[0], &sent["id"]).await["reactions"].clone();
     assert_eq!(told, json!([{"emoji": "👍", "count": 21, "user_ids": named}]));
-    Door::Rest(guests[20].clone()).ok("react", react(&sent, "👍", false)).await;
+    Transport::Rest(guests[20].clone()).ok("react", react(&sent, "👍", false)).await;
     named.remove(0);
     named.push(ids[0]);
     let told = message(&guests[0], &sent["id"]).await["reactions"].clone();
@@ -94,7 +94,7 @@ both_databases!(an_emoji_is_kept_in_full_however_it_was_written);
 async fn an_emoji_is_kept_in_full_however_it_was_written(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
-    for mut door in Door::both(&bob).await {
+    for mut transport in Transport::both(&bob).await {
         for (written, kept) in [
             ("👍", "👍"),
             ("👍🏽", "👍🏽"),
@@ -113,9 +113,9 @@ async fn an_emoji_is_kept_in_full_however_it_was_written(hub: &mut TestHub) {
             ("🏳️‍🌈", "🏳️‍🌈"),
             ("\u{1f3f3}\u{200d}\u{1f308}", "🏳️‍🌈"),
         ] {
-            let told = door.ok("react", react(&sent, written, true)).await["message"]["reactions"].clone();
+            let told = transport.ok("react", react(&sent, written, true)).await["message"]["reactions"].clone();
             assert_eq!(told, json!([{"emoji": kept, "count": 1, "user_ids": [bob.id]}]), "{written:?}");
-            let told = door.ok("react", react(&sent, kept, false)).await["message"]["reactions"].clone();
+            let told = transport.ok("react", react(&sent, kept, false)).await["message"]["reactions"].clone();
             assert_eq!(told, json!([]), "{written:?} is taken back as {kept:?}");
         }
     }
@@ -165,7 +165,7 @@ async fn a_message_has_twenty_kinds_of_reactions_and_no_more(hub: &mut TestHub) 
     ];
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
-    let mut by_bob = Door::Rest(bob.clone());
+    let mut by_bob = Transport::Rest(bob.clone());
     for kind in KINDS {
         by_bob.ok("react", react(&sent, kind, true)).await;
     }
@@ -180,7 +180,7 @@ async fn a_message_has_twenty_kinds_of_reactions_and_no_more(hub: &mut TestHub) 
     phone.expect_silence().await;
     assert_eq!(message(&ann, &sent["id"]).await, before, "not even its number moved");
     by_bob.ok("react", react(&sent, KINDS[3], true)).await;
-    Door::Rest(ann.clone()).ok("react", react(&sent, KINDS[0], true)).await;
+    Transport::Rest(ann.clone()).ok("react", react(&sent, KINDS[0], true)).await;
     by_bob.ok("react", react(&sent, KINDS[7], false)).await;
     by_bob.ok("react", react(&sent, "🤔", true)).await;
     assert_eq!(message(&ann, &sent["id"]).await["reactions"].as_array().unwrap().len(), 20);
@@ -190,7 +190,7 @@ both_databases!(who_may_not_write_may_not_react);
 async fn who_may_not_write_may_not_react(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
-    Door::Rest(bob.clone()).ok("react", react(&sent, "👍", true)).await;
+    Transport::Rest(bob.clone()).ok("react", react(&sent, "👍", true)).await;
     let before = message(&ann, &sent["id"]).await;
     let (mut laptop, mut phone) = (ann.connect().await, bob.connect().await);
     for on in [true, false] {
@@ -206,7 +206,7 @@ async fn who_may_not_write_may_not_react(hub: &mut TestHub) {
     }
     assert_eq!(message(&bob, &sent["id"]).await, before);
     ann.unblocks(&bob).await;
-    Door::Rest(ann.clone()).ok("delete_message", json!({"message_id": sent["id"], "for": "everyone"})).await;
+    Transport::Rest(ann.clone()).ok("delete_message", json!({"message_id": sent["id"], "for": "everyone"})).await;
     for on in [true, false] {
         let told = refused_on_both(&bob, "react", react(&sent, "👍", on)).await;
         assert_eq!(told, ("conflict".into(), "the message was deleted".into()));

@@ -1,6 +1,6 @@
 //! Replies: a message that names the one it answers.
 
-use crate::harness::{Door, TestHub, both_databases, refused_on_both};
+use crate::harness::{TestHub, Transport, both_databases, refused_on_both};
 use serde_json::{Value, json};
 
 fn reply(conversation_id: &Value, to: &Value, content: &str) -> Value {
@@ -13,13 +13,13 @@ async fn a_reply_names_what_it_answers_wherever_it_is_read(hub: &mut TestHub) {
     let asked = ann.send_rest(&bob, "how are you?").await;
     let id = asked["conversation_id"].clone();
     let mut phone = ann.connect().await;
-    for mut door in Door::both(&bob).await {
-        let told = door.ok("private_message", reply(&id, &asked["id"], "fine")).await["message"].clone();
+    for mut transport in Transport::both(&bob).await {
+        let told = transport.ok("private_message", reply(&id, &asked["id"], "fine")).await["message"].clone();
         assert_eq!(told["reply_to_id"], asked["id"]);
         assert_eq!(phone.next().await["message"], told);
         assert_eq!(ann.history(id.as_i64().unwrap(), "?limit=1").await["messages"], json!([told]));
         let by_person = json!({"recipient_id": ann.id, "content": "fine", "reply_to_id": asked["id"]});
-        let told = door.ok("private_message", by_person).await["message"].clone();
+        let told = transport.ok("private_message", by_person).await["message"].clone();
         assert_eq!((&phone.next().await["message"], &told["reply_to_id"]), (&told, &asked["id"]));
     }
     let path = format!("/api/conversations/{id}/messages");
@@ -37,8 +37,8 @@ async fn one_answers_only_what_one_may_see_where_it_was_said(hub: &mut TestHub) 
     let id = cleared[0]["conversation_id"].clone();
     let elsewhere = cat.send_rest(&bob, "elsewhere").await;
     let foreign = ann.send_rest(&cat, "foreign").await;
-    let mut door = Door::Rest(bob.clone());
-    door.ok("delete_message", json!({"message_id": cleared[1]["id"], "for": "me"})).await;
+    let mut transport = Transport::Rest(bob.clone());
+    transport.ok("delete_message", json!({"message_id": cleared[1]["id"], "for": "me"})).await;
     let mut phone = ann.connect().await;
     let mut refused = Vec::new();
     for to in [&elsewhere["id"], &foreign["id"], &cleared[1]["id"], &json!(999_999)] {
@@ -62,9 +62,9 @@ async fn what_was_deleted_may_still_be_answered(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let asked = ann.send_rest(&bob, "forget it").await;
     let id = asked["conversation_id"].clone();
-    let mut by_bob = Door::Rest(bob.clone());
+    let mut by_bob = Transport::Rest(bob.clone());
     let before = by_bob.ok("private_message", reply(&id, &asked["id"], "why?")).await["message"].clone();
-    Door::Rest(ann.clone()).ok("delete_message", json!({"message_id": asked["id"], "for": "everyone"})).await;
+    Transport::Rest(ann.clone()).ok("delete_message", json!({"message_id": asked["id"], "for": "everyone"})).await;
     let after = by_bob.ok("private_message", reply(&id, &asked["id"], "what was it?")).await["message"].clone();
     for message in [before, after] {
         let now = ann.get(&format!("/api/messages/{}", message["id"])).await.ok()["message"].clone();
@@ -81,13 +81,13 @@ async fn a_retry_that_answers_something_else_is_a_conflict(hub: &mut TestHub) {
         body["client_message_id"] = json!("key");
         body
     };
-    let mut door = Door::Rest(bob.clone());
-    let sent = door.ok("private_message", keyed(one["id"].clone())).await["message"].clone();
+    let mut transport = Transport::Rest(bob.clone());
+    let sent = transport.ok("private_message", keyed(one["id"].clone())).await["message"].clone();
     for other in [two["id"].clone(), Value::Null] {
         assert_eq!(refused_on_both(&bob, "private_message", keyed(other)).await.0, "conflict");
     }
     // The answer is found before anything is asked about what it answers.
-    door.ok("delete_message", json!({"message_id": one["id"], "for": "me"})).await;
-    let again = door.ok("private_message", keyed(one["id"].clone())).await;
+    transport.ok("delete_message", json!({"message_id": one["id"], "for": "me"})).await;
+    let again = transport.ok("private_message", keyed(one["id"].clone())).await;
     assert_eq!(again, json!({"message": sent, "duplicate": true}));
 }

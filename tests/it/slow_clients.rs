@@ -46,7 +46,7 @@ async fn looks(socket: &mut Socket, id: i64, is_viewing: bool) {
     socket.ack(json!({"type": kind, "conversation_id": id})).await;
 }
 
-/// Reads nothing until it is cut off, and what is left at once: the hub waits
+/// ReadPool nothing until it is cut off, and what is left at once: the hub waits
 /// two seconds for that to be taken. With one other socket there.
 async fn closed_when_cut_off(hub: &TestHub, stopped: &mut Socket) -> Option<u16> {
     hub.wait_for_connections(1).await;

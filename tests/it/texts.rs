@@ -1,5 +1,5 @@
 //! Text of every kind in every place that takes text: it comes back byte for
-//! byte, or is refused, by whatever door it came and whichever database keeps
+//! byte, or is refused, by whatever transport it came and whichever database keeps
 //! it; and what looks like a query is text like any other.
 
 use crate::harness::{PASSWORD, Socket, TestHub, User, both_databases, percent_encoded};

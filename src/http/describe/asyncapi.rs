@@ -6,7 +6,7 @@ use crate::ids::Timestamp;
 use crate::ops::frames::FRAMES;
 use crate::ops::op::Done;
 use crate::schema::{SchemaOf, schema_of};
-use crate::wire::{MAX_REF_CHARS, TOLD};
+use crate::wire::{MAX_REF_CHARS, SERVER_FRAMES};
 use serde_json::{Map, Value, json};
 
 /// What is told of the frames; `docs/asyncapi.json` with the usual bounds.
@@ -18,7 +18,7 @@ pub fn document(bounds: &Bounds) -> Value {
     }
     book.add_asked("ping", false, schema_of::<Done>, &["server.pong".to_owned()]);
     let mut told = Vec::new();
-    for (kind, schemas_of) in TOLD {
+    for (kind, schemas_of) in SERVER_FRAMES {
         told.push(book.add("server", kind, |schemas| told_frame(kind, schemas_of, schemas)));
     }
     book.operations.insert(

@@ -78,7 +78,7 @@ pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
             admit_secret(net, cookie.value()).await?
         }
     };
-    net.door.count_request(admitted.caller, rate_tokens(request.path()))?;
+    net.dispatcher.count_request(admitted.caller, rate_tokens(request.path()))?;
     Ok(admitted)
 }
 
@@ -104,7 +104,7 @@ pub async fn admit_secret(net: &Net, secret: &str) -> Result<Admitted> {
 const UNKNOWN: Error = Error::Unauthenticated("nobody is known by this");
 
 async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
-    net.door.call(Anonymous, FindCaller { proof, lifetime: net.login_lifetime }).await
+    net.dispatcher.call(Anonymous, FindCaller { proof, lifetime: net.login_lifetime }).await
 }
 
 /// Who comes for the first time gets an account.
@@ -116,7 +116,7 @@ async fn find_foreigner(net: &Net, foreigner: Foreigner) -> Result<Option<Found>
     }
     let (usernames, display_name) = (foreigner.usernames(), foreigner.display_name());
     let Foreigner { issuer, subject, .. } = foreigner;
-    let user_id = net.door.call(Anonymous, AdmitForeigner { issuer, subject, usernames, display_name }).await?;
+    let user_id = net.dispatcher.call(Anonymous, AdmitForeigner { issuer, subject, usernames, display_name }).await?;
     log::info!("vouched for by another system user={user_id}");
     find(net, proof).await
 }
@@ -124,15 +124,15 @@ async fn find_foreigner(net: &Net, foreigner: Foreigner) -> Result<Option<Found>
 /// By a ticket, which works once.
 pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Admitted> {
     let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: net.login_lifetime };
-    let (found, expires_at) = net.door.call(Anonymous, op).await?;
+    let (found, expires_at) = net.dispatcher.call(Anonymous, op).await?;
     Ok(enter(net, found, expires_at))
 }
 
 fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Admitted {
     if needs_touch {
-        let (door, op) = (net.door.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
-        // Nobody waits for it; the door logs what goes wrong.
-        actix_web::rt::spawn(async move { door.call(System, op).await.map(drop) });
+        let (dispatcher, op) = (net.dispatcher.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
+        // Nobody waits for it; the dispatcher logs what goes wrong.
+        actix_web::rt::spawn(async move { dispatcher.call(System, op).await.map(drop) });
     }
     Admitted { caller, expires_at, issued_at: None }
 }

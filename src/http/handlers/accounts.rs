@@ -44,7 +44,7 @@ pub struct Registration {
 pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
     net.site.check_page(request.headers())?;
     let address = net.client_network(&request);
-    let attempt = net.door.call(Anonymous, BeginRegistration { address }).await?;
+    let attempt = net.dispatcher.call(Anonymous, BeginRegistration { address }).await?;
     let hashed = net.passwords.of(address).hash(body.password.as_str().to_owned()).await;
     let password_hash = or_forget(&net, &attempt, hashed).await?;
     let username = body.username.as_str().to_owned();
@@ -59,7 +59,7 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Bod
         device: identity::device(&net, &request, &earlier),
         lifetime: net.login_lifetime,
     };
-    let user = net.door.call(Anonymous, op).await?;
+    let user = net.dispatcher.call(Anonymous, op).await?;
     for event in ["registered", "logged in"] {
         net.audit_event(&request, event, user.id);
     }
@@ -89,7 +89,7 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
     let address = net.client_network(&request);
     let passwords = net.passwords.of(address);
     let op = BeginLogin { username: body.username, address };
-    let BegunLogin { credentials, attempt } = net.door.call(Anonymous, op).await?;
+    let BegunLogin { credentials, attempt } = net.dispatcher.call(Anonymous, op).await?;
     let (user_id, stored) = credentials.unzip();
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
@@ -113,7 +113,7 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
         new_password_hash,
         lifetime: net.login_lifetime,
     };
-    let user = net.door.call(Anonymous, op).await?;
+    let user = net.dispatcher.call(Anonymous, op).await?;
     net.audit_event(&request, "logged in", user_id);
     let refresh_token = body.refresh.then(|| token.as_str().to_owned());
     let mut response = HttpResponse::Ok();
@@ -131,12 +131,12 @@ async fn or_forget<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Resul
 
 /// As if it had not been tried.
 pub(crate) async fn forget(net: &Net, attempt: &Attempt) {
-    // What cannot be forgotten now is over by itself some time; the door logs why.
-    let _ = net.door.call(Anonymous, ForgetAttempt(attempt.clone())).await;
+    // What cannot be forgotten now is over by itself some time; the dispatcher logs why.
+    let _ = net.dispatcher.call(Anonymous, ForgetAttempt(attempt.clone())).await;
 }
 
 pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
-    net.door.call(caller, LogOut).await?;
+    net.dispatcher.call(caller, LogOut).await?;
     net.audit_event(&request, "logged out", caller.user_id);
     let mut response = HttpResponse::NoContent();
     cookies::set(&mut response, cookies::ended(&net, &request));
@@ -144,7 +144,7 @@ pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): K
         // A browser may have one more, by the other name.
         let left = identity::cookie_logins(&net, &request).await?;
         for other in &left.callers {
-            net.door.call(*other, LogOut).await?;
+            net.dispatcher.call(*other, LogOut).await?;
             net.audit_event(&request, "logged out", other.user_id);
         }
         cookies::set(&mut response, cookies::old_removal(&net, &left));
@@ -153,7 +153,7 @@ pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): K
 }
 
 pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
-    let user = net.door.call(caller, GetUser { user_id: caller.user_id }).await?;
+    let user = net.dispatcher.call(caller, GetUser { user_id: caller.user_id }).await?;
     let mut response = HttpResponse::Ok();
     // A page asks this when it opens: the moment to give the cookie its full
     // time again.
@@ -166,7 +166,7 @@ pub async fn update_profile(
     request: HttpRequest,
     Asked(caller, op): Asked<UpdateProfile>,
 ) -> Answer {
-    let user = net.door.call(caller, op).await?;
+    let user = net.dispatcher.call(caller, op).await?;
     net.audit_event(&request, "changed profile", caller.user_id);
     Ok(HttpResponse::Ok().json(user))
 }

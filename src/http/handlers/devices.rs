@@ -25,13 +25,13 @@ use std::time::Duration;
 type Answer = Result<HttpResponse, Problem>;
 
 pub async fn list_logins(net: web::Data<Net>, Known(caller): Known) -> Answer {
-    let devices = net.door.call(caller, ListLogins { lifetime: net.login_lifetime }).await?;
+    let devices = net.dispatcher.call(caller, ListLogins { lifetime: net.login_lifetime }).await?;
     Ok(HttpResponse::Ok().json(devices))
 }
 
 pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let login_id: LoginId = part(&request, "id")?;
-    net.door.call(caller, EndLogin { login_id }).await?;
+    net.dispatcher.call(caller, EndLogin { login_id }).await?;
     net.audit_event(&request, &format!("ended login={login_id}"), caller.user_id);
     let mut response = HttpResponse::NoContent();
     if Some(login_id) == caller.login_id {
@@ -42,7 +42,7 @@ pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpR
 
 /// On every device, this one included.
 pub async fn end_own_logins(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
-    net.door.call(caller, EndOwnLogins).await?;
+    net.dispatcher.call(caller, EndOwnLogins).await?;
     net.audit_event(&request, "ended all logins", caller.user_id);
     let mut response = HttpResponse::NoContent();
     cookies::set(&mut response, cookies::ended(&net, &request));
@@ -65,7 +65,7 @@ pub async fn set_password(
     // Whoever may have copied the cookie is out as well.
     let token = identity::came_by_cookie(&request).then(SecretToken::random);
     let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SecretToken::hash) };
-    net.door.call(caller, op).await?;
+    net.dispatcher.call(caller, op).await?;
     net.audit_event(&request, "changed password", caller.user_id);
     let mut response = HttpResponse::NoContent();
     cookies::set(&mut response, cookies::renewed(&net, &request, token.as_ref()));
@@ -88,7 +88,7 @@ pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(call
             None
         }
     };
-    net.door.call(caller, CloseAccount { checked_hash }).await?;
+    net.dispatcher.call(caller, CloseAccount { checked_hash }).await?;
     net.audit_event(&request, "closed account", caller.user_id);
     let mut response = HttpResponse::NoContent();
     cookies::set(&mut response, cookies::ended(&net, &request));
@@ -108,7 +108,7 @@ fn check_fresh(issued_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
 /// The stored hash of the caller's password, when this is it.
 async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
     let address = net.client_network(request);
-    let FoundPassword { stored, attempt } = net.door.call(*caller, FindPassword { address }).await?;
+    let FoundPassword { stored, attempt } = net.dispatcher.call(*caller, FindPassword { address }).await?;
     let verified = net.passwords.of(address).verify(password, Some(stored.clone())).await;
     if !matches!(verified, Ok(Verdict::Wrong)) {
         // A right one counts as a password that was checked; of one that was not, nothing counts.

@@ -96,10 +96,10 @@ pub async fn ready(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
 
 /// Why the database cannot be worked with now, if it cannot.
 async fn trouble_of_database(net: &Net) -> Option<Cow<'static, str>> {
-    let answers = within_deadline(net.door.probe()).await;
-    match answers.or_else(|| net.door.recent_write_trouble()) {
+    let answers = within_deadline(net.dispatcher.probe()).await;
+    match answers.or_else(|| net.dispatcher.recent_write_trouble()) {
         Some(trouble) => Some(trouble),
-        None => net.writes.trouble(&net.door).await,
+        None => net.writes.trouble(&net.dispatcher).await,
     }
 }
 

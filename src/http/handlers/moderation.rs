@@ -19,14 +19,14 @@ type Answer = Result<HttpResponse, Problem>;
 
 /// 201 for a new report, 200 for one that was there.
 pub async fn report(net: web::Data<Net>, Asked(caller, op): Asked<MakeReport>) -> Answer {
-    let reported = net.door.call(caller, op).await?;
+    let reported = net.dispatcher.call(caller, op).await?;
     let mut response = if reported.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(reported))
 }
 
 pub async fn list_reports(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
     let op = ListReports { before: query.get("before")?, limit: query.limit()? };
-    let page = net.door.call(caller, op).await?;
+    let page = net.dispatcher.call(caller, op).await?;
     net.audit_event(&request, &format!("admin read reports count={}", page.reports.len()), caller.user_id);
     Ok(HttpResponse::Ok().json(page))
 }
@@ -41,7 +41,7 @@ pub async fn enable(net: web::Data<Net>, known: Known, request: HttpRequest) -> 
 
 async fn set_disabled(net: &Net, Known(caller): Known, request: &HttpRequest, is_disabled: bool) -> Answer {
     let user_id: UserId = part(request, "id")?;
-    net.door.call(caller, SetDisabled { user_id, is_disabled }).await?;
+    net.dispatcher.call(caller, SetDisabled { user_id, is_disabled }).await?;
     let done = if is_disabled { "disabled" } else { "enabled" };
     net.audit_event(request, &format!("admin {done} account={user_id}"), caller.user_id);
     Ok(HttpResponse::NoContent().finish())
@@ -55,7 +55,7 @@ pub struct Connections {
 
 pub async fn get_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let user_id: UserId = part(&request, "id")?;
-    net.door.call(caller, GetConnections { user_id }).await?;
+    net.dispatcher.call(caller, GetConnections { user_id }).await?;
     let connections = net.hub.count_sessions(user_id).await?;
     net.audit_event(&request, &format!("admin read connections of={user_id}"), caller.user_id);
     Ok(HttpResponse::Ok().json(Connections { is_connected: connections > 0, connections }))
@@ -63,7 +63,7 @@ pub async fn get_connections(net: web::Data<Net>, Known(caller): Known, request:
 
 pub async fn end_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let user_id: UserId = part(&request, "id")?;
-    net.door.call(caller, EndLogins { user_id }).await?;
+    net.dispatcher.call(caller, EndLogins { user_id }).await?;
     net.audit_event(&request, &format!("admin ended logins of={user_id}"), caller.user_id);
     Ok(HttpResponse::NoContent().finish())
 }

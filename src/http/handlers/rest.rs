@@ -1,5 +1,5 @@
 //! The HTTP calls of a logged-in user. Each reads its input, knocks on the
-//! door with the same operation a socket would, and writes the answer.
+//! dispatcher with the same operation a socket would, and writes the answer.
 
 use crate::error::Error;
 use crate::http::extract::identity::Known;
@@ -47,17 +47,17 @@ type Answer = Result<HttpResponse, Problem>;
 
 pub async fn list_users(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
-    let found = net.door.call(caller, ListUsers { q, limit: query.limit()? }).await?;
+    let found = net.dispatcher.call(caller, ListUsers { q, limit: query.limit()? }).await?;
     Ok(HttpResponse::Ok().json(found))
 }
 
 pub async fn get_user(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
-    let found = net.door.call(caller, GetUser { user_id: part(&request, "id")? }).await?;
+    let found = net.dispatcher.call(caller, GetUser { user_id: part(&request, "id")? }).await?;
     Ok(HttpResponse::Ok().json(found))
 }
 
 pub async fn list_blocks(net: web::Data<Net>, Known(caller): Known) -> Answer {
-    Ok(HttpResponse::Ok().json(net.door.call(caller, ListBlocks).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, ListBlocks).await?))
 }
 
 pub async fn block(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
@@ -69,12 +69,12 @@ pub async fn unblock(net: web::Data<Net>, known: Known, request: HttpRequest) ->
 }
 
 async fn set_block(net: &Net, Known(caller): Known, request: &HttpRequest, is_blocked: bool) -> Answer {
-    net.door.call(caller, SetBlock { user_id: part(request, "user_id")?, is_blocked }).await?;
+    net.dispatcher.call(caller, SetBlock { user_id: part(request, "user_id")?, is_blocked }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn list_contacts(net: web::Data<Net>, Known(caller): Known) -> Answer {
-    Ok(HttpResponse::Ok().json(net.door.call(caller, ListContacts).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, ListContacts).await?))
 }
 
 pub async fn add_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
@@ -86,12 +86,12 @@ pub async fn remove_contact(net: web::Data<Net>, known: Known, request: HttpRequ
 }
 
 async fn set_contact(net: &Net, Known(caller): Known, request: &HttpRequest, is_contact: bool) -> Answer {
-    net.door.call(caller, SetContact { user_id: part(request, "user_id")?, is_contact }).await?;
+    net.dispatcher.call(caller, SetContact { user_id: part(request, "user_id")?, is_contact }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn send(net: web::Data<Net>, Asked(caller, message): Asked<SendMessage>) -> Answer {
-    let sent = net.door.call(caller, message).await?;
+    let sent = net.dispatcher.call(caller, message).await?;
     Ok(stored(&sent))
 }
 
@@ -124,7 +124,7 @@ pub async fn send_to(
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     let message = SendMessage { recipient_id: None, conversation_id, content, client_message_id, reply_to_id };
-    let sent = net.door.call(caller, message).await?;
+    let sent = net.dispatcher.call(caller, message).await?;
     Ok(stored(&sent))
 }
 
@@ -136,7 +136,7 @@ fn stored(sent: &Sent) -> HttpResponse {
 
 pub async fn list_conversations(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let op = ListConversations { before: query.text("before"), limit: query.limit()?, with: query.get("with")? };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -146,13 +146,13 @@ pub struct ConversationReply {
 
 pub async fn get_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = GetConversation { conversation_id: part(&request, "id")? };
-    let conversation = net.door.call(caller, op).await?;
+    let conversation = net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
 /// 201 for a new conversation, 200 for one that was there.
 pub async fn create_conversation(net: web::Data<Net>, Asked(caller, op): Asked<CreateConversation>) -> Answer {
-    let created = net.door.call(caller, op).await?;
+    let created = net.dispatcher.call(caller, op).await?;
     let mut response = if created.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(created))
 }
@@ -168,7 +168,7 @@ pub async fn rename_conversation(
     Asked(caller, TitleBody { title }): Asked<TitleBody>,
 ) -> Answer {
     let op = RenameConversation { conversation_id: part(&request, "id")?, title };
-    let conversation = net.door.call(caller, op).await?;
+    let conversation = net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
@@ -180,7 +180,7 @@ pub async fn list_participants(
 ) -> Answer {
     let op =
         ListParticipants { conversation_id: part(&request, "id")?, after: query.get("after")?, limit: query.limit()? };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -193,7 +193,7 @@ pub async fn add_participant(
     request: HttpRequest,
     Asked(caller, ParticipantBody { user_id }): Asked<ParticipantBody>,
 ) -> Answer {
-    net.door.call(caller, AddParticipant { conversation_id: part(&request, "id")?, user_id }).await?;
+    net.dispatcher.call(caller, AddParticipant { conversation_id: part(&request, "id")?, user_id }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -208,24 +208,24 @@ pub async fn set_role(
     Asked(caller, RoleBody { role }): Asked<RoleBody>,
 ) -> Answer {
     let op = SetRole { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")?, role };
-    net.door.call(caller, op).await?;
+    net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn remove_participant(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = RemoveParticipant { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")? };
-    net.door.call(caller, op).await?;
+    net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn clear_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
-    net.door.call(caller, ClearConversation { conversation_id: part(&request, "id")? }).await?;
+    net.dispatcher.call(caller, ClearConversation { conversation_id: part(&request, "id")? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn get_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = GetMessage { message_id: part(&request, "id")? };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -245,7 +245,7 @@ pub async fn edit_message(
     Asked(caller, EditBody { content, .. }): Asked<EditBody>,
 ) -> Answer {
     let op = EditMessage { message_id: part(&request, "id")?, content };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 pub async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
@@ -255,7 +255,7 @@ pub async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: 
         Some(_) => return Err(Error::Invalid("for must be `everyone` or `me`".into()).into()),
         None => return Err(Error::Invalid("for is missing".into()).into()),
     };
-    net.door.call(caller, DeleteMessage { message_id: part(&request, "id")?, r#for: whom }).await?;
+    net.dispatcher.call(caller, DeleteMessage { message_id: part(&request, "id")?, r#for: whom }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -270,7 +270,7 @@ pub async fn remove_reaction(net: web::Data<Net>, known: Known, request: HttpReq
 async fn react(net: &Net, Known(caller): Known, request: &HttpRequest, on: bool) -> Answer {
     let emoji = Emoji::parse(request.match_info().query("emoji"))?;
     let op = React { message_id: part(request, "id")?, emoji, on };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 pub async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
@@ -280,7 +280,7 @@ pub async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: H
         after_seq: query.get("after_seq")?,
         limit: query.limit()?,
     };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -294,19 +294,19 @@ pub async fn set_typing(
     Asked(caller, TypingBody { is_typing }): Asked<TypingBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
-    net.door.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
+    net.dispatcher.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn join_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = JoinConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
-    net.door.call(caller, op).await?;
+    net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn leave_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = LeaveConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
-    net.door.call(caller, op).await?;
+    net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -324,8 +324,8 @@ pub async fn read_conversation(
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     match seq {
-        Some(_) => net.door.call(caller, MarkRead { message_id: None, conversation_id, seq }).await?,
-        None => net.door.call(caller, ReadConversation { recipient_id: None, conversation_id }).await?,
+        Some(_) => net.dispatcher.call(caller, MarkRead { message_id: None, conversation_id, seq }).await?,
+        None => net.dispatcher.call(caller, ReadConversation { recipient_id: None, conversation_id }).await?,
     };
     Ok(HttpResponse::NoContent().finish())
 }
@@ -340,7 +340,7 @@ pub async fn mark_delivered(
     request: HttpRequest,
     Asked(caller, DeliveredBody { seq }): Asked<DeliveredBody>,
 ) -> Answer {
-    net.door.call(caller, MarkDelivered { conversation_id: part(&request, "id")?, seq }).await?;
+    net.dispatcher.call(caller, MarkDelivered { conversation_id: part(&request, "id")?, seq }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -350,26 +350,26 @@ pub struct NoKeys {}
 
 pub async fn mark_read(net: web::Data<Net>, request: HttpRequest, MayAsk(caller, _): MayAsk<NoKeys>) -> Answer {
     let op = MarkRead { message_id: Some(part(&request, "id")?), ..MarkRead::default() };
-    net.door.call(caller, op).await?;
+    net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn list_receipts(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
     let op = ListReceipts { message_id: part(&request, "id")? };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 pub async fn search(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
     let (conversation_id, before) = (query.get("conversation_id")?, query.get("before")?);
     let op = Search { q, conversation_id, before, limit: query.limit()? };
-    Ok(HttpResponse::Ok().json(net.door.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
 pub async fn get_unread(net: web::Data<Net>, Known(caller): Known) -> Answer {
-    Ok(HttpResponse::Ok().json(net.door.call(caller, GetUnread).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, GetUnread).await?))
 }
 
 pub async fn sync(net: web::Data<Net>, Asked(caller, positions): Asked<Sync>) -> Answer {
-    Ok(HttpResponse::Ok().json(net.door.call(caller, positions).await?))
+    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, positions).await?))
 }

@@ -51,6 +51,6 @@ pub struct Ticket {
 pub async fn ticket(net: web::Data<Net>, admitted: Admitted) -> Answer {
     let ticket = SecretToken::random();
     let op = MakeTicket { ticket_hash: ticket.hash(), token_expires_at: admitted.expires_at };
-    let expires_at = net.door.call(admitted.caller, op).await?;
+    let expires_at = net.dispatcher.call(admitted.caller, op).await?;
     Ok(HttpResponse::Ok().json(Ticket { ticket: ticket.as_str().to_owned(), expires_at }))
 }

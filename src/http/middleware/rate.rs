@@ -40,7 +40,7 @@ fn count(request: &ServiceRequest) -> crate::error::Result<()> {
     let net = Net::of(request.app_data())?;
     let address = net.client_network(request.request());
     let is_counted = !address.is_loopback() && !net.trusted_proxies.contains(address);
-    if is_counted { net.door.count_request_from(address, rate_tokens(request.path())) } else { Ok(()) }
+    if is_counted { net.dispatcher.count_request_from(address, rate_tokens(request.path())) } else { Ok(()) }
 }
 
 /// Lets an address that asks too often wait for its refusal, and with it what its connection

@@ -20,7 +20,7 @@ use super::resyncs::Resyncs;
 use super::typing::TypingTable;
 use super::viewing::ViewingTable;
 use crate::ids::{SessionId, Timestamp, UserId};
-use crate::wire::{self, CloseCode, Event, Frame, OnlineStatus, Resync, Viewing, ViewingEvent};
+use crate::wire::{self, CloseCode, Effect, Frame, OnlineStatus, Resync, Viewing, ViewingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
 use std::collections::HashMap;
@@ -111,57 +111,57 @@ impl HubActor {
         self.flush(outgoing);
     }
 
-    fn deliver(&mut self, events: Vec<Event>) {
+    fn deliver(&mut self, events: Vec<Effect>) {
         let (now, instant, mut outgoing) = (self.settings.clock.now(), Instant::now(), Outgoing::default());
         for event in events {
             match event {
-                Event::Frame { to, frame, ends_typing } => {
+                Effect::Frame { to, frame, ends_typing } => {
                     if let Some((conversation_id, user_id)) = ends_typing {
                         self.typing.sent(conversation_id, user_id);
                     }
                     outgoing.add(&self.registry, &to, &Delivery::Lasting(frame));
                 }
-                Event::Typing(typing) => {
+                Effect::Typing(typing) => {
                     let heard = self.typing.heard(typing, instant);
                     outgoing.add_typing(&self.registry, now, heard);
                 }
-                Event::Viewing(viewing) => self.hear_viewing(viewing, now, &mut outgoing),
-                Event::Status { to, user_id, frame } => {
+                Effect::Viewing(viewing) => self.hear_viewing(viewing, now, &mut outgoing),
+                Effect::Status { to, user_id, frame } => {
                     self.presence.told(user_id);
                     outgoing.add(&self.registry, &to, &Delivery::Passing(Passing::Presence(user_id), frame));
                 }
-                Event::Left { conversation_id, user_id } => {
+                Effect::Left { conversation_id, user_id } => {
                     outgoing.add_typing(&self.registry, now, self.typing.left(conversation_id, user_id));
                     outgoing.add_viewing(&self.registry, now, self.viewing.left(conversation_id, user_id));
                 }
-                Event::Parted(one, other) => {
+                Effect::Parted(one, other) => {
                     outgoing.add_typing(&self.registry, now, self.typing.parted(one, other));
                     outgoing.add_viewing(&self.registry, now, self.viewing.parted(one, other));
                 }
-                Event::Presence { viewer, subject, is_visible, last_seen_at } => {
+                Effect::Presence { viewer, subject, is_visible, last_seen_at } => {
                     if let Some(status) = self.hear_visibility(viewer, subject, is_visible, last_seen_at, now) {
                         let frame = wire::encode("user_online_status", now, &status);
                         outgoing.add(&self.registry, &[viewer], &Delivery::Passing(Passing::Presence(subject), frame));
                     }
                 }
-                Event::Unread { conversation_id, users } => {
+                Effect::Unread { conversation_id, users } => {
                     for user_id in users {
                         if self.registry.has(user_id) {
                             self.badges.changed(user_id, conversation_id, instant);
                         }
                     }
                 }
-                Event::ReceiptsPending => {}
-                Event::Resync => self.resyncs.add(|| self.registry.all(), instant),
-                Event::LoginEnded(login_id) => {
+                Effect::ReceiptsPending => {}
+                Effect::Resync => self.resyncs.add(|| self.registry.all(), instant),
+                Effect::LoginEnded(login_id) => {
                     let ended = self.registry.sessions_of_login(login_id);
                     self.end(ended, CloseCode::LoginEnded, std::mem::take(&mut outgoing));
                 }
-                Event::LoginsEnded(user_id) => {
+                Effect::LoginsEnded(user_id) => {
                     let ended = self.registry.sessions_of(user_id).collect();
                     self.end(ended, CloseCode::LoginEnded, std::mem::take(&mut outgoing));
                 }
-                Event::AccountDisabled(user_id) => {
+                Effect::AccountDisabled(user_id) => {
                     let ended = self.registry.sessions_of(user_id).collect();
                     self.end(ended, CloseCode::AccountDisabled, std::mem::take(&mut outgoing));
                 }

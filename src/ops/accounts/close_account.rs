@@ -9,7 +9,7 @@ use crate::ops::logins::{find_caller::check_standing, find_password::check_still
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::presence::presence_visibility::hidden;
 use crate::store::{Cost, logins, members, people, presence, users};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Debug)]
 pub struct CloseAccount {
@@ -35,7 +35,7 @@ impl Op for CloseAccount {
         let viewers = presence::list_viewers(cx.db, me)?;
         logins::delete_logins(cx.db, me)?;
         users::close(cx.db, me, cx.now)?;
-        let mut events = vec![Event::LoginsEnded(me)];
+        let mut events = vec![Effect::LoginsEnded(me)];
         events.extend(settle(me, cx)?);
         let direct = members::list_direct(cx.db, me)?;
         events.extend(tell_name(me, &direct, true, cx)?);

@@ -8,7 +8,7 @@ use crate::ops::views;
 use crate::policy::Rules;
 use crate::store::users::{self, NewUser};
 use crate::text::comparable;
-use crate::wire::{Event, UserView};
+use crate::wire::{Effect, UserView};
 use std::time::Duration;
 
 /// Fields are checked where they are read from the request.
@@ -44,7 +44,7 @@ impl Op<Anonymous> for Register {
         let user = users::insert_user(cx.db, &new)?;
         // Those of earlier accounts of this device.
         let ended = add_login(user.id, self.token_hash, &self.device, self.lifetime, cx)?;
-        let events = ended.into_iter().map(Event::LoginEnded).collect();
+        let events = ended.into_iter().map(Effect::LoginEnded).collect();
         Ok(Outcome { output: views::own_user(user), events })
     }
 }

@@ -6,11 +6,11 @@ use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
 use crate::ops::views;
 use crate::store::{conversations, members, participants, positions};
-use crate::wire::{self, ConversationUpdate, Event};
+use crate::wire::{self, ConversationUpdate, Effect};
 
 /// Tells the people in these conversations that `me` has another name now.
 /// `has_left` tells those of direct conversations alone who are still there.
-pub(crate) fn tell_name(me: UserId, ids: &[ConversationId], has_left: bool, cx: &mut Cx) -> Result<Vec<Event>> {
+pub(crate) fn tell_name(me: UserId, ids: &[ConversationId], has_left: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
     let mut events = Vec::new();
     for ids in ids.chunks(members::CHUNK) {
         positions::set_changed(cx.db, ids, me)?;
@@ -28,9 +28,9 @@ pub(crate) fn tell_name(me: UserId, ids: &[ConversationId], has_left: bool, cx: 
                 ConversationUpdate { conversation_id: row.id, rev: row.rev, conversation: Some(&conversation) };
             let frame = wire::encode("conversation_update", cx.now, &update);
             if has_left {
-                events.push(Event::Left { conversation_id: row.id, user_id: me });
+                events.push(Effect::Left { conversation_id: row.id, user_id: me });
             }
-            events.push(Event::Frame { to, frame, ends_typing: None });
+            events.push(Effect::Frame { to, frame, ends_typing: None });
         }
     }
     Ok(events)

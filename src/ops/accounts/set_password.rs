@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ops::logins::find_password::check_still;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::{logins, users};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Debug)]
 pub struct SetPassword {
@@ -35,7 +35,7 @@ impl Op for SetPassword {
             logins::set_token_hash(cx.db, login_id, hash)?;
         }
         let ended = logins::delete_others(cx.db, caller.user_id, login_id)?;
-        Ok(Outcome { output: Done {}, events: ended.into_iter().map(Event::LoginEnded).collect() })
+        Ok(Outcome { output: Done {}, events: ended.into_iter().map(Effect::LoginEnded).collect() })
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
     const ANN: UserId = UserId::new(1);
 
-    fn log_in(number: u8, checked_hash: &str, cx: &mut Cx) -> Result<Vec<Event>> {
+    fn log_in(number: u8, checked_hash: &str, cx: &mut Cx) -> Result<Vec<Effect>> {
         let op = LogIn {
             attempt: None,
             user_id: ANN,
@@ -66,7 +66,7 @@ mod tests {
         Ok(op.run(&Anonymous, cx)?.events)
     }
 
-    fn change(login: i64, from: &str, to: &str, cx: &mut Cx) -> Result<Vec<Event>> {
+    fn change(login: i64, from: &str, to: &str, cx: &mut Cx) -> Result<Vec<Effect>> {
         let caller = Caller { user_id: ANN, login_id: Some(LoginId::new(login)), session_id: None };
         let op = SetPassword { checked_hash: from.into(), new_hash: to.into(), token_hash: None };
         Ok(op.run(&caller, cx)?.events)
@@ -83,7 +83,7 @@ mod tests {
         log_in(1, "first", cx).unwrap();
         log_in(2, "first", cx).unwrap();
         let ended = change(1, "first", "second", cx).unwrap();
-        assert!(matches!(ended[..], [Event::LoginEnded(id)] if id == LoginId::new(2)), "{ended:?}");
+        assert!(matches!(ended[..], [Effect::LoginEnded(id)] if id == LoginId::new(2)), "{ended:?}");
         assert!(matches!(log_in(3, "first", cx), Err(Error::Conflict(_))));
         assert!(matches!(change(1, "first", "third", cx), Err(Error::Conflict(_))));
         assert!(matches!(change(2, "second", "third", cx), Err(Error::Unauthenticated(_))));

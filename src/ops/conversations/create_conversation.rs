@@ -13,7 +13,7 @@ use crate::policy::{MAX_GROUPS, MAX_GROUPS_A_DAY};
 use crate::store::quotas::Kind;
 use crate::store::{Cost, conversations, members, positions, users};
 use crate::wire::{
-    self, ClientMessageId, ConversationUpdate, ConversationView, Event, OwnConversationView, Skip, Target, Title,
+    self, ClientMessageId, ConversationUpdate, ConversationView, Effect, OwnConversationView, Skip, Target, Title,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -123,13 +123,13 @@ impl CreateConversation {
 
 /// Tells the members of a new group that it exists. Where a group has more
 /// members than a conversation lists, the frame lists none of them.
-fn announce_group(group: &ConversationView, members: Vec<UserId>, cx: &Cx) -> Event {
+fn announce_group(group: &ConversationView, members: Vec<UserId>, cx: &Cx) -> Effect {
     let mut conversation = group.clone();
     if members.len() > MAX_LISTED_PARTICIPANTS {
         conversation.participants.clear();
     }
     let update = ConversationUpdate { conversation_id: group.id, rev: group.rev, conversation: Some(&conversation) };
-    Event::Frame { to: members, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }
+    Effect::Frame { to: members, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }
 }
 
 /// Finds or makes the direct conversation; while it is empty, those who opened
@@ -153,7 +153,7 @@ fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created
     let mut events = Vec::new();
     if !is_new {
         let skip = Skip { conversation_id: id, rev: positions::next_rev(cx.db, id)? };
-        events.push(Event::Frame { to: vec![other], frame: wire::encode("skip", cx.now, &skip), ends_typing: None });
+        events.push(Effect::Frame { to: vec![other], frame: wire::encode("skip", cx.now, &skip), ends_typing: None });
     }
     events.push(announce_conversation(id, &[me], cx)?);
     Ok(Outcome { output: show(me, id, false, cx)?, events })

@@ -8,7 +8,7 @@ use crate::policy::{MessagePolicy, Relation, may_message};
 use crate::store::conversations::{self, SendingFacts};
 use crate::store::participants;
 use crate::store::people::Standing;
-use crate::wire::{self, ConversationUpdate, Event, Target};
+use crate::wire::{self, ConversationUpdate, Effect, Target};
 
 /// What the store knows of a target.
 ///
@@ -45,11 +45,11 @@ pub(crate) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx:
 }
 
 /// Rev 1 of a conversation: that it exists, before its first message.
-pub(crate) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Event> {
+pub(crate) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Effect> {
     let row = conversations::get_conversation(cx.db, id)?;
     let people = participants::list_participants(cx.db, &[id], None)?;
     let conversation = views::conversation(&row, people);
     let update = ConversationUpdate { conversation_id: id, rev: row.rev, conversation: Some(&conversation) };
     let frame = wire::encode("conversation_update", cx.now, &update);
-    Ok(Event::Frame { to: audience.to_vec(), frame, ends_typing: None })
+    Ok(Effect::Frame { to: audience.to_vec(), frame, ends_typing: None })
 }

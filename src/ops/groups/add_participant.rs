@@ -10,7 +10,7 @@ use crate::ops::presence::presence_visibility::{self, Step};
 use crate::policy::may_manage;
 use crate::store::quotas::Kind;
 use crate::store::{Cost, Locks, members, participants, positions};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]
 pub struct AddParticipant {
@@ -44,7 +44,7 @@ impl Op for AddParticipant {
         let rev = positions::next_rev(cx.db, id)?;
         members::set_joined(cx.db, id, (caller.user_id, added), group.conversation.last_seq, rev, cx.now)?;
         let mut events = tell_members(id, rev, &[added], None, cx)?;
-        events.push(Event::Unread { conversation_id: id, users: vec![added] });
+        events.push(Effect::Unread { conversation_id: id, users: vec![added] });
         events.extend(presence_visibility::on_change(id, &there, added, Step::Joins, cx)?);
         Ok(Outcome { output: Done {}, events })
     }

@@ -11,7 +11,7 @@ use crate::store::conversations::{self, Conversation};
 use crate::store::people::{self, Invited};
 use crate::store::quotas::{self, Kind};
 use crate::store::{members, participants, positions};
-use crate::wire::{self, ConversationUpdate, Event};
+use crate::wire::{self, ConversationUpdate, Effect};
 
 /// A group that the caller is in, and their role there. Those who ask for it lock the
 /// conversation: what is read of it stays so until the change is committed.
@@ -78,7 +78,7 @@ pub(crate) fn take_quotas(me: UserId, wanted: &[(Kind, i64, i64)], cx: &mut Cx) 
 }
 
 /// Another role for somebody, and that everybody hears of it.
-pub(crate) fn give_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Event>> {
+pub(crate) fn give_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Effect>> {
     let rev = positions::next_rev(cx.db, id)?;
     members::set_role(cx.db, id, whose, role, rev)?;
     tell_members(id, rev, &[whose], None, cx)
@@ -87,7 +87,7 @@ pub(crate) fn give_role(id: ConversationId, whose: UserId, role: Role, cx: &mut 
 /// Passes the ownership of a locked group on if no active account owns it, not
 /// counting the one that leaves. The successor is an active admin, else an
 /// active member, the one who has been there longest.
-pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx: &mut Cx) -> Result<Vec<Event>> {
+pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx: &mut Cx) -> Result<Vec<Effect>> {
     if members::has_owner(cx.db, id, leaving)? {
         return Ok(Vec::new());
     }
@@ -99,12 +99,12 @@ pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx:
 
 /// Somebody is in it no longer, and everybody hears of it. Nothing committed
 /// later reaches them.
-pub(crate) fn take_out(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
+pub(crate) fn take_out(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let rev = positions::next_rev(cx.db, id)?;
     members::remove(cx.db, id, removed, rev)?;
-    let mut events = vec![Event::Left { conversation_id: id, user_id: removed }];
+    let mut events = vec![Effect::Left { conversation_id: id, user_id: removed }];
     events.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
-    events.push(Event::Unread { conversation_id: id, users: vec![removed] });
+    events.push(Effect::Unread { conversation_id: id, users: vec![removed] });
     Ok(events)
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn tell_members(
     changed: &[UserId],
     removed: Option<UserId>,
     cx: &mut Cx,
-) -> Result<Vec<Event>> {
+) -> Result<Vec<Effect>> {
     let row = conversations::get_conversation(cx.db, id)?;
     let to = participants::list_member_ids(cx.db, id)?;
     let rows = match changed {
@@ -129,11 +129,11 @@ pub(crate) fn tell_members(
     let conversation = views::conversation(&row, rows);
     let update = ConversationUpdate { conversation_id: id, rev, conversation: Some(&conversation) };
     let mut events =
-        vec![Event::Frame { to, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }];
+        vec![Effect::Frame { to, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }];
     if let Some(removed) = removed {
         let update = ConversationUpdate { conversation_id: id, rev, conversation: None };
         let frame = wire::encode("conversation_update", cx.now, &update);
-        events.push(Event::Frame { to: vec![removed], frame, ends_typing: None });
+        events.push(Effect::Frame { to: vec![removed], frame, ends_typing: None });
     }
     Ok(events)
 }

@@ -10,7 +10,7 @@ use crate::ops::presence::presence_visibility::{self, Step};
 use crate::store::pairs::MAX_PRESENCE_GROUP;
 use crate::store::users::{self, Standing};
 use crate::store::{Cost, conversations, members, participants};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 /// Groups of one portion: a few milliseconds of the writer.
 const PORTION: usize = 20;
@@ -51,7 +51,7 @@ impl Op<System> for SettleGroups {
 /// Settles a portion of the account's groups, and notes whether more are due.
 /// A closed account leaves its groups. Otherwise each group without an active
 /// owner gets one, if it has an active member.
-pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
+pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let is_closed = users::get_standing(cx.db, id)? == Standing::Closed;
     let limit = PORTION as i64 + 1;
     let due = match is_closed {
@@ -71,7 +71,7 @@ pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Event>> {
 }
 
 /// Takes the person out of a locked group, and passes its ownership on first.
-fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Event>> {
+fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let Some(role) = members::find_role(cx.db, id, me)? else { return Ok(Vec::new()) };
     let mut others = participants::list_member_ids(cx.db, id)?;
     others.retain(|member| *member != me);

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ids::LoginId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::logins;
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]
 pub struct EndLogin {
@@ -20,7 +20,7 @@ impl Op for EndLogin {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         match logins::delete_login(cx.db, caller.user_id, self.login_id)? {
-            true => Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(self.login_id)] }),
+            true => Ok(Outcome { output: Done {}, events: vec![Effect::LoginEnded(self.login_id)] }),
             false => Err(Error::NotFound("no such session")),
         }
     }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::limits::Class;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::logins;
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]
 pub struct EndOwnLogins;
@@ -22,6 +22,6 @@ impl Op for EndOwnLogins {
             return Err(Error::Forbidden("this token was issued by another system; sign out there"));
         }
         logins::delete_logins(cx.db, caller.user_id)?;
-        Ok(Outcome { output: Done {}, events: vec![Event::LoginsEnded(caller.user_id)] })
+        Ok(Outcome { output: Done {}, events: vec![Effect::LoginsEnded(caller.user_id)] })
     }
 }

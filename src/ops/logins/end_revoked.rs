@@ -7,7 +7,7 @@ use crate::ids::{LoginId, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::store::logins;
 use crate::store::users::{self, Standing};
-use crate::wire::Event;
+use crate::wire::Effect;
 use std::collections::HashSet;
 
 /// An owner of sessions on this node. Without a login, another system vouches
@@ -50,10 +50,10 @@ impl Op<System> for EndRevoked {
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let Revoked { accounts, logins } = Revoked::among(&self.owners, cx)?;
         let of_accounts = accounts.into_iter().map(|(user_id, standing)| match standing {
-            Standing::Disabled => Event::AccountDisabled(user_id),
-            _ => Event::LoginsEnded(user_id),
+            Standing::Disabled => Effect::AccountDisabled(user_id),
+            _ => Effect::LoginsEnded(user_id),
         });
-        Ok(Outcome { output: Done {}, events: of_accounts.chain(logins.into_iter().map(Event::LoginEnded)).collect() })
+        Ok(Outcome { output: Done {}, events: of_accounts.chain(logins.into_iter().map(Effect::LoginEnded)).collect() })
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(owners, [by_token, bob]);
         users::set_disabled(cx.db, UserId::new(2), None).unwrap();
         let events = EndRevoked { owners }.run(&System, cx).unwrap().events;
-        assert!(matches!(events[..], [Event::LoginEnded(login)] if login == LoginId::new(12)), "{events:?}");
+        assert!(matches!(events[..], [Effect::LoginEnded(login)] if login == LoginId::new(12)), "{events:?}");
     }
     both_databases!(an_account_enabled_while_it_was_looked_at_keeps_its_new_session);
 }

@@ -10,7 +10,7 @@ use crate::ops::views;
 use crate::policy::Denied;
 use crate::store::logins::{self, NewLogin};
 use crate::store::users;
-use crate::wire::{Event, UserView};
+use crate::wire::{Effect, UserView};
 use std::time::Duration;
 
 /// Of one user; with one more, that which was not used for longest ends.
@@ -61,7 +61,7 @@ impl Op<Anonymous> for LogIn {
         if let Some(hash) = &self.new_password_hash {
             users::set_password_hash(cx.db, self.user_id, hash)?;
         }
-        let events = ended.into_iter().map(Event::LoginEnded).collect();
+        let events = ended.into_iter().map(Effect::LoginEnded).collect();
         Ok(Outcome { output: views::own_user(user), events })
     }
 }

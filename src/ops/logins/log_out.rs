@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::limits::Class;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::logins;
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]
 pub struct LogOut;
@@ -20,6 +20,6 @@ impl Op for LogOut {
         let login_id =
             caller.login_id.ok_or(Error::Forbidden("this token was issued by another system; sign out there"))?;
         logins::delete_login(cx.db, caller.user_id, login_id)?;
-        Ok(Outcome { output: Done {}, events: vec![Event::LoginEnded(login_id)] })
+        Ok(Outcome { output: Done {}, events: vec![Effect::LoginEnded(login_id)] })
     }
 }

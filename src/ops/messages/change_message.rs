@@ -10,7 +10,7 @@ use crate::ops::op::Cx;
 use crate::ops::views;
 use crate::store::messages::{self, Message};
 use crate::store::{conversations, participants};
-use crate::wire::{self, Event, Frame, MessageChange, MessageView, Skip, Target};
+use crate::wire::{self, Effect, Frame, MessageChange, MessageView, Skip, Target};
 
 /// The message, if the caller may see it and it was not deleted.
 ///
@@ -42,7 +42,7 @@ pub(crate) fn tell_change(
     id: MessageId,
     cx: &mut Cx,
     encode: impl FnOnce(&MessageView) -> Frame,
-) -> Result<(MessageView, Vec<Event>)> {
+) -> Result<(MessageView, Vec<Effect>)> {
     let row = messages::find_message(cx.db, id)?;
     let row = row.ok_or_else(|| Error::bug("a message is never removed"))?;
     let (conversation_id, rev, seq) = (row.conversation_id, row.rev, row.seq);
@@ -62,14 +62,14 @@ fn tell(
     (id, seq): (MessageId, Seq),
     frame: Frame,
     cx: &mut Cx,
-) -> Result<Vec<Event>> {
+) -> Result<Vec<Effect>> {
     let sight = participants::list_sight(cx.db, conversation_id, id, seq)?;
     let (seeing, others): (Vec<_>, Vec<_>) = sight.into_iter().partition(|(_, sees)| *sees);
     let ids = |people: Vec<(UserId, bool)>| people.into_iter().map(|(user_id, _)| user_id).collect::<Vec<_>>();
-    let mut events = vec![Event::Frame { to: ids(seeing), frame, ends_typing: None }];
+    let mut events = vec![Effect::Frame { to: ids(seeing), frame, ends_typing: None }];
     if !others.is_empty() {
         let frame = wire::encode("skip", cx.now, &Skip { conversation_id, rev });
-        events.push(Event::Frame { to: ids(others), frame, ends_typing: None });
+        events.push(Effect::Frame { to: ids(others), frame, ends_typing: None });
     }
     Ok(events)
 }

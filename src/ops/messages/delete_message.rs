@@ -11,7 +11,7 @@ use crate::ops::views::tell_me;
 use crate::policy::may_change;
 use crate::store::messages::{self, Message};
 use crate::store::{participants, positions, reactions, search_index, users};
-use crate::wire::{self, Event, MeUpdate};
+use crate::wire::{self, Effect, MeUpdate};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -44,7 +44,7 @@ impl Op for DeleteMessage {
 }
 
 /// Also under a block: taking back is no way to write.
-fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Event>> {
+fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effect>> {
     may_change(caller.user_id, row.sender_id)?;
     if row.deleted_at.is_some() {
         return Ok(Vec::new());
@@ -57,14 +57,14 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Event
     let (_, mut events) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
     let members = participants::list_member_ids(cx.db, row.conversation_id)?;
     let readers = members.into_iter().filter(|member| *member != row.sender_id).collect();
-    events.push(Event::Unread { conversation_id: row.conversation_id, users: readers });
+    events.push(Effect::Unread { conversation_id: row.conversation_id, users: readers });
     Ok(events)
 }
 
-fn for_me(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Event>> {
+fn for_me(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effect>> {
     let me = caller.user_id;
     let number = users::next_me(cx.db, me)?;
     messages::insert_hidden(cx.db, row.id, me, number)?;
     let update = tell_me(me, &MeUpdate { me: number, hidden: &[row.id], ..MeUpdate::default() }, cx);
-    Ok(vec![update, Event::Unread { conversation_id: row.conversation_id, users: vec![me] }])
+    Ok(vec![update, Effect::Unread { conversation_id: row.conversation_id, users: vec![me] }])
 }

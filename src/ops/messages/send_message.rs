@@ -14,7 +14,7 @@ use crate::store::conversations::{self, Advance, Membership};
 use crate::store::messages::{self, Message, NewMessage};
 use crate::store::{participants, users};
 use crate::wire::{
-    self, ClientMessageId, Content, Event, MessageView, NoTime, NotKept, PrivateMessage, Status, Target, TextOnly,
+    self, ClientMessageId, Content, Effect, MessageView, NoTime, NotKept, PrivateMessage, Status, Target, TextOnly,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,7 @@ impl Op for SendMessage {
             conversations::set_has_written(cx.db, id, me)?;
             // From the first message on, the recipient may see the sender.
             let last_seen_at = users::find_last_seen(cx.db, me)?;
-            events.push(Event::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
+            events.push(Effect::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
         }
         // This holds the conversation: at other nodes nobody blocks, comes or goes
         // any more, but somebody may have since the facts were read.
@@ -124,8 +124,8 @@ impl Op for SendMessage {
             },
         );
         let readers = audience.iter().copied().filter(|user_id| *user_id != me).collect();
-        events.push(Event::Frame { to: audience, frame, ends_typing: Some((id, me)) });
-        events.push(Event::Unread { conversation_id: id, users: readers });
+        events.push(Effect::Frame { to: audience, frame, ends_typing: Some((id, me)) });
+        events.push(Effect::Unread { conversation_id: id, users: readers });
         Ok(Outcome { output: Sent { message, duplicate: false }, events })
     }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::{logins, users};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]
 pub struct EndLogins {
@@ -23,6 +23,6 @@ impl Op for EndLogins {
         check_admin(caller, cx)?;
         users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;
         logins::delete_logins(cx.db, self.user_id)?;
-        Ok(Outcome { output: Done {}, events: vec![Event::LoginsEnded(self.user_id)] })
+        Ok(Outcome { output: Done {}, events: vec![Effect::LoginsEnded(self.user_id)] })
     }
 }

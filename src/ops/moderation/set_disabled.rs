@@ -9,7 +9,7 @@ use crate::ids::UserId;
 use crate::ops::groups::settle_groups::settle;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::{Cost, logins, users};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetDisabled {
@@ -34,7 +34,7 @@ impl Op for SetDisabled {
         let mut events = Vec::new();
         if self.is_disabled {
             logins::delete_logins(cx.db, id)?;
-            events.push(Event::AccountDisabled(id));
+            events.push(Effect::AccountDisabled(id));
         }
         events.extend(settle(id, cx)?);
         Ok(Outcome { output: Done {}, events })
@@ -93,7 +93,7 @@ mod tests {
             OpenSession.run(&caller, cx).unwrap();
         }
         let events = SetDisabled { user_id: OTHER.user_id, is_disabled: true }.run(&ADMIN, cx).unwrap().events;
-        assert!(matches!(events[..], [Event::AccountDisabled(id)] if id == OTHER.user_id));
+        assert!(matches!(events[..], [Effect::AccountDisabled(id)] if id == OTHER.user_id));
         assert_eq!(told(log_in(cx, &OTHER)), "forbidden: this account is disabled");
         assert_eq!(told(OpenSession.run(&OTHER, cx)), "forbidden: this account is disabled");
         OpenSession.run(&ADMIN, cx).unwrap();

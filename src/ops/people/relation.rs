@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::op::Cx;
 use crate::store::users;
-use crate::wire::Event;
+use crate::wire::Effect;
 
 /// Blocks and contacts are between two people who exist; those with an account
 /// that was closed since can be lifted.
@@ -23,10 +23,10 @@ pub(crate) fn sight_change(
     subject: UserId,
     (before, is_visible): (bool, bool),
     cx: &mut Cx,
-) -> Result<Option<Event>> {
+) -> Result<Option<Effect>> {
     if is_visible == before {
         return Ok(None);
     }
     let last_seen_at = if is_visible { users::find_last_seen(cx.db, subject)? } else { None };
-    Ok(Some(Event::Presence { viewer, subject, is_visible, last_seen_at }))
+    Ok(Some(Effect::Presence { viewer, subject, is_visible, last_seen_at }))
 }

@@ -8,7 +8,7 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::people::relation::{check_other, sight_change};
 use crate::ops::views::tell_me;
 use crate::store::{Locks, people, presence};
-use crate::wire::{Event, MeUpdate, TieView};
+use crate::wire::{Effect, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetBlock {
@@ -34,7 +34,7 @@ impl Op for SetBlock {
             let tie = [TieView { user_id: other, removed: !self.is_blocked }];
             events.push(tell_me(me, &MeUpdate { me: number, blocks: &tie, ..MeUpdate::default() }, cx));
             if self.is_blocked {
-                events.push(Event::Parted(me, other));
+                events.push(Effect::Parted(me, other));
             }
             let now = presence::between(cx.db, me, other)?;
             events.extend(sight_change(me, other, (before.one_sees_other, now.one_sees_other), cx)?);

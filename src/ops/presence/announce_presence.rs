@@ -5,7 +5,7 @@ use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::store::presence;
 use crate::store::users::{self, Standing};
-use crate::wire::{self, Event, OnlineStatus};
+use crate::wire::{self, Effect, OnlineStatus};
 
 #[derive(Clone, Copy, Debug)]
 pub struct AnnouncePresence {
@@ -16,7 +16,7 @@ pub struct AnnouncePresence {
 impl Op<System> for AnnouncePresence {
     type Output = Done;
     const NAME: &'static str = "announce_presence";
-    // In the lane, also where nothing is written down, so that nothing
+    // In the writer, also where nothing is written down, so that nothing
     // passes a block that was committed before.
     const ACCESS: Access = Access::Write;
 
@@ -32,6 +32,6 @@ impl Op<System> for AnnouncePresence {
         let to = presence::list_viewers(cx.db, user_id)?;
         let last_seen_at = users::find_last_seen(cx.db, user_id)?;
         let frame = wire::encode("user_online_status", cx.now, &OnlineStatus { user_id, is_online, last_seen_at });
-        Ok(Outcome { output: Done {}, events: vec![Event::Status { to, user_id, frame }] })
+        Ok(Outcome { output: Done {}, events: vec![Effect::Status { to, user_id, frame }] })
     }
 }

@@ -11,7 +11,7 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::schema::one_of;
 use crate::store::conversations::{self, NO_SUCH_CONVERSATION, SendingFacts};
 use crate::store::pairs::MAX_PRESENCE_GROUP;
-use crate::wire::{Event, Target, ViewingEvent};
+use crate::wire::{Effect, Target, ViewingEvent};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub struct JoinConversation {
 impl Op for JoinConversation {
     type Output = Done;
     const NAME: &'static str = "join_conversation";
-    // In the lane, so that nothing passes a block that was committed before.
+    // In the writer, so that nothing passes a block that was committed before.
     const ACCESS: Access = Access::Write;
     const CLASS: Class = Class::Mark;
 
@@ -39,7 +39,7 @@ impl Op for JoinConversation {
             facts.peer.is_none() && conversations::get_conversation(cx.db, id)?.member_count > MAX_PRESENCE_GROUP;
         let to = if is_large { Vec::new() } else { list_witnesses(me, id, &facts, cx)? };
         let event = ViewingEvent { conversation_id: id, user_id: me, is_viewing: true, to, session: caller.session_id };
-        Ok(Outcome { output: Done {}, events: vec![Event::Viewing(event)] })
+        Ok(Outcome { output: Done {}, events: vec![Effect::Viewing(event)] })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ids::{ConversationId, UserId};
 use crate::limits::Class;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::schema::one_of;
-use crate::wire::{Event, Target, ViewingEvent};
+use crate::wire::{Effect, Target, ViewingEvent};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ pub struct LeaveConversation {
 impl Op for LeaveConversation {
     type Output = Done;
     const NAME: &'static str = "leave_conversation";
-    // In the lane, so that it comes after what it ends.
+    // In the writer, so that it comes after what it ends.
     const ACCESS: Access = Access::Write;
     const CLASS: Class = Class::Mark;
 
@@ -38,6 +38,6 @@ impl Op for LeaveConversation {
             to: Vec::new(),
             session: caller.session_id,
         };
-        Ok(Outcome { output: Done {}, events: vec![Event::Viewing(event)] })
+        Ok(Outcome { output: Done {}, events: vec![Effect::Viewing(event)] })
     }
 }

@@ -6,7 +6,7 @@ use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
 use crate::store::pairs::{MAX_PRESENCE_GROUP, Whose};
 use crate::store::presence::{self, Sight};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 /// A change of one membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) enum Step {
 }
 
 /// Of a new group.
-pub(crate) fn on_create(id: ConversationId, members: &[UserId], cx: &mut Cx) -> Result<Vec<Event>> {
+pub(crate) fn on_create(id: ConversationId, members: &[UserId], cx: &mut Cx) -> Result<Vec<Effect>> {
     if !is_small(members.len()) {
         return Ok(Vec::new());
     }
@@ -31,7 +31,7 @@ pub(crate) fn on_change(
     member: UserId,
     step: Step,
     cx: &mut Cx,
-) -> Result<Vec<Event>> {
+) -> Result<Vec<Effect>> {
     let Some((whose, is_gained)) = effect(others.len(), member, step) else { return Ok(Vec::new()) };
     let sights = presence::list_sights_by_group(cx.db, id, others, whose)?;
     events(&sights, is_gained, cx)
@@ -53,7 +53,7 @@ fn effect(others: usize, member: UserId, step: Step) -> Option<(Whose, bool)> {
     }
 }
 
-fn events(sights: &[Sight], is_visible: bool, cx: &mut Cx) -> Result<Vec<Event>> {
+fn events(sights: &[Sight], is_visible: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
     if !is_visible {
         return Ok(sights.iter().map(|(viewer, subject)| hidden(*viewer, *subject)).collect());
     }
@@ -61,7 +61,7 @@ fn events(sights: &[Sight], is_visible: bool, cx: &mut Cx) -> Result<Vec<Event>>
     subjects.sort_unstable();
     subjects.dedup();
     let last_seen = presence::list_last_seen(cx.db, &subjects)?;
-    let shown = |(viewer, subject): &Sight| Event::Presence {
+    let shown = |(viewer, subject): &Sight| Effect::Presence {
         viewer: *viewer,
         subject: *subject,
         is_visible: true,
@@ -71,8 +71,8 @@ fn events(sights: &[Sight], is_visible: bool, cx: &mut Cx) -> Result<Vec<Event>>
 }
 
 /// The viewer no longer sees the presence of the subject.
-pub(crate) fn hidden(viewer: UserId, subject: UserId) -> Event {
-    Event::Presence { viewer, subject, is_visible: false, last_seen_at: None }
+pub(crate) fn hidden(viewer: UserId, subject: UserId) -> Effect {
+    Effect::Presence { viewer, subject, is_visible: false, last_seen_at: None }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::limits::Class;
 use crate::ops::conversations::target::{check_relation, facts};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::schema::one_of;
-use crate::wire::{Event, Target, TypingEvent};
+use crate::wire::{Effect, Target, TypingEvent};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -25,7 +25,7 @@ pub struct SetTyping {
 impl Op for SetTyping {
     type Output = Done;
     const NAME: &'static str = "set_typing";
-    // In the lane, so that nothing passes a block that was committed before.
+    // In the writer, so that nothing passes a block that was committed before.
     const ACCESS: Access = Access::Write;
     const CLASS: Class = Class::Mark;
 
@@ -48,6 +48,6 @@ impl Op for SetTyping {
             to,
             session: caller.session_id,
         };
-        Ok(Outcome { output: Done {}, events: vec![Event::Typing(event)] })
+        Ok(Outcome { output: Done {}, events: vec![Effect::Typing(event)] })
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::store::{Cost, unread};
-use crate::wire::{self, Event, UnreadUpdate};
+use crate::wire::{self, Effect, UnreadUpdate};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
@@ -36,6 +36,9 @@ impl Op<System> for AnnounceUnread {
             conversations: &conversations,
         };
         let frame = wire::encode("unread_count_update", cx.now, &update);
-        Ok(Outcome { output: Done {}, events: vec![Event::Frame { to: vec![self.user_id], frame, ends_typing: None }] })
+        Ok(Outcome {
+            output: Done {},
+            events: vec![Effect::Frame { to: vec![self.user_id], frame, ends_typing: None }],
+        })
     }
 }

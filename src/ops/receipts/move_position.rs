@@ -11,7 +11,7 @@ use crate::store::messages::{self};
 use crate::store::participants;
 use crate::store::pending_receipts::{self, PendingReceipt};
 use crate::store::positions::{self, Kind, Positions};
-use crate::wire::{self, Event, MeUpdate, OwnPlaceView, Receipt, Target};
+use crate::wire::{self, Effect, MeUpdate, OwnPlaceView, Receipt, Target};
 
 /// Positions are shared in conversations of up to this many people; in larger
 /// ones each move would be news for everybody.
@@ -46,7 +46,7 @@ pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
 ///
 /// # Errors
 /// `Invalid` when there is no message with that `seq` yet.
-pub(crate) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &mut Cx) -> Result<Vec<Event>> {
+pub(crate) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &mut Cx) -> Result<Vec<Effect>> {
     let Room { conversation, is_shared, is_gathered } = room;
     let (id, me) = (conversation.id, caller.user_id);
     if seq > conversation.last_seq {
@@ -69,7 +69,7 @@ pub(crate) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &m
         events.push(tell_move(me, conversation, rev, kind, (before, after), cx.now, cx)?);
     }
     if after.own_read_seq > before.own_read_seq {
-        events.push(Event::Unread { conversation_id: id, users: vec![me] });
+        events.push(Effect::Unread { conversation_id: id, users: vec![me] });
     }
     Ok(events)
 }
@@ -82,7 +82,7 @@ fn gather(
     before: Positions,
     (kind, seq): (Kind, Seq),
     cx: &mut Cx,
-) -> Result<Vec<Event>> {
+) -> Result<Vec<Effect>> {
     let pending = pending_receipts::find(cx.db, id, me)?;
     let told = pending.map_or(before, |pending| pending.apply(before));
     let after = told.moved(kind, seq, true);
@@ -93,14 +93,14 @@ fn gather(
     let Positions { delivered_seq, read_seq, .. } = after;
     let pending = PendingReceipt { conversation_id: id, user_id: me, delivered_seq, read_seq, at: cx.now };
     pending_receipts::put(cx.db, &pending)?;
-    let mut events = vec![Event::ReceiptsPending];
+    let mut events = vec![Effect::ReceiptsPending];
     if after.own_read_seq > before.own_read_seq {
-        events.push(Event::Unread { conversation_id: id, users: vec![me] });
+        events.push(Effect::Unread { conversation_id: id, users: vec![me] });
     }
     Ok(events)
 }
 
-fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positions), cx: &mut Cx) -> Result<Event> {
+fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positions), cx: &mut Cx) -> Result<Effect> {
     let number = positions::set_own(cx.db, id, me, (before, after))?;
     let place = conversations::get_place(cx.db, id, me)?;
     let own = OwnPlaceView {
@@ -121,7 +121,7 @@ pub(crate) fn tell_move(
     (before, after): (Positions, Positions),
     at: Timestamp,
     cx: &mut Cx,
-) -> Result<Event> {
+) -> Result<Effect> {
     let is_read = kind == Kind::Read && after.read_seq > before.read_seq;
     let seq = if is_read { after.read_seq } else { after.delivered_seq };
     let name = match is_read {
@@ -140,5 +140,5 @@ pub(crate) fn tell_move(
         read_at: is_read.then_some(at),
     };
     let to = participants::list_member_ids(cx.db, conversation.id)?;
-    Ok(Event::Frame { to, frame: wire::encode(name, cx.now, &receipt), ends_typing: None })
+    Ok(Effect::Frame { to, frame: wire::encode(name, cx.now, &receipt), ends_typing: None })
 }

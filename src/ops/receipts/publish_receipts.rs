@@ -9,7 +9,7 @@ use crate::ops::op::{Access, Cx, Op, Outcome, System};
 use crate::store::pending_receipts::{self, PendingReceipt};
 use crate::store::positions::{self, Kind, Positions};
 use crate::store::{conversations, members};
-use crate::wire::Event;
+use crate::wire::Effect;
 
 /// Conversations that are told of at once: each has a few dozen statements.
 const AT_ONCE: i64 = 8;
@@ -45,7 +45,7 @@ impl Op<System> for PublishReceipts {
     }
 }
 
-fn publish(id: ConversationId, cx: &mut Cx) -> Result<Vec<Event>> {
+fn publish(id: ConversationId, cx: &mut Cx) -> Result<Vec<Effect>> {
     conversations::lock(cx.db, id)?;
     let conversation = conversations::get_conversation(cx.db, id)?;
     let taken = pending_receipts::take(cx.db, id)?;

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
 use crate::store::{Cost, search_index};
 
-/// What is indexed at once, by one flush of the index; the lane is held up for
+/// What is indexed at once, by one flush of the index; the writer is held up for
 /// some milliseconds.
 const BATCH: i64 = 128;
 

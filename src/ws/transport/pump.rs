@@ -142,7 +142,7 @@ impl<H> Pump<H> {
         Poll::Pending
     }
 
-    /// Reads what the actor would take, lets it work, writes what it wrote.
+    /// ReadPool what the actor would take, lets it work, writes what it wrote.
     fn turn(
         &mut self,
         cx: &mut Context<'_>,

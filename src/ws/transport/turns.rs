@@ -98,7 +98,7 @@ mod tests {
     use std::future::poll_fn;
     use std::task::Poll;
 
-    /// Reads one request.
+    /// ReadPool one request.
     async fn read(begun: Rc<Cell<usize>>) {
         let turn = Rc::<Turn>::default();
         poll_fn(|context| if turn.has_come(context) { Poll::Ready(()) } else { Poll::Pending }).await;

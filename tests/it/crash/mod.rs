@@ -22,11 +22,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use writer::{Door, Writer};
+use writer::{Transport, Writer};
 
 /// People who write at full speed, each by every kind of client.
 const AUTHORS: usize = 6;
-const CLIENTS: [Door; 4] = [Door::Socket, Door::Rest, Door::Rest, Door::Socket];
+const CLIENTS: [Transport; 4] = [Transport::Socket, Transport::Rest, Transport::Rest, Transport::Socket];
 /// Kills when nobody asks for more.
 const KILLS: u64 = 12;
 /// How long a hub lives at most after the first message it acknowledged.
@@ -76,8 +76,8 @@ async fn kill_again_and_again(database: Scratch) {
     let (scene, onlookers) = watch::channel(Scene::default());
     let mut writers = JoinSet::new();
     for author in &people {
-        for door in CLIENTS {
-            let writer = Writer::new(author.clone(), door, onlookers.clone(), Arc::clone(&history), random.fork());
+        for transport in CLIENTS {
+            let writer = Writer::new(author.clone(), transport, onlookers.clone(), Arc::clone(&history), random.fork());
             writers.spawn(writer.run());
         }
     }

@@ -1,4 +1,4 @@
-//! A client that writes as fast as it is answered, by one of the two doors,
+//! A client that writes as fast as it is answered, by one of the two transports,
 //! and repeats what it got no answer to, under the same `client_message_id`.
 //!
 //! Now and then it also repeats what it did get an answer to. It goes home
@@ -28,7 +28,7 @@ const FILLER: usize = 200;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy)]
-pub enum Door {
+pub enum Transport {
     Socket,
     Rest,
 }
@@ -57,7 +57,7 @@ enum End {
 
 pub struct Writer {
     me: Person,
-    door: Door,
+    transport: Transport,
     scene: watch::Receiver<Scene>,
     history: Arc<Mutex<History>>,
     random: Random,
@@ -71,21 +71,31 @@ pub struct Writer {
 impl Writer {
     pub fn new(
         me: Person,
-        door: Door,
+        transport: Transport,
         scene: watch::Receiver<Scene>,
         history: Arc<Mutex<History>>,
         mut random: Random,
     ) -> Self {
         let prefix = random.below(usize::MAX);
-        Self { me, door, scene, history, random, waiting: VecDeque::new(), last_acknowledged: None, prefix, written: 0 }
+        Self {
+            me,
+            transport,
+            scene,
+            history,
+            random,
+            waiting: VecDeque::new(),
+            last_acknowledged: None,
+            prefix,
+            written: 0,
+        }
     }
 
     pub async fn run(mut self) {
         loop {
             let address = self.arrive().await;
-            let end = match self.door {
-                Door::Socket => self.write_over_socket(&address).await,
-                Door::Rest => self.write_over_rest(&address).await,
+            let end = match self.transport {
+                Transport::Socket => self.write_over_socket(&address).await,
+                Transport::Rest => self.write_over_rest(&address).await,
             };
             match end {
                 End::Home => return,

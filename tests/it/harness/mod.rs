@@ -8,7 +8,7 @@
 mod client;
 mod cut;
 mod database;
-mod door;
+
 mod frames;
 mod group;
 mod hub;
@@ -19,13 +19,13 @@ mod nginx;
 mod pause;
 mod reply;
 mod socket;
+mod transport;
 mod truth;
 mod user;
 
 pub use client::Client;
 pub use cut::Cut;
 pub use database::Kind;
-pub use door::{Door, ask_by_rest, ask_by_socket, percent_encoded, refused_on_both};
 pub use group::{Group, crowd};
 pub use hub::TestHub;
 pub use model::Model;
@@ -33,6 +33,7 @@ pub use nginx::{Nginx, free_port};
 pub use pause::{Held, Pause};
 pub use reply::Reply;
 pub use socket::{Socket, kinds};
+pub use transport::{Transport, ask_by_rest, ask_by_socket, percent_encoded, refused_on_both};
 pub use truth::{assert_same, truth};
 pub use user::{PASSWORD, User, register};
 

@@ -225,7 +225,7 @@ impl Socket {
     }
 
     /// Has the hub send this socket something on the way that everything
-    /// goes, through the write lane and the hub: when it is here, all that
+    /// goes, through the writer and the hub: when it is here, all that
     /// was on its way before is here. The first part is a presence frame about
     /// the bystander. The second is a change of the user's own, and its number
     /// tells it from the fences of their other sockets.
@@ -253,7 +253,7 @@ impl Socket {
         self.closed.flatten()
     }
 
-    /// Reads to the end: the code as above, and what came before it.
+    /// ReadPool to the end: the code as above, and what came before it.
     pub async fn ended(mut self) -> (Option<u16>, Vec<Value>) {
         let code = self.closed().await;
         (code, self.waiting)
@@ -294,7 +294,7 @@ impl Socket {
         self.waiting.remove(at)
     }
 
-    /// Reads until such a frame is among those that wait, and says where.
+    /// ReadPool until such a frame is among those that wait, and says where.
     async fn wait_for(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> usize {
         loop {
             if let Some(at) = self.waiting.iter().position(&is_it) {

@@ -252,7 +252,7 @@ async fn chat(socket: WebSocketStream<TcpStream>, me: Guest, partner: i64, pace:
     }
 }
 
-/// Reads, logs in and opens sockets, one person after another.
+/// ReadPool, logs in and opens sockets, one person after another.
 async fn call(people: Vec<Guest>, seen: Arc<Seen>) {
     let mut turns = interval(CALL_EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);

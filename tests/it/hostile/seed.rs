@@ -39,9 +39,9 @@ fn index(config: Config) {
         let mut app = App::open(config, Clock::system()).unwrap();
         let (hub, seat, _announcements) = Hub::new(app.hub_settings());
         seat.start();
-        let (door, writer) = app.open_door(&hub).unwrap();
-        while door.call(System, IndexMessages).await.unwrap() {}
-        drop((door, hub));
+        let (transport, writer) = app.open_dispatcher(&hub).unwrap();
+        while transport.call(System, IndexMessages).await.unwrap() {}
+        drop((transport, hub));
         writer.join().unwrap();
     });
 }

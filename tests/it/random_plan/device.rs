@@ -100,7 +100,7 @@ impl Device {
         }
     }
 
-    /// The same by the other door.
+    /// The same by the other transport.
     pub async fn sync_by_rest(&mut self, order: &mut Order) {
         let request = self.ask();
         let mut answer = self.user.post("/api/sync", request).await.is(200).ok();

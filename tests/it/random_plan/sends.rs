@@ -1,4 +1,4 @@
-//! Messages in a plan: what is sent, by which door, and whether the sender hears
+//! Messages in a plan: what is sent, by which transport, and whether the sender hears
 //! what became of it.
 
 use super::ledger::{Answer, To};
@@ -14,7 +14,7 @@ impl World {
         self.ledger.compose(self.devices[at].user.id, to)
     }
 
-    /// Sends it once more, by either door, and returns the answer, of which the
+    /// Sends it once more, by either transport, and returns the answer, of which the
     /// sender knows nothing yet.
     pub async fn request(&mut self, at: usize, number: usize, by_socket: bool) -> Answer {
         let (draft, rows) = (self.ledger.attempt(number), self.tables.look());

@@ -1,8 +1,8 @@
 //! The one way in: whoever knocks, socket or REST, gets the same limits, the
 //! same transaction, the same order of events and the same errors.
 //!
-//! The door finds nothing out by itself. It takes an operation and an asker,
-//! runs the one for the other on a snapshot or in the write lane, hands the
+//! The dispatcher finds nothing out by itself. It takes an operation and an asker,
+//! runs the one for the other on a snapshot or in the writer, hands the
 //! events to the hub, and logs what is our fault, once.
 
 use crate::auth::Caller;
@@ -13,8 +13,8 @@ use crate::limits::{Limits, RequestLimits};
 use crate::ops::check_writes::CheckWrites;
 use crate::ops::op::{Access, AnyOp, Cx, OpTerms, Outcome, Principal, System};
 use crate::policy::Rules;
-use crate::store::{Cost, Db, Job, Lane, Locks, Probe, ReadTerms, Reads, Terms};
-use crate::wire::Event;
+use crate::store::{Cost, Db, Job, Locks, Probe, ReadPool, ReadTerms, Terms, Writer};
+use crate::wire::Effect;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -33,14 +33,14 @@ const WRITE_TROUBLE: Duration = Duration::from_secs(10);
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Door {
+pub struct Dispatcher {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    reads: Reads,
+    reads: ReadPool,
     probe: Probe,
-    lane: Lane<Event>,
+    writer: Writer<Effect>,
     hub: Hub,
     limits: Limits,
     requests: RequestLimits,
@@ -51,11 +51,11 @@ struct Inner {
     clock: Clock,
 }
 
-/// The parts behind the door.
-pub struct Parts {
-    pub reads: Reads,
+/// The parts behind the dispatcher.
+pub struct DispatcherParts {
+    pub reads: ReadPool,
     pub probe: Probe,
-    pub lane: Lane<Event>,
+    pub writer: Writer<Effect>,
     pub hub: Hub,
     pub limits: Limits,
     pub requests: RequestLimits,
@@ -64,11 +64,11 @@ pub struct Parts {
     pub clock: Clock,
 }
 
-impl Door {
-    pub fn new(parts: Parts) -> Self {
-        let Parts { reads, probe, lane, hub, limits, requests, rules, epoch, clock } = parts;
+impl Dispatcher {
+    pub fn new(parts: DispatcherParts) -> Self {
+        let DispatcherParts { reads, probe, writer, hub, limits, requests, rules, epoch, clock } = parts;
         let (rules, epoch, write_trouble) = (Arc::new(rules), epoch.into(), Mutex::default());
-        let inner = Inner { reads, probe, lane, hub, limits, requests, write_trouble, rules, epoch, clock };
+        let inner = Inner { reads, probe, writer, hub, limits, requests, write_trouble, rules, epoch, clock };
         Self { inner: Arc::new(inner) }
     }
 
@@ -108,16 +108,16 @@ impl Door {
 
     /// Over the limit: still answers a retry of what was done before.
     async fn replay<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, refusal: Error) -> Result<O::Output> {
-        let room = self.room();
+        let env = self.env();
         let terms = ReadTerms { cost: Cost::Light, owner: principal.into().user_id() };
-        let replayed = self.inner.reads.read(terms, move |db| op.replay(&principal, &mut room.cx(db))).await?;
+        let replayed = self.inner.reads.read(terms, move |db| op.replay(&principal, &mut env.cx(db))).await?;
         replayed.ok_or(refusal)
     }
 
     async fn read<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, cost: Cost) -> Result<O::Output> {
-        let room = self.room();
+        let env = self.env();
         let terms = ReadTerms { cost, owner: principal.into().user_id() };
-        let outcome = self.inner.reads.read(terms, move |db| op.run(&principal, &mut room.cx(db))).await?;
+        let outcome = self.inner.reads.read(terms, move |db| op.run(&principal, &mut env.cx(db))).await?;
         let Outcome { output, events } = outcome;
         self.inner.hub.deliver(events).await;
         Ok(output)
@@ -129,8 +129,8 @@ impl Door {
         let deadline = Instant::now() + WRITE_DEADLINE;
         let terms = Terms { name, cost, owner: principal.into().user_id(), deadline };
         let locks = op.locks(&principal);
-        let write = Write { principal, op, locks, replays, room: self.room(), output: None, asker };
-        self.inner.lane.submit(Box::new(write), terms);
+        let write = Write { principal, op, locks, replays, env: self.env(), output: None, asker };
+        self.inner.writer.submit(Box::new(write), terms);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(outcome)) => outcome,
             // Answers go by way of the hub, and it has ended.
@@ -139,8 +139,8 @@ impl Door {
         }
     }
 
-    fn room(&self) -> Room {
-        Room {
+    fn env(&self) -> OpEnv {
+        OpEnv {
             rules: Arc::clone(&self.inner.rules),
             epoch: Arc::clone(&self.inner.epoch),
             clock: self.inner.clock.clone(),
@@ -193,33 +193,33 @@ pub trait Party: Into<Principal> + Copy + Send + 'static {}
 impl<P: Into<Principal> + Copy + Send + 'static> Party for P {}
 
 /// What an operation gets besides the database.
-struct Room {
+struct OpEnv {
     rules: Arc<Rules>,
     epoch: Arc<str>,
     clock: Clock,
 }
 
-impl Room {
+impl OpEnv {
     fn cx<'a>(&'a self, db: &'a mut Db) -> Cx<'a> {
         Cx { db, now: self.clock.now(), rules: &self.rules, epoch: &self.epoch }
     }
 }
 
-/// An operation in the write lane.
+/// An operation in the writer.
 struct Write<P, O: AnyOp<P>> {
     principal: P,
     op: O,
     locks: Locks,
     replays: bool,
-    room: Room,
+    env: OpEnv,
     output: Option<O::Output>,
     asker: oneshot::Sender<Result<O::Output>>,
 }
 
-impl<P: Party, O: AnyOp<P>> Job<Event> for Write<P, O> {
-    fn run(&mut self, db: &mut Db) -> Result<Vec<Event>> {
+impl<P: Party, O: AnyOp<P>> Job<Effect> for Write<P, O> {
+    fn run(&mut self, db: &mut Db) -> Result<Vec<Effect>> {
         self.locks.take(db)?;
-        let Outcome { output, events } = self.op.run(&self.principal, &mut self.room.cx(db))?;
+        let Outcome { output, events } = self.op.run(&self.principal, &mut self.env.cx(db))?;
         self.output = Some(output);
         Ok(events)
     }
@@ -228,7 +228,7 @@ impl<P: Party, O: AnyOp<P>> Job<Event> for Write<P, O> {
         if !self.replays {
             return Err(error);
         }
-        self.output = self.op.replay(&self.principal, &mut self.room.cx(db))?;
+        self.output = self.op.replay(&self.principal, &mut self.env.cx(db))?;
         if self.output.is_some() { Ok(()) } else { Err(error) }
     }
 

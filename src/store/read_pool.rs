@@ -23,14 +23,14 @@ const BUDGET: Duration = Duration::from_secs(5);
 
 /// A pool of read-only connections; cheap to clone.
 #[derive(Clone)]
-pub struct Reads {
+pub struct ReadPool {
     pool: Pool<Opener>,
     gates: Arc<ReadGates>,
     /// For heavy reads, as many as may run at once.
     threads: Arc<Threads>,
 }
 
-impl Reads {
+impl ReadPool {
     /// Opens up to `size` connections, each when it is needed: none ahead, so
     /// that none is still being opened when the hub ends.
     ///
@@ -141,10 +141,10 @@ mod tests {
     fn a_read_waits_two_seconds_for_a_connection_and_no_longer(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
+            let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();
             let (open, is_open) = channel::<()>();
             let (entered, is_entered) = oneshot::channel();
-            let (lent, reader) = (reads.clone(), async move |reads: Reads| {
+            let (lent, reader) = (reads.clone(), async move |reads: ReadPool| {
                 let work = move |_: &mut Db| {
                     entered.send(()).unwrap();
                     // Dropped: let go.
@@ -170,7 +170,7 @@ mod tests {
     fn a_read_sees_one_moment_whatever_is_written_meanwhile(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 2).unwrap();
+            let reads = ReadPool::new(scratch.target.clone(), 2).unwrap();
             let target = scratch.target.clone();
             let (before, after) = reads
                 .read(ANYBODY, move |db| {
@@ -189,7 +189,7 @@ mod tests {
     fn a_read_cannot_write(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
+            let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();
             for sql in ["INSERT INTO marks VALUES (1)", "DELETE FROM marks", "DROP TABLE marks"] {
                 let outcome = reads.read(ANYBODY, move |db| Ok(execute(db, sql)?)).await;
                 assert!(outcome.is_err(), "{sql}");
@@ -202,7 +202,7 @@ mod tests {
     fn a_read_that_panics_or_fails_costs_the_pool_nothing(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
+            let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();
             let panicked = reads.read::<(), _>(ANYBODY, |_| panic!("as this test wants it")).await;
             assert!(matches!(panicked, Err(Error::Internal(_))), "{panicked:?}");
             let failed = reads.read::<(), _>(ANYBODY, |_| Err(Error::Forbidden("no"))).await;
@@ -221,7 +221,7 @@ mod tests {
     fn a_heavy_read_that_takes_too_long_is_told_to_ask_for_less() {
         let scratch = Scratch::postgres();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
+            let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();
             let heavy = ReadTerms { cost: Cost::Heavy, owner: None };
             let work = |db: &mut Db| Ok(execute(db, "SET LOCAL statement_timeout = '1ms'; SELECT pg_sleep(1)")?);
             let refused = reads.read(heavy, work).await;
@@ -234,7 +234,7 @@ mod tests {
     fn a_connection_that_the_server_ended_is_replaced_before_anybody_gets_it() {
         let scratch = Scratch::postgres().with_marks();
         block_on(async {
-            let reads = Reads::new(scratch.target.clone(), 1).unwrap();
+            let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();
             reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap();
             let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
                           WHERE datname = current_database() AND pid <> pg_backend_pid()";

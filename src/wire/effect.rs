@@ -8,7 +8,7 @@ pub type Audience = Vec<UserId>;
 
 /// Something for the hub to deliver, in the order it is given.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub enum Effect {
     /// A frame as it is. `ends_typing` names whoever stopped typing by it:
     /// clients clear the mark themselves when they get this frame.
     Frame { to: Audience, frame: Frame, ends_typing: Option<(ConversationId, UserId)> },

@@ -64,7 +64,7 @@ pub struct Terms {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct LaneSettings {
+pub struct WriterSettings {
     /// Jobs that may wait; one more is refused.
     pub queue: QueueBounds,
     /// Light jobs that share one transaction.
@@ -74,7 +74,7 @@ pub struct LaneSettings {
     pub batch_time: Duration,
 }
 
-impl LaneSettings {
+impl WriterSettings {
     /// Postgres keeps 64 savepoints of a transaction in shared memory (its
     /// `PGPROC_MAX_CACHED_SUBXIDS`) and slows everybody down beyond. Each of
     /// its statements is a round trip, so its batches have more time, and take
@@ -126,11 +126,11 @@ pub type Answer = Box<dyn FnOnce() + Send>;
 
 /// The sending end; cheap to clone. The thread ends when the last is dropped
 /// and everything queued is done.
-pub struct Lane<E: Send + 'static> {
+pub struct Writer<E: Send + 'static> {
     sender: Arc<Sender<E>>,
 }
 
-impl<E: Send + 'static> Clone for Lane<E> {
+impl<E: Send + 'static> Clone for Writer<E> {
     fn clone(&self) -> Self {
         Self { sender: Arc::clone(&self.sender) }
     }
@@ -145,13 +145,13 @@ impl<E: Send + 'static> Drop for Sender<E> {
     }
 }
 
-impl<E: Send + 'static> Lane<E> {
+impl<E: Send + 'static> Writer<E> {
     /// Starts the thread with a connection of its own. Answers go with the
     /// batch that is published, and not from here, because waking each asker
     /// from another thread is a system call for each.
     pub fn start(
         target: Target,
-        settings: LaneSettings,
+        settings: WriterSettings,
         publish: impl Publish<E>,
     ) -> Result<(Self, thread::JoinHandle<()>)> {
         let db = Some(target.open_existing()?);
@@ -160,7 +160,7 @@ impl<E: Send + 'static> Lane<E> {
         let checkpoints = Checkpoints::start(&target)?;
         let mut worker = Worker { target, settings, db, checkpoints, publish };
         let thread = thread::Builder::new()
-            .name("write-lane".into())
+            .name("writer".into())
             .spawn(move || worker.work(&waiting.0))
             .map_err(|error| Error::Internal(error.into()))?;
         Ok((Self { sender: Arc::new(Sender(shared)) }, thread))
@@ -272,7 +272,7 @@ impl<E: Send + 'static> Drop for Waiting<E> {
 
 struct Worker<P> {
     target: Target,
-    settings: LaneSettings,
+    settings: WriterSettings,
     /// None after the connection broke: the next batch opens another.
     db: Option<Db>,
     checkpoints: Checkpoints,
@@ -548,16 +548,16 @@ mod tests {
         }
     }
 
-    /// A lane on a scratch database, and what it published, a batch at a time.
+    /// A writer on a scratch database, and what it published, a batch at a time.
     struct Rig {
-        lane: Lane<i64>,
+        writer: Writer<i64>,
         thread: thread::JoinHandle<()>,
         published: Arc<Mutex<Vec<Vec<i64>>>>,
     }
 
     struct Sink(Arc<Mutex<Vec<Vec<i64>>>>);
 
-    /// Stands among what was published where the lane was in doubt.
+    /// Stands among what was published where the writer was in doubt.
     const DOUBT: i64 = -1;
 
     impl Publish<i64> for Sink {
@@ -574,10 +574,11 @@ mod tests {
     }
 
     impl Rig {
-        fn start(scratch: &Scratch, settings: LaneSettings) -> Self {
+        fn start(scratch: &Scratch, settings: WriterSettings) -> Self {
             let published: Arc<Mutex<Vec<Vec<i64>>>> = Arc::default();
-            let (lane, thread) = Lane::start(scratch.target.clone(), settings, Sink(Arc::clone(&published))).unwrap();
-            Self { lane, thread, published }
+            let (writer, thread) =
+                Writer::start(scratch.target.clone(), settings, Sink(Arc::clone(&published))).unwrap();
+            Self { writer, thread, published }
         }
 
         fn submit(&self, run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static) -> Fate {
@@ -603,7 +604,7 @@ mod tests {
             let job = Fake { run: Box::new(run), settle: Box::new(settle), answer };
             let Class { cost, owner, patience } = class;
             let terms = Terms { name: "test", cost, owner, deadline: Instant::now() + patience };
-            self.lane.submit(Box::new(job), terms);
+            self.writer.submit(Box::new(job), terms);
             Fate(fate)
         }
 
@@ -624,7 +625,7 @@ mod tests {
             })
         }
 
-        /// Keeps the lane busy until the gate is opened or dropped, so that
+        /// Keeps the writer busy until the gate is opened or dropped, so that
         /// what is submitted meanwhile waits together. Returns once it is.
         fn close_gate(&self) -> Gate {
             let (entered, is_entered) = channel();
@@ -636,7 +637,7 @@ mod tests {
                 Ok(Vec::new())
             };
             let fate = self.submit(run);
-            is_entered.recv_timeout(PATIENCE).expect("the lane begins");
+            is_entered.recv_timeout(PATIENCE).expect("the writer begins");
             Gate { open, fate }
         }
 
@@ -645,8 +646,8 @@ mod tests {
         }
 
         fn end(self) {
-            let Self { lane, thread, .. } = self;
-            drop(lane);
+            let Self { writer, thread, .. } = self;
+            drop(writer);
             thread.join().unwrap();
         }
     }
@@ -676,7 +677,7 @@ mod tests {
 
     const BOUNDS: QueueBounds = QueueBounds { light: 100, heavy: 10, heavy_each: 2, unowned_each_time: 16 };
     /// Batches end by their size alone.
-    const ROOMY: LaneSettings = LaneSettings { queue: BOUNDS, batch: 50, batch_time: PATIENCE };
+    const ROOMY: WriterSettings = WriterSettings { queue: BOUNDS, batch: 50, batch_time: PATIENCE };
 
     fn is_unavailable(fate: &Result<()>) -> bool {
         matches!(fate, Err(Error::Unavailable(_)))
@@ -710,7 +711,7 @@ mod tests {
 
     fn a_batch_has_no_more_jobs_than_its_bound(scratch: Scratch) {
         let scratch = scratch.with_marks();
-        let rig = Rig::start(&scratch, LaneSettings { batch: 3, ..ROOMY });
+        let rig = Rig::start(&scratch, WriterSettings { batch: 3, ..ROOMY });
         let gate = rig.close_gate();
         let fates: Vec<_> = (1..=7).map(|n| rig.submit_mark(n)).collect();
         gate.open();
@@ -800,8 +801,8 @@ mod tests {
             }
             answers.into_iter().for_each(|answer| answer());
         };
-        let (lane, thread) = Lane::start(scratch.target.clone(), ROOMY, publish).unwrap();
-        let rig = Rig { lane, thread, published: Arc::default() };
+        let (writer, thread) = Writer::start(scratch.target.clone(), ROOMY, publish).unwrap();
+        let rig = Rig { writer, thread, published: Arc::default() };
         let gate = rig.close_gate();
         for n in 1..=3 {
             let log = log.clone();
@@ -814,7 +815,7 @@ mod tests {
                 answer: Box::new(move |fate| log.send(format!("answered {n}: {fate:?}")).unwrap()),
             };
             let deadline = Instant::now() + PATIENCE;
-            rig.lane.submit(Box::new(job), Terms { name: "test", cost: Cost::Light, owner: None, deadline });
+            rig.writer.submit(Box::new(job), Terms { name: "test", cost: Cost::Light, owner: None, deadline });
         }
         gate.open();
         rig.end();
@@ -827,11 +828,11 @@ mod tests {
 
     fn a_full_queue_refuses_the_next_job_at_once(scratch: Scratch) {
         let scratch = scratch.with_marks();
-        let rig = Rig::start(&scratch, LaneSettings { queue: QueueBounds { light: 2, ..BOUNDS }, ..ROOMY });
+        let rig = Rig::start(&scratch, WriterSettings { queue: QueueBounds { light: 2, ..BOUNDS }, ..ROOMY });
         let gate = rig.close_gate();
         let waiting = [rig.submit_mark(1), rig.submit_mark(2)];
         let refused = rig.submit_mark(3);
-        assert!(refused.at_once().is_some_and(|fate| is_unavailable(&fate)), "before the lane is free again");
+        assert!(refused.at_once().is_some_and(|fate| is_unavailable(&fate)), "before the writer is free again");
         assert!(waiting.iter().all(|fate| fate.at_once().is_none()), "these two wait");
         gate.open();
         waiting.into_iter().for_each(|fate| fate.wait().unwrap());
@@ -1045,7 +1046,7 @@ mod tests {
 
     fn a_batch_that_takes_long_is_committed_with_what_it_has(scratch: Scratch) {
         let scratch = scratch.with_marks();
-        let rig = Rig::start(&scratch, LaneSettings { batch_time: Duration::ZERO, ..ROOMY });
+        let rig = Rig::start(&scratch, WriterSettings { batch_time: Duration::ZERO, ..ROOMY });
         let gate = rig.close_gate();
         let fates: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
         gate.open();
@@ -1078,14 +1079,14 @@ mod tests {
 
     fn the_lane_ends_with_its_last_handle_after_all_that_waits(scratch: Scratch) {
         let scratch = scratch.with_marks();
-        let Rig { lane, thread, published } = Rig::start(&scratch, LaneSettings { batch: 2, ..ROOMY });
-        let rig = Rig { lane: lane.clone(), thread, published };
+        let Rig { writer, thread, published } = Rig::start(&scratch, WriterSettings { batch: 2, ..ROOMY });
+        let rig = Rig { writer: writer.clone(), thread, published };
         let gate = rig.close_gate();
         let fates: Vec<_> = (1..=5).map(|n| rig.submit_mark(n)).collect();
-        let Rig { lane: other, thread, .. } = rig;
+        let Rig { writer: other, thread, .. } = rig;
         drop(other);
         assert!(!thread.is_finished());
-        drop(lane);
+        drop(writer);
         gate.open();
         thread.join().unwrap();
         fates.into_iter().for_each(|fate| fate.at_once().expect("answered before the end").unwrap());

@@ -4,7 +4,7 @@
 //! a query more than once to bind it. These are plain text with bound values,
 //! prepared once for each connection. SQLite makes a temporary table for each
 //! statement with RETURNING, so there the new values are asked for instead:
-//! the lane is its only writer.
+//! the writer is its only writer.
 
 use crate::ids::{ConversationId, Timestamp, UserId};
 use diesel::backend::Backend;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Every frame but `ack`: its type, and which bodies it may have.
-pub const TOLD: &[(&str, &[SchemaOf])] = &[
+pub const SERVER_FRAMES: &[(&str, &[SchemaOf])] = &[
     ("error", &[schema_of::<Refusal<'static>>]),
     ("authenticated", &[schema_of::<Authenticated<'static>>]),
     ("auth_error", &[schema_of::<Refusal<'static>>]),

@@ -1,27 +1,27 @@
-//! What can be asked by either door, with one way to ask and one to hear the
+//! What can be asked by either transport, with one way to ask and one to hear the
 //! answer, so that a test says once what holds of both.
 
 use super::{Reply, Socket, User};
 use serde_json::{Value, json};
 
 /// One person's way in.
-pub enum Door {
+pub enum Transport {
     Rest(User),
     Socket(Box<Socket>),
 }
 
-impl Door {
-    /// Both doors of one login.
+impl Transport {
+    /// Both transports of one login.
     pub async fn both(user: &User) -> [Self; 2] {
-        [Door::Rest(user.clone()), Door::Socket(Box::new(user.connect().await))]
+        [Transport::Rest(user.clone()), Transport::Socket(Box::new(user.connect().await))]
     }
 
-    /// The answer, without what is the door's own: either what succeeded, or
+    /// The answer, without what is the transport's own: either what succeeded, or
     /// code and words of the refusal.
     pub async fn ask(&mut self, kind: &str, body: Value) -> Value {
         match self {
-            Door::Rest(user) => ask_by_rest(user, kind, body).await,
-            Door::Socket(socket) => ask_by_socket(socket, kind, body).await,
+            Transport::Rest(user) => ask_by_rest(user, kind, body).await,
+            Transport::Socket(socket) => ask_by_socket(socket, kind, body).await,
         }
     }
 
@@ -48,9 +48,9 @@ impl Door {
     }
 }
 
-/// Asks by both doors of a login and returns the one refusal.
+/// Asks by both transports of a login and returns the one refusal.
 pub async fn refused_on_both(user: &User, kind: &str, body: Value) -> (String, String) {
-    let [mut rest, mut socket] = Door::both(user).await;
+    let [mut rest, mut socket] = Transport::both(user).await;
     let told = rest.refused(kind, body.clone()).await;
     assert_eq!(socket.refused(kind, body.clone()).await, told, "{kind} {body}");
     told
