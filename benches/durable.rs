@@ -63,8 +63,8 @@ async fn house(writer: Option<WriterSettings>) -> Result<House, Box<dyn Error>> 
         Some(writer) => app.with_writer(writer),
         None => app,
     };
-    let (hub, seat, _transitions) = Hub::new(app.hub_settings());
-    seat.start();
+    let (hub, starter, _transitions) = Hub::new(app.hub_settings());
+    starter.start();
     let (dispatcher, _) = app.open_dispatcher(&hub)?;
     let indexing = app.start_indexing(&dispatcher);
     let mut users = Vec::new();

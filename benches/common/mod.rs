@@ -20,8 +20,8 @@ pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<
     let config = Config::from_lookup(|name| (name == "DATA_DIR").then(|| data_dir.clone()))?;
     let mut app = App::open(config, Clock::system())?;
     seed(&mut Target::Sqlite(dir.path().join("switchboard.db")).open()?)?;
-    let (hub, seat, _transitions) = Hub::new(app.hub_settings());
-    seat.start();
+    let (hub, starter, _transitions) = Hub::new(app.hub_settings());
+    starter.start();
     let (dispatcher, _) = app.open_dispatcher(&hub)?;
     Ok((dispatcher, dir))
 }

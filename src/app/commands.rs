@@ -11,7 +11,7 @@ use crate::wire::Password;
 
 /// Whether the settings lead to a database that answers; for `check`.
 pub fn check(config: &Config) -> Result<()> {
-    settings::foreign_tokens(config)?;
+    settings::external_tokens(config)?;
     data_dir::make(&config.store.data_dir)?;
     store::probe(&mut open(&settings::target(config))?).map_err(of_database)
 }

@@ -16,7 +16,7 @@ pub(super) struct Descriptors {
 
 impl Descriptors {
     /// Raises the limit as far as the system lets us, and shares it out.
-    pub fn share_out(workers: usize) -> Self {
+    pub fn allocate(workers: usize) -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
         let limit = if raised { maximum } else { current };

@@ -30,7 +30,7 @@ use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Db, History, HubLock, Probe, Publish, ReadPool, Target, Writer, WriterSettings};
 use crate::upkeep;
 use crate::wire::{CloseCode, Effect};
-use crate::ws::connection_limits::Slots;
+use crate::ws::connection_limits::ConnectionLimits;
 use crate::ws::state::Sockets;
 use crate::ws::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
 use actix_web::dev::ServerHandle;
@@ -97,7 +97,7 @@ impl App {
 
     fn begin(config: Config, clock: Clock, is_alone: bool) -> Result<Self> {
         // Read before anything is made.
-        let foreign = settings::foreign_tokens(&config)?;
+        let external = settings::external_tokens(&config)?;
         data_dir::make(&config.store.data_dir)?;
         let target = settings::target(&config);
         let mut db = commands::open(&target)?;
@@ -114,7 +114,7 @@ impl App {
             None => data_dir::own_secret(&config.store.data_dir)?,
         };
         let previous = config.auth.jwt_secret_previous.as_ref().map(Secret::as_bytes);
-        let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous, &epoch), foreign });
+        let tokens = Arc::new(BearerTokens { ours: AccessTokens::new(&jwt_secret, previous, &epoch), external });
         Ok(Self {
             writer_settings: WriterSettings::for_target(&target),
             sync_limits: SyncLimits::DEFAULT,
@@ -148,13 +148,13 @@ impl App {
         let port = listener.local_addr().map_err(Error::internal)?.port();
         let workers = self.config.http.workers.map_or_else(settings::default_workers, usize::from);
         let grace = self.config.http.shutdown_grace;
-        let (hub, seat, announcements) = Hub::new(self.hub_settings());
-        let seat = Arc::new(seat);
+        let (hub, starter, announcements) = Hub::new(self.hub_settings());
+        let starter = Arc::new(starter);
         let (dispatcher, writer_thread) = self.open_dispatcher(&hub)?;
-        let descriptors = Descriptors::share_out(workers);
-        let slots = Slots::new(settings::slots(&self.config, descriptors.sockets));
+        let descriptors = Descriptors::allocate(workers);
+        let connection_limits = ConnectionLimits::new(settings::connection_limits(&self.config, descriptors.sockets));
         let net = web::Data::new(self.net(dispatcher.clone(), hub.clone(), descriptors.requests, port)?);
-        let sockets = web::Data::new(self.sockets(net.clone().into_inner(), slots.clone()));
+        let sockets = web::Data::new(self.sockets(net.clone().into_inner(), connection_limits.clone()));
         let audit = net.audit.clone();
         let settings = ServerSettings {
             workers,
@@ -165,7 +165,7 @@ impl App {
         };
         let connections = self.http_connections(descriptors.requests, audit.clone());
         let server = transport::serve(listener, settings, connections, move || {
-            seat.start();
+            starter.start();
             actix_web::App::new().app_data(net.clone()).app_data(sockets.clone()).configure(routes::routes)
         })
         .map_err(Error::internal)?;
@@ -192,7 +192,7 @@ impl App {
         };
         // Everybody is about to go, which is no news.
         upkeep.iter().for_each(actix_web::rt::task::JoinHandle::abort);
-        drain(&dispatcher, &hub, &slots, &handle, grace).await;
+        drain(&dispatcher, &hub, &connection_limits, &handle, grace).await;
         // The server hands its parts back when it has ended; the writer's
         // thread ends with the last of them.
         let _ = serving.await;
@@ -266,9 +266,9 @@ impl App {
 
     fn net(&self, dispatcher: Dispatcher, hub: Hub, requests: usize, port: u16) -> Result<Net> {
         let config = &self.config;
-        let site = settings::site(config, port);
+        let origins = settings::origins(config, port);
         let bounds = Bounds {
-            is_https: site.is_https(),
+            is_https: origins.is_https(),
             max_message_chars: config.messages.max_chars,
             max_participants: config.messages.max_participants,
         };
@@ -278,7 +278,7 @@ impl App {
             passwords: Passwords::new()?,
             tokens: Arc::clone(&self.tokens),
             descriptions: describe(&calls(), &bounds),
-            site,
+            origins,
             trusted_proxies: self.trusted_proxies(),
             login_lifetime: config.auth.login_lifetime,
             max_body_bytes: config.socket.max_frame_bytes,
@@ -291,13 +291,13 @@ impl App {
         })
     }
 
-    fn sockets(&self, http: Arc<Net>, slots: Slots) -> Sockets {
+    fn sockets(&self, http: Arc<Net>, connection_limits: ConnectionLimits) -> Sockets {
         let config = &self.config.socket;
         Sockets {
             http,
             transport: Arc::new(settings::transport(&self.config)),
             frames: Rate { per_second: config.frame_rate, burst: config.frame_burst },
-            slots,
+            connections: connection_limits,
             auth_timeout: config.auth_timeout,
         }
     }
@@ -358,10 +358,16 @@ impl Publish<Effect> for ToHub {
 /// No new connections, every socket told to come back, requests finished;
 /// within the grace. Nobody announces that its people went, so that they were
 /// seen until now is written down here.
-async fn drain(dispatcher: &Dispatcher, hub: &Hub, slots: &Slots, server: &ServerHandle, grace: Duration) {
+async fn drain(
+    dispatcher: &Dispatcher,
+    hub: &Hub,
+    connection_limits: &ConnectionLimits,
+    server: &ServerHandle,
+    grace: Duration,
+) {
     log::info!("draining seconds={}", grace.as_secs());
     server.pause().await;
-    slots.close();
+    connection_limits.close();
     // Fails only when the hub is dead, and then there is nobody to tell.
     let online = hub.close_all(CloseCode::Restart).await.unwrap_or_default();
     let writing = async {
@@ -371,7 +377,7 @@ async fn drain(dispatcher: &Dispatcher, hub: &Hub, slots: &Slots, server: &Serve
         }
     };
     let draining = async {
-        slots.are_free().await;
+        connection_limits.are_free().await;
         server.stop(true).await;
     };
     let (drained, ()) = tokio::join!(tokio::time::timeout(grace, draining), writing);

@@ -1,13 +1,13 @@
 //! What each part is given, out of what the operator set.
 
-use crate::auth::ForeignTokens;
-use crate::config::{Config, DatabaseUrl, Foreign, MessagePolicy, Registration};
+use crate::auth::ExternalTokens;
+use crate::config::{Config, DatabaseUrl, ExternalIssuer, MessagePolicy, Registration};
 use crate::error::{Error, Result};
-use crate::http::origins::Site;
+use crate::http::origins::OriginPolicy;
 use crate::limits::Rate;
 use crate::policy::{self, Rules, SyncLimits};
 use crate::store::Target;
-use crate::ws::connection_limits::SlotSettings;
+use crate::ws::connection_limits::ConnectionBounds;
 use crate::ws::transport::{self, OutboxSettings, TransportSettings};
 use std::fs;
 use std::num::NonZeroU32;
@@ -26,11 +26,11 @@ pub(super) fn target(config: &Config) -> Target {
     }
 }
 
-pub(super) fn site(config: &Config, port: u16) -> Site {
+pub(super) fn origins(config: &Config, port: u16) -> OriginPolicy {
     let allowed = &config.http.allowed_origins;
     match &config.http.public_url {
-        Some(url) => Site::public(url.origin(), url.host(), url.is_https(), allowed),
-        None => Site::loopback(port, allowed),
+        Some(url) => OriginPolicy::public(url.origin(), url.host(), url.is_https(), allowed),
+        None => OriginPolicy::loopback(port, allowed),
     }
 }
 
@@ -47,9 +47,9 @@ pub(super) fn rules(config: &Config, sync: SyncLimits) -> Rules {
     }
 }
 
-pub(super) fn slots(config: &Config, in_all: usize) -> SlotSettings {
+pub(super) fn connection_limits(config: &Config, in_all: usize) -> ConnectionBounds {
     let socket = &config.socket;
-    SlotSettings { per_user: socket.max_sockets_per_user, per_address: socket.max_sockets_per_address, in_all }
+    ConnectionBounds { per_user: socket.max_sockets_per_user, per_address: socket.max_sockets_per_address, in_all }
 }
 
 pub(super) fn transport(config: &Config) -> TransportSettings {
@@ -77,12 +77,12 @@ pub(super) fn transport(config: &Config) -> TransportSettings {
 }
 
 /// What checks the tokens of another system, if there is one.
-pub(super) fn foreign_tokens(config: &Config) -> Result<Option<ForeignTokens>> {
-    let Some(Foreign { key_file, issuer, audience }) = &config.auth.foreign else { return Ok(None) };
+pub(super) fn external_tokens(config: &Config) -> Result<Option<ExternalTokens>> {
+    let Some(ExternalIssuer { key_file, issuer, audience }) = &config.auth.external else { return Ok(None) };
     let refused =
         |why: &dyn std::fmt::Display| Error::internal(format!("JWT_PUBLIC_KEY_FILE {}: {why}", key_file.display()));
     let pem = fs::read_to_string(key_file).map_err(|error| refused(&error))?;
-    ForeignTokens::new(&pem, issuer, audience).map(Some).map_err(|why| refused(&why))
+    ExternalTokens::new(&pem, issuer, audience).map(Some).map_err(|why| refused(&why))
 }
 
 /// One worker carries the hub and the sessions, the writer has a core of

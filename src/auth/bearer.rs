@@ -3,7 +3,7 @@
 //! them has its own of; what the token claims has no say in it.
 
 use super::jws::{self, refused};
-use super::{AccessTokens, ForeignTokens, Foreigner};
+use super::{AccessTokens, ExternalTokens, ExternalUser};
 use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
 use jsonwebtoken::Algorithm;
@@ -11,7 +11,7 @@ use jsonwebtoken::Algorithm;
 /// Checks the bearer tokens that this hub accepts.
 pub struct BearerTokens {
     pub ours: AccessTokens,
-    pub foreign: Option<ForeignTokens>,
+    pub external: Option<ExternalTokens>,
 }
 
 /// What a good token says.
@@ -27,7 +27,7 @@ pub enum Holder {
     /// By a token of ours.
     Login(UserId, LoginId),
     /// By another system's.
-    Foreigner(Foreigner),
+    ExternalUser(ExternalUser),
 }
 
 impl BearerTokens {
@@ -40,7 +40,7 @@ impl BearerTokens {
             return Ok(Bearer { holder: Holder::Login(user_id, login_id), expires_at });
         }
         let unset = || refused(format!("alg {:?} needs JWT_PUBLIC_KEY_FILE, which is empty", header.alg));
-        let (foreigner, expires_at) = self.foreign.as_ref().ok_or_else(unset)?.verify(token, &header, now)?;
-        Ok(Bearer { holder: Holder::Foreigner(foreigner), expires_at })
+        let (external_user, expires_at) = self.external.as_ref().ok_or_else(unset)?.verify(token, &header, now)?;
+        Ok(Bearer { holder: Holder::ExternalUser(external_user), expires_at })
     }
 }

@@ -4,8 +4,8 @@
 
 mod access;
 mod bearer;
+mod external;
 mod fair_queue;
-mod foreign;
 mod jws;
 mod password;
 mod public_keys;
@@ -13,7 +13,7 @@ mod token;
 
 pub use access::AccessTokens;
 pub use bearer::{Bearer, BearerTokens, Holder};
-pub use foreign::{ForeignTokens, Foreigner};
+pub use external::{ExternalTokens, ExternalUser};
 pub use password::{Passwords, Verdict, hash_password};
 pub use token::{SecretToken, TOKEN_HASH_BYTES, hash_token};
 

@@ -135,12 +135,12 @@ pub struct Auth {
     /// `JWT_SECRET_PREVIOUS`: still verifies, never signs; for a rotation.
     pub jwt_secret_previous: Option<Secret>,
     /// The other system whose tokens are good here.
-    pub foreign: Option<Foreign>,
+    pub external: Option<ExternalIssuer>,
 }
 
 /// Another system that signs tokens; all three are set, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreign {
+pub struct ExternalIssuer {
     /// `JWT_PUBLIC_KEY_FILE`: not opened here.
     pub key_file: PathBuf,
     /// `JWT_ISSUER`: what its tokens say in `iss`.
@@ -270,7 +270,7 @@ impl Config {
             login_lifetime: env.required("LOGIN_LIFETIME", "14d", span("10m", "400d"))?,
             jwt_secret: env.secret("JWT_SECRET", Secret::from_str)?,
             jwt_secret_previous: env.secret("JWT_SECRET_PREVIOUS", Secret::from_str)?,
-            foreign: foreign(env)?,
+            external: external_issuer(env)?,
         };
         let messages = Messages {
             policy: env.required(
@@ -342,12 +342,12 @@ impl Config {
 }
 
 /// Each of the three means something only with the others.
-fn foreign(env: &mut Reader) -> Result<Option<Foreign>, BadSetting> {
+fn external_issuer(env: &mut Reader) -> Result<Option<ExternalIssuer>, BadSetting> {
     const NAMES: [&str; 3] = ["JWT_PUBLIC_KEY_FILE", "JWT_ISSUER", "JWT_AUDIENCE"];
     let [file, issuer, audience] = NAMES;
     let key_file = env.optional(file, |text| Ok(PathBuf::from(text)))?;
     match (key_file, env.optional(issuer, claim)?, env.optional(audience, claim)?) {
-        (Some(key_file), Some(issuer), Some(audience)) => Ok(Some(Foreign { key_file, issuer, audience })),
+        (Some(key_file), Some(issuer), Some(audience)) => Ok(Some(ExternalIssuer { key_file, issuer, audience })),
         (None, None, None) => Ok(None),
         _ => {
             let (set, empty): (Vec<_>, Vec<_>) = NAMES.into_iter().partition(|name| !env.shown(name).is_empty());
@@ -566,9 +566,9 @@ mod tests {
     #[test]
     fn another_system_is_named_by_all_three_settings_or_none() {
         let all = [("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_ISSUER", "id"), ("JWT_AUDIENCE", "chat")];
-        let expected = Foreign { key_file: "key.pem".into(), issuer: "id".into(), audience: "chat".into() };
-        assert_eq!(config(&all).expect("all three").auth.foreign, Some(expected));
-        assert_eq!(config(&[]).expect("none").auth.foreign, None);
+        let expected = ExternalIssuer { key_file: "key.pem".into(), issuer: "id".into(), audience: "chat".into() };
+        assert_eq!(config(&all).expect("all three").auth.external, Some(expected));
+        assert_eq!(config(&[]).expect("none").auth.external, None);
         for missing in 0..3 {
             let some: Vec<_> = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, set)| *set).collect();
             let refusal = refusal(&some);

@@ -8,7 +8,7 @@
 
 use super::audit_budget::{Budget, Kind, REFUSALS, SOCKETS, Source, WINDOW};
 use super::client_address::UNKNOWN_ADDRESS;
-use super::origins::Site;
+use super::origins::OriginPolicy;
 use super::problem::Refusal;
 use crate::error::{Code, Error};
 use crate::ids::UserId;
@@ -69,7 +69,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(request: &HttpRequest, address: Option<IpAddr>, origins: &Site) -> Self {
+    pub fn new(request: &HttpRequest, address: Option<IpAddr>, origins: &OriginPolicy) -> Self {
         let origin = request.headers().get(header::ORIGIN);
         let origin = origin.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let origin = origin
@@ -114,7 +114,7 @@ impl Peer {
 
     /// Writes the line.
     fn tell(&self, level: Level, what: &str, user: Option<UserId>, more: fmt::Arguments) {
-        log::log!(target: TARGET, level, "{what} user={} {self}{more}", Known(user));
+        log::log!(target: TARGET, level, "{what} user={} {self}{more}", LoggedUser(user));
     }
 }
 
@@ -132,9 +132,9 @@ impl fmt::Display for Peer {
     }
 }
 
-struct Known(Option<UserId>);
+struct LoggedUser(Option<UserId>);
 
-impl fmt::Display for Known {
+impl fmt::Display for LoggedUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(user_id) => user_id.fmt(f),

@@ -2,8 +2,8 @@
 //! ask. Routes and `/api/openapi.json` are made of the same calls, so neither
 //! has one that the other lacks.
 
-use super::extract::identity::{Admitted, Known};
-use super::extract::input::{Asked, Body, MayAsk, MayBody, Query};
+use super::extract::identity::{Authenticated, Credential};
+use super::extract::input::{AuthedJson, Json, OptionalAuthedJson, OptionalJson, Query};
 use super::problem::wrong_method;
 use crate::error::Code;
 use crate::schema::{SchemaOf, schema_of};
@@ -55,44 +55,44 @@ impl<T> Argument for web::Data<T> {}
 impl Argument for HttpRequest {}
 impl Argument for Query {}
 
-impl Argument for Known {
+impl Argument for Authenticated {
     fn describe(input: &mut Input) {
         input.who = &[Who::Cookie, Who::Bearer];
     }
 }
 
-impl Argument for Admitted {
+impl Argument for Credential {
     fn describe(input: &mut Input) {
-        Known::describe(input);
+        Authenticated::describe(input);
     }
 }
 
 /// Taken by the one call whose body may say who asks, instead of the cookie.
-impl<T: JsonSchema> Argument for MayBody<T> {
+impl<T: JsonSchema> Argument for OptionalJson<T> {
     fn describe(input: &mut Input) {
-        Body::<T>::describe(input);
+        Json::<T>::describe(input);
         input.needs_body = false;
         input.who = &[Who::Cookie, Who::Body];
     }
 }
 
-impl<T: JsonSchema> Argument for Body<T> {
+impl<T: JsonSchema> Argument for Json<T> {
     fn describe(input: &mut Input) {
         input.body = Some(schema_of::<T>);
         input.needs_body = true;
     }
 }
 
-impl<T: JsonSchema> Argument for Asked<T> {
+impl<T: JsonSchema> Argument for AuthedJson<T> {
     fn describe(input: &mut Input) {
-        Known::describe(input);
-        Body::<T>::describe(input);
+        Authenticated::describe(input);
+        Json::<T>::describe(input);
     }
 }
 
-impl<T: JsonSchema> Argument for MayAsk<T> {
+impl<T: JsonSchema> Argument for OptionalAuthedJson<T> {
     fn describe(input: &mut Input) {
-        Asked::<T>::describe(input);
+        AuthedJson::<T>::describe(input);
         input.needs_body = false;
     }
 }

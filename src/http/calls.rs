@@ -23,10 +23,10 @@ use crate::ops::receipts::list_receipts::Receipts;
 use crate::ops::search::search_messages::{Search, SearchPage};
 use crate::ops::sync::Changes;
 
-const MISSING: &[Code] = &[Code::NotFound];
+const NOT_FOUND: &[Code] = &[Code::NotFound];
 /// Of what needs a role in a group, or may be in somebody's way.
-const GUARDED: &[Code] = &[Code::Forbidden, Code::NotFound];
-const HELD: &[Code] = &[Code::Forbidden, Code::NotFound, Code::Conflict];
+const NEEDS_ROLE: &[Code] = &[Code::Forbidden, Code::NotFound];
+const NEEDS_ROLE_OR_CONFLICT: &[Code] = &[Code::Forbidden, Code::NotFound, Code::Conflict];
 
 pub fn calls() -> Vec<Call> {
     let all = [accounts_and_people(), conversations(), groups(), messages(), positions(), administration(), hub()];
@@ -61,20 +61,22 @@ fn accounts_and_people() -> Vec<Call> {
             .refuses(&[Code::Forbidden]),
         delete("/api/auth/sessions/{id}", devices::end_login, "End a login of one's own and its sockets")
             .gives_nothing()
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         patch("/api/users/me", accounts::update_profile, "Change the caller's display name or e-mail address")
             .gives::<UserReply>(200)
             .refuses(&[Code::Conflict]),
         get("/api/users", rest::list_users, "People by the words of their names, the caller's partners first")
             .query::<ListUsers>(&["q", "limit"])
             .gives::<UserList>(200),
-        get("/api/users/{id}", rest::get_user, "Somebody").gives::<UserReply>(200).refuses(MISSING),
+        get("/api/users/{id}", rest::get_user, "Somebody").gives::<UserReply>(200).refuses(NOT_FOUND),
         get("/api/blocks", rest::list_blocks, "Whom one blocked").gives::<UserList>(200),
-        put("/api/blocks/{user_id}", rest::block, "Block somebody").gives_nothing().refuses(MISSING),
-        delete("/api/blocks/{user_id}", rest::unblock, "Lift a block").gives_nothing().refuses(MISSING),
+        put("/api/blocks/{user_id}", rest::block, "Block somebody").gives_nothing().refuses(NOT_FOUND),
+        delete("/api/blocks/{user_id}", rest::unblock, "Lift a block").gives_nothing().refuses(NOT_FOUND),
         get("/api/contacts", rest::list_contacts, "One's contacts").gives::<UserList>(200),
-        put("/api/contacts/{user_id}", rest::add_contact, "Make somebody a contact").gives_nothing().refuses(MISSING),
-        delete("/api/contacts/{user_id}", rest::remove_contact, "Take a contact back").gives_nothing().refuses(MISSING),
+        put("/api/contacts/{user_id}", rest::add_contact, "Make somebody a contact").gives_nothing().refuses(NOT_FOUND),
+        delete("/api/contacts/{user_id}", rest::remove_contact, "Take a contact back")
+            .gives_nothing()
+            .refuses(NOT_FOUND),
     ]
 }
 
@@ -85,27 +87,27 @@ fn conversations() -> Vec<Call> {
             .gives::<ConversationPage>(200),
         get("/api/conversations/{id}", rest::get_conversation, "A conversation")
             .gives::<ConversationReply>(200)
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         delete("/api/conversations/{id}", rest::clear_conversation, "Clear a conversation for oneself")
             .gives_nothing()
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         get("/api/conversations/{id}/messages", rest::list_messages, "History, ascending")
             .query::<ListMessages>(&["before_seq", "after_seq", "limit"])
             .gives::<MessagePage>(200)
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         post("/api/conversations/{id}/messages", rest::send_to, "Send a message to a conversation")
             .gives::<Sent>(201)
             .gives::<Sent>(200)
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
         post("/api/conversations/{id}/typing", rest::set_typing, "Say that one types, or stopped")
             .gives_nothing()
-            .refuses(GUARDED),
+            .refuses(NEEDS_ROLE),
         put("/api/conversations/{id}/viewing", rest::join_conversation, "Say that one looks at it")
             .gives_nothing()
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         delete("/api/conversations/{id}/viewing", rest::leave_conversation, "Say that one looks no longer")
             .gives_nothing()
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
     ]
 }
 
@@ -114,23 +116,23 @@ fn groups() -> Vec<Call> {
         post("/api/conversations", rest::create_conversation, "Make a group, or open a direct conversation")
             .gives::<Created>(201)
             .gives::<Created>(200)
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
         patch("/api/conversations/{id}", rest::rename_conversation, "Rename a group")
             .gives::<ConversationReply>(200)
-            .refuses(GUARDED),
+            .refuses(NEEDS_ROLE),
         get("/api/conversations/{id}/participants", rest::list_participants, "Who is in a conversation, by id")
             .query::<ListParticipants>(&["after", "limit"])
             .gives::<ParticipantPage>(200)
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         post("/api/conversations/{id}/participants", rest::add_participant, "Add somebody to a group")
             .gives_nothing()
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
         patch("/api/conversations/{id}/participants/{user_id}", rest::set_role, "Give somebody a role")
             .gives_nothing()
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
         delete("/api/conversations/{id}/participants/{user_id}", rest::remove_participant, "Remove somebody, or leave")
             .gives_nothing()
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
     ]
 }
 
@@ -139,28 +141,28 @@ fn messages() -> Vec<Call> {
         post("/api/messages", rest::send, "Send a message to a person or a conversation")
             .gives::<Sent>(201)
             .gives::<Sent>(200)
-            .refuses(HELD),
-        get("/api/messages/{id}", rest::get_message, "A message").gives::<MessageReply>(200).refuses(MISSING),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
+        get("/api/messages/{id}", rest::get_message, "A message").gives::<MessageReply>(200).refuses(NOT_FOUND),
         patch("/api/messages/{id}", rest::edit_message, "Edit a message of one's own")
             .gives::<MessageReply>(200)
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
         delete("/api/messages/{id}", rest::delete_message, "Delete a message for everyone, or for oneself")
             .query::<DeleteMessage>(&["for"])
             .gives_nothing()
-            .refuses(GUARDED),
+            .refuses(NEEDS_ROLE),
         put("/api/messages/{id}/reactions/{emoji}", rest::add_reaction, "React to a message")
             .gives::<MessageReply>(200)
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
         delete("/api/messages/{id}/reactions/{emoji}", rest::remove_reaction, "Take a reaction back")
             .gives::<MessageReply>(200)
-            .refuses(HELD),
+            .refuses(NEEDS_ROLE_OR_CONFLICT),
         get("/api/messages/{id}/receipts", rest::list_receipts, "Who has a message, and who read it")
             .gives::<Receipts>(200)
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         get("/api/search", rest::search, "Messages by their words, newest first")
             .query::<Search>(&["q", "conversation_id", "before", "limit"])
             .gives::<SearchPage>(200)
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
     ]
 }
 
@@ -168,15 +170,15 @@ fn positions() -> Vec<Call> {
     vec![
         post("/api/conversations/{id}/read", rest::read_conversation, "Read up to a message, or everything")
             .gives_nothing()
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         post(
             "/api/conversations/{id}/delivered",
             rest::mark_delivered,
             "One's devices have everything up to a message",
         )
         .gives_nothing()
-        .refuses(MISSING),
-        post("/api/messages/{id}/read", rest::mark_read, "Read up to this message").gives_nothing().refuses(MISSING),
+        .refuses(NOT_FOUND),
+        post("/api/messages/{id}/read", rest::mark_read, "Read up to this message").gives_nothing().refuses(NOT_FOUND),
         get("/api/unread", rest::get_unread, "What one has not read, counted").gives::<UnreadCounts>(200),
         post("/api/sync", rest::sync, "Everything a client does not have yet").gives::<Changes>(200),
     ]
@@ -187,23 +189,23 @@ fn administration() -> Vec<Call> {
         post("/api/reports", moderation::report, "Report a person or a message to the administrators")
             .gives::<Reported>(201)
             .gives::<Reported>(200)
-            .refuses(MISSING),
+            .refuses(NOT_FOUND),
         get("/api/admin/reports", moderation::list_reports, "What was reported, newest first")
             .query::<ListReports>(&["before", "limit"])
             .gives::<ReportPage>(200)
             .refuses(&[Code::Forbidden]),
         post("/api/admin/users/{id}/disable", moderation::disable, "Shut an account out")
             .gives_nothing()
-            .refuses(GUARDED),
+            .refuses(NEEDS_ROLE),
         post("/api/admin/users/{id}/enable", moderation::enable, "Let an account in again")
             .gives_nothing()
-            .refuses(GUARDED),
+            .refuses(NEEDS_ROLE),
         get("/api/admin/users/{id}/connections", moderation::get_connections, "Whether somebody is connected")
             .gives::<moderation::Connections>(200)
-            .refuses(GUARDED),
+            .refuses(NEEDS_ROLE),
         delete("/api/admin/users/{id}/connections", moderation::end_connections, "End all logins of somebody")
             .gives_nothing()
-            .refuses(GUARDED),
+            .refuses(NEEDS_ROLE),
     ]
 }
 

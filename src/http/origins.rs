@@ -15,7 +15,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// The hub's own address, and whom it trusts besides.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct OriginPolicy {
     hosts: Vec<Authority>,
     origins: Vec<Arc<String>>,
     /// Of these, those that are not its own.
@@ -23,7 +23,7 @@ pub struct Site {
     is_https: bool,
 }
 
-impl Site {
+impl OriginPolicy {
     /// A hub with a public address: that origin, and that one host.
     pub fn public(origin: &str, host: &str, is_https: bool, allowed: &[String]) -> Self {
         Self::new(&[host.to_owned()], &[origin.to_owned()], is_https, allowed)
@@ -81,12 +81,12 @@ impl Site {
 
     /// Refuses what a page of another site asks.
     pub fn check_page(&self, headers: &HeaderMap) -> Result<()> {
-        self.check_origin(&Sent::of(headers))
+        self.check_origin(&RequestOrigin::of(headers))
     }
 
     /// Refuses what a page of another site asks with its visitor's cookie.
     /// Who sends neither header is no browser, and passes.
-    pub fn check_origin(&self, sent: &Sent) -> Result<()> {
+    pub fn check_origin(&self, sent: &RequestOrigin) -> Result<()> {
         match (sent.origins.as_slice(), sent.fetch_site.as_deref()) {
             ([], None) => Ok(()),
             ([], Some("same-origin")) => Ok(()),
@@ -103,14 +103,14 @@ impl Site {
 
 /// What a browser tells of the page that asks.
 #[derive(Clone, Debug, Default)]
-pub struct Sent {
+pub struct RequestOrigin {
     /// Every `Origin` header.
     pub origins: Vec<String>,
-    /// `Sec-Fetch-Site`.
+    /// `Sec-Fetch-OriginPolicy`.
     pub fetch_site: Option<String>,
 }
 
-impl Sent {
+impl RequestOrigin {
     fn of(headers: &HeaderMap) -> Self {
         // What is not text is not ours: an empty string matches nothing.
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
@@ -167,24 +167,29 @@ fn printable(text: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn site() -> Site {
-        Site::public("https://chat.example.org", "chat.example.org", true, &["https://app.example.org:8443".into()])
+    fn origins() -> OriginPolicy {
+        OriginPolicy::public(
+            "https://chat.example.org",
+            "chat.example.org",
+            true,
+            &["https://app.example.org:8443".into()],
+        )
     }
 
-    fn origin(text: &str) -> Sent {
-        Sent { origins: vec![text.into()], fetch_site: None }
+    fn origin(text: &str) -> RequestOrigin {
+        RequestOrigin { origins: vec![text.into()], fetch_site: None }
     }
 
     #[test]
     fn the_own_and_the_allowed_origins_pass() {
         for good in ["https://chat.example.org", "https://chat.example.org.", "https://app.example.org:8443"] {
-            assert!(site().check_origin(&origin(good)).is_ok(), "{good}");
+            assert!(origins().check_origin(&origin(good)).is_ok(), "{good}");
         }
-        let loopback = Site::loopback(8080, &[]);
+        let loopback = OriginPolicy::loopback(8080, &[]);
         for good in ["http://localhost:8080", "http://localhost.:8080", "http://127.0.0.1:8080", "http://[::1]:8080"] {
             assert!(loopback.check_origin(&origin(good)).is_ok(), "{good}");
         }
-        assert!(Site::loopback(80, &[]).check_origin(&origin("http://localhost")).is_ok());
+        assert!(OriginPolicy::loopback(80, &[]).check_origin(&origin("http://localhost")).is_ok());
     }
 
     #[test]
@@ -217,28 +222,29 @@ mod tests {
             "https://app.example.org:8444",
             "file://",
         ] {
-            let refusal = site().check_origin(&origin(bad)).unwrap_err();
+            let refusal = origins().check_origin(&origin(bad)).unwrap_err();
             assert!(matches!(refusal, Error::BadOrigin(_)), "{bad}");
             assert!(refusal.detail().is_ascii());
         }
-        let twice = Sent { origins: vec!["https://chat.example.org".into(); 2], fetch_site: None };
-        assert!(site().check_origin(&twice).is_err());
+        let twice = RequestOrigin { origins: vec!["https://chat.example.org".into(); 2], fetch_site: None };
+        assert!(origins().check_origin(&twice).is_err());
     }
 
     #[test]
     fn without_an_origin_the_fetch_metadata_decides_and_without_both_it_is_no_browser() {
-        let fetch = |text: &str| Sent { origins: vec![], fetch_site: Some(text.into()) };
-        assert!(site().check_origin(&Sent::default()).is_ok());
-        assert!(site().check_origin(&fetch("same-origin")).is_ok());
+        let fetch = |text: &str| RequestOrigin { origins: vec![], fetch_site: Some(text.into()) };
+        assert!(origins().check_origin(&RequestOrigin::default()).is_ok());
+        assert!(origins().check_origin(&fetch("same-origin")).is_ok());
         for bad in ["cross-site", "same-site", "none", "", "SAME-ORIGIN"] {
-            assert!(site().check_origin(&fetch(bad)).is_err(), "{bad}");
+            assert!(origins().check_origin(&fetch(bad)).is_err(), "{bad}");
         }
-        let foreign = Sent { origins: vec!["https://evil.example".into()], fetch_site: Some("same-origin".into()) };
-        assert!(site().check_origin(&foreign).is_err(), "the origin has the last word");
+        let foreign =
+            RequestOrigin { origins: vec!["https://evil.example".into()], fetch_site: Some("same-origin".into()) };
+        assert!(origins().check_origin(&foreign).is_err(), "the origin has the last word");
     }
 
-    fn serves(site: &Site, host: &str) -> bool {
-        site.check_host(Some(host.as_bytes())).is_ok()
+    fn serves(origins: &OriginPolicy, host: &str) -> bool {
+        origins.check_host(Some(host.as_bytes())).is_ok()
     }
 
     #[test]
@@ -250,7 +256,7 @@ mod tests {
             "chat.example.org.",
             "Chat.example.org.:443",
         ] {
-            assert!(serves(&site(), good), "{good}");
+            assert!(serves(&origins(), good), "{good}");
         }
         for bad in [
             "",
@@ -265,40 +271,40 @@ mod tests {
             "evil.example",
             "localhost",
         ] {
-            assert!(!serves(&site(), bad), "{bad}");
+            assert!(!serves(&origins(), bad), "{bad}");
         }
-        assert!(site().check_host(None).is_err());
-        assert!(site().check_host(Some(b"chat.example.org\xff")).is_err());
+        assert!(origins().check_host(None).is_err());
+        assert!(origins().check_host(Some(b"chat.example.org\xff")).is_err());
     }
 
     #[test]
     fn a_default_port_is_that_of_the_scheme() {
-        let public = |url: &str, host: &str| Site::public(url, host, false, &[]);
+        let public = |url: &str, host: &str| OriginPolicy::public(url, host, false, &[]);
         let plain = public("http://chat.example.org", "chat.example.org");
         assert!(serves(&plain, "chat.example.org:80") && !serves(&plain, "chat.example.org:443"));
         let elsewhere = public("http://[2001:db8::1]:8080", "[2001:db8::1]:8080");
         assert!(serves(&elsewhere, "[2001:DB8::1]:8080") && !serves(&elsewhere, "[2001:db8::1]"));
-        let loopback = Site::loopback(8080, &[]);
+        let loopback = OriginPolicy::loopback(8080, &[]);
         for good in ["localhost:8080", "LOCALHOST.:8080", "[::1]:8080", "127.0.0.1:8080"] {
             assert!(serves(&loopback, good), "{good}");
         }
         for bad in ["localhost", "localhost:8081", "[::1]", "rebound.example:8080"] {
             assert!(!serves(&loopback, bad), "{bad}");
         }
-        let usual = Site::loopback(80, &[]);
+        let usual = OriginPolicy::loopback(80, &[]);
         assert!(serves(&usual, "localhost") && serves(&usual, "localhost:80") && serves(&usual, "[::1]"));
     }
 
     #[test]
     fn a_refusal_names_host_and_setting_and_repeats_nothing_unsafe() {
-        let told = |host: &[u8]| site().check_host(Some(host)).unwrap_err().detail().into_owned();
+        let told = |host: &[u8]| origins().check_host(Some(host)).unwrap_err().detail().into_owned();
         assert_eq!(
             told(b"evil.example:8443"),
             "unknown host evil.example:8443; set PUBLIC_URL to the address people use"
         );
         assert_eq!(told(b"<b>\"'&`\\\n\x1b\xff"), "unknown host ?b?????????; set PUBLIC_URL to the address people use");
         assert!(told(&[b'x'; 1000]).len() < 200);
-        let told = site().check_origin(&origin("https://<evil>.example")).unwrap_err().detail().into_owned();
+        let told = origins().check_origin(&origin("https://<evil>.example")).unwrap_err().detail().into_owned();
         assert!(told.starts_with("origin https://?evil?.example is not allowed; add it to ALLOWED_ORIGINS"), "{told}");
     }
 }

@@ -5,7 +5,7 @@ use super::audit::{Audit, Peer};
 use super::client_address::{TrustedProxies, UNKNOWN_ADDRESS, network};
 use super::descriptions::Descriptions;
 use super::held_refusals::HeldRefusals;
-use super::origins::Site;
+use super::origins::OriginPolicy;
 use super::write_check::WriteCheck;
 use crate::auth::{BearerTokens, Passwords};
 use crate::clock::Clock;
@@ -24,7 +24,7 @@ pub struct Net {
     pub hub: Hub,
     pub passwords: Passwords,
     pub tokens: Arc<BearerTokens>,
-    pub site: Site,
+    pub origins: OriginPolicy,
     pub trusted_proxies: TrustedProxies,
     pub login_lifetime: Duration,
     /// Of an HTTP body.
@@ -53,7 +53,7 @@ impl Net {
 
     /// Where the request comes from, for the audit log.
     pub fn peer(&self, request: &HttpRequest) -> Peer {
-        Peer::new(request, self.trusted_proxies.client_address(request), &self.site)
+        Peer::new(request, self.trusted_proxies.client_address(request), &self.origins)
     }
 
     /// Writes the audit line of what happened to a login, or of what an administrator did to an account.

@@ -2,7 +2,7 @@
 //! is gone already.
 
 use super::mailbox::Batch;
-use super::{Afterwards, Attachment, Hub, HubSeat, HubSettings, ToSession};
+use super::{AfterDelivery, Attachment, Hub, HubSettings, HubStarter, ToSession};
 use crate::clock::Clock;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
 use crate::wire::{Effect, TypingEvent, ViewingEvent};
@@ -69,12 +69,12 @@ impl Handler<Stop> for Listener {
     }
 }
 
-fn started() -> (Hub, HubSeat) {
+fn started() -> (Hub, HubStarter) {
     let second = Duration::from_secs(1);
     let settings = HubSettings { presence_grace: second, typing_timeout: second, clock: Clock::system() };
-    let (hub, seat, _) = Hub::new(settings);
-    seat.start();
-    (hub, seat)
+    let (hub, starter, _) = Hub::new(settings);
+    starter.start();
+    (hub, starter)
 }
 
 fn session_of(user: i64) -> SessionId {
@@ -99,7 +99,7 @@ async fn attach_opening(hub: &Hub, user: i64) -> Addr<Listener> {
 /// Returns when the hub is done with it.
 async fn deliver(hub: &Hub, events: Vec<Effect>) {
     let (done, settled) = oneshot::channel();
-    let then: Afterwards = Box::new(move || done.send(()).unwrap());
+    let then: AfterDelivery = Box::new(move || done.send(()).unwrap());
     assert!(hub.batches.send(Batch { events, then: vec![then] }).await.is_ok());
     settled.await.unwrap();
 }

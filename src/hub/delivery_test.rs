@@ -21,7 +21,7 @@ impl Handler<ToSession> for Listener {
     fn handle(&mut self, what: ToSession, _: &mut Self::Context) {
         let ToSession::Deliver(all) = what else { return };
         for delivery in all {
-            if let Delivery::Lasting(frame) = delivery {
+            if let Delivery::Reliable(frame) = delivery {
                 self.0.send(frame).unwrap();
             }
         }
@@ -32,8 +32,8 @@ impl Handler<ToSession> for Listener {
 async fn everybody_gets_the_bytes_that_were_encoded_once() {
     let settings =
         HubSettings { presence_grace: Duration::ZERO, typing_timeout: Duration::ZERO, clock: Clock::system() };
-    let (hub, seat, _announcements) = Hub::new(settings);
-    seat.start();
+    let (hub, starter, _announcements) = Hub::new(settings);
+    starter.start();
     let mut inboxes = Vec::new();
     for number in [1, 1, 2] {
         let (sender, inbox) = mpsc::unbounded_channel();

@@ -1,9 +1,9 @@
 //! What it costs when very many sockets go at once.
 
-use super::badges::Badges;
 use super::presence::Presence;
 use super::registry::Registry;
 use super::typing::TypingTable;
+use super::unread::UnreadNotifications;
 use super::viewing::ViewingTable;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
 use crate::wire::{TypingEvent, ViewingEvent};
@@ -16,7 +16,8 @@ const GRACE: Duration = Duration::from_secs(3);
 /// counts. Returns how long it takes to detach all of them.
 fn detach_all(sockets: i64) -> Duration {
     let (mut registry, mut presence) = (Registry::default(), Presence::new(GRACE));
-    let (mut typing, mut viewing, mut badges) = (TypingTable::new(GRACE), ViewingTable::default(), Badges::default());
+    let (mut typing, mut viewing, mut unread_notifications) =
+        (TypingTable::new(GRACE), ViewingTable::default(), UnreadNotifications::default());
     let now = Instant::now();
     let session = |user: i64| SessionId::new(NonZeroU64::new(user as u64).unwrap());
     for user in 1..=sockets {
@@ -24,7 +25,7 @@ fn detach_all(sockets: i64) -> Duration {
         let (to, session) = (vec![UserId::new(sockets + user)], Some(session(user)));
         registry.attach(session.unwrap(), user_id, Some(LoginId::new(user)), ());
         presence.arrived(user_id);
-        badges.changed(user_id, conversation_id, now);
+        unread_notifications.changed(user_id, conversation_id, now);
         let types =
             TypingEvent { conversation_id, user_id, recipient_id: None, is_typing: true, to: to.clone(), session };
         typing.heard(types, now);
@@ -35,7 +36,7 @@ fn detach_all(sockets: i64) -> Duration {
     for user in (1..=sockets).rev() {
         let detached = registry.detach(session(user)).unwrap();
         presence.left(detached.user_id, now);
-        badges.gone(detached.user_id);
+        unread_notifications.gone(detached.user_id);
         assert_eq!(typing.session_gone(detached.user_id, session(user)).len(), 1);
         assert_eq!(viewing.session_gone(detached.user_id, session(user)).len(), 1);
     }

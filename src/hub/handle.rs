@@ -3,11 +3,10 @@
 use super::actor::{
     Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, ListHolders, Opened, Recount, Settle, Suspend,
 };
-use super::badges::UnreadChange;
-use super::mailbox::Inbox;
-use super::mailbox::{Afterwards, Attachment, Batch, HubSettings};
+use super::mailbox::{AfterDelivery, Attachment, Batch, HubSettings, Inbox};
 use super::presence::Transition;
 use super::registry::{Holder, Stats};
+use super::unread::UnreadChange;
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
 use crate::wire::{CloseCode, Effect};
@@ -35,7 +34,7 @@ pub struct Hub {
 }
 
 /// The hub before it runs.
-pub struct HubSeat {
+pub struct HubStarter {
     hub: Hub,
     inbox: Mutex<Option<Inbox>>,
     settings: HubSettings,
@@ -49,14 +48,14 @@ pub struct Announcements {
 }
 
 impl Hub {
-    /// The handle, the seat to start it from, and what somebody must announce.
-    pub fn new(settings: HubSettings) -> (Hub, HubSeat, Announcements) {
+    /// The handle, the starter to start it from, and what somebody must announce.
+    pub fn new(settings: HubSettings) -> (Hub, HubStarter, Announcements) {
         let (batches, inbox) = mpsc::channel(BATCHES);
         let (transitions, to_announce) = mpsc::channel(TRANSITIONS);
         let (unread, to_count) = mpsc::channel(UNREAD_CHANGES);
         let hub = Hub { actor: Arc::default(), batches };
         let inbox = Mutex::new(Some(Inbox { batches: inbox, transitions, unread }));
-        (hub.clone(), HubSeat { hub, inbox, settings }, Announcements { transitions: to_announce, unread: to_count })
+        (hub.clone(), HubStarter { hub, inbox, settings }, Announcements { transitions: to_announce, unread: to_count })
     }
 
     fn actor(&self) -> Result<&Addr<HubActor>> {
@@ -91,7 +90,7 @@ impl Hub {
 
     /// `deliver` for a thread outside the async runtime; does what comes
     /// `then` on the hub's own thread.
-    pub fn deliver_blocking(&self, events: Vec<Effect>, then: Vec<Afterwards>) {
+    pub fn deliver_blocking(&self, events: Vec<Effect>, then: Vec<AfterDelivery>) {
         let _ = self.batches.blocking_send(Batch { events, then });
     }
 
@@ -150,7 +149,7 @@ fn gone(_: actix::MailboxError) -> Error {
     Error::Unavailable("the hub has ended")
 }
 
-impl HubSeat {
+impl HubStarter {
     /// Starts the actor on the calling thread, which must run an actix
     /// system; only the first call does.
     pub fn start(&self) {

@@ -1,8 +1,8 @@
 //! What the hub's actor is given, and what it sends to sessions.
 
-use super::badges::UnreadChange;
 use super::outgoing::Delivery;
 use super::presence::Transition;
+use super::unread::UnreadChange;
 use crate::clock::Clock;
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Effect};
@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 /// Events to deliver in this order, and what to do after.
 pub(super) struct Batch {
     pub events: Vec<Effect>,
-    pub then: Vec<Afterwards>,
+    pub then: Vec<AfterDelivery>,
 }
 
 /// Something to do once a batch is delivered, such as answering its askers.
-pub type Afterwards = Box<dyn FnOnce() + Send>;
+pub type AfterDelivery = Box<dyn FnOnce() + Send>;
 
 /// What a session tells of itself when it attaches.
 pub struct Attachment {

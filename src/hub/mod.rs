@@ -4,14 +4,13 @@
 //! [`Hub`] is the handle everybody else has. The actor behind it is a thin
 //! shell around pure structures: the registry (users and their sessions),
 //! presence (who counts as online), typing (who types where), viewing (who
-//! looks where), badges (whose unread counts changed) and resyncs (who is told
+//! looks where), unread_notifications (whose unread counts changed) and resyncs (who is told
 //! to sync).
 //! It runs on a worker's own thread, beside the sessions it wakes.
 
 mod actor;
 #[cfg(test)]
 mod actor_test;
-mod badges;
 #[cfg(test)]
 mod delivery_test;
 #[cfg(test)]
@@ -24,11 +23,12 @@ mod presence;
 mod registry;
 mod resyncs;
 mod typing;
+mod unread;
 mod viewing;
 
-pub use badges::UnreadChange;
-pub use handle::{Announcements, Hub, HubSeat};
-pub use mailbox::{Afterwards, Attachment, HubSettings, ToSession};
-pub use outgoing::{Delivery, Passing};
+pub use handle::{Announcements, Hub, HubStarter};
+pub use mailbox::{AfterDelivery, Attachment, HubSettings, ToSession};
+pub use outgoing::{Delivery, Ephemeral};
 pub use presence::Transition;
 pub use registry::{Holder, Stats};
+pub use unread::UnreadChange;

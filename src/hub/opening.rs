@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn frame(length: usize) -> Vec<Delivery> {
-        vec![Delivery::Lasting("x".repeat(length).into())]
+        vec![Delivery::Reliable("x".repeat(length).into())]
     }
 
     #[test]

@@ -11,22 +11,22 @@ use std::collections::HashMap;
 #[derive(Clone, Debug)]
 pub enum Delivery {
     /// It is written, or the session ends.
-    Lasting(Frame),
+    Reliable(Frame),
     /// The next of its kind takes its place, and none of it may be written.
-    Passing(Passing, Frame),
+    Ephemeral(Ephemeral, Frame),
 }
 
 impl Delivery {
     pub fn frame(&self) -> &Frame {
         match self {
-            Self::Lasting(frame) | Self::Passing(_, frame) => frame,
+            Self::Reliable(frame) | Self::Ephemeral(_, frame) => frame,
         }
     }
 }
 
 /// What is true for a while only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passing {
+pub enum Ephemeral {
     Typing(ConversationId, UserId),
     Viewing(ConversationId, UserId),
     Presence(UserId),
@@ -57,7 +57,7 @@ impl Outgoing {
         for TypingEvent { conversation_id, user_id, recipient_id, is_typing, to, .. } in told {
             let body = Typing { conversation_id, user_id, recipient_id, is_typing };
             let frame = wire::encode("typing_indicator", now, &body);
-            self.add(registry, &to, &Delivery::Passing(Passing::Typing(conversation_id, user_id), frame));
+            self.add(registry, &to, &Delivery::Ephemeral(Ephemeral::Typing(conversation_id, user_id), frame));
         }
     }
 
@@ -69,7 +69,7 @@ impl Outgoing {
     ) {
         for ViewingEvent { conversation_id, user_id, is_viewing, to, .. } in told {
             let frame = wire::encode("viewing", now, &Viewing { conversation_id, user_id, is_viewing });
-            self.add(registry, &to, &Delivery::Passing(Passing::Viewing(conversation_id, user_id), frame));
+            self.add(registry, &to, &Delivery::Ephemeral(Ephemeral::Viewing(conversation_id, user_id), frame));
         }
     }
 }

@@ -18,13 +18,13 @@ const HOLD: Duration = Duration::from_secs(60);
 const MAX_MARKS: usize = 16;
 
 /// What somebody looks with: a socket, or, without one, REST.
-type Eye = (UserId, Option<SessionId>);
+type ViewerKey = (UserId, Option<SessionId>);
 
 /// The marks that are set now.
 #[derive(Debug, Default)]
 pub struct ViewingTable {
     /// In the order in which they were set; none is empty.
-    marks: BTreeMap<Eye, Vec<ConversationId>>,
+    marks: BTreeMap<ViewerKey, Vec<ConversationId>>,
     /// Until when marks over REST hold. Those that ended before stay till then.
     until: HashMap<(UserId, ConversationId), Instant>,
     /// Who looks at what, and who was told of it.
@@ -81,7 +81,7 @@ impl ViewingTable {
         for (_, told) in self.told.range_mut(everybody) {
             told.remove(&user_id);
         }
-        let eyes: Vec<Eye> = self.marks_of(user_id).map(|(eye, _)| *eye).collect();
+        let eyes: Vec<ViewerKey> = self.marks_of(user_id).map(|(eye, _)| *eye).collect();
         eyes.into_iter().find_map(|eye| self.end(eye, conversation_id))
     }
 
@@ -101,11 +101,11 @@ impl ViewingTable {
         ended
     }
 
-    fn marks_of(&self, user_id: UserId) -> impl Iterator<Item = (&Eye, &Vec<ConversationId>)> {
+    fn marks_of(&self, user_id: UserId) -> impl Iterator<Item = (&ViewerKey, &Vec<ConversationId>)> {
         self.marks.range((user_id, None)..=(user_id, Some(SessionId::new(NonZeroU64::MAX))))
     }
 
-    fn end(&mut self, eye: Eye, conversation_id: ConversationId) -> Option<ViewingEvent> {
+    fn end(&mut self, eye: ViewerKey, conversation_id: ConversationId) -> Option<ViewingEvent> {
         let marks = self.marks.get_mut(&eye)?;
         marks.retain(|id| *id != conversation_id);
         if marks.is_empty() {

@@ -15,6 +15,6 @@ impl Op<System> for CheckWrites {
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         store::note_write_check(cx.db, cx.now)?;
-        Ok(Outcome::quiet(Done {}))
+        Ok(Outcome::without_effects(Done {}))
     }
 }

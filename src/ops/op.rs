@@ -40,7 +40,7 @@ pub struct Outcome<T> {
 
 impl<T> Outcome<T> {
     /// Nobody else hears of it.
-    pub fn quiet(output: T) -> Self {
+    pub fn without_effects(output: T) -> Self {
         Self { output, events: Vec::new() }
     }
 }

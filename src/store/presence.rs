@@ -23,7 +23,7 @@ const LOOKED_AT: usize = 3;
 const CHUNK: usize = 500;
 
 /// A viewer and a subject.
-pub type Sight = (UserId, UserId);
+pub type VisiblePair = (UserId, UserId);
 
 /// Whether the conversation of a `participants` row is a small group. It is
 /// looked up by the row: with statistics, SQLite would begin a join with every
@@ -147,7 +147,12 @@ fn share_small_group(db: &mut Db, one: UserId, other: UserId) -> Result<bool> {
 /// The common case, people who share groups, is answered by the newest groups of a
 /// few of them; the general case looks at each membership of these people once,
 /// and at the groups in which there are two of them.
-pub fn list_sights_by_group(db: &mut Db, id: ConversationId, members: &[UserId], whose: Whose) -> Result<Vec<Sight>> {
+pub fn list_visible_pairs_by_group(
+    db: &mut Db,
+    id: ConversationId,
+    members: &[UserId],
+    whose: Whose,
+) -> Result<Vec<VisiblePair>> {
     let mut pairs = match whose {
         Whose::Of(member) => Pairs::of(member, members),
         Whose::Everybody => Pairs::all(members),

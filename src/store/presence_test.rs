@@ -2,7 +2,7 @@
 
 use super::explain::{analyze, explain, record};
 use super::pairs::{MAX_PRESENCE_GROUP, Whose};
-use super::presence::{between, list_sights_by_group, list_viewers, list_visible};
+use super::presence::{between, list_viewers, list_visible, list_visible_pairs_by_group};
 use super::scratch::{Scratch, both_databases, execute};
 use super::{Db, prepare};
 use crate::ids::{ConversationId, Timestamp, UserId};
@@ -93,16 +93,16 @@ fn fill(db: &mut Db, seed: &mut u64) -> Vec<Vec<UserId>> {
 
 /// Every viewer and subject, by the rule for two people.
 fn all_sights(db: &mut Db) -> BTreeSet<(UserId, UserId)> {
-    let mut sights = BTreeSet::new();
+    let mut pairs = BTreeSet::new();
     for one in 1..=PEOPLE {
         for other in one + 1..=PEOPLE {
             let (one, other) = (UserId::new(one), UserId::new(other));
             let mutual = between(db, one, other).unwrap();
-            sights.extend(mutual.one_sees_other.then_some((one, other)));
-            sights.extend(mutual.other_sees_one.then_some((other, one)));
+            pairs.extend(mutual.one_sees_other.then_some((one, other)));
+            pairs.extend(mutual.other_sees_one.then_some((other, one)));
         }
     }
-    sights
+    pairs
 }
 
 fn the_sights_by_a_group_are_what_is_lost_without_it(scratch: Scratch) {
@@ -118,21 +118,21 @@ fn the_sights_by_a_group_are_what_is_lost_without_it(scratch: Scratch) {
             let with = all_sights(&mut db);
             let by_it: Vec<_> = with.difference(&without).copied().collect();
             let group = ConversationId::new(id);
-            let mut found = list_sights_by_group(&mut db, group, &members, Whose::Everybody).unwrap();
+            let mut found = list_visible_pairs_by_group(&mut db, group, &members, Whose::Everybody).unwrap();
             found.sort_unstable();
             assert_eq!(found, by_it, "round {round}, group {id}");
             for member in &members {
-                let mut found = list_sights_by_group(&mut db, group, &members, Whose::Of(*member)).unwrap();
+                let mut found = list_visible_pairs_by_group(&mut db, group, &members, Whose::Of(*member)).unwrap();
                 found.sort_unstable();
                 let of_it: Vec<_> = by_it.iter().copied().filter(|(a, b)| a == member || b == member).collect();
                 assert_eq!(found, of_it, "round {round}, group {id}, {member}");
             }
         }
-        let sights = all_sights(&mut db);
+        let pairs = all_sights(&mut db);
         for one in (1..=PEOPLE).map(UserId::new) {
-            let visible = sights.iter().filter(|(viewer, _)| *viewer == one).map(|(_, subject)| *subject);
+            let visible = pairs.iter().filter(|(viewer, _)| *viewer == one).map(|(_, subject)| *subject);
             assert_eq!(list_visible(&mut db, one).unwrap(), visible.collect::<Vec<_>>(), "round {round}");
-            let viewers = sights.iter().filter(|(_, subject)| *subject == one).map(|(viewer, _)| *viewer);
+            let viewers = pairs.iter().filter(|(_, subject)| *subject == one).map(|(viewer, _)| *viewer);
             assert_eq!(list_viewers(&mut db, one).unwrap(), viewers.collect::<Vec<_>>(), "round {round}");
         }
     }
@@ -160,8 +160,8 @@ fn no_query_begins_with_every_group_there_is() {
     let members: Vec<UserId> = (1..=PEOPLE).map(UserId::new).collect();
     let id = ConversationId::new(1);
     let (_, statements) = record(&mut db, |db| {
-        list_sights_by_group(db, id, &members, Whose::Everybody).unwrap();
-        list_sights_by_group(db, id, &members, Whose::Of(members[1])).unwrap();
+        list_visible_pairs_by_group(db, id, &members, Whose::Everybody).unwrap();
+        list_visible_pairs_by_group(db, id, &members, Whose::Of(members[1])).unwrap();
         list_visible(db, members[0]).unwrap();
         between(db, members[0], members[1]).unwrap();
     });

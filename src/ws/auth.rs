@@ -5,7 +5,7 @@
 use super::session::{AUTHENTICATE, Ctx, Session};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::http::extract::identity::{Admitted, admit_token};
+use crate::http::extract::identity::{Credential, admit_token};
 use crate::http::state::Net;
 use crate::ops::people::get_user::GetUser;
 use crate::wire::{self, Authenticated, CloseCode, UserView};
@@ -20,23 +20,23 @@ struct Authenticate {
     token: String,
 }
 
-async fn check_token(net: &Net, token: &str) -> Result<(Admitted, UserView)> {
-    let admitted = admit_token(net, token).await?;
-    let user_id = admitted.caller.user_id;
-    Ok((admitted, net.dispatcher.call(admitted.caller, GetUser { user_id }).await?.user))
+async fn check_token(net: &Net, token: &str) -> Result<(Credential, UserView)> {
+    let credential = admit_token(net, token).await?;
+    let user_id = credential.caller.user_id;
+    Ok((credential, net.dispatcher.call(credential.caller, GetUser { user_id }).await?.user))
 }
 
 impl Session {
     /// The handshake said who it is.
-    pub(crate) fn begin_with(&mut self, admitted: Admitted, ctx: &mut Ctx) {
-        let caller = self.belong_to(admitted, ctx);
+    pub(crate) fn begin_with(&mut self, credential: Credential, ctx: &mut Ctx) {
+        let caller = self.belong_to(credential, ctx);
         self.attach(caller, move |session, me| session.welcome(caller, me), ctx);
     }
 
     /// Only a token helps from here on.
     pub(crate) fn wait_for_token(&mut self, ctx: &mut Ctx) {
-        let (timeout, slots) = (self.sockets.auth_timeout, self.sockets.slots.clone());
-        let displaced = self.slot.as_ref().map(|slot| slot.is_displaced());
+        let (timeout, connection_limits) = (self.sockets.auth_timeout, self.sockets.connections.clone());
+        let displaced = self.permit.as_ref().map(|permit| permit.is_displaced());
         let displaced = async move {
             match displaced {
                 Some(displaced) => displaced.await,
@@ -46,7 +46,7 @@ impl Session {
         let end = async move {
             tokio::select! {
                 () = tokio::time::sleep(timeout) => CloseCode::AuthTimeout,
-                () = slots.are_closing() => CloseCode::Restart,
+                () = connection_limits.are_closing() => CloseCode::Restart,
                 () = displaced => CloseCode::TryLater,
             }
         };
@@ -60,7 +60,7 @@ impl Session {
             Ok(Authenticate { token }) => token,
             Err(error) => return self.socket.text(wire::error(reference.as_deref(), self.net.clock.now(), &error)),
         };
-        let (net, session_id, is_new) = (Arc::clone(&self.net), self.id, self.admitted.is_none());
+        let (net, session_id, is_new) = (Arc::clone(&self.net), self.id, self.credential.is_none());
         let check = async move {
             // The session takes nothing from the hub while it waits for this.
             if !is_new {
@@ -73,10 +73,10 @@ impl Session {
             checked
         };
         ctx.wait(check.into_actor(self).map(move |checked: Result<_>, session, ctx| {
-            let allowed = checked.and_then(|(admitted, user)| Ok((session.agree(admitted)?, user)));
+            let allowed = checked.and_then(|(credential, user)| Ok((session.agree(credential)?, user)));
             match allowed {
-                Ok((admitted, user)) => {
-                    let caller = session.belong_to(admitted, ctx);
+                Ok((credential, user)) => {
+                    let caller = session.belong_to(credential, ctx);
                     let greet = move |session: &mut Session, me: i64| {
                         session.confirm(&user, reference.as_deref());
                         if is_new {
@@ -91,28 +91,28 @@ impl Session {
     }
 
     /// Whether the session may be this person's, and until when.
-    fn agree(&self, new: Admitted) -> Result<Admitted> {
-        match self.admitted {
-            None => self.slot.as_ref().map_or(Ok(()), |slot| slot.claim(new.caller.user_id)).map(|()| new),
+    fn agree(&self, new: Credential) -> Result<Credential> {
+        match self.credential {
+            None => self.permit.as_ref().map_or(Ok(()), |permit| permit.identify(new.caller.user_id)).map(|()| new),
             Some(old) if old.caller.user_id != new.caller.user_id => {
                 Err(Error::Unauthenticated("this socket is somebody else's"))
             }
             // What is good for longer stays: a cookie is, and a later token.
             Some(old) if old.caller.login_id == new.caller.login_id => {
                 let expires_at = old.expires_at.zip(new.expires_at).map(|(old, new)| old.max(new));
-                Ok(Admitted { expires_at, ..new })
+                Ok(Credential { expires_at, ..new })
             }
             Some(_) => Ok(new),
         }
     }
 
     /// And ends with their token.
-    fn belong_to(&mut self, admitted: Admitted, ctx: &mut Ctx) -> Caller {
-        let caller = Caller { session_id: Some(self.id), ..admitted.caller };
-        self.admitted = Some(Admitted { caller, ..admitted });
+    fn belong_to(&mut self, credential: Credential, ctx: &mut Ctx) -> Caller {
+        let caller = Caller { session_id: Some(self.id), ..credential.caller };
+        self.credential = Some(Credential { caller, ..credential });
         // Without a deadline until now, this finds nothing.
         ctx.cancel_future(std::mem::take(&mut self.deadline));
-        if let Some(expires_at) = admitted.expires_at {
+        if let Some(expires_at) = credential.expires_at {
             let clock = self.net.clock.clone();
             let end = async move {
                 while let left @ 1.. = expires_at.as_millis() - clock.now().as_millis() {
@@ -136,7 +136,7 @@ impl Session {
             username: &user.username,
             display_name: &user.display_name,
             email: user.email.as_ref().and_then(Option::as_deref),
-            expires_at: self.admitted.and_then(|admitted| admitted.expires_at),
+            expires_at: self.credential.and_then(|credential| credential.expires_at),
             r#ref: reference,
         };
         self.socket.text(wire::encode("authenticated", self.net.clock.now(), &body));

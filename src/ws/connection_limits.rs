@@ -1,5 +1,5 @@
 //! How many sockets there are: of each user, from each address, in all. A
-//! socket has its slot before the handshake is answered and until it is closed
+//! socket has its permit before the handshake is answered and until it is closed
 //! for good, whatever became of its session.
 
 use crate::error::{Error, Result};
@@ -34,18 +34,18 @@ const RETRY_IN: Duration = Duration::from_secs(1);
 
 /// At most so many; 0: no limit.
 #[derive(Clone, Copy, Debug)]
-pub struct SlotSettings {
+pub struct ConnectionBounds {
     pub per_user: usize,
     pub per_address: usize,
     pub in_all: usize,
 }
 
-/// The slots of this node: cheap to clone.
+/// The connection_limits of this node: cheap to clone.
 #[derive(Clone)]
-pub struct Slots(Arc<Shared>);
+pub struct ConnectionLimits(Arc<Shared>);
 
 struct Shared {
-    settings: SlotSettings,
+    settings: ConnectionBounds,
     taken: Mutex<Taken>,
     given_back: Notify,
     is_closing: watch::Sender<bool>,
@@ -70,8 +70,8 @@ struct Unknown {
 }
 
 /// One socket's; dropping it gives it back.
-pub struct Slot {
-    slots: Arc<Shared>,
+pub struct ConnectionPermit {
+    connection_limits: Arc<Shared>,
     /// [`NOBODY`] as long as nobody knows.
     user_id: Cell<UserId>,
     address: Option<IpAddr>,
@@ -79,8 +79,8 @@ pub struct Slot {
     number: u64,
 }
 
-impl Slots {
-    pub fn new(settings: SlotSettings) -> Self {
+impl ConnectionLimits {
+    pub fn new(settings: ConnectionBounds) -> Self {
         let is_closing = watch::Sender::new(false);
         Self(Arc::new(Shared { settings, taken: Mutex::default(), given_back: Notify::new(), is_closing }))
     }
@@ -90,9 +90,9 @@ impl Slots {
     /// # Errors
     /// `RateLimited` when the user or the address has as many sockets as they
     /// may, `Unavailable` when the node has.
-    pub fn take(&self, user_id: Option<UserId>, address: Option<IpAddr>) -> Result<Slot> {
+    pub fn acquire(&self, user_id: Option<UserId>, address: Option<IpAddr>) -> Result<ConnectionPermit> {
         let address = address.map(network);
-        let SlotSettings { per_user, per_address, in_all } = self.0.settings;
+        let ConnectionBounds { per_user, per_address, in_all } = self.0.settings;
         let mut taken = self.0.taken();
         if is_full(taken.in_all, in_all) {
             return Err(Error::Unavailable("this hub has as many sockets as it can"));
@@ -116,7 +116,12 @@ impl Slots {
         if let Some(address) = address {
             *taken.by_address.entry(address).or_default() += 1;
         }
-        Ok(Slot { slots: Arc::clone(&self.0), user_id: Cell::new(user_id.unwrap_or(NOBODY)), address, number })
+        Ok(ConnectionPermit {
+            connection_limits: Arc::clone(&self.0),
+            user_id: Cell::new(user_id.unwrap_or(NOBODY)),
+            address,
+            number,
+        })
     }
 
     /// The hub is going down: who has not said yet who they are, need not any
@@ -186,15 +191,15 @@ impl Taken {
     }
 }
 
-impl Slot {
+impl ConnectionPermit {
     /// Now it is known whose socket it is.
     ///
     /// # Errors
     /// `RateLimited` when the user has as many as they may.
-    pub fn claim(&self, user_id: UserId) -> Result<()> {
-        let mut taken = self.slots.taken();
+    pub fn identify(&self, user_id: UserId) -> Result<()> {
+        let mut taken = self.connection_limits.taken();
         let of_user = taken.by_user.get(&user_id).copied().unwrap_or(0);
-        if is_full(of_user, self.slots.settings.per_user) {
+        if is_full(of_user, self.connection_limits.settings.per_user) {
             return Err(Error::RateLimited { limit: PER_USER, retry_in: RETRY_IN });
         }
         taken.uncount_unknown(self.number);
@@ -205,7 +210,8 @@ impl Slot {
 
     /// Done when somebody unknown has to give up its place.
     pub fn is_displaced(&self) -> impl Future<Output = ()> + use<> {
-        let unknown = self.slots.taken().unknown.get(&self.number).map(|unknown| Arc::clone(&unknown.displaced));
+        let unknown =
+            self.connection_limits.taken().unknown.get(&self.number).map(|unknown| Arc::clone(&unknown.displaced));
         async move {
             // Without an entry it happened already.
             if let Some(displaced) = unknown {
@@ -219,9 +225,9 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.slots.taken();
+        let mut taken = self.connection_limits.taken();
         taken.in_all -= 1;
         match self.user_id() {
             Some(user_id) => give_back(&mut taken.by_user, user_id),
@@ -231,7 +237,7 @@ impl Drop for Slot {
             give_back(&mut taken.by_address, address);
         }
         drop(taken);
-        self.slots.given_back.notify_waiters();
+        self.connection_limits.given_back.notify_waiters();
     }
 }
 
@@ -260,8 +266,8 @@ mod tests {
     const ANN: UserId = UserId::new(1);
     const BOB: UserId = UserId::new(2);
 
-    fn slots(per_user: usize, per_address: usize, in_all: usize) -> Slots {
-        Slots::new(SlotSettings { per_user, per_address, in_all })
+    fn connection_limits(per_user: usize, per_address: usize, in_all: usize) -> ConnectionLimits {
+        ConnectionLimits::new(ConnectionBounds { per_user, per_address, in_all })
     }
 
     fn at(address: &str) -> Option<IpAddr> {
@@ -270,76 +276,87 @@ mod tests {
 
     #[test]
     fn each_limit_holds_by_itself_until_a_slot_is_given_back() {
-        for (slots, one, same, other) in [
-            (slots(1, 0, 0), (ANN, at("192.0.2.1")), (ANN, at("192.0.2.2")), (BOB, at("192.0.2.1"))),
-            (slots(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("192.0.2.1")), (ANN, at("192.0.2.2"))),
-            (slots(0, 1, 0), (ANN, at("2001:db8::1")), (BOB, at("2001:db8::ffff:2")), (ANN, at("2001:db8:0:1::1"))),
-            (slots(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("::ffff:192.0.2.1")), (ANN, None)),
+        for (connection_limits, one, same, other) in [
+            (connection_limits(1, 0, 0), (ANN, at("192.0.2.1")), (ANN, at("192.0.2.2")), (BOB, at("192.0.2.1"))),
+            (connection_limits(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("192.0.2.1")), (ANN, at("192.0.2.2"))),
+            (
+                connection_limits(0, 1, 0),
+                (ANN, at("2001:db8::1")),
+                (BOB, at("2001:db8::ffff:2")),
+                (ANN, at("2001:db8:0:1::1")),
+            ),
+            (connection_limits(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("::ffff:192.0.2.1")), (ANN, None)),
         ] {
-            let slot = slots.take(Some(one.0), one.1).unwrap();
-            assert!(matches!(slots.take(Some(same.0), same.1), Err(Error::RateLimited { .. })));
-            let _other = slots.take(Some(other.0), other.1).unwrap();
-            drop(slot);
-            slots.take(Some(same.0), same.1).unwrap();
+            let permit = connection_limits.acquire(Some(one.0), one.1).unwrap();
+            assert!(matches!(connection_limits.acquire(Some(same.0), same.1), Err(Error::RateLimited { .. })));
+            let _other = connection_limits.acquire(Some(other.0), other.1).unwrap();
+            drop(permit);
+            connection_limits.acquire(Some(same.0), same.1).unwrap();
         }
-        let node = slots(0, 0, 2);
-        let both = [node.take(Some(ANN), None).unwrap(), node.take(Some(BOB), at("192.0.2.1")).unwrap()];
-        assert!(matches!(node.take(Some(ANN), None), Err(Error::Unavailable(_))));
+        let node = connection_limits(0, 0, 2);
+        let both = [node.acquire(Some(ANN), None).unwrap(), node.acquire(Some(BOB), at("192.0.2.1")).unwrap()];
+        assert!(matches!(node.acquire(Some(ANN), None), Err(Error::Unavailable(_))));
         drop(both);
-        node.take(Some(ANN), None).unwrap();
+        node.acquire(Some(ANN), None).unwrap();
     }
 
     #[test]
     fn who_has_not_said_who_they_are_counts_until_they_do() {
-        let slots = slots(1, 0, 0);
-        let here: Vec<Slot> = (0..UNKNOWN_PER_ADDRESS).map(|_| slots.take(None, at("192.0.2.1")).unwrap()).collect();
-        assert!(matches!(slots.take(None, at("192.0.2.1")), Err(Error::RateLimited { .. })));
-        here[0].claim(ANN).unwrap();
-        assert!(matches!(here[1].claim(ANN), Err(Error::RateLimited { .. })), "as many as a user may");
-        here[1].claim(BOB).unwrap();
-        let again = [(); 2].map(|()| slots.take(None, at("192.0.2.1")).unwrap());
+        let connection_limits = connection_limits(1, 0, 0);
+        let here: Vec<ConnectionPermit> =
+            (0..UNKNOWN_PER_ADDRESS).map(|_| connection_limits.acquire(None, at("192.0.2.1")).unwrap()).collect();
+        assert!(matches!(connection_limits.acquire(None, at("192.0.2.1")), Err(Error::RateLimited { .. })));
+        here[0].identify(ANN).unwrap();
+        assert!(matches!(here[1].identify(ANN), Err(Error::RateLimited { .. })), "as many as a user may");
+        here[1].identify(BOB).unwrap();
+        let again = [(); 2].map(|()| connection_limits.acquire(None, at("192.0.2.1")).unwrap());
         let left = UNKNOWN_IN_ALL - here.len();
-        let others: Vec<Slot> =
-            (0..left).map(|id| slots.take(None, at(&format!("10.0.{}.{}", id >> 8, id & 255))).unwrap()).collect();
-        assert_eq!(slots.0.taken().unknown.len(), UNKNOWN_IN_ALL);
-        assert!(matches!(slots.take(None, at("192.0.2.1")), Err(Error::RateLimited { .. })), "has the most itself");
-        slots.take(Some(UserId::new(3)), at("192.0.2.1")).unwrap();
+        let others: Vec<ConnectionPermit> = (0..left)
+            .map(|id| connection_limits.acquire(None, at(&format!("10.0.{}.{}", id >> 8, id & 255))).unwrap())
+            .collect();
+        assert_eq!(connection_limits.0.taken().unknown.len(), UNKNOWN_IN_ALL);
+        assert!(
+            matches!(connection_limits.acquire(None, at("192.0.2.1")), Err(Error::RateLimited { .. })),
+            "has the most itself"
+        );
+        connection_limits.acquire(Some(UserId::new(3)), at("192.0.2.1")).unwrap();
         drop((here, again, others));
-        let left = slots.0.taken();
+        let left = connection_limits.0.taken();
         assert_eq!((left.in_all, left.unknown.len(), left.by_user.len(), left.unknown_by_address.len()), (0, 0, 0, 0));
     }
 
     /// Whether it has to give up its place.
-    fn is_displaced(slot: &Slot) -> bool {
+    fn is_displaced(permit: &ConnectionPermit) -> bool {
         use futures_util::FutureExt;
-        slot.is_displaced().now_or_never().is_some()
+        permit.is_displaced().now_or_never().is_some()
     }
 
     #[test]
     fn a_newcomer_gets_the_place_of_the_oldest_of_the_address_with_the_most() {
-        let slots = slots(0, 0, 0);
+        let connection_limits = connection_limits(0, 0, 0);
         let networks = UNKNOWN_IN_ALL / UNKNOWN_PER_ADDRESS;
-        let held: Vec<Slot> = (0..UNKNOWN_IN_ALL)
-            .map(|turn| slots.take(None, at(&format!("10.0.0.{}", turn % networks))).unwrap())
+        let held: Vec<ConnectionPermit> = (0..UNKNOWN_IN_ALL)
+            .map(|turn| connection_limits.acquire(None, at(&format!("10.0.0.{}", turn % networks))).unwrap())
             .collect();
-        let newcomers: Vec<Slot> =
-            (0..networks).map(|turn| slots.take(None, at(&format!("192.0.2.{turn}"))).unwrap()).collect();
-        assert_eq!(slots.0.taken().unknown.len(), UNKNOWN_IN_ALL, "as many as before");
+        let newcomers: Vec<ConnectionPermit> = (0..networks)
+            .map(|turn| connection_limits.acquire(None, at(&format!("192.0.2.{turn}"))).unwrap())
+            .collect();
+        assert_eq!(connection_limits.0.taken().unknown.len(), UNKNOWN_IN_ALL, "as many as before");
         let displaced: Vec<usize> = (0..held.len()).filter(|turn| is_displaced(&held[*turn])).collect();
         assert_eq!(displaced, Vec::from_iter(0..networks), "the oldest of each");
         assert!(!newcomers.iter().any(is_displaced));
-        newcomers[0].claim(ANN).unwrap();
+        newcomers[0].identify(ANN).unwrap();
         drop((held, newcomers));
-        let left = slots.0.taken();
+        let left = connection_limits.0.taken();
         assert_eq!((left.in_all, left.unknown.len(), left.unknown_by_address.len()), (0, 0, 0));
     }
 
     #[test]
     fn when_all_places_are_taken_an_address_takes_none_from_its_equals() {
-        let slots = slots(0, 0, 8);
-        let held = ["10.0.0.1", "10.0.0.2"].map(|address| slots.take(None, at(address)).unwrap());
-        assert!(matches!(slots.take(None, at("10.0.0.1")), Err(Error::Unavailable(_))));
-        let third = slots.take(None, at("10.0.0.3"));
+        let connection_limits = connection_limits(0, 0, 8);
+        let held = ["10.0.0.1", "10.0.0.2"].map(|address| connection_limits.acquire(None, at(address)).unwrap());
+        assert!(matches!(connection_limits.acquire(None, at("10.0.0.1")), Err(Error::Unavailable(_))));
+        let third = connection_limits.acquire(None, at("10.0.0.3"));
         assert!(third.is_ok(), "with none at all, it gets the place of the oldest");
         assert!(is_displaced(&held[0]) && !is_displaced(&held[1]));
     }
@@ -353,11 +370,11 @@ mod tests {
 
     #[test]
     fn who_went_leaves_nothing_behind() {
-        let slots = slots(0, 0, 0);
-        let taken: Vec<Slot> =
-            (1..=1000).map(|id| slots.take(Some(UserId::new(id)), at("192.0.2.1")).unwrap()).collect();
+        let connection_limits = connection_limits(0, 0, 0);
+        let taken: Vec<ConnectionPermit> =
+            (1..=1000).map(|id| connection_limits.acquire(Some(UserId::new(id)), at("192.0.2.1")).unwrap()).collect();
         drop(taken);
-        let left = slots.0.taken();
+        let left = connection_limits.0.taken();
         assert_eq!((left.in_all, left.by_user.len(), left.by_address.len()), (0, 0, 0));
     }
 }

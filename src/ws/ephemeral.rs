@@ -2,28 +2,28 @@
 //! conversation, who is online. A peer that does not keep up gets the last of
 //! each kind, or none.
 
-use crate::hub::Passing;
+use crate::hub::Ephemeral;
 use crate::wire::Frame;
 
 /// Kinds that may wait at once.
 const MAX_WAITING: usize = 64;
 
 /// What waits until the peer has read the rest.
-pub struct Waiting {
-    frames: Vec<(Passing, Frame)>,
+pub struct EphemeralBuffer {
+    frames: Vec<(Ephemeral, Frame)>,
     /// Unsent bytes over which nothing of this is kept.
     max_unsent: usize,
     dropped: u64,
 }
 
-impl Waiting {
+impl EphemeralBuffer {
     pub fn new(max_unsent: usize) -> Self {
         Self { frames: Vec::new(), max_unsent, dropped: 0 }
     }
 
     /// Keeps the frame in place of an earlier one of its kind. True when it is
     /// the first to wait.
-    pub fn put(&mut self, what: Passing, frame: Frame, unsent: usize) -> bool {
+    pub fn put(&mut self, what: Ephemeral, frame: Frame, unsent: usize) -> bool {
         let was_empty = self.frames.is_empty();
         self.drop_over(unsent);
         let earlier = self.frames.len();
@@ -63,17 +63,17 @@ mod tests {
     use super::*;
     use crate::ids::UserId;
 
-    fn online(user: i64) -> Passing {
-        Passing::Presence(UserId::new(user))
+    fn online(user: i64) -> Ephemeral {
+        Ephemeral::Presence(UserId::new(user))
     }
 
-    fn taken(waiting: &mut Waiting, unsent: usize) -> Vec<String> {
+    fn taken(waiting: &mut EphemeralBuffer, unsent: usize) -> Vec<String> {
         waiting.take(unsent).map(|frame| frame.to_string()).collect()
     }
 
     #[test]
     fn only_the_last_of_each_kind_waits_in_the_order_of_the_last() {
-        let mut waiting = Waiting::new(100);
+        let mut waiting = EphemeralBuffer::new(100);
         assert!(waiting.put(online(1), "1 comes".into(), 50));
         assert!(!waiting.put(online(2), "2 comes".into(), 50));
         assert!(!waiting.put(online(1), "1 goes".into(), 50));
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_given_up_when_half_of_the_outbox_is_used() {
-        let mut waiting = Waiting::new(100);
+        let mut waiting = EphemeralBuffer::new(100);
         assert!(waiting.put(online(1), "1".into(), 100));
         assert!(!waiting.put(online(2), "2".into(), 101), "over the half");
         assert_eq!((taken(&mut waiting, 0).len(), waiting.dropped()), (0, 2));
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn so_many_kinds_wait_and_no_more() {
-        let mut waiting = Waiting::new(100);
+        let mut waiting = EphemeralBuffer::new(100);
         for user in 1..=MAX_WAITING as i64 + 1 {
             waiting.put(online(user), user.to_string().into(), 1);
         }

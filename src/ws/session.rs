@@ -5,8 +5,8 @@
 //! its heartbeat. It decides nothing about messages, and detaches from the hub
 //! in one place, `stopped`.
 
-use super::connection_limits::Slot;
-use super::ephemeral::Waiting;
+use super::connection_limits::ConnectionPermit;
+use super::ephemeral::EphemeralBuffer;
 use super::state::Sockets;
 use super::transport::Socket;
 use crate::auth::Caller;
@@ -14,10 +14,10 @@ use crate::clock::random_session_id;
 use crate::error::{Error, Result};
 use crate::http::answers::Share;
 use crate::http::audit::{self, Peer};
-use crate::http::extract::identity::Admitted;
+use crate::http::extract::identity::Credential;
 use crate::http::problem::Refusal;
 use crate::http::state::Net;
-use crate::hub::{Attachment, Delivery, Passing, ToSession};
+use crate::hub::{Attachment, Delivery, Ephemeral, ToSession};
 use crate::ids::{SessionId, Timestamp, UserId};
 use crate::ops::frames::{Entry, FrameOp, Reply};
 use crate::ops::logins::open_session::{OpenSession, Opening};
@@ -57,10 +57,10 @@ pub struct Session {
     pub(crate) socket: Socket,
     peer: Peer,
     /// To be claimed by whoever it turns out to be.
-    pub(crate) slot: Option<Rc<Slot>>,
+    pub(crate) permit: Option<Rc<ConnectionPermit>>,
     pub(crate) id: SessionId,
     /// Who is on the other end; none until they have said it.
-    pub(crate) admitted: Option<Admitted>,
+    pub(crate) credential: Option<Credential>,
     /// Ends the session unless somebody authenticates, first or again.
     pub(crate) deadline: SpawnHandle,
     opened_at: Timestamp,
@@ -70,7 +70,7 @@ pub struct Session {
     /// A frame of somebody unknown has had its line.
     is_told_of: bool,
     /// Seldom there, so boxed.
-    waiting: Option<Box<Waiting>>,
+    waiting: Option<Box<EphemeralBuffer>>,
     closed_with: Option<u16>,
 }
 
@@ -79,9 +79,9 @@ pub(crate) type Ctx = WebsocketContext<Session>;
 impl Session {
     pub fn new(
         sockets: Arc<Sockets>,
-        admitted: Option<Admitted>,
+        credential: Option<Credential>,
         peer: Peer,
-        slot: Option<Rc<Slot>>,
+        permit: Option<Rc<ConnectionPermit>>,
         socket: Socket,
     ) -> Self {
         let net = Arc::clone(&sockets.http);
@@ -93,9 +93,9 @@ impl Session {
             sockets,
             socket,
             peer,
-            slot,
+            permit,
             id: random_session_id(),
-            admitted,
+            credential,
             deadline: SpawnHandle::default(),
             refused: 0,
             is_told_of: false,
@@ -200,7 +200,7 @@ impl Session {
         if head.kind == AUTHENTICATE {
             return self.authenticate(text, reference.map(str::to_owned), ctx);
         }
-        let Some(Admitted { caller, .. }) = self.admitted else {
+        let Some(Credential { caller, .. }) = self.credential else {
             let error = Error::Unauthenticated("authenticate first");
             if !std::mem::replace(&mut self.is_told_of, true) {
                 self.tell_refusal("any", &error);
@@ -274,7 +274,7 @@ impl Session {
     }
 
     fn user_id(&self) -> Option<UserId> {
-        self.admitted.map(|admitted| admitted.caller.user_id)
+        self.credential.map(|credential| credential.caller.user_id)
     }
 
     /// Without a `ref` only errors are answered.
@@ -289,23 +289,23 @@ impl Session {
 
     fn deliver(&mut self, delivery: Delivery, ctx: &mut Ctx) {
         match delivery {
-            Delivery::Lasting(frame) => {
+            Delivery::Reliable(frame) => {
                 // What came before it stays before it.
                 self.flush();
                 self.socket.text(frame);
             }
-            Delivery::Passing(what, frame) => self.pass(what, frame, ctx),
+            Delivery::Ephemeral(what, frame) => self.pass(what, frame, ctx),
         }
     }
 
     /// Written at once to a peer that keeps up; merged with others of its kind
     /// while it does not.
-    fn pass(&mut self, what: Passing, frame: Frame, ctx: &mut Ctx) {
+    fn pass(&mut self, what: Ephemeral, frame: Frame, ctx: &mut Ctx) {
         if self.socket.unsent() == 0 {
             return self.socket.text(frame);
         }
         let max_unsent = self.sockets.transport.outbox.max_bytes / 2;
-        let waiting = self.waiting.get_or_insert_with(|| Box::new(Waiting::new(max_unsent)));
+        let waiting = self.waiting.get_or_insert_with(|| Box::new(EphemeralBuffer::new(max_unsent)));
         if waiting.put(what, frame, self.socket.unsent()) {
             ctx.spawn(self.socket.is_clear().into_actor(self).map(|(), session, _| session.flush()));
         }
@@ -324,8 +324,8 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Ctx) {
         self.tell(Level::Info, "socket opened", format_args!(" session={}", self.id));
         ctx.set_mailbox_capacity(MAILBOX);
-        match self.admitted {
-            Some(admitted) => self.begin_with(admitted, ctx),
+        match self.credential {
+            Some(credential) => self.begin_with(credential, ctx),
             None => self.wait_for_token(ctx),
         }
     }

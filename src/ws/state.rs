@@ -1,6 +1,6 @@
 //! What every connection can reach besides what every request can.
 
-use super::connection_limits::Slots;
+use super::connection_limits::ConnectionLimits;
 use super::transport::TransportSettings;
 use crate::http::state::Net;
 use crate::limits::Rate;
@@ -13,7 +13,7 @@ pub struct Sockets {
     pub transport: Arc<TransportSettings>,
     /// Frames of any kind, for each socket.
     pub frames: Rate,
-    pub slots: Slots,
+    pub connections: ConnectionLimits,
     /// For a socket to say by a frame who it is.
     pub auth_timeout: Duration,
 }

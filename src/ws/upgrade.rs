@@ -19,16 +19,16 @@ use std::sync::Arc;
 pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
     let net = &sockets.http;
     if !has_bearer(request.headers()) {
-        net.site.check_page(request.headers())?;
+        net.origins.check_page(request.headers())?;
     }
-    let admitted = match (query.text("ticket"), query.text("auth").as_deref()) {
+    let credential = match (query.text("ticket"), query.text("auth").as_deref()) {
         _ if has_bearer(request.headers()) => Some(admit(&request).await?),
         (Some(ticket), _) => Some(admit_ticket(net, &ticket).await?),
         (None, Some("message")) => None,
         (None, Some(_)) => return Err(Error::Invalid("auth must be message".into()).into()),
         (None, None) => Some(admit(&request).await?),
     };
-    let user_id = admitted.map(|admitted| admitted.caller.user_id);
+    let user_id = credential.map(|credential| credential.caller.user_id);
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
     }
@@ -36,17 +36,17 @@ pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Q
         return Err(Error::Invalid("a handshake has no body".into()).into());
     }
     let peer = net.peer(&request);
-    let slot = sockets.slots.take(user_id, peer.address)?;
+    let permit = sockets.connections.acquire(user_id, peer.address)?;
     let sockets = sockets.into_inner();
     let transport = Arc::clone(&sockets.transport);
     let accepted = match user_id {
-        Some(_) => transport::accept(&request, transport, slot, move |socket| {
-            Session::new(sockets, admitted, peer, None, socket)
+        Some(_) => transport::accept(&request, transport, permit, move |socket| {
+            Session::new(sockets, credential, peer, None, socket)
         }),
         None => {
-            let slot = Rc::new(slot);
-            transport::accept(&request, transport, Rc::clone(&slot), move |socket| {
-                Session::new(sockets, None, peer, Some(slot), socket)
+            let permit = Rc::new(permit);
+            transport::accept(&request, transport, Rc::clone(&permit), move |socket| {
+                Session::new(sockets, None, peer, Some(permit), socket)
             })
         }
     };

@@ -15,10 +15,10 @@ use switchboard::wire::CloseCode;
 /// `main` and `app` wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("fuzzing", &["ws::transport::Inbound", "ops::frames::Entry", "wire"]),
-    ("ws", &["http", "transport", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids"]),
-    ("http", &["transport", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
-    ("upkeep", &["transport", "ops", "hub", "clock", "error", "ids"]),
-    ("transport", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
+    ("ws", &["http", "dispatch", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids"]),
+    ("http", &["dispatch", "ops", "auth", "wire", "schema", "hub", "limits", "clock", "error", "ids", "config"]),
+    ("upkeep", &["dispatch", "ops", "hub", "clock", "error", "ids"]),
+    ("dispatch", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
     ("ops", &["store", "policy", "search", "text", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),
     ("store", &["background", "clock::random_bytes", "search", "text::DELETED_USER", "error", "ids"]),

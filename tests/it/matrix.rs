@@ -296,14 +296,14 @@ const ROWS: &[Row] = &[
         answers: [Yes, Yes, Yes, Yes, Forbidden, Yes, Yes],
     },
     Row {
-        op: "MakeReport",
+        op: "CreateReport",
         what: "of a message",
         asks: |place| vec![rest("POST", "/api/reports", json!({"message_id": place.theirs, "reason": "rude"}))],
         // A block is no hindrance.
         answers: READERS,
     },
     Row {
-        op: "MakeReport",
+        op: "CreateReport",
         what: "of a person",
         asks: |place| vec![rest("POST", "/api/reports", json!({"user_id": place.other, "reason": "rude"}))],
         answers: EVERYBODY,
@@ -358,7 +358,7 @@ const ELSEWHERE: &[&str] = &[
     "ListLogins",
     "ListUsers",
     "LogOut",
-    "MakeTicket",
+    "CreateTicket",
     "OpenSession",
     "SetBlock",
     "SetContact",

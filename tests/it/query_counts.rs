@@ -25,7 +25,7 @@ use switchboard::ops::groups::{
 };
 use switchboard::ops::logins::open_session::OpenSession;
 use switchboard::ops::messages::{get_message::GetMessage, list_messages::ListMessages};
-use switchboard::ops::moderation::{create_report::MakeReport, list_reports::ListReports, set_disabled::SetDisabled};
+use switchboard::ops::moderation::{create_report::CreateReport, list_reports::ListReports, set_disabled::SetDisabled};
 use switchboard::ops::op::{AnyOp, Cx, System};
 use switchboard::ops::people::{
     get_user::GetUser, list_blocks::ListBlocks, list_contacts::ListContacts, list_users::ListUsers,
@@ -44,7 +44,7 @@ const MANY: usize = 90;
 /// Operations that have no conversation and no group in them: about logins,
 /// tickets and rates, or the hub's own bookkeeping.
 const WITHOUT_MEMBERS: &[&str] = &[
-    "admit_foreigner",
+    "provision_external_user",
     "are_groups_due",
     "begin_login",
     "begin_registration",
@@ -57,13 +57,13 @@ const WITHOUT_MEMBERS: &[&str] = &[
     "find_caller",
     "find_password",
     "find_revoked",
-    "forget_attempt",
+    "refund_attempt",
     "get_connections",
     "index_messages",
     "list_logins",
     "log_in",
     "log_out",
-    "make_ticket",
+    "create_ticket",
     "merge_index",
     "register",
     "set_password",
@@ -214,7 +214,7 @@ impl Place {
         ask!(ListContacts);
         ask!(GetUnread);
         ask!(ListReports { before: None, limit: None });
-        ask!(from::<MakeReport>(json!({"message_id": message_id, "reason": "rude"})));
+        ask!(from::<CreateReport>(json!({"message_id": message_id, "reason": "rude"})));
         ask!(ClearConversation { conversation_id: id });
         ask!(RenameConversation { conversation_id: id, title: from(json!("Dinner")) });
         ask!(AddParticipant { conversation_id: id, user_id: stranger });

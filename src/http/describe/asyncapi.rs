@@ -11,17 +11,17 @@ use serde_json::{Map, Value, json};
 
 /// What is told of the frames; `docs/asyncapi.json` with the usual bounds.
 pub fn document(bounds: &Bounds) -> Value {
-    let mut book = Book { schemas: Schemas::new(), messages: Map::new(), operations: Map::new() };
+    let mut document = Document { schemas: Schemas::new(), messages: Map::new(), operations: Map::new() };
     for entry in FRAMES {
-        let reply = book.add("ack", entry.kind, |schemas| ack(entry.reply, schemas));
-        book.add_asked(entry.kind, entry.needs_ref, entry.schema, &[reply, "server.error".to_owned()]);
+        let reply = document.add("ack", entry.kind, |schemas| ack(entry.reply, schemas));
+        document.add_client_frame(entry.kind, entry.needs_ref, entry.schema, &[reply, "server.error".to_owned()]);
     }
-    book.add_asked("ping", false, schema_of::<Done>, &["server.pong".to_owned()]);
+    document.add_client_frame("ping", false, schema_of::<Done>, &["server.pong".to_owned()]);
     let mut told = Vec::new();
     for (kind, schemas_of) in SERVER_FRAMES {
-        told.push(book.add("server", kind, |schemas| told_frame(kind, schemas_of, schemas)));
+        told.push(document.add("server", kind, |schemas| server_frame(kind, schemas_of, schemas)));
     }
-    book.operations.insert(
+    document.operations.insert(
         "hear".to_owned(),
         json!({
             "action": "send",
@@ -30,7 +30,7 @@ pub fn document(bounds: &Bounds) -> Value {
             "messages": told.iter().map(|name| on_channel(name)).collect::<Vec<_>>(),
         }),
     );
-    let on_socket: Map<String, Value> = book
+    let on_socket: Map<String, Value> = document
         .messages
         .keys()
         .map(|name| (name.clone(), json!({"$ref": format!("#/components/messages/{name}")})))
@@ -49,19 +49,19 @@ pub fn document(bounds: &Bounds) -> Value {
             "description": "RFC 6455; the handshake carries a session cookie or a bearer token",
             "messages": on_socket,
         }},
-        "operations": book.operations,
-        "components": {"messages": book.messages, "schemas": book.schemas.collected(bounds)},
+        "operations": document.operations,
+        "components": {"messages": document.messages, "schemas": document.schemas.collected(bounds)},
     })
 }
 
 /// The parts of the document that grow with each frame.
-struct Book {
+struct Document {
     schemas: Schemas,
     messages: Map<String, Value>,
     operations: Map<String, Value>,
 }
 
-impl Book {
+impl Document {
     fn add(&mut self, side: &str, kind: &str, payload: impl FnOnce(&mut Schemas) -> Value) -> String {
         let name = format!("{side}.{kind}");
         let payload = payload(&mut self.schemas);
@@ -70,7 +70,7 @@ impl Book {
     }
 
     /// A frame that the hub takes, and the names of what it may answer.
-    fn add_asked(&mut self, kind: &str, needs_ref: bool, schema: SchemaOf, answers: &[String]) {
+    fn add_client_frame(&mut self, kind: &str, needs_ref: bool, schema: SchemaOf, answers: &[String]) {
         let name = self.add("client", kind, |schemas| asked(kind, needs_ref, schema, schemas));
         self.operations.insert(
             kind.to_owned(),
@@ -118,7 +118,7 @@ fn ack(reply: SchemaOf, schemas: &mut Schemas) -> Value {
     })
 }
 
-fn told_frame(kind: &str, bodies: &[SchemaOf], schemas: &mut Schemas) -> Value {
+fn server_frame(kind: &str, bodies: &[SchemaOf], schemas: &mut Schemas) -> Value {
     let bodies: Vec<_> = bodies.iter().map(|body| body(&mut schemas.written)).collect();
     json!({
         "oneOf": bodies,

@@ -24,7 +24,7 @@ pub fn old_cookie_name(is_https: bool) -> &'static str {
 
 /// The cookie that says who asks.
 pub fn login_cookie(net: &Net, request: &HttpRequest) -> Option<Cookie<'static>> {
-    let is_https = net.site.is_https();
+    let is_https = net.origins.is_https();
     request.cookie(cookie_name(is_https)).or_else(|| request.cookie(old_cookie_name(is_https)))
 }
 
@@ -47,20 +47,20 @@ pub fn new(net: &Net, token: &SecretToken, earlier: &CookieLogins) -> Cookies {
 pub fn renewed(net: &Net, request: &HttpRequest, token: Option<&SecretToken>) -> Cookies {
     let Some(shown) = login_cookie(net, request).filter(|_| !has_bearer(request.headers())) else { return Vec::new() };
     let value = token.map_or(shown.value(), SecretToken::as_str).to_owned();
-    let is_old = shown.name() == old_cookie_name(net.site.is_https());
+    let is_old = shown.name() == old_cookie_name(net.origins.is_https());
     [Some(cookie(net, value)), is_old.then(|| removal(shown.name()))].into_iter().flatten().collect()
 }
 
 /// Has the browser forget the cookie that it asked by.
 pub fn ended(net: &Net, request: &HttpRequest) -> Cookies {
-    let name = cookie_name(net.site.is_https());
+    let name = cookie_name(net.origins.is_https());
     let shown = login_cookie(net, request).filter(|shown| !has_bearer(request.headers()) && shown.name() != name);
     [Some(removal(name)), shown.map(|shown| removal(shown.name()))].into_iter().flatten().collect()
 }
 
 /// Has the browser forget the cookie by the old name, if it is the hub's own.
 pub fn old_removal(net: &Net, logins: &CookieLogins) -> Option<Cookie<'static>> {
-    logins.owns_old_name.then(|| removal(old_cookie_name(net.site.is_https())))
+    logins.owns_old_name.then(|| removal(old_cookie_name(net.origins.is_https())))
 }
 
 pub fn set(response: &mut HttpResponseBuilder, cookies: impl IntoIterator<Item = Cookie<'static>>) {
@@ -71,7 +71,7 @@ pub fn set(response: &mut HttpResponseBuilder, cookies: impl IntoIterator<Item =
 
 fn cookie(net: &Net, value: String) -> Cookie<'static> {
     let seconds = i64::try_from(net.login_lifetime.as_secs()).unwrap_or(i64::MAX);
-    let mut cookie = named(cookie_name(net.site.is_https()), value);
+    let mut cookie = named(cookie_name(net.origins.is_https()), value);
     cookie.set_max_age(CookieAge::seconds(seconds));
     cookie
 }

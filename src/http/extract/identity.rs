@@ -2,7 +2,7 @@
 //! the handshake of a socket, by ticket.
 
 use super::cookies::{CookieLogins, cookie_name, login_cookie, old_cookie_name};
-use crate::auth::{Bearer, Caller, Foreigner, Holder, hash_token};
+use crate::auth::{Bearer, Caller, ExternalUser, Holder, hash_token};
 use crate::error::{Code, Error, Result};
 use crate::http::audit;
 use crate::http::client_address::UNKNOWN_ADDRESS;
@@ -11,7 +11,7 @@ use crate::http::middleware::rate::rate_tokens;
 use crate::http::problem::Problem;
 use crate::http::state::Net;
 use crate::ids::Timestamp;
-use crate::ops::accounts::provision_external_user::AdmitForeigner;
+use crate::ops::accounts::provision_external_user::ProvisionExternalUser;
 use crate::ops::logins::find_caller::{FindCaller, Found, Proof};
 use crate::ops::logins::log_in::Device;
 use crate::ops::logins::take_ticket::TakeTicket;
@@ -23,9 +23,9 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 /// A caller whose login was checked for this request.
-pub struct Known(pub Caller);
+pub struct Authenticated(pub Caller);
 
-impl FromRequest for Known {
+impl FromRequest for Authenticated {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -37,7 +37,7 @@ impl FromRequest for Known {
 
 /// Somebody who may come in.
 #[derive(Clone, Copy, Debug)]
-pub struct Admitted {
+pub struct Credential {
     pub caller: Caller,
     /// When the token that was shown ends; none for a login's own secret.
     pub expires_at: Option<Timestamp>,
@@ -45,7 +45,7 @@ pub struct Admitted {
     pub issued_at: Option<Timestamp>,
 }
 
-impl FromRequest for Admitted {
+impl FromRequest for Credential {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -60,43 +60,43 @@ impl FromRequest for Admitted {
 /// # Errors
 /// `Unauthenticated`: nothing shown, or nothing that is good.
 pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
-    let admitted = admit(request).await?;
-    audit::names(request, admitted.caller.user_id);
-    Ok(admitted.caller)
+    let credential = admit(request).await?;
+    audit::names(request, credential.caller.user_id);
+    Ok(credential.caller)
 }
 
 /// The same, and for how long. Counts the request.
 ///
 /// # Errors
 /// `RateLimited` besides: this login asks too often.
-pub async fn admit(request: &HttpRequest) -> Result<Admitted> {
+pub async fn admit(request: &HttpRequest) -> Result<Credential> {
     let net = Net::of(request.app_data())?;
-    let admitted = match bearer(request.headers()) {
+    let credential = match bearer(request.headers()) {
         Some(token) => admit_token(net, token).await?,
         None => {
             let cookie = login_cookie(net, request).ok_or(Error::Unauthenticated("credentials are required"))?;
             admit_secret(net, cookie.value()).await?
         }
     };
-    net.dispatcher.count_request(admitted.caller, rate_tokens(request.path()))?;
-    Ok(admitted)
+    net.dispatcher.count_request(credential.caller, rate_tokens(request.path()))?;
+    Ok(credential)
 }
 
 /// By a bearer token, wherever it stood.
-pub async fn admit_token(net: &Net, token: &str) -> Result<Admitted> {
+pub async fn admit_token(net: &Net, token: &str) -> Result<Credential> {
     let Bearer { holder, expires_at } = net.tokens.verify(token, net.clock.now())?;
     let (found, issued_at) = match holder {
         Holder::Login(user_id, login_id) => (find(net, Proof::Token(user_id, login_id)).await?, None),
-        Holder::Foreigner(foreigner) => {
-            let issued_at = foreigner.issued_at;
-            (find_foreigner(net, foreigner).await?, issued_at)
+        Holder::ExternalUser(external_user) => {
+            let issued_at = external_user.issued_at;
+            (find_external_user(net, external_user).await?, issued_at)
         }
     };
-    Ok(Admitted { issued_at, ..enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)) })
+    Ok(Credential { issued_at, ..enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)) })
 }
 
 /// By the secret of a login: a cookie, or a refresh token.
-pub async fn admit_secret(net: &Net, secret: &str) -> Result<Admitted> {
+pub async fn admit_secret(net: &Net, secret: &str) -> Result<Credential> {
     let found = find(net, Proof::Secret(hash_token(secret))).await?;
     Ok(enter(net, found.ok_or(UNKNOWN)?, None))
 }
@@ -108,33 +108,34 @@ async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
 }
 
 /// Who comes for the first time gets an account.
-async fn find_foreigner(net: &Net, foreigner: Foreigner) -> Result<Option<Found>> {
-    let Foreigner { issuer, subject, .. } = foreigner.clone();
-    let proof = Proof::Foreign { issuer, subject };
+async fn find_external_user(net: &Net, external_user: ExternalUser) -> Result<Option<Found>> {
+    let ExternalUser { issuer, subject, .. } = external_user.clone();
+    let proof = Proof::External { issuer, subject };
     if let Some(found) = find(net, proof.clone()).await? {
         return Ok(Some(found));
     }
-    let (usernames, display_name) = (foreigner.usernames(), foreigner.display_name());
-    let Foreigner { issuer, subject, .. } = foreigner;
-    let user_id = net.dispatcher.call(Anonymous, AdmitForeigner { issuer, subject, usernames, display_name }).await?;
+    let (usernames, display_name) = (external_user.usernames(), external_user.display_name());
+    let ExternalUser { issuer, subject, .. } = external_user;
+    let user_id =
+        net.dispatcher.call(Anonymous, ProvisionExternalUser { issuer, subject, usernames, display_name }).await?;
     log::info!("vouched for by another system user={user_id}");
     find(net, proof).await
 }
 
 /// By a ticket, which works once.
-pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Admitted> {
+pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Credential> {
     let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: net.login_lifetime };
     let (found, expires_at) = net.dispatcher.call(Anonymous, op).await?;
     Ok(enter(net, found, expires_at))
 }
 
-fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Admitted {
+fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Credential {
     if needs_touch {
         let (dispatcher, op) = (net.dispatcher.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
         // Nobody waits for it; the dispatcher logs what goes wrong.
         actix_web::rt::spawn(async move { dispatcher.call(System, op).await.map(drop) });
     }
-    Admitted { caller, expires_at, issued_at: None }
+    Credential { caller, expires_at, issued_at: None }
 }
 
 /// The logins that the cookies of a browser prove.
@@ -143,12 +144,12 @@ fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Tim
 /// The database cannot be asked. A cookie that proves nothing is left out.
 pub async fn cookie_logins(net: &Net, request: &HttpRequest) -> Result<CookieLogins> {
     let mut found = CookieLogins { callers: Vec::new(), owns_old_name: false };
-    let is_https = net.site.is_https();
+    let is_https = net.origins.is_https();
     for (name, is_old) in [(cookie_name(is_https), false), (old_cookie_name(is_https), true)] {
         let Some(cookie) = request.cookie(name) else { continue };
         match admit_secret(net, cookie.value()).await {
-            Ok(admitted) => {
-                found.callers.push(admitted.caller);
+            Ok(credential) => {
+                found.callers.push(credential.caller);
                 found.owns_old_name |= is_old;
             }
             Err(error) if error.code() == Code::Unauthenticated => {}

@@ -24,9 +24,9 @@ use std::time::Duration;
 const MAX_BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A JSON body of at most `MAX_FRAME_BYTES`.
-pub struct Body<T>(pub T);
+pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -43,26 +43,26 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
 
 /// A JSON body and who sent it; asked for in this order, so that a body that
 /// takes its time is not taken from somebody who logged out meanwhile.
-pub struct Asked<T>(pub Caller, pub T);
+pub struct AuthedJson<T>(pub Caller, pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Asked<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for AuthedJson<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = Body::<T>::from_request(request, payload);
+        let body = Json::<T>::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
-            let Body(body) = body.await?;
+            let Json(body) = body.await?;
             Ok(Self(find_caller(&request).await?, body))
         })
     }
 }
 
 /// A JSON body, or none at all: then every key has its default.
-pub struct MayBody<T>(pub T);
+pub struct OptionalJson<T>(pub T);
 
-impl<T: Default + DeserializeOwned + 'static> FromRequest for MayBody<T> {
+impl<T: Default + DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -80,17 +80,17 @@ impl<T: Default + DeserializeOwned + 'static> FromRequest for MayBody<T> {
 }
 
 /// The same, and who sent it.
-pub struct MayAsk<T>(pub Caller, pub T);
+pub struct OptionalAuthedJson<T>(pub Caller, pub T);
 
-impl<T: Default + DeserializeOwned + 'static> FromRequest for MayAsk<T> {
+impl<T: Default + DeserializeOwned + 'static> FromRequest for OptionalAuthedJson<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = MayBody::<T>::from_request(request, payload);
+        let body = OptionalJson::<T>::from_request(request, payload);
         let request = request.clone();
         Box::pin(async move {
-            let MayBody(body) = body.await?;
+            let OptionalJson(body) = body.await?;
             Ok(Self(find_caller(&request).await?, body))
         })
     }

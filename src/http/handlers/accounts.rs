@@ -5,14 +5,14 @@ use crate::auth::{SecretToken, Verdict};
 use crate::error::{Error, Result};
 use crate::http::audit;
 use crate::http::extract::cookies;
-use crate::http::extract::identity::{self, Known};
-use crate::http::extract::input::{Asked, Body};
+use crate::http::extract::identity::{self, Authenticated};
+use crate::http::extract::input::{AuthedJson, Json};
 use crate::http::problem::Problem;
 use crate::http::state::Net;
 use crate::ops::accounts::begin_registration::BeginRegistration;
 use crate::ops::accounts::register::Register;
 use crate::ops::accounts::update_profile::UpdateProfile;
-use crate::ops::logins::attempts::{Attempt, ForgetAttempt};
+use crate::ops::logins::attempts::{Attempt, RefundAttempt};
 use crate::ops::logins::begin_login::{BeginLogin, BegunLogin};
 use crate::ops::logins::log_in::LogIn;
 use crate::ops::logins::log_out::LogOut;
@@ -41,12 +41,12 @@ pub struct Registration {
     _metadata: NotKept,
 }
 
-pub async fn register(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Registration>) -> Answer {
-    net.site.check_page(request.headers())?;
+pub async fn register(net: web::Data<Net>, request: HttpRequest, Json(body): Json<Registration>) -> Answer {
+    net.origins.check_page(request.headers())?;
     let address = net.client_network(&request);
     let attempt = net.dispatcher.call(Anonymous, BeginRegistration { address }).await?;
     let hashed = net.passwords.of(address).hash(body.password.as_str().to_owned()).await;
-    let password_hash = or_forget(&net, &attempt, hashed).await?;
+    let password_hash = refund_on_error(&net, &attempt, hashed).await?;
     let username = body.username.as_str().to_owned();
     let earlier = identity::cookie_logins(&net, &request).await?;
     let token = SecretToken::random();
@@ -84,8 +84,8 @@ pub struct LoggedIn {
     refresh_token: Option<String>,
 }
 
-pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<Credentials>) -> Answer {
-    net.site.check_page(request.headers())?;
+pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Json(body): Json<Credentials>) -> Answer {
+    net.origins.check_page(request.headers())?;
     let address = net.client_network(&request);
     let passwords = net.passwords.of(address);
     let op = BeginLogin { username: body.username, address };
@@ -95,14 +95,14 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
         audit::names(&request, user_id);
     }
     let verified = passwords.verify(body.password.clone(), stored.clone()).await;
-    let verdict = or_forget(&net, &attempt, verified).await?;
+    let verdict = refund_on_error(&net, &attempt, verified).await?;
     let (Some(user_id), Some(checked_hash)) = (user_id, stored) else { return Err(Error::BadCredentials.into()) };
     let new_password_hash = match verdict {
         Verdict::Wrong => return Err(Error::BadCredentials.into()),
         Verdict::Right => None,
-        Verdict::RightButOutdated => Some(or_forget(&net, &attempt, passwords.hash(body.password).await).await?),
+        Verdict::RightButOutdated => Some(refund_on_error(&net, &attempt, passwords.hash(body.password).await).await?),
     };
-    let earlier = or_forget(&net, &attempt, identity::cookie_logins(&net, &request).await).await?;
+    let earlier = refund_on_error(&net, &attempt, identity::cookie_logins(&net, &request).await).await?;
     let token = SecretToken::random();
     let op = LogIn {
         user_id,
@@ -122,7 +122,7 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Body(body): Body<
 }
 
 /// Nobody is to blame when the hub has no time for a password.
-async fn or_forget<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
+async fn refund_on_error<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
     if outcome.is_err() {
         forget(net, attempt).await;
     }
@@ -132,10 +132,10 @@ async fn or_forget<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Resul
 /// As if it had not been tried.
 pub(crate) async fn forget(net: &Net, attempt: &Attempt) {
     // What cannot be forgotten now is over by itself some time; the dispatcher logs why.
-    let _ = net.dispatcher.call(Anonymous, ForgetAttempt(attempt.clone())).await;
+    let _ = net.dispatcher.call(Anonymous, RefundAttempt(attempt.clone())).await;
 }
 
-pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
+pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Authenticated(caller): Authenticated) -> Answer {
     net.dispatcher.call(caller, LogOut).await?;
     net.audit_event(&request, "logged out", caller.user_id);
     let mut response = HttpResponse::NoContent();
@@ -152,7 +152,7 @@ pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Known(caller): K
     Ok(response.finish())
 }
 
-pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known) -> Answer {
+pub async fn me(net: web::Data<Net>, request: HttpRequest, Authenticated(caller): Authenticated) -> Answer {
     let user = net.dispatcher.call(caller, GetUser { user_id: caller.user_id }).await?;
     let mut response = HttpResponse::Ok();
     // A page asks this when it opens: the moment to give the cookie its full
@@ -164,7 +164,7 @@ pub async fn me(net: web::Data<Net>, request: HttpRequest, Known(caller): Known)
 pub async fn update_profile(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, op): Asked<UpdateProfile>,
+    AuthedJson(caller, op): AuthedJson<UpdateProfile>,
 ) -> Answer {
     let user = net.dispatcher.call(caller, op).await?;
     net.audit_event(&request, "changed profile", caller.user_id);

@@ -5,8 +5,8 @@ use super::accounts::forget;
 use crate::auth::{Caller, SecretToken, Verdict};
 use crate::error::{Error, Result};
 use crate::http::extract::cookies;
-use crate::http::extract::identity::{self, Known, admit};
-use crate::http::extract::input::{Asked, part};
+use crate::http::extract::identity::{self, Authenticated, admit};
+use crate::http::extract::input::{AuthedJson, part};
 use crate::http::problem::Problem;
 use crate::http::state::Net;
 use crate::ids::{LoginId, Timestamp};
@@ -24,12 +24,12 @@ use std::time::Duration;
 
 type Answer = Result<HttpResponse, Problem>;
 
-pub async fn list_logins(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn list_logins(net: web::Data<Net>, Authenticated(caller): Authenticated) -> Answer {
     let devices = net.dispatcher.call(caller, ListLogins { lifetime: net.login_lifetime }).await?;
     Ok(HttpResponse::Ok().json(devices))
 }
 
-pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn end_login(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
     let login_id: LoginId = part(&request, "id")?;
     net.dispatcher.call(caller, EndLogin { login_id }).await?;
     net.audit_event(&request, &format!("ended login={login_id}"), caller.user_id);
@@ -41,7 +41,7 @@ pub async fn end_login(net: web::Data<Net>, Known(caller): Known, request: HttpR
 }
 
 /// On every device, this one included.
-pub async fn end_own_logins(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn end_own_logins(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
     net.dispatcher.call(caller, EndOwnLogins).await?;
     net.audit_event(&request, "ended all logins", caller.user_id);
     let mut response = HttpResponse::NoContent();
@@ -58,7 +58,7 @@ pub struct PasswordChange {
 pub async fn set_password(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, body): Asked<PasswordChange>,
+    AuthedJson(caller, body): AuthedJson<PasswordChange>,
 ) -> Answer {
     let checked_hash = check_password(&net, &request, &caller, body.current_password).await?;
     let new_hash = net.passwords.of(net.client_network(&request)).hash(body.new_password.as_str().to_owned()).await?;
@@ -73,13 +73,17 @@ pub async fn set_password(
 }
 
 #[derive(Deserialize, JsonSchema)]
-pub struct Farewell {
+pub struct CloseAccountBody {
     /// Left out by who shows the token of another system.
     #[serde(default)]
     password: Option<String>,
 }
 
-pub async fn close_account(net: web::Data<Net>, request: HttpRequest, Asked(caller, body): Asked<Farewell>) -> Answer {
+pub async fn close_account(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    AuthedJson(caller, body): AuthedJson<CloseAccountBody>,
+) -> Answer {
     let checked_hash = match body.password {
         Some(password) => Some(check_password(&net, &request, &caller, password).await?),
         None if caller.login_id.is_some() => return Err(Error::Invalid("password is missing".into()).into()),

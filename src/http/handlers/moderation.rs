@@ -1,12 +1,12 @@
 //! The HTTP calls by which people report, and administrators act on it. What
 //! an administrator does is logged.
 
-use crate::http::extract::identity::Known;
-use crate::http::extract::input::{Asked, Query, part};
+use crate::http::extract::identity::Authenticated;
+use crate::http::extract::input::{AuthedJson, Query, part};
 use crate::http::problem::Problem;
 use crate::http::state::Net;
 use crate::ids::UserId;
-use crate::ops::moderation::create_report::MakeReport;
+use crate::ops::moderation::create_report::CreateReport;
 use crate::ops::moderation::end_logins::EndLogins;
 use crate::ops::moderation::get_connections::GetConnections;
 use crate::ops::moderation::list_reports::ListReports;
@@ -18,28 +18,38 @@ use serde::Serialize;
 type Answer = Result<HttpResponse, Problem>;
 
 /// 201 for a new report, 200 for one that was there.
-pub async fn report(net: web::Data<Net>, Asked(caller, op): Asked<MakeReport>) -> Answer {
+pub async fn report(net: web::Data<Net>, AuthedJson(caller, op): AuthedJson<CreateReport>) -> Answer {
     let reported = net.dispatcher.call(caller, op).await?;
     let mut response = if reported.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(reported))
 }
 
-pub async fn list_reports(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+pub async fn list_reports(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+    query: Query,
+) -> Answer {
     let op = ListReports { before: query.get("before")?, limit: query.limit()? };
     let page = net.dispatcher.call(caller, op).await?;
     net.audit_event(&request, &format!("admin read reports count={}", page.reports.len()), caller.user_id);
     Ok(HttpResponse::Ok().json(page))
 }
 
-pub async fn disable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    set_disabled(&net, known, &request, true).await
+pub async fn disable(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_disabled(&net, authenticated, &request, true).await
 }
 
-pub async fn enable(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    set_disabled(&net, known, &request, false).await
+pub async fn enable(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_disabled(&net, authenticated, &request, false).await
 }
 
-async fn set_disabled(net: &Net, Known(caller): Known, request: &HttpRequest, is_disabled: bool) -> Answer {
+async fn set_disabled(
+    net: &Net,
+    Authenticated(caller): Authenticated,
+    request: &HttpRequest,
+    is_disabled: bool,
+) -> Answer {
     let user_id: UserId = part(request, "id")?;
     net.dispatcher.call(caller, SetDisabled { user_id, is_disabled }).await?;
     let done = if is_disabled { "disabled" } else { "enabled" };
@@ -53,7 +63,11 @@ pub struct Connections {
     connections: usize,
 }
 
-pub async fn get_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_connections(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let user_id: UserId = part(&request, "id")?;
     net.dispatcher.call(caller, GetConnections { user_id }).await?;
     let connections = net.hub.count_sessions(user_id).await?;
@@ -61,7 +75,11 @@ pub async fn get_connections(net: web::Data<Net>, Known(caller): Known, request:
     Ok(HttpResponse::Ok().json(Connections { is_connected: connections > 0, connections }))
 }
 
-pub async fn end_connections(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn end_connections(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let user_id: UserId = part(&request, "id")?;
     net.dispatcher.call(caller, EndLogins { user_id }).await?;
     net.audit_event(&request, &format!("admin ended logins of={user_id}"), caller.user_id);

@@ -1,4 +1,4 @@
-//! The web client, embedded in the binary, at the root of the site.
+//! The web client, embedded in the binary, at the root of the origins.
 
 use crate::error::Error;
 use crate::http::problem::{Problem, wrong_method};

@@ -2,8 +2,8 @@
 //! dispatcher with the same operation a socket would, and writes the answer.
 
 use crate::error::Error;
-use crate::http::extract::identity::Known;
-use crate::http::extract::input::{Asked, MayAsk, Query, part};
+use crate::http::extract::identity::Authenticated;
+use crate::http::extract::input::{AuthedJson, OptionalAuthedJson, Query, part};
 use crate::http::problem::Problem;
 use crate::http::state::Net;
 use crate::ids::{ConversationId, MessageId, Role, Seq, UserId};
@@ -45,52 +45,57 @@ use serde::{Deserialize, Serialize};
 
 type Answer = Result<HttpResponse, Problem>;
 
-pub async fn list_users(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn list_users(net: web::Data<Net>, Authenticated(caller): Authenticated, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
     let found = net.dispatcher.call(caller, ListUsers { q, limit: query.limit()? }).await?;
     Ok(HttpResponse::Ok().json(found))
 }
 
-pub async fn get_user(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_user(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
     let found = net.dispatcher.call(caller, GetUser { user_id: part(&request, "id")? }).await?;
     Ok(HttpResponse::Ok().json(found))
 }
 
-pub async fn list_blocks(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn list_blocks(net: web::Data<Net>, Authenticated(caller): Authenticated) -> Answer {
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, ListBlocks).await?))
 }
 
-pub async fn block(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    set_block(&net, known, &request, true).await
+pub async fn block(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_block(&net, authenticated, &request, true).await
 }
 
-pub async fn unblock(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    set_block(&net, known, &request, false).await
+pub async fn unblock(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_block(&net, authenticated, &request, false).await
 }
 
-async fn set_block(net: &Net, Known(caller): Known, request: &HttpRequest, is_blocked: bool) -> Answer {
+async fn set_block(net: &Net, Authenticated(caller): Authenticated, request: &HttpRequest, is_blocked: bool) -> Answer {
     net.dispatcher.call(caller, SetBlock { user_id: part(request, "user_id")?, is_blocked }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn list_contacts(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn list_contacts(net: web::Data<Net>, Authenticated(caller): Authenticated) -> Answer {
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, ListContacts).await?))
 }
 
-pub async fn add_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    set_contact(&net, known, &request, true).await
+pub async fn add_contact(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_contact(&net, authenticated, &request, true).await
 }
 
-pub async fn remove_contact(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    set_contact(&net, known, &request, false).await
+pub async fn remove_contact(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_contact(&net, authenticated, &request, false).await
 }
 
-async fn set_contact(net: &Net, Known(caller): Known, request: &HttpRequest, is_contact: bool) -> Answer {
+async fn set_contact(
+    net: &Net,
+    Authenticated(caller): Authenticated,
+    request: &HttpRequest,
+    is_contact: bool,
+) -> Answer {
     net.dispatcher.call(caller, SetContact { user_id: part(request, "user_id")?, is_contact }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn send(net: web::Data<Net>, Asked(caller, message): Asked<SendMessage>) -> Answer {
+pub async fn send(net: web::Data<Net>, AuthedJson(caller, message): AuthedJson<SendMessage>) -> Answer {
     let sent = net.dispatcher.call(caller, message).await?;
     Ok(stored(&sent))
 }
@@ -120,7 +125,7 @@ pub struct MessageBody {
 pub async fn send_to(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, MessageBody { content, client_message_id, reply_to_id, .. }): Asked<MessageBody>,
+    AuthedJson(caller, MessageBody { content, client_message_id, reply_to_id, .. }): AuthedJson<MessageBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     let message = SendMessage { recipient_id: None, conversation_id, content, client_message_id, reply_to_id };
@@ -134,7 +139,7 @@ fn stored(sent: &Sent) -> HttpResponse {
     response.json(sent)
 }
 
-pub async fn list_conversations(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn list_conversations(net: web::Data<Net>, Authenticated(caller): Authenticated, query: Query) -> Answer {
     let op = ListConversations { before: query.text("before"), limit: query.limit()?, with: query.get("with")? };
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
@@ -144,14 +149,21 @@ pub struct ConversationReply {
     conversation: OwnConversationView,
 }
 
-pub async fn get_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_conversation(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let op = GetConversation { conversation_id: part(&request, "id")? };
     let conversation = net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
 /// 201 for a new conversation, 200 for one that was there.
-pub async fn create_conversation(net: web::Data<Net>, Asked(caller, op): Asked<CreateConversation>) -> Answer {
+pub async fn create_conversation(
+    net: web::Data<Net>,
+    AuthedJson(caller, op): AuthedJson<CreateConversation>,
+) -> Answer {
     let created = net.dispatcher.call(caller, op).await?;
     let mut response = if created.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(created))
@@ -165,7 +177,7 @@ pub struct TitleBody {
 pub async fn rename_conversation(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, TitleBody { title }): Asked<TitleBody>,
+    AuthedJson(caller, TitleBody { title }): AuthedJson<TitleBody>,
 ) -> Answer {
     let op = RenameConversation { conversation_id: part(&request, "id")?, title };
     let conversation = net.dispatcher.call(caller, op).await?;
@@ -174,7 +186,7 @@ pub async fn rename_conversation(
 
 pub async fn list_participants(
     net: web::Data<Net>,
-    Known(caller): Known,
+    Authenticated(caller): Authenticated,
     request: HttpRequest,
     query: Query,
 ) -> Answer {
@@ -191,7 +203,7 @@ pub struct ParticipantBody {
 pub async fn add_participant(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, ParticipantBody { user_id }): Asked<ParticipantBody>,
+    AuthedJson(caller, ParticipantBody { user_id }): AuthedJson<ParticipantBody>,
 ) -> Answer {
     net.dispatcher.call(caller, AddParticipant { conversation_id: part(&request, "id")?, user_id }).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -205,25 +217,33 @@ pub struct RoleBody {
 pub async fn set_role(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, RoleBody { role }): Asked<RoleBody>,
+    AuthedJson(caller, RoleBody { role }): AuthedJson<RoleBody>,
 ) -> Answer {
     let op = SetRole { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")?, role };
     net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn remove_participant(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn remove_participant(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let op = RemoveParticipant { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")? };
     net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn clear_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn clear_conversation(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     net.dispatcher.call(caller, ClearConversation { conversation_id: part(&request, "id")? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn get_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn get_message(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
     let op = GetMessage { message_id: part(&request, "id")? };
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
@@ -242,13 +262,18 @@ pub struct EditBody {
 pub async fn edit_message(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, EditBody { content, .. }): Asked<EditBody>,
+    AuthedJson(caller, EditBody { content, .. }): AuthedJson<EditBody>,
 ) -> Answer {
     let op = EditMessage { message_id: part(&request, "id")?, content };
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
-pub async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+pub async fn delete_message(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+    query: Query,
+) -> Answer {
     let whom = match query.text("for").as_deref() {
         Some("everyone") => Whom::Everyone,
         Some("me") => Whom::Me,
@@ -259,21 +284,26 @@ pub async fn delete_message(net: web::Data<Net>, Known(caller): Known, request: 
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn add_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    react(&net, known, &request, true).await
+pub async fn add_reaction(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    react(&net, authenticated, &request, true).await
 }
 
-pub async fn remove_reaction(net: web::Data<Net>, known: Known, request: HttpRequest) -> Answer {
-    react(&net, known, &request, false).await
+pub async fn remove_reaction(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    react(&net, authenticated, &request, false).await
 }
 
-async fn react(net: &Net, Known(caller): Known, request: &HttpRequest, on: bool) -> Answer {
+async fn react(net: &Net, Authenticated(caller): Authenticated, request: &HttpRequest, on: bool) -> Answer {
     let emoji = Emoji::parse(request.match_info().query("emoji"))?;
     let op = React { message_id: part(request, "id")?, emoji, on };
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
-pub async fn list_messages(net: web::Data<Net>, Known(caller): Known, request: HttpRequest, query: Query) -> Answer {
+pub async fn list_messages(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+    query: Query,
+) -> Answer {
     let op = ListMessages {
         conversation_id: part::<ConversationId>(&request, "id")?,
         before_seq: query.get("before_seq")?,
@@ -291,20 +321,28 @@ pub struct TypingBody {
 pub async fn set_typing(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, TypingBody { is_typing }): Asked<TypingBody>,
+    AuthedJson(caller, TypingBody { is_typing }): AuthedJson<TypingBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     net.dispatcher.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn join_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn join_conversation(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let op = JoinConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
     net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn leave_conversation(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn leave_conversation(
+    net: web::Data<Net>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let op = LeaveConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
     net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -320,7 +358,7 @@ pub struct ReadBody {
 pub async fn read_conversation(
     net: web::Data<Net>,
     request: HttpRequest,
-    MayAsk(caller, ReadBody { seq }): MayAsk<ReadBody>,
+    OptionalAuthedJson(caller, ReadBody { seq }): OptionalAuthedJson<ReadBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     match seq {
@@ -338,7 +376,7 @@ pub struct DeliveredBody {
 pub async fn mark_delivered(
     net: web::Data<Net>,
     request: HttpRequest,
-    Asked(caller, DeliveredBody { seq }): Asked<DeliveredBody>,
+    AuthedJson(caller, DeliveredBody { seq }): AuthedJson<DeliveredBody>,
 ) -> Answer {
     net.dispatcher.call(caller, MarkDelivered { conversation_id: part(&request, "id")?, seq }).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -346,30 +384,34 @@ pub async fn mark_delivered(
 
 /// The path says it all.
 #[derive(Default, Deserialize, JsonSchema)]
-pub struct NoKeys {}
+pub struct Empty {}
 
-pub async fn mark_read(net: web::Data<Net>, request: HttpRequest, MayAsk(caller, _): MayAsk<NoKeys>) -> Answer {
+pub async fn mark_read(
+    net: web::Data<Net>,
+    request: HttpRequest,
+    OptionalAuthedJson(caller, _): OptionalAuthedJson<Empty>,
+) -> Answer {
     let op = MarkRead { message_id: Some(part(&request, "id")?), ..MarkRead::default() };
     net.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn list_receipts(net: web::Data<Net>, Known(caller): Known, request: HttpRequest) -> Answer {
+pub async fn list_receipts(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
     let op = ListReceipts { message_id: part(&request, "id")? };
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
-pub async fn search(net: web::Data<Net>, Known(caller): Known, query: Query) -> Answer {
+pub async fn search(net: web::Data<Net>, Authenticated(caller): Authenticated, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
     let (conversation_id, before) = (query.get("conversation_id")?, query.get("before")?);
     let op = Search { q, conversation_id, before, limit: query.limit()? };
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
 }
 
-pub async fn get_unread(net: web::Data<Net>, Known(caller): Known) -> Answer {
+pub async fn get_unread(net: web::Data<Net>, Authenticated(caller): Authenticated) -> Answer {
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, GetUnread).await?))
 }
 
-pub async fn sync(net: web::Data<Net>, Asked(caller, positions): Asked<Sync>) -> Answer {
+pub async fn sync(net: web::Data<Net>, AuthedJson(caller, positions): AuthedJson<Sync>) -> Answer {
     Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, positions).await?))
 }

@@ -3,12 +3,12 @@
 
 use crate::auth::SecretToken;
 use crate::error::Error;
-use crate::http::extract::identity::{self, Admitted, admit, admit_secret};
-use crate::http::extract::input::MayBody;
+use crate::http::extract::identity::{self, Credential, admit, admit_secret};
+use crate::http::extract::input::OptionalJson;
 use crate::http::problem::Problem;
 use crate::http::state::Net;
 use crate::ids::Timestamp;
-use crate::ops::logins::create_ticket::MakeTicket;
+use crate::ops::logins::create_ticket::CreateTicket;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,15 +30,15 @@ pub struct Token {
 
 /// By the secret of a login alone: a token that could get the next one would
 /// live as long as the login.
-pub async fn token(net: web::Data<Net>, request: HttpRequest, MayBody(body): MayBody<Refresh>) -> Answer {
+pub async fn token(net: web::Data<Net>, request: HttpRequest, OptionalJson(body): OptionalJson<Refresh>) -> Answer {
     const NEEDED: Error = Error::Unauthenticated("a refresh_token or the cookie of a login is required");
-    let admitted = match body.refresh_token {
+    let credential = match body.refresh_token {
         Some(secret) => admit_secret(&net, &secret).await?,
         None if identity::came_by_cookie(&request) => admit(&request).await?,
         None => return Err(NEEDED.into()),
     };
-    let login_id = admitted.caller.login_id.ok_or(NEEDED)?;
-    let (access_token, expires_at) = net.tokens.ours.issue(admitted.caller.user_id, login_id, net.clock.now())?;
+    let login_id = credential.caller.login_id.ok_or(NEEDED)?;
+    let (access_token, expires_at) = net.tokens.ours.issue(credential.caller.user_id, login_id, net.clock.now())?;
     Ok(HttpResponse::Ok().json(Token { access_token, token_type: "Bearer", expires_at }))
 }
 
@@ -48,9 +48,9 @@ pub struct Ticket {
     expires_at: Timestamp,
 }
 
-pub async fn ticket(net: web::Data<Net>, admitted: Admitted) -> Answer {
+pub async fn ticket(net: web::Data<Net>, credential: Credential) -> Answer {
     let ticket = SecretToken::random();
-    let op = MakeTicket { ticket_hash: ticket.hash(), token_expires_at: admitted.expires_at };
-    let expires_at = net.dispatcher.call(admitted.caller, op).await?;
+    let op = CreateTicket { ticket_hash: ticket.hash(), token_expires_at: credential.expires_at };
+    let expires_at = net.dispatcher.call(credential.caller, op).await?;
     Ok(HttpResponse::Ok().json(Ticket { ticket: ticket.as_str().to_owned(), expires_at }))
 }

@@ -21,7 +21,7 @@ pub async fn allow(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Ok(net) = Net::of(request.app_data()) else { return Ok(next.call(request).await?.map_into_boxed_body()) };
-    let varies = net.site.allows_others();
+    let varies = net.origins.allows_others();
     let reader = reader(net, request.headers());
     let is_question = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -52,6 +52,6 @@ pub async fn allow(
 fn reader(net: &Net, headers: &HeaderMap) -> Option<HeaderValue> {
     let mut sent = headers.get_all(header::ORIGIN);
     let (Some(origin), None) = (sent.next(), sent.next()) else { return None };
-    let allowed = net.site.find_allowed(origin.to_str().ok()?)?;
+    let allowed = net.origins.find_allowed(origin.to_str().ok()?)?;
     HeaderValue::from_str(allowed).ok()
 }

@@ -33,7 +33,7 @@ pub async fn add_headers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_https = Net::of(request.app_data()).is_ok_and(|net| net.site.is_https());
+    let is_https = Net::of(request.app_data()).is_ok_and(|net| net.origins.is_https());
     let mut response = next.call(request).await?.map_into_boxed_body();
     let headers = response.headers_mut();
     for (name, value) in [

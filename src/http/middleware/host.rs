@@ -28,7 +28,7 @@ pub async fn check_host(
         let mut named = request.headers().get_all(header::HOST).map(HeaderValue::as_bytes);
         let host = target.or_else(|| named.next());
         let is_ambiguous = request.headers().get_all(header::HOST).count() > 1;
-        Net::of(request.app_data()).and_then(|net| net.site.check_host(host.filter(|_| !is_ambiguous)))
+        Net::of(request.app_data()).and_then(|net| net.origins.check_host(host.filter(|_| !is_ambiguous)))
     };
     refuse_or_continue(verdict, request, next).await
 }

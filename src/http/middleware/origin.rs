@@ -19,7 +19,7 @@ pub async fn check_origin(
     let verdict = if is_safe(request.method()) || has_bearer(request.headers()) {
         Ok(())
     } else {
-        Net::of(request.app_data()).and_then(|net| net.site.check_page(request.headers()))
+        Net::of(request.app_data()).and_then(|net| net.origins.check_page(request.headers()))
     };
     refuse_or_continue(verdict, request, next).await
 }

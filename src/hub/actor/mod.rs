@@ -10,14 +10,14 @@ pub(super) use requests::{
     Attach, CloseAll, CountSessions, Detach, GetStats, ListHolders, Opened, Recount, Settle, Suspend,
 };
 
-use super::badges::{Badges, UnreadChange};
 use super::mailbox::{Batch, HubSettings, Inbox, ToSession};
 use super::opening::Opening;
-use super::outgoing::{Delivery, Outgoing, Passing};
+use super::outgoing::{Delivery, Ephemeral, Outgoing};
 use super::presence::{Presence, Transition};
 use super::registry::Registry;
 use super::resyncs::Resyncs;
 use super::typing::TypingTable;
+use super::unread::{UnreadChange, UnreadNotifications};
 use super::viewing::ViewingTable;
 use crate::ids::{SessionId, Timestamp, UserId};
 use crate::wire::{self, CloseCode, Effect, Frame, OnlineStatus, Resync, Viewing, ViewingEvent};
@@ -35,7 +35,7 @@ pub struct HubActor {
     presence: Presence,
     typing: TypingTable,
     viewing: ViewingTable,
-    badges: Badges,
+    unread_notifications: UnreadNotifications,
     resyncs: Resyncs,
     transitions: mpsc::Sender<Transition>,
     unread: mpsc::Sender<UnreadChange>,
@@ -65,7 +65,7 @@ impl HubActor {
                 presence: Presence::new(settings.presence_grace),
                 typing: TypingTable::new(settings.typing_timeout),
                 viewing: ViewingTable::default(),
-                badges: Badges::default(),
+                unread_notifications: UnreadNotifications::default(),
                 resyncs: Resyncs::default(),
                 transitions,
                 unread,
@@ -91,12 +91,12 @@ impl HubActor {
             }
         }
         while let Ok(permit) = self.unread.try_reserve() {
-            match self.badges.next_due(now) {
+            match self.unread_notifications.next_due(now) {
                 Some(change) => permit.send(change),
                 None => break,
             }
         }
-        self.badges.sweep(now);
+        self.unread_notifications.sweep(now);
         self.tell_to_sync(now);
     }
 
@@ -107,7 +107,7 @@ impl HubActor {
         }
         let frame = resync(self.settings.clock.now());
         let mut outgoing = Outgoing::default();
-        sessions.into_iter().for_each(|id| outgoing.add_one(id, Delivery::Lasting(frame.clone())));
+        sessions.into_iter().for_each(|id| outgoing.add_one(id, Delivery::Reliable(frame.clone())));
         self.flush(outgoing);
     }
 
@@ -119,7 +119,7 @@ impl HubActor {
                     if let Some((conversation_id, user_id)) = ends_typing {
                         self.typing.sent(conversation_id, user_id);
                     }
-                    outgoing.add(&self.registry, &to, &Delivery::Lasting(frame));
+                    outgoing.add(&self.registry, &to, &Delivery::Reliable(frame));
                 }
                 Effect::Typing(typing) => {
                     let heard = self.typing.heard(typing, instant);
@@ -128,7 +128,7 @@ impl HubActor {
                 Effect::Viewing(viewing) => self.hear_viewing(viewing, now, &mut outgoing),
                 Effect::Status { to, user_id, frame } => {
                     self.presence.told(user_id);
-                    outgoing.add(&self.registry, &to, &Delivery::Passing(Passing::Presence(user_id), frame));
+                    outgoing.add(&self.registry, &to, &Delivery::Ephemeral(Ephemeral::Presence(user_id), frame));
                 }
                 Effect::Left { conversation_id, user_id } => {
                     outgoing.add_typing(&self.registry, now, self.typing.left(conversation_id, user_id));
@@ -141,13 +141,17 @@ impl HubActor {
                 Effect::Presence { viewer, subject, is_visible, last_seen_at } => {
                     if let Some(status) = self.hear_visibility(viewer, subject, is_visible, last_seen_at, now) {
                         let frame = wire::encode("user_online_status", now, &status);
-                        outgoing.add(&self.registry, &[viewer], &Delivery::Passing(Passing::Presence(subject), frame));
+                        outgoing.add(
+                            &self.registry,
+                            &[viewer],
+                            &Delivery::Ephemeral(Ephemeral::Presence(subject), frame),
+                        );
                     }
                 }
                 Effect::Unread { conversation_id, users } => {
                     for user_id in users {
                         if self.registry.has(user_id) {
-                            self.badges.changed(user_id, conversation_id, instant);
+                            self.unread_notifications.changed(user_id, conversation_id, instant);
                         }
                     }
                 }
@@ -179,7 +183,7 @@ impl HubActor {
             }
             for user_id in self.viewing.show(&viewing) {
                 let body = Viewing { conversation_id: viewing.conversation_id, user_id, is_viewing: true };
-                outgoing.add_one(session_id, Delivery::Lasting(wire::encode("viewing", now, &body)));
+                outgoing.add_one(session_id, Delivery::Reliable(wire::encode("viewing", now, &body)));
             }
         }
         outgoing.add_viewing(&self.registry, now, self.viewing.heard(viewing, Instant::now()));
@@ -286,7 +290,7 @@ impl HubActor {
         let Some(detached) = self.registry.detach(session_id) else { return };
         if detached.was_last {
             self.presence.left(detached.user_id, Instant::now());
-            self.badges.gone(detached.user_id);
+            self.unread_notifications.gone(detached.user_id);
         }
         let now = self.settings.clock.now();
         outgoing.add_typing(&self.registry, now, self.typing.session_gone(detached.user_id, session_id));

@@ -2,12 +2,11 @@
 
 use super::{HubActor, resync};
 use crate::error::{Error, Result};
-use crate::hub::Attachment;
-use crate::hub::badges::UnreadChange;
-use crate::hub::opening;
 use crate::hub::outgoing::{Delivery, Outgoing};
 use crate::hub::presence::Transition;
 use crate::hub::registry::{Holder, Stats};
+use crate::hub::unread::UnreadChange;
+use crate::hub::{Attachment, opening};
 use crate::ids::{SessionId, UserId};
 use crate::wire::{self, CloseCode, PresenceState};
 use actix::prelude::*;
@@ -82,10 +81,10 @@ impl Handler<Opened> for HubActor {
             let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
             let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
             let frame = wire::encode("presence_state", now, &PresenceState { online: &online });
-            outgoing.add_one(session_id, Delivery::Lasting(frame));
+            outgoing.add_one(session_id, Delivery::Reliable(frame));
         }
         if has_missed {
-            outgoing.add_one(session_id, Delivery::Lasting(resync(now)));
+            outgoing.add_one(session_id, Delivery::Reliable(resync(now)));
         }
         self.flush(outgoing);
     }
@@ -115,7 +114,7 @@ impl Handler<Recount> for HubActor {
 
     fn handle(&mut self, Recount(change): Recount, _: &mut Context<Self>) {
         if self.registry.has(change.user_id) {
-            self.badges.put_back(change, Instant::now());
+            self.unread_notifications.requeue(change, Instant::now());
         }
     }
 }

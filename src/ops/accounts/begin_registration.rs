@@ -20,6 +20,6 @@ impl Op<Anonymous> for BeginRegistration {
 
     fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Attempt>> {
         check_open(cx.rules)?;
-        Ok(Outcome::quiet(count_registration(self.address, cx)?))
+        Ok(Outcome::without_effects(count_registration(self.address, cx)?))
     }
 }

@@ -7,7 +7,7 @@ use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::store::users::{self, NewUser};
 
 #[derive(Clone, Debug)]
-pub struct AdmitForeigner {
+pub struct ProvisionExternalUser {
     pub issuer: String,
     pub subject: String,
     /// Best first; the first that is free is taken.
@@ -16,9 +16,9 @@ pub struct AdmitForeigner {
     pub display_name: Option<String>,
 }
 
-impl Op<Anonymous> for AdmitForeigner {
+impl Op<Anonymous> for ProvisionExternalUser {
     type Output = UserId;
-    const NAME: &'static str = "admit_foreigner";
+    const NAME: &'static str = "provision_external_user";
     const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<UserId>> {
@@ -33,13 +33,13 @@ impl Op<Anonymous> for AdmitForeigner {
                 created_at: cx.now,
             };
             match users::insert_user(cx.db, &new) {
-                Ok(user) => return Ok(Outcome::quiet(user.id)),
+                Ok(user) => return Ok(Outcome::without_effects(user.id)),
                 // Of the name, or of the person, who was made meanwhile.
                 Err(Error::UsernameTaken) => {}
                 Err(error) => return Err(error),
             }
             if let Some(user_id) = users::find_external(cx.db, external.0, external.1)? {
-                return Ok(Outcome::quiet(user_id));
+                return Ok(Outcome::without_effects(user_id));
             }
         }
         Err(Error::Unavailable("no username is free for this person; try again"))

@@ -24,7 +24,7 @@ impl Op for ClearConversation {
         let (conversation, place) = conversations::get_with_place(cx.db, me, id)?;
         let seq = conversation.last_seq;
         if place.cleared_seq == seq {
-            return Ok(Outcome::quiet(Done {}));
+            return Ok(Outcome::without_effects(Done {}));
         }
         let number = positions::set_cleared(cx.db, id, me, seq)?;
         let own = OwnPlaceView { id, cleared_seq: seq, visible_from_seq: place.visible_from_seq, read_seq: seq };

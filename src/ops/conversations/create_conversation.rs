@@ -140,7 +140,7 @@ fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created
     if let Some(id) = made
         && !conversations::list_with_places(cx.db, me, &[id])?.is_empty()
     {
-        return Ok(Outcome::quiet(show(me, id, true, cx)?));
+        return Ok(Outcome::without_effects(show(me, id, true, cx)?));
     }
     check_relation(me, other, &facts.standing, cx)?;
     let (id, is_new) = match made {

@@ -20,6 +20,6 @@ impl Op for GetConversation {
     const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<OwnConversationView>> {
-        views::own_conversation(cx.db, caller.user_id, self.conversation_id).map(Outcome::quiet)
+        views::own_conversation(cx.db, caller.user_id, self.conversation_id).map(Outcome::without_effects)
     }
 }

@@ -67,7 +67,7 @@ impl Op for ListConversations {
             .filter(|_| has_more)
             .map(|(row, _)| write_cursor(&Cursor { active_at: row.active_at, id: row.id }));
         let conversations = views::own_conversations(cx.db, me, rows)?;
-        Ok(Outcome::quiet(ConversationPage { conversations, next }))
+        Ok(Outcome::without_effects(ConversationPage { conversations, next }))
     }
 }
 

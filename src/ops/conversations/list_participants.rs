@@ -44,6 +44,6 @@ impl Op for ListParticipants {
         rows.truncate(size as usize);
         let next = rows.last().filter(|_| has_more).map(|row| row.user_id);
         let participants = rows.into_iter().map(views::participant).collect();
-        Ok(Outcome::quiet(ParticipantPage { participants, next }))
+        Ok(Outcome::without_effects(ParticipantPage { participants, next }))
     }
 }

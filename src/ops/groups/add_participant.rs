@@ -33,7 +33,7 @@ impl Op for AddParticipant {
         let group = get_group(caller, id, cx)?;
         may_manage(group.role)?;
         if members::find_role(cx.db, id, added)?.is_some() {
-            return Ok(Outcome::quiet(Done {}));
+            return Ok(Outcome::without_effects(Done {}));
         }
         let (max, there) = (cx.rules.max_participants, participants::list_member_ids(cx.db, id)?);
         if there.len() >= max {

@@ -78,7 +78,7 @@ pub(crate) fn take_quotas(me: UserId, wanted: &[(Kind, i64, i64)], cx: &mut Cx) 
 }
 
 /// Another role for somebody, and that everybody hears of it.
-pub(crate) fn give_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Effect>> {
+pub(crate) fn grant_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Effect>> {
     let rev = positions::next_rev(cx.db, id)?;
     members::set_role(cx.db, id, whose, role, rev)?;
     tell_members(id, rev, &[whose], None, cx)
@@ -92,14 +92,14 @@ pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx:
         return Ok(Vec::new());
     }
     match members::find_successor(cx.db, id, leaving)? {
-        Some(successor) => give_role(id, successor, Role::Owner, cx),
+        Some(successor) => grant_role(id, successor, Role::Owner, cx),
         None => Ok(Vec::new()),
     }
 }
 
 /// Somebody is in it no longer, and everybody hears of it. Nothing committed
 /// later reaches them.
-pub(crate) fn take_out(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
+pub(crate) fn remove_member(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let rev = positions::next_rev(cx.db, id)?;
     members::remove(cx.db, id, removed, rev)?;
     let mut events = vec![Effect::Left { conversation_id: id, user_id: removed }];

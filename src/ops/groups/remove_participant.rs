@@ -1,7 +1,7 @@
 //! `DELETE /api/conversations/{id}/participants/{user_id}`: somebody leaves a
 //! group, by themselves or not. Nothing committed later reaches them.
 
-use super::group::{Group, get_group, take_out};
+use super::group::{Group, get_group, remove_member};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
@@ -44,7 +44,7 @@ impl Op for RemoveParticipant {
         if removed == caller.user_id {
             members::decline_adder(cx.db, id, removed, cx.now)?;
         }
-        let mut events = take_out(id, removed, cx)?;
+        let mut events = remove_member(id, removed, cx)?;
         events.extend(presence_visibility::on_change(id, &others, removed, Step::Leaves, cx)?);
         Ok(Outcome { output: Done {}, events })
     }

@@ -1,7 +1,7 @@
 //! `PATCH /api/conversations/{id}/participants/{user_id}`: another role in a
 //! group; this is how ownership is handed over.
 
-use super::group::{get_group, give_role};
+use super::group::{get_group, grant_role};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Role, UserId};
@@ -32,11 +32,11 @@ impl Op for SetRole {
         may_set_role(group.role)?;
         let theirs = members::find_role(cx.db, id, whose)?.ok_or(Error::NotFound("no such participant"))?;
         if theirs == self.role {
-            return Ok(Outcome::quiet(Done {}));
+            return Ok(Outcome::without_effects(Done {}));
         }
         if theirs == Role::Owner && !members::has_owner(cx.db, id, Some(whose))? {
             return Err(Error::Conflict("the last owner hands the group over first"));
         }
-        Ok(Outcome { output: Done {}, events: give_role(id, whose, self.role, cx)? })
+        Ok(Outcome { output: Done {}, events: grant_role(id, whose, self.role, cx)? })
     }
 }

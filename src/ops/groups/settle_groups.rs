@@ -2,7 +2,7 @@
 //! or to pass their ownership on. An account may be in thousands, so it is done
 //! in portions: the first with the account, the rest by a job.
 
-use super::group::{pass_on_ownership, take_out};
+use super::group::{pass_on_ownership, remove_member};
 use crate::error::Result;
 use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
@@ -25,7 +25,7 @@ impl Op<System> for AreGroupsDue {
     const ACCESS: Access = Access::Read;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
-        Ok(Outcome::quiet(users::find_groups_due(cx.db)?.is_some()))
+        Ok(Outcome::without_effects(users::find_groups_due(cx.db)?.is_some()))
     }
 }
 
@@ -76,7 +76,7 @@ fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let mut others = participants::list_member_ids(cx.db, id)?;
     others.retain(|member| *member != me);
     let mut events = if role == Role::Owner { pass_on_ownership(id, Some(me), cx)? } else { Vec::new() };
-    events.extend(take_out(id, me, cx)?);
+    events.extend(remove_member(id, me, cx)?);
     // What the others see of each other; nobody sees the person any more.
     if others.len() == MAX_PRESENCE_GROUP as usize {
         events.extend(presence_visibility::on_change(id, &others, me, Step::Leaves, cx)?);

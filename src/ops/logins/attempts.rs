@@ -124,16 +124,16 @@ pub(crate) fn give_back(attempt: &Attempt, cx: &mut Cx) -> Result<()> {
 
 /// An attempt that came to nothing through no fault of who made it.
 #[derive(Clone, Debug)]
-pub struct ForgetAttempt(pub Attempt);
+pub struct RefundAttempt(pub Attempt);
 
-impl Op<Anonymous> for ForgetAttempt {
+impl Op<Anonymous> for RefundAttempt {
     type Output = Done;
-    const NAME: &'static str = "forget_attempt";
+    const NAME: &'static str = "refund_attempt";
     const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Done>> {
         give_back(&self.0, cx)?;
-        Ok(Outcome::quiet(Done {}))
+        Ok(Outcome::without_effects(Done {}))
     }
 }
 
@@ -149,6 +149,6 @@ impl Op<System> for SweepAttempts {
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         attempts::delete_over(cx.db, cx.now, cx.now.after(LONGEST_WINDOW).with_skew())?;
         quotas::delete_before(cx.db, cx.now.before(DAY))?;
-        Ok(Outcome::quiet(Done {}))
+        Ok(Outcome::without_effects(Done {}))
     }
 }

@@ -34,6 +34,6 @@ impl Op<Anonymous> for BeginLogin {
             true => None,
             false => users::find_credentials(cx.db, &self.username)?,
         };
-        Ok(Outcome::quiet(BegunLogin { credentials, attempt }))
+        Ok(Outcome::without_effects(BegunLogin { credentials, attempt }))
     }
 }

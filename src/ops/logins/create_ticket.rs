@@ -12,17 +12,17 @@ use std::time::Duration;
 pub(crate) const LIFETIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
-pub struct MakeTicket {
+pub struct CreateTicket {
     /// SHA-256 of the ticket.
     pub ticket_hash: [u8; 32],
     /// When the token that the caller showed ends: the socket ends with it.
     pub token_expires_at: Option<Timestamp>,
 }
 
-impl Op for MakeTicket {
+impl Op for CreateTicket {
     /// Until when it is good.
     type Output = Timestamp;
-    const NAME: &'static str = "make_ticket";
+    const NAME: &'static str = "create_ticket";
     const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Timestamp>> {
@@ -32,6 +32,6 @@ impl Op for MakeTicket {
         let ticket =
             Ticket { user_id: caller.user_id, login_id: caller.login_id, token_expires_at: self.token_expires_at };
         tickets::insert_ticket(cx.db, &self.ticket_hash, &ticket, expires_at)?;
-        Ok(Outcome::quiet(expires_at))
+        Ok(Outcome::without_effects(expires_at))
     }
 }

@@ -29,7 +29,7 @@ impl Op<System> for FindRevoked {
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Vec<Owner>>> {
         let revoked = Revoked::among(&self.owners, cx)?;
-        Ok(Outcome::quiet(self.owners.iter().copied().filter(|owner| revoked.has(*owner)).collect()))
+        Ok(Outcome::without_effects(self.owners.iter().copied().filter(|owner| revoked.has(*owner)).collect()))
     }
 }
 

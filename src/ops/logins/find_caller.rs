@@ -23,7 +23,7 @@ pub enum Proof {
     /// A verified access token's claims.
     Token(UserId, LoginId),
     /// Those of another system's token.
-    Foreign { issuer: String, subject: String },
+    External { issuer: String, subject: String },
 }
 
 #[derive(Clone, Debug)]
@@ -54,12 +54,12 @@ impl Op<Anonymous> for FindCaller {
                 found if found.caller.user_id == *user_id => Ok(Some(found)),
                 _ => Err(ENDED),
             },
-            Proof::Foreign { issuer, subject } => {
+            Proof::External { issuer, subject } => {
                 let user_id = users::find_external(cx.db, issuer, subject)?;
                 user_id.map(|user_id| find_by_user(cx, user_id)).transpose()
             }
         };
-        found.map(Outcome::quiet)
+        found.map(Outcome::without_effects)
     }
 }
 

@@ -34,7 +34,7 @@ impl Op for FindPassword {
         let none = Error::Forbidden("this account has no password: another system signs its tokens");
         let stored = users::find_password_hash(cx.db, caller.user_id)?.ok_or(none)?;
         let attempt = count_login(&user.username, self.address, cx)?;
-        Ok(Outcome::quiet(FoundPassword { stored, attempt }))
+        Ok(Outcome::without_effects(FoundPassword { stored, attempt }))
     }
 }
 

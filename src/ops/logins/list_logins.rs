@@ -36,6 +36,6 @@ impl Op for ListLogins {
             ip,
             current: Some(id) == caller.login_id,
         };
-        Ok(Outcome::quiet(LoginList { sessions: found.into_iter().map(view).collect() }))
+        Ok(Outcome::without_effects(LoginList { sessions: found.into_iter().map(view).collect() }))
     }
 }

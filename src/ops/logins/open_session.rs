@@ -36,6 +36,6 @@ impl Op for OpenSession {
         }
         let me = users::get_me(cx.db, caller.user_id)?;
         let visible = presence::list_visible(cx.db, caller.user_id)?;
-        Ok(Outcome::quiet(Opening { me, visible }))
+        Ok(Outcome::without_effects(Opening { me, visible }))
     }
 }

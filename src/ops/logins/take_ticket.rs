@@ -33,6 +33,6 @@ impl Op<Anonymous> for TakeTicket {
             Some(login_id) => find_by_login(cx, Key::Id(login_id), self.lifetime),
             None => find_by_user(cx, ticket.user_id),
         };
-        Ok(Outcome::quiet((found?, ticket.token_expires_at)))
+        Ok(Outcome::without_effects((found?, ticket.token_expires_at)))
     }
 }

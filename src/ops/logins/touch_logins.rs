@@ -17,6 +17,6 @@ impl Op<System> for TouchLogins {
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         logins::set_last_used(cx.db, &self.logins, cx.now)?;
-        Ok(Outcome::quiet(Done {}))
+        Ok(Outcome::without_effects(Done {}))
     }
 }

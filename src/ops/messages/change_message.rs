@@ -16,7 +16,7 @@ use crate::wire::{self, Effect, Frame, MessageChange, MessageView, Skip, Target}
 ///
 /// # Errors
 /// `Conflict` for a tombstone.
-pub(crate) fn get_living_message(caller: &Caller, id: MessageId, cx: &mut Cx) -> Result<Message> {
+pub(crate) fn get_undeleted_message(caller: &Caller, id: MessageId, cx: &mut Cx) -> Result<Message> {
     let message = get_visible_message(caller, id, cx)?;
     match message.deleted_at {
         None => Ok(message),

@@ -1,7 +1,7 @@
 //! `edit_message` and `PATCH /api/messages/{id}`: another text in place of the
 //! one that was sent, which nobody sees any more.
 
-use super::change_message::{change, check_may_write, get_living_message, tell_change};
+use super::change_message::{change, check_may_write, get_undeleted_message, tell_change};
 use super::send_message::check_length;
 use crate::auth::Caller;
 use crate::error::Result;
@@ -51,11 +51,11 @@ impl Op for EditMessage {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         check_length(&self.content, cx)?;
-        let row = get_living_message(caller, self.message_id, cx)?;
+        let row = get_undeleted_message(caller, self.message_id, cx)?;
         may_change(caller.user_id, row.sender_id)?;
         check_may_write(caller.user_id, row.conversation_id, cx)?;
         if row.content == self.content.as_str() {
-            return Ok(Outcome::quiet(MessageReply { message: views::current(cx.db, row)? }));
+            return Ok(Outcome::without_effects(MessageReply { message: views::current(cx.db, row)? }));
         }
         let rev = positions::next_rev(cx.db, row.conversation_id)?;
         let first_hash = Sha256::digest(row.content.as_bytes());

@@ -19,6 +19,6 @@ impl Op for GetMessage {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         let row = get_visible_message(caller, self.message_id, cx)?;
-        Ok(Outcome::quiet(MessageReply { message: views::current(cx.db, row)? }))
+        Ok(Outcome::without_effects(MessageReply { message: views::current(cx.db, row)? }))
     }
 }

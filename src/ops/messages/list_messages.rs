@@ -73,7 +73,7 @@ impl Op for ListMessages {
             rows.remove(extra);
         }
         let messages = views::history(cx.db, rows)?;
-        Ok(Outcome::quiet(MessagePage { messages, has_more }))
+        Ok(Outcome::without_effects(MessagePage { messages, has_more }))
     }
 }
 

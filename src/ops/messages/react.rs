@@ -1,6 +1,6 @@
 //! `react` and `PUT`/`DELETE /api/messages/{id}/reactions/{emoji}`.
 
-use super::change_message::{change, check_may_write, get_living_message, tell_change};
+use super::change_message::{change, check_may_write, get_undeleted_message, tell_change};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::MessageId;
@@ -29,10 +29,10 @@ impl Op for React {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         let (me, emoji) = (caller.user_id, self.emoji.as_str());
-        let row = get_living_message(caller, self.message_id, cx)?;
+        let row = get_undeleted_message(caller, self.message_id, cx)?;
         check_may_write(me, row.conversation_id, cx)?;
         if reactions::has_reacted(cx.db, row.id, emoji, me)? == self.on {
-            return Ok(Outcome::quiet(MessageReply { message: views::current(cx.db, row)? }));
+            return Ok(Outcome::without_effects(MessageReply { message: views::current(cx.db, row)? }));
         }
         let rev = positions::next_rev(cx.db, row.conversation_id)?;
         if self.on {

@@ -23,7 +23,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(transform = one_of(["user_id", "message_id"]))]
-pub struct MakeReport {
+pub struct CreateReport {
     #[serde(default)]
     pub user_id: Option<UserId>,
     #[serde(default)]
@@ -39,16 +39,16 @@ pub struct Reported {
     pub was_there: bool,
 }
 
-impl Op for MakeReport {
+impl Op for CreateReport {
     type Output = Reported;
-    const NAME: &'static str = "make_report";
+    const NAME: &'static str = "create_report";
     const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reported>> {
         let (subject, evidence) = self.subject(caller, cx)?;
         check_rate(caller.user_id, cx)?;
         let row = reports::insert_report(cx.db, caller.user_id, subject, self.reason.as_str(), &evidence, cx.now)?;
-        Ok(Outcome::quiet(Reported { report: views::report(row), was_there: false }))
+        Ok(Outcome::without_effects(Reported { report: views::report(row), was_there: false }))
     }
 
     fn replays(&self) -> bool {
@@ -62,7 +62,7 @@ impl Op for MakeReport {
     }
 }
 
-impl MakeReport {
+impl CreateReport {
     /// What is reported, which the caller may know of and is somebody else's, and
     /// the evidence: the text of a message, or the names of a person. A block is
     /// no hindrance.

@@ -21,6 +21,6 @@ impl Op for GetConnections {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         check_admin(caller, cx)?;
         users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;
-        Ok(Outcome::quiet(Done {}))
+        Ok(Outcome::without_effects(Done {}))
     }
 }

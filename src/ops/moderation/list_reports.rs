@@ -84,6 +84,6 @@ impl Op for ListReports {
             let evidence = evidence.map(|(text, (user_id, created_at))| Evidence { text, user_id, created_at });
             Row { report: views::report(row), message, evidence }
         });
-        Ok(Outcome::quiet(ReportPage { reports: reports.collect(), next }))
+        Ok(Outcome::without_effects(ReportPage { reports: reports.collect(), next }))
     }
 }

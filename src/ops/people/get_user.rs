@@ -29,6 +29,6 @@ impl Op for GetUser {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserReply>> {
         let user = users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;
         let user = if self.user_id == caller.user_id { views::own_user(user) } else { views::user(user) };
-        Ok(Outcome::quiet(UserReply { user }))
+        Ok(Outcome::without_effects(UserReply { user }))
     }
 }

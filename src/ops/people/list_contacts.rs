@@ -18,6 +18,6 @@ impl Op for ListContacts {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UserList>> {
         let ids = people::list_contacts(cx.db, caller.user_id)?;
         let found = users::list_by_ids(cx.db, &ids)?;
-        Ok(Outcome::quiet(UserList { users: found.into_iter().map(views::user).collect() }))
+        Ok(Outcome::without_effects(UserList { users: found.into_iter().map(views::user).collect() }))
     }
 }

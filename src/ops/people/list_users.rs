@@ -49,10 +49,12 @@ impl Op for ListUsers {
         if q.contains('\0') {
             return Err(Error::Invalid("q must not contain U+0000".into()));
         }
-        let Some(query) = NameQuery::parse(q) else { return Ok(Outcome::quiet(UserList { users: Vec::new() })) };
+        let Some(query) = NameQuery::parse(q) else {
+            return Ok(Outcome::without_effects(UserList { users: Vec::new() }));
+        };
         let me = caller.user_id;
         let partners = people::list_partners(cx.db, me, MAX_PARTNERS)?;
         let found = name_search::find_people(cx.db, me, &query, &partners, size as usize)?;
-        Ok(Outcome::quiet(UserList { users: found.into_iter().map(views::user).collect() }))
+        Ok(Outcome::without_effects(UserList { users: found.into_iter().map(views::user).collect() }))
     }
 }

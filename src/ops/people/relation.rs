@@ -18,7 +18,7 @@ pub(crate) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &m
 
 /// Tells a viewer whether they see the subject's presence now, if that is
 /// another answer than before.
-pub(crate) fn sight_change(
+pub(crate) fn visibility_change(
     viewer: UserId,
     subject: UserId,
     (before, is_visible): (bool, bool),

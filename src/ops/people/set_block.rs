@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::ops::people::relation::{check_other, sight_change};
+use crate::ops::people::relation::{check_other, visibility_change};
 use crate::ops::views::tell_me;
 use crate::store::{Locks, people, presence};
 use crate::wire::{Effect, MeUpdate, TieView};
@@ -37,8 +37,8 @@ impl Op for SetBlock {
                 events.push(Effect::Parted(me, other));
             }
             let now = presence::between(cx.db, me, other)?;
-            events.extend(sight_change(me, other, (before.one_sees_other, now.one_sees_other), cx)?);
-            events.extend(sight_change(other, me, (before.other_sees_one, now.other_sees_one), cx)?);
+            events.extend(visibility_change(me, other, (before.one_sees_other, now.one_sees_other), cx)?);
+            events.extend(visibility_change(other, me, (before.other_sees_one, now.other_sees_one), cx)?);
         }
         Ok(Outcome { output: Done {}, events })
     }

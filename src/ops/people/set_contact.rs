@@ -1,7 +1,7 @@
 //! `PUT` and `DELETE /api/contacts/{user_id}`: a contact may write to the caller
 //! under the `contacts` policy, and sees whether the caller is online.
 
-use super::relation::{check_other, sight_change};
+use super::relation::{check_other, visibility_change};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::UserId;
@@ -30,7 +30,7 @@ impl Op for SetContact {
             let tie = [TieView { user_id: other, removed: !self.is_contact }];
             events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
             let they_see = presence::between(cx.db, me, other)?.other_sees_one;
-            events.extend(sight_change(other, me, (they_saw, they_see), cx)?);
+            events.extend(visibility_change(other, me, (they_saw, they_see), cx)?);
         }
         Ok(Outcome { output: Done {}, events })
     }

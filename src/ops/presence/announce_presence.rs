@@ -27,7 +27,7 @@ impl Op<System> for AnnouncePresence {
         }
         // Closing an account tells its viewers by itself.
         if users::get_standing(cx.db, user_id)? == Standing::Closed {
-            return Ok(Outcome::quiet(Done {}));
+            return Ok(Outcome::without_effects(Done {}));
         }
         let to = presence::list_viewers(cx.db, user_id)?;
         let last_seen_at = users::find_last_seen(cx.db, user_id)?;

@@ -1,7 +1,7 @@
 //! `join_conversation` and `PUT /api/conversations/{id}/viewing`: the caller
 //! is looking at it. Relayed to the others, stored nowhere.
 
-use super::ephemeral_audience::list_witnesses;
+use super::ephemeral_audience::list_ephemeral_audience;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
@@ -37,7 +37,7 @@ impl Op for JoinConversation {
         // As with presence: in a large group it is nobody's news.
         let is_large =
             facts.peer.is_none() && conversations::get_conversation(cx.db, id)?.member_count > MAX_PRESENCE_GROUP;
-        let to = if is_large { Vec::new() } else { list_witnesses(me, id, &facts, cx)? };
+        let to = if is_large { Vec::new() } else { list_ephemeral_audience(me, id, &facts, cx)? };
         let event = ViewingEvent { conversation_id: id, user_id: me, is_viewing: true, to, session: caller.session_id };
         Ok(Outcome { output: Done {}, events: vec![Effect::Viewing(event)] })
     }

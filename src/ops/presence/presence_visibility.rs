@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
 use crate::store::pairs::{MAX_PRESENCE_GROUP, Whose};
-use crate::store::presence::{self, Sight};
+use crate::store::presence::{self, VisiblePair};
 use crate::wire::Effect;
 
 /// A change of one membership.
@@ -20,8 +20,8 @@ pub(crate) fn on_create(id: ConversationId, members: &[UserId], cx: &mut Cx) -> 
     if !is_small(members.len()) {
         return Ok(Vec::new());
     }
-    let sights = presence::list_sights_by_group(cx.db, id, members, Whose::Everybody)?;
-    events(&sights, true, cx)
+    let pairs = presence::list_visible_pairs_by_group(cx.db, id, members, Whose::Everybody)?;
+    events(&pairs, true, cx)
 }
 
 /// Of a group where `member` joins or leaves `others`.
@@ -33,8 +33,8 @@ pub(crate) fn on_change(
     cx: &mut Cx,
 ) -> Result<Vec<Effect>> {
     let Some((whose, is_gained)) = effect(others.len(), member, step) else { return Ok(Vec::new()) };
-    let sights = presence::list_sights_by_group(cx.db, id, others, whose)?;
-    events(&sights, is_gained, cx)
+    let pairs = presence::list_visible_pairs_by_group(cx.db, id, others, whose)?;
+    events(&pairs, is_gained, cx)
 }
 
 fn is_small(size: usize) -> bool {
@@ -53,21 +53,21 @@ fn effect(others: usize, member: UserId, step: Step) -> Option<(Whose, bool)> {
     }
 }
 
-fn events(sights: &[Sight], is_visible: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
+fn events(pairs: &[VisiblePair], is_visible: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
     if !is_visible {
-        return Ok(sights.iter().map(|(viewer, subject)| hidden(*viewer, *subject)).collect());
+        return Ok(pairs.iter().map(|(viewer, subject)| hidden(*viewer, *subject)).collect());
     }
-    let mut subjects: Vec<UserId> = sights.iter().map(|(_, subject)| *subject).collect();
+    let mut subjects: Vec<UserId> = pairs.iter().map(|(_, subject)| *subject).collect();
     subjects.sort_unstable();
     subjects.dedup();
     let last_seen = presence::list_last_seen(cx.db, &subjects)?;
-    let shown = |(viewer, subject): &Sight| Effect::Presence {
+    let shown = |(viewer, subject): &VisiblePair| Effect::Presence {
         viewer: *viewer,
         subject: *subject,
         is_visible: true,
         last_seen_at: last_seen.get(subject).copied().flatten(),
     };
-    Ok(sights.iter().map(shown).collect())
+    Ok(pairs.iter().map(shown).collect())
 }
 
 /// The viewer no longer sees the presence of the subject.

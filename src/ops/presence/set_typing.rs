@@ -1,6 +1,6 @@
 //! `typing_indicator`: relayed to the others, stored nowhere.
 
-use super::ephemeral_audience::list_witnesses;
+use super::ephemeral_audience::list_ephemeral_audience;
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
@@ -38,8 +38,8 @@ impl Op for SetTyping {
         }
         // Where nothing was ever said between two people, the first thing to
         // arrive is a message.
-        let Some(membership) = facts.membership() else { return Ok(Outcome::quiet(Done {})) };
-        let to = list_witnesses(me, membership.conversation_id, &facts, cx)?;
+        let Some(membership) = facts.membership() else { return Ok(Outcome::without_effects(Done {})) };
+        let to = list_ephemeral_audience(me, membership.conversation_id, &facts, cx)?;
         let event = TypingEvent {
             conversation_id: membership.conversation_id,
             user_id: me,

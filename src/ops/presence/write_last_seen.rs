@@ -18,6 +18,6 @@ impl Op<System> for WriteLastSeen {
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         users::set_last_seen(cx.db, &self.users, cx.now)?;
-        Ok(Outcome::quiet(Done {}))
+        Ok(Outcome::without_effects(Done {}))
     }
 }

@@ -25,7 +25,7 @@ impl Op<System> for AnnounceUnread {
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let counts = UnreadCounts::of(unread::list_unread(cx.db, self.user_id, None)?);
         let count_of = |id: &ConversationId| counts.conversations.get(id).copied().unwrap_or(0);
-        let Some(last) = self.changed.last() else { return Ok(Outcome::quiet(Done {})) };
+        let Some(last) = self.changed.last() else { return Ok(Outcome::without_effects(Done {})) };
         let conversations: BTreeMap<ConversationId, i64> = self.changed.iter().map(|id| (*id, count_of(id))).collect();
         let update = UnreadUpdate {
             conversation_id: *last,

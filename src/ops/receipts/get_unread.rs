@@ -50,6 +50,6 @@ impl Op for GetUnread {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<UnreadCounts>> {
         let rows = unread::list_unread(cx.db, caller.user_id, None)?;
-        Ok(Outcome::quiet(UnreadCounts::of(rows)))
+        Ok(Outcome::without_effects(UnreadCounts::of(rows)))
     }
 }

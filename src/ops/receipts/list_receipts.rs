@@ -44,6 +44,6 @@ impl Op for ListReceipts {
             delivered_at: delivered_at.filter(|_| has_times),
             read_at: read_at.filter(|_| has_times),
         };
-        Ok(Outcome::quiet(Receipts { receipts: others.into_iter().map(view).collect() }))
+        Ok(Outcome::without_effects(Receipts { receipts: others.into_iter().map(view).collect() }))
     }
 }

@@ -21,6 +21,6 @@ impl Op<System> for PruneReceipts {
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
         let deleted = receipt_marks::prune(cx.db, cx.now.before(KEPT_FOR), AT_ONCE)?;
-        Ok(Outcome::quiet(deleted as i64 == AT_ONCE))
+        Ok(Outcome::without_effects(deleted as i64 == AT_ONCE))
     }
 }

@@ -19,6 +19,6 @@ impl Op<System> for IndexMessages {
     const COST: Cost = Cost::Heavy;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
-        Ok(Outcome::quiet(search_index::index_next(cx.db, BATCH)?))
+        Ok(Outcome::without_effects(search_index::index_next(cx.db, BATCH)?))
     }
 }

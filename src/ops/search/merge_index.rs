@@ -15,6 +15,6 @@ impl Op<System> for MergeIndex {
     const COST: Cost = Cost::Heavy;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<bool>> {
-        Ok(Outcome::quiet(search_index::merge_next(cx.db)?))
+        Ok(Outcome::without_effects(search_index::merge_next(cx.db)?))
     }
 }

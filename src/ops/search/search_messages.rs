@@ -81,7 +81,7 @@ impl Op for Search {
         let mut reading =
             Reading { me, only, query, before, size: size as usize, left: MAX_LOOKED_AT, hits: Vec::new() };
         let end = reading.look(cx.db, &scope)?;
-        Ok(Outcome::quiet(reading.page(cx.db, end)?))
+        Ok(Outcome::without_effects(reading.page(cx.db, end)?))
     }
 }
 

@@ -113,7 +113,7 @@ impl Op for Sync {
             }
         }
         let is_all = answer.fill(me, &due, cx)?;
-        Ok(Outcome::quiet(Changes {
+        Ok(Outcome::without_effects(Changes {
             epoch: cx.epoch.to_owned(),
             complete: is_all && is_whole,
             me: number,

@@ -1,7 +1,7 @@
 //! The answer to a handshake, and what begins with it.
 
+use super::connection::Connection;
 use super::handshake::{self, Flaw};
-use super::pump::Pump;
 use super::settings::TransportSettings;
 use super::socket::Socket;
 use actix::{Actor, AsyncContext, StreamHandler};
@@ -52,7 +52,7 @@ where
     let mut response = response.finish();
     let start = move |io, Opening { head, early }: Opening| {
         let socket = Socket::default();
-        let mut pump = Box::new(Pump::new(io, socket.clone(), settings, hold));
+        let mut pump = Box::new(Connection::new(io, socket.clone(), settings, hold));
         pump.write_first(head);
         pump.read_first(&early);
         // The context would decode bytes; it gets none, and messages instead.

@@ -85,7 +85,7 @@ impl Inbound {
         self.began_at.map(|began_at| began_at + MAX_MESSAGE_TIME)
     }
 
-    /// The peer was not listened to until now, so its time begins anew.
+    /// The peer was not was_reading to until now, so its time begins anew.
     pub fn begin_anew(&mut self, now: Instant) {
         if let Some(began_at) = &mut self.began_at {
             *began_at = now;

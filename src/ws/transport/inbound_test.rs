@@ -120,20 +120,20 @@ fn a_message_has_so_many_fragments_and_no_more() {
 #[test]
 fn the_time_of_a_message_runs_from_its_first_byte_whatever_follows() {
     let (mut inbound, start) = inbound();
-    let mut understand = |bytes: &[u8], seconds: u64| {
+    let mut decode = |bytes: &[u8], seconds: u64| {
         inbound.push(bytes);
         while inbound.next(start + Duration::from_secs(seconds)).unwrap().is_some() {}
         inbound.deadline()
     };
     let due = |seconds| Some(start + Duration::from_secs(seconds) + MAX_MESSAGE_TIME);
-    assert_eq!(understand(b"", 0), None);
-    assert_eq!(understand(&[BEGIN], 1), due(1), "the first byte of a frame");
-    assert_eq!(understand(&frame(BEGIN, b"x")[1..], 2), due(1), "the first fragment is whole");
-    assert_eq!(understand(&frame(PING, b""), 3), due(1), "a ping within it");
-    assert_eq!(understand(&frame(GO_ON, b""), 4), due(1));
-    assert_eq!(understand(&frame(END, b""), 5), None, "it is whole");
-    assert_eq!(understand(&[frame(TEXT, b"x"), frame(TEXT, b"x")[..3].to_vec()].concat(), 6), due(6));
-    assert_eq!(understand(&frame(TEXT, b"x")[3..], 7), None);
+    assert_eq!(decode(b"", 0), None);
+    assert_eq!(decode(&[BEGIN], 1), due(1), "the first byte of a frame");
+    assert_eq!(decode(&frame(BEGIN, b"x")[1..], 2), due(1), "the first fragment is whole");
+    assert_eq!(decode(&frame(PING, b""), 3), due(1), "a ping within it");
+    assert_eq!(decode(&frame(GO_ON, b""), 4), due(1));
+    assert_eq!(decode(&frame(END, b""), 5), None, "it is whole");
+    assert_eq!(decode(&[frame(TEXT, b"x"), frame(TEXT, b"x")[..3].to_vec()].concat(), 6), due(6));
+    assert_eq!(decode(&frame(TEXT, b"x")[3..], 7), None);
     inbound.begin_anew(start);
     assert_eq!(inbound.deadline(), None);
     inbound.push(&[TEXT]);

@@ -9,17 +9,17 @@
 //! messages mean, so a server for conformance suites is made of the same parts.
 
 mod accept;
-mod allowance;
 mod buffer;
-mod ending;
+mod byte_rate;
+mod connection;
 mod handshake;
 mod http_connections;
 mod http_io;
 mod inbound;
 mod outbox;
-mod pump;
 mod server;
 mod settings;
+mod shutdown;
 mod socket;
 mod turns;
 

@@ -153,7 +153,7 @@ impl Outbox {
     }
 
     /// Gives up everything but what the peer has the beginning of.
-    pub fn keep_begun(&mut self) {
+    pub fn drop_unstarted(&mut self) {
         self.pieces.truncate(usize::from(self.begun > 0));
     }
 }
@@ -270,7 +270,7 @@ mod tests {
             outbox.push(bytes.into(), false, SETTINGS.max_age, now);
         }
         assert!(outbox.write(now, taking(7, &mut seen)).is_err());
-        outbox.keep_begun();
+        outbox.drop_unstarted();
         outbox.push("bye".into(), false, SETTINGS.max_age, now);
         outbox.write(now, taking(usize::MAX, &mut seen)).unwrap();
         assert_eq!(seen, b"firstsecondbye");

@@ -4,10 +4,10 @@
 //! for each connection.
 
 use super::accept::{Opening, Start};
-use super::ending::finish;
 use super::http_connections::HttpConnections;
 use super::http_io::{HttpIo, Pace, until_sent};
 use super::outbox::Outbox;
+use super::shutdown::finish;
 use actix_codec::Framed;
 use actix_http::body::{self, BodySize, BoxBody, MessageBody};
 use actix_http::{ConnectionType, HttpService, Request, Response, h1};

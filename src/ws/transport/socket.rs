@@ -46,7 +46,7 @@ struct Queue {
     /// Nothing comes any more.
     is_over: bool,
     /// And the actor knows.
-    is_told: bool,
+    eof_sent: bool,
     waker: Option<Waker>,
 }
 
@@ -148,7 +148,7 @@ impl Socket {
     }
 
     /// Whether the actor has taken everything and would take more.
-    pub(super) fn is_hungry(&self) -> bool {
+    pub(super) fn wants_input(&self) -> bool {
         let incoming = self.0.incoming.borrow();
         incoming.messages.is_empty() && !incoming.is_paused && !incoming.is_over
     }
@@ -196,8 +196,8 @@ impl Stream for Incoming {
                 }
                 return Poll::Ready(Some(Ok(message)));
             }
-            if queue.is_over && !queue.is_told {
-                queue.is_told = true;
+            if queue.is_over && !queue.eof_sent {
+                queue.eof_sent = true;
                 return Poll::Ready(Some(Err(ProtocolError::Io(io::ErrorKind::UnexpectedEof.into()))));
             }
         }

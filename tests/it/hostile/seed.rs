@@ -37,8 +37,8 @@ pub fn unread(place: &Place, url: &str, readers: &[Guest], writers: &[Guest], co
 fn index(config: Config) {
     actix_web::rt::System::new().block_on(async {
         let mut app = App::open(config, Clock::system()).unwrap();
-        let (hub, seat, _announcements) = Hub::new(app.hub_settings());
-        seat.start();
+        let (hub, starter, _announcements) = Hub::new(app.hub_settings());
+        starter.start();
         let (transport, writer) = app.open_dispatcher(&hub).unwrap();
         while transport.call(System, IndexMessages).await.unwrap() {}
         drop((transport, hub));

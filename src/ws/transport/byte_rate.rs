@@ -7,35 +7,35 @@ use governor::{DefaultDirectRateLimiter, RateLimiter};
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-pub struct Allowance {
+pub struct ByteRateLimiter {
     rate: DefaultDirectRateLimiter,
     /// Read already, and counted once it is this late.
-    owed: Option<(NonZeroU32, Instant)>,
+    debt: Option<(NonZeroU32, Instant)>,
 }
 
-impl Allowance {
+impl ByteRateLimiter {
     pub fn new(rate: Rate) -> Self {
-        Self { rate: RateLimiter::direct(rate.quota()), owed: None }
+        Self { rate: RateLimiter::direct(rate.quota()), debt: None }
     }
 
     /// Counts what was read; the rate has to come up with it before more is.
-    pub fn charge(&mut self, bytes: NonZeroU32, now: Instant) {
+    pub fn consume(&mut self, bytes: NonZeroU32, now: Instant) {
         if let Ok(Err(wait)) = self.rate.check_n(bytes) {
             let wait = wait.wait_time_from(DefaultClock::default().now());
-            self.owed = Some((bytes, now + wait));
+            self.debt = Some((bytes, now + wait));
         }
     }
 
-    /// Whether something is still owed.
+    /// Whether something is still debt.
     pub fn is_used_up(&mut self, now: Instant) -> bool {
-        if let Some((bytes, _)) = self.owed.take_if(|(_, until)| *until <= now) {
-            self.charge(bytes, now);
+        if let Some((bytes, _)) = self.debt.take_if(|(_, until)| *until <= now) {
+            self.consume(bytes, now);
         }
-        self.owed.is_some()
+        self.debt.is_some()
     }
 
     /// When to ask again.
     pub fn refills_at(&self) -> Option<Instant> {
-        self.owed.map(|(_, until)| until)
+        self.debt.map(|(_, until)| until)
     }
 }

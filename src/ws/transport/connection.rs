@@ -5,12 +5,12 @@
 //! does, so a peer that reads nothing freezes nobody; it is cut off here, by
 //! the bounds of the outbox.
 
-use super::allowance::Allowance;
 use super::buffer::with_buffer;
-use super::ending::finish;
+use super::byte_rate::ByteRateLimiter;
 use super::inbound::Inbound;
 use super::outbox::Outbox;
 use super::settings::TransportSettings;
+use super::shutdown::finish;
 use super::socket::Socket;
 use crate::wire::CloseCode;
 use actix_codec::{AsyncRead, ReadBuf};
@@ -45,32 +45,32 @@ enum End {
 }
 
 /// What is held is dropped when the socket is closed for good.
-pub struct Pump<H> {
+pub struct Connection<H> {
     io: TcpStream,
     socket: Socket,
     inbound: Inbound,
     outbox: Outbox,
     settings: Arc<TransportSettings>,
-    allowance: Allowance,
-    heard_at: Instant,
+    allowance: ByteRateLimiter,
+    last_received_at: Instant,
     ping_at: Instant,
     /// More would have been read when this was last looked at.
-    listened: bool,
+    was_reading: bool,
     /// What the peer did wrong, until the actor is through with what came before.
     fault: Option<CloseCode>,
     _held: H,
 }
 
-impl<H> Pump<H> {
+impl<H> Connection<H> {
     pub fn new(io: TcpStream, socket: Socket, settings: Arc<TransportSettings>, held: H) -> Self {
         let now = Instant::now();
         Self {
             inbound: Inbound::new(settings.max_frame_bytes, settings.takes_binary),
             outbox: Outbox::new(now),
-            allowance: Allowance::new(settings.bytes),
-            listened: true,
+            allowance: ByteRateLimiter::new(settings.bytes),
+            was_reading: true,
             fault: None,
-            heard_at: now,
+            last_received_at: now,
             ping_at: now + settings.heartbeat_interval,
             io,
             socket,
@@ -113,7 +113,7 @@ impl<H> Pump<H> {
                 End::Done => {}
                 End::Closed(code) => {
                     if code == CloseCode::TooSlow {
-                        self.outbox.keep_begun();
+                        self.outbox.drop_unstarted();
                     }
                     let (code, reason) = code.on_the_wire();
                     let reason = CloseReason { code: code.into(), description: Some(reason.into()) };
@@ -151,12 +151,12 @@ impl<H> Pump<H> {
     ) -> Result<Turn, End> {
         let now = Instant::now();
         let could_read = self.may_read(now);
-        if !(could_read && self.listened) {
-            // Who is not listened to is neither silent nor late.
-            self.heard_at = now;
+        if !(could_read && self.was_reading) {
+            // Who is not was_reading to is neither silent nor late.
+            self.last_received_at = now;
             self.inbound.begin_anew(now);
         }
-        self.listened = could_read;
+        self.was_reading = could_read;
         let has_read = could_read && self.read(cx, now)?;
         self.check_clock(now)?;
         // Polling the actor costs the most here; without news it does nothing.
@@ -178,7 +178,7 @@ impl<H> Pump<H> {
             return Err(End::Done);
         }
         if let Some(code) = self.fault
-            && self.socket.is_hungry()
+            && self.socket.wants_input()
         {
             return Err(End::Closed(code));
         }
@@ -192,14 +192,14 @@ impl<H> Pump<H> {
     }
 
     fn may_read(&mut self, now: Instant) -> bool {
-        !self.allowance.is_used_up(now) && self.fault.is_none() && self.socket.is_hungry()
+        !self.allowance.is_used_up(now) && self.fault.is_none() && self.socket.wants_input()
     }
 
     /// Once. False when there is nothing to read.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, End> {
         // What came with the handshake, or was more than the actor gets at
         // once, is not announced again.
-        if self.understand(now) {
+        if self.decode(now) {
             return Ok(true);
         }
         // `poll_read` learns from a buffer that was not filled that there is
@@ -218,9 +218,9 @@ impl<H> Pump<H> {
         match u32::try_from(count).ok().and_then(NonZeroU32::new) {
             None => self.socket.end(),
             Some(bytes) => {
-                self.heard_at = now;
-                self.allowance.charge(bytes, now);
-                self.understand(now);
+                self.last_received_at = now;
+                self.allowance.consume(bytes, now);
+                self.decode(now);
             }
         }
         Ok(true)
@@ -228,7 +228,7 @@ impl<H> Pump<H> {
 
     /// Gives the actor messages that have come as a whole. False when there are
     /// none.
-    fn understand(&mut self, now: Instant) -> bool {
+    fn decode(&mut self, now: Instant) -> bool {
         for count in 0..MESSAGES {
             let message = match self.inbound.next(now) {
                 Ok(Some(message)) => message,
@@ -278,7 +278,7 @@ impl<H> Pump<H> {
     /// When the peer will have been silent for too long, unless it says
     /// something or takes what waits for it.
     fn silent_at(&self) -> Instant {
-        self.heard_at.max(self.outbox.moved_at()) + self.settings.heartbeat_timeout
+        self.last_received_at.max(self.outbox.moved_at()) + self.settings.heartbeat_timeout
     }
 
     /// What is due by the clock alone.

@@ -20,7 +20,7 @@ const MAX_SUBJECT_CHARS: usize = 255;
 const MAX_USERNAME: usize = 32;
 const MAX_DISPLAY_NAME: usize = 64;
 
-pub struct ForeignTokens {
+pub struct ExternalTokens {
     keys: Vec<PublicKey>,
     issuer: String,
     audience: String,
@@ -28,7 +28,7 @@ pub struct ForeignTokens {
 
 /// Whom the other system vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Foreigner {
+pub struct ExternalUser {
     pub issuer: String,
     pub subject: String,
     /// `name`, if there is one.
@@ -60,7 +60,7 @@ enum Audience {
     Several(Vec<String>),
 }
 
-impl ForeignTokens {
+impl ExternalTokens {
     /// # Errors
     /// Says what is wrong with the keys.
     pub fn new(pem: &str, issuer: &str, audience: &str) -> Result<Self, String> {
@@ -72,7 +72,7 @@ impl ForeignTokens {
     ///
     /// # Errors
     /// `TokenRefused`: expired, or not one that the operator accepts.
-    pub fn verify(&self, token: &str, header: &Header, now: Timestamp) -> Result<(Foreigner, Timestamp)> {
+    pub fn verify(&self, token: &str, header: &Header, now: Timestamp) -> Result<(ExternalUser, Timestamp)> {
         let typ = header.typ.as_deref().unwrap_or_default();
         if !is_access_token(typ) {
             return Err(refused(format!("typ is {}, not JWT or at+jwt", shown(typ))));
@@ -99,7 +99,7 @@ impl ForeignTokens {
         let expires_at = jws::check_times(claims.exp, claims.nbf, now)?;
         let name = claims.name.as_str().map(str::to_owned);
         let issued_at = claims.iat.as_f64().and_then(|seconds| Seconds(seconds).timestamp().ok());
-        Ok((Foreigner { issuer: claims.iss, subject: claims.sub, name, issued_at }, expires_at))
+        Ok((ExternalUser { issuer: claims.iss, subject: claims.sub, name, issued_at }, expires_at))
     }
 }
 
@@ -108,7 +108,7 @@ fn is_access_token(typ: &str) -> bool {
     ["jwt", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
 }
 
-impl Foreigner {
+impl ExternalUser {
     /// What they may be called here, best first: the name or else the subject
     /// in the letters that usernames have, and then the same with something
     /// behind it that nobody can have taken before.
@@ -146,8 +146,8 @@ fn cut(text: &str, most: usize) -> String {
 mod tests {
     use super::*;
 
-    fn foreigner(subject: &str, name: Option<&str>) -> Foreigner {
-        Foreigner { issuer: "i".into(), subject: subject.into(), name: name.map(str::to_owned), issued_at: None }
+    fn external_user(subject: &str, name: Option<&str>) -> ExternalUser {
+        ExternalUser { issuer: "i".into(), subject: subject.into(), name: name.map(str::to_owned), issued_at: None }
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             ("ann@example.org", Some(""), "ann.example.org"),
             ("x", Some(&*"long ".repeat(20)), "long.long.long.long.long.long.lo"),
         ] {
-            let all = foreigner(subject, name).usernames();
+            let all = external_user(subject, name).usernames();
             assert_eq!(all[0], username);
             for name in &all {
                 assert!((3..=32).contains(&name.len()), "{name}");
@@ -167,7 +167,7 @@ mod tests {
             }
         }
         for subject in ["42", "ü", "..."] {
-            let all = foreigner(subject, None).usernames();
+            let all = external_user(subject, None).usernames();
             assert!(all.len() == 3 && all.iter().all(|name| name.len() >= 11), "{all:?}");
             assert_ne!(all[0], all[1]);
         }
@@ -175,9 +175,9 @@ mod tests {
 
     #[test]
     fn a_display_name_is_one_line_within_bounds() {
-        let shown = |name: &str| foreigner("x", Some(name)).display_name();
+        let shown = |name: &str| external_user("x", Some(name)).display_name();
         assert_eq!(shown("  Ann\n\u{7} Ünal "), Some("Ann Ünal".into()));
         assert_eq!(shown(&"ö".repeat(65)), Some("ö".repeat(64)));
-        assert_eq!((shown(" \0 "), foreigner("x", None).display_name()), (None, None));
+        assert_eq!((shown(" \0 "), external_user("x", None).display_name()), (None, None));
     }
 }

@@ -20,7 +20,7 @@ pub struct UnreadChange {
 
 /// What is waiting to be told.
 #[derive(Debug, Default)]
-pub struct Badges {
+pub struct UnreadNotifications {
     waiting: HashMap<UserId, Waiting>,
     /// The users of `waiting` by the time at which each is due. The number keeps two of the same
     /// instant apart.
@@ -35,7 +35,7 @@ struct Waiting {
     changed: Vec<ConversationId>,
 }
 
-impl Badges {
+impl UnreadNotifications {
     pub fn changed(&mut self, user_id: UserId, conversation_id: ConversationId, now: Instant) {
         let waiting = self.waiting.entry(user_id).or_insert_with(|| {
             let at = self.told_at.get(&user_id).map_or(now, |told_at| now.max(*told_at + EVERY));
@@ -49,7 +49,7 @@ impl Badges {
     }
 
     /// Telling failed: it is due again, and what changed since stays the last.
-    pub fn put_back(&mut self, UnreadChange { user_id, changed }: UnreadChange, now: Instant) {
+    pub fn requeue(&mut self, UnreadChange { user_id, changed }: UnreadChange, now: Instant) {
         let since = self.waiting.get(&user_id).map(|waiting| waiting.changed.clone()).unwrap_or_default();
         changed.into_iter().chain(since).for_each(|conversation_id| self.changed(user_id, conversation_id, now));
     }
@@ -90,56 +90,66 @@ mod tests {
 
     #[test]
     fn the_first_change_is_due_at_once_and_the_next_are_merged() {
-        let (mut badges, start) = (Badges::default(), Instant::now());
-        badges.changed(ANN, conversation(1), start);
-        assert_eq!(badges.next_due(start), Some(UnreadChange { user_id: ANN, changed: vec![conversation(1)] }));
+        let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
+        unread_notifications.changed(ANN, conversation(1), start);
+        assert_eq!(
+            unread_notifications.next_due(start),
+            Some(UnreadChange { user_id: ANN, changed: vec![conversation(1)] })
+        );
         for number in [2, 1, 3, 1] {
-            badges.changed(ANN, conversation(number), start);
+            unread_notifications.changed(ANN, conversation(number), start);
         }
-        assert_eq!(badges.next_due(start + EVERY - Duration::from_millis(1)), None);
+        assert_eq!(unread_notifications.next_due(start + EVERY - Duration::from_millis(1)), None);
         let changed = vec![conversation(2), conversation(3), conversation(1)];
-        assert_eq!(badges.next_due(start + EVERY), Some(UnreadChange { user_id: ANN, changed }));
-        assert_eq!(badges.next_due(start + EVERY * 2), None);
+        assert_eq!(unread_notifications.next_due(start + EVERY), Some(UnreadChange { user_id: ANN, changed }));
+        assert_eq!(unread_notifications.next_due(start + EVERY * 2), None);
     }
 
     #[test]
     fn one_user_who_has_to_wait_keeps_nobody_else_waiting() {
-        let (mut badges, start) = (Badges::default(), Instant::now());
-        badges.changed(ANN, conversation(1), start);
-        badges.next_due(start);
-        badges.changed(ANN, conversation(1), start);
-        badges.changed(BOB, conversation(1), start);
-        assert_eq!(badges.next_due(start).map(|change| change.user_id), Some(BOB));
-        assert_eq!(badges.next_due(start), None);
+        let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
+        unread_notifications.changed(ANN, conversation(1), start);
+        unread_notifications.next_due(start);
+        unread_notifications.changed(ANN, conversation(1), start);
+        unread_notifications.changed(BOB, conversation(1), start);
+        assert_eq!(unread_notifications.next_due(start).map(|change| change.user_id), Some(BOB));
+        assert_eq!(unread_notifications.next_due(start), None);
     }
 
     #[test]
     fn what_could_not_be_told_is_told_with_what_changed_since() {
-        let (mut badges, start) = (Badges::default(), Instant::now());
+        let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
         for number in [1, 2] {
-            badges.changed(ANN, conversation(number), start);
+            unread_notifications.changed(ANN, conversation(number), start);
         }
-        let failed = badges.next_due(start).unwrap();
+        let failed = unread_notifications.next_due(start).unwrap();
         for number in [3, 1] {
-            badges.changed(ANN, conversation(number), start);
+            unread_notifications.changed(ANN, conversation(number), start);
         }
-        badges.put_back(failed, start);
+        unread_notifications.requeue(failed, start);
         let changed = vec![conversation(2), conversation(3), conversation(1)];
-        assert_eq!(badges.next_due(start + EVERY), Some(UnreadChange { user_id: ANN, changed: changed.clone() }));
-        assert_eq!(badges.next_due(start + EVERY * 2), None, "once");
-        badges.put_back(UnreadChange { user_id: ANN, changed: changed.clone() }, start);
-        assert_eq!(badges.next_due(start + EVERY * 3), Some(UnreadChange { user_id: ANN, changed }));
+        assert_eq!(
+            unread_notifications.next_due(start + EVERY),
+            Some(UnreadChange { user_id: ANN, changed: changed.clone() })
+        );
+        assert_eq!(unread_notifications.next_due(start + EVERY * 2), None, "once");
+        unread_notifications.requeue(UnreadChange { user_id: ANN, changed: changed.clone() }, start);
+        assert_eq!(unread_notifications.next_due(start + EVERY * 3), Some(UnreadChange { user_id: ANN, changed }));
     }
 
     #[test]
     fn users_who_are_gone_or_quiet_are_forgotten() {
-        let (mut badges, start) = (Badges::default(), Instant::now());
-        badges.changed(ANN, conversation(1), start);
-        badges.gone(ANN);
-        assert_eq!(badges.next_due(start), None);
-        badges.changed(BOB, conversation(1), start);
-        badges.next_due(start);
-        badges.sweep(start + EVERY);
-        assert!(badges.told_at.is_empty() && badges.waiting.is_empty() && badges.due.is_empty());
+        let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
+        unread_notifications.changed(ANN, conversation(1), start);
+        unread_notifications.gone(ANN);
+        assert_eq!(unread_notifications.next_due(start), None);
+        unread_notifications.changed(BOB, conversation(1), start);
+        unread_notifications.next_due(start);
+        unread_notifications.sweep(start + EVERY);
+        assert!(
+            unread_notifications.told_at.is_empty()
+                && unread_notifications.waiting.is_empty()
+                && unread_notifications.due.is_empty()
+        );
     }
 }
