@@ -3,7 +3,9 @@
 mod joining;
 mod leaving;
 mod limits;
+pub mod many_groups;
 mod ownership;
+pub mod removal;
 mod roles;
 mod sight;
 mod sizes;

@@ -1,0 +1,7 @@
+//! Attacks and random plans.
+
+pub mod attacked;
+pub mod hostile;
+pub mod mutated;
+pub mod random;
+pub mod random_plan;

@@ -1,0 +1,45 @@
+//! The hub that plans are played against: the app itself, with limits of `sync` so
+//! small that every plan passes all of them. No setting makes them so small, so it
+//! is this program that serves, started once more.
+
+use crate::support::binary::{Binary, Place};
+use std::net::TcpListener;
+use std::process::Command;
+use switchboard::app::App;
+use switchboard::clock::Clock;
+use switchboard::config::Config;
+use switchboard::policy::SyncLimits;
+use tokio::signal::unix::{SignalKind, signal};
+
+const LIMITS: SyncLimits =
+    SyncLimits { messages: 5, conversations: 5, bytes: 16 << 10, changes: 5, reset_messages: 5, own_rows: 5 };
+
+/// Set where a plan asks for it.
+pub const ASKED: &str = "SWITCHBOARD_PLAN_HUB";
+
+/// As `Place::start` starts the binary.
+pub fn start(place: &Place) -> Binary {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["load::random_plan::small_hub::serves_where_a_plan_asks_for_it", "--exact", "--nocapture"]);
+    place.start_other(command)
+}
+
+#[test]
+fn serves_where_a_plan_asks_for_it() {
+    if std::env::var_os(ASKED).is_none() {
+        return;
+    }
+    let config = Config::load("").unwrap();
+    env_logger::Builder::new().parse_filters(&config.log_filter).init();
+    let listener = TcpListener::bind(config.http.bind).unwrap();
+    let app = App::open(config, Clock::system()).unwrap().with_sync_limits(LIMITS);
+    println!("\nswitchboard listening on http://{}", listener.local_addr().unwrap());
+    let serving = async {
+        let mut terminate = signal(SignalKind::terminate()).unwrap();
+        app.run(listener, async move {
+            terminate.recv().await;
+        })
+        .await
+    };
+    actix_web::rt::System::new().block_on(serving).unwrap();
+}

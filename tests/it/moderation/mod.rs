@@ -1,0 +1,5 @@
+//! Administrators and reports.
+
+pub mod admin;
+pub mod promoting;
+pub mod reports;

@@ -1,0 +1,14 @@
+//! Starting, stopping, logging and outages.
+
+pub mod audit;
+pub mod crash;
+pub mod database_outage;
+pub mod fair_reads;
+pub mod log_flood;
+pub mod log_lines;
+pub mod one_hub;
+pub mod readiness;
+pub mod safe_defaults;
+pub mod startup;
+pub mod unknown_commit;
+pub mod wrong_clock;

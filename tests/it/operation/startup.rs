@@ -1,0 +1,320 @@
+//! How the program begins and ends: what it says of settings that cannot work,
+//! what it makes and with which modes, and how it goes down when asked to.
+
+use crate::support::binary::{Ended, Place, wait_for};
+use crate::support::hub_process::{Person, close_code};
+use crate::support::temp_database::Scratch;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use futures_util::StreamExt;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::Message;
+
+/// One line that says what is wrong, nothing else, and the exit code for it.
+fn assert_refusal(ended: &Ended, fragments: &[&str]) {
+    let Ended { status, stdout, stderr } = ended;
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert_eq!(stdout, "");
+    assert!(stderr.starts_with("switchboard: ") && stderr.ends_with('\n'), "{stderr:?}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    for fragment in fragments {
+        assert!(stderr.contains(fragment), "no {fragment:?} in {stderr}");
+    }
+    assert!(!stderr.contains("panicked") && !stderr.contains("hunter2"), "{stderr}");
+}
+
+/// Refused in the same words by the hub itself and by `check`.
+pub async fn assert_refused(place: &Place, fragments: &[&str]) {
+    let (served, checked) = (place.run(&[]).await, place.run(&["check"]).await);
+    assert_refusal(&served, fragments);
+    assert_refusal(&checked, fragments);
+    assert_eq!(served.stderr, checked.stderr);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn a_bad_setting_is_named_with_its_value_and_what_is_allowed() {
+    for (name, value, allowed) in [
+        ("BIND", "somewhere", "127.0.0.1:8080"),
+        ("PUBLIC_URL", "chat.example.org", "https://"),
+        ("ALLOWED_ORIGINS", "*", "exact origins"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33", ""),
+        ("WORKERS", "0", "256"),
+        ("SHUTDOWN_GRACE", "10", "5m"),
+        ("DATABASE_URL", "sqlite://:memory:", "in memory"),
+        ("DATABASE_POOL", "-1", "256"),
+        ("REGISTRATION", "maybe", "closed"),
+        ("LOGIN_LIFETIME", "1s", "400d"),
+        ("MESSAGE_POLICY", "friends", "contacts"),
+        ("MAX_MESSAGE_CHARS", "many", "100000"),
+        ("MAX_FRAME_BYTES", "4096", "MAX_MESSAGE_CHARS"),
+        ("MESSAGE_RATE", "0", "1000000"),
+        ("HEARTBEAT_TIMEOUT", "15s", "HEARTBEAT_INTERVAL"),
+        ("TYPING_TIMEOUT", "3 s", "1m"),
+        ("RUST_LOG", "switchboard=loud", ""),
+        ("OUTBOX_AGE", "1ms", "10m"),
+        ("JWT_ISSUER", "https://id.example.org", "only together with JWT_PUBLIC_KEY_FILE"),
+    ] {
+        let place = Place::new().with("RUST_BACKTRACE", "1").with(name, value);
+        assert_refused(&place, &[name, value, allowed]).await;
+        assert!(!place.path("data").exists(), "{name}={value} is refused before anything is made");
+    }
+}
+
+#[tokio::test]
+async fn au_6_a_bad_secret_is_named_without_its_value() {
+    for (name, value, allowed) in [
+        ("JWT_SECRET", "hunter2", "32 random bytes"),
+        ("JWT_SECRET_PREVIOUS", "hunter2", "32 random bytes"),
+        ("METRICS_TOKEN", "hunter2", "32 random bytes"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1/", "one node"),
+        ("DATABASE_URL", "mysql://app:hunter2@db/chat", "sqlite://PATH or postgres://"),
+    ] {
+        assert_refused(&Place::new().with(name, value), &[name, allowed]).await;
+    }
+}
+
+/// Too long for a name, so that no resolver has to be asked.
+const NO_HOST: &str = "no-such-host-as-one-with-a-name-that-is-longer-than-the-63-letters-allowed";
+
+#[tokio::test]
+async fn a_database_that_cannot_be_opened_is_named_with_the_reason() {
+    for (url, fragments) in [
+        ("sqlite://missing/chat.db", ["missing/chat.db", "No such file or directory"]),
+        ("sqlite://folder", ["folder", "is a directory"]),
+        ("sqlite://text.db", ["text.db", "not a database"]),
+        ("postgres://app:hunter2@127.0.0.1:1/chat", ["Postgres", "refused"]),
+        (&format!("postgres://app:hunter2@{NO_HOST}/chat"), ["Postgres", NO_HOST]),
+    ] {
+        let place = Place::new().with("DATABASE_URL", url).with("RUST_BACKTRACE", "1");
+        fs::create_dir(place.path("folder")).unwrap();
+        fs::write(place.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
+        assert_refused(&place, &fragments).await;
+        assert_refused(&place, &["DATABASE_URL"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_used_is_named_with_its_setting() {
+    let place = Place::new();
+    fs::create_dir(place.path("data")).unwrap();
+    fs::write(place.path("data/jwt.key"), "short").unwrap();
+    assert_refusal(&place.run(&[]).await, &["DATA_DIR", "data/jwt.key", "shorter than 32 bytes"]);
+    let place =
+        Place::new().with("JWT_PUBLIC_KEY_FILE", "none.pem").with("JWT_ISSUER", "id").with("JWT_AUDIENCE", "me");
+    assert_refused(&place, &["JWT_PUBLIC_KEY_FILE", "none.pem"]).await;
+}
+
+#[tokio::test]
+async fn a_postgres_database_that_is_not_there_is_named() {
+    let scratch = Scratch::postgres();
+    let place = Place::new().with("DATABASE_URL", format!("{}_not", scratch.url));
+    assert_refused(&place, &["DATABASE_URL", "_not", "does not exist"]).await;
+}
+
+#[tokio::test]
+async fn a_data_directory_that_cannot_be_made_is_named() {
+    let place = Place::new().with("DATA_DIR", "file/data");
+    fs::write(place.path("file"), "").unwrap();
+    assert_refused(&place, &["DATA_DIR", "file/data"]).await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = Place::new().with("BIND", &address).with("RUST_BACKTRACE", "1").run(&[]).await;
+    assert_refusal(&ended, &["BIND", &address, "in use"]);
+}
+
+#[tokio::test]
+async fn check_says_whether_settings_and_database_are_good() {
+    for scratch in [Scratch::sqlite(), Scratch::postgres()] {
+        let Ended { status, stdout, stderr } = Place::new().with("DATABASE_URL", &scratch.url).run(&["check"]).await;
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
+        assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    }
+}
+
+#[tokio::test]
+async fn help_and_version_answer_whatever_the_settings_are_and_touch_nothing() {
+    let place = Place::new().with("BIND", "somewhere").with("DATABASE_URL", "mysql://db/chat");
+    for (argument, fragment) in [("--help", "check"), ("--version", env!("CARGO_PKG_VERSION"))] {
+        let Ended { status, stdout, stderr } = place.run(&[argument]).await;
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{argument}");
+        assert!(stdout.contains(fragment), "{stdout}");
+    }
+    assert!(!place.path("data").exists());
+}
+
+#[tokio::test]
+async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new();
+        let mut hub = place.start(&["serve"]);
+        let address = hub.address().await;
+        let (ann, bob) = (Person::register(&address, "ann").await, Person::register(&address, "bob").await);
+        let mut sockets = Vec::new();
+        for person in [&ann, &ann, &bob] {
+            let mut socket = person.connect(&address).await.unwrap();
+            assert!(matches!(socket.next().await, Some(Ok(Message::Text(welcome))) if welcome.contains("welcome")));
+            sockets.push(socket);
+        }
+        // Somebody who connected and says nothing must not hold it up.
+        let _silent = TcpStream::connect(&address).unwrap();
+        let asked_at = Instant::now();
+        hub.signal(signal);
+        for socket in sockets {
+            assert_eq!(close_code(socket).await, Some(1012), "{signal}");
+        }
+        let Ended { status, stdout, stderr } = hub.ended().await;
+        assert_eq!(status.code(), Some(0), "{signal}: {stderr}");
+        assert!(asked_at.elapsed() < Duration::from_secs(10), "{signal}: within SHUTDOWN_GRACE");
+        assert_eq!(stdout.lines().count(), 1, "{stdout}");
+        assert!(!stderr.contains("ERROR") && !stderr.contains("panicked"), "{stderr}");
+        let left: Vec<_> = fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
+        // The database, its lock, the key of access tokens, and two for noticing a restored backup.
+        assert_eq!(left.len(), 5, "the write-ahead log is written back, so the database is one file: {left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_not_logged_as_bad_text() {
+    let place = Place::new();
+    let mut hub = place.start(&[]);
+    let address = hub.address().await;
+    let mut socket = Person::register(&address, "ann").await.connect(&address).await.unwrap();
+    assert!(matches!(socket.next().await, Some(Ok(Message::Text(_)))));
+    drop(socket);
+    let closed = wait_for("the line of the closed socket", async || {
+        hub.log().lines().find(|line| line.contains("socket closed")).map(str::to_owned)
+    });
+    let closed = closed.await;
+    assert!(closed.contains("code=1006") || closed.contains("code=none"), "{closed}");
+}
+
+#[tokio::test]
+async fn what_the_hub_keeps_is_readable_by_its_owner_alone() {
+    let place = Place::new().with("DATA_DIR", "deep/data");
+    let mut hub = place.start(&[]);
+    Person::register(&hub.address().await, "ann").await;
+    assert_eq!(mode(&place.path("deep/data")), 0o700);
+    for file in [
+        "switchboard.db",
+        "switchboard.db-wal",
+        "switchboard.db-shm",
+        "switchboard.db.lock",
+        "jwt.key",
+        "history",
+        "history.seal",
+    ] {
+        assert_eq!(mode(&place.path("deep/data").join(file)), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_access_tokens_is_made_once_and_not_at_all_when_one_is_given() {
+    let place = Place::new();
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        let mut hub = place.start(&[]);
+        hub.address().await;
+        keys.push(fs::read(place.path("data/jwt.key")).unwrap());
+    }
+    assert!(keys[0] == keys[1] && keys[0].len() >= 32);
+
+    let place = Place::new().with("JWT_SECRET", "Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUe");
+    place.start(&[]).address().await;
+    assert!(!place.path("data/jwt.key").exists());
+}
+
+#[tokio::test]
+async fn a_postgres_that_may_lose_messages_is_warned_of_at_the_start() {
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        fsync: String,
+    }
+    let scratch = Scratch::postgres();
+    let place = Place::new().with("DATABASE_URL", &scratch.url);
+    let log_of_a_start = async || {
+        let mut hub = place.start(&[]);
+        hub.address().await;
+        hub.log()
+    };
+    let warning = |name: &str| format!("Postgres runs with {name} off: a crash can lose acknowledged messages");
+    let mut conn = PgConnection::establish(&scratch.url).unwrap();
+    let Setting { fsync } = diesel::sql_query("SHOW fsync").get_result(&mut conn).unwrap();
+
+    let log = log_of_a_start().await;
+    assert_eq!(log.contains(&warning("fsync")), fsync == "off", "fsync is {fsync}: {log}");
+    assert!(!log.contains(&warning("synchronous_commit")), "{log}");
+
+    let name = scratch.url.rsplit('/').next().unwrap();
+    conn.batch_execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).unwrap();
+    let log = log_of_a_start().await;
+    assert!(log.lines().any(|line| line.contains("WARN") && line.contains(&warning("synchronous_commit"))), "{log}");
+}
+
+#[tokio::test]
+async fn settings_stand_in_dot_env_too_and_the_environment_wins() {
+    let place = Place::new();
+    fs::write(place.path(".env"), "# mine\nREGISTRATION=maybe\n").unwrap();
+    assert_refused(&place, &[".env, line 2: REGISTRATION", "maybe"]).await;
+    let place = place.with("REGISTRATION", "closed");
+    assert_eq!(place.run(&["check"]).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_dot_env_that_cannot_be_read_is_refused_without_showing_it() {
+    let place = Place::new();
+    fs::write(place.path(".env"), "REGISTRATION=open\nJWT_SECRET=hunter2 and more\n").unwrap();
+    assert_refused(&place, &[".env, line 2: "]).await;
+    fs::remove_file(place.path(".env")).unwrap();
+    fs::create_dir(place.path(".env")).unwrap();
+    assert_refused(&place, &[".env"]).await;
+}
+
+#[tokio::test]
+async fn a_setting_that_would_be_passed_over_in_silence_stops_the_start() {
+    for (text, refusal) in [
+        ("REGISTRATON=closed\n", ".env, line 1: REGISTRATON is not a setting; did you mean REGISTRATION?"),
+        ("\nregistration=closed\n", ".env, line 2: registration is not a setting; did you mean REGISTRATION?"),
+        ("REGISTRATION=closed\n# or\nREGISTRATION=open\n", ".env, line 3: REGISTRATION is set on line 1 already"),
+        ("DATABASE_URL=postgres://app:hunter2$x@db/chat\n", ".env, line 1: expected NAME=value"),
+        ("BIND=127.0.0.1:0\nMAX_MESSAGE_CHARS=many\n", ".env, line 2: MAX_MESSAGE_CHARS=\"many\""),
+    ] {
+        let place = Place::new();
+        fs::write(place.path(".env"), text).unwrap();
+        assert_refused(&place, &[refusal]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_near_miss_in_the_environment_is_warned_of() {
+    let place = Place::new().with("REGISTRATON", "closed").with("bind", "0.0.0.0:1").with("PATH", "/bin");
+    let warnings =
+        ["REGISTRATON is not a setting; did you mean REGISTRATION?", "bind is not a setting; did you mean BIND?"];
+    let checked = place.run(&["check"]).await;
+    assert_eq!((checked.status.code(), checked.stdout.lines().count()), (Some(0), 3), "{}", checked.stdout);
+    let mut hub = place.start(&[]);
+    hub.address().await;
+    for warning in warnings {
+        assert!(checked.stdout.contains(warning), "{}", checked.stdout);
+        assert!(hub.log().lines().any(|line| line.contains("WARN") && line.contains(warning)), "{}", hub.log());
+    }
+}
+
+#[tokio::test]
+async fn a_dot_env_further_up_is_somebody_elses() {
+    let place = Place::new().inside("hub");
+    fs::write(place.path("../.env"), "REGISTRATION=maybe\n").unwrap();
+    assert_eq!(place.run(&["check"]).await.status.code(), Some(0));
+}

@@ -1,0 +1,5 @@
+//! Presence, typing and viewing.
+
+pub mod online;
+pub mod typing;
+pub mod viewing;

@@ -1,0 +1,9 @@
+//! Rules of the sources and documents that no compiler knows.
+
+pub mod architecture;
+pub mod bound_lists;
+pub mod circles;
+pub mod descriptions;
+pub mod formatted_sql;
+pub mod promises;
+pub mod query_counts;

@@ -1,0 +1,6 @@
+//! What several folders of tests share, besides the harness.
+
+pub mod binary;
+pub mod hub_process;
+pub mod tcp;
+pub mod temp_database;
