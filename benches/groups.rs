@@ -18,19 +18,23 @@ use switchboard::auth::Caller;
 use switchboard::clock::Clock;
 use switchboard::error::Error as HubError;
 use switchboard::ids::{ConversationId, UserId};
-use switchboard::ops::conversations::{
-    create_conversation::CreateConversation, get_conversation::GetConversation, list_conversations::ListConversations,
-};
-use switchboard::ops::groups::{add_participant::AddParticipant, remove_participant::RemoveParticipant};
+use switchboard::ops::conversations::create_conversation::CreateConversation;
+use switchboard::ops::conversations::get_conversation::GetConversation;
+use switchboard::ops::conversations::list_conversations::ListConversations;
+use switchboard::ops::groups::add_participant::AddParticipant;
+use switchboard::ops::groups::remove_participant::RemoveParticipant;
 use switchboard::ops::logins::open_session::OpenSession;
-use switchboard::ops::messages::{list_messages::ListMessages, send_message::SendMessage};
+use switchboard::ops::messages::list_messages::ListMessages;
+use switchboard::ops::messages::send_message::SendMessage;
 use switchboard::ops::op::{Cx, Op, System};
-use switchboard::ops::people::{set_block::SetBlock, set_contact::SetContact};
+use switchboard::ops::people::set_block::SetBlock;
+use switchboard::ops::people::set_contact::SetContact;
 use switchboard::ops::presence::announce_presence::AnnouncePresence;
 use switchboard::ops::search::search_messages::Search;
 use switchboard::ops::sync::Sync;
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
-use switchboard::store::{Db, Target, prepare};
+use switchboard::store::prepare;
+use switchboard::store::{Db, Target};
 
 /// People in one group, and groups that they share.
 const PEOPLE: i64 = 100;
@@ -124,7 +128,7 @@ fn from<T: serde::de::DeserializeOwned>(json: serde_json::Value) -> Result<T, Bo
 fn run_on(db: &mut Db) -> Result<bool, Box<dyn Error>> {
     prepare(db, Clock::system().now())?;
     seed(db)?;
-    while db.write_transaction(|db| switchboard::store::search_index::index_next(db, 1_000))? {}
+    while db.write_transaction(|db| switchboard::store::messaging::search_index::index_next(db, 1_000))? {}
     let mut is_good = true;
     for (what, maker, first, most) in [
         ("a group of 100 who share 1,000 groups", 1, 1, MOST_TO_CREATE),

@@ -13,7 +13,7 @@ use switchboard::app::{self, App};
 use switchboard::clock::Clock;
 use switchboard::config::{Config, PublicUrl};
 use switchboard::logging::LogWriter;
-use switchboard::store::users::Appointed;
+use switchboard::store::accounts::users::Appointed;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A private-messaging hub for your web application.

@@ -5,7 +5,7 @@ use crate::auth::hash_password;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::store::users::{self, Appointed};
+use crate::store::accounts::users::{self, Appointed};
 use crate::store::{self, Db, HubLock, Target};
 use crate::wire::Password;
 

@@ -4,14 +4,14 @@ use super::op::Cx;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Seq, Timestamp, UserId};
 use crate::store::Db;
-use crate::store::conversations::{self, Conversation, Place};
-use crate::store::messages::{self, Message};
-use crate::store::participants::{self, Participant};
-use crate::store::positions::{self, Reach};
-use crate::store::reactions::{self, Reaction, Tally};
-use crate::store::reports::Report;
-use crate::store::unread::{self, Unread};
-use crate::store::users::User;
+use crate::store::accounts::reports::Report;
+use crate::store::accounts::users::User;
+use crate::store::messaging::conversations::{self, Conversation, Place};
+use crate::store::messaging::messages::{self, Message};
+use crate::store::messaging::participants::{self, Participant};
+use crate::store::messaging::positions::{self, Reach};
+use crate::store::messaging::reactions::{self, Reaction, Tally};
+use crate::store::messaging::unread::{self, Unread};
 use crate::wire::{
     self, ConversationView, Effect, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView,
     ReactionView, ReportView, Status, UserView,

@@ -1,8 +1,10 @@
 //! What another node committed since a row was read is not undone: the write
 //! fails, and the writer runs it again from what is there then.
 
+use super::Db;
+use super::messaging::{messages, positions};
+use super::prepare;
 use super::scratch::{Scratch, both_databases, execute};
-use super::{Db, messages, positions, prepare};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 

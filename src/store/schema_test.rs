@@ -4,8 +4,9 @@
 //! answers are compared as facts: tables, columns, keys, indexes, references.
 //! The index for searching is each database's own affair, and left out.
 
+use super::prepare;
 use super::scratch::{Scratch, both_databases};
-use super::{Db, on, prepare, schema};
+use super::{Db, on, schema};
 use crate::ids::Timestamp;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable, Text};

@@ -5,10 +5,13 @@ use super::rename_user::tell_name;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ops::groups::settle_groups::settle;
-use crate::ops::logins::{find_caller::check_standing, find_password::check_still};
+use crate::ops::logins::find_caller::check_standing;
+use crate::ops::logins::find_password::check_still;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::presence::presence_visibility::hidden;
-use crate::store::{Cost, logins, members, people, presence, users};
+use crate::store::Cost;
+use crate::store::accounts::{logins, people, presence, users};
+use crate::store::messaging::members;
 use crate::wire::Effect;
 
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
-use crate::store::users::{self, NewUser};
+use crate::store::accounts::users::{self, NewUser};
 
 #[derive(Clone, Debug)]
 pub struct ProvisionExternalUser {

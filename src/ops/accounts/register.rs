@@ -6,7 +6,7 @@ use crate::ops::logins::log_in::{Device, add_login};
 use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::policy::Rules;
-use crate::store::users::{self, NewUser};
+use crate::store::accounts::users::{self, NewUser};
 use crate::text::comparable;
 use crate::wire::{Effect, UserView};
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
 use crate::ops::views;
-use crate::store::{conversations, members, participants, positions};
+use crate::store::messaging::{conversations, members, participants, positions};
 use crate::wire::{self, ConversationUpdate, Effect};
 
 /// Tells the people in these conversations that `me` has another name now.

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ops::logins::find_password::check_still;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::store::{logins, users};
+use crate::store::accounts::{logins, users};
 use crate::wire::Effect;
 
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ids::ConversationId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
-use crate::store::{conversations, positions};
+use crate::store::messaging::{conversations, positions};
 use crate::wire::{Effect, MeUpdate, OwnPlaceView};
 
 #[derive(Clone, Copy, Debug)]

@@ -10,8 +10,10 @@ use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::presence::presence_visibility;
 use crate::ops::views::{self, MAX_LISTED_PARTICIPANTS};
 use crate::policy::{MAX_GROUPS, MAX_GROUPS_A_DAY};
-use crate::store::quotas::Kind;
-use crate::store::{Cost, conversations, members, positions, users};
+use crate::store::Cost;
+use crate::store::accounts::quotas::Kind;
+use crate::store::accounts::users;
+use crate::store::messaging::{conversations, members, positions};
 use crate::wire::{
     self, ClientMessageId, ConversationUpdate, ConversationView, Effect, OwnConversationView, Skip, Target, Title,
 };

@@ -7,7 +7,7 @@ use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::page::page_size;
 use crate::ops::views;
 use crate::store::Cost;
-use crate::store::conversations::{self, Cursor};
+use crate::store::messaging::conversations::{self, Cursor};
 use crate::wire::OwnConversationView;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -6,7 +6,7 @@ use crate::ids::{ConversationId, UserId};
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::page::page_size;
 use crate::ops::views;
-use crate::store::{conversations, participants};
+use crate::store::messaging::{conversations, participants};
 use crate::wire::ParticipantView;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -5,9 +5,9 @@ use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
 use crate::ops::views;
 use crate::policy::{MessagePolicy, Relation, may_message};
-use crate::store::conversations::{self, SendingFacts};
-use crate::store::participants;
-use crate::store::people::Standing;
+use crate::store::accounts::people::Standing;
+use crate::store::messaging::conversations::{self, SendingFacts};
+use crate::store::messaging::participants;
 use crate::wire::{self, ConversationUpdate, Effect, Target};
 
 /// What the store knows of a target.

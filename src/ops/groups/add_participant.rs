@@ -8,8 +8,9 @@ use crate::ids::{ConversationId, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::presence::presence_visibility::{self, Step};
 use crate::policy::may_manage;
-use crate::store::quotas::Kind;
-use crate::store::{Cost, Locks, members, participants, positions};
+use crate::store::accounts::quotas::Kind;
+use crate::store::messaging::{members, participants, positions};
+use crate::store::{Cost, Locks};
 use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]

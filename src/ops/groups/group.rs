@@ -7,10 +7,10 @@ use crate::ids::{ConversationId, Rev, Role, UserId};
 use crate::ops::op::Cx;
 use crate::ops::views::{self, MAX_LISTED_PARTICIPANTS};
 use crate::policy::{DAY, Invitation, MAX_GROUPS, may_invite, wait_for_quota};
-use crate::store::conversations::{self, Conversation};
-use crate::store::people::{self, Invited};
-use crate::store::quotas::{self, Kind};
-use crate::store::{members, participants, positions};
+use crate::store::accounts::people::{self, Invited};
+use crate::store::accounts::quotas::{self, Kind};
+use crate::store::messaging::conversations::{self, Conversation};
+use crate::store::messaging::{members, participants, positions};
 use crate::wire::{self, ConversationUpdate, Effect};
 
 /// A group that the caller is in, and their role there. Those who ask for it lock the

@@ -8,7 +8,8 @@ use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::presence::presence_visibility::{self, Step};
 use crate::policy::may_remove;
-use crate::store::{Cost, Locks, members, participants};
+use crate::store::messaging::{members, participants};
+use crate::store::{Cost, Locks};
 
 #[derive(Clone, Copy, Debug)]
 pub struct RemoveParticipant {

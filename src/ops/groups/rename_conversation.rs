@@ -7,7 +7,8 @@ use crate::ids::ConversationId;
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::policy::may_manage;
-use crate::store::{Locks, members, positions};
+use crate::store::Locks;
+use crate::store::messaging::{members, positions};
 use crate::wire::{OwnConversationView, Title};
 
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::policy::may_set_role;
 use crate::store::Locks;
-use crate::store::members;
+use crate::store::messaging::members;
 
 #[derive(Clone, Copy, Debug)]
 pub struct SetRole {

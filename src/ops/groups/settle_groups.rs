@@ -7,9 +7,10 @@ use crate::error::Result;
 use crate::ids::{ConversationId, Role, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::ops::presence::presence_visibility::{self, Step};
-use crate::store::pairs::MAX_PRESENCE_GROUP;
-use crate::store::users::{self, Standing};
-use crate::store::{Cost, conversations, members, participants};
+use crate::store::Cost;
+use crate::store::accounts::pairs::MAX_PRESENCE_GROUP;
+use crate::store::accounts::users::{self, Standing};
+use crate::store::messaging::{conversations, members, participants};
 use crate::wire::Effect;
 
 /// Groups of one portion: a few milliseconds of the writer.

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
 use crate::ops::op::{Access, Anonymous, Cx, Done, Op, Outcome, System};
 use crate::policy::DAY;
-use crate::store::attempts::{self, Bucket, Place, Taken};
-use crate::store::quotas;
+use crate::store::accounts::attempts::{self, Bucket, Place, Taken};
+use crate::store::accounts::quotas;
 use std::net::IpAddr;
 use std::time::Duration;
 

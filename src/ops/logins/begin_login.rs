@@ -5,7 +5,7 @@ use super::attempts::{Attempt, count_login};
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
-use crate::store::users;
+use crate::store::accounts::users;
 use std::net::IpAddr;
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::Timestamp;
 use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::store::tickets::{self, Ticket};
+use crate::store::accounts::tickets::{self, Ticket};
 use std::time::Duration;
 
 /// Time to open the socket with it.

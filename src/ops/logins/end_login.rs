@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::LoginId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::store::logins;
+use crate::store::accounts::logins;
 use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]

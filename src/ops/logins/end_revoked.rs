@@ -5,8 +5,8 @@
 use crate::error::Result;
 use crate::ids::{LoginId, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
-use crate::store::logins;
-use crate::store::users::{self, Standing};
+use crate::store::accounts::logins;
+use crate::store::accounts::users::{self, Standing};
 use crate::wire::Effect;
 use std::collections::HashSet;
 

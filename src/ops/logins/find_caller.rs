@@ -7,8 +7,8 @@ use crate::ids::{LoginId, UserId};
 use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::policy::Denied;
 use crate::store::Cost;
-use crate::store::logins::{self, Key};
-use crate::store::users::{self, Standing};
+use crate::store::accounts::logins::{self, Key};
+use crate::store::accounts::users::{self, Standing};
 use std::time::Duration;
 
 /// `last_used_at` is written at most so often: a login is used with every

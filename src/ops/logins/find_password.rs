@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::store::users;
+use crate::store::accounts::users;
 use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::store::logins::{self, OwnLogin};
+use crate::store::accounts::logins::{self, OwnLogin};
 use crate::wire::LoginView;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -8,8 +8,8 @@ use crate::ids::{LoginId, UserId};
 use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::policy::Denied;
-use crate::store::logins::{self, NewLogin};
-use crate::store::users;
+use crate::store::accounts::logins::{self, NewLogin};
+use crate::store::accounts::users;
 use crate::wire::{Effect, UserView};
 use std::time::Duration;
 

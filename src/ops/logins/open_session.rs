@@ -5,7 +5,8 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::store::{Cost, logins, presence, users};
+use crate::store::Cost;
+use crate::store::accounts::{logins, presence, users};
 
 #[derive(Clone, Copy, Debug)]
 pub struct OpenSession;

@@ -5,8 +5,8 @@ use super::find_caller::{Found, find_by_login, find_by_user};
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
 use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
-use crate::store::logins::Key;
-use crate::store::tickets;
+use crate::store::accounts::logins::Key;
+use crate::store::accounts::tickets;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug)]

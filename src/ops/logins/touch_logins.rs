@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::ids::LoginId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
-use crate::store::logins;
+use crate::store::accounts::logins;
 
 #[derive(Clone, Debug)]
 pub struct TouchLogins {

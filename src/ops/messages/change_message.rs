@@ -8,8 +8,8 @@ use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
 use crate::ops::conversations::target::{check_relation, facts};
 use crate::ops::op::Cx;
 use crate::ops::views;
-use crate::store::messages::{self, Message};
-use crate::store::{conversations, participants};
+use crate::store::messaging::messages::{self, Message};
+use crate::store::messaging::{conversations, participants};
 use crate::wire::{self, Effect, Frame, MessageChange, MessageView, Skip, Target};
 
 /// The message, if the caller may see it and it was not deleted.

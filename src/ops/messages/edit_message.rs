@@ -10,7 +10,7 @@ use crate::limits::Class;
 use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
 use crate::ops::views;
 use crate::policy::may_change;
-use crate::store::{messages, positions, search_index};
+use crate::store::messaging::{messages, positions, search_index};
 use crate::wire::{self, Content, NotKept, TextOnly};
 use schemars::JsonSchema;
 use serde::Deserialize;

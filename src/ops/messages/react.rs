@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ids::MessageId;
 use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
 use crate::ops::views;
-use crate::store::{messages, positions, reactions};
+use crate::store::messaging::{messages, positions, reactions};
 use crate::wire::{self, Emoji, MessageView, ReactionChange};
 use schemars::JsonSchema;
 use serde::Deserialize;

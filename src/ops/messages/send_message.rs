@@ -10,9 +10,10 @@ use crate::ops::conversations::target::{announce_conversation, check_relation, f
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::schema::one_of;
-use crate::store::conversations::{self, Advance, Membership};
-use crate::store::messages::{self, Message, NewMessage};
-use crate::store::{participants, users};
+use crate::store::accounts::users;
+use crate::store::messaging::conversations::{self, Advance, Membership};
+use crate::store::messaging::messages::{self, Message, NewMessage};
+use crate::store::messaging::participants;
 use crate::wire::{
     self, ClientMessageId, Content, Effect, MessageView, NoTime, NotKept, PrivateMessage, Status, Target, TextOnly,
 };

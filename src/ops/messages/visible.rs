@@ -4,8 +4,8 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::MessageId;
 use crate::ops::op::Cx;
-use crate::store::conversations;
-use crate::store::messages::{self, Message};
+use crate::store::messaging::conversations;
+use crate::store::messaging::messages::{self, Message};
 
 /// The message, if the caller may see it.
 pub(crate) fn get_visible_message(caller: &Caller, id: MessageId, cx: &mut Cx) -> Result<Message> {

@@ -4,7 +4,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ops::op::Cx;
 use crate::policy::Denied;
-use crate::store::users;
+use crate::store::accounts::users;
 
 /// # Errors
 /// `Forbidden` for everybody else.

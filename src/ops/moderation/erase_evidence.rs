@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
-use crate::store::reports;
+use crate::store::accounts::reports;
 use std::time::Duration;
 
 /// Rows that one call changes.

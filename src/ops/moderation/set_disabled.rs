@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::groups::settle_groups::settle;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::store::{Cost, logins, users};
+use crate::store::Cost;
+use crate::store::accounts::{logins, users};
 use crate::wire::Effect;
 
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +46,8 @@ impl Op for SetDisabled {
 mod tests {
     use super::*;
     use crate::ids::{LoginId, Timestamp};
-    use crate::ops::logins::{
-        log_in::{Device, LogIn},
-        open_session::OpenSession,
-    };
+    use crate::ops::logins::log_in::{Device, LogIn};
+    use crate::ops::logins::open_session::OpenSession;
     use crate::ops::op::Anonymous;
     use crate::policy::Rules;
     use crate::store::prepare;

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::views;
-use crate::store::users;
+use crate::store::accounts::users;
 use crate::wire::UserView;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::views;
-use crate::store::{people, users};
+use crate::store::accounts::{people, users};
 
 #[derive(Clone, Copy, Debug)]
 pub struct ListContacts;

@@ -7,7 +7,7 @@ use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::page::page_size;
 use crate::ops::views;
 use crate::search::NameQuery;
-use crate::store::{name_search, people};
+use crate::store::accounts::{name_search, people};
 use crate::wire::UserView;
 use schemars::JsonSchema;
 use serde::Serialize;

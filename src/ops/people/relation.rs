@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::ops::op::Cx;
-use crate::store::users;
+use crate::store::accounts::users;
 use crate::wire::Effect;
 
 /// Blocks and contacts are between two people who exist; those with an account

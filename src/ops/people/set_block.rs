@@ -1,13 +1,14 @@
 //! `PUT` and `DELETE /api/blocks/{user_id}`: neither writes to the other, sees
 //! the other type, or sees whether the other is online.
 
+use super::relation::{check_other, visibility_change};
 use crate::auth::Caller;
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::ops::people::relation::{check_other, visibility_change};
 use crate::ops::views::tell_me;
-use crate::store::{Locks, people, presence};
+use crate::store::Locks;
+use crate::store::accounts::{people, presence};
 use crate::wire::{Effect, MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
-use crate::store::{people, presence};
+use crate::store::accounts::{people, presence};
 use crate::wire::{MeUpdate, TieView};
 
 #[derive(Clone, Copy, Debug)]

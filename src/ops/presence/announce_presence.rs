@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
-use crate::store::presence;
-use crate::store::users::{self, Standing};
+use crate::store::accounts::presence;
+use crate::store::accounts::users::{self, Standing};
 use crate::wire::{self, Effect, OnlineStatus};
 
 #[derive(Clone, Copy, Debug)]

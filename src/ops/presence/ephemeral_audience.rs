@@ -4,8 +4,8 @@
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
-use crate::store::conversations::SendingFacts;
-use crate::store::participants;
+use crate::store::messaging::conversations::SendingFacts;
+use crate::store::messaging::participants;
 use crate::wire::Audience;
 
 /// Everybody else there, but for those with whom there is a block, and for who

@@ -4,8 +4,8 @@
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
-use crate::store::pairs::{MAX_PRESENCE_GROUP, Whose};
-use crate::store::presence::{self, VisiblePair};
+use crate::store::accounts::pairs::{MAX_PRESENCE_GROUP, Whose};
+use crate::store::accounts::presence::{self, VisiblePair};
 use crate::wire::Effect;
 
 /// A change of one membership.

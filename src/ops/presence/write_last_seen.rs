@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
-use crate::store::users;
+use crate::store::accounts::users;
 
 #[derive(Clone, Debug)]
 pub struct WriteLastSeen {

@@ -5,7 +5,8 @@ use super::get_unread::UnreadCounts;
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
-use crate::store::{Cost, unread};
+use crate::store::Cost;
+use crate::store::messaging::unread;
 use crate::wire::{self, Effect, UnreadUpdate};
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use crate::ids::ConversationId;
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::schema::by_id;
 use crate::store::Cost;
-use crate::store::unread::{self, Unread};
+use crate::store::messaging::unread::{self, Unread};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@ use crate::error::Result;
 use crate::ids::{MessageId, Timestamp, UserId};
 use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::store::positions::{self, Receipt};
-use crate::store::receipt_marks;
+use crate::store::messaging::positions::{self, Receipt};
+use crate::store::messaging::receipt_marks;
 use schemars::JsonSchema;
 use serde::Serialize;
 

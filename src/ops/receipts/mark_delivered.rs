@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ids::{ConversationId, Seq};
 use crate::limits::Class;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::store::positions::Kind;
+use crate::store::messaging::positions::Kind;
 use crate::wire::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -7,7 +7,7 @@ use crate::ids::{ConversationId, MessageId, Seq};
 use crate::limits::Class;
 use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
-use crate::store::positions::Kind;
+use crate::store::messaging::positions::Kind;
 use crate::wire::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -6,11 +6,10 @@ use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
 use crate::ops::conversations::target::facts;
 use crate::ops::op::Cx;
 use crate::ops::views::tell_me;
-use crate::store::conversations::{self, Conversation};
-use crate::store::messages::{self};
-use crate::store::participants;
-use crate::store::pending_receipts::{self, PendingReceipt};
-use crate::store::positions::{self, Kind, Positions};
+use crate::store::messaging::conversations::{self, Conversation};
+use crate::store::messaging::pending_receipts::{self, PendingReceipt};
+use crate::store::messaging::positions::{self, Kind, Positions};
+use crate::store::messaging::{messages, participants};
 use crate::wire::{self, Effect, MeUpdate, OwnPlaceView, Receipt, Target};
 
 /// Positions are shared in conversations of up to this many people; in larger

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
-use crate::store::receipt_marks;
+use crate::store::messaging::receipt_marks;
 use std::time::Duration;
 
 /// Of messages sent longer ago, nobody is told any more when they were delivered or read.

@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
 use crate::ops::groups::group::tell_members;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
-use crate::store::pending_receipts::{self, PendingReceipt};
-use crate::store::positions::{self, Kind, Positions};
-use crate::store::{conversations, members};
+use crate::store::messaging::pending_receipts::{self, PendingReceipt};
+use crate::store::messaging::positions::{self, Kind, Positions};
+use crate::store::messaging::{conversations, members};
 use crate::wire::Effect;
 
 /// Conversations that are told of at once: each has a few dozen statements.

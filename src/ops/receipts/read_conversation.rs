@@ -7,7 +7,7 @@ use crate::ids::{ConversationId, UserId};
 use crate::limits::Class;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::schema::one_of;
-use crate::store::positions::Kind;
+use crate::store::messaging::positions::Kind;
 use crate::wire::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;

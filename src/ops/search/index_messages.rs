@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
-use crate::store::{Cost, search_index};
+use crate::store::Cost;
+use crate::store::messaging::search_index;
 
 /// What is indexed at once, by one flush of the index; the writer is held up for
 /// some milliseconds.

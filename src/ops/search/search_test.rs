@@ -8,8 +8,9 @@ use crate::ids::{LoginId, MessageId, Timestamp, UserId};
 use crate::ops::op::{Cx, Op, System};
 use crate::policy::Rules;
 use crate::search::Query;
+use crate::store::Db;
+use crate::store::prepare;
 use crate::store::scratch::{Scratch, both_databases, execute};
-use crate::store::{Db, prepare};
 use diesel::prelude::*;
 
 const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);

@@ -7,9 +7,9 @@ use crate::ids::{ConversationId, Rev, Seq, UserId};
 use crate::ops::op::Cx;
 use crate::ops::views::{self, by_conversation};
 use crate::policy::SyncLimits;
-use crate::store::changes::{self, Since};
-use crate::store::conversations;
-use crate::store::messages::Message;
+use crate::store::messaging::changes::{self, Since};
+use crate::store::messaging::conversations;
+use crate::store::messaging::messages::Message;
 use crate::wire::{self, MessageView, OwnConversationView, ParticipantView};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -259,7 +259,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::changes::Standing;
+    use crate::store::messaging::changes::Standing;
 
     #[test]
     fn what_is_loaded_at_once_has_no_more_changes_than_fit() {

@@ -7,7 +7,7 @@
 
 use crate::ids::{Rev, Seq};
 use crate::policy::SyncLimits;
-use crate::store::changes::Standing;
+use crate::store::messaging::changes::Standing;
 
 /// From a client's position in a conversation to the conversation's newest
 /// change.

@@ -5,7 +5,7 @@
 use super::cursor::{Cursor, Step};
 use crate::ids::{ConversationId, Rev, Seq};
 use crate::policy::SyncLimits;
-use crate::store::changes::Standing;
+use crate::store::messaging::changes::Standing;
 use std::collections::BTreeMap;
 
 const SEEDS: u64 = 3_000;

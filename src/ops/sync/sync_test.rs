@@ -7,10 +7,11 @@ use crate::ids::{LoginId, Position, Timestamp, UserId};
 use crate::ops::op::{Cx, Op};
 
 use crate::policy::Rules;
-use crate::store::changes::list_standings;
-use crate::store::explain::{analyze, explain, record, scans};
+use crate::store::Db;
+use crate::store::connection::explain::{analyze, explain, record, scans};
+use crate::store::messaging::changes::list_standings;
+use crate::store::prepare;
 use crate::store::scratch::{Scratch, both_databases, execute};
-use crate::store::{Db, prepare};
 use crate::wire::TieView;
 use std::collections::BTreeSet;
 

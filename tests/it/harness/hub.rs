@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use switchboard::app::{self, App};
 use switchboard::clock::Clock;
 use switchboard::config::Config;
-use switchboard::store::users::Appointed;
+use switchboard::store::accounts::users::Appointed;
 use tokio::sync::oneshot;
 
 /// What differs from the defaults in every test: no rate limits, unless the

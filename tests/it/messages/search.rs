@@ -4,7 +4,7 @@
 use crate::harness::{TestHub, User, both_databases, eventually};
 use serde_json::{Value, json};
 use switchboard::ids::MessageId;
-use switchboard::store::search_index::indexed_upto;
+use switchboard::store::messaging::search_index::indexed_upto;
 
 /// `GET /api/search` with these keys.
 async fn search(user: &User, keys: &[(&str, &str)]) -> Value {

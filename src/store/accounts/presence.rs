@@ -1,0 +1,291 @@
+//! Who may see whose presence.
+//!
+//! A viewer sees a subject if neither blocks the other and one of these holds:
+//! the subject wrote to the viewer, the subject has the viewer as a contact, or
+//! both are in a small group.
+
+use super::pairs::{MAX_PRESENCE_GROUP, Pairs, Whose};
+use crate::error::Result;
+use crate::ids::{ConversationId, Timestamp, UserId};
+use crate::store::connection::id_list::{IdListMethods, id_list};
+use crate::store::schema::{blocks, contacts, conversations, participants, users};
+use crate::store::{Db, on};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use std::collections::{BTreeSet, HashMap};
+
+/// Groups that are looked at first for what two people have in common.
+const NEWEST: i64 = 5;
+/// People whose newest groups are looked at.
+const LOOKED_AT: usize = 3;
+/// Groups that are looked up at once.
+const CHUNK: usize = 500;
+
+/// A viewer and a subject.
+pub type VisiblePair = (UserId, UserId);
+
+/// Whether the conversation of a `participants` row is a small group. It is
+/// looked up by the row: with statistics, SQLite would begin a join with every
+/// group there is.
+macro_rules! is_in_small_group {
+    () => {
+        exists(
+            conversations::table
+                .filter(conversations::id.eq(participants::conversation_id))
+                .filter(conversations::kind.eq("group").and(conversations::member_count.le(MAX_PRESENCE_GROUP))),
+        )
+    };
+}
+
+/// Who may see the presence of `subject`.
+pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
+    let written_to: Vec<(Option<UserId>, Option<UserId>)> = on!(db, conn => participants::table
+        .inner_join(conversations::table)
+        .select((conversations::user_low, conversations::user_high))
+        .filter(participants::user_id.eq(subject).and(participants::has_written))
+        .filter(conversations::kind.eq("direct")).load(conn))?;
+    let trusted: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::contact_id)
+        .filter(contacts::user_id.eq(subject)).filter(contacts::removed_at.is_null()).load(conn))?;
+    let mut people: BTreeSet<UserId> = trusted.into_iter().collect();
+    people.extend(written_to.into_iter().flat_map(|(low, high)| [low, high]).flatten());
+    people.extend(list_group_mates(db, subject)?);
+    without_blocked(db, subject, people)
+}
+
+/// Whose presence `viewer` may see.
+pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
+    let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
+        .filter(contacts::contact_id.eq(viewer)).filter(contacts::removed_at.is_null()).load(conn))?;
+    let mut people: BTreeSet<UserId> = trusting.into_iter().chain(list_writers(db, viewer)?).collect();
+    people.extend(list_group_mates(db, viewer)?);
+    without_blocked(db, viewer, people)
+}
+
+/// Who wrote to `me` in a direct conversation.
+fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
+    let other = diesel::alias!(participants as other);
+    Ok(on!(db, conn => participants::table
+        .inner_join(conversations::table)
+        .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
+        .select(other.field(participants::user_id))
+        .filter(participants::user_id.eq(me).and(other.field(participants::user_id).ne(me)))
+        .filter(conversations::kind.eq("direct"))
+        .filter(other.field(participants::has_written)).load(conn))?)
+}
+
+/// Members of the small groups that `me` is in.
+fn list_group_mates(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
+    let other = diesel::alias!(participants as other);
+    Ok(on!(db, conn => participants::table
+        .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
+        .select(other.field(participants::user_id))
+        .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
+        .filter(is_in_small_group!())
+        .filter(other.field(participants::role).is_not_null())
+        .distinct().load(conn))?)
+}
+
+fn without_blocked(db: &mut Db, me: UserId, mut people: BTreeSet<UserId>) -> Result<Vec<UserId>> {
+    people.remove(&me);
+    if people.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pairs: Vec<(UserId, UserId)> = on!(db, conn => blocks::table
+        .select((blocks::user_id, blocks::blocked_id))
+        .filter(blocks::user_id.eq(me).or(blocks::blocked_id.eq(me)))
+        .filter(blocks::removed_at.is_null()).load(conn))?;
+    for (one, other) in pairs {
+        people.remove(&if one == me { other } else { one });
+    }
+    Ok(people.into_iter().collect())
+}
+
+/// Who of two people sees the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mutual {
+    pub one_sees_other: bool,
+    pub other_sees_one: bool,
+}
+
+/// The same rule for two people, by a few lookups.
+pub fn between(db: &mut Db, one: UserId, other: UserId) -> Result<Mutual> {
+    if is_block_between(db, one, other)? {
+        return Ok(Mutual::default());
+    }
+    if share_small_group(db, one, other)? {
+        return Ok(Mutual { one_sees_other: true, other_sees_one: true });
+    }
+    let mut shows_to = |subject: UserId, viewer: UserId| -> Result<bool> {
+        let has_contact: bool = on!(&mut *db, conn => diesel::select(exists(contacts::table
+            .filter(contacts::user_id.eq(subject).and(contacts::contact_id.eq(viewer)))
+            .filter(contacts::removed_at.is_null()))).get_result(conn))?;
+        Ok(has_contact || crate::store::messaging::conversations::has_written_to(db, subject, viewer)?)
+    };
+    Ok(Mutual { one_sees_other: shows_to(other, one)?, other_sees_one: shows_to(one, other)? })
+}
+
+fn is_block_between(db: &mut Db, one: UserId, other: UserId) -> Result<bool> {
+    let by = |one: UserId, other: UserId| blocks::user_id.eq(one).and(blocks::blocked_id.eq(other));
+    Ok(on!(db, conn => diesel::select(exists(blocks::table
+        .filter(by(one, other).or(by(other, one))).filter(blocks::removed_at.is_null()))).get_result(conn))?)
+}
+
+fn share_small_group(db: &mut Db, one: UserId, other: UserId) -> Result<bool> {
+    let theirs = diesel::alias!(participants as theirs);
+    let shared = participants::table
+        .inner_join(theirs.on(theirs.field(participants::conversation_id).eq(participants::conversation_id)))
+        .filter(participants::user_id.eq(one).and(participants::role.is_not_null()))
+        .filter(theirs.field(participants::user_id).eq(other).and(theirs.field(participants::role).is_not_null()))
+        .filter(is_in_small_group!());
+    Ok(on!(db, conn => diesel::select(exists(shared)).get_result(conn))?)
+}
+
+/// Who of these members of a group sees whom by this group alone, whether it
+/// counts now or not. `members` is a small group, or one member more.
+///
+/// The common case, people who share groups, is answered by the newest groups of a
+/// few of them; the general case looks at each membership of these people once,
+/// and at the groups in which there are two of them.
+pub fn list_visible_pairs_by_group(
+    db: &mut Db,
+    id: ConversationId,
+    members: &[UserId],
+    whose: Whose,
+) -> Result<Vec<VisiblePair>> {
+    let mut pairs = match whose {
+        Whose::Of(member) => Pairs::of(member, members),
+        Whose::Everybody => Pairs::all(members),
+    };
+    let looked_at = if matches!(whose, Whose::Everybody) { LOOKED_AT } else { 1 };
+    for _ in 0..looked_at {
+        remove_by_newest_groups(db, id, &mut pairs, whose)?;
+    }
+    if !pairs.is_empty() {
+        match whose {
+            Whose::Of(member) => remove_mates(db, id, &mut pairs, member)?,
+            Whose::Everybody => remove_by_memberships(db, id, &mut pairs)?,
+        }
+    }
+    let mut shown = BTreeSet::new();
+    for (from, to) in pairs.sides(whose) {
+        for (one, other) in list_blocks_within(db, &from, &to)? {
+            pairs.remove(one, other);
+        }
+        shown.extend(list_contacts_within(db, &from, &to)?);
+        shown.extend(list_writers_within(db, &from, &to)?);
+    }
+    let both = pairs.list().into_iter().flat_map(|(one, other)| [(one, other), (other, one)]);
+    Ok(both.filter(|(viewer, subject)| !shown.contains(&(*subject, *viewer))).collect())
+}
+
+/// Takes out the pairs that share one of the newest small groups of a member.
+fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, whose: Whose) -> Result<()> {
+    let (people, busiest) = (id_list(pairs.people())?, id_list(pairs.busiest())?);
+    let first: Option<UserId> = match whose {
+        _ if pairs.people().next().is_none() => None,
+        Whose::Of(member) => Some(member),
+        // It has most in common with the others, if anybody has.
+        Whose::Everybody => on!(&mut *db, conn => users::table.select(users::id)
+            .filter(users::id.among(&busiest))
+            .order((users::group_count.desc(), users::id)).first(conn).optional())?,
+    };
+    let Some(first) = first else { return Ok(()) };
+    let newest: Vec<ConversationId> = on!(&mut *db, conn => participants::table
+        .select(participants::conversation_id)
+        .filter(participants::user_id.eq(first).and(participants::role.is_not_null()))
+        .filter(participants::conversation_id.ne(id).and(is_in_small_group!()))
+        .order(participants::conversation_id.desc()).limit(NEWEST).load(conn))?;
+    let newest = id_list(&newest)?;
+    let found: Vec<(ConversationId, UserId)> = on!(db, conn => participants::table
+        .select((participants::conversation_id, participants::user_id))
+        .filter(participants::conversation_id.among(&newest).and(participants::user_id.among(&people)))
+        .filter(participants::role.is_not_null()).load(conn))?;
+    pairs.remove_groups(found);
+    Ok(())
+}
+
+/// Takes out the pairs of `member` and whoever else is in a small group of
+/// theirs.
+fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: UserId) -> Result<()> {
+    let people = id_list(pairs.people())?;
+    let other = diesel::alias!(participants as other);
+    let mates: Vec<UserId> = on!(db, conn => participants::table
+        .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
+        .select(other.field(participants::user_id))
+        .filter(participants::user_id.eq(member).and(participants::role.is_not_null()))
+        .filter(participants::conversation_id.ne(id).and(is_in_small_group!()))
+        .filter(other.field(participants::user_id).among(&people))
+        .filter(other.field(participants::role).is_not_null())
+        .distinct().load(conn))?;
+    for mate in mates {
+        pairs.remove(member, mate);
+    }
+    Ok(())
+}
+
+/// Takes out the pairs that share any small group, by all memberships of those
+/// who are left.
+fn remove_by_memberships(db: &mut Db, id: ConversationId, pairs: &mut Pairs) -> Result<()> {
+    let people = id_list(pairs.people())?;
+    // Without the conversation or the role, SQLite reads no more than an index.
+    let mut all: Vec<ConversationId> = on!(&mut *db, conn => participants::table
+        .select(participants::conversation_id)
+        .filter(participants::user_id.among(&people).and(participants::conversation_id.ne(id))).load(conn))?;
+    all.sort_unstable();
+    let shared: Vec<ConversationId> = all.chunk_by(|one, next| one == next).filter_map(twice).collect();
+    for groups in shared.chunks(CHUNK) {
+        let groups = id_list(groups)?;
+        let found: Vec<(ConversationId, UserId)> = on!(&mut *db, conn => participants::table
+            .select((participants::conversation_id, participants::user_id))
+            .filter(participants::conversation_id.among(&groups).and(participants::user_id.among(&people)))
+            .filter(participants::role.is_not_null().and(is_in_small_group!())).load(conn))?;
+        pairs.remove_groups(found);
+        if pairs.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What is there more than once.
+fn twice<T: Copy>(same: &[T]) -> Option<T> {
+    same.get(1).copied()
+}
+
+fn list_blocks_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
+    let (from, to) = (id_list(from)?, id_list(to)?);
+    Ok(on!(db, conn => blocks::table.select((blocks::user_id, blocks::blocked_id))
+        .filter(blocks::user_id.among(&from).and(blocks::blocked_id.among(&to)))
+        .filter(blocks::removed_at.is_null()).load(conn))?)
+}
+
+/// Who has whom as a contact.
+fn list_contacts_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
+    let (from, to) = (id_list(from)?, id_list(to)?);
+    Ok(on!(db, conn => contacts::table.select((contacts::user_id, contacts::contact_id))
+        .filter(contacts::user_id.among(&from).and(contacts::contact_id.among(&to)))
+        .filter(contacts::removed_at.is_null()).load(conn))?)
+}
+
+/// Who wrote to whom directly.
+fn list_writers_within(db: &mut Db, low: &[UserId], high: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
+    let (low, high) = (id_list(low)?, id_list(high)?);
+    let found: Vec<(Option<UserId>, Option<UserId>, UserId)> = on!(db, conn => conversations::table
+        .inner_join(participants::table)
+        .select((conversations::user_low, conversations::user_high, participants::user_id))
+        .filter(conversations::user_low.among(&low).and(conversations::user_high.among(&high)))
+        .filter(participants::has_written).load(conn))?;
+    let direction = |(low, high, author): (Option<UserId>, Option<UserId>, UserId)| {
+        let reader = if low == Some(author) { high } else { low };
+        Some((author, reader?))
+    };
+    Ok(found.into_iter().filter_map(direction).collect())
+}
+
+/// When each of these people was last seen.
+pub fn list_last_seen(db: &mut Db, people: &[UserId]) -> Result<HashMap<UserId, Option<Timestamp>>> {
+    let people = id_list(people)?;
+    let found: Vec<(UserId, Option<Timestamp>)> = on!(db, conn => users::table
+        .select((users::id, users::last_seen_at)).filter(users::id.among(&people)).load(conn))?;
+    Ok(found.into_iter().collect())
+}

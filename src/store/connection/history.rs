@@ -1,0 +1,145 @@
+//! Whether the database still is the one that this hub wrote last. A restored
+//! backup is not: what was acknowledged since is gone, and clients hold messages
+//! that nobody sent.
+//!
+//! Each start of a hub is a row of `hub_runs`, and each transaction that it
+//! commits is counted there, in the transaction itself. After the COMMIT, and
+//! before its answers, the count is written into the data directory. A database
+//! without that run, or with a lower count, lost something: a new epoch begins.
+
+use super::epoch::random_name;
+use super::marker::{self, Found, Marker};
+use crate::error::{Error, Result};
+use crate::ids::Timestamp;
+use crate::store::messaging::statements::{CountOnPostgres, CountOnSqlite, TotalChanges};
+use crate::store::schema::hub_runs;
+use crate::store::{Db, begin_epoch, on};
+use diesel::prelude::*;
+use std::path::Path;
+
+/// Rows of `hub_runs` that are kept.
+const MAX_RUNS: i64 = 1_000;
+
+/// One run of a hub, which counts what it commits.
+pub struct History {
+    run: i64,
+    /// The last number given to a transaction, committed or not.
+    commits: i64,
+    /// The number of the transaction that is about to be committed, if it changed
+    /// anything.
+    pending: Option<i64>,
+    /// The last number that is known to be committed.
+    committed: i64,
+    /// SQLite: rows changed when the transaction began.
+    changes_before: i64,
+    /// None for a hub beside another one.
+    marker: Option<Marker>,
+}
+
+impl History {
+    /// Begins a run. Returns it and the epoch that holds: another than `epoch`
+    /// when the database is not the one of the run before. Without a data
+    /// directory nothing is compared.
+    pub fn begin(db: &mut Db, data_dir: Option<&Path>, epoch: String, now: Timestamp) -> Result<(Self, String)> {
+        let found = data_dir.map_or(Ok(Found::Nothing), marker::find)?;
+        let nonce = random_name();
+        let (run, epoch) = db.write_transaction(|db| {
+            let epoch = match what_is_wrong(db, &found, data_dir.is_some())? {
+                Some(why) => {
+                    log::warn!("a new epoch begins, and every client loads everything again: {why}");
+                    begin_epoch(db, now)?
+                }
+                None => epoch,
+            };
+            Ok((insert_run(db, &nonce, now)?, epoch))
+        })?;
+        // Not before: a start that ends here is compared with the run before.
+        let marker = data_dir.map(|dir| Marker::begin(dir, &nonce)).transpose()?;
+        Ok((Self { run, commits: 0, pending: None, committed: 0, changes_before: 0, marker }, epoch))
+    }
+
+    /// At the beginning of a transaction.
+    pub fn on_begin(&mut self, db: &mut Db) -> Result<()> {
+        self.pending = None;
+        if let Db::Sqlite(conn) = db {
+            self.changes_before = TotalChanges.get_result(conn)?;
+        }
+        Ok(())
+    }
+
+    /// At the end of a transaction, inside of it: counts it, if it changed
+    /// anything.
+    pub fn before_commit(&mut self, db: &mut Db) -> Result<()> {
+        // No number twice: what became of the last one may be unknown.
+        self.commits += 1;
+        let Self { run, commits, changes_before, .. } = *self;
+        let counted = match db {
+            Db::Sqlite(conn) => CountOnSqlite { run, commits, changes_before }.execute(conn)?,
+            Db::Postgres(conn) => CountOnPostgres { run, commits }.execute(conn)?,
+        };
+        self.pending = (counted > 0).then_some(commits);
+        Ok(())
+    }
+
+    /// The transaction is committed.
+    pub fn on_commit(&mut self) {
+        if let Some(commits) = self.pending.take() {
+            self.committed = commits;
+            if let Some(marker) = &mut self.marker {
+                marker.record(commits);
+            }
+        }
+    }
+
+    /// On a new connection: whether the database has everything that this run
+    /// committed. One that took over from another may not.
+    ///
+    /// # Errors
+    /// `Internal`: it lost something.
+    pub fn check(&self, db: &mut Db) -> Result<()> {
+        let rows = hub_runs::table.filter(hub_runs::id.eq(self.run)).select(hub_runs::commits);
+        let commits: Option<i64> = on!(db, conn => rows.first(conn).optional())?;
+        match commits {
+            Some(commits) if commits >= self.committed => Ok(()),
+            _ => Err(Error::Internal(
+                "the database came back without messages that were acknowledged; the next start begins a new epoch"
+                    .into(),
+            )),
+        }
+    }
+}
+
+/// Why the database is not the one of the run before, if it is not.
+fn what_is_wrong(db: &mut Db, found: &Found, is_compared: bool) -> Result<Option<&'static str>> {
+    Ok(match found {
+        Found::Touched(why) => Some(*why),
+        Found::Run { nonce, commits } => match find_commits(db, nonce)? {
+            Some(stored) if stored >= *commits => None,
+            Some(_) => Some("the database lacks what the hub committed last, as a restored backup does"),
+            None => Some("the database does not know the hub's last run, as a restored backup does not"),
+        },
+        // A file that came without its directory. A hub on Postgres may run on
+        // another host each time.
+        Found::Nothing if is_compared && matches!(db, Db::Sqlite(_)) && has_runs(db)? => {
+            Some("the database was written with another data directory")
+        }
+        Found::Nothing => None,
+    })
+}
+
+fn find_commits(db: &mut Db, nonce: &str) -> Result<Option<i64>> {
+    let rows = hub_runs::table.filter(hub_runs::nonce.eq(nonce)).select(hub_runs::commits);
+    Ok(on!(db, conn => rows.first(conn).optional())?)
+}
+
+fn has_runs(db: &mut Db) -> Result<bool> {
+    Ok(on!(db, conn => diesel::select(diesel::dsl::exists(hub_runs::table.select(hub_runs::id))).get_result(conn))?)
+}
+
+fn insert_run(db: &mut Db, nonce: &str, now: Timestamp) -> Result<i64> {
+    let row = (hub_runs::nonce.eq(nonce), hub_runs::started_at.eq(now));
+    let run: i64 = on!(db, conn => diesel::insert_into(hub_runs::table).values(row)
+        .returning(hub_runs::id).get_result(conn))?;
+    on!(db, conn => diesel::delete(hub_runs::table.filter(hub_runs::id.le(run - MAX_RUNS))).execute(conn))?;
+    Ok(run)
+}

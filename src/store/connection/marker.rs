@@ -1,0 +1,210 @@
+//! What a hub remembers outside of its database: which run it was, and how many
+//! transactions it committed. A file in the data directory, rewritten after each
+//! commit and before its answers, so that it is right after the process was killed.
+//!
+//! Somebody may put back the whole data directory. So a second file, the seal, is
+//! written once at each start, and the first remembers when the seal was last
+//! touched by anybody, which only the system sets (`ctime`). Whoever copies the
+//! files back touches them.
+
+use crate::error::{Error, Result};
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const MARKER: &str = "history";
+const SEAL: &str = "history.seal";
+const VERSION: &str = "switchboard-history-1";
+
+/// The file, open for the life of a hub.
+pub(crate) struct Marker {
+    path: PathBuf,
+    file: File,
+    nonce: String,
+    seal: String,
+    /// The last write failed, and the log says so.
+    is_failing: bool,
+}
+
+/// What is found at a start.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No hub of this version ran with this data directory.
+    Nothing,
+    /// The run that wrote it, and what it committed.
+    Run { nonce: String, commits: i64 },
+    /// Somebody touched the files since the hub did; why this is known.
+    Touched(&'static str),
+}
+
+/// When anybody touched a file last. Nobody can choose it.
+fn touched_at(file: &Metadata) -> String {
+    format!("{}.{:09}", file.ctime(), file.ctime_nsec())
+}
+
+/// No other program set the file's times since it was written: they are equal
+/// after a write, and most copies keep the one and cannot keep the other.
+fn is_as_written(file: &Metadata) -> bool {
+    (file.ctime(), file.ctime_nsec()) == (file.mtime(), file.mtime_nsec())
+}
+
+/// In place of the seal's time where the file system keeps no such times.
+const UNSEALED: &str = "none";
+
+pub(crate) fn find(data_dir: &Path) -> Result<Found> {
+    let path = data_dir.join(MARKER);
+    let failed = |error: io::Error| failure("read", &path, &error);
+    let (text, times) = match File::open(&path) {
+        Ok(file) => (io::read_to_string(&file).unwrap_or_default(), file.metadata().map_err(failed)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(failed(error)),
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [VERSION, nonce, commits, seal] = words[..] else {
+        return Ok(Found::Touched("the hub's own record of its history cannot be read"));
+    };
+    let Ok(commits) = commits.parse() else {
+        return Ok(Found::Touched("the hub's own record of its history cannot be read"));
+    };
+    if seal != UNSEALED {
+        let is_sealed = std::fs::metadata(data_dir.join(SEAL)).is_ok_and(|file| touched_at(&file) == seal);
+        if !is_sealed || !is_as_written(&times) {
+            return Ok(Found::Touched("the files of the data directory were copied back, or touched"));
+        }
+    }
+    Ok(Found::Run { nonce: nonce.to_owned(), commits })
+}
+
+impl Marker {
+    /// Begins the record of a run.
+    pub fn begin(data_dir: &Path, nonce: &str) -> Result<Self> {
+        let path = data_dir.join(SEAL);
+        let failed = |error: io::Error| failure("write", &path, &error);
+        let file = open(&path).map_err(failed)?;
+        file.write_all_at(format!("{nonce}\n").as_bytes(), 0).and_then(|()| file.sync_all()).map_err(failed)?;
+        let seal = touched_at(&file.metadata().map_err(failed)?);
+
+        let path = data_dir.join(MARKER);
+        let file = open(&path).map_err(|error| failure("write", &path, &error))?;
+        let mut marker = Self { path, file, nonce: nonce.to_owned(), seal, is_failing: false };
+        let failed = |marker: &Self, error: io::Error| failure("write", &marker.path, &error);
+        marker.write(0).map_err(|error| failed(&marker, error))?;
+        if !marker.file.metadata().is_ok_and(|file| is_as_written(&file)) {
+            log::warn!(
+                "the data directory's file system does not tell when a file was changed: a backup of the whole directory that is put back is not noticed"
+            );
+            marker.seal = UNSEALED.into();
+            marker.write(0).map_err(|error| failed(&marker, error))?;
+        }
+        marker.file.sync_all().map_err(|error| failed(&marker, error))?;
+        Ok(marker)
+    }
+
+    /// Always as many bytes, in one write: whatever ends the process, the file has
+    /// either the old number or the new one.
+    fn write(&self, commits: i64) -> io::Result<()> {
+        let Self { nonce, seal, .. } = self;
+        self.file.write_all_at(format!("{VERSION} {nonce} {commits:020} {seal:>32}\n").as_bytes(), 0)
+    }
+
+    /// So many transactions are committed. Where it cannot be written down, a
+    /// restored backup may later not be noticed; the messages are safe.
+    pub fn record(&mut self, commits: i64) {
+        let outcome = self.write(commits);
+        if let Err(error) = &outcome
+            && !self.is_failing
+        {
+            log::error!("cannot write {}: {error}; a restored backup may not be noticed", self.path.display());
+        }
+        self.is_failing = outcome.is_err();
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn failure(what: &str, path: &Path, error: &io::Error) -> Error {
+    Error::Internal(format!("cannot {what} {}: {error}", path.display()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: &str = "0123456789abcdef0123456789abcdef";
+
+    fn begun() -> (tempfile::TempDir, Marker) {
+        let dir = tempfile::tempdir().unwrap();
+        let marker = Marker::begin(dir.path(), NONCE).unwrap();
+        (dir, marker)
+    }
+
+    fn found(commits: i64) -> Found {
+        Found::Run { nonce: NONCE.into(), commits }
+    }
+
+    #[test]
+    fn a_directory_without_a_record_has_none() {
+        assert_eq!(find(tempfile::tempdir().unwrap().path()).unwrap(), Found::Nothing);
+    }
+
+    #[test]
+    fn the_last_number_is_found_again_also_while_the_hub_runs() {
+        let (dir, mut marker) = begun();
+        assert_eq!(find(dir.path()).unwrap(), found(0));
+        for commits in [1, 2, 1_000_000, i64::MAX] {
+            marker.record(commits);
+            assert_eq!(find(dir.path()).unwrap(), found(commits));
+        }
+        drop(marker);
+        assert_eq!(find(dir.path()).unwrap(), found(i64::MAX));
+        Marker::begin(dir.path(), NONCE).unwrap();
+        assert_eq!(find(dir.path()).unwrap(), found(0));
+    }
+
+    #[test]
+    fn files_that_were_copied_back_are_noticed_however() {
+        type Copy = fn(&Path, &Path);
+        let copies: [(&str, Copy); 3] = [
+            ("copied over the others", |from, to| {
+                std::fs::copy(from, to).unwrap();
+            }),
+            ("removed, and copied", |from, to| {
+                std::fs::remove_file(to).unwrap();
+                std::fs::copy(from, to).unwrap();
+            }),
+            ("copied over the others, with their times", |from, to| {
+                std::fs::copy(from, to).unwrap();
+                let modified = std::fs::metadata(from).unwrap().modified().unwrap();
+                File::options().write(true).open(to).unwrap().set_modified(modified).unwrap();
+            }),
+        ];
+        for (how, copy) in copies {
+            let (dir, mut marker) = begun();
+            marker.record(5);
+            let backup = tempfile::tempdir().unwrap();
+            for name in [MARKER, SEAL] {
+                std::fs::copy(dir.path().join(name), backup.path().join(name)).unwrap();
+            }
+            marker.record(9);
+            assert_eq!(find(dir.path()).unwrap(), found(9));
+            for name in [MARKER, SEAL] {
+                copy(&backup.path().join(name), &dir.path().join(name));
+            }
+            assert!(matches!(find(dir.path()).unwrap(), Found::Touched(_)), "{how}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_not_believed() {
+        let (dir, _marker) = begun();
+        for text in
+            ["", "switchboard-history-1", "switchboard-history-1 a b c", "switchboard-history-2 a 1 none", "\u{0}"]
+        {
+            std::fs::write(dir.path().join(MARKER), text).unwrap();
+            assert!(matches!(find(dir.path()).unwrap(), Found::Touched(_)), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A database made ready for the hub, and whether it takes writes.
+
+use super::epoch::{find_epoch, random_name};
+use super::migrations;
+use crate::error::{Error, Result};
+use crate::ids::Timestamp;
+use crate::store::accounts::name_index;
+use crate::store::{Db, on, schema};
+use diesel::prelude::*;
+
+/// Makes the schema and the index of names current, and names this history if
+/// it has no name yet.
+/// Returns the epoch.
+pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
+    migrations::run(db)?;
+    name_index::fill(db)?;
+    db.write_transaction(|db| {
+        if let Some(epoch) = find_epoch(db)? {
+            return Ok(epoch);
+        }
+        let epoch = random_name();
+        let row = (schema::hub::id.eq(1), schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
+        on!(db, conn => diesel::insert_into(schema::hub::table).values(row).on_conflict_do_nothing().execute(conn))?;
+        // Another node may have named it at the same moment, and its name holds.
+        find_epoch(db)?.ok_or_else(|| Error::bug("this history was named above"))
+    })
+}
+
+/// Whether a hub ran on this database before.
+pub fn is_prepared(db: &mut Db) -> Result<bool> {
+    use diesel::dsl::sql;
+    use diesel::sql_types::Bool;
+    Ok(match db {
+        Db::Sqlite(conn) => {
+            let has_users = sql::<Bool>("EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users')");
+            diesel::select(has_users).get_result(conn)?
+        }
+        Db::Postgres(conn) => diesel::select(sql::<Bool>("to_regclass('users') IS NOT NULL")).get_result(conn)?,
+    })
+}
+
+/// Writes the row that is there to be written.
+pub fn note_write_check(db: &mut Db, now: Timestamp) -> Result<()> {
+    on!(db, conn => diesel::update(schema::write_checks::table)
+        .set(schema::write_checks::checked_at.eq(now)).execute(conn))?;
+    Ok(())
+}

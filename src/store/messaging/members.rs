@@ -1,0 +1,327 @@
+//! Groups: who is brought in, who leaves, and who has which role.
+//!
+//! Each change of who is in a group takes the conversation's next `rev`. Whoever
+//! decides on it locks the conversation first, so that no other node changes
+//! meanwhile what was read.
+
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
+use crate::store::connection::id_list::{IdListMethods, id_list};
+use crate::store::schema::{conversations, declined_adders, participants, users};
+use crate::store::{Db, on};
+use diesel::dsl::{case_when, count_star, exists, not};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+/// Rows that one statement names or inserts: SQLite binds at most 32,766 values.
+pub const CHUNK: usize = 1_000;
+
+/// Makes a group with rev 1; its maker owns it.
+pub fn insert_group(
+    db: &mut Db,
+    maker: UserId,
+    title: Option<&str>,
+    client_id: Option<&str>,
+    now: Timestamp,
+) -> Result<ConversationId> {
+    let row = (
+        conversations::kind.eq("group"),
+        conversations::title.eq(title),
+        conversations::client_id.eq(client_id),
+        conversations::created_by.eq(maker),
+        conversations::created_at.eq(now),
+        conversations::active_at.eq(now),
+        conversations::rev.eq(1),
+    );
+    Ok(on!(db, conn => diesel::insert_into(conversations::table).values(row)
+        .returning(conversations::id).get_result(conn))?)
+}
+
+/// The group or direct conversation that `maker` made under this name.
+pub fn find_by_client_id(db: &mut Db, maker: UserId, client_id: &str) -> Result<Option<ConversationId>> {
+    Ok(on!(db, conn => conversations::table.select(conversations::id)
+        .filter(conversations::created_by.eq(maker).and(conversations::client_id.eq(client_id)))
+        .first(conn).optional())?)
+}
+
+/// How many of these people are in the conversation, or were.
+pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<i64> {
+    let mut count = 0;
+    for people in people.chunks(CHUNK) {
+        let people = id_list(people)?;
+        count += on!(db, conn => participants::table.select(count_star())
+            .filter(participants::conversation_id.eq(id).and(participants::user_id.among(&people)))
+            .first::<i64>(conn))?;
+    }
+    Ok(count)
+}
+
+/// Puts people into a new group: its maker, and those whom the maker adds.
+pub fn insert_members(
+    db: &mut Db,
+    id: ConversationId,
+    maker: UserId,
+    members: &[(UserId, Role)],
+    now: Timestamp,
+) -> Result<()> {
+    let people: Vec<UserId> = members.iter().map(|(user_id, _)| *user_id).collect();
+    count_in(db, id, &people, 1)?;
+    // A select of the people makes the rows, so that a statement of few values is prepared once.
+    let mut inserted = 0;
+    for role in [Role::Owner, Role::Admin, Role::Member] {
+        let people: Vec<UserId> = members.iter().filter(|(_, own)| *own == role).map(|(id, _)| *id).collect();
+        for people in people.chunks(CHUNK) {
+            let people = id_list(people)?;
+            let added_by = case_when(users::id.ne(maker), maker.get().into_sql::<BigInt>());
+            let rows = users::table.filter(users::id.among(&people)).select((
+                id.get().into_sql::<BigInt>(),
+                users::id,
+                role.name().into_sql::<Text>().nullable(),
+                now.as_millis().into_sql::<BigInt>(),
+                1_i64.into_sql::<BigInt>(),
+                added_by,
+            ));
+            let columns = (
+                participants::conversation_id,
+                participants::user_id,
+                participants::role,
+                participants::joined_at,
+                participants::rev,
+                participants::added_by,
+            );
+            inserted +=
+                on!(&mut *db, conn => rows.insert_into(participants::table).into_columns(columns).execute(conn))?;
+        }
+    }
+    if inserted != members.len() {
+        return Err(Error::bug("the members of a new group are users"));
+    }
+    Ok(())
+}
+
+/// Counts these people as members of the group, or with -1 no longer.
+fn count_in(db: &mut Db, id: ConversationId, people: &[UserId], each: i64) -> Result<()> {
+    let members = each * people.len() as i64;
+    on!(&mut *db, conn => diesel::update(conversations::table.find(id))
+        .set(conversations::member_count.eq(conversations::member_count + members)).execute(conn))?;
+    for people in people.chunks(CHUNK) {
+        let people = id_list(people)?;
+        on!(&mut *db, conn => diesel::update(users::table.filter(users::id.among(&people)))
+            .set(users::group_count.eq(users::group_count + each)).execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Takes in somebody who is not in the group, or left it, under the `rev` taken
+/// for it. They see what comes after `last_seq`, and everything before counts as read.
+pub fn set_joined(
+    db: &mut Db,
+    id: ConversationId,
+    (adder, user_id): (UserId, UserId),
+    last_seq: Seq,
+    rev: Rev,
+    now: Timestamp,
+) -> Result<()> {
+    let place = (
+        participants::added_by.eq(adder),
+        participants::role.eq(Role::Member.name()),
+        participants::joined_at.eq(now),
+        participants::visible_from_seq.eq(Seq::new(last_seq.get() + 1)),
+        participants::cleared_seq.eq(0),
+        participants::delivered_seq.eq(last_seq),
+        participants::read_seq.eq(last_seq),
+        participants::own_delivered_seq.eq(last_seq),
+        participants::own_read_seq.eq(last_seq),
+        participants::rev.eq(rev),
+    );
+    count_in(db, id, &[user_id], 1)?;
+    let row = (participants::conversation_id.eq(id), participants::user_id.eq(user_id), place);
+    on!(db, conn => diesel::insert_into(participants::table).values(row)
+        .on_conflict((participants::conversation_id, participants::user_id)).do_update().set(place).execute(conn))?;
+    Ok(())
+}
+
+/// Gives a member another role under the `rev` taken for it.
+pub fn set_role(db: &mut Db, id: ConversationId, user_id: UserId, role: Role, rev: Rev) -> Result<()> {
+    let changes = (participants::role.eq(role.name()), participants::rev.eq(rev));
+    on!(db, conn => diesel::update(participants::table.find((id, user_id))).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// Takes a member out under the `rev` taken for it.
+pub fn remove(db: &mut Db, id: ConversationId, user_id: UserId, rev: Rev) -> Result<()> {
+    count_in(db, id, &[user_id], -1)?;
+    let changes = (participants::role.eq(None::<String>), participants::rev.eq(rev));
+    on!(db, conn => diesel::update(participants::table.find((id, user_id))).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// Records that a member leaves of their own accord: whoever added them adds
+/// them to nothing again while they are strangers.
+pub fn decline_adder(db: &mut Db, id: ConversationId, user_id: UserId, now: Timestamp) -> Result<()> {
+    let adder: Option<UserId> = on!(&mut *db, conn => participants::table.find((id, user_id))
+        .select(participants::added_by).first(conn))?;
+    let Some(adder) = adder else { return Ok(()) };
+    let row = (
+        declined_adders::user_id.eq(user_id),
+        declined_adders::adder_id.eq(adder),
+        declined_adders::declined_at.eq(now),
+    );
+    on!(db, conn => diesel::insert_into(declined_adders::table).values(row)
+        .on_conflict((declined_adders::user_id, declined_adders::adder_id)).do_update()
+        .set(declined_adders::declined_at.eq(now)).execute(conn))?;
+    Ok(())
+}
+
+/// None for who is not in it, or left.
+pub fn find_role(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Option<Role>> {
+    let name: Option<Option<String>> = on!(db, conn => participants::table.find((id, user_id))
+        .select(participants::role).first(conn).optional())?;
+    Ok(name.flatten().as_deref().and_then(Role::named))
+}
+
+/// Whether the group has an active owner, not counting one person. A disabled
+/// account manages nothing, so it is none.
+pub fn has_owner(db: &mut Db, id: ConversationId, but: Option<UserId>) -> Result<bool> {
+    let but = but.map_or(0, UserId::get);
+    let owners = participants::table
+        .inner_join(users::table)
+        .filter(participants::conversation_id.eq(id).and(participants::role.eq(Role::Owner.name())))
+        .filter(participants::user_id.ne(but).and(users::disabled_at.is_null()));
+    Ok(on!(db, conn => diesel::select(exists(owners)).get_result(conn))?)
+}
+
+/// The next owner when the last one goes: an admin, else a member, the one who
+/// has been there longest. None without an active account; never `but`.
+pub fn find_successor(db: &mut Db, id: ConversationId, but: Option<UserId>) -> Result<Option<UserId>> {
+    let but = but.map_or(0, UserId::get);
+    let of_role = |db: &mut Db, role: Role| -> Result<Option<UserId>> {
+        Ok(on!(db, conn => participants::table.inner_join(users::table).select(participants::user_id)
+            .filter(participants::conversation_id.eq(id).and(participants::role.eq(role.name())))
+            .filter(participants::user_id.ne(but).and(users::disabled_at.is_null()))
+            .order((participants::joined_at, participants::user_id)).first(conn).optional())?)
+    };
+    match of_role(db, Role::Admin)? {
+        Some(successor) => Ok(Some(successor)),
+        None => of_role(db, Role::Member),
+    }
+}
+
+/// The groups that somebody is in and that have an active member, but no
+/// active owner, by id, at most `limit`.
+pub fn list_ownerless(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<ConversationId>> {
+    let member = diesel::alias!(participants as member);
+    let active = || {
+        member
+            .inner_join(users::table.on(users::id.eq(member.field(participants::user_id))))
+            .filter(member.field(participants::conversation_id).eq(participants::conversation_id))
+            .filter(users::disabled_at.is_null())
+    };
+    let owners = active().filter(member.field(participants::role).eq(Role::Owner.name()));
+    let members = active().filter(member.field(participants::role).is_not_null());
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
+        .filter(participants::user_id.eq(user_id).and(participants::role.is_not_null()))
+        .filter(conversations::kind.eq("group").and(not(exists(owners))).and(exists(members)))
+        .order(conversations::id).limit(limit).load(conn))?)
+}
+
+/// The groups somebody is in, by id, at most `limit`.
+pub fn list_groups(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<ConversationId>> {
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
+        .filter(participants::user_id.eq(user_id).and(participants::role.is_not_null()))
+        .filter(conversations::kind.eq("group")).order(conversations::id).limit(limit).load(conn))?)
+}
+
+/// Somebody's direct conversations that the other of the two knows of, by id.
+pub fn list_direct(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> {
+    Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
+        .filter(participants::user_id.eq(user_id).and(conversations::kind.eq("direct")))
+        .filter(conversations::rev.gt(1).or(conversations::created_by.ne(user_id)))
+        .order(conversations::id).load(conn))?)
+}
+
+pub fn set_title(db: &mut Db, id: ConversationId, title: &str) -> Result<()> {
+    on!(db, conn => diesel::update(conversations::table.find(id))
+        .set(conversations::title.eq(title)).execute(conn))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::store::accounts::users::{NewUser, insert_user};
+    use crate::store::messaging::conversations::{get_conversation, get_place};
+    use crate::store::messaging::participants::{Participant, get_participant, list_member_ids, list_page};
+    use crate::store::messaging::positions::{get_positions, next_rev};
+    use crate::store::prepare;
+    use crate::store::scratch::{Scratch, both_databases};
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    /// A group of three: an owner, an admin and a member.
+    fn group(db: &mut Db) -> (ConversationId, [UserId; 3]) {
+        prepare(db, NOW).unwrap();
+        let people = ["ann", "bob", "cat"].map(|name| insert_user(db, &NewUser::named(name)).unwrap().id);
+        let id = insert_group(db, people[0], Some("Lunch"), Some("key"), NOW).unwrap();
+        let roles = [Role::Owner, Role::Admin, Role::Member];
+        let members: Vec<_> = people.into_iter().zip(roles).collect();
+        insert_members(db, id, people[0], &members, NOW).unwrap();
+        (id, people)
+    }
+
+    fn group_count(db: &mut Db, id: UserId) -> i64 {
+        on!(db, conn => users::table.select(users::group_count).find(id).first(conn)).unwrap()
+    }
+
+    fn a_group_has_a_name_of_its_makers_own(scratch: Scratch) {
+        let mut db = scratch.open();
+        let (id, [ann, bob, _]) = group(&mut db);
+        assert_eq!(find_by_client_id(&mut db, ann, "key").unwrap(), Some(id));
+        assert_eq!(find_by_client_id(&mut db, bob, "key").unwrap(), None);
+        assert_eq!(find_by_client_id(&mut db, ann, "other").unwrap(), None);
+        assert!(matches!(insert_group(&mut db, ann, None, Some("key"), NOW), Err(Error::Conflict(_))));
+        insert_group(&mut db, bob, None, Some("key"), NOW).unwrap();
+        insert_group(&mut db, ann, None, None, NOW).unwrap();
+        insert_group(&mut db, ann, None, None, NOW).unwrap();
+    }
+    both_databases!(a_group_has_a_name_of_its_makers_own);
+
+    fn who_left_is_counted_no_longer_and_known_still(scratch: Scratch) {
+        let mut db = scratch.open();
+        let (id, [ann, bob, cat]) = group(&mut db);
+        let rev = next_rev(&mut db, id).unwrap();
+        remove(&mut db, id, bob, rev).unwrap();
+        let roles = [ann, bob, cat].map(|one| find_role(&mut db, id, one).unwrap());
+        assert_eq!(roles, [Some(Role::Owner), None, Some(Role::Member)]);
+        assert_eq!(get_conversation(&mut db, id).unwrap().member_count, 2);
+        assert_eq!([ann, bob, cat].map(|one| group_count(&mut db, one)), [1, 0, 1]);
+        assert_eq!(list_member_ids(&mut db, id).unwrap(), [ann, cat]);
+        assert!(has_owner(&mut db, id, Some(cat)).unwrap() && !has_owner(&mut db, id, Some(ann)).unwrap());
+        assert_eq!(count_ever(&mut db, id, &[ann, bob, UserId::new(99)]).unwrap(), 2);
+        let row = get_participant(&mut db, id, bob).unwrap();
+        assert_eq!((row.role, row.rev), (None, rev));
+        let ids = |page: Vec<Participant>| page.iter().map(|row| row.user_id).collect::<Vec<_>>();
+        assert_eq!(ids(list_page(&mut db, id, 0, 10).unwrap()), [ann, cat]);
+        assert_eq!(ids(list_page(&mut db, id, ann.get(), 1).unwrap()), [cat]);
+    }
+    both_databases!(who_left_is_counted_no_longer_and_known_still);
+
+    fn who_comes_back_begins_where_the_group_is_then(scratch: Scratch) {
+        let mut db = scratch.open();
+        let (id, [ann, bob, _]) = group(&mut db);
+        let rev = next_rev(&mut db, id).unwrap();
+        remove(&mut db, id, bob, rev).unwrap();
+        let rev = next_rev(&mut db, id).unwrap();
+        let last = Seq::new(7);
+        set_joined(&mut db, id, (ann, bob), last, rev, NOW).unwrap();
+        assert_eq!(find_role(&mut db, id, bob).unwrap(), Some(Role::Member), "not what he was before");
+        let place = get_place(&mut db, id, bob).unwrap();
+        assert_eq!((place.visible_from_seq, place.cleared_seq, place.own_read_seq), (Seq::new(8), Seq::ZERO, last));
+        let at = get_positions(&mut db, id, bob).unwrap();
+        assert_eq!([at.delivered_seq, at.read_seq, at.own_delivered_seq, at.own_read_seq], [last; 4]);
+        assert_eq!(get_participant(&mut db, id, bob).unwrap().rev, rev);
+        assert_eq!((get_conversation(&mut db, id).unwrap().member_count, group_count(&mut db, bob)), (3, 1));
+    }
+    both_databases!(who_comes_back_begins_where_the_group_is_then);
+}

@@ -1,0 +1,277 @@
+//! Messages: stored once, never deleted as rows.
+
+use super::statements::LastInsertRowid;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
+use crate::store::connection::id_list::{IdListMethods, id_list};
+use crate::store::schema::{hidden_messages, messages, participants};
+use crate::store::{Db, on};
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+#[derive(Clone, Debug, PartialEq, Queryable, Selectable)]
+#[diesel(table_name = messages)]
+pub struct Message {
+    pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub seq: Seq,
+    pub rev: Rev,
+    pub sender_id: UserId,
+    pub content: String,
+    pub message_type: String,
+    pub client_message_id: Option<String>,
+    pub reply_to_id: Option<MessageId>,
+    pub created_at: Timestamp,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+}
+
+pub struct NewMessage<'a> {
+    pub conversation_id: ConversationId,
+    pub seq: Seq,
+    pub rev: Rev,
+    pub sender_id: UserId,
+    pub content: &'a str,
+    pub client_message_id: Option<&'a str>,
+    pub reply_to_id: Option<MessageId>,
+    pub created_at: Timestamp,
+}
+
+/// Fails with `Conflict` when the sender used this `client_message_id` before.
+pub fn insert_message(db: &mut Db, new: &NewMessage) -> Result<Message> {
+    let row = (
+        messages::conversation_id.eq(new.conversation_id),
+        messages::seq.eq(new.seq),
+        messages::rev.eq(new.rev),
+        messages::sender_id.eq(new.sender_id),
+        messages::content.eq(new.content),
+        messages::client_message_id.eq(new.client_message_id),
+        messages::reply_to_id.eq(new.reply_to_id),
+        messages::created_at.eq(new.created_at),
+    );
+    let insert = diesel::insert_into(messages::table).values(row);
+    let id = match db {
+        Db::Sqlite(conn) => {
+            insert.execute(conn)?;
+            LastInsertRowid.get_result(conn)?
+        }
+        Db::Postgres(conn) => insert.returning(messages::id).get_result(conn)?,
+    };
+    Ok(Message {
+        id,
+        conversation_id: new.conversation_id,
+        seq: new.seq,
+        rev: new.rev,
+        sender_id: new.sender_id,
+        content: new.content.to_owned(),
+        message_type: "text".to_owned(),
+        client_message_id: new.client_message_id.map(str::to_owned),
+        reply_to_id: new.reply_to_id,
+        created_at: new.created_at,
+        edited_at: None,
+        deleted_at: None,
+    })
+}
+
+pub fn find_message(db: &mut Db, id: MessageId) -> Result<Option<Message>> {
+    Ok(
+        on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.eq(id)).first(conn).optional())?,
+    )
+}
+
+/// By id; in no order.
+pub fn list_by_ids(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Message>> {
+    let ids = id_list(ids)?;
+    Ok(on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.among(&ids)).load(conn))?)
+}
+
+/// Of the message with that `seq`.
+pub fn find_id_at(db: &mut Db, conversation_id: ConversationId, seq: Seq) -> Result<Option<MessageId>> {
+    Ok(on!(db, conn => messages::table.select(messages::id)
+        .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.eq(seq))).first(conn).optional())?)
+}
+
+/// What the sender stored under this key before.
+pub fn find_by_client_id(db: &mut Db, sender: UserId, client_message_id: &str) -> Result<Option<Message>> {
+    let found = on!(db, conn => messages::table.select(Message::as_select())
+        .filter(messages::sender_id.eq(sender).and(messages::client_message_id.eq(client_message_id)))
+        .first(conn).optional())?;
+    Ok(found)
+}
+
+/// A place in a conversation that one may read: from `from` to `to`, both
+/// included, at most `limit` messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub from: Seq,
+    pub to: Seq,
+    pub limit: i64,
+    /// When there are more than `limit`: the newest of them instead of the oldest.
+    pub newest: bool,
+}
+
+/// The user did not delete the message for themselves.
+#[diesel::dsl::auto_type]
+pub(crate) fn shows_to(me: i64) -> _ {
+    not(exists(
+        hidden_messages::table
+            .filter(hidden_messages::user_id.eq(me.into_sql::<BigInt>()))
+            .filter(hidden_messages::message_id.eq(messages::id)),
+    ))
+}
+
+/// What shows to `me`, ascending by `seq`, whichever end was cut.
+pub fn list_messages(db: &mut Db, me: UserId, conversation_id: ConversationId, window: Window) -> Result<Vec<Message>> {
+    let Window { from, to, limit, newest } = window;
+    let mut found: Vec<Message> = on!(db, conn => {
+        let inside = messages::table
+            .select(Message::as_select())
+            .filter(messages::conversation_id.eq(conversation_id).and(shows_to(me.get())))
+            .filter(messages::seq.ge(from).and(messages::seq.le(to)))
+            .limit(limit);
+        match newest {
+            true => inside.order(messages::seq.desc()).load(conn),
+            false => inside.order(messages::seq.asc()).load(conn),
+        }
+    })?;
+    if newest {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+/// What shows to `me` of several conversations, of each from a `seq` on, in no
+/// order. Whoever asks knows that they are few.
+pub fn list_from(db: &mut Db, me: UserId, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(on!(db, conn => {
+        let mut query = messages::table.select(Message::as_select()).into_boxed();
+        for (id, seq) in padded(places) {
+            query = query.or_filter(messages::conversation_id.eq(id).and(messages::seq.ge(seq)));
+        }
+        query.filter(shows_to(me.get())).load(conn)
+    })?)
+}
+
+/// The newest that shows to `me` of each of these conversations, where any does.
+pub fn list_newest(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<Message>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = id_list(ids)?;
+    let newest = diesel::alias!(messages as newest);
+    let is_hidden = exists(
+        hidden_messages::table
+            .filter(hidden_messages::user_id.eq(me))
+            .filter(hidden_messages::message_id.eq(newest.field(messages::id))),
+    );
+    let newest = newest
+        .filter(newest.field(messages::conversation_id).eq(participants::conversation_id))
+        .filter(newest.field(messages::seq).gt(participants::cleared_seq))
+        .filter(newest.field(messages::seq).ge(participants::visible_from_seq))
+        .filter(not(is_hidden))
+        .order(newest.field(messages::seq).desc())
+        .select(newest.field(messages::id))
+        .limit(1)
+        .single_value();
+    Ok(on!(db, conn => participants::table.inner_join(messages::table.on(messages::id.nullable().eq(newest)))
+        .select(Message::as_select())
+        .filter(participants::user_id.eq(me).and(participants::conversation_id.among(&ids)))
+        .load(conn))?)
+}
+
+/// Writes another text under the `rev` taken for it. `first_hash` is of the
+/// text as first sent, and kept from the first time on.
+///
+/// # Errors
+/// `Contention` when another node deleted the message since it was read.
+pub fn set_content(
+    db: &mut Db,
+    id: MessageId,
+    content: &str,
+    first_hash: &[u8],
+    rev: Rev,
+    at: Timestamp,
+) -> Result<()> {
+    let is_first = messages::id.eq(id).and(messages::first_content_hash.is_null());
+    on!(db, conn => diesel::update(messages::table.filter(is_first))
+        .set(messages::first_content_hash.eq(first_hash)).execute(conn))?;
+    let changes =
+        (messages::content.eq(content), messages::rev.eq(rev), messages::edited_at.eq(at), messages::changed_at.eq(at));
+    must_be_there(on!(db, conn => diesel::update(living(id)).set(changes).execute(conn))?)
+}
+
+/// Of the text as first sent, where it was changed since.
+pub fn find_first_hash(db: &mut Db, id: MessageId) -> Result<Option<Vec<u8>>> {
+    Ok(on!(db, conn => messages::table.find(id).select(messages::first_content_hash).first(conn))?)
+}
+
+/// Leaves a tombstone: nothing is kept of what the message said.
+pub fn set_deleted(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Result<()> {
+    let changes = (
+        messages::content.eq(""),
+        messages::first_content_hash.eq(None::<Vec<u8>>),
+        messages::rev.eq(rev),
+        messages::deleted_at.eq(at),
+        messages::changed_at.eq(at),
+    );
+    on!(db, conn => diesel::update(messages::table.find(id)).set(changes).execute(conn))?;
+    Ok(())
+}
+
+/// A change of another kind, such as a reaction.
+///
+/// # Errors
+/// `Contention` when another node deleted the message since it was read.
+pub fn set_changed(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Result<()> {
+    let changes = (messages::rev.eq(rev), messages::changed_at.eq(at));
+    must_be_there(on!(db, conn => diesel::update(living(id)).set(changes).execute(conn))?)
+}
+
+/// The message, unless it was deleted.
+#[diesel::dsl::auto_type]
+fn living(id: MessageId) -> _ {
+    messages::table.filter(messages::id.eq(id).and(messages::deleted_at.is_null()))
+}
+
+/// The writer runs again who loses to another node, and finds the tombstone then.
+fn must_be_there(rows: usize) -> Result<()> {
+    match rows {
+        1 => Ok(()),
+        _ => Err(Error::Contention("a message was deleted meanwhile".into())),
+    }
+}
+
+pub fn is_hidden(db: &mut Db, id: MessageId, from: UserId) -> Result<bool> {
+    Ok(on!(db, conn => diesel::select(exists(hidden_messages::table.find((from, id)))).get_result(conn))?)
+}
+
+/// Hides the message from one person, under the `me` taken for it.
+pub fn insert_hidden(db: &mut Db, id: MessageId, from: UserId, me: i64) -> Result<()> {
+    let row = (hidden_messages::user_id.eq(from), hidden_messages::message_id.eq(id), hidden_messages::me.eq(me));
+    // Another node may have done so at the same moment, and that will do.
+    on!(db, conn => diesel::insert_into(hidden_messages::table).values(row).on_conflict_do_nothing().execute(conn))?;
+    Ok(())
+}
+
+/// A message that its reader hid.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct Hidden {
+    pub message_id: MessageId,
+    pub me: i64,
+}
+
+pub fn list_hidden_after(db: &mut Db, user_id: UserId, me: i64, limit: i64) -> Result<Vec<Hidden>> {
+    Ok(on!(db, conn => hidden_messages::table.select((hidden_messages::message_id, hidden_messages::me))
+        .filter(hidden_messages::user_id.eq(user_id).and(hidden_messages::me.gt(me)))
+        .order(hidden_messages::me).limit(limit).load(conn))?)
+}
+
+/// As many again as make a power of two: a query that names each of them has
+/// few texts then, and stays prepared.
+pub(crate) fn padded<T: Copy>(items: &[T]) -> impl Iterator<Item = T> {
+    items.iter().copied().cycle().take(items.len().next_power_of_two())
+}

@@ -1,0 +1,30 @@
+//! Marks of receipts older than a bound are deleted. Of messages that were sent before it, the
+//! times are not told any more: the marks that are left may be later ones.
+
+use crate::error::Result;
+use crate::ids::{ConversationId, Seq, Timestamp, UserId};
+use crate::store::schema::{receipt_marks, receipt_times};
+use crate::store::{Db, on};
+use diesel::prelude::*;
+
+/// Messages sent before this have lost marks.
+pub fn kept_from(db: &mut Db) -> Result<Timestamp> {
+    Ok(on!(db, conn => receipt_times::table.select(receipt_times::kept_from).first(conn))?)
+}
+
+/// Deletes marks from before `cutoff`, the oldest first, so many at most. Returns how many.
+pub fn prune(db: &mut Db, cutoff: Timestamp, limit: i64) -> Result<usize> {
+    let key = (receipt_marks::conversation_id, receipt_marks::user_id, receipt_marks::kind, receipt_marks::seq);
+    let old: Vec<((ConversationId, UserId, String, Seq), Timestamp)> = on!(db, conn => receipt_marks::table
+        .select((key, receipt_marks::at))
+        .filter(receipt_marks::at.lt(cutoff)).order(receipt_marks::at).limit(limit).load(conn))?;
+    let Some((_, newest)) = old.last() else { return Ok(0) };
+    // A message is older than its marks.
+    let kept_from = Timestamp::from_millis(newest.as_millis() + 1);
+    on!(db, conn => diesel::update(receipt_times::table.filter(receipt_times::kept_from.lt(kept_from)))
+        .set(receipt_times::kept_from.eq(kept_from)).execute(conn))?;
+    for ((id, user_id, kind, seq), _) in &old {
+        on!(db, conn => diesel::delete(receipt_marks::table.find((*id, *user_id, kind.as_str(), *seq))).execute(conn))?;
+    }
+    Ok(old.len())
+}

@@ -1,0 +1,320 @@
+//! Which messages have which terms: FTS5 on SQLite, `tsvector` on Postgres.
+//!
+//! Besides the words of its text, a message has a term for each person of its
+//! direct conversation and one for the conversation, so that a search begins
+//! with what one may read, however much others wrote. Who may read what is
+//! still asked of the tables: the index proposes, and forgets nothing.
+//!
+//! Messages are indexed soon after they are written, many at once, because a
+//! flush of the index for each would cost more than the message. Those that
+//! are not indexed yet are found by reading them.
+
+use super::conversations::Place;
+use super::messages::Message;
+use crate::error::{Error, Result};
+use crate::ids::{ConversationId, MessageId, UserId};
+use crate::search::{self, Term};
+use crate::store::connection::id_list::{IdListMethods, id_list};
+use crate::store::schema::{blocks, conversations, messages, participants, search_progress};
+use crate::store::{Db, on};
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text};
+use std::collections::{BTreeSet, HashMap};
+
+/// Stands before the terms that are no words; no text has it in a term.
+const MARK: char = '§';
+
+/// A message on its way into the index.
+#[derive(Queryable)]
+struct Unindexed {
+    id: MessageId,
+    conversation_id: ConversationId,
+    content: String,
+    is_text: bool,
+    user_low: Option<UserId>,
+    user_high: Option<UserId>,
+}
+
+/// The query for [`Unindexed`], from two tables.
+macro_rules! unindexed {
+    () => {
+        messages::table.inner_join(conversations::table).select((
+            messages::id,
+            messages::conversation_id,
+            messages::content,
+            messages::message_type.eq("text").and(messages::deleted_at.is_null()),
+            conversations::user_low,
+            conversations::user_high,
+        ))
+    };
+}
+
+impl Unindexed {
+    /// All its terms, with spaces between.
+    fn terms(&self) -> String {
+        let people = [self.user_low, self.user_high].into_iter().flatten().map(person_term);
+        let places = people.chain([conversation_term(self.conversation_id)]);
+        places.chain(search::terms(&self.content)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn person_term(id: UserId) -> String {
+    format!("{MARK}u{id}")
+}
+
+fn conversation_term(id: ConversationId) -> String {
+    format!("{MARK}c{id}")
+}
+
+/// The last message that the index covers, with all before it.
+pub fn indexed_upto(db: &mut Db) -> Result<MessageId> {
+    let upto: Option<MessageId> = on!(db, conn => search_progress::table.select(search_progress::indexed_upto)
+        .filter(search_progress::version.eq(search::VERSION)).first(conn).optional())?;
+    Ok(upto.unwrap_or(MessageId::new(0)))
+}
+
+/// Indexes the oldest messages that are not, at most so many. False: there are
+/// no more.
+pub fn index_next(db: &mut Db, limit: i64) -> Result<bool> {
+    let upto = match lock_progress(db)? {
+        (version, upto) if version == search::VERSION => upto,
+        _ => begin_anew(db)?,
+    };
+    let next: Vec<Unindexed> = on!(db, conn => unindexed!().filter(messages::id.gt(upto))
+        .order(messages::id).limit(limit).load(conn))?;
+    let Some(last) = next.last() else { return Ok(false) };
+    set_progress(db, last.id)?;
+    insert(db, next.iter().filter(|message| message.is_text))?;
+    Ok(next.len() as i64 == limit)
+}
+
+/// Pages of SQLite's index that are merged at once; each takes some 0.3 ms.
+const MERGED_PAGES: i64 = 8;
+
+/// Merges a few pages of SQLite's index. Every batch adds a small piece to it, and a search looks
+/// into each. False: there is nothing to merge.
+pub fn merge_next(db: &mut Db) -> Result<bool> {
+    let Db::Sqlite(conn) = db else { return Ok(false) };
+    let before = total_changes(conn)?;
+    diesel::sql_query("INSERT INTO message_terms (message_terms, rank) VALUES ('merge', ?)")
+        .bind::<BigInt, _>(MERGED_PAGES)
+        .execute(conn)?;
+    // The command itself counts as one (<https://sqlite.org/fts5.html#the_merge_command>).
+    Ok(total_changes(conn)? - before >= 2)
+}
+
+fn total_changes(conn: &mut SqliteConnection) -> QueryResult<i32> {
+    diesel::define_sql_function! { fn total_changes() -> Integer; }
+    diesel::select(total_changes()).first(conn)
+}
+
+/// After the text of a message changed, in the same transaction: the index has
+/// the new words, and the old ones no more.
+pub fn reindex(db: &mut Db, id: MessageId) -> Result<()> {
+    forget(db, id)?;
+    if id > indexed_upto(db)? {
+        return Ok(());
+    }
+    let found: Option<Unindexed> = on!(db, conn => unindexed!().filter(messages::id.eq(id)).first(conn).optional())?;
+    insert(db, found.iter().filter(|message| message.is_text))
+}
+
+/// When a message is deleted, in the same transaction.
+pub fn forget(db: &mut Db, id: MessageId) -> Result<()> {
+    match db {
+        Db::Sqlite(conn) => {
+            diesel::sql_query("DELETE FROM message_terms WHERE rowid = ?").bind::<BigInt, _>(id).execute(conn)?
+        }
+        Db::Postgres(conn) => {
+            diesel::sql_query("DELETE FROM message_terms WHERE message_id = $1").bind::<BigInt, _>(id).execute(conn)?
+        }
+    };
+    Ok(())
+}
+
+/// Groups whose terms a search names. FTS5 takes about 0.1 ms for each.
+const MAX_NAMED_GROUPS: i64 = 200;
+
+/// Where to look: the messages with one of these terms; without any, all
+/// messages of everybody, of which the readable ones are found by reading.
+#[derive(Clone, Debug)]
+pub struct Scope(Vec<String>);
+
+impl Scope {
+    pub fn one(id: ConversationId) -> Self {
+        Self(vec![conversation_term(id)])
+    }
+
+    /// Everywhere `me` is: direct conversations by the person, groups by
+    /// themselves. For somebody in many groups it is everywhere at all.
+    pub fn all_of(db: &mut Db, me: UserId) -> Result<Self> {
+        let groups: Vec<ConversationId> = on!(db, conn => participants::table.inner_join(conversations::table)
+            .select(participants::conversation_id)
+            .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
+            .filter(conversations::kind.eq("group")).limit(MAX_NAMED_GROUPS + 1).load(conn))?;
+        if groups.len() as i64 > MAX_NAMED_GROUPS {
+            return Ok(Self(Vec::new()));
+        }
+        Ok(Self(groups.into_iter().map(conversation_term).chain([person_term(me)]).collect()))
+    }
+}
+
+/// Indexed messages that may be meant, newest first: in the scope, with all
+/// the terms, before that id.
+pub fn list_indexed(
+    db: &mut Db,
+    scope: &Scope,
+    terms: &[Term],
+    before: MessageId,
+    limit: i64,
+) -> Result<Vec<MessageId>> {
+    if scope.0.is_empty() && terms.is_empty() {
+        return list_unindexed(db, MessageId::new(0), before, limit);
+    }
+    let found: Vec<Found> = match db {
+        Db::Sqlite(conn) => diesel::sql_query(
+            "SELECT rowid AS id FROM message_terms WHERE message_terms MATCH ? AND rowid < ? ORDER BY rowid DESC LIMIT ?",
+        )
+        .bind::<Text, _>(expression(scope, terms, &SQLITE))
+        .bind::<BigInt, _>(before)
+        .bind::<BigInt, _>(limit)
+        .load(conn)?,
+        Db::Postgres(conn) => diesel::sql_query(
+            "SELECT message_id AS id FROM message_terms WHERE terms @@ $1::tsquery AND message_id < $2
+             ORDER BY message_id DESC LIMIT $3",
+        )
+        .bind::<Text, _>(expression(scope, terms, &POSTGRES))
+        .bind::<BigInt, _>(before)
+        .bind::<BigInt, _>(limit)
+        .load(conn)?,
+    };
+    Ok(found.into_iter().map(|found| found.id).collect())
+}
+
+/// Messages of anybody that are not indexed yet, newest first.
+pub fn list_unindexed(db: &mut Db, upto: MessageId, before: MessageId, limit: i64) -> Result<Vec<MessageId>> {
+    Ok(on!(db, conn => messages::table.select(messages::id)
+        .filter(messages::id.gt(upto).and(messages::id.lt(before)))
+        .order(messages::id.desc()).limit(limit).load(conn))?)
+}
+
+/// Those of the messages that `me` may read now, newest first: not those from
+/// before one joined, cleared, deleted, or of somebody with a block in between.
+///
+/// By one query for each table: SQLite would begin a query over both with all
+/// the conversations of `me`, and read every message in them.
+pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<Message>> {
+    let ids = id_list(ids)?;
+    let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(messages::sender_id)))
+        .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(messages::sender_id)));
+    let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
+    // SQLite looks this up by the message, and does not begin with it.
+    let own_place = participants::table
+        .filter(participants::conversation_id.eq(messages::conversation_id))
+        .filter(participants::user_id.eq(me).and(participants::role.is_not_null()));
+    let mut found: Vec<Message> = on!(db, conn => messages::table
+        .select(Message::as_select())
+        .filter(messages::id.among(&ids))
+        .filter(messages::message_type.eq("text").and(messages::deleted_at.is_null()))
+        .filter(super::messages::shows_to(me.get()))
+        .filter(exists(own_place).and(not(is_blocked)))
+        .order(messages::id.desc())
+        .load(conn))?;
+    let places = list_places(db, me, &found)?;
+    found.retain(|message| {
+        let is_visible = |place: &Place| message.seq >= place.first_visible();
+        places.get(&message.conversation_id).is_some_and(is_visible)
+    });
+    Ok(found)
+}
+
+/// Where `me` is in the conversations of these messages, if still in them.
+fn list_places(db: &mut Db, me: UserId, found: &[Message]) -> Result<HashMap<ConversationId, Place>> {
+    let ids: BTreeSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
+    let ids = id_list(&ids)?;
+    let places: Vec<(ConversationId, Place)> = on!(db, conn => participants::table
+        .select((participants::conversation_id, Place::as_select()))
+        .filter(participants::conversation_id.among(&ids).and(participants::user_id.eq(me)))
+        .filter(participants::role.is_not_null())
+        .load(conn))?;
+    Ok(places.into_iter().collect())
+}
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = BigInt)]
+    id: MessageId,
+}
+
+/// How a database writes a query. Terms need nothing escaped: of ASCII they
+/// have letters and digits alone.
+struct Dialect {
+    quote: char,
+    prefix: &'static str,
+    and: &'static str,
+    or: &'static str,
+}
+
+const SQLITE: Dialect = Dialect { quote: '"', prefix: " *", and: " AND ", or: " OR " };
+const POSTGRES: Dialect = Dialect { quote: '\'', prefix: ":*", and: " & ", or: " | " };
+
+fn expression(scope: &Scope, terms: &[Term], dialect: &Dialect) -> String {
+    let Dialect { quote, prefix, and, or } = dialect;
+    let places: Vec<String> = scope.0.iter().map(|place| format!("{quote}{place}{quote}")).collect();
+    let terms = terms.iter().map(|Term { text, is_prefix }| {
+        let suffix = if *is_prefix { prefix } else { "" };
+        format!("{quote}{text}{quote}{suffix}")
+    });
+    let places = (!places.is_empty()).then(|| format!("({})", places.join(or)));
+    places.into_iter().chain(terms).collect::<Vec<_>>().join(and)
+}
+
+fn insert<'a>(db: &mut Db, new: impl Iterator<Item = &'a Unindexed>) -> Result<()> {
+    let (ids, terms): (Vec<i64>, Vec<String>) = new.map(|message| (message.id.get(), message.terms())).unzip();
+    match db {
+        Db::Sqlite(conn) => {
+            let rows: Vec<_> = ids.iter().zip(&terms).collect();
+            let rows = serde_json::to_string(&rows).map_err(|error| Error::Internal(error.into()))?;
+            diesel::sql_query(
+                "INSERT INTO message_terms (rowid, terms) SELECT value ->> 0, value ->> 1 FROM json_each(?)",
+            )
+            .bind::<Text, _>(rows)
+            .execute(conn)?
+        }
+        Db::Postgres(conn) => diesel::sql_query(
+            "INSERT INTO message_terms (message_id, terms)
+             SELECT id, array_to_tsvector(string_to_array(terms, ' ')) FROM unnest($1, $2) AS new (id, terms)",
+        )
+        .bind::<Array<BigInt>, _>(ids)
+        .bind::<Array<Text>, _>(terms)
+        .execute(conn)?,
+    };
+    Ok(())
+}
+
+/// Nobody else indexes until this transaction ends.
+fn lock_progress(db: &mut Db) -> Result<(i64, MessageId)> {
+    let progress = search_progress::table.select((search_progress::version, search_progress::indexed_upto));
+    Ok(match db {
+        Db::Sqlite(conn) => progress.first(conn)?,
+        Db::Postgres(conn) => progress.for_update().first(conn)?,
+    })
+}
+
+fn set_progress(db: &mut Db, upto: MessageId) -> Result<()> {
+    let row = (search_progress::version.eq(search::VERSION), search_progress::indexed_upto.eq(upto));
+    on!(db, conn => diesel::update(search_progress::table).set(row).execute(conn))?;
+    Ok(())
+}
+
+/// What is there was indexed by other rules.
+fn begin_anew(db: &mut Db) -> Result<MessageId> {
+    match db {
+        Db::Sqlite(conn) => {
+            diesel::sql_query("INSERT INTO message_terms (message_terms) VALUES ('delete-all')").execute(conn)?
+        }
+        Db::Postgres(conn) => diesel::sql_query("TRUNCATE message_terms").execute(conn)?,
+    };
+    Ok(MessageId::new(0))
+}

@@ -1,0 +1,105 @@
+//! How many messages of each conversation a user has not read.
+
+use crate::error::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::store::connection::id_list::{IdListMethods, id_list};
+use crate::store::schema::{conversations, participants};
+use crate::store::{Db, on};
+use diesel::backend::Backend;
+use diesel::expression::ValidGrouping;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType};
+
+/// Counting the unread messages of one conversation ends here: a count of 1,000 stands for 1,000
+/// or more. More than that is no news to a person, and would cost all that is unread.
+const MAX_UNREAD: i64 = 1_000;
+
+/// Unread messages of one conversation, where there are any.
+#[derive(Clone, Debug, Queryable)]
+pub struct Unread {
+    pub conversation_id: ConversationId,
+    pub platform: String,
+    /// From 1 to `MAX_UNREAD`.
+    pub count: i64,
+}
+
+impl Unread {
+    /// There may be more than were counted.
+    pub fn is_capped(&self) -> bool {
+        self.count == MAX_UNREAD
+    }
+}
+
+/// The number of messages that a participant has not read, up to `MAX_UNREAD`: messages of
+/// others, not deleted, visible to the participant, and after their own position. As an
+/// expression that Diesel prepares once.
+#[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
+struct UnreadCount {
+    /// Whether each message asks `within_time`.
+    looks_at_the_clock: bool,
+}
+
+impl Expression for UnreadCount {
+    type SqlType = BigInt;
+}
+
+impl<Source> AppearsOnTable<Source> for UnreadCount {}
+impl<Source> SelectableExpression<Source> for UnreadCount {}
+
+impl<DB: Backend + HasSqlType<BigInt>> QueryFragment<DB> for UnreadCount
+where
+    i64: ToSql<BigInt, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(
+            "(SELECT count(*) FROM (
+                SELECT 1 FROM messages
+                WHERE messages.conversation_id = participants.conversation_id
+                    AND messages.seq > participants.own_read_seq
+                    AND messages.seq > participants.cleared_seq
+                    AND messages.seq >= participants.visible_from_seq
+                    AND messages.sender_id <> participants.user_id
+                    AND messages.deleted_at IS NULL
+                    AND NOT EXISTS (
+                        SELECT 1 FROM hidden_messages
+                        WHERE hidden_messages.user_id = participants.user_id
+                            AND hidden_messages.message_id = messages.id)",
+        );
+        if self.looks_at_the_clock {
+            out.push_sql(" AND within_time(messages.seq)");
+        }
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&MAX_UNREAD)?;
+        out.push_sql(") AS unread)");
+        Ok(())
+    }
+}
+
+/// The unread messages of a user, by conversation, of all conversations or of those named. Costs
+/// at most `MAX_UNREAD` rows for each conversation, besides messages after the user's position
+/// that do not count: deleted, hidden, or the user's own.
+pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Unread>> {
+    if only.is_some_and(<[_]>::is_empty) {
+        return Ok(Vec::new());
+    }
+    let only = only.map(id_list).transpose()?;
+    // Postgres ends a statement that takes too long by itself.
+    let looks_at_the_clock = matches!(db, Db::Sqlite(_));
+    let mut found: Vec<Unread> = on!(db, conn => {
+        let mut query = participants::table
+            .inner_join(conversations::table)
+            .select((participants::conversation_id, conversations::platform, UnreadCount { looks_at_the_clock }))
+            .filter(participants::user_id.eq(reader).and(participants::role.is_not_null()))
+            .filter(conversations::last_seq.gt(participants::own_read_seq))
+            .filter(conversations::last_seq.gt(participants::cleared_seq))
+            .into_boxed();
+        if let Some(only) = &only {
+            query = query.filter(participants::conversation_id.among(only));
+        }
+        query.load(conn)
+    })?;
+    found.retain(|unread| unread.count > 0);
+    Ok(found)
+}

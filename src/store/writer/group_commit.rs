@@ -1,0 +1,1183 @@
+//! The writer: one thread that takes whatever waits, runs it in one
+//! transaction and commits once.
+//!
+//! Acknowledged means committed, and a commit is a flush to disk, so many
+//! light writes share one. A lone write commits at once; no timer adds latency.
+//! Each job runs in a savepoint of its own: one that fails disturbs nobody. A
+//! heavy job has a transaction of its own; [`WriteQueue`] decides whose turn it
+//! is.
+//!
+//! A COMMIT whose outcome is unknown fails the whole batch and is never tried
+//! again; with a `client_message_id` the client may repeat. When the database
+//! itself refused the transaction, nothing happened, and its jobs run again one
+//! by one, so that each has an error of its own.
+
+use super::checkpoints::Checkpoints;
+use super::queue::{Full, QueueBounds, Turn, WriteQueue};
+use crate::error::{Error, Result};
+use crate::ids::UserId;
+use crate::store::connection::db::CommitFailure;
+use crate::store::connection::time_budget;
+use crate::store::{Cost, Db, Target};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often a job that lost to a deadlock is run again by itself.
+const MAX_RERUNS: usize = 3;
+/// How long a job may run; then it fails alone, where the database can be
+/// interrupted.
+const BUDGET: Duration = Duration::from_secs(5);
+/// A light job that takes longer is told in the log, and further ones of its
+/// name and owner count as heavy for a while.
+const SLOW: Duration = Duration::from_millis(250);
+const SLOW_FOR: Duration = Duration::from_secs(60);
+/// Names and owners that are remembered as slow.
+const MAX_SLOW: usize = 1_024;
+
+/// A write that waits its turn.
+pub trait Job<E>: Send {
+    /// Does the work inside a savepoint. May be called again after the
+    /// savepoint was rolled back, and must not remember anything of before.
+    fn run(&mut self, db: &mut Db) -> Result<Vec<E>>;
+
+    /// After `run` failed and its savepoint is rolled back: the last word.
+    /// `Ok` when an earlier success answers this job too.
+    fn settle(&mut self, db: &mut Db, error: Error) -> Result<()>;
+
+    /// Tells whoever waits: committed, or why not.
+    fn answer(self: Box<Self>, fate: Result<()>);
+}
+
+/// What the writer knows of a job without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// For the log.
+    pub name: &'static str,
+    pub cost: Cost,
+    /// Whose share of the queue a heavy job takes; none for the hub itself.
+    pub owner: Option<UserId>,
+    /// A job that has not begun by then is refused: nobody waits for it any
+    /// more, and the client may have sent it again.
+    pub deadline: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct WriterSettings {
+    /// Jobs that may wait; one more is refused.
+    pub queue: QueueBounds,
+    /// Light jobs that share one transaction.
+    pub batch: usize,
+    /// A batch that has run for so long is committed with the jobs it has; the
+    /// others wait for the next.
+    pub batch_time: Duration,
+}
+
+impl WriterSettings {
+    /// Postgres keeps 64 savepoints of a transaction in shared memory (its
+    /// `PGPROC_MAX_CACHED_SUBXIDS`) and slows everybody down beyond. Each of
+    /// its statements is a round trip, so its batches have more time, and take
+    /// fewer of those who log in.
+    pub fn for_target(target: &Target) -> Self {
+        let queue = |unowned_each_time| QueueBounds { light: 4_096, heavy: 1_024, heavy_each: 64, unowned_each_time };
+        match target {
+            Target::Sqlite(_) => Self { queue: queue(16), batch: 512, batch_time: Duration::from_millis(10) },
+            Target::Postgres(_) => Self { queue: queue(4), batch: 60, batch_time: Duration::from_millis(30) },
+        }
+    }
+}
+
+/// Where committed batches go.
+pub trait Publish<E>: Send + 'static {
+    /// The events of a committed batch, in commit order, and the answers to
+    /// be given once those are delivered; may block to slow the writer down.
+    fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>);
+
+    /// A transaction began.
+    fn on_begin(&mut self, _: &mut Db) -> Result<()> {
+        Ok(())
+    }
+
+    /// It is about to be committed; what this writes is part of it.
+    fn before_commit(&mut self, _: &mut Db) -> Result<()> {
+        Ok(())
+    }
+
+    /// A connection was opened in place of one that broke. On an error nothing is
+    /// written on it.
+    fn on_reopen(&mut self, _: &mut Db) -> Result<()> {
+        Ok(())
+    }
+
+    /// A COMMIT failed, and nobody knows whether it happened: if it did, its
+    /// events were never told.
+    fn doubt(&mut self) {}
+}
+
+impl<E, F: FnMut(Vec<E>, Vec<Answer>) + Send + 'static> Publish<E> for F {
+    fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>) {
+        self(events, answers);
+    }
+}
+
+/// Tells one asker what became of their job.
+pub type Answer = Box<dyn FnOnce() + Send>;
+
+/// The sending end; cheap to clone. The thread ends when the last is dropped
+/// and everything queued is done.
+pub struct Writer<E: Send + 'static> {
+    sender: Arc<Sender<E>>,
+}
+
+impl<E: Send + 'static> Clone for Writer<E> {
+    fn clone(&self) -> Self {
+        Self { sender: Arc::clone(&self.sender) }
+    }
+}
+
+/// Closes the queue when the last handle is dropped.
+struct Sender<E: Send + 'static>(Arc<Shared<E>>);
+
+impl<E: Send + 'static> Drop for Sender<E> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<E: Send + 'static> Writer<E> {
+    /// Starts the thread with a connection of its own. Answers go with the
+    /// batch that is published, and not from here, because waking each asker
+    /// from another thread is a system call for each.
+    pub fn start(
+        target: Target,
+        settings: WriterSettings,
+        publish: impl Publish<E>,
+    ) -> Result<(Self, thread::JoinHandle<()>)> {
+        let db = Some(target.open_existing()?);
+        let shared = Arc::new(Shared::new(settings.queue));
+        let waiting = Waiting(Arc::clone(&shared));
+        let checkpoints = Checkpoints::start(&target)?;
+        let mut worker = Worker { target, settings, db, checkpoints, publish };
+        let thread = thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || worker.work(&waiting.0))
+            .map_err(|error| Error::Internal(error.into()))?;
+        Ok((Self { sender: Arc::new(Sender(shared)) }, thread))
+    }
+
+    /// Queues a job, or hands it its refusal at once.
+    pub fn submit(&self, job: Box<dyn Job<E>>, terms: Terms) {
+        self.sender.0.submit(WriteJob { job, terms });
+    }
+}
+
+/// A job and its terms, in the queue.
+struct WriteJob<E> {
+    job: Box<dyn Job<E>>,
+    terms: Terms,
+}
+
+/// What both ends of the queue share.
+struct Shared<E> {
+    state: Mutex<State<E>>,
+    has_changed: Condvar,
+}
+
+struct State<E> {
+    queue: WriteQueue<WriteJob<E>>,
+    /// Until when jobs of this name and owner count as heavy.
+    slow: HashMap<(&'static str, UserId), Instant>,
+    /// Nobody submits, or nobody runs jobs, any more.
+    is_closed: bool,
+}
+
+impl<E: Send + 'static> Shared<E> {
+    fn new(bounds: QueueBounds) -> Self {
+        let state = State { queue: WriteQueue::new(bounds), slow: HashMap::new(), is_closed: false };
+        Self { state: Mutex::new(state), has_changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(&self, job: WriteJob<E>) {
+        let mut state = self.state();
+        let Terms { name, owner, .. } = job.terms;
+        let slow_until = owner.and_then(|user_id| state.slow.get(&(name, user_id)));
+        let is_slow = slow_until.is_some_and(|until| *until > Instant::now());
+        let cost = if is_slow { Cost::Heavy } else { job.terms.cost };
+        let refused = match state.is_closed {
+            true => Some((job, Error::Unavailable("the hub is stopping"))),
+            false => state.queue.push(job, cost, owner).err().map(|(job, full)| (job, refusal(full))),
+        };
+        drop(state);
+        match refused {
+            Some((WriteJob { job, .. }, error)) => job.answer(Err(error)),
+            None => self.has_changed.notify_one(),
+        }
+    }
+
+    /// Waits for the next turn; none once the queue is closed and empty.
+    fn next(&self, most: usize) -> Option<Turn<WriteJob<E>>> {
+        let mut state = self.state();
+        loop {
+            if let Some(turn) = state.queue.next(most) {
+                return Some(turn);
+            }
+            if state.is_closed {
+                return None;
+            }
+            state = self.has_changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn close(&self) {
+        self.state().is_closed = true;
+        self.has_changed.notify_one();
+    }
+
+    /// From now on jobs like this are heavy. True if they were not yet.
+    fn note_slow(&self, name: &'static str, owner: UserId) -> bool {
+        let (mut state, now) = (self.state(), Instant::now());
+        state.slow.retain(|_, until| *until > now);
+        if state.slow.len() >= MAX_SLOW {
+            return false;
+        }
+        state.slow.insert((name, owner), now + SLOW_FOR).is_none()
+    }
+}
+
+fn refusal(full: Full) -> Error {
+    match full {
+        Full::Queue => Error::Unavailable("too many writes are waiting"),
+        Full::Share => Error::TooManyAtOnce("too many of your changes are waiting: wait for their answers"),
+    }
+}
+
+/// The receiving end: whatever still waits when the thread ends, however it
+/// ends, is answered.
+struct Waiting<E: Send + 'static>(Arc<Shared<E>>);
+
+impl<E: Send + 'static> Drop for Waiting<E> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_closed = true;
+        let left = state.queue.drain();
+        drop(state);
+        refuse(left, || Error::Unavailable("the hub is stopping"));
+    }
+}
+
+struct Worker<P> {
+    target: Target,
+    settings: WriterSettings,
+    /// None after the connection broke: the next batch opens another.
+    db: Option<Db>,
+    checkpoints: Checkpoints,
+    publish: P,
+}
+
+impl<P> Worker<P> {
+    fn work<E: Send + 'static>(&mut self, shared: &Shared<E>)
+    where
+        P: Publish<E>,
+    {
+        while let Some(turn) = shared.next(self.settings.batch) {
+            let jobs = match turn {
+                Turn::Light(jobs) => jobs,
+                Turn::Heavy(job) => vec![job],
+            };
+            self.commit(jobs, 0, shared);
+        }
+    }
+
+    /// Runs the jobs in one transaction and answers them; those that it had no
+    /// time for go back to the queue.
+    fn commit<E: Send + 'static>(&mut self, mut jobs: Vec<WriteJob<E>>, reruns: usize, shared: &Shared<E>)
+    where
+        P: Publish<E>,
+    {
+        let began_at = Instant::now();
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        let ending = self.run_all(&mut jobs, &mut outcomes, began_at, shared);
+        let ran = match ending {
+            Ok(()) | Err(Failure::InDoubt(_)) => outcomes.len(),
+            // The job that ended the transaction has run without an outcome.
+            Err(Failure::LostToOthers | Failure::RolledBack(_)) => jobs.len().min(outcomes.len() + 1),
+            // Nobody waits for one more try to connect each.
+            Err(Failure::Broken(_)) => jobs.len(),
+        };
+        if ran < jobs.len() {
+            let left = jobs.split_off(ran).into_iter();
+            shared.state().queue.put_back(left.map(|WriteJob { job, terms }| (WriteJob { job, terms }, terms.owner)));
+        }
+        match ending {
+            Ok(()) => {
+                let mut events = Vec::new();
+                let mut answers: Vec<Answer> = Vec::with_capacity(jobs.len());
+                for (WriteJob { job, .. }, outcome) in jobs.into_iter().zip(outcomes) {
+                    let fate = outcome.map(|mut made| events.append(&mut made));
+                    answers.push(Box::new(move || job.answer(fate)));
+                }
+                self.publish.publish(events, answers);
+            }
+            Err(Failure::LostToOthers) if reruns < MAX_RERUNS => {
+                jobs.into_iter().for_each(|job| self.commit(vec![job], reruns + 1, shared));
+            }
+            Err(Failure::LostToOthers) => refuse(jobs, || Error::Unavailable("the database is busy")),
+            Err(Failure::RolledBack(error)) if jobs.len() > 1 => {
+                log::warn!("a batch of {} writes runs again one by one: {error}", jobs.len());
+                jobs.into_iter().for_each(|job| self.commit(vec![job], reruns, shared));
+            }
+            Err(Failure::RolledBack(error)) => {
+                // One at most.
+                if let Some(WriteJob { job, .. }) = jobs.pop() {
+                    job.answer(Err(refused(error)));
+                }
+            }
+            Err(Failure::InDoubt(error)) => {
+                log::error!("nobody knows whether a batch of {} writes was committed: {error}", jobs.len());
+                self.db = None;
+                self.publish.doubt();
+                refuse(jobs, || Error::Unavailable("the database is away; whether it wrote is unknown"));
+            }
+            Err(Failure::Broken(error)) => {
+                log::error!("a batch of {} writes failed: {error}", jobs.len());
+                self.db = None;
+                refuse(jobs, || error.for_another());
+            }
+        }
+    }
+
+    /// One outcome for each job that ran, all of them committed. On failure
+    /// nothing is committed, or, where COMMIT was not answered, nobody knows.
+    fn run_all<E: Send + 'static>(
+        &mut self,
+        jobs: &mut [WriteJob<E>],
+        outcomes: &mut Vec<Result<Vec<E>>>,
+        began_at: Instant,
+        shared: &Shared<E>,
+    ) -> Result<(), Failure>
+    where
+        P: Publish<E>,
+    {
+        let db = match &mut self.db {
+            Some(db) => db,
+            none => {
+                let db = none.insert(self.target.open_existing()?);
+                self.publish.on_reopen(db)?;
+                db
+            }
+        };
+        db.begin_write()?;
+        self.publish.on_begin(db)?;
+        for WriteJob { job, terms } in jobs {
+            let job_began_at = Instant::now();
+            if job_began_at >= terms.deadline {
+                outcomes.push(Err(Error::Unavailable("the write waited too long; nothing was written")));
+                continue;
+            }
+            if !outcomes.is_empty() && job_began_at - began_at >= self.settings.batch_time {
+                break;
+            }
+            let outcome = time_budget::within(BUDGET, || run_one(db, job.as_mut()));
+            look_at_time(*terms, job_began_at.elapsed(), shared);
+            match outcome {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(Failure::LostToOthers) => {
+                    db.roll_back_all()?;
+                    return Err(Failure::LostToOthers);
+                }
+                Err(Failure::RolledBack(error)) => {
+                    db.roll_back_all()?;
+                    return Err(Failure::RolledBack(error));
+                }
+                // The connection is dropped, which rolls back.
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.publish.before_commit(db)?;
+        match db.commit_write() {
+            Ok(()) => {
+                self.checkpoints.count();
+                Ok(())
+            }
+            Err(CommitFailure::Unknown(error)) => Err(Failure::InDoubt(error)),
+            Err(CommitFailure::RolledBack(Error::Contention(_))) => Err(Failure::LostToOthers),
+            Err(CommitFailure::RolledBack(error)) => Err(Failure::RolledBack(error)),
+        }
+    }
+}
+
+/// Has jobs like a light one that took long run apart from now on. Those of
+/// strangers and of the hub itself have no owner, and stay as they are.
+fn look_at_time<E: Send + 'static>(Terms { name, cost, owner, .. }: Terms, took: Duration, shared: &Shared<E>) {
+    if cost == Cost::Heavy || took <= SLOW {
+        return;
+    }
+    let ms = took.as_millis();
+    match owner {
+        Some(user_id) if shared.note_slow(name, user_id) => {
+            log::warn!("a write held up all others op={name} user={user_id} ms={ms}");
+        }
+        Some(_) => {}
+        None => log::warn!("a write held up all others op={name} user=none ms={ms}"),
+    }
+}
+
+fn refuse<E>(jobs: Vec<WriteJob<E>>, why: impl Fn() -> Error) {
+    jobs.into_iter().for_each(|WriteJob { job, .. }| job.answer(Err(why())));
+}
+
+/// What the cause of a refused transaction is told: that it may be repeated,
+/// unless the error says more.
+fn refused(error: Error) -> Error {
+    match error {
+        Error::Internal(cause) => {
+            log::error!("a write was refused at COMMIT: {cause}");
+            Error::Unavailable("the database refused the write; nothing was written")
+        }
+        error => error,
+    }
+}
+
+/// Why a whole transaction came to nothing.
+enum Failure {
+    /// A deadlock or serialization failure: safe to run again.
+    LostToOthers,
+    /// The database refused it and nothing was committed; the connection is
+    /// fine. One of its jobs may be the cause.
+    RolledBack(Error),
+    /// Nothing was committed, and the connection is of no more use.
+    Broken(Error),
+    /// COMMIT was not answered.
+    InDoubt(Error),
+}
+
+impl<T: Into<Error>> From<T> for Failure {
+    fn from(error: T) -> Self {
+        Failure::Broken(error.into())
+    }
+}
+
+/// Runs one job in a savepoint of its own. The outer failure ends the batch:
+/// a savepoint that cannot be begun, released or rolled back leaves the
+/// transaction in a state that nobody may commit.
+fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec<E>>, Failure> {
+    db.begin_savepoint()?;
+    match end_of_batch(guarded(|| job.run(db)))? {
+        Ok(events) => {
+            db.commit()?;
+            Ok(Ok(events))
+        }
+        Err(error) => {
+            db.roll_back()?;
+            // The last word reads only. It has a savepoint too: on Postgres a
+            // statement that fails outside of one dooms the whole transaction.
+            db.begin_savepoint()?;
+            let settled = end_of_batch(guarded(|| job.settle(db, error)))?;
+            db.roll_back()?;
+            Ok(settled.map(|()| Vec::new()))
+        }
+    }
+}
+
+/// A panic in one operation must not take the writer, and everybody, with it.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::bug("an operation panicked")))
+}
+
+/// Sorts out the errors that are not the job's alone.
+fn end_of_batch<T>(outcome: Result<T>) -> Result<Result<T>, Failure> {
+    match outcome {
+        Err(Error::Contention(_)) => Err(Failure::LostToOthers),
+        // SQLite may have rolled everything back.
+        Err(error @ Error::DatabaseFull(_)) => Err(Failure::RolledBack(error)),
+        // The others would fail the same way.
+        Err(error @ Error::DatabaseAway(_)) => Err(Failure::Broken(error)),
+        outcome => Ok(outcome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::scratch::{Scratch, both_databases, execute, list_marks, mark};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    /// How long an answer may take before a test gives up.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A job made of what a test needs it to do; its events are numbers.
+    struct Fake {
+        run: Box<Run>,
+        settle: Box<Settle>,
+        answer: Box<dyn FnOnce(Result<()>) + Send>,
+    }
+
+    type Run = dyn FnMut(&mut Db) -> Result<Vec<i64>> + Send;
+    type Settle = dyn FnMut(&mut Db, Error) -> Result<()> + Send;
+
+    impl Job<i64> for Fake {
+        fn run(&mut self, db: &mut Db) -> Result<Vec<i64>> {
+            (self.run)(db)
+        }
+
+        fn settle(&mut self, db: &mut Db, error: Error) -> Result<()> {
+            (self.settle)(db, error)
+        }
+
+        fn answer(self: Box<Self>, fate: Result<()>) {
+            (self.answer)(fate);
+        }
+    }
+
+    /// What a job was told in the end.
+    struct Fate(Receiver<Result<()>>);
+
+    impl Fate {
+        fn wait(self) -> Result<()> {
+            self.0.recv_timeout(PATIENCE).expect("every job is answered")
+        }
+
+        /// Without waiting: answered before `submit` returned.
+        fn at_once(&self) -> Option<Result<()>> {
+            self.0.try_recv().ok()
+        }
+    }
+
+    /// A writer on a scratch database, and what it published, a batch at a time.
+    struct Rig {
+        writer: Writer<i64>,
+        thread: thread::JoinHandle<()>,
+        published: Arc<Mutex<Vec<Vec<i64>>>>,
+    }
+
+    struct Sink(Arc<Mutex<Vec<Vec<i64>>>>);
+
+    /// Stands among what was published where the writer was in doubt.
+    const DOUBT: i64 = -1;
+
+    impl Publish<i64> for Sink {
+        fn publish(&mut self, events: Vec<i64>, answers: Vec<Answer>) {
+            if !events.is_empty() {
+                self.0.lock().unwrap().push(events);
+            }
+            answers.into_iter().for_each(|answer| answer());
+        }
+
+        fn doubt(&mut self) {
+            self.0.lock().unwrap().push(vec![DOUBT]);
+        }
+    }
+
+    impl Rig {
+        fn start(scratch: &Scratch, settings: WriterSettings) -> Self {
+            let published: Arc<Mutex<Vec<Vec<i64>>>> = Arc::default();
+            let (writer, thread) =
+                Writer::start(scratch.target.clone(), settings, Sink(Arc::clone(&published))).unwrap();
+            Self { writer, thread, published }
+        }
+
+        fn submit(&self, run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static) -> Fate {
+            self.submit_with(run, |_, error| Err(error))
+        }
+
+        fn submit_with(
+            &self,
+            run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
+            settle: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
+        ) -> Fate {
+            self.submit_on(LIGHT, run, settle)
+        }
+
+        fn submit_on(
+            &self,
+            class: Class,
+            run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
+            settle: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
+        ) -> Fate {
+            let (told, fate) = channel();
+            let answer = Box::new(move |outcome| told.send(outcome).unwrap());
+            let job = Fake { run: Box::new(run), settle: Box::new(settle), answer };
+            let Class { cost, owner, patience } = class;
+            let terms = Terms { name: "test", cost, owner, deadline: Instant::now() + patience };
+            self.writer.submit(Box::new(job), terms);
+            Fate(fate)
+        }
+
+        /// Leaves a mark, in a class of jobs, and names it in an event.
+        fn submit_mark_on(&self, class: Class, n: i64) -> Fate {
+            let run = move |db: &mut Db| {
+                mark(db, n)?;
+                Ok(vec![n])
+            };
+            self.submit_on(class, run, |_, error| Err(error))
+        }
+
+        /// Leaves a mark and names it in an event.
+        fn submit_mark(&self, n: i64) -> Fate {
+            self.submit(move |db| {
+                mark(db, n)?;
+                Ok(vec![n])
+            })
+        }
+
+        /// Keeps the writer busy until the gate is opened or dropped, so that
+        /// what is submitted meanwhile waits together. Returns once it is.
+        fn close_gate(&self) -> Gate {
+            let (entered, is_entered) = channel();
+            let (open, is_open) = channel::<()>();
+            let run = move |_: &mut Db| {
+                entered.send(()).unwrap();
+                // Dropped is open too.
+                let _ = is_open.recv();
+                Ok(Vec::new())
+            };
+            let fate = self.submit(run);
+            is_entered.recv_timeout(PATIENCE).expect("the writer begins");
+            Gate { open, fate }
+        }
+
+        fn published(&self) -> Vec<Vec<i64>> {
+            self.published.lock().unwrap().clone()
+        }
+
+        fn end(self) {
+            let Self { writer, thread, .. } = self;
+            drop(writer);
+            thread.join().unwrap();
+        }
+    }
+
+    struct Gate {
+        open: Sender<()>,
+        fate: Fate,
+    }
+
+    impl Gate {
+        fn open(self) {
+            drop(self.open);
+            self.fate.wait().unwrap();
+        }
+    }
+
+    /// What a test says of a job.
+    #[derive(Clone, Copy)]
+    struct Class {
+        cost: Cost,
+        owner: Option<UserId>,
+        patience: Duration,
+    }
+
+    const LIGHT: Class = Class { cost: Cost::Light, owner: Some(UserId::new(1)), patience: PATIENCE };
+    const HEAVY: Class = Class { cost: Cost::Heavy, ..LIGHT };
+
+    const BOUNDS: QueueBounds = QueueBounds { light: 100, heavy: 10, heavy_each: 2, unowned_each_time: 16 };
+    /// Batches end by their size alone.
+    const ROOMY: WriterSettings = WriterSettings { queue: BOUNDS, batch: 50, batch_time: PATIENCE };
+
+    fn is_unavailable(fate: &Result<()>) -> bool {
+        matches!(fate, Err(Error::Unavailable(_)))
+    }
+
+    fn jobs_that_wait_together_share_one_transaction(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let (saw, seen) = channel();
+        let fates: Vec<_> = (1..=5)
+            .map(|n| {
+                let (target, saw) = (scratch.target.clone(), saw.clone());
+                rig.submit(move |db| {
+                    mark(db, n)?;
+                    let outside = list_marks(&mut target.open_for_reading()?).len();
+                    saw.send((list_marks(db).len(), outside)).unwrap();
+                    Ok(vec![n])
+                })
+            })
+            .collect();
+        gate.open();
+        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        let seen: Vec<_> = seen.try_iter().collect();
+        assert_eq!(seen, [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)], "each sees the earlier ones, nobody else does yet");
+        assert_eq!(rig.published(), [[1, 2, 3, 4, 5]]);
+        assert_eq!(scratch.marks(), [1, 2, 3, 4, 5]);
+        rig.end();
+    }
+    both_databases!(jobs_that_wait_together_share_one_transaction);
+
+    fn a_batch_has_no_more_jobs_than_its_bound(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, WriterSettings { batch: 3, ..ROOMY });
+        let gate = rig.close_gate();
+        let fates: Vec<_> = (1..=7).map(|n| rig.submit_mark(n)).collect();
+        gate.open();
+        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        assert_eq!(rig.published(), [vec![1, 2, 3], vec![4, 5, 6], vec![7]]);
+        rig.end();
+    }
+    both_databases!(a_batch_has_no_more_jobs_than_its_bound);
+
+    fn a_failing_job_leaves_nothing_and_disturbs_nobody(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(1);
+        let refused = rig.submit(|db| {
+            mark(db, 2)?;
+            Err(Error::Forbidden("no"))
+        });
+        // The database itself refuses this one.
+        let doubled = rig.submit_mark(1);
+        let after = rig.submit_mark(3);
+        gate.open();
+        before.wait().unwrap();
+        assert!(matches!(refused.wait(), Err(Error::Forbidden("no"))));
+        assert!(matches!(doubled.wait(), Err(Error::Conflict(_))));
+        after.wait().unwrap();
+        assert_eq!(scratch.marks(), [1, 3]);
+        assert_eq!(rig.published(), [[1, 3]]);
+        rig.end();
+    }
+    both_databases!(a_failing_job_leaves_nothing_and_disturbs_nobody);
+
+    fn a_failed_job_has_the_last_word_after_its_rollback(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let (saw, seen) = channel();
+        let fate = rig.submit_with(
+            |db| {
+                mark(db, 1)?;
+                Err(Error::Conflict("was there"))
+            },
+            move |db, error| {
+                saw.send((list_marks(db), error.code())).unwrap();
+                Ok(())
+            },
+        );
+        fate.wait().unwrap();
+        assert_eq!(seen.recv().unwrap(), (vec![], crate::error::Code::Conflict));
+        assert_eq!(scratch.marks(), [0i64; 0]);
+        assert!(rig.published().is_empty());
+        rig.end();
+    }
+    both_databases!(a_failed_job_has_the_last_word_after_its_rollback);
+
+    fn a_last_word_that_fails_costs_its_neighbours_nothing(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let last_words: [fn(&mut Db, Error) -> Result<()>; 3] = [
+            |db, _| Ok(execute(db, "SELECT nothing FROM nowhere")?),
+            |db, error| mark(db, 66).map_err(Error::from).and(Err(error)),
+            |_, _| panic!("a bug in the last word"),
+        ];
+        for last_word in last_words {
+            let rig = Rig::start(&scratch, ROOMY);
+            let gate = rig.close_gate();
+            let before = rig.submit_mark(1);
+            let failing = rig.submit_with(|_| Err(Error::Conflict("was there")), last_word);
+            let after = rig.submit_mark(2);
+            gate.open();
+            before.wait().unwrap();
+            assert!(failing.wait().is_err());
+            after.wait().unwrap();
+            rig.end();
+            assert_eq!(scratch.marks(), [1, 2], "what was acknowledged is there");
+            execute(&mut scratch.open(), "DELETE FROM marks").unwrap();
+        }
+    }
+    both_databases!(a_last_word_that_fails_costs_its_neighbours_nothing);
+
+    fn what_is_committed_is_published_before_anybody_is_answered(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let (log, logged) = channel();
+        let (to_log, target) = (log.clone(), scratch.target.clone());
+        let publish = move |events: Vec<i64>, answers: Vec<Answer>| {
+            if !events.is_empty() {
+                let stored = list_marks(&mut target.open_for_reading().unwrap());
+                to_log.send(format!("published {events:?}, stored {stored:?}")).unwrap();
+            }
+            answers.into_iter().for_each(|answer| answer());
+        };
+        let (writer, thread) = Writer::start(scratch.target.clone(), ROOMY, publish).unwrap();
+        let rig = Rig { writer, thread, published: Arc::default() };
+        let gate = rig.close_gate();
+        for n in 1..=3 {
+            let log = log.clone();
+            let job = Fake {
+                run: Box::new(move |db| {
+                    mark(db, n)?;
+                    Ok(vec![n, 10 * n])
+                }),
+                settle: Box::new(|_, error| Err(error)),
+                answer: Box::new(move |fate| log.send(format!("answered {n}: {fate:?}")).unwrap()),
+            };
+            let deadline = Instant::now() + PATIENCE;
+            rig.writer.submit(Box::new(job), Terms { name: "test", cost: Cost::Light, owner: None, deadline });
+        }
+        gate.open();
+        rig.end();
+        drop(log);
+        let published = "published [1, 10, 2, 20, 3, 30], stored [1, 2, 3]";
+        let answered = ["answered 1: Ok(())", "answered 2: Ok(())", "answered 3: Ok(())"];
+        assert_eq!(logged.iter().collect::<Vec<_>>(), [&[published], &answered[..]].concat());
+    }
+    both_databases!(what_is_committed_is_published_before_anybody_is_answered);
+
+    fn a_full_queue_refuses_the_next_job_at_once(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, WriterSettings { queue: QueueBounds { light: 2, ..BOUNDS }, ..ROOMY });
+        let gate = rig.close_gate();
+        let waiting = [rig.submit_mark(1), rig.submit_mark(2)];
+        let refused = rig.submit_mark(3);
+        assert!(refused.at_once().is_some_and(|fate| is_unavailable(&fate)), "before the writer is free again");
+        assert!(waiting.iter().all(|fate| fate.at_once().is_none()), "these two wait");
+        gate.open();
+        waiting.into_iter().for_each(|fate| fate.wait().unwrap());
+        rig.submit_mark(4).wait().unwrap();
+        assert_eq!(scratch.marks(), [1, 2, 4]);
+        rig.end();
+    }
+    both_databases!(a_full_queue_refuses_the_next_job_at_once);
+
+    fn a_panic_is_an_internal_error_of_that_job_alone(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(1);
+        let panicking = rig.submit(|db| {
+            mark(db, 2)?;
+            panic!("as this test wants it");
+        });
+        let after = rig.submit_mark(3);
+        gate.open();
+        before.wait().unwrap();
+        assert!(matches!(panicking.wait(), Err(Error::Internal(_))));
+        after.wait().unwrap();
+        assert_eq!(scratch.marks(), [1, 3]);
+        assert_eq!(rig.published(), [[1, 3]], "one batch");
+        rig.end();
+    }
+    both_databases!(a_panic_is_an_internal_error_of_that_job_alone);
+
+    fn who_loses_to_others_is_run_again_and_so_is_its_batch_one_by_one(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(1);
+        let (target, mut outside) = (scratch.target.clone(), Vec::new());
+        let (saw, seen) = channel();
+        let loser = rig.submit(move |db| {
+            outside.push(list_marks(&mut target.open_for_reading()?));
+            mark(db, 2)?;
+            if outside.len() == 1 {
+                return Err(Error::Contention("deadlock".into()));
+            }
+            saw.send(outside.clone()).unwrap();
+            Ok(vec![2])
+        });
+        let after = rig.submit_mark(3);
+        gate.open();
+        [before, loser, after].into_iter().for_each(|fate| fate.wait().unwrap());
+        assert_eq!(seen.recv().unwrap(), [vec![], vec![1]], "the one before it was committed by itself");
+        assert_eq!(rig.published(), [[1], [2], [3]], "nothing of the first attempt");
+        assert_eq!(scratch.marks(), [1, 2, 3]);
+        rig.end();
+    }
+    both_databases!(who_loses_to_others_is_run_again_and_so_is_its_batch_one_by_one);
+
+    fn who_always_loses_is_given_up_and_the_others_are_not(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(1);
+        let (ran, runs) = channel();
+        let loser = rig.submit(move |db| {
+            ran.send(()).unwrap();
+            mark(db, 2)?;
+            Err(Error::Contention("deadlock".into()))
+        });
+        let after = rig.submit_mark(3);
+        gate.open();
+        before.wait().unwrap();
+        assert!(is_unavailable(&loser.wait()));
+        after.wait().unwrap();
+        assert_eq!(runs.try_iter().count(), 1 + MAX_RERUNS);
+        assert_eq!(scratch.marks(), [1, 3]);
+        rig.end();
+    }
+    both_databases!(who_always_loses_is_given_up_and_the_others_are_not);
+
+    /// A reference that is checked at COMMIT makes COMMIT itself fail.
+    fn a_commit_that_the_database_refuses_fails_its_cause_alone(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let orphans = "CREATE TABLE orphans (n BIGINT REFERENCES marks (n) DEFERRABLE INITIALLY DEFERRED)";
+        execute(&mut scratch.open(), orphans).unwrap();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(1);
+        let culprit = rig.submit(|db| {
+            execute(db, "INSERT INTO orphans VALUES (999)")?;
+            Ok(vec![2])
+        });
+        let after = rig.submit_mark(3);
+        gate.open();
+        before.wait().unwrap();
+        assert!(is_unavailable(&culprit.wait()));
+        after.wait().unwrap();
+        assert_eq!(rig.published(), [[1], [3]], "there is no doubt, and nothing of the first attempt");
+        assert_eq!(scratch.marks(), [1, 3]);
+        rig.end();
+    }
+    both_databases!(a_commit_that_the_database_refuses_fails_its_cause_alone);
+
+    #[test]
+    fn a_full_disk_refuses_what_needs_space_and_leaves_no_doubt() {
+        let scratch = Scratch::sqlite().with_marks();
+        execute(&mut scratch.open(), "CREATE TABLE blobs (n BIGINT PRIMARY KEY, b BLOB)").unwrap();
+        let rig = Rig::start(&scratch, ROOMY);
+        let limit = |pages: &'static str| rig.submit(move |db| Ok(execute(db, pages).map(|()| Vec::new())?)).wait();
+        limit("PRAGMA max_page_count = 1").expect("no more pages than there are now");
+        let blob = |n: i64| {
+            rig.submit(move |db| {
+                execute(db, &format!("INSERT INTO blobs VALUES ({n}, zeroblob(1000000))"))?;
+                Ok(vec![n])
+            })
+        };
+        for round in 1..=10 {
+            let gate = rig.close_gate();
+            let (before, refused, after) = (rig.submit_mark(2 * round), blob(round), rig.submit_mark(2 * round + 1));
+            gate.open();
+            before.wait().expect("it needs no page of its own");
+            let error = refused.wait().expect_err("there is no room");
+            assert!(matches!(error, Error::DatabaseFull(_)), "{error}");
+            assert!(error.detail().contains("no space left"), "{error}");
+            after.wait().expect("nor does this");
+        }
+        assert!(!rig.published().contains(&vec![DOUBT]));
+        assert_eq!(scratch.marks(), (2..=21).collect::<Vec<_>>());
+        limit("PRAGMA max_page_count = 1000000").unwrap();
+        blob(1).wait().expect("with space there, all is well again");
+        rig.end();
+    }
+
+    #[test]
+    fn a_read_only_database_is_told_as_that() {
+        for (scratch, sql) in [
+            (Scratch::sqlite(), "PRAGMA query_only = ON"),
+            (Scratch::postgres(), "SET default_transaction_read_only = on"),
+        ] {
+            let scratch = scratch.with_marks();
+            let rig = Rig::start(&scratch, ROOMY);
+            rig.submit(move |db| Ok(execute(db, sql).map(|()| Vec::new())?)).wait().unwrap();
+            let error = rig.submit_mark(1).wait().expect_err("nothing can be written");
+            assert_eq!(error.detail(), "the database is read-only");
+            assert!(rig.published().is_empty());
+            rig.end();
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_not_given_fails_the_job_that_waits_for_it_alone() {
+        let scratch = Scratch::postgres().with_marks();
+        execute(&mut scratch.open(), "INSERT INTO marks VALUES (1)").unwrap();
+        let mut other = scratch.open();
+        execute(&mut other, "BEGIN; SELECT n FROM marks WHERE n = 1 FOR UPDATE").unwrap();
+        let rig = Rig::start(&scratch, ROOMY);
+        let (told, pids) = channel();
+        let tell = || {
+            let told = told.clone();
+            rig.submit(move |db| {
+                told.send(backend_of(db)).unwrap();
+                Ok(Vec::new())
+            })
+        };
+        tell().wait().unwrap();
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(2);
+        let waits = rig.submit(|db| Ok(execute(db, "UPDATE marks SET n = 9 WHERE n = 1").map(|()| vec![9])?));
+        let after = rig.submit_mark(3);
+        gate.open();
+        before.wait().unwrap();
+        let error = waits.wait().expect_err("somebody else has the lock");
+        assert!(matches!(error, Error::DatabaseBusy(_)) && error.retry_in().is_some(), "{error}");
+        after.wait().unwrap();
+        tell().wait().unwrap();
+        let pids: Vec<i32> = pids.try_iter().collect();
+        assert_eq!(pids[0], pids[1], "the connection is kept");
+        drop(other);
+        assert_eq!(scratch.marks(), [1, 2, 3]);
+        rig.end();
+    }
+
+    fn a_job_that_has_waited_too_long_is_not_done_any_more(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let late = Class { patience: Duration::ZERO, ..LIGHT };
+        let (light, heavy) = (rig.submit_mark_on(late, 1), rig.submit_mark_on(Class { cost: Cost::Heavy, ..late }, 2));
+        let in_time = rig.submit_mark(3);
+        gate.open();
+        for fate in [light, heavy] {
+            assert!(is_unavailable(&fate.wait()));
+        }
+        in_time.wait().unwrap();
+        assert_eq!(scratch.marks(), [3]);
+        rig.end();
+    }
+    both_databases!(a_job_that_has_waited_too_long_is_not_done_any_more);
+
+    fn a_heavy_job_has_a_transaction_of_its_own(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let heavy: Vec<_> = [10, 11].map(|n| rig.submit_mark_on(HEAVY, n)).into();
+        let refused = rig.submit_mark_on(HEAVY, 12);
+        let light: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
+        assert!(matches!(refused.at_once(), Some(Err(Error::TooManyAtOnce(_)))), "the owner's share is full");
+        gate.open();
+        heavy.into_iter().chain(light).for_each(|fate| fate.wait().unwrap());
+        assert_eq!(rig.published(), [vec![1, 2, 3], vec![10], vec![11]], "light ones come first");
+        rig.end();
+    }
+    both_databases!(a_heavy_job_has_a_transaction_of_its_own);
+
+    fn a_batch_that_takes_long_is_committed_with_what_it_has(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, WriterSettings { batch_time: Duration::ZERO, ..ROOMY });
+        let gate = rig.close_gate();
+        let fates: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
+        gate.open();
+        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        assert_eq!(rig.published(), [[1], [2], [3]], "in their order");
+        rig.end();
+    }
+    both_databases!(a_batch_that_takes_long_is_committed_with_what_it_has);
+
+    fn a_light_job_that_takes_long_runs_apart_from_then_on(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let [ann, bob] = [8, 9].map(|id| Class { owner: Some(UserId::new(id)), ..LIGHT });
+        let busy = |_: &mut Db| {
+            let began_at = Instant::now();
+            while began_at.elapsed() <= SLOW {
+                std::hint::spin_loop();
+            }
+            Ok(Vec::new())
+        };
+        rig.submit_on(ann, busy, |_, error| Err(error)).wait().unwrap();
+        let gate = rig.close_gate();
+        let fates = [(bob, 1), (ann, 2), (bob, 3)].map(|(class, n)| rig.submit_mark_on(class, n));
+        gate.open();
+        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        assert_eq!(rig.published(), [vec![1, 3], vec![2]], "others are not charged for it");
+        rig.end();
+    }
+    both_databases!(a_light_job_that_takes_long_runs_apart_from_then_on);
+
+    fn the_lane_ends_with_its_last_handle_after_all_that_waits(scratch: Scratch) {
+        let scratch = scratch.with_marks();
+        let Rig { writer, thread, published } = Rig::start(&scratch, WriterSettings { batch: 2, ..ROOMY });
+        let rig = Rig { writer: writer.clone(), thread, published };
+        let gate = rig.close_gate();
+        let fates: Vec<_> = (1..=5).map(|n| rig.submit_mark(n)).collect();
+        let Rig { writer: other, thread, .. } = rig;
+        drop(other);
+        assert!(!thread.is_finished());
+        drop(writer);
+        gate.open();
+        thread.join().unwrap();
+        fates.into_iter().for_each(|fate| fate.at_once().expect("answered before the end").unwrap());
+        assert_eq!(scratch.marks(), [1, 2, 3, 4, 5]);
+    }
+    both_databases!(the_lane_ends_with_its_last_handle_after_all_that_waits);
+
+    /// The process of Postgres behind a connection.
+    fn backend_of(db: &mut Db) -> i32 {
+        let Db::Postgres(conn) = db else { panic!("only Postgres has backends") };
+        let pid = diesel::dsl::sql::<diesel::sql_types::Integer>("pg_backend_pid()");
+        diesel::RunQueryDsl::get_result(diesel::select(pid), conn).unwrap()
+    }
+
+    /// Ends that process and returns when it is gone, within ten seconds.
+    fn terminate(target: &Target, pid: i32) {
+        execute(&mut target.open().unwrap(), &format!("SELECT pg_terminate_backend({pid}, 10000)")).unwrap();
+    }
+
+    #[test]
+    fn after_a_connection_broke_between_batches_the_next_but_one_has_another() {
+        let scratch = Scratch::postgres().with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let (told, pids) = channel();
+        let tell = || {
+            let told = told.clone();
+            rig.submit(move |db| {
+                told.send(backend_of(db)).unwrap();
+                Ok(Vec::new())
+            })
+        };
+        tell().wait().unwrap();
+        let pid = pids.recv().unwrap();
+        terminate(&scratch.target, pid);
+        assert!(is_unavailable(&rig.submit_mark(1).wait()), "whoever finds it broken is told so");
+        rig.submit_mark(2).wait().unwrap();
+        tell().wait().unwrap();
+        assert_ne!(pids.recv().unwrap(), pid);
+        assert_eq!(scratch.marks(), [2]);
+        rig.end();
+    }
+
+    #[test]
+    fn a_connection_that_breaks_within_a_job_fails_the_batch_and_nothing_more() {
+        let scratch = Scratch::postgres().with_marks();
+        let rig = Rig::start(&scratch, ROOMY);
+        let gate = rig.close_gate();
+        let before = rig.submit_mark(1);
+        let target = scratch.target.clone();
+        let victim = rig.submit(move |db| {
+            mark(db, 2)?;
+            terminate(&target, backend_of(db));
+            mark(db, 3)?;
+            Ok(vec![2])
+        });
+        let after = rig.submit_mark(4);
+        gate.open();
+        for fate in [before, victim, after] {
+            assert!(is_unavailable(&fate.wait()));
+        }
+        assert!(rig.published().is_empty());
+        rig.submit_mark(5).wait().unwrap();
+        assert_eq!(scratch.marks(), [5]);
+        rig.end();
+    }
+
+    #[test]
+    fn writers_that_wait_for_each_other_all_get_through() {
+        let scratch = Scratch::postgres().with_marks();
+        execute(&mut scratch.open(), "INSERT INTO marks VALUES (1), (2)").unwrap();
+        let (here, there) = (Rig::start(&scratch, ROOMY), Rig::start(&scratch, ROOMY));
+        let lock = |n: i64| format!("SELECT n FROM marks WHERE n = {n} FOR UPDATE");
+        let both_have_one = Arc::new(std::sync::Barrier::new(2));
+        let submit = |rig: &Rig, first: i64, second: i64| {
+            let (mut meeting, mark_of) = (Some(Arc::clone(&both_have_one)), first + 10);
+            rig.submit(move |db| {
+                execute(db, &lock(first))?;
+                // Only the first run waits: the loser runs again alone.
+                if let Some(barrier) = meeting.take() {
+                    barrier.wait();
+                }
+                execute(db, &lock(second))?;
+                mark(db, mark_of)?;
+                Ok(vec![mark_of])
+            })
+        };
+        let fates = [submit(&here, 1, 2), submit(&there, 2, 1)];
+        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        assert_eq!(scratch.marks(), [1, 2, 11, 12]);
+        here.end();
+        there.end();
+    }
+}

@@ -1,0 +1,6 @@
+//! The writer: one thread that runs the waiting writes and commits once.
+
+pub(crate) mod checkpoints;
+pub(crate) mod group_commit;
+pub(crate) mod locks;
+pub(crate) mod queue;
