@@ -17,4 +17,5 @@ pub(crate) mod prepare;
 pub(crate) mod probe;
 pub(crate) mod read_gates;
 pub(crate) mod read_pool;
+pub(crate) mod target;
 pub mod time_budget;

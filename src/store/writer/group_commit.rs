@@ -18,9 +18,10 @@ use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::store::connection::db::CommitFailure;
 use crate::store::connection::time_budget;
+use crate::store::writer::attempt::{Failure, run_one};
+use crate::store::writer::job::{Answer, Job, Publish, Terms, WriterSettings};
 use crate::store::{Cost, Db, Target};
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,93 +38,11 @@ const SLOW_FOR: Duration = Duration::from_secs(60);
 /// Names and owners that are remembered as slow.
 const MAX_SLOW: usize = 1_024;
 
-/// A write that waits its turn.
-pub trait Job<E>: Send {
-    /// Does the work inside a savepoint. May be called again after the
-    /// savepoint was rolled back, and must not remember anything of before.
-    fn run(&mut self, db: &mut Db) -> Result<Vec<E>>;
-
-    /// After `run` failed and its savepoint is rolled back: the last word.
-    /// `Ok` when an earlier success answers this job too.
-    fn settle(&mut self, db: &mut Db, error: Error) -> Result<()>;
-
-    /// Tells whoever waits: committed, or why not.
-    fn answer(self: Box<Self>, fate: Result<()>);
-}
-
-/// What the writer knows of a job without running it.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// For the log.
-    pub name: &'static str,
-    pub cost: Cost,
-    /// Whose share of the queue a heavy job takes; none for the hub itself.
-    pub owner: Option<UserId>,
-    /// A job that has not begun by then is refused: nobody waits for it any
-    /// more, and the client may have sent it again.
-    pub deadline: Instant,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct WriterSettings {
-    /// Jobs that may wait; one more is refused.
-    pub queue: QueueBounds,
-    /// Light jobs that share one transaction.
-    pub batch: usize,
-    /// A batch that has run for so long is committed with the jobs it has; the
-    /// others wait for the next.
-    pub batch_time: Duration,
-}
-
-impl WriterSettings {
-    /// Postgres keeps 64 savepoints of a transaction in shared memory (its
-    /// `PGPROC_MAX_CACHED_SUBXIDS`) and slows everybody down beyond. Each of
-    /// its statements is a round trip, so its batches have more time, and take
-    /// fewer of those who log in.
-    pub fn for_target(target: &Target) -> Self {
-        let queue = |unowned_each_time| QueueBounds { light: 4_096, heavy: 1_024, heavy_each: 64, unowned_each_time };
-        match target {
-            Target::Sqlite(_) => Self { queue: queue(16), batch: 512, batch_time: Duration::from_millis(10) },
-            Target::Postgres(_) => Self { queue: queue(4), batch: 60, batch_time: Duration::from_millis(30) },
-        }
-    }
-}
-
-/// Where committed batches go.
-pub trait Publish<E>: Send + 'static {
-    /// The events of a committed batch, in commit order, and the answers to
-    /// be given once those are delivered; may block to slow the writer down.
-    fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>);
-
-    /// A transaction began.
-    fn on_begin(&mut self, _: &mut Db) -> Result<()> {
-        Ok(())
-    }
-
-    /// It is about to be committed; what this writes is part of it.
-    fn before_commit(&mut self, _: &mut Db) -> Result<()> {
-        Ok(())
-    }
-
-    /// A connection was opened in place of one that broke. On an error nothing is
-    /// written on it.
-    fn on_reopen(&mut self, _: &mut Db) -> Result<()> {
-        Ok(())
-    }
-
-    /// A COMMIT failed, and nobody knows whether it happened: if it did, its
-    /// events were never told.
-    fn doubt(&mut self) {}
-}
-
 impl<E, F: FnMut(Vec<E>, Vec<Answer>) + Send + 'static> Publish<E> for F {
     fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>) {
         self(events, answers);
     }
 }
-
-/// Tells one asker what became of their job.
-pub type Answer = Box<dyn FnOnce() + Send>;
 
 /// The sending end; cheap to clone. The thread ends when the last is dropped
 /// and everything queued is done.
@@ -444,61 +363,9 @@ fn refused(error: Error) -> Error {
     }
 }
 
-/// Why a whole transaction came to nothing.
-enum Failure {
-    /// A deadlock or serialization failure: safe to run again.
-    LostToOthers,
-    /// The database refused it and nothing was committed; the connection is
-    /// fine. One of its jobs may be the cause.
-    RolledBack(Error),
-    /// Nothing was committed, and the connection is of no more use.
-    Broken(Error),
-    /// COMMIT was not answered.
-    InDoubt(Error),
-}
-
 impl<T: Into<Error>> From<T> for Failure {
     fn from(error: T) -> Self {
         Failure::Broken(error.into())
-    }
-}
-
-/// Runs one job in a savepoint of its own. The outer failure ends the batch:
-/// a savepoint that cannot be begun, released or rolled back leaves the
-/// transaction in a state that nobody may commit.
-fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec<E>>, Failure> {
-    db.begin_savepoint()?;
-    match end_of_batch(guarded(|| job.run(db)))? {
-        Ok(events) => {
-            db.commit()?;
-            Ok(Ok(events))
-        }
-        Err(error) => {
-            db.roll_back()?;
-            // The last word reads only. It has a savepoint too: on Postgres a
-            // statement that fails outside of one dooms the whole transaction.
-            db.begin_savepoint()?;
-            let settled = end_of_batch(guarded(|| job.settle(db, error)))?;
-            db.roll_back()?;
-            Ok(settled.map(|()| Vec::new()))
-        }
-    }
-}
-
-/// A panic in one operation must not take the writer, and everybody, with it.
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::bug("an operation panicked")))
-}
-
-/// Sorts out the errors that are not the job's alone.
-fn end_of_batch<T>(outcome: Result<T>) -> Result<Result<T>, Failure> {
-    match outcome {
-        Err(Error::Contention(_)) => Err(Failure::LostToOthers),
-        // SQLite may have rolled everything back.
-        Err(error @ Error::DatabaseFull(_)) => Err(Failure::RolledBack(error)),
-        // The others would fail the same way.
-        Err(error @ Error::DatabaseAway(_)) => Err(Failure::Broken(error)),
-        outcome => Ok(outcome),
     }
 }
 
