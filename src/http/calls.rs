@@ -2,24 +2,33 @@
 //! it gives and refuses. What a handler takes is known by its arguments.
 
 use super::call::{Call, delete, get, patch, post, put};
+use super::handlers::conversations::ConversationReply;
 use super::handlers::health::{Health, Readiness, health, ready};
-use super::handlers::rest::ConversationReply;
-use super::handlers::{accounts, descriptions, devices, moderation, rest, tokens};
+use super::handlers::{
+    accounts, conversations, descriptions, devices, messages, moderation, people, positions, tokens,
+};
 use crate::error::Code;
-use crate::ops::conversations::create_conversation::Created;
-use crate::ops::conversations::list_conversations::{ConversationPage, ListConversations};
-use crate::ops::conversations::list_participants::{ListParticipants, ParticipantPage};
+use crate::ops::conversations::{
+    create_conversation::Created,
+    list_conversations::{ConversationPage, ListConversations},
+    list_participants::{ListParticipants, ParticipantPage},
+};
 use crate::ops::logins::list_logins::LoginList;
-use crate::ops::messages::delete_message::DeleteMessage;
-use crate::ops::messages::list_messages::{ListMessages, MessagePage};
-use crate::ops::messages::send_message::Sent;
-use crate::ops::moderation::create_report::Reported;
-use crate::ops::moderation::list_reports::{ListReports, ReportPage};
+use crate::ops::messages::{
+    delete_message::DeleteMessage,
+    list_messages::{ListMessages, MessagePage},
+    send_message::Sent,
+};
+use crate::ops::moderation::{
+    create_report::Reported,
+    list_reports::{ListReports, ReportPage},
+};
 use crate::ops::op::MessageReply;
-use crate::ops::people::get_user::UserReply;
-use crate::ops::people::list_users::{ListUsers, UserList};
-use crate::ops::receipts::get_unread::UnreadCounts;
-use crate::ops::receipts::list_receipts::Receipts;
+use crate::ops::people::{
+    get_user::UserReply,
+    list_users::{ListUsers, UserList},
+};
+use crate::ops::receipts::{get_unread::UnreadCounts, list_receipts::Receipts};
 use crate::ops::search::search_messages::{Search, SearchPage};
 use crate::ops::sync::Changes;
 
@@ -29,7 +38,15 @@ const NEEDS_ROLE: &[Code] = &[Code::Forbidden, Code::NotFound];
 const NEEDS_ROLE_OR_CONFLICT: &[Code] = &[Code::Forbidden, Code::NotFound, Code::Conflict];
 
 pub fn calls() -> Vec<Call> {
-    let all = [accounts_and_people(), conversations(), groups(), messages(), positions(), administration(), hub()];
+    let all = [
+        accounts_and_people(),
+        conversations_calls(),
+        groups(),
+        messages_calls(),
+        positions_calls(),
+        administration(),
+        hub(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -65,47 +82,49 @@ fn accounts_and_people() -> Vec<Call> {
         patch("/api/users/me", accounts::update_profile, "Change the caller's display name or e-mail address")
             .gives::<UserReply>(200)
             .refuses(&[Code::Conflict]),
-        get("/api/users", rest::list_users, "People by the words of their names, the caller's partners first")
+        get("/api/users", people::list_users, "People by the words of their names, the caller's partners first")
             .query::<ListUsers>(&["q", "limit"])
             .gives::<UserList>(200),
-        get("/api/users/{id}", rest::get_user, "Somebody").gives::<UserReply>(200).refuses(NOT_FOUND),
-        get("/api/blocks", rest::list_blocks, "Whom one blocked").gives::<UserList>(200),
-        put("/api/blocks/{user_id}", rest::block, "Block somebody").gives_nothing().refuses(NOT_FOUND),
-        delete("/api/blocks/{user_id}", rest::unblock, "Lift a block").gives_nothing().refuses(NOT_FOUND),
-        get("/api/contacts", rest::list_contacts, "One's contacts").gives::<UserList>(200),
-        put("/api/contacts/{user_id}", rest::add_contact, "Make somebody a contact").gives_nothing().refuses(NOT_FOUND),
-        delete("/api/contacts/{user_id}", rest::remove_contact, "Take a contact back")
+        get("/api/users/{id}", people::get_user, "Somebody").gives::<UserReply>(200).refuses(NOT_FOUND),
+        get("/api/blocks", people::list_blocks, "Whom one blocked").gives::<UserList>(200),
+        put("/api/blocks/{user_id}", people::block, "Block somebody").gives_nothing().refuses(NOT_FOUND),
+        delete("/api/blocks/{user_id}", people::unblock, "Lift a block").gives_nothing().refuses(NOT_FOUND),
+        get("/api/contacts", people::list_contacts, "One's contacts").gives::<UserList>(200),
+        put("/api/contacts/{user_id}", people::add_contact, "Make somebody a contact")
+            .gives_nothing()
+            .refuses(NOT_FOUND),
+        delete("/api/contacts/{user_id}", people::remove_contact, "Take a contact back")
             .gives_nothing()
             .refuses(NOT_FOUND),
     ]
 }
 
-fn conversations() -> Vec<Call> {
+fn conversations_calls() -> Vec<Call> {
     vec![
-        get("/api/conversations", rest::list_conversations, "One's conversations, latest activity first")
+        get("/api/conversations", conversations::list_conversations, "One's conversations, latest activity first")
             .query::<ListConversations>(&["before", "limit", "with"])
             .gives::<ConversationPage>(200),
-        get("/api/conversations/{id}", rest::get_conversation, "A conversation")
+        get("/api/conversations/{id}", conversations::get_conversation, "A conversation")
             .gives::<ConversationReply>(200)
             .refuses(NOT_FOUND),
-        delete("/api/conversations/{id}", rest::clear_conversation, "Clear a conversation for oneself")
+        delete("/api/conversations/{id}", conversations::clear_conversation, "Clear a conversation for oneself")
             .gives_nothing()
             .refuses(NOT_FOUND),
-        get("/api/conversations/{id}/messages", rest::list_messages, "History, ascending")
+        get("/api/conversations/{id}/messages", messages::list_messages, "History, ascending")
             .query::<ListMessages>(&["before_seq", "after_seq", "limit"])
             .gives::<MessagePage>(200)
             .refuses(NOT_FOUND),
-        post("/api/conversations/{id}/messages", rest::send_to, "Send a message to a conversation")
+        post("/api/conversations/{id}/messages", messages::send_to, "Send a message to a conversation")
             .gives::<Sent>(201)
             .gives::<Sent>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        post("/api/conversations/{id}/typing", rest::set_typing, "Say that one types, or stopped")
+        post("/api/conversations/{id}/typing", positions::set_typing, "Say that one types, or stopped")
             .gives_nothing()
             .refuses(NEEDS_ROLE),
-        put("/api/conversations/{id}/viewing", rest::join_conversation, "Say that one looks at it")
+        put("/api/conversations/{id}/viewing", positions::join_conversation, "Say that one looks at it")
             .gives_nothing()
             .refuses(NOT_FOUND),
-        delete("/api/conversations/{id}/viewing", rest::leave_conversation, "Say that one looks no longer")
+        delete("/api/conversations/{id}/viewing", positions::leave_conversation, "Say that one looks no longer")
             .gives_nothing()
             .refuses(NOT_FOUND),
     ]
@@ -113,74 +132,84 @@ fn conversations() -> Vec<Call> {
 
 fn groups() -> Vec<Call> {
     vec![
-        post("/api/conversations", rest::create_conversation, "Make a group, or open a direct conversation")
+        post("/api/conversations", conversations::create_conversation, "Make a group, or open a direct conversation")
             .gives::<Created>(201)
             .gives::<Created>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        patch("/api/conversations/{id}", rest::rename_conversation, "Rename a group")
+        patch("/api/conversations/{id}", conversations::rename_conversation, "Rename a group")
             .gives::<ConversationReply>(200)
             .refuses(NEEDS_ROLE),
-        get("/api/conversations/{id}/participants", rest::list_participants, "Who is in a conversation, by id")
-            .query::<ListParticipants>(&["after", "limit"])
-            .gives::<ParticipantPage>(200)
-            .refuses(NOT_FOUND),
-        post("/api/conversations/{id}/participants", rest::add_participant, "Add somebody to a group")
+        get(
+            "/api/conversations/{id}/participants",
+            conversations::list_participants,
+            "Who is in a conversation, by id",
+        )
+        .query::<ListParticipants>(&["after", "limit"])
+        .gives::<ParticipantPage>(200)
+        .refuses(NOT_FOUND),
+        post("/api/conversations/{id}/participants", conversations::add_participant, "Add somebody to a group")
             .gives_nothing()
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        patch("/api/conversations/{id}/participants/{user_id}", rest::set_role, "Give somebody a role")
+        patch("/api/conversations/{id}/participants/{user_id}", conversations::set_role, "Give somebody a role")
             .gives_nothing()
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        delete("/api/conversations/{id}/participants/{user_id}", rest::remove_participant, "Remove somebody, or leave")
-            .gives_nothing()
-            .refuses(NEEDS_ROLE_OR_CONFLICT),
+        delete(
+            "/api/conversations/{id}/participants/{user_id}",
+            conversations::remove_participant,
+            "Remove somebody, or leave",
+        )
+        .gives_nothing()
+        .refuses(NEEDS_ROLE_OR_CONFLICT),
     ]
 }
 
-fn messages() -> Vec<Call> {
+fn messages_calls() -> Vec<Call> {
     vec![
-        post("/api/messages", rest::send, "Send a message to a person or a conversation")
+        post("/api/messages", messages::send, "Send a message to a person or a conversation")
             .gives::<Sent>(201)
             .gives::<Sent>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        get("/api/messages/{id}", rest::get_message, "A message").gives::<MessageReply>(200).refuses(NOT_FOUND),
-        patch("/api/messages/{id}", rest::edit_message, "Edit a message of one's own")
+        get("/api/messages/{id}", messages::get_message, "A message").gives::<MessageReply>(200).refuses(NOT_FOUND),
+        patch("/api/messages/{id}", messages::edit_message, "Edit a message of one's own")
             .gives::<MessageReply>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        delete("/api/messages/{id}", rest::delete_message, "Delete a message for everyone, or for oneself")
+        delete("/api/messages/{id}", messages::delete_message, "Delete a message for everyone, or for oneself")
             .query::<DeleteMessage>(&["for"])
             .gives_nothing()
             .refuses(NEEDS_ROLE),
-        put("/api/messages/{id}/reactions/{emoji}", rest::add_reaction, "React to a message")
+        put("/api/messages/{id}/reactions/{emoji}", messages::add_reaction, "React to a message")
             .gives::<MessageReply>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        delete("/api/messages/{id}/reactions/{emoji}", rest::remove_reaction, "Take a reaction back")
+        delete("/api/messages/{id}/reactions/{emoji}", messages::remove_reaction, "Take a reaction back")
             .gives::<MessageReply>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        get("/api/messages/{id}/receipts", rest::list_receipts, "Who has a message, and who read it")
+        get("/api/messages/{id}/receipts", positions::list_receipts, "Who has a message, and who read it")
             .gives::<Receipts>(200)
             .refuses(NOT_FOUND),
-        get("/api/search", rest::search, "Messages by their words, newest first")
+        get("/api/search", messages::search, "Messages by their words, newest first")
             .query::<Search>(&["q", "conversation_id", "before", "limit"])
             .gives::<SearchPage>(200)
             .refuses(NOT_FOUND),
     ]
 }
 
-fn positions() -> Vec<Call> {
+fn positions_calls() -> Vec<Call> {
     vec![
-        post("/api/conversations/{id}/read", rest::read_conversation, "Read up to a message, or everything")
+        post("/api/conversations/{id}/read", positions::read_conversation, "Read up to a message, or everything")
             .gives_nothing()
             .refuses(NOT_FOUND),
         post(
             "/api/conversations/{id}/delivered",
-            rest::mark_delivered,
+            positions::mark_delivered,
             "One's devices have everything up to a message",
         )
         .gives_nothing()
         .refuses(NOT_FOUND),
-        post("/api/messages/{id}/read", rest::mark_read, "Read up to this message").gives_nothing().refuses(NOT_FOUND),
-        get("/api/unread", rest::get_unread, "What one has not read, counted").gives::<UnreadCounts>(200),
-        post("/api/sync", rest::sync, "Everything a client does not have yet").gives::<Changes>(200),
+        post("/api/messages/{id}/read", positions::mark_read, "Read up to this message")
+            .gives_nothing()
+            .refuses(NOT_FOUND),
+        get("/api/unread", positions::get_unread, "What one has not read, counted").gives::<UnreadCounts>(200),
+        post("/api/sync", messages::sync, "Everything a client does not have yet").gives::<Changes>(200),
     ]
 }
 

@@ -9,6 +9,9 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
 
+/// What a handler gives.
+pub type Answer = Result<HttpResponse, Problem>;
+
 /// An error on its way out by HTTP.
 #[derive(Debug)]
 pub struct Problem {

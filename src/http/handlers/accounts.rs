@@ -7,7 +7,7 @@ use crate::http::audit;
 use crate::http::extract::cookies;
 use crate::http::extract::identity::{self, Authenticated};
 use crate::http::extract::input::{AuthedJson, Json};
-use crate::http::problem::Problem;
+use crate::http::problem::Answer;
 use crate::http::state::Net;
 use crate::ops::accounts::begin_registration::BeginRegistration;
 use crate::ops::accounts::register::Register;
@@ -22,8 +22,6 @@ use crate::wire::{DisplayName, Email, NoTime, NotKept, Password, UserView, Usern
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-type Answer = Result<HttpResponse, Problem>;
 
 #[derive(Deserialize, JsonSchema)]
 pub struct Registration {

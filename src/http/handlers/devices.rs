@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::http::extract::cookies;
 use crate::http::extract::identity::{self, Authenticated, admit};
 use crate::http::extract::input::{AuthedJson, part};
-use crate::http::problem::Problem;
+use crate::http::problem::Answer;
 use crate::http::state::Net;
 use crate::ids::{LoginId, Timestamp};
 use crate::ops::accounts::close_account::CloseAccount;
@@ -21,8 +21,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
-
-type Answer = Result<HttpResponse, Problem>;
 
 pub async fn list_logins(net: web::Data<Net>, Authenticated(caller): Authenticated) -> Answer {
     let devices = net.dispatcher.call(caller, ListLogins { lifetime: net.login_lifetime }).await?;

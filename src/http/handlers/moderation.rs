@@ -3,7 +3,7 @@
 
 use crate::http::extract::identity::Authenticated;
 use crate::http::extract::input::{AuthedJson, Query, part};
-use crate::http::problem::Problem;
+use crate::http::problem::Answer;
 use crate::http::state::Net;
 use crate::ids::UserId;
 use crate::ops::moderation::create_report::CreateReport;
@@ -14,8 +14,6 @@ use crate::ops::moderation::set_disabled::SetDisabled;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
-
-type Answer = Result<HttpResponse, Problem>;
 
 /// 201 for a new report, 200 for one that was there.
 pub async fn report(net: web::Data<Net>, AuthedJson(caller, op): AuthedJson<CreateReport>) -> Answer {

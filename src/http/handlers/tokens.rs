@@ -5,15 +5,13 @@ use crate::auth::SecretToken;
 use crate::error::Error;
 use crate::http::extract::identity::{self, Credential, admit, admit_secret};
 use crate::http::extract::input::OptionalJson;
-use crate::http::problem::Problem;
+use crate::http::problem::Answer;
 use crate::http::state::Net;
 use crate::ids::Timestamp;
 use crate::ops::logins::create_ticket::CreateTicket;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-type Answer = Result<HttpResponse, Problem>;
 
 #[derive(Default, Deserialize, JsonSchema)]
 pub struct Refresh {

@@ -181,8 +181,8 @@ fn is_untranslated(lc_messages: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diesel::sql_types::BigInt;
     use crate::store::connection::target::{Target, check_sqlite, with_deadlines};
+    use diesel::sql_types::BigInt;
 
     #[test]
     fn only_english_is_untranslated() {
