@@ -1,25 +1,22 @@
-//! Switchboard: a private-messaging hub.
+//! Switchboard: a private-messaging hub that runs beside a team's own web application.
 //!
-//! In reading order:
+//! The map, from the ground up:
 //!
-//! - [`ids`], [`clock`], [`error`], [`config`]: numbers, time, what can go
-//!   wrong, and what the operator decides;
-//! - [`logging`]: lines to standard error that hold nobody up;
-//! - [`schema`]: what the descriptions of several types have in common;
-//! - `background`: threads that let all others go first;
-//! - [`text`]: what text from people must be; pure;
-//! - [`wire`]: frames in and out, and the events that a commit leads to;
+//! - [`ids`], [`clock`], [`error`], [`config`]: numbers, time, what can go wrong, and the settings;
+//! - [`logging`]: log lines that never hold the hub up; `background`: threads of low priority;
+//! - [`text`], [`schema`]: what text from people must be, and what descriptions of types share;
+//! - [`wire`]: frames in both directions, and the effects of a commit;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
-//! - [`search`]: text into terms, and what is looked for in it; pure;
-//! - [`store`]: SQLite or Postgres, snapshots to read and a writer to write;
-//! - [`ops`]: everything the hub can be asked to do, one file each;
-//! - [`dispatcher`]: the one way in, which runs an operation for an asker;
-//! - [`hub`]: who is connected here, and delivery to them;
+//! - [`search`]: text into terms, and queries on them; pure;
+//! - [`store`]: SQLite or Postgres, snapshots to read and a writer; the truth;
+//! - [`ops`]: the operations, in a folder for each noun;
+//! - [`dispatch`]: the single entry point, which runs an operation for a principal;
+//! - [`hub`]: who is connected to this node, and delivery to them;
 //! - [`auth`]: passwords and tokens;
 //! - [`http`]: HTTP: the calls, who makes them, and what holds for every request;
 //! - [`ws`]: WebSocket: the handshake, the actor of each connection, its transport;
-//! - `upkeep`: what a running hub does by itself;
-//! - [`app`]: the parts, wired.
+//! - `upkeep`: background tasks;
+//! - [`app`]: the parts put together.
 //!
 //! `docs/ARCHITECTURE.md` tells how they work together.
 

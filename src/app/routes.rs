@@ -7,7 +7,8 @@ use crate::ws::upgrade;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 
-/// Every route; wrap it in an `App` whose data holds a [`Net`].
+/// Every route; wrap it in an `App` whose data holds a [`Net`](crate::http::state::Net) and
+/// [`Sockets`](crate::ws::state::Sockets).
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")

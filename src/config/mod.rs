@@ -1,30 +1,34 @@
 //! What the operator decides: read once from the environment and `.env`, validated, immutable
 //! afterwards.
 //!
-//! Owns every variable's name, default and bounds; they stand in one table, `Config::read`. `main`
+//! Owns every variable's name, default and bounds; each stands in the file of its concern. `main`
 //! calls `load` with the text of `.env`, tests call `from_lookup`, and nobody else reads the
 //! environment. It opens no file, socket or database, and never prints a secret: not in `Debug`,
 //! not in `effective()`, not in a refusal.
 
+mod auth;
+mod connections;
 mod dot_env;
+mod http;
+mod messages;
 mod reader;
+mod settings;
+mod store;
 mod values;
 
 use std::env::{self, VarError};
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
-use ipnet::IpNet;
-
+pub use auth::{Auth, ExternalIssuer, Registration};
+pub use connections::{Hub, Socket};
 use dot_env::{DotEnv, near_misses};
+pub use http::{Http, ProxyHeader};
+pub use messages::{MessagePolicy, Messages};
 pub use reader::BadSetting;
-use reader::{HIDDEN, Line, Reader, cidr, claim, directory, log_filter, one_of, span, whole};
+use reader::{HIDDEN, Line, Reader, log_filter};
+pub use store::Store;
+use values::bearer_secret;
 pub use values::{DatabaseUrl, PublicUrl, Secret};
-use values::{allowed_origin, bearer_secret};
 
 /// Bytes that JSON may spend on one character: a pair of escaped surrogates, `\ud83d\ude00`.
 const ESCAPED_CHAR_BYTES: usize = 12;
@@ -50,148 +54,6 @@ pub struct Config {
     /// for.
     pub misspelled: Vec<(String, &'static str)>,
     lines: Vec<Line>,
-}
-
-/// Where the hub is reached, and whom it believes.
-#[derive(Clone, Debug)]
-pub struct Http {
-    /// `BIND`: where HTTP and WebSocket are served; port 0 picks a free one.
-    pub bind: SocketAddr,
-    /// `PUBLIC_URL`: the hub's own origin and the one `Host` it answers to; none: loopback names.
-    pub public_url: Option<PublicUrl>,
-    /// `ALLOWED_ORIGINS`: origins besides the hub's own, in the spelling of an `Origin` header.
-    pub allowed_origins: Vec<String>,
-    /// `TRUSTED_PROXIES`: peers that are believed when they name the client's address.
-    pub trusted_proxies: Vec<IpNet>,
-    /// `PROXY_HEADER`: where they name it.
-    pub proxy_header: ProxyHeader,
-    /// `WORKERS`: HTTP worker threads, 1 to 256; none: by the cores.
-    pub workers: Option<NonZeroUsize>,
-    /// `SHUTDOWN_GRACE`: time to drain on SIGTERM, 0s to 5m.
-    pub shutdown_grace: Duration,
-    /// `REQUEST_RATE`: requests a second of one login, 1 to 1,000,000; twenty times that for one
-    /// address.
-    pub request_rate: NonZeroU32,
-    /// `REQUEST_BURST`: requests at once, likewise.
-    pub request_burst: NonZeroU32,
-}
-
-/// What one socket may do, and when it counts as dead.
-#[derive(Clone, Debug)]
-pub struct Socket {
-    /// `MAX_FRAME_BYTES`: bytes of a whole message after reassembly, and of an HTTP body; 4 KiB to
-    /// 16 MiB, and always enough for `max_chars` characters of content.
-    pub max_frame_bytes: usize,
-    /// `FRAME_RATE`: frames of any kind a second for one socket, 1 to 1,000,000.
-    pub frame_rate: NonZeroU32,
-    /// `FRAME_BURST`: frames at once for one socket, 1 to 1,000,000.
-    pub frame_burst: NonZeroU32,
-    /// `HEARTBEAT_INTERVAL`: between two protocol pings, 100ms to 10m.
-    pub heartbeat_interval: Duration,
-    /// `HEARTBEAT_TIMEOUT`: silence after which a socket is dead, longer than the interval, at
-    /// most 30m.
-    pub heartbeat_timeout: Duration,
-    /// `OUTBOX_BYTES`: bytes that may wait for a peer to read them, 4 KiB to 1 GiB.
-    pub outbox_bytes: usize,
-    /// `OUTBOX_AGE`: how long the oldest of them may wait, 1s to 10m.
-    pub outbox_age: Duration,
-    /// `MAX_SOCKETS_PER_USER`: at most 10,000; 0: no limit.
-    pub max_sockets_per_user: usize,
-    /// `MAX_SOCKETS_PER_ADDRESS`: at most 1,000,000; 0: no limit.
-    pub max_sockets_per_address: usize,
-    /// `AUTH_TIMEOUT`: for a socket that says by a frame who it is, 100ms to 5m.
-    pub auth_timeout: Duration,
-}
-
-/// How long presence and typing outlive their last sign.
-#[derive(Clone, Debug)]
-pub struct Hub {
-    /// `PRESENCE_GRACE`: an absence shorter than this is not announced, 0s to 5m.
-    pub presence_grace: Duration,
-    /// `TYPING_TIMEOUT`: silence after which a typist has stopped, 100ms to 1m.
-    pub typing_timeout: Duration,
-}
-
-/// Where everything lasting is kept.
-#[derive(Clone, Debug)]
-pub struct Store {
-    /// `DATA_DIR`: embedded database and generated secrets; not looked at here.
-    pub data_dir: PathBuf,
-    /// `DATABASE_URL`: by default `switchboard.db` in `data_dir`.
-    pub database: DatabaseUrl,
-    /// `DATABASE_POOL`: connections that read, besides the one that writes, 1 to 256.
-    pub pool: u32,
-}
-
-/// How people get in and stay in.
-#[derive(Clone, Debug)]
-pub struct Auth {
-    /// `REGISTRATION`.
-    pub registration: Registration,
-    /// `LOGIN_LIFETIME`: how long an unused login stays valid, 10m to 400d.
-    pub login_lifetime: Duration,
-    /// `JWT_SECRET`: the key of access tokens; none: made once and kept in `data_dir`.
-    pub jwt_secret: Option<Secret>,
-    /// `JWT_SECRET_PREVIOUS`: still verifies, never signs; for a rotation.
-    pub jwt_secret_previous: Option<Secret>,
-    /// The other system whose tokens are good here.
-    pub external: Option<ExternalIssuer>,
-}
-
-/// Another system that signs tokens; all three are set, or none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExternalIssuer {
-    /// `JWT_PUBLIC_KEY_FILE`: not opened here.
-    pub key_file: PathBuf,
-    /// `JWT_ISSUER`: what its tokens say in `iss`.
-    pub issuer: String,
-    /// `JWT_AUDIENCE`: what they say in `aud`, which is this hub.
-    pub audience: String,
-}
-
-/// What people may send to whom, and how fast.
-#[derive(Clone, Debug)]
-pub struct Messages {
-    /// `MESSAGE_POLICY`.
-    pub policy: MessagePolicy,
-    /// `MAX_MESSAGE_CHARS`: Unicode scalar values in one message, 1 to 100,000.
-    pub max_chars: usize,
-    /// `MESSAGE_RATE`: messages a second for one user over all doors, 1 to 1,000,000.
-    pub rate: NonZeroU32,
-    /// `MESSAGE_BURST`: messages at once for one user, 1 to 1,000,000.
-    pub burst: NonZeroU32,
-    /// `MAX_PARTICIPANTS`: people in one group, 2 to 100,000.
-    pub max_participants: usize,
-    /// `REPORT_RETENTION`: how long a report keeps the text that was reported, 1h to 3650d.
-    pub report_retention: Duration,
-}
-
-/// `PROXY_HEADER`: the header in which the proxies name the client. The other one is never read: a
-/// client can send it, and a proxy that does not know it passes it on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyHeader {
-    /// `X-Forwarded-For`, which nearly every proxy writes.
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
-}
-
-/// `REGISTRATION`: who may make an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Registration {
-    /// Anyone may register.
-    Open,
-    /// Nobody may; who has an account keeps it.
-    Closed,
-}
-
-/// `MESSAGE_POLICY`: who may write to whom, blocks aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessagePolicy {
-    /// Anyone may write to, or add, anyone who has not blocked them.
-    Open,
-    /// Only people who have them as a contact, or wrote to them before.
-    Contacts,
 }
 
 impl Config {
@@ -229,78 +91,17 @@ impl Config {
         in_effect.map(|line| format!("{}={}", line.name, line.value))
     }
 
-    /// The table. A line names a variable, its default and its rule; a rule holds the bounds, both
-    /// ends included. `optional`, `secret` and `list` are empty by default.
+    /// Reads the settings of each concern. A rule holds the bounds, both ends included. `optional`,
+    /// `secret` and `list` are empty by default.
     fn read(lookup: &dyn Fn(&'static str) -> Result<Option<String>, OsString>) -> Result<Config, BadSetting> {
         let env = &mut Reader::new(lookup);
 
-        let http = Http {
-            bind: env.required("BIND", "127.0.0.1:8080", |text| {
-                let allowed = "an IP address and a port, such as 127.0.0.1:8080";
-                text.parse().map_err(|_| allowed.to_owned())
-            })?,
-            public_url: env.optional("PUBLIC_URL", PublicUrl::from_str)?,
-            allowed_origins: env.list("ALLOWED_ORIGINS", allowed_origin)?,
-            trusted_proxies: env.list("TRUSTED_PROXIES", cidr)?,
-            proxy_header: env.required(
-                "PROXY_HEADER",
-                "x-forwarded-for",
-                one_of([("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)]),
-            )?,
-            workers: env.optional("WORKERS", whole(1..=256))?,
-            shutdown_grace: env.required("SHUTDOWN_GRACE", "10s", span("0s", "5m"))?,
-            request_rate: env.required("REQUEST_RATE", "50", whole(1..=1_000_000))?,
-            request_burst: env.required("REQUEST_BURST", "100", whole(1..=1_000_000))?,
-        };
-        let data_dir = env.required("DATA_DIR", "data", directory)?;
-        let own_database = DatabaseUrl::Sqlite(data_dir.join("switchboard.db")).to_string();
-        let store = Store {
-            data_dir,
-            database: env.database("DATABASE_URL", &own_database)?,
-            pool: env.required("DATABASE_POOL", "8", whole(1..=256))?,
-        };
-        let auth = Auth {
-            registration: env.required(
-                "REGISTRATION",
-                "open",
-                one_of([("open", Registration::Open), ("closed", Registration::Closed)]),
-            )?,
-            // The use of a login is written down every five minutes at most, so a shorter lifetime
-            // would end logins that are in use. Browsers forget a cookie after 400 days.
-            login_lifetime: env.required("LOGIN_LIFETIME", "14d", span("10m", "400d"))?,
-            jwt_secret: env.secret("JWT_SECRET", Secret::from_str)?,
-            jwt_secret_previous: env.secret("JWT_SECRET_PREVIOUS", Secret::from_str)?,
-            external: external_issuer(env)?,
-        };
-        let messages = Messages {
-            policy: env.required(
-                "MESSAGE_POLICY",
-                "open",
-                one_of([("open", MessagePolicy::Open), ("contacts", MessagePolicy::Contacts)]),
-            )?,
-            max_chars: env.required("MAX_MESSAGE_CHARS", "1000", whole(1..=100_000))?,
-            rate: env.required("MESSAGE_RATE", "10", whole(1..=1_000_000))?,
-            burst: env.required("MESSAGE_BURST", "20", whole(1..=1_000_000))?,
-            max_participants: env.required("MAX_PARTICIPANTS", "1000", whole(2..=100_000))?,
-            report_retention: env.required("REPORT_RETENTION", "180d", span("1h", "3650d"))?,
-        };
-        let socket = Socket {
-            // 4096 holds a registration whose password has 256 characters, all of them escaped.
-            max_frame_bytes: env.required("MAX_FRAME_BYTES", "65536", whole(4096..=16 << 20))?,
-            frame_rate: env.required("FRAME_RATE", "50", whole(1..=1_000_000))?,
-            frame_burst: env.required("FRAME_BURST", "100", whole(1..=1_000_000))?,
-            heartbeat_interval: env.required("HEARTBEAT_INTERVAL", "15s", span("100ms", "10m"))?,
-            heartbeat_timeout: env.required("HEARTBEAT_TIMEOUT", "40s", span("200ms", "30m"))?,
-            outbox_bytes: env.required("OUTBOX_BYTES", "131072", whole(4096..=1 << 30))?,
-            outbox_age: env.required("OUTBOX_AGE", "20s", span("1s", "10m"))?,
-            max_sockets_per_user: env.required("MAX_SOCKETS_PER_USER", "32", whole(0..=10_000))?,
-            max_sockets_per_address: env.required("MAX_SOCKETS_PER_ADDRESS", "0", whole(0..=1_000_000))?,
-            auth_timeout: env.required("AUTH_TIMEOUT", "10s", span("100ms", "5m"))?,
-        };
-        let hub = Hub {
-            presence_grace: env.required("PRESENCE_GRACE", "3s", span("0s", "5m"))?,
-            typing_timeout: env.required("TYPING_TIMEOUT", "3s", span("100ms", "1m"))?,
-        };
+        let http = Http::read(env)?;
+        let store = Store::read(env)?;
+        let auth = Auth::read(env)?;
+        let messages = Messages::read(env)?;
+        let socket = Socket::read(env)?;
+        let hub = Hub::read(env)?;
         let log_filter = env.required("RUST_LOG", "info", log_filter)?;
 
         // Checked already, so that a file written for a later version fails today, not then.
@@ -338,21 +139,6 @@ impl Config {
             misspelled: Vec::new(),
             lines,
         })
-    }
-}
-
-/// Each of the three means something only with the others.
-fn external_issuer(env: &mut Reader) -> Result<Option<ExternalIssuer>, BadSetting> {
-    const NAMES: [&str; 3] = ["JWT_PUBLIC_KEY_FILE", "JWT_ISSUER", "JWT_AUDIENCE"];
-    let [file, issuer, audience] = NAMES;
-    let key_file = env.optional(file, |text| Ok(PathBuf::from(text)))?;
-    match (key_file, env.optional(issuer, claim)?, env.optional(audience, claim)?) {
-        (Some(key_file), Some(issuer), Some(audience)) => Ok(Some(ExternalIssuer { key_file, issuer, audience })),
-        (None, None, None) => Ok(None),
-        _ => {
-            let (set, empty): (Vec<_>, Vec<_>) = NAMES.into_iter().partition(|name| !env.shown(name).is_empty());
-            Err(env.bad(set[0], format!("only together with {}", empty.join(" and "))))
-        }
     }
 }
 

@@ -100,6 +100,11 @@ impl<'a> Reader<'a> {
     }
 
     /// As `required`, and its password is never shown.
+    /// A setting with a rule of its own.
+    pub fn with<T>(&mut self, read: fn(&mut Self) -> Result<T, BadSetting>) -> Result<T, BadSetting> {
+        read(self)
+    }
+
     pub fn database(&mut self, name: &'static str, default: &str) -> Result<DatabaseUrl, BadSetting> {
         self.read(name, default, DATABASE, DatabaseUrl::from_str)
     }

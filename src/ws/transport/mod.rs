@@ -2,7 +2,7 @@
 //! answered; from then on a small future owns the socket, and the actor of
 //! the connection lives in it.
 //!
-//! `handshake` checks the request, [`accept`] answers it, `server` sees to it
+//! `handshake` checks the request, [`accept()`] answers it, `server` sees to it
 //! that the socket comes to the `pump`; `inbound` and `outbox` are its two
 //! halves, `allowance` is how fast it reads, `ending` how it closes, and
 //! [`Socket`] is what the actor holds of it. Nothing here knows what the

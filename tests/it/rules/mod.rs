@@ -7,3 +7,4 @@ pub mod descriptions;
 pub mod formatted_sql;
 pub mod promises;
 pub mod query_counts;
+pub mod sizes;
