@@ -9,7 +9,6 @@
 #[path = "common/finish.rs"]
 mod finish;
 
-use actix_web::rt::task::JoinHandle;
 use finish::finish;
 use std::error::Error;
 use std::process::ExitCode;
@@ -21,6 +20,7 @@ use switchboard::config::Config;
 use switchboard::dispatch::Dispatcher;
 use switchboard::hub::Hub;
 use switchboard::ids::{LoginId, UserId};
+use switchboard::jobs::driver::Jobs;
 use switchboard::ops::accounts::register::Register;
 use switchboard::ops::logins::log_in::Device;
 use switchboard::ops::messages::send_message::SendMessage;
@@ -45,7 +45,7 @@ struct House {
     dispatcher: Dispatcher,
     users: Vec<UserId>,
     /// What was sent is indexed for searching meanwhile, as in every hub.
-    indexing: JoinHandle<()>,
+    indexing: Jobs,
     dir: TempDir,
 }
 
@@ -66,7 +66,8 @@ async fn house(writer: Option<WriterSettings>) -> Result<House, Box<dyn Error>> 
     let (hub, starter, _transitions) = Hub::new(app.hub_settings());
     starter.start();
     let (dispatcher, _) = app.open_dispatcher(&hub)?;
-    let indexing = app.start_indexing(&dispatcher);
+    let mut indexing = Jobs::new(Clock::system());
+    indexing.start(app.indexing(&dispatcher));
     let mut users = Vec::new();
     for number in 0..USERS {
         let mut token_hash = [0; 32];
@@ -166,8 +167,8 @@ fn median(values: &mut [f64]) -> f64 {
 
 async fn run() -> Result<bool, Box<dyn Error>> {
     let usual = WriterSettings::for_target(&Target::Sqlite("switchboard.db".into()));
-    let grouped = house(None).await?;
-    let single = house(Some(WriterSettings { batch: 1, ..usual })).await?;
+    let mut grouped = house(None).await?;
+    let mut single = house(Some(WriterSettings { batch: 1, ..usual })).await?;
     let (mut with, mut without) = (Vec::new(), Vec::new());
     let (mut sent_with, mut sent_without) = (0, 0);
     for round in 1..=ROUNDS {
@@ -183,8 +184,8 @@ async fn run() -> Result<bool, Box<dyn Error>> {
     println!("group commit gives {gain:.1} times the messages/s (at least {LEAST_GAIN})");
 
     // A lone message has no thousands beside it that wait for the index.
-    grouped.indexing.abort();
-    single.indexing.abort();
+    grouped.indexing.stop().await;
+    single.indexing.stop().await;
     let (mut by_door, mut inline) = latencies(&grouped, &single).await?;
     let (door_p50, inline_p50) = (median(&mut by_door), median(&mut inline));
     let latency = door_p50 / inline_p50;

@@ -15,7 +15,7 @@
 //! - [`auth`]: passwords and tokens;
 //! - [`http`]: HTTP: the calls, who makes them, and what holds for every request;
 //! - [`ws`]: WebSocket: the handshake, the actor of each connection, its transport;
-//! - `upkeep`: background tasks;
+//! - [`jobs`]: background jobs, and the driver that supervises them;
 //! - [`app`]: the parts put together.
 //!
 //! `docs/ARCHITECTURE.md` tells how they work together.
@@ -33,6 +33,7 @@ pub mod fuzzing;
 pub mod http;
 pub mod hub;
 pub mod ids;
+pub mod jobs;
 pub mod limits;
 pub mod logging;
 pub mod ops;
@@ -41,6 +42,5 @@ pub mod schema;
 pub mod search;
 pub mod store;
 pub mod text;
-mod upkeep;
 pub mod wire;
 pub mod ws;

@@ -1,9 +1,11 @@
 //! The parts, wired: the same for `main` and for the tests, which bring their
 //! own listener, clock and end.
 
+mod audit_sums;
 mod commands;
 mod data_dir;
 mod descriptors;
+mod lifecycle;
 mod prompt;
 pub mod routes;
 mod settings;
@@ -25,16 +27,26 @@ use crate::http::held_refusals::HeldRefusals;
 use crate::http::state::Net;
 use crate::http::write_check::WriteCheck;
 use crate::hub::{Announcements, Hub, HubSettings};
+use crate::jobs::announce_presence::AnnouncePresenceJob;
+use crate::jobs::announce_unread::AnnounceUnreadJob;
+use crate::jobs::driver::{JobStatuses, Jobs};
+use crate::jobs::end_revoked::EndRevokedJob;
+use crate::jobs::erase_evidence::EraseEvidenceJob;
+use crate::jobs::index_messages::IndexMessagesJob;
+use crate::jobs::prune_receipts::PruneReceiptsJob;
+use crate::jobs::publish_receipts::PublishReceiptsJob;
+use crate::jobs::settle_groups::SettleGroupsJob;
+use crate::jobs::sweep::SweepJob;
+use crate::jobs::touch_logins::TouchLoginsJob;
 use crate::limits::{Limits, Rate, RequestLimits};
 use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Db, History, HubLock, Probe, Publish, ReadPool, Target, Writer, WriterSettings};
-use crate::upkeep;
-use crate::wire::{CloseCode, Effect};
+use crate::wire::Effect;
 use crate::ws::connection_limits::ConnectionLimits;
 use crate::ws::state::Sockets;
 use crate::ws::transport::{self, HttpConnections, HttpPlaces, ServerSettings};
-use actix_web::dev::ServerHandle;
 use actix_web::web;
+use audit_sums::AuditSumsJob;
 use descriptors::Descriptors;
 use std::future::Future;
 use std::net::TcpListener;
@@ -47,8 +59,6 @@ use tokio::sync::{Notify, mpsc};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time between two requests of one connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Time to write down who was here when the hub stops, also without a grace.
-const LAST_SEEN_GRACE: Duration = Duration::from_secs(2);
 /// One address may have a quarter of the connections that speak HTTP, and no more than this.
 const HTTP_SHARE: usize = 4;
 const MAX_HTTP_PER_ADDRESS: usize = 1_000;
@@ -153,7 +163,9 @@ impl App {
         let (dispatcher, writer_thread) = self.open_dispatcher(&hub)?;
         let descriptors = Descriptors::allocate(workers);
         let connection_limits = ConnectionLimits::new(settings::connection_limits(&self.config, descriptors.sockets));
-        let net = web::Data::new(self.net(dispatcher.clone(), hub.clone(), descriptors.requests, port)?);
+        let mut jobs = Jobs::new(self.clock.clone());
+        let net = self.net(dispatcher.clone(), hub.clone(), jobs.statuses(), descriptors.requests, port)?;
+        let net = web::Data::new(net);
         let sockets = web::Data::new(self.sockets(net.clone().into_inner(), connection_limits.clone()));
         let audit = net.audit.clone();
         let settings = ServerSettings {
@@ -173,26 +185,26 @@ impl App {
         let serving = actix_web::rt::spawn(server);
         let Announcements { transitions, unread } = announcements;
         let lifetime = self.config.auth.login_lifetime;
-        let upkeep = [
-            actix_web::rt::spawn(upkeep::announce_presence(transitions, dispatcher.clone(), hub.clone())),
-            actix_web::rt::spawn(upkeep::announce_unread(unread, dispatcher.clone(), hub.clone())),
-            actix_web::rt::spawn(upkeep::touch_logins(dispatcher.clone(), hub.clone(), self.clock.clone(), lifetime)),
-            actix_web::rt::spawn(upkeep::end_revoked(dispatcher.clone(), hub.clone())),
-            actix_web::rt::spawn(upkeep::settle_groups(dispatcher.clone())),
-            actix_web::rt::spawn(upkeep::publish_receipts(dispatcher.clone(), Arc::clone(&self.moved))),
-            actix_web::rt::spawn(upkeep::prune_receipts(dispatcher.clone())),
-            actix_web::rt::spawn(upkeep::erase_evidence(dispatcher.clone(), self.config.messages.report_retention)),
-            self.start_indexing(&dispatcher),
-            actix_web::rt::spawn(audit.clone().write_sums()),
-        ];
+        jobs.start(SweepJob(dispatcher.clone()));
+        jobs.start(AnnouncePresenceJob { transitions, dispatcher: dispatcher.clone(), hub: hub.clone() });
+        jobs.start(AnnounceUnreadJob { changes: unread, dispatcher: dispatcher.clone(), hub: hub.clone() });
+        jobs.start(TouchLoginsJob::new(dispatcher.clone(), hub.clone(), self.clock.clone(), lifetime));
+        jobs.start(EndRevokedJob { dispatcher: dispatcher.clone(), hub: hub.clone() });
+        jobs.start(SettleGroupsJob(dispatcher.clone()));
+        jobs.start(PublishReceiptsJob::new(dispatcher.clone(), Arc::clone(&self.moved)));
+        jobs.start(PruneReceiptsJob(dispatcher.clone()));
+        let retention = self.config.messages.report_retention;
+        jobs.start(EraseEvidenceJob { dispatcher: dispatcher.clone(), retention });
+        jobs.start(self.indexing(&dispatcher));
+        jobs.start(AuditSumsJob(audit.clone()));
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
-            failure = upkeep::look_after(&dispatcher, &hub, &writer_thread) => Err(failure),
+            failure = lifecycle::watch(&hub, &writer_thread) => Err(failure),
             Some(failure) = self.failed.recv() => Err(failure),
         };
         // Everybody is about to go, which is no news.
-        upkeep.iter().for_each(actix_web::rt::task::JoinHandle::abort);
-        drain(&dispatcher, &hub, &connection_limits, &handle, grace).await;
+        jobs.stop().await;
+        lifecycle::drain(&dispatcher, &hub, &connection_limits, &handle, grace).await;
         // The server hands its parts back when it has ended; the writer's
         // thread ends with the last of them.
         let _ = serving.await;
@@ -233,10 +245,10 @@ impl App {
         Ok((dispatcher, thread))
     }
 
-    /// Has what is written found by its words soon; until the task is aborted.
-    pub fn start_indexing(&self, dispatcher: &Dispatcher) -> actix_web::rt::task::JoinHandle<()> {
+    /// Has what is written found by its words soon.
+    pub fn indexing(&self, dispatcher: &Dispatcher) -> IndexMessagesJob {
         let merges = matches!(self.target, Target::Sqlite(_));
-        actix_web::rt::spawn(upkeep::index(dispatcher.clone(), Arc::clone(&self.written), merges))
+        IndexMessagesJob { dispatcher: dispatcher.clone(), written: Arc::clone(&self.written), merges }
     }
 
     pub fn hub_settings(&self) -> HubSettings {
@@ -264,7 +276,7 @@ impl App {
         TrustedProxies::new(http.trusted_proxies.clone(), http.proxy_header)
     }
 
-    fn net(&self, dispatcher: Dispatcher, hub: Hub, requests: usize, port: u16) -> Result<Net> {
+    fn net(&self, dispatcher: Dispatcher, hub: Hub, jobs: JobStatuses, requests: usize, port: u16) -> Result<Net> {
         let config = &self.config;
         let origins = settings::origins(config, port);
         let bounds = Bounds {
@@ -275,6 +287,7 @@ impl App {
         Ok(Net {
             dispatcher,
             hub,
+            jobs,
             passwords: Passwords::new()?,
             tokens: Arc::clone(&self.tokens),
             descriptions: describe(&calls(), &bounds),
@@ -352,36 +365,5 @@ impl Publish<Effect> for ToHub {
     fn doubt(&mut self) {
         self.moved.notify_one();
         self.hub.deliver_blocking(vec![Effect::Resync], Vec::new());
-    }
-}
-
-/// No new connections, every socket told to come back, requests finished;
-/// within the grace. Nobody announces that its people went, so that they were
-/// seen until now is written down here.
-async fn drain(
-    dispatcher: &Dispatcher,
-    hub: &Hub,
-    connection_limits: &ConnectionLimits,
-    server: &ServerHandle,
-    grace: Duration,
-) {
-    log::info!("draining seconds={}", grace.as_secs());
-    server.pause().await;
-    connection_limits.close();
-    // Fails only when the hub is dead, and then there is nobody to tell.
-    let online = hub.close_all(CloseCode::Restart).await.unwrap_or_default();
-    let writing = async {
-        let written = tokio::time::timeout(LAST_SEEN_GRACE, upkeep::write_last_seen(dispatcher, &online)).await;
-        if !matches!(written, Ok(Ok(()))) {
-            log::warn!("not written down: when {} users were seen last", online.len());
-        }
-    };
-    let draining = async {
-        connection_limits.are_free().await;
-        server.stop(true).await;
-    };
-    let (drained, ()) = tokio::join!(tokio::time::timeout(grace, draining), writing);
-    if drained.is_err() {
-        server.stop(false).await;
     }
 }

@@ -6,7 +6,8 @@
 //! token because of which it was refused. Lines that strangers cause have a
 //! budget: what is over it is told as a sum.
 
-use super::audit_budget::{Budget, Kind, REFUSALS, SOCKETS, Source, WINDOW};
+pub use super::audit_budget::WINDOW;
+use super::audit_budget::{Budget, Kind, REFUSALS, SOCKETS, Source};
 use super::client_address::UNKNOWN_ADDRESS;
 use super::origins::OriginPolicy;
 use super::problem::Refusal;
@@ -18,7 +19,6 @@ use log::Level;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::{Instant, interval_at};
 
 /// By which `RUST_LOG` finds these lines.
 const TARGET: &str = "switchboard::audit";
@@ -48,15 +48,6 @@ impl Audit {
         for (Kind { source, what, code, level, .. }, more) in sums {
             let code = code.unwrap_or("none");
             log::log!(target: TARGET, level, "{what} {source} code={code}, and {more} more within a minute");
-        }
-    }
-
-    /// Writes the sums of each window, until the task is aborted.
-    pub async fn write_sums(self) {
-        let mut windows = interval_at(Instant::now() + WINDOW, WINDOW);
-        loop {
-            windows.tick().await;
-            self.end_window();
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::ids::UserId;
+use crate::jobs::driver::JobStatuses;
 use actix_web::{HttpRequest, web};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub struct Net {
     pub dispatcher: Dispatcher,
     pub hub: Hub,
+    pub jobs: JobStatuses,
     pub passwords: Passwords,
     pub tokens: Arc<BearerTokens>,
     pub origins: OriginPolicy,

@@ -3,10 +3,12 @@
 use crate::http::state::Net;
 use crate::http::write_check::within_deadline;
 use crate::ids::Timestamp;
+use crate::jobs::driver::JobStatus;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 #[derive(Serialize, JsonSchema)]
 pub struct Health {
@@ -24,6 +26,8 @@ pub struct Details {
     timestamp: Timestamp,
     version: &'static str,
     services: Services,
+    /// The background jobs, by name.
+    jobs: BTreeMap<&'static str, JobHealth>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -31,6 +35,23 @@ pub struct Services {
     database: &'static str,
     redis: &'static str,
     websocket: Websocket,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct JobHealth {
+    /// `ok`, or `failing` after a step that failed and until the next that succeeds.
+    status: &'static str,
+    /// The end of the last step that succeeded; null before the first.
+    last_success_at: Option<Timestamp>,
+    /// Steps that failed since the hub started.
+    failures: u64,
+}
+
+impl From<JobStatus> for JobHealth {
+    fn from(JobStatus { last_success_at, failures_in_a_row, failures }: JobStatus) -> Self {
+        let status = if failures_in_a_row == 0 { "ok" } else { "failing" };
+        Self { status, last_success_at, failures }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -63,6 +84,7 @@ pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
                 authenticated_users: stats.authenticated_users,
             },
         },
+        jobs: net.jobs.list().into_iter().map(|(name, status)| (name, status.into())).collect(),
     });
     let body = Health { status, details };
     if is_ok { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }

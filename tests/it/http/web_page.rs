@@ -73,8 +73,12 @@ async fn health_tells_who_is_connected(hub: &mut TestHub) {
         "status": "ok", "timestamp": health["timestamp"], "version": env!("CARGO_PKG_VERSION"),
         "services": {"database": "connected", "redis": "disabled",
                      "websocket": {"status": "active", "connections": 3, "authenticated_users": 2}},
+        "jobs": health["jobs"],
     });
     assert_eq!(health, expected);
+    let jobs = health["jobs"].as_object().unwrap();
+    assert!(jobs.len() > 9 && jobs.contains_key("index_messages"), "{jobs:?}");
+    assert!(jobs.values().all(|job| job["status"] == "ok" && job["failures"] == 0), "{jobs:?}");
     assert_eq!(health["timestamp"].as_str().unwrap().len(), 24);
     hub.visitor().get("/ready").await.is(200);
 }

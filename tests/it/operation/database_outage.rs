@@ -31,3 +31,18 @@ fn who_asks_while_the_database_is_away_is_told_and_all_is_well_when_it_is_back()
         assert_eq!(ann.contents(id).await, ["hello", "hello", "back"]);
     });
 }
+
+#[test]
+fn a_job_that_fails_is_shown_in_health_until_it_succeeds() {
+    run(Kind::Postgres, &[], async |hub: &mut TestHub| {
+        let job = async |hub: &TestHub| hub.visitor().get("/health").await.json()["jobs"]["settle_groups"].clone();
+        eventually("the job has run", async || job(hub).await["last_success_at"].is_string()).await;
+        let excused = hub.excuse_errors("a batch of ");
+        hub.database.go_away();
+        eventually("the job fails", async || job(hub).await["status"] == "failing").await;
+        hub.database.come_back();
+        eventually("the job is well again", async || job(hub).await["status"] == "ok").await;
+        assert!(job(hub).await["failures"].as_u64().unwrap() > 0, "what failed stays counted");
+        drop(excused);
+    });
+}

@@ -1,0 +1,62 @@
+//! The end of a running hub: what ends it, and how it drains.
+
+use crate::dispatch::Dispatcher;
+use crate::error::Error;
+use crate::hub::Hub;
+use crate::jobs::last_seen::write_last_seen;
+use crate::wire::CloseCode;
+use crate::ws::connection_limits::ConnectionLimits;
+use actix_web::dev::ServerHandle;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the parts are looked at.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Time to write down who was here when the hub stops, also without a grace.
+const LAST_SEEN_GRACE: Duration = Duration::from_secs(2);
+
+/// Returns only when a part has died that the rest cannot do without: better to end, and be started
+/// again, than to serve without it.
+pub async fn watch(hub: &Hub, writer_thread: &JoinHandle<()>) -> Error {
+    let mut looks = tokio::time::interval(POLL_INTERVAL);
+    loop {
+        looks.tick().await;
+        if writer_thread.is_finished() {
+            return Error::bug("the writer has died");
+        }
+        if !hub.is_running() {
+            return Error::bug("the hub has died");
+        }
+    }
+}
+
+/// No new connections, every socket told to come back, requests finished;
+/// within the grace. Nobody announces that its people went, so that they were
+/// seen until now is written down here.
+pub async fn drain(
+    dispatcher: &Dispatcher,
+    hub: &Hub,
+    connection_limits: &ConnectionLimits,
+    server: &ServerHandle,
+    grace: Duration,
+) {
+    log::info!("draining seconds={}", grace.as_secs());
+    server.pause().await;
+    connection_limits.close();
+    // Fails only when the hub is dead, and then there is nobody to tell.
+    let online = hub.close_all(CloseCode::Restart).await.unwrap_or_default();
+    let writing = async {
+        let written = tokio::time::timeout(LAST_SEEN_GRACE, write_last_seen(dispatcher, &online)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            log::warn!("not written down: when {} users were seen last", online.len());
+        }
+    };
+    let draining = async {
+        connection_limits.are_free().await;
+        server.stop(true).await;
+    };
+    let (drained, ()) = tokio::join!(tokio::time::timeout(grace, draining), writing);
+    if drained.is_err() {
+        server.stop(false).await;
+    }
+}

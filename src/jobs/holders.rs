@@ -1,0 +1,28 @@
+//! Work for each user with open sessions here.
+
+use crate::error::Result;
+use crate::hub::{Holder, Hub};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Pause before a portion that failed is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Does the work for the users with open sessions, a portion at a time. A portion that fails is tried
+/// again, so that those behind it have their turn.
+///
+/// # Errors
+/// No hub runs.
+pub async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> Result<()> {
+    let mut last = None;
+    loop {
+        let holders = hub.holders(last).await?;
+        if holders.is_empty() {
+            return Ok(());
+        }
+        match work(&holders).await {
+            Ok(()) => last = holders.last().copied(),
+            Err(_) => sleep(RETRY_AFTER).await,
+        }
+    }
+}
