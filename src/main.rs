@@ -112,7 +112,7 @@ fn check(config: &Config) -> Result<(), Failure> {
     for warning in warnings(config) {
         println!("switchboard: {warning}");
     }
-    println!("switchboard: the settings are good and the database answers");
+    println!("switchboard: OK: settings valid, database reachable");
     Ok(())
 }
 
@@ -123,11 +123,11 @@ fn restored(config: &Config) -> Result<(), Failure> {
 }
 
 fn set_admin(config: &Config, name: &str, is_admin: bool) -> Result<(), Failure> {
-    let is = if is_admin { "is an administrator" } else { "is no administrator" };
+    let is = if is_admin { "is an administrator" } else { "is not an administrator" };
     match app::set_admin(config, name, is_admin).map_err(|error| error.cause())? {
         Appointed::Done => println!("switchboard: {name} {is} now"),
-        Appointed::Already => println!("switchboard: {name} {is}, as before"),
-        Appointed::Nobody => return Err(format!("nobody has the username {name:?}")),
+        Appointed::Already => println!("switchboard: {name} {is} (nothing changed)"),
+        Appointed::Nobody => return Err(format!("no user has the username {name:?}")),
     }
     Ok(())
 }

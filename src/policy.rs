@@ -91,7 +91,7 @@ impl From<Denied> for Error {
             Denied::RecipientClosed => Error::NotFound("no such user"),
             Denied::SenderBlocks => Error::Forbidden("you have blocked this person"),
             Denied::NotTheSender => Error::Forbidden("only its sender may change a message"),
-            Denied::NotToBeAdded => Error::Forbidden("somebody named may not be added by you"),
+            Denied::NotToBeAdded => Error::Forbidden("you may not add one of these users"),
             Denied::NotYourGroup => Error::Forbidden("your role in this group does not allow it"),
             Denied::NotAnAdmin => Error::Forbidden("only administrators may do this"),
             Denied::AccountDisabled => Error::Forbidden("this account is disabled"),

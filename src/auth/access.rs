@@ -88,8 +88,8 @@ impl AccessTokens {
         if expires_at > now.after(LIFETIME + jws::LEEWAY) {
             return Err(refused("exp is further ahead than the hub's own tokens live"));
         }
-        let user_id = claims.sub.parse().map_err(|_| refused("sub is no id"))?;
-        let login_id = claims.sid.parse().map_err(|_| refused("sid is no id"))?;
+        let user_id = claims.sub.parse().map_err(|_| refused("sub is not an id"))?;
+        let login_id = claims.sid.parse().map_err(|_| refused("sid is not an id"))?;
         Ok((user_id, login_id, expires_at))
     }
 }

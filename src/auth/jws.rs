@@ -36,7 +36,9 @@ pub struct Seconds(pub f64);
 impl Seconds {
     pub fn timestamp(self) -> Result<Timestamp> {
         let is_sane = (0.0..=MAX_SECONDS).contains(&self.0);
-        is_sane.then_some(Timestamp::from_millis((self.0 * 1000.0) as i64)).ok_or_else(|| refused("a time is none"))
+        is_sane
+            .then_some(Timestamp::from_millis((self.0 * 1000.0) as i64))
+            .ok_or_else(|| refused("a time is not a number of seconds"))
     }
 }
 

@@ -86,7 +86,7 @@ impl Problem {
 
 /// 405, with the methods that there are.
 pub fn wrong_method(allowed: &str) -> HttpResponse {
-    let detail = "this method is not offered here";
+    let detail = "this endpoint does not allow this method";
     let problem = Problem::invalid(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", detail);
     let mut response = problem.error_response();
     if let Ok(allowed) = HeaderValue::from_str(allowed) {

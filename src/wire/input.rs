@@ -112,7 +112,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         return Error::Invalid(format!("{field} is missing").into());
     }
     if let Some(field) = about("duplicate field ") {
-        return Error::Invalid(format!("{field} stands there twice").into());
+        return Error::Invalid(format!("{field} must not be given twice").into());
     }
     let what = text.rsplit_once(", expected ").map_or_else(|| text.to_owned(), |(_, what)| format!("must be {what}"));
     match key {
@@ -262,9 +262,7 @@ impl Target {
             (Some(user), None) => Ok(Target::Recipient(user)),
             (None, Some(conversation)) => Ok(Target::Conversation(conversation)),
             (None, None) => Err(Error::Invalid("recipient_id or conversation_id is missing".into())),
-            (Some(_), Some(_)) => {
-                Err(Error::Invalid("only one of recipient_id and conversation_id may be there".into()))
-            }
+            (Some(_), Some(_)) => Err(Error::Invalid("send recipient_id or conversation_id, not both".into())),
         }
     }
 }
@@ -325,7 +323,7 @@ mod tests {
             (r#"{"to":1,"content":" \n\t "}"#, "content must have something visible in it"),
             (r#"{"to":1,"content":"\u200b\u2800\u3164"}"#, "content must have something visible in it"),
             (r#"{"to":1,"content":"a\u0000b"}"#, "content must not contain U+0000"),
-            (r#"{"to":1,"content":"x","to":2}"#, "to stands there twice"),
+            (r#"{"to":1,"content":"x","to":2}"#, "to must not be given twice"),
             (
                 r#"{"to":1,"content":"x","client_message_id":"a b"}"#,
                 "client_message_id must be 1 to 64 visible ASCII characters",

@@ -95,7 +95,7 @@ impl Session {
         match self.credential {
             None => self.permit.as_ref().map_or(Ok(()), |permit| permit.identify(new.caller.user_id)).map(|()| new),
             Some(old) if old.caller.user_id != new.caller.user_id => {
-                Err(Error::Unauthenticated("this socket is somebody else's"))
+                Err(Error::Unauthenticated("this connection belongs to another user"))
             }
             // What is good for longer stays: a cookie is, and a later token.
             Some(old) if old.caller.login_id == new.caller.login_id => {

@@ -95,7 +95,7 @@ impl ConnectionLimits {
         let ConnectionBounds { per_user, per_address, in_all } = self.0.settings;
         let mut taken = self.0.taken();
         if is_full(taken.in_all, in_all) {
-            return Err(Error::Unavailable("this hub has as many sockets as it can"));
+            return Err(Error::Unavailable("this hub has no room for more connections: try again later"));
         }
         let of_address = address.and_then(|address| taken.by_address.get(&address).copied()).unwrap_or(0);
         let (of_asker, per_asker, limit) = match user_id {

@@ -210,7 +210,7 @@ impl Session {
         if head.kind == "ping" {
             return self.socket.text(wire::encode("pong", self.net.clock.now(), &Pong { r#ref: reference }));
         }
-        let unknown = || Error::Invalid("type is not one that this hub knows".into());
+        let unknown = || Error::Invalid("type is unknown".into());
         match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text, reference.is_some())) {
             Ok(op) => self.begin(caller, op, reference.map(str::to_owned), ctx),
             Err(error) => self.socket.text(wire::error(reference, self.net.clock.now(), &error)),

@@ -101,7 +101,7 @@ pub async fn admit_secret(net: &Net, secret: &str) -> Result<Credential> {
     Ok(enter(net, found.ok_or(UNKNOWN)?, None))
 }
 
-const UNKNOWN: Error = Error::Unauthenticated("nobody is known by this");
+const UNKNOWN: Error = Error::Unauthenticated("the credentials are invalid or have expired");
 
 async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
     net.dispatcher.call(Anonymous, FindCaller { proof, lifetime: net.login_lifetime }).await

@@ -118,7 +118,7 @@ async fn read(mut payload: Payload, declared: Option<usize>, max: usize) -> Resu
     }
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::Invalid("the body broke off".into()))?;
+        let chunk = chunk.map_err(|_| Error::Invalid("the request body ended early".into()))?;
         if bytes.len() + chunk.len() > max {
             return Err(too_large());
         }

@@ -24,7 +24,7 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
         path => path.trim_start_matches('/'),
     };
     let Some(file) = Client::get(path) else {
-        return Problem::from(Error::NotFound("there is nothing here")).error_response();
+        return Problem::from(Error::NotFound("no such endpoint")).error_response();
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return wrong_method("GET, HEAD");

@@ -59,7 +59,7 @@ pub(crate) fn check_open(rules: &Rules) -> Result<()> {
 pub(crate) fn check_display_name(name: &str, own_username: &str, cx: &mut Cx) -> Result<()> {
     let name = comparable(name);
     if name != own_username.to_ascii_lowercase() && users::is_username_taken(cx.db, &name)? {
-        return Err(Error::Conflict("display_name is the username of somebody else; choose another"));
+        return Err(Error::Conflict("display_name is another user's username: choose a different one"));
     }
     Ok(())
 }

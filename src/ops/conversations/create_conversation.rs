@@ -87,13 +87,13 @@ impl CreateConversation {
     fn check(&self, me: UserId, cx: &Cx) -> Result<()> {
         let invalid = |what: &'static str| Err(Error::Invalid(what.into()));
         if self.participant_ids.is_empty() {
-            return invalid("participant_ids must name somebody");
+            return invalid("participant_ids must contain at least one id");
         }
         if self.participant_ids.contains(&me) {
-            return invalid("participant_ids must not name oneself");
+            return invalid("participant_ids must not contain your own id");
         }
         if self.participant_ids.iter().collect::<BTreeSet<_>>().len() < self.participant_ids.len() {
-            return invalid("participant_ids must name nobody twice");
+            return invalid("participant_ids must not contain duplicates");
         }
         let max = cx.rules.max_participants;
         if self.participant_ids.len() >= max {

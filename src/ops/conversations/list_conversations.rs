@@ -39,7 +39,7 @@ fn parse_cursor(text: &str) -> Result<Cursor> {
             let active_at = active_at.bytes().all(|byte| byte.is_ascii_digit()).then(|| active_at.parse().ok())??;
             Some(Cursor { active_at: Timestamp::from_millis(active_at), id: id.parse::<ConversationId>().ok()? })
         })
-        .ok_or_else(|| Error::Invalid("before must be the next of an earlier page".into()))
+        .ok_or_else(|| Error::Invalid("before must be the `next` value of an earlier page".into()))
 }
 
 fn write_cursor(cursor: &Cursor) -> String {

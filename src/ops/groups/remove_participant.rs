@@ -40,7 +40,7 @@ impl Op for RemoveParticipant {
             && !members::has_owner(cx.db, id, Some(removed))?
             && members::find_successor(cx.db, id, Some(removed))?.is_some()
         {
-            return Err(Error::Conflict("the last owner hands the group over first"));
+            return Err(Error::Conflict("you are the last owner: make another member an owner first"));
         }
         if removed == caller.user_id {
             members::decline_adder(cx.db, id, removed, cx.now)?;

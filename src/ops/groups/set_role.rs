@@ -35,7 +35,7 @@ impl Op for SetRole {
             return Ok(Outcome::without_effects(Done {}));
         }
         if theirs == Role::Owner && !members::has_owner(cx.db, id, Some(whose))? {
-            return Err(Error::Conflict("the last owner hands the group over first"));
+            return Err(Error::Conflict("you are the last owner: make another member an owner first"));
         }
         Ok(Outcome { output: Done {}, events: grant_role(id, whose, self.role, cx)? })
     }

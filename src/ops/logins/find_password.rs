@@ -45,6 +45,6 @@ impl Op for FindPassword {
 pub(crate) fn check_still(user_id: UserId, checked: &str, cx: &mut Cx) -> Result<()> {
     match users::find_password_hash(cx.db, user_id)?.as_deref() == Some(checked) {
         true => Ok(()),
-        false => Err(Error::Conflict("the password was changed meanwhile; try again")),
+        false => Err(Error::Conflict("the password was changed in the meantime: try again")),
     }
 }

@@ -25,7 +25,7 @@ impl Op<Anonymous> for TakeTicket {
 
     fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let ticket = tickets::take_ticket(cx.db, &self.ticket_hash, cx.now, cx.now.after(LIFETIME).with_skew())?
-            .ok_or(Error::Unauthenticated("the ticket is used, expired or none"))?;
+            .ok_or(Error::Unauthenticated("the ticket is invalid, expired or already used"))?;
         if ticket.token_expires_at.is_some_and(|end| end <= cx.now) {
             return Err(Error::Unauthenticated("token expired"));
         }

@@ -56,7 +56,7 @@ impl Op for ListMessages {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {
         let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;
         if self.before_seq.is_some() && self.after_seq.is_some() {
-            return Err(Error::Invalid("only one of before_seq and after_seq may be there".into()));
+            return Err(Error::Invalid("send before_seq or after_seq, not both".into()));
         }
         let (conversation, place) = conversations::get_with_place(cx.db, caller.user_id, self.conversation_id)?;
         let first = place.first_visible();

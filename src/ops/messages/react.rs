@@ -38,7 +38,7 @@ impl Op for React {
         if self.on {
             let kinds = reactions::list_tallies(cx.db, &[row.id])?;
             if kinds.len() >= MAX_KINDS && !kinds.iter().any(|kind| kind.emoji == emoji) {
-                return Err(Error::Conflict("the message has as many different reactions as it can"));
+                return Err(Error::Conflict("this message has the most different reactions that are allowed"));
             }
             reactions::insert_reaction(cx.db, row.id, emoji, me, rev)?;
         } else {

@@ -77,12 +77,12 @@ impl CreateReport {
             (None, Some(id)) => {
                 let message = get_visible_message(caller, id, cx)?;
                 if message.sender_id == caller.user_id {
-                    return Err(Error::Invalid("message_id must be of somebody else's message".into()));
+                    return Err(Error::Invalid("message_id must be of another user's message".into()));
                 }
                 Ok((Subject::Message(id), message.content))
             }
             (None, None) => Err(Error::Invalid("user_id or message_id is missing".into())),
-            (Some(_), Some(_)) => Err(Error::Invalid("only one of user_id and message_id may be there".into())),
+            (Some(_), Some(_)) => Err(Error::Invalid("send user_id or message_id, not both".into())),
         }
     }
 }

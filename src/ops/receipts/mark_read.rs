@@ -46,7 +46,7 @@ impl Op for MarkRead {
             (None, Some(_), None) => return Err(Error::Invalid("seq is missing".into())),
             (None, None, _) => return Err(Error::Invalid("message_id or conversation_id is missing".into())),
             (Some(_), _, _) => {
-                return Err(Error::Invalid("only one of message_id and conversation_id may be there".into()));
+                return Err(Error::Invalid("send message_id or conversation_id, not both".into()));
             }
         };
         let room = move_position::enter(caller, Target::Conversation(conversation_id), cx)?;

@@ -54,7 +54,7 @@ async fn reserved_names_and_names_of_others_are_refused(hub: &mut TestHub) {
     }
     for name in ["ann.lee", "Ann.Lee", "ａｎｎ.lee", "ann\u{200b}.lee"] {
         let told = register(hub, "bob", name).await.refused(409, "conflict");
-        assert_eq!(told, "display_name is the username of somebody else; choose another", "{name}");
+        assert_eq!(told, "display_name is another user's username: choose a different one", "{name}");
     }
     register(hub, "bob", "Ann Lee").await.is(201);
     register(hub, "cat", "CAT").await.is(201);

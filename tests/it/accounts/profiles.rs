@@ -89,7 +89,7 @@ async fn a_name_that_could_not_be_registered_cannot_be_taken_later(hub: &mut Tes
         assert!(told.starts_with(why), "{told}");
     }
     let told = ann.patch("/api/users/me", json!({"display_name": "Bob"})).await.refused(409, "conflict");
-    assert_eq!(told, "display_name is the username of somebody else; choose another");
+    assert_eq!(told, "display_name is another user's username: choose a different one");
     hub.visitor().patch("/api/users/me", json!({"email": null})).await.refused(401, "unauthenticated");
     assert_eq!(change(&ann, json!({"display_name": "ANN"})).await["display_name"], "ANN", "one's own username");
 }

@@ -16,7 +16,11 @@ const BODIES: &[(&str, &str, &str)] = &[
     (r#"{recipient_id:TO}"#, "invalid", "not JSON"),
     (r#"{"recipient_id":TO}"#, "invalid", "content is missing"),
     (r#"{"content":"x"}"#, "invalid", "recipient_id or conversation_id"),
-    (r#"{"recipient_id":TO,"conversation_id":1,"content":"x"}"#, "invalid", "recipient_id and conversation_id"),
+    (
+        r#"{"recipient_id":TO,"conversation_id":1,"content":"x"}"#,
+        "invalid",
+        "recipient_id or conversation_id, not both",
+    ),
     (r#"{"recipient_id":TO,"content":null}"#, "invalid", "content"),
     (r#"{"recipient_id":TO,"content":7}"#, "invalid", "content"),
     (r#"{"recipient_id":TO,"content":["x"]}"#, "invalid", "content"),
@@ -190,7 +194,7 @@ async fn typing_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut Tes
     for (frame, names) in [
         (json!({"conversation_id": id}), "is_typing is missing"),
         (json!({"is_typing": true}), "recipient_id or conversation_id"),
-        (json!({"is_typing": true, "conversation_id": id, "recipient_id": bob.id}), "only one of"),
+        (json!({"is_typing": true, "conversation_id": id, "recipient_id": bob.id}), "not both"),
         (json!({"is_typing": true, "conversation_id": 0}), "conversation_id"),
         (json!({"is_typing": true, "recipient_id": "1"}), "recipient_id"),
     ] {

@@ -42,12 +42,12 @@ async fn au_4_who_is_promoted_or_demoted_while_the_hub_runs_logs_in_anew() {
         let mut hub = place.start(&[]);
         let address = hub.address().await;
         let mut ann = Person::register(&address, "Ann").await;
-        assert_eq!(told("promote", "bob").await, (1, "switchboard: nobody has the username \"bob\"".to_owned()));
+        assert_eq!(told("promote", "bob").await, (1, "switchboard: no user has the username \"bob\"".to_owned()));
         for (what, said, status) in [
-            ("demote", "ann is no administrator, as before", 403),
+            ("demote", "ann is not an administrator (nothing changed)", 403),
             ("promote", "ann is an administrator now", 200),
-            ("promote", "ann is an administrator, as before", 200),
-            ("demote", "ann is no administrator now", 403),
+            ("promote", "ann is an administrator (nothing changed)", 200),
+            ("demote", "ann is not an administrator now", 403),
         ] {
             let before = ann.clone();
             let socket = before.connect(&address).await.unwrap();
