@@ -1,10 +1,10 @@
-//! Durable private messages through the dispatcher on SQLite: what group commit
-//! gives over one commit for each message, and what the writer costs a lone
-//! message over committing in the caller's own thread.
+//! Durable private messages through the dispatcher on SQLite. It measures the gain of group commit
+//! over one commit for each message. It also measures the cost of the writer for a lone message,
+//! against a commit in the caller's own thread.
 //!
-//! `cargo bench --bench durable` prints both as ratios of figures taken in
-//! turn within one run, and fails when they miss their bounds. No sockets:
-//! this measures from the dispatcher to the disk and back.
+//! `cargo bench --bench durable` prints both as ratios of figures measured in turn within one run,
+//! and fails when they miss their bounds. It uses no sockets: it measures from the dispatcher to
+//! the disk and back.
 
 #[path = "common/finish.rs"]
 mod finish;
@@ -29,8 +29,8 @@ use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::{Target, WriterSettings};
 use tempfile::TempDir;
 
-/// Users that send to each other in pairs, and messages each has in flight: more
-/// than one batch, so that the writer never waits for the senders.
+/// Users that send to each other in pairs, and messages that each has in flight. They are more than
+/// one batch, so that the writer never waits for the senders.
 const USERS: usize = 64;
 const IN_FLIGHT: usize = 16;
 const ROUNDS: usize = 5;
@@ -40,16 +40,16 @@ const LONE_MESSAGES: usize = 300;
 const LEAST_GAIN: f64 = 8.0;
 const MOST_LATENCY: f64 = 1.2;
 
-/// A database with its users, and a dispatcher to it.
+/// A database with users, and its dispatcher.
 struct House {
     dispatcher: Dispatcher,
     users: Vec<UserId>,
-    /// What was sent is indexed for searching meanwhile, as in every hub.
+    /// The job that indexes the sent messages meanwhile, as in every hub.
     indexing: Jobs,
     dir: TempDir,
 }
 
-/// With the writer as the hub has it, or with another.
+/// Opens a house with the hub's writer settings, or with other ones.
 async fn house(writer: Option<WriterSettings>) -> Result<House, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let data_dir = dir.path().display().to_string();
@@ -86,7 +86,7 @@ async fn house(writer: Option<WriterSettings>) -> Result<House, Box<dyn Error>> 
     Ok(House { dispatcher, users, indexing, dir })
 }
 
-/// A message that nobody sent before.
+/// Builds a message with a number that was not sent before.
 fn message(from: UserId, to: UserId, number: usize) -> serde_json::Result<SendMessage> {
     let json = serde_json::json!({
         "recipient_id": to.get(),
@@ -100,7 +100,7 @@ fn caller(user_id: UserId) -> Caller {
     Caller { user_id, login_id: Some(LoginId::new(1)), session_id: None }
 }
 
-/// Messages a second with every user sending, each one message at a time.
+/// Measures messages a second, with every user sending one message at a time.
 async fn throughput(house: &House, sent_before: usize) -> Result<(f64, usize), Box<dyn Error>> {
     let started = Instant::now();
     let senders = (0..USERS * IN_FLIGHT).map(|sender| {
@@ -127,11 +127,11 @@ async fn throughput(house: &House, sent_before: usize) -> Result<(f64, usize), B
     Ok((total as f64 / started.elapsed().as_secs_f64(), sent_before + most))
 }
 
-/// Seconds of a lone message through the dispatcher, and of the same work committed
-/// in the caller's own thread, message by message in turn.
+/// Measures the seconds of a lone message through the dispatcher, and of the same work committed in
+/// the caller's own thread, message by message in turn.
 ///
-/// Each has a database of its own: two connections that write to one throw
-/// away each other's page cache.
+/// Each uses its own database, because two connections that write to one database invalidate each
+/// other's page cache.
 async fn latencies(house: &House, other: &House) -> Result<(Vec<f64>, Vec<f64>), Box<dyn Error>> {
     let mut db = Target::Sqlite(other.dir.path().join("switchboard.db")).open()?;
     let rules = Rules {
@@ -183,7 +183,7 @@ async fn run() -> Result<bool, Box<dyn Error>> {
     let gain = median(&mut with) / median(&mut without);
     println!("group commit gives {gain:.1} times the messages/s (at least {LEAST_GAIN})");
 
-    // A lone message has no thousands beside it that wait for the index.
+    // A lone message has no thousands of others beside it that wait for the index.
     grouped.indexing.stop().await;
     single.indexing.stop().await;
     let (mut by_door, mut inline) = latencies(&grouped, &single).await?;

@@ -1,9 +1,9 @@
-//! Groups on both databases: what it costs to make one of 100 people who share
-//! 1,000 groups, and what somebody in 5,000 groups waits for.
+//! Groups on both databases. It measures the cost to create a group of 100 users who share 1,000
+//! groups, and the delays of a user in 5,000 groups.
 //!
-//! `scripts/with-servers cargo bench --bench groups` prints medians and fails
-//! where one is later than promised. Without `TEST_POSTGRES_URL` it measures
-//! SQLite alone. No sockets: this measures operations inside a transaction.
+//! `scripts/with-servers cargo bench --bench groups` prints medians, and fails when one exceeds its
+//! bound. Without `TEST_POSTGRES_URL` it measures SQLite only. It uses no sockets: it measures
+//! operations inside a transaction.
 
 #[path = "common/finish.rs"]
 mod finish;
@@ -36,18 +36,18 @@ use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::prepare;
 use switchboard::store::{Db, Target};
 
-/// People in one group, and groups that they share.
+/// Users in one group, and groups that they share.
 const PEOPLE: i64 = 100;
 const SHARED: i64 = 1_000;
-/// Groups of the one who is in many.
+/// Groups of the user who is in many.
 const MANY: i64 = 5_000;
 const ROUNDS: usize = 15;
 
 const MOST_TO_CREATE: Duration = Duration::from_millis(20);
 const MOST_TO_WAIT: Duration = Duration::from_millis(50);
 
-/// Users 1 to 100 share groups; 101 to 200 are strangers; each of 201 to 300 is
-/// in as many groups of their own; 301 is in many groups, with 302.
+/// Users 1 to 100 share groups, and 101 to 200 are strangers. Each of 201 to 300 is in as many
+/// groups of their own. User 301 is in many groups, with 302.
 const SEED: &str = "
     INSERT INTO users (username, username_key, display_name, created_at, group_count)
     WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 400)
@@ -88,8 +88,8 @@ fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The median time of an operation in a transaction that is rolled back, and
-/// whether it is within the bound.
+/// Prints the median time of an operation in a transaction that is rolled back. Returns whether it
+/// is within the bound.
 fn measure<W>(db: &mut Db, what: &str, most: Duration, who: &W, op: &impl Op<W>) -> Result<bool, Box<dyn Error>> {
     let rules = Rules {
         message_policy: MessagePolicy::Open,

@@ -1,9 +1,8 @@
-//! What logins cost everybody else: the round trip of a ping over 100 sockets,
-//! while nothing else happens and while 200 people a second log in. And whether
-//! the time of a refusal tells who has an account.
+//! The effect of logins on other users. It measures the round trip of a ping over 100 sockets,
+//! first with no other load and then while 200 users a second log in. It also checks that the time
+//! of a refusal does not reveal which accounts exist.
 //!
-//! `cargo bench --bench logins` prints both, and fails when one is over its
-//! bound.
+//! `cargo bench --bench logins` prints both, and fails when one exceeds its bound.
 
 #[path = "common/finish.rs"]
 mod finish;
@@ -28,7 +27,7 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const SOCKETS: usize = 100;
 const PHASE: Duration = Duration::from_secs(10);
-/// Between two pings of a socket.
+/// Interval between two pings of a socket.
 const PING_EVERY: Duration = Duration::from_millis(200);
 const LOGINS_PER_SECOND: u32 = 200;
 const TRIES: usize = 500;
@@ -37,12 +36,13 @@ const PASSWORD: &str = "correct horse battery";
 const MOST_ROUND_TRIP: Duration = Duration::from_millis(50);
 const MOST_DIFFERENCE: Duration = Duration::from_millis(5);
 
-/// The hub as a process of its own.
+/// The hub in its own process.
 struct Server {
     process: Child,
     address: String,
     http: reqwest::Client,
-    /// So that nobody is shut out, everybody comes from somewhere else.
+    /// The next client address. Each login comes from another address, so that no user is locked
+    /// out.
     next_address: AtomicU64,
     _dir: TempDir,
 }
@@ -80,7 +80,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both fail only when it has ended.
+        // Both fail only when the process has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -90,7 +90,7 @@ fn name(number: usize) -> String {
     format!("user{number}")
 }
 
-/// Pings until the time is over; gives each round trip.
+/// Pings until the time is over. Returns each round trip.
 async fn ping(server: Arc<Server>, cookie: String, offset: Duration) -> Outcome<Vec<Duration>> {
     let mut request = format!("ws://{}/ws", server.address).into_client_request()?;
     request.headers_mut().insert("cookie", cookie.parse()?);
@@ -114,7 +114,7 @@ async fn ping(server: Arc<Server>, cookie: String, offset: Duration) -> Outcome<
     Ok(round_trips)
 }
 
-/// Of all sockets together: the median and the 99th percentile.
+/// Pings over all sockets. Returns the median and the 99th percentile.
 async fn ping_all(server: &Arc<Server>, cookies: &[String]) -> Outcome<[Duration; 2]> {
     let mut pinging = JoinSet::new();
     for (number, cookie) in cookies.iter().enumerate() {
@@ -129,8 +129,8 @@ async fn ping_all(server: &Arc<Server>, cookies: &[String]) -> Outcome<[Duration
     Ok([all[all.len() / 2], all[all.len() * 99 / 100]])
 }
 
-/// Logs in without waiting for those before; gives how many got in, and how
-/// many were told to come back later.
+/// Logs in without waiting for earlier logins. Returns how many succeeded, and how many were asked
+/// to retry later.
 async fn flood(server: &Arc<Server>) -> Outcome<[usize; 2]> {
     let mut logins = JoinSet::new();
     let mut ticks = interval(Duration::from_secs(1) / LOGINS_PER_SECOND);
@@ -155,8 +155,7 @@ async fn flood(server: &Arc<Server>) -> Outcome<[usize; 2]> {
     Ok(counts)
 }
 
-/// The median times of a wrong password, and of a name that nobody has, one
-/// after the other in turn.
+/// Returns the median times of a wrong password and of an unknown username, measured in turn.
 async fn refusals(server: &Server) -> Outcome<[Duration; 2]> {
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..TRIES {

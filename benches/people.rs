@@ -1,10 +1,9 @@
-//! Finding people by name through the store, among 1,000,000 people, on SQLite
-//! and, where `TEST_POSTGRES_URL` names a server, on Postgres.
+//! Name search through the store, among 1,000,000 users, on SQLite and, where `TEST_POSTGRES_URL`
+//! names a server, on Postgres.
 //!
-//! `scripts/with-servers cargo bench --bench people` prints how long it takes to
-//! index the names (once, at the start after an upgrade) and to answer, and fails
-//! when the 99th percentile of all answers, or of one kind of query, is later
-//! than promised.
+//! `scripts/with-servers cargo bench --bench people` prints how long it takes to answer, and to
+//! index the names (once, at the start after an upgrade). It fails when the 99th percentile of all
+//! answers, or of one kind of query, exceeds its bound.
 
 #[path = "common/finish.rs"]
 mod finish;
@@ -22,14 +21,14 @@ use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::{self, Db, Target};
 
 const PEOPLE: i64 = 1_000_000;
-/// People with whom the one who looks has a direct conversation.
+/// Users with whom the searching user has a direct conversation.
 const PARTNERS: i64 = 200;
 const QUERIES: usize = 2_000;
 const MOST: Duration = Duration::from_millis(20);
 
 const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 
-/// A number from 0 to 1, the same in each run.
+/// A random number generator with the same numbers from 0 to 1 in each run.
 struct Draw(u64);
 
 impl Draw {
@@ -38,12 +37,13 @@ impl Draw {
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// One of `count`, the n-th with a weight of 1/n, as names are spread.
+    /// Draws one of `count` items, the n-th with a weight of 1/n, which is how names are
+    /// distributed.
     fn often(&mut self, count: u64) -> u64 {
         ((count as f64).powf(self.next()) as u64).min(count) - 1
     }
 
-    /// The n-th of the names that begin with a letter in upper case.
+    /// Draws a name that begins with an upper-case letter.
     fn name(&mut self, count: u64) -> String {
         const SYLLABLES: [&str; 32] = [
             "ma", "an", "jo", "li", "el", "sa", "ka", "mi", "ro", "da", "é", "chi", "ste", "ber", "ton", "wil", "har",
@@ -77,7 +77,7 @@ fn execute(db: &mut Db, sql: &str) -> Result<(), diesel::result::Error> {
     }
 }
 
-/// People as a hub of the version before kept them, without words.
+/// Stores users as the previous version of the hub did, without words.
 fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     let mut draw = Draw(1);
     execute(db, "BEGIN")?;
@@ -113,7 +113,7 @@ fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// As people type: mostly the beginnings of one or two names that somebody has.
+/// Draws a query as users type it: mostly the beginnings of one or two existing names.
 fn query(draw: &mut Draw, kind: usize) -> String {
     let cut = |draw: &mut Draw, text: &str| -> String {
         let most = text.chars().count();
@@ -150,7 +150,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Whether the slowest but one in a hundred is fast enough.
+/// Prints the times. Returns whether the 99th percentile is within its bound.
 fn judge(what: &str, times: &mut [Duration]) -> bool {
     times.sort_unstable();
     let (median, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
@@ -165,7 +165,7 @@ fn measure(db: &mut Db) -> Result<bool, Box<dyn Error>> {
     let began = Instant::now();
     store::prepare(db, NOW)?;
     println!("  their names indexed in {:.1} s", began.elapsed().as_secs_f64());
-    // As Postgres does by itself within a minute.
+    // Postgres does this by itself within a minute.
     execute(db, if matches!(db, Db::Postgres(_)) { "VACUUM ANALYZE" } else { "ANALYZE" })?;
     let rules = Rules {
         message_policy: MessagePolicy::Open,

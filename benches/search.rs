@@ -1,10 +1,8 @@
-//! Searching through the dispatcher on SQLite, with 1,000,000 messages indexed: for a
-//! user who may read all of them, and for one who may read 100 of a million
-//! that match.
+//! Message search through the dispatcher on SQLite, with 1,000,000 messages indexed. It searches as
+//! a user who may read all of them, and as a user who may read 100 of a million that match.
 //!
-//! `cargo bench --bench search` prints how long indexing and each query took,
-//! and fails when a median is later than promised. No sockets: this measures
-//! from the dispatcher to the JSON.
+//! `cargo bench --bench search` prints how long indexing and each query took, and fails when a
+//! median exceeds its bound. It uses no sockets: it measures from the dispatcher to the JSON.
 
 mod common;
 
@@ -23,7 +21,7 @@ use switchboard::store::Db;
 use tempfile::TempDir;
 
 const MESSAGES: i64 = 1_000_000;
-/// User 1 is in each of them but the last, which two others have.
+/// Conversations in all. User 1 is in all but the last, which two other users have.
 const CONVERSATIONS: i64 = 1_000;
 const OF_OTHERS: i64 = 100;
 const WORDS: u64 = 30_000;
@@ -32,8 +30,8 @@ const ROUNDS: usize = 21;
 const MOST_OF_ALL: Duration = Duration::from_millis(20);
 const MOST_OF_FEW: Duration = Duration::from_millis(50);
 
-/// User 1 has a direct conversation with each of the others; users 2 and 3
-/// have one more, with 100 messages.
+/// User 1 has a direct conversation with each other user. Users 2 and 3 have one more, with 100
+/// messages.
 const SEED: &str = "
     CREATE TEMP TABLE number (n INTEGER PRIMARY KEY);
     WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 1001)
@@ -51,7 +49,7 @@ const SEED: &str = "
     SELECT id, user_high, 'member', 0, 1 FROM conversations;
     DROP TABLE number;";
 
-/// Words as often as in a language: the n-th is drawn with a weight of 1/n.
+/// Generator of words with the frequencies of a language: the n-th word has a weight of 1/n.
 struct Words {
     state: u64,
 }
@@ -62,7 +60,7 @@ impl Words {
         (self.state >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// The n-th word of the language: two to four syllables.
+    /// Returns the n-th word of the language: two to four syllables.
     fn word(n: u64) -> String {
         const SYLLABLES: [&str; 32] = [
             "ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "qui", "ro", "su", "ta", "ve",
@@ -97,7 +95,7 @@ impl Words {
     }
 }
 
-/// Conversations go on side by side.
+/// Stores the messages; the conversations progress in parallel.
 fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     use diesel::connection::SimpleConnection;
     let Db::Sqlite(conn) = db else { return Err("this is about SQLite".into()) };
@@ -130,7 +128,7 @@ fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A database with its users, and a dispatcher to it.
+/// A database with users, and its dispatcher.
 struct House {
     dispatcher: Dispatcher,
     dir: TempDir,
@@ -146,7 +144,7 @@ impl House {
         Ok(std::fs::metadata(self.dir.path().join("switchboard.db"))?.len())
     }
 
-    /// How long each answer took.
+    /// Returns the time of each answer.
     async fn measure(&self, user: i64, q: &str) -> Result<Vec<Duration>, Box<dyn Error>> {
         let caller = Caller { user_id: UserId::new(user), login_id: Some(LoginId::new(1)), session_id: None };
         let mut times = Vec::with_capacity(ROUNDS);
@@ -165,7 +163,7 @@ impl House {
         Ok(times)
     }
 
-    /// Whether the median of all answers kept within the bound.
+    /// Returns whether the median of all answers is within the bound.
     async fn measure_all(&self, user: i64, queries: &[&str], most: Duration) -> Result<bool, Box<dyn Error>> {
         let mut times = Vec::new();
         for q in queries {

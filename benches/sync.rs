@@ -1,10 +1,10 @@
-//! Catching up through the dispatcher on SQLite, with 1,000,000 messages stored and
-//! a user in 1,000 conversations: when nothing happened, after 10,000 missed
-//! messages, for a client that holds nothing, and a page of the list.
+//! Catching up through the dispatcher on SQLite, with 1,000,000 messages stored and a user in 1,000
+//! conversations. It measures a sync when nothing happened, after 10,000 missed messages, and for a
+//! client without data. It also measures a page of the list.
 //!
-//! `cargo bench --bench sync` prints times, sizes and how far memory grew, and
-//! fails when an answer is larger or later than promised. No sockets: this
-//! measures from the dispatcher to the JSON.
+//! `cargo bench --bench sync` prints times, sizes and the growth of memory, and fails when an
+//! answer exceeds its bound for size or time. It uses no sockets: it measures from the dispatcher
+//! to the JSON.
 
 mod common;
 
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 const MESSAGES: i64 = 1_000_000;
 const CONVERSATIONS: i64 = 1_000;
-/// In every conversation but the first, which has the rest.
+/// Messages in every conversation but the first, which has the rest.
 const MESSAGES_EACH: i64 = 980;
 const MISSED: i64 = 10_000;
 
@@ -37,10 +37,9 @@ const MOST_UP_TO_DATE: Duration = Duration::from_millis(5);
 const MOST_MESSAGES: usize = 500;
 const MOST_BYTES: usize = 1 << 20;
 
-/// User 1 has a direct conversation with each of the others. Both write by
-/// turns, and all conversations go on side by side, so that the messages of one
-/// lie far apart. Both have read all but the last ten; in the first, user 1
-/// all but the last 10,000.
+/// User 1 has a direct conversation with each other user. Both write in turn. All conversations
+/// progress in parallel, so that the messages of one lie far apart. Both users have read all but
+/// the last ten; in the first conversation, user 1 has read all but the last 10,000.
 const SEED: &str = "
     CREATE TEMP TABLE number (n INTEGER PRIMARY KEY);
     WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 100000)
@@ -80,14 +79,14 @@ fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a client holds: its position in each conversation.
+/// The state of a client: its position in each conversation.
 #[derive(Clone, Default, Serialize)]
 struct Held {
     me: i64,
     conversations: BTreeMap<i64, i64>,
 }
 
-/// The parts of an answer that a client asks on with.
+/// The parts of an answer that a client needs for its next request.
 #[derive(Deserialize)]
 struct Answer {
     complete: bool,
@@ -102,8 +101,8 @@ struct Changed {
 }
 
 impl Held {
-    /// Everything but the last so many changes of the conversations from
-    /// `first` to `last`.
+    /// Returns a state without the last `missed` changes of the conversations from `first` to
+    /// `last`.
     fn behind(&self, missed: i64, first: i64, last: i64) -> Self {
         let mut held = self.clone();
         held.conversations.range_mut(first..=last).for_each(|(_, rev)| *rev -= missed);
@@ -115,7 +114,7 @@ impl Held {
     }
 }
 
-/// A database with its users, and a dispatcher to it.
+/// A database with users, and its dispatcher.
 struct House {
     dispatcher: Dispatcher,
     _dir: TempDir,
@@ -127,7 +126,7 @@ impl House {
         Ok(Self { dispatcher, _dir: dir })
     }
 
-    /// The answer as JSON, and how long it took.
+    /// Returns the answer as JSON, and the time it took.
     async fn ask<O>(&self, op: O) -> Result<(Vec<u8>, Duration), Box<dyn Error>>
     where
         O: Op,
@@ -139,8 +138,8 @@ impl House {
         Ok((json, began.elapsed()))
     }
 
-    /// The last of so many answers to the same question; prints how long they
-    /// took, and returns the median.
+    /// Repeats a request and prints how long the answers took. Returns the last answer and the
+    /// median time.
     async fn measure<O>(&self, what: &str, rounds: usize, op: O) -> Result<(Vec<u8>, Duration), Box<dyn Error>>
     where
         O: Op + Clone,
@@ -159,8 +158,8 @@ impl House {
         Ok((last, median))
     }
 
-    /// Asks until there is nothing more. Returns what is held then, and whether
-    /// every answer kept within bounds.
+    /// Syncs until nothing is missing. Returns the state of the client, and whether every answer
+    /// was within its bounds.
     async fn catch_up(&self, what: &str, mut held: Held) -> Result<(Held, bool), Box<dyn Error>> {
         let before = Memory::begin()?;
         let (mut answers, mut messages, mut took) = (0, 0, Duration::ZERO);
@@ -196,13 +195,13 @@ fn ms(time: Duration) -> f64 {
 struct Memory(u64);
 
 impl Memory {
-    /// Forgets the peak so far.
+    /// Resets the peak.
     fn begin() -> Result<Self, Box<dyn Error>> {
         fs::write("/proc/self/clear_refs", "5")?;
         Ok(Self(Self::read("VmRSS:")?))
     }
 
-    /// From the beginning to the peak since.
+    /// Returns the growth from the beginning to the peak since.
     fn growth(&self) -> Result<u64, Box<dyn Error>> {
         Ok(Self::read("VmHWM:")?.saturating_sub(self.0))
     }

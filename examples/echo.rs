@@ -1,8 +1,8 @@
-//! Sends back every message it gets: the hub's WebSocket transport without the
+//! Echo server: sends back every message it gets. It is the hub's WebSocket transport without the
 //! hub, for conformance suites.
 //!
-//! `cargo run --release --example echo -- 127.0.0.1:9001`; port 0 picks a free
-//! one. Prints its address once it listens. Runs until it is killed.
+//! `cargo run --release --example echo -- 127.0.0.1:9001`; port 0 picks a free port. It prints its
+//! address once it listens, and runs until it is killed.
 
 use actix::{Actor, ActorContext, StreamHandler};
 use actix_web::{App, HttpRequest, HttpResponse, error, web};
@@ -24,7 +24,7 @@ const SERVER: ServerSettings = ServerSettings {
     keep_alive: Duration::from_secs(5),
     shutdown_timeout: Duration::from_secs(1),
 };
-/// Suites send messages of up to 16 MiB, as fast as they can.
+/// Maximum message size: suites send messages of up to 16 MiB, as fast as they can.
 const MAX_MESSAGE: usize = 16 << 20;
 const BYTES_PER_SECOND: NonZeroU32 = NonZeroU32::new(1 << 30).unwrap();
 
@@ -49,7 +49,7 @@ impl StreamHandler<std::result::Result<Message, ProtocolError>> for Echo {
     }
 
     fn finished(&mut self, _: &mut Self::Context) {
-        // The stream of bytes, which the transport leaves empty.
+        // The transport leaves the byte stream empty.
     }
 }
 

@@ -1,10 +1,10 @@
-//! A socket on standard input and output, by tokio-tungstenite: for tests of
-//! how clients get on with the hub.
+//! A socket on standard input and output, built on tokio-tungstenite. Tests use it to check how
+//! clients work with the hub.
 //!
-//! `cargo run --example pipe -- ws://localhost:8080/ws 'switchboard=…'`. A line that
-//! is an object is sent as it is. One that is a list does something else:
-//! `["ping", "payload"]`, `["fragments", ["{", "}"]]`, `["close", 1000]`. What
-//! comes is printed likewise: frames, `["pong", "payload"]`, `["closed", 1000]`.
+//! `cargo run --example pipe -- ws://localhost:8080/ws 'switchboard=…'`. A line that is an object
+//! is sent unchanged. A line that is a list is a command: `["ping", "payload"]`, `["fragments",
+//! ["{", "}"]]`, `["close", 1000]`. Input from the hub is printed likewise: frames, `["pong",
+//! "payload"]`, `["closed", 1000]`.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-/// What a line has to be sent as.
+/// Returns the messages that a line stands for.
 fn messages(line: &str) -> Result<Vec<Message>, Box<dyn Error>> {
     if line.starts_with('{') {
         return Ok(vec![Message::text(line)]);
@@ -50,7 +50,7 @@ fn fragments(parts: &[Value]) -> Vec<Message> {
     parts.collect()
 }
 
-/// The line for what came; none for what is not told.
+/// Returns the line for a received message; none for a message that is not printed.
 fn line(message: &Message) -> Option<String> {
     match message {
         Message::Text(text) => Some(text.to_string()),
@@ -82,7 +82,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }
             message = socket.next() => match message {
                 Some(Ok(message)) => line(&message).into_iter().for_each(|line| println!("{line}")),
-                // The end is an error to a client that did not ask for it.
+                // The end is an error for a client that did not ask for it.
                 _ => return Ok(()),
             },
         }

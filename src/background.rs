@@ -1,4 +1,4 @@
-//! Threads for work that takes long: they let all others go first.
+//! Threads for long work. They run at low priority, so that all other threads go first.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,14 +6,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-/// Of such a thread alone, as Linux counts it. With all processors busy it still gets a tenth
-/// of the time of another.
+/// Niceness of such a thread; Linux counts it for each thread. When all processors are busy, the
+/// thread still gets a tenth of the time of a normal thread.
 const NICENESS: i32 = 10;
 
-/// Runs `work` on a thread of its own and of low priority.
+/// Runs `work` on its own thread with low priority.
 ///
 /// # Errors
-/// The system has no room for one more thread.
+/// The system cannot start another thread.
 pub fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name).spawn(|| {
         if let Err(error) = rustix::process::nice(NICENESS) {
@@ -25,13 +25,15 @@ pub fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<J
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A few such threads that take what comes in turn. They end when this is dropped and
-/// everything is done.
+/// A few low-priority threads that take work in turn. They end when this is dropped and all work is
+/// done.
 pub struct Threads(Sender<Work>);
 
 impl Threads {
+    /// Starts the threads.
+    ///
     /// # Errors
-    /// As those of [`spawn`].
+    /// The same as [`spawn`].
     pub fn start(name: &str, count: usize) -> io::Result<Self> {
         let (sender, waiting) = channel();
         let waiting = Arc::new(Mutex::new(waiting));
@@ -42,9 +44,9 @@ impl Threads {
         Ok(Self(sender))
     }
 
-    /// Runs `work` when a thread is free. Whoever calls this bounds how much waits.
+    /// Runs `work` when a thread is free. The caller bounds how much work waits.
     pub fn run(&self, work: impl FnOnce() + Send + 'static) {
-        // The threads are there for as long as this is.
+        // The threads live as long as this value.
         let _ = self.0.send(Box::new(work));
     }
 }
@@ -53,7 +55,7 @@ fn take_turns(waiting: &Mutex<Receiver<Work>>) {
     loop {
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            // Whoever waits for the work hears of a panic; the thread goes on.
+            // A caller that waits for the work notices a panic; the thread continues.
             Ok(work) => drop(catch_unwind(AssertUnwindSafe(work))),
             Err(_) => return,
         }

@@ -1,7 +1,7 @@
-//! Time and randomness: the two things that make a run different from the
-//! last one, in one place, so that tests can hold them still.
+//! Time and randomness, the two inputs that make runs differ. They are in one place, so that tests
+//! can control them.
 //!
-//! Below the dispatcher `now` is an argument; nobody else asks the system clock.
+//! Code called by the dispatcher takes `now` as an argument. No other code reads the system clock.
 
 use crate::ids::{SessionId, Timestamp};
 use std::num::NonZeroU64;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Wall-clock time; cheap to clone. Not monotonic: whoever needs order keeps
-/// the larger of two readings.
+/// Wall-clock time; cheap to clone. It is not monotonic: code that needs an order keeps the larger
+/// of two readings.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     fixed: Option<Arc<AtomicI64>>,
@@ -21,12 +21,12 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that stands still until `set`; its clones move with it.
+    /// A clock that stands still until `set`. Its clones move with it.
     pub fn fixed_at(now: Timestamp) -> Self {
         Self { fixed: Some(Arc::new(AtomicI64::new(now.as_millis()))) }
     }
 
-    /// Moves a fixed clock, also backwards; the system's cannot be moved.
+    /// Moves a fixed clock, forwards or backwards. The system clock cannot be moved.
     pub fn set(&self, now: Timestamp) {
         if let Some(millis) = &self.fixed {
             millis.store(now.as_millis(), Ordering::SeqCst);
@@ -47,7 +47,7 @@ impl Clock {
 /// Unpredictable bytes from the operating system's generator.
 ///
 /// # Panics
-/// When the system has no source of randomness: nothing safe can be done then.
+/// When the system has no source of randomness: no token would be safe then.
 #[expect(clippy::expect_used, reason = "without randomness no token is safe, so nothing may go on")]
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -55,8 +55,8 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A session id that no other session of this process has, in practice ever
-/// (64 random bits); known before the session starts.
+/// A random session id (64 bits), in practice unique in this process. It is known before the
+/// session starts.
 pub fn random_session_id() -> SessionId {
     SessionId::new(NonZeroU64::new(u64::from_le_bytes(random_bytes())).unwrap_or(NonZeroU64::MIN))
 }

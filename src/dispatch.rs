@@ -1,9 +1,9 @@
-//! The one way in: whoever knocks, socket or REST, gets the same limits, the
-//! same transaction, the same order of events and the same errors.
+//! Dispatcher: runs operations for all callers. Sockets and REST get the same limits, the same
+//! transaction, the same order of events and the same errors.
 //!
-//! The dispatcher finds nothing out by itself. It takes an operation and an asker,
-//! runs the one for the other on a snapshot or in the writer, hands the
-//! events to the hub, and logs what is our fault, once.
+//! The dispatcher loads no facts itself. It takes an operation and a principal, and runs the
+//! operation on a snapshot or in the writer. It hands the events to the hub, and logs internal
+//! errors once.
 
 use crate::auth::Caller;
 use crate::clock::Clock;
@@ -22,16 +22,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long a write may take before its asker is told that nobody knows; it is
-/// not begun any more then. Long enough for a database that fails over; the
-/// client may repeat safely.
+/// The deadline of a write. After it the caller is told that the outcome is unknown, and the writer
+/// does not begin the write any more. The deadline allows for a database failover. The client may
+/// retry safely.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// For so long after a write that found no space, or a read-only database, the
-/// node is not ready: a smaller write may succeed meanwhile.
+/// How long the node is not ready after a write that found no space or a read-only database. A
+/// smaller write may succeed in the meantime.
 const WRITE_TROUBLE: Duration = Duration::from_secs(10);
 
-/// Cheap to clone.
+/// Runs operations. Cheap to clone.
 #[derive(Clone)]
 pub struct Dispatcher {
     inner: Arc<Inner>,
@@ -44,14 +44,14 @@ struct Inner {
     hub: Hub,
     limits: Limits,
     requests: RequestLimits,
-    /// What was wrong with the database when a write last failed for it.
+    /// When a write last failed for want of space or a read-only database, and the error text.
     write_trouble: Mutex<Option<(Instant, Cow<'static, str>)>>,
     rules: Arc<Rules>,
     epoch: Arc<str>,
     clock: Clock,
 }
 
-/// The parts behind the dispatcher.
+/// The dependencies of the dispatcher.
 pub struct DispatcherParts {
     pub reads: ReadPool,
     pub probe: Probe,
@@ -72,8 +72,8 @@ impl Dispatcher {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Runs the operation for the principal. A write is committed, and its events
-    /// handed to the hub, before this returns `Ok`.
+    /// Runs the operation for the principal. Before this returns `Ok`, a write is committed and its
+    /// events are handed to the hub.
     pub async fn call<P: Party, O: AnyOp<P>>(&self, principal: P, op: O) -> Result<O::Output> {
         let terms = op.terms();
         let (name, access, who) = (terms.name, terms.access, principal.into());
@@ -106,7 +106,7 @@ impl Dispatcher {
         }
     }
 
-    /// Over the limit: still answers a retry of what was done before.
+    /// Answers a retry of an earlier success, even over the rate limit.
     async fn replay<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, refusal: Error) -> Result<O::Output> {
         let env = self.env();
         let terms = ReadTerms { cost: Cost::Light, owner: principal.into().user_id() };
@@ -133,7 +133,7 @@ impl Dispatcher {
         self.inner.writer.submit(Box::new(write), terms);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(outcome)) => outcome,
-            // Answers go by way of the hub, and it has ended.
+            // The hub delivers the answers, and it has stopped.
             Ok(Err(_)) => Err(Error::Unavailable("the hub is stopping; whether it wrote is unknown")),
             Err(_) => Err(Error::Unavailable("the database does not answer; whether it wrote is unknown")),
         }
@@ -147,7 +147,7 @@ impl Dispatcher {
         }
     }
 
-    /// Counts a request of somebody who logged in.
+    /// Counts a request of an authenticated caller.
     ///
     /// # Errors
     /// `RateLimited` when the login has sent too many.
@@ -155,7 +155,7 @@ impl Dispatcher {
         self.inner.requests.take_login(caller.user_id, caller.login_id, tokens)
     }
 
-    /// Counts a request from an address, or a network of them.
+    /// Counts a request from an address, or from a network of addresses.
     ///
     /// # Errors
     /// `RateLimited` when too many came from there.
@@ -163,24 +163,24 @@ impl Dispatcher {
         self.inner.requests.take_address(address, tokens)
     }
 
-    /// Forgets the limits of those who went quiet.
+    /// Drops the rate-limit state of idle users, logins and addresses.
     pub fn sweep_limits(&self) {
         self.inner.limits.sweep();
         self.inner.requests.sweep();
     }
 
-    /// Whether the database answers; never waits behind the reads of others.
+    /// Checks that the database answers. It never waits behind the reads of other callers.
     pub async fn probe(&self) -> Result<()> {
         self.inner.probe.ask().await
     }
 
-    /// Whether the database takes a write now.
+    /// Checks that the database accepts a write now.
     pub async fn check_writes(&self) -> Result<()> {
         self.call(System, CheckWrites).await.map(drop)
     }
 
-    /// Why a write of anybody failed in the last seconds, if it was for want of
-    /// space or because the database is read-only.
+    /// Why the write of any caller failed in the last seconds, if it found no space or a read-only
+    /// database.
     pub fn recent_write_trouble(&self) -> Option<Cow<'static, str>> {
         let trouble = self.inner.write_trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.as_ref().filter(|(at, _)| at.elapsed() < WRITE_TROUBLE).map(|(_, what)| what.clone())
@@ -192,7 +192,7 @@ pub trait Party: Into<Principal> + Copy + Send + 'static {}
 
 impl<P: Into<Principal> + Copy + Send + 'static> Party for P {}
 
-/// What an operation gets besides the database.
+/// The input of an operation besides the database.
 struct OpEnv {
     rules: Arc<Rules>,
     epoch: Arc<str>,
@@ -205,7 +205,7 @@ impl OpEnv {
     }
 }
 
-/// An operation in the writer.
+/// A write operation as a job of the writer.
 struct Write<P, O: AnyOp<P>> {
     principal: P,
     op: O,
@@ -235,8 +235,8 @@ impl<P: Party, O: AnyOp<P>> Job<Effect> for Write<P, O> {
     fn answer(self: Box<Self>, fate: Result<()>) {
         let Write { output, asker, .. } = *self;
         let outcome = fate.and_then(|()| output.ok_or_else(|| Error::bug("a job that succeeded has an output")));
-        // Nobody waits any more when the deadline passed or the request was
-        // dropped; what was committed stays committed.
+        // No caller waits any more when the deadline passed or the request was dropped. A committed
+        // write stays committed.
         let _ = asker.send(outcome);
     }
 }

@@ -1,9 +1,8 @@
-//! What can go wrong, sorted by who must act, and the one table that gives
-//! each a name on the wire, an HTTP status and whether repeating makes sense.
+//! The error type, grouped by the role that must act. One table gives each error a code on the
+//! wire, an HTTP status, and whether a retry makes sense.
 //!
-//! A detail is a sentence for the person at the other end. It never holds
-//! message text, a secret, or the cause of an internal fault: that goes to
-//! the log, once, in the dispatcher.
+//! A detail is a sentence for the client. It never holds message text, a secret, or the cause of an
+//! internal error. The dispatcher logs that cause once.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,59 +10,58 @@ use std::time::Duration;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Short for a cause that stays inside the server.
+/// The cause of an error, which stays inside the server.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why an operation or a request was refused, or failed.
+/// The reason why an operation or a request was refused or failed.
 #[derive(Debug)]
 pub enum Error {
-    /// The caller: a key is missing, mistyped or out of bounds; the text names it.
+    /// The caller sent a key that is missing, mistyped or out of bounds. The text names it.
     Invalid(Cow<'static, str>),
-    /// The caller: must log in, or log in again.
+    /// The caller must log in, or log in again.
     Unauthenticated(&'static str),
-    /// The caller: must show another token. Why this one was refused is for the log alone.
+    /// The caller must send another token. Only the log has the reason for the refusal.
     TokenRefused { is_expired: bool, reason: String },
-    /// The caller: no such user, or not this password; never says which.
+    /// The caller named an unknown user or sent a wrong password. The error never says which.
     BadCredentials,
-    /// The caller: may not do this; what they asked about they may know of.
+    /// The caller may not do this, and may know of the thing they asked about.
     Forbidden(&'static str),
-    /// The caller: a browser page of another site asked; the text names it, and the setting.
+    /// A browser page of another site sent the request. The text names the site and the setting.
     BadOrigin(String),
-    /// The caller: not there, or not theirs to see; never says which.
+    /// The thing does not exist, or the caller may not see it. The error never says which.
     NotFound(&'static str),
-    /// The caller: contradicts what is stored.
+    /// The request contradicts the stored data.
     Conflict(&'static str),
-    /// The caller: someone has that name.
+    /// The name belongs to another account.
     UsernameTaken,
-    /// The caller: over a limit of size; the text names it.
+    /// The request exceeds a size limit. The text names it.
     TooLarge(Cow<'static, str>),
-    /// The caller: asked for a host this hub does not answer to; the text names it, and the setting.
+    /// The request names a host that this hub does not serve. The text names it and the setting.
     BadHost(String),
-    /// The caller, later: over a rate limit. `limit` says which: a setting, or a number and what it
-    /// counts.
+    /// The caller exceeded a rate limit and may retry later. `limit` says which: a setting, or a
+    /// number and the thing that it counts.
     RateLimited { limit: &'static str, retry_in: Duration },
-    /// The caller, later: has too much under way; the text names it.
+    /// The caller has too many operations in progress and may retry later. The text names them.
     TooManyAtOnce(&'static str),
-    /// Anyone, later: the database is away, a queue is full, the hub is
-    /// stopping. Safe to repeat: with the same `client_message_id` nothing
-    /// happens twice.
+    /// The database is away, a queue is full, or the hub is stopping. Any caller may retry later. A
+    /// retry is safe: with the same `client_message_id` nothing happens twice.
     Unavailable(&'static str),
-    /// Anyone, later: the database cannot be reached.
+    /// The database cannot be reached. Any caller may retry later.
     DatabaseAway(Source),
-    /// Anyone, later: a lock or a statement took too long.
+    /// A lock or a statement took too long. Any caller may retry later.
     DatabaseBusy(Source),
-    /// Anyone, once the operator has made room: no space is left.
+    /// No space is left. Any caller may retry once the operator has made room.
     DatabaseFull(Source),
-    /// Anyone, once the operator allows writes again.
+    /// The database is read-only. Any caller may retry once the operator allows writes again.
     DatabaseReadOnly(Source),
-    /// The database gave up one of several transactions that waited for each
-    /// other; the writer runs it again, nobody else sees this.
+    /// The database gave up one of several transactions that waited for each other. The writer runs
+    /// it again, so no caller sees this error.
     Contention(Source),
-    /// Us. Opaque on the wire.
+    /// An internal error. The wire carries no cause.
     Internal(Source),
 }
 
-/// The name of an error on the wire; clients decide by it.
+/// The code of an error on the wire. Clients decide by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     Invalid,
@@ -81,13 +79,13 @@ pub enum Code {
     Unavailable,
 }
 
-/// One row of the table of errors.
+/// One row of the error table.
 pub struct Meaning {
     pub name: &'static str,
     pub http_status: u16,
-    /// Of the HTTP status, by RFC 9110.
+    /// The title of the HTTP status, from RFC 9110.
     pub title: &'static str,
-    /// The same request may succeed later, unchanged.
+    /// Whether the same request may succeed later, unchanged.
     pub is_temporary: bool,
 }
 
@@ -152,7 +150,7 @@ impl Error {
         }
     }
 
-    /// The sentence the other end gets.
+    /// The sentence that the client gets.
     pub fn detail(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
             Error::Invalid(detail) | Error::TooLarge(detail) => detail,
@@ -176,24 +174,23 @@ impl Error {
         })
     }
 
-    /// When a repeat may succeed, for the errors after which one may.
+    /// The time after which a retry may succeed, for the errors that allow a retry.
     pub fn retry_in(&self) -> Option<Duration> {
         match self {
             Error::RateLimited { retry_in, .. } => Some(*retry_in),
-            // Nobody knows; queues are shorter than this.
+            // The time is unknown. Queues are shorter than this.
             _ if self.code().meaning().is_temporary => Some(Duration::from_secs(1)),
             _ => None,
         }
     }
 
-    /// What an operator needs to know, on one line: the cause, not what the
-    /// other end would be told.
+    /// The cause for an operator, on one line. The client does not get it.
     pub fn cause(&self) -> String {
         let text = self.source_text().unwrap_or_else(|| self.detail().into_owned());
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// The error behind it.
+    /// The text of the underlying error.
     fn source_text(&self) -> Option<String> {
         match self {
             Error::DatabaseAway(source)
@@ -206,8 +203,7 @@ impl Error {
         }
     }
 
-    /// The same of a database failure for somebody else who met it, too; the
-    /// cause was told once.
+    /// The same database failure for another caller who met it too. The cause was reported once.
     pub fn for_another(&self) -> Self {
         Error::Unavailable(match self {
             Error::DatabaseBusy(_) => "the database is busy",
@@ -217,9 +213,9 @@ impl Error {
         })
     }
 
-    /// The setting, the bound or the rule that a refusal is about: our own words, for the audit log.
-    /// None where the sentence may hold a part of the request, but for a signed token: there it is a
-    /// bounded and escaped part.
+    /// The setting, the bound or the rule behind a refusal, in the hub's own words, for the audit
+    /// log. None where the sentence may hold a part of the request. A signed token is the
+    /// exception: its part is bounded and escaped.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Error::RateLimited { limit, .. } => Some(limit),
@@ -233,18 +229,18 @@ impl Error {
         }
     }
 
-    /// Something failed that is not the caller's fault.
+    /// An internal error: a failure that is not the caller's fault.
     pub fn internal(source: impl Into<Source>) -> Self {
         Error::Internal(source.into())
     }
 
-    /// A fault of ours that has no other error behind it.
+    /// An internal error without an underlying error.
     pub fn bug(what: &'static str) -> Self {
         Error::Internal(what.into())
     }
 }
 
-/// For the log; says the cause of an internal fault, which `detail` does not.
+/// Formats the error for the log. It includes the cause of an internal error, which `detail` omits.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.code().meaning().name;

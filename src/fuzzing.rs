@@ -1,5 +1,5 @@
-//! What `fuzz/` calls: the two places where bytes of strangers are understood.
-//! Only with the feature `fuzzing`.
+//! Entry points for `fuzz/`: the two places that parse bytes from strangers. Compiled only with the
+//! feature `fuzzing`.
 
 use crate::ops::frames::Entry;
 use crate::wire::{CloseCode, Head};
@@ -7,17 +7,16 @@ use crate::ws::transport::Inbound;
 use actix_http::ws::Message;
 use std::time::Instant;
 
-/// Of a message.
+/// Maximum size of a message.
 const MAX_BYTES: usize = 4096;
-/// Of the sentence that says what is wrong.
+/// Maximum length of an error sentence.
 const MAX_DETAIL: usize = 900;
 
-/// Takes the bytes as one socket would: what they mean does not depend on the
-/// pieces they come in, and no message is larger than is allowed. Of two faults
-/// in one header either may be the reason that is given.
+/// Decodes the bytes as one socket would. The result does not depend on how the bytes are split,
+/// and no message exceeds the size limit. When one header has two faults, either may be reported.
 ///
 /// # Panics
-/// When one of these does not hold.
+/// When one of these rules does not hold.
 pub fn frames(bytes: &[u8]) {
     let [piece, bytes @ ..] = bytes else { return };
     let (whole, closed) = understood(std::iter::once(bytes));
@@ -26,7 +25,7 @@ pub fn frames(bytes: &[u8]) {
     assert_eq!(closed.is_some(), closed_in_pieces.is_some(), "{closed:?} and {closed_in_pieces:?}");
 }
 
-/// Each message as text, and why it ended.
+/// Returns each message as text, and the close code if the decoder closed the socket.
 fn understood<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<CloseCode>) {
     let (mut inbound, now) = (Inbound::new(MAX_BYTES, false), Instant::now());
     let mut messages = Vec::new();
@@ -48,11 +47,11 @@ fn understood<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Optio
     (messages, None)
 }
 
-/// Takes the text as a session would, up to the operation that it asks for. A
-/// refusal is a short sentence.
+/// Parses the text as a session would, up to the operation that it asks for. A refusal is a short
+/// sentence.
 ///
 /// # Panics
-/// When it is a long one.
+/// When a refusal is too long.
 pub fn operation(text: &str) {
     let refusal = match Head::parse(text) {
         Ok(head) => Entry::find(&head.kind).and_then(|entry| entry.parse(text, head.r#ref.is_some()).err()),

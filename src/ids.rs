@@ -1,9 +1,9 @@
-//! The numbers everything is known by, each a type of its own, so that a user
-//! id cannot stand where a message id belongs.
+//! Ids, positions and times. Each has its own type, so that a user id cannot stand in for a message
+//! id.
 //!
-//! Ids come from the database and are never used again; positions (`Seq`,
-//! `Rev`) count inside one conversation; a `Timestamp` is wall-clock time. All
-//! of them stay below 2^53, the largest integer every JSON reader keeps exact.
+//! The database creates ids and never reuses them. Positions (`Seq`, `Rev`) count inside one
+//! conversation. A `Timestamp` is wall-clock time. All of them stay below 2^53, the limit of exact
+//! integers in every JSON reader.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -21,14 +21,14 @@ fn in_bounds(number: i64, least: i64) -> Option<i64> {
     (least..=MAX_ID).contains(&number).then_some(number)
 }
 
-/// From a path or a query string: digits and nothing else.
+/// Parses a number from a path or a query string, which may hold only digits.
 fn parse_in_bounds(text: &str, least: i64) -> Result<i64, OutOfBounds> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
     number.and_then(|number| in_bounds(number, least)).ok_or(OutOfBounds { least })
 }
 
-/// ReadPool an integer from `least` to [`MAX_ID`].
+/// Deserializes an integer from `least` to [`MAX_ID`].
 struct Bounded {
     least: i64,
 }
@@ -49,7 +49,7 @@ impl de::Visitor<'_> for Bounded {
         self.visit_i64(number)
     }
 
-    /// JSON knows one kind of number: `5.0` is 5.
+    /// JSON has one number type: `5.0` is 5.
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
         let whole = number as i64;
         match whole as f64 == number {
@@ -67,8 +67,8 @@ macro_rules! id {
         pub struct $name(i64);
 
         impl $name {
-            /// Takes a number the database or a test gave; the wire goes
-            /// through `Deserialize` or `FromStr`, which check the bounds.
+            /// Wraps a number from the database or a test. Input from the wire goes through
+            /// `Deserialize` or `FromStr`, which check the bounds.
             pub const fn new(number: i64) -> Self {
                 Self(number)
             }
@@ -112,7 +112,7 @@ macro_rules! id {
             }
         }
 
-        /// From a path or a query string.
+        /// Parses a number from a path or a query string.
         impl FromStr for $name {
             type Err = OutOfBounds;
 
@@ -123,7 +123,7 @@ macro_rules! id {
     };
 }
 
-/// Why a number in a path or a query was refused.
+/// The error for an invalid number in a path or a query.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OutOfBounds {
     least: i64,
@@ -140,32 +140,32 @@ id!(
     UserId
 );
 id!(
-    /// What a cookie or token proves: one for each device.
+    /// The id of a sign-in session, which a cookie or token proves: one for each device.
     LoginId
 );
 id!(ConversationId);
 id!(MessageId);
 id!(ReportId);
 id!(
-    /// Place of a message in its conversation: 1, 2, 3 … without a gap.
+    /// Position of a message in its conversation: 1, 2, 3 … without a gap.
     Seq
 );
 id!(
-    /// Place of a lasting change in its conversation: 1, 2, 3 … without a gap.
+    /// Position of a stored change in its conversation: 1, 2, 3 … without a gap.
     Rev
 );
 
 impl Seq {
-    /// Before the first message.
+    /// The position before the first message.
     pub const ZERO: Seq = Seq(0);
 }
 
-/// How far one has come in a conversation: a [`Seq`], or 0 before the first.
+/// A client's position in a conversation: a [`Seq`], or 0 before the first message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, JsonSchema)]
 pub struct Position(#[schemars(range(min = 0, max = MAX_ID))] i64);
 
 impl Position {
-    /// Takes a number a test or a bench gave, as the ids do.
+    /// Wraps a number from a test or a benchmark, as the ids do.
     pub const fn new(number: i64) -> Self {
         Self(number)
     }
@@ -174,7 +174,7 @@ impl Position {
         self.0
     }
 
-    /// The first message beyond.
+    /// The position of the next message.
     pub const fn next(self) -> Seq {
         Seq(self.0 + 1)
     }
@@ -194,7 +194,7 @@ impl FromStr for Position {
     }
 }
 
-/// One socket and its actor, for as long as it lives; unique within a process.
+/// The id of one socket and its actor, unique within a process.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema)]
 pub struct SessionId(#[schemars(with = "String", regex(pattern = r"^[0-9a-f]{16}$"))] NonZeroU64);
 
@@ -216,14 +216,14 @@ impl Serialize for SessionId {
     }
 }
 
-/// Milliseconds since 1970-01-01T00:00:00Z; on the wire RFC 3339 in UTC.
+/// Milliseconds since 1970-01-01T00:00:00Z. On the wire an RFC 3339 time in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema)]
 #[schemars(with = "String", description = "RFC 3339 in UTC with milliseconds")]
 #[schemars(extend("format" = "date-time", "pattern" = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"))]
 pub struct Timestamp(i64);
 
-/// How far the clocks of two nodes may be apart. A stored time further ahead than this, and than
-/// the window it belongs to, was written by a wrong clock.
+/// Largest accepted clock difference between two nodes. A stored time further ahead than its window
+/// plus this value comes from a wrong clock.
 const CLOCK_SKEW: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Timestamp {
@@ -241,7 +241,7 @@ impl Timestamp {
         Self(self.0.saturating_add(millis))
     }
 
-    /// The latest time that a right clock of another node may show now.
+    /// The latest time that a correct clock of another node may show now.
     pub fn with_skew(self) -> Self {
         self.after(CLOCK_SKEW)
     }
@@ -272,7 +272,7 @@ impl Serialize for Timestamp {
     }
 }
 
-/// What a participant of a group is there, each more than the one before.
+/// A member's role in a group. Each role includes the rights of the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

@@ -1,9 +1,8 @@
-//! How often one user may do what, and how often anybody may ask: token buckets,
-//! one for each user and class, for each login, and for each address.
+//! Rate limits, as token buckets: one for each user and class, one for each login, and one for each
+//! address.
 //!
-//! The buckets are governor's (a maintained GCRA limiter); the time is its
-//! clock's, which tests replace. State of those who have been quiet for the
-//! length of a bucket is dropped by `sweep`.
+//! The buckets are governor's (a maintained GCRA limiter). The time comes from its clock, which
+//! tests replace. `sweep` drops the state of a key that was idle for the length of its bucket.
 
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, UserId};
@@ -15,24 +14,25 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-/// What an operation counts as.
+/// The rate-limit class of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// A private message: `MESSAGE_RATE`, `MESSAGE_BURST`.
+    /// A private message, limited by `MESSAGE_RATE` and `MESSAGE_BURST`.
     Message,
-    /// Where somebody is: they type, look, have read.
+    /// A sign of activity: typing, viewing or a read position.
     Mark,
     /// Any other change.
     Change,
-    /// Bounded by the rate of frames and requests alone.
+    /// Limited only by the rate of frames and requests.
     Unlimited,
 }
 
-/// Marks and changes are many times as frequent as messages.
+/// Rate of marks, as a multiple of the message rate. Marks and changes are many times as frequent
+/// as messages.
 const MARKS_PER_MESSAGE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const CHANGES_PER_MESSAGE: NonZeroU32 = NonZeroU32::new(5).unwrap();
 
-/// A sustained rate a second and how many at once.
+/// A sustained rate per second and a burst.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
     pub per_second: NonZeroU32,
@@ -51,7 +51,7 @@ impl Rate {
 
 type Buckets<K, C> = RateLimiter<K, DashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
-/// The buckets of this node.
+/// The user buckets of this node.
 pub struct Limits<C: Clock = DefaultClock> {
     messages: Buckets<UserId, C>,
     marks: Buckets<UserId, C>,
@@ -60,7 +60,7 @@ pub struct Limits<C: Clock = DefaultClock> {
 }
 
 impl Limits {
-    /// By the rate of messages; the others follow from it.
+    /// Derives all limits from the message rate.
     pub fn new(messages: Rate) -> Self {
         Self::with_clock(messages, DefaultClock::default())
     }
@@ -77,12 +77,11 @@ impl<C: Clock + Clone> Limits<C> {
         }
     }
 
-    /// Takes this many tokens of the class from the user, at least one; all
-    /// of them or none.
+    /// Takes this many tokens of the class from the user, at least one. Takes all of them or none.
     ///
     /// # Errors
-    /// `RateLimited` with the time until there are enough; `TooLarge` for more
-    /// than the burst of the class, which there never are.
+    /// `RateLimited` with the time until there are enough tokens. `TooLarge` if the charge exceeds
+    /// the burst of the class, which never holds enough.
     pub fn take(&self, class: Class, user_id: UserId, charge: u32) -> Result<()> {
         let (buckets, limit) = match class {
             Class::Unlimited => return Ok(()),
@@ -106,7 +105,7 @@ impl<C: Clock + Clone> Limits<C> {
         self.all().into_iter().for_each(forget_quiet);
     }
 
-    /// Buckets that are not known to be full.
+    /// Number of buckets that are not known to be full.
     pub fn len(&self) -> usize {
         self.all().iter().map(|buckets| buckets.len()).sum()
     }
@@ -120,19 +119,20 @@ impl<C: Clock + Clone> Limits<C> {
     }
 }
 
-/// Many people may share an address.
+/// Rate of one address, as a multiple of a login's rate: many users may share an address.
 const LOGINS_PER_ADDRESS: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
-/// How often requests may come, whatever they ask for.
+/// Limits on the rate of requests, whatever the operation.
 pub struct RequestLimits<C: Clock = DefaultClock> {
-    /// Tokens of another system have no login of ours, and share their user's.
+    /// Buckets by login. Tokens of an external identity provider have no login here, so they share
+    /// one bucket per user.
     logins: Buckets<(UserId, Option<LoginId>), C>,
     addresses: Buckets<IpAddr, C>,
     clock: C,
 }
 
 impl RequestLimits {
-    /// By the rate of one login; that of an address follows from it.
+    /// Derives all limits from the rate of one login.
     pub fn new(login: Rate) -> Self {
         Self::with_clock(login, DefaultClock::default())
     }
@@ -148,6 +148,8 @@ impl<C: Clock + Clone> RequestLimits<C> {
         }
     }
 
+    /// Takes tokens from the bucket of a login.
+    ///
     /// # Errors
     /// `RateLimited` with the time until there is a token.
     pub fn take_login(&self, user_id: UserId, login_id: Option<LoginId>, tokens: NonZeroU32) -> Result<()> {
@@ -155,6 +157,8 @@ impl<C: Clock + Clone> RequestLimits<C> {
         take(&self.logins, &(user_id, login_id), tokens, limit, &self.clock)
     }
 
+    /// Takes tokens from the bucket of an address.
+    ///
     /// # Errors
     /// `RateLimited` with the time until there is a token.
     pub fn take_address(&self, address: IpAddr, tokens: NonZeroU32) -> Result<()> {
@@ -169,7 +173,7 @@ impl<C: Clock + Clone> RequestLimits<C> {
     }
 }
 
-/// Where a full bucket holds less, it takes that.
+/// Takes tokens from one bucket. A charge above the bucket's capacity takes the whole bucket.
 fn take<K: Clone + Hash + Eq, C: Clock>(
     buckets: &Buckets<K, C>,
     key: &K,

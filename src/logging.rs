@@ -1,6 +1,6 @@
-//! The log goes to standard error, and never holds anybody up: lines wait in a bounded buffer for
-//! the one thread that writes them. Lines that find it full, because nobody reads standard error,
-//! are lost and counted, and the count is said where they would stand.
+//! Logging to standard error that never blocks the rest of the process. Lines wait in a bounded
+//! buffer for the one thread that writes them. When no process reads standard error the buffer
+//! fills, and further lines are dropped and counted. The log then states the count in their place.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -9,25 +9,25 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes that may wait to be written.
+/// Maximum number of bytes that wait to be written.
 const MAX_BYTES: usize = 1 << 20;
-/// Between two tries at a standard error that does not block.
+/// Time between two write attempts on a standard error that is set not to block.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
 
-/// Takes whole lines; cheap to clone.
+/// Accepts whole lines; cheap to clone.
 #[derive(Clone)]
 pub struct LogWriter(Arc<Shared>);
 
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// Told when there is something to write, and when all of it is written.
+    /// Notified when there are lines to write, and when all of them are written.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
     lines: Vec<u8>,
-    /// Lines that found no room since the count was said last.
+    /// Lines dropped since the count was last reported.
     lost: u64,
     /// The thread has taken lines that it has not written yet.
     is_writing: bool,
@@ -37,9 +37,9 @@ impl LogWriter {
     /// Starts the thread, which writes to standard error until the process ends.
     ///
     /// # Errors
-    /// Standard error is closed, or there can be no thread.
+    /// Standard error is closed, or the thread cannot start.
     pub fn start() -> io::Result<Self> {
-        // Not by way of `std::io::stderr`, whose lock a thread that is stuck would keep.
+        // `std::io::stderr` is not used: a stuck thread would keep its lock.
         let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
         let shared = Arc::new(Shared { waiting: Mutex::default(), changed: Condvar::new() });
         let writer = Self(Arc::clone(&shared));
@@ -47,10 +47,10 @@ impl LogWriter {
         Ok(writer)
     }
 
-    /// Waits until everything is written, but no longer than this.
+    /// Waits until everything is written, for at most `patience`.
     pub fn finish(&self, patience: Duration) {
         let is_busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
-        // What is not written by then is lost, and nobody is left to be told.
+        // Lines not written by then are lost: the process is ending, and nothing can report them.
         let _ = self.0.changed.wait_timeout_while(self.0.waiting(), patience, is_busy);
     }
 }
@@ -86,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// All that waits, as soon as there is something, and how much was lost after it.
+    /// Waits for lines, then takes all of them, followed by the count of dropped lines.
     fn take(&self) -> Vec<u8> {
         let is_empty = |waiting: &mut Waiting| waiting.lines.is_empty();
         let mut waiting = self.changed.wait_while(self.waiting(), is_empty).unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +102,7 @@ impl Shared {
     }
 }
 
-/// Gives up when nobody will ever read it: there is no other place to say so.
+/// Gives up on an error that is final: there is no other place to report it.
 fn write_all(stderr: &mut impl Write, mut lines: &[u8]) {
     while !lines.is_empty() {
         match stderr.write(lines) {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    /// A standard error that takes a batch when it is told to.
+    /// A standard error that accepts a batch when the test opens it.
     struct Gate {
         is_open: Receiver<()>,
         written: SyncSender<Vec<u8>>,
@@ -128,7 +128,7 @@ mod tests {
 
     impl Write for Gate {
         fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-            // Closed for good when the test is over.
+            // The sender closes when the test is over.
             self.is_open.recv().map_err(|_| ErrorKind::BrokenPipe)?;
             self.written.send(lines.to_vec()).unwrap();
             Ok(lines.len())
@@ -152,7 +152,7 @@ mod tests {
         let (mut writer, open, written) = gated();
         let line = [b'x'; 1024];
         writer.write_all(&line).unwrap();
-        // The thread has taken it, and is stuck until the gate opens.
+        // The thread has taken the line and is stuck until the gate opens.
         while !writer.0.waiting().is_writing {
             thread::yield_now();
         }

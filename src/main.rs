@@ -1,4 +1,4 @@
-//! The command line: settings, logging, run.
+//! The command line: reads the settings, starts logging and runs the hub.
 
 use clap::{Parser, Subcommand};
 use env_logger::{Target, WriteStyle};
@@ -31,11 +31,11 @@ struct Arguments {
 enum Command {
     /// Run the hub (the default).
     Serve,
-    /// Check the settings and the database connection, and say what is wrong.
+    /// Check the settings and the database connection, and report the first problem.
     Check,
-    /// Say that a backup of the database was restored, so that every client loads
-    /// everything again. A hub notices this by itself unless its data directory is
-    /// new, or was restored by a snapshot of the file system.
+    /// Record that a backup of the database was restored, so that every client reloads everything.
+    /// A hub notices a restore by itself unless its data directory is new or was restored by a
+    /// file-system snapshot.
     Restored,
     /// Manage administrators and passwords.
     #[command(subcommand)]
@@ -44,33 +44,33 @@ enum Command {
 
 #[derive(Subcommand)]
 enum UserCommand {
-    /// Make somebody an administrator, also while the hub runs.
+    /// Make a user an administrator. The hub may be running.
     Promote {
-        /// Their username.
+        /// The username.
         name: String,
     },
-    /// Make somebody an administrator no longer.
+    /// Remove a user's administrator rights. The hub may be running.
     Demote {
-        /// Their username.
+        /// The username.
         name: String,
     },
-    /// Set a user's password, also while the hub runs. Signs the user out everywhere.
+    /// Set a user's password and sign the user out everywhere. The hub may be running.
     ///
     /// Asks twice on a terminal; otherwise reads one line of standard input.
     Password {
-        /// Their username.
+        /// The username.
         name: String,
     },
 }
 
-/// For the last lines of the log, when the process ends.
+/// Time to write the last log lines when the process ends.
 const LOG_PATIENCE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut log = match LogWriter::start() {
         Ok(log) => log,
-        // Without a standard error, nobody can be told why.
+        // Without a standard error there is no place to report the reason.
         Err(_) => return ExitCode::FAILURE,
     };
     let outcome = settings().and_then(|config| match arguments.command {
@@ -81,11 +81,11 @@ fn main() -> ExitCode {
         Some(Command::User(UserCommand::Demote { name })) => set_admin(&config, &name, false),
         Some(Command::User(UserCommand::Password { name })) => set_password(&config, &name),
     });
-    // The same way as the log: standard error may be stuck.
+    // Uses the same path as the log, because standard error may be stuck.
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            // Never fails: what finds no room is counted.
+            // Never fails: a line that finds no room is counted.
             let _ = log.write_all(format!("switchboard: {reason}\n").as_bytes());
             ExitCode::FAILURE
         }
@@ -94,11 +94,12 @@ fn main() -> ExitCode {
     code
 }
 
-/// One line that says what is wrong, and where.
+/// An error of one line that says what is wrong, and where.
 type Failure = String;
 
 fn settings() -> Result<Config, Failure> {
-    // That of the working directory alone: one further up is somebody else's.
+    // Only `.env` in the working directory is read: one in a parent directory belongs to another
+    // program.
     let dot_env = match std::fs::read_to_string(".env") {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -143,7 +144,7 @@ fn set_password(config: &Config, name: &str) -> Result<(), Failure> {
     }
 }
 
-/// What is allowed, and probably not meant.
+/// Warnings about settings that are allowed but probably unintended.
 fn warnings(config: &Config) -> Vec<String> {
     let without_effect = config.without_effect.iter();
     let mut warnings: Vec<String> =
@@ -161,7 +162,7 @@ fn warnings(config: &Config) -> Vec<String> {
         }
         _ => {}
     }
-    // The hub speaks no TLS, so https means that there is a proxy.
+    // The hub speaks no TLS, so an https URL means that there is a proxy.
     let is_https = config.http.public_url.as_ref().is_some_and(PublicUrl::is_https);
     if is_https && config.http.trusted_proxies.is_empty() {
         warnings.push(
@@ -186,25 +187,25 @@ fn serve(config: Config, log: &LogWriter) -> Result<(), Failure> {
     let app = App::open(config, Clock::system()).map_err(|error| error.cause())?;
     let listener = TcpListener::bind(bind).map_err(|error| format!("BIND: cannot listen on {bind}: {error}"))?;
     let address = listener.local_addr().map_err(|error| format!("BIND: cannot listen on {bind}: {error}"))?;
-    // Not before: a start that fails says why in one line.
+    // Logged only now: a start that fails reports its reason in one line.
     log::info!("settings {settings}");
     for warning in warnings {
         log::warn!("{warning}");
     }
     actix_web::rt::System::new().block_on(async move {
         let shutdown = asked_to_stop()?;
-        // What the start has to say is there before anybody is told that it is done.
+        // All start-up lines are written before the hub announces that it is ready.
         log.finish(LOG_PATIENCE);
         announce(&format!("http://{address}"));
         app.run(listener, shutdown).await.map_err(|error| error.cause())
     })
 }
 
-/// Lines go by way of the writer, so that a standard error that nobody reads holds nobody up. So do
-/// panics, which would be written to it directly.
+/// Starts logging through the writer, so that an unread standard error blocks no thread. Panics use
+/// the writer too; by default they would go to standard error directly.
 fn start_logging(config: &Config, log: &LogWriter) {
     let mut logger = env_logger::Builder::new();
-    // The HTTP library calls what a stranger sends wrong an error of its own.
+    // The HTTP library logs invalid input from clients as its own errors.
     logger.filter_module("actix_http", LevelFilter::Off).filter_module("actix_server", LevelFilter::Warn);
     let style = if std::io::stderr().is_terminal() { WriteStyle::Always } else { WriteStyle::Never };
     logger.write_style(style).target(Target::Pipe(Box::new(log.clone())));
@@ -220,12 +221,12 @@ fn start_logging(config: &Config, log: &LogWriter) {
     }));
 }
 
-/// The one line on standard output; a closed one is no reason to stop.
+/// Prints the one line on standard output; a closed standard output does not stop the hub.
 fn announce(address: &str) {
     let _ = writeln!(std::io::stdout(), "switchboard listening on {address}");
 }
 
-/// Done when SIGTERM or Ctrl-C arrives.
+/// Completes when SIGTERM or Ctrl-C arrives.
 fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     let failed = |error| format!("cannot listen for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

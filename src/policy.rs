@@ -1,34 +1,35 @@
-//! Who may do what: pure functions from facts to a verdict. They read nothing
-//! and know no sockets; the operation brings the facts and owns the write.
+//! Permission rules: pure functions from facts to a verdict. They read nothing and know no sockets.
+//! The operation loads the facts and writes the result.
 
 use crate::error::Error;
 use crate::ids::{Role, Timestamp, UserId};
 use std::time::Duration;
 
-/// What holds for the whole hub; most of it the operator decides.
+/// Rules of the whole hub. The operator sets most of them.
 #[derive(Clone, Debug)]
 pub struct Rules {
     pub message_policy: MessagePolicy,
-    /// Unicode scalar values in a message.
+    /// Most Unicode scalar values in a message.
     pub max_message_chars: usize,
     pub registration_is_open: bool,
-    /// In one group.
+    /// Most participants of one group.
     pub max_participants: usize,
     pub sync: SyncLimits,
 }
 
-/// How much one answer of `sync` holds.
+/// Bounds of one answer of `sync`.
 #[derive(Clone, Copy, Debug)]
 pub struct SyncLimits {
     pub messages: usize,
     pub conversations: usize,
-    /// Of JSON; the first conversation of an answer comes however large it is.
+    /// Most bytes of JSON. The first conversation of an answer is sent whatever its size.
     pub bytes: usize,
-    /// A client that is further behind gets the conversation anew.
+    /// Most changes of a conversation. A client that missed more gets the conversation as a reset.
     pub changes: usize,
-    /// Newest messages that come with a conversation anew.
+    /// Newest messages in a reset of a conversation.
     pub reset_messages: usize,
-    /// Rows of the caller's own: blocks, contacts, places and hidden messages.
+    /// Most rows of the caller's private state: blocks, contacts, own settings of conversations and
+    /// hidden messages.
     pub own_rows: usize,
 }
 
@@ -39,7 +40,7 @@ impl SyncLimits {
 
 #[cfg(test)]
 impl Rules {
-    /// For tests that are not about them.
+    /// Rules for tests that do not test the rules.
     pub const OPEN: Self = Self {
         message_policy: MessagePolicy::Open,
         max_message_chars: 1_000,
@@ -51,14 +52,13 @@ impl Rules {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessagePolicy {
-    /// Anyone may write to anyone who has not blocked them.
+    /// Any user may message any user who has not blocked them.
     Open,
-    /// Only to people who have the sender as a contact, or wrote first.
+    /// A user may message only users who have the sender as a contact or wrote first.
     Contacts,
 }
 
-/// What matters between the sender and the other person of a direct
-/// conversation.
+/// Relation between the sender and the other user of a direct conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct Relation {
     pub recipient_is_closed: bool,
@@ -70,12 +70,12 @@ pub struct Relation {
     pub recipient_wrote: bool,
 }
 
-/// Why not. The texts go to the asker.
+/// Reason for a refusal. The texts go to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     RecipientClosed,
     SenderBlocks,
-    /// Blocked, or not known well enough; never says which.
+    /// The caller is blocked, or not known well enough. The error never says which.
     NotWelcome,
     NotTheSender,
     NotToBeAdded,
@@ -87,7 +87,7 @@ pub enum Denied {
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
         match denied {
-            // As where there never was one.
+            // The same answer as for a user who never existed.
             Denied::RecipientClosed => Error::NotFound("no such user"),
             Denied::SenderBlocks => Error::Forbidden("you have blocked this person"),
             Denied::NotTheSender => Error::Forbidden("only its sender may change a message"),
@@ -100,12 +100,12 @@ impl From<Denied> for Error {
     }
 }
 
-/// May one change what a message says, or take it back?
+/// Checks that a user may edit or delete a message for everyone.
 pub fn may_change(one: UserId, sender: UserId) -> Result<(), Denied> {
     if one == sender { Ok(()) } else { Err(Denied::NotTheSender) }
 }
 
-/// May the sender write to, or be seen typing by, the other person?
+/// Checks that the sender may message the other user and show them typing.
 pub fn may_message(policy: MessagePolicy, relation: &Relation) -> Result<(), Denied> {
     if relation.recipient_is_closed {
         return Err(Denied::RecipientClosed);
@@ -120,18 +120,18 @@ pub fn may_message(policy: MessagePolicy, relation: &Relation) -> Result<(), Den
     Ok(())
 }
 
-/// What matters between one and somebody one brings into a group.
+/// Relation between a member and a user whom the member adds to a group.
 #[derive(Clone, Copy, Debug)]
 pub struct Invitation {
-    /// By either.
+    /// Either user has blocked the other.
     pub is_blocked: bool,
-    /// They have one as a contact, or wrote to one before.
+    /// The invited user has the member as a contact, or wrote to the member before.
     pub is_known: bool,
-    /// They left a group that one had brought them into.
+    /// The invited user left a group that the member had added them to.
     pub has_declined: bool,
 }
 
-/// May one add this person to a group?
+/// Checks that a member may add this user to a group.
 pub fn may_invite(policy: MessagePolicy, invitation: &Invitation) -> Result<(), Denied> {
     let is_wanted = invitation.is_known || (policy == MessagePolicy::Open && !invitation.has_declined);
     if invitation.is_blocked || !is_wanted {
@@ -140,24 +140,24 @@ pub fn may_invite(policy: MessagePolicy, invitation: &Invitation) -> Result<(), 
     Ok(())
 }
 
-/// Groups that one person may be in.
+/// Most groups that one user may be in.
 pub const MAX_GROUPS: i64 = 5_000;
-/// Groups that one person makes in any 24 hours.
+/// Most groups that one user creates in any 24 hours.
 pub const MAX_GROUPS_A_DAY: i64 = 200;
 /// The time over which daily quotas count.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Rules {
-    /// Strangers that one person brings into groups in any 24 hours: the largest
-    /// group can be made of them once.
+    /// Most strangers that one user adds to groups in any 24 hours: enough to fill the largest
+    /// group once.
     pub fn max_strangers_a_day(&self) -> i64 {
         i64::try_from(self.max_participants).unwrap_or(i64::MAX).max(1_000)
     }
 }
 
-/// How long until `wanted` more fit into a daily quota of `most`, by what was
-/// used so far, the oldest first; nothing where they fit now. What lies more
-/// than a day ahead of a clock that was put back does not count.
+/// Returns how long until `wanted` more fit into a daily quota of `most`, or nothing where they fit
+/// now. `used` lists the earlier amounts, oldest first. Amounts more than a day ahead do not count:
+/// the clock was put back since.
 pub fn wait_for_quota(used: &[(Timestamp, i64)], wanted: i64, most: i64, now: Timestamp) -> Option<Duration> {
     let day = DAY.as_millis() as i64;
     let left = |at: &Timestamp| at.as_millis() + day - now.as_millis();
@@ -177,12 +177,12 @@ pub fn wait_for_quota(used: &[(Timestamp, i64)], wanted: i64, most: i64, now: Ti
     Some(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))
 }
 
-/// May one add people and rename the group?
+/// Checks that a member may add users and rename the group.
 pub fn may_manage(role: Role) -> Result<(), Denied> {
     if role >= Role::Admin { Ok(()) } else { Err(Denied::NotYourGroup) }
 }
 
-/// May one remove somebody else? Owners everybody, admins members.
+/// Checks that a member may remove another member. Owners remove any member, admins plain members.
 pub fn may_remove(role: Role, theirs: Role) -> Result<(), Denied> {
     if role == Role::Owner || (role == Role::Admin && theirs == Role::Member) {
         Ok(())
@@ -191,7 +191,7 @@ pub fn may_remove(role: Role, theirs: Role) -> Result<(), Denied> {
     }
 }
 
-/// May one give roles?
+/// Checks that a member may give roles.
 pub fn may_set_role(role: Role) -> Result<(), Denied> {
     if role == Role::Owner { Ok(()) } else { Err(Denied::NotYourGroup) }
 }
@@ -200,7 +200,7 @@ pub fn may_set_role(role: Role) -> Result<(), Denied> {
 mod tests {
     use super::*;
 
-    /// Every combination of facts, against the rule said in another way.
+    /// Checks every combination of facts against a second statement of the rule.
     #[test]
     fn one_may_write_unless_blocked_closed_or_unknown_under_the_contacts_policy() {
         for bits in 0..64_u8 {
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// Every combination of facts, against the rule said in another way.
+    /// Checks every combination of facts against a second statement of the rule.
     #[test]
     fn one_may_add_whom_one_may_write_to_and_is_never_told_why_not() {
         for bits in 0..16_u8 {
@@ -260,7 +260,8 @@ mod tests {
     #[test]
     fn what_a_role_allows_is_this_table() {
         use Role::{Admin, Member, Owner};
-        // Who; whether they add and rename, and give roles; whom they remove.
+        // Role; whether it adds users and renames; whether it gives roles; the roles that it
+        // removes.
         let table: [(Role, bool, bool, &[Role]); 3] = [
             (Owner, true, true, &[Owner, Admin, Member]),
             (Admin, true, false, &[Member]),

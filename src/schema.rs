@@ -1,18 +1,18 @@
-//! What the JSON Schemas of several types have in common. The schemas
-//! themselves are derived, each where its type is.
+//! Helpers shared by the JSON Schemas of several types. Each schema itself is derived beside its
+//! type.
 
 use crate::ids::MAX_ID;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-/// A schema, made by whoever writes the document it is part of.
+/// A function that builds a schema with the generator of the document that contains it.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
-/// An object whose keys are ids.
+/// The schema of an object whose keys are ids.
 pub fn by_id<V: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
@@ -21,8 +21,8 @@ pub fn by_id<V: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A pattern of the decimal numbers up to `most`: those of fewer digits, those
-/// that are smaller at one digit and alike before it, and `most` itself.
+/// Returns a pattern of the decimal numbers up to `most`. It matches numbers with fewer digits,
+/// numbers that are smaller at one digit and equal before it, and `most` itself.
 fn from_1_to(most: i64) -> String {
     let digits = most.to_string();
     let mut numbers = vec![format!("[1-9][0-9]{{0,{}}}", digits.len() - 2)];
@@ -36,7 +36,7 @@ fn from_1_to(most: i64) -> String {
     format!("^({})$", numbers.join("|"))
 }
 
-/// Exactly one of these integers is there; null is as good as nothing.
+/// Requires exactly one of these integers to be present; null counts as absent.
 pub fn one_of(keys: [&'static str; 2]) -> impl Fn(&mut Schema) {
     let [first, second] = keys;
     let only = |there: &str, missing: &str| {

@@ -1,5 +1,5 @@
-//! What text from people must be, in one place: something visible, names that
-//! read as themselves, passwords in one form. Pure.
+//! Rules for text from users: visible content, names that cannot imitate others, and normalized
+//! passwords. Pure functions.
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory};
@@ -9,8 +9,8 @@ use std::borrow::Cow;
 /// The display name of a closed account.
 pub const DELETED_USER: &str = "Deleted user";
 
-/// Usernames that nobody can register, because a person who has one seems to
-/// speak for the hub. Separators and digits around them make no difference.
+/// Usernames that no user can register, because they seem to speak for the hub. Separators and
+/// digits around them make no difference.
 const RESERVED: [&str; 14] = [
     "abuse",
     "admin",
@@ -28,11 +28,11 @@ const RESERVED: [&str; 14] = [
     "system",
 ];
 
-/// Whether the character shows something by itself. A combining mark does: on a blank, or on the
-/// letter before it.
+/// Whether the character is visible by itself. A combining mark is: on a blank, or on the letter
+/// before it.
 ///
-/// Private and unassigned characters count as visible: an emoji newer than
-/// this table is one of the latter.
+/// Private and unassigned characters count as visible: an emoji newer than this table is unassigned
+/// here.
 fn is_visible(letter: char) -> bool {
     const BRAILLE_BLANK: char = '\u{2800}';
     let is_annotation = ('\u{fff9}'..='\u{fffb}').contains(&letter);
@@ -43,20 +43,20 @@ fn is_visible(letter: char) -> bool {
     !is_blank && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
 }
 
-/// Whether a reader sees anything of this text.
+/// Whether the text has any visible character.
 pub fn has_visible(text: &str) -> bool {
     text.chars().any(is_visible)
 }
 
-/// Whether the character turns the direction of the text after it, also of
-/// what the page writes behind a name.
+/// Whether the character changes the direction of the text after it. This includes text that the
+/// page writes after a name.
 pub fn is_bidi_control(letter: char) -> bool {
     !letter.is_ascii() && CodePointSetData::new::<BidiControl>().contains(letter)
 }
 
-/// A name from another system on one line, without controls and without
-/// repeated blanks. `None` when nothing visible is left, or when it is the name
-/// of a closed account.
+/// Returns a name from an external identity provider on one line, without control characters and
+/// repeated blanks. `None` when nothing visible is left, or when it is the name of a closed
+/// account.
 pub fn clean_name(name: &str, max_chars: usize) -> Option<String> {
     let name: String = name
         .chars()
@@ -74,13 +74,13 @@ pub fn is_reserved_username(username: &str) -> bool {
     RESERVED.contains(&letters.to_ascii_lowercase().as_str())
 }
 
-/// Whether a display name reads as that of a closed account.
+/// Whether a display name looks like that of a closed account.
 pub fn is_name_of_closed(display_name: &str) -> bool {
     comparable(display_name) == comparable(DELETED_USER)
 }
 
-/// A display name as it is compared with usernames and reserved names: without
-/// regard to case, width, repeated blanks and invisible characters.
+/// Normalizes a display name for comparison with usernames and reserved names. The comparison
+/// ignores case, width, repeated blanks and invisible characters.
 pub fn comparable(display_name: &str) -> String {
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
     let visible = display_name.chars().filter(|letter| !ignorable.contains(*letter));
@@ -88,9 +88,9 @@ pub fn comparable(display_name: &str) -> String {
     folded.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A password as it is hashed, by the OpaqueString profile of RFC 8265: every
-/// blank is a space, and letters with accents are composed, so that the same
-/// keys give the same password on every system.
+/// Normalizes a password for hashing, by the OpaqueString profile of RFC 8265. Every blank becomes
+/// a space, and accented letters are composed. The same keys give the same password on every
+/// system.
 pub fn opaque_string(password: &str) -> Cow<'_, str> {
     if password.is_ascii() {
         return Cow::Borrowed(password);
@@ -176,7 +176,7 @@ mod tests {
             ("\u{304b}\u{3099}", "が"),
             ("tie\u{302}\u{301}ng", "tiếng"),
             ("a\u{a0}b\u{3000}c", "a b c"),
-            // Width, case and ligatures are the user's own.
+            // The profile keeps width, case and ligatures.
             ("ＡbC ﬁ", "ＡbC ﬁ"),
         ] {
             assert_eq!(opaque_string(typed), expected, "{typed:?}");

@@ -1,9 +1,9 @@
-//! What every benchmark ends with.
+//! The common end of all benchmarks.
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
-/// Runs a benchmark that tells whether all bounds were kept.
+/// Runs a benchmark that returns whether all bounds were kept.
 pub fn finish<E: Display>(run: impl Future<Output = Result<bool, E>>) -> ExitCode {
     match actix_web::rt::System::new().block_on(run) {
         Ok(true) => ExitCode::SUCCESS,

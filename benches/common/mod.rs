@@ -1,4 +1,4 @@
-//! What several benchmarks begin and end with.
+//! Helpers that several benchmarks share.
 
 mod finish;
 
@@ -13,7 +13,7 @@ use switchboard::hub::Hub;
 use switchboard::store::{Db, Target};
 use tempfile::TempDir;
 
-/// A dispatcher to a database on SQLite, which is there as long as its folder.
+/// Opens a dispatcher on a SQLite database, which exists as long as its folder.
 pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<(Dispatcher, TempDir), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let data_dir = dir.path().display().to_string();

@@ -1,5 +1,5 @@
-//! A WebSocket client that costs little: the load must not be slower than the
-//! hub. It trusts the hub, and knows no fragments.
+//! A WebSocket client with little overhead, because the load must not be slower than the hub. It
+//! trusts the hub and does not support fragments.
 
 use crate::Outcome;
 use crate::server::token;
@@ -13,7 +13,7 @@ const READ_BYTES: usize = 64 * 1024;
 const TEXT: u8 = 0x81;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
-/// A mask of zeros: the text may go as it is.
+/// A mask of zeros, so that the text stays unchanged.
 const MASK: [u8; 4] = [0; 4];
 const MASKED: u8 = 0x80;
 
@@ -21,16 +21,16 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// A socket of a user; closing it leaves no port behind that waits.
+/// A socket of a user. Closing it leaves no port in a wait state.
 pub struct Client {
     io: TcpStream,
-    /// The beginning of what has not come as a whole.
+    /// The beginning of a frame that has not arrived completely.
     unread: RefCell<Vec<u8>>,
     pings: Cell<usize>,
 }
 
 impl Client {
-    /// A socket that was welcomed and told who is online.
+    /// Opens a socket and waits until it has received `welcome` and the online users.
     pub async fn connect(address: SocketAddr, user: usize) -> Outcome<Self> {
         const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -43,19 +43,18 @@ impl Client {
         Ok(client)
     }
 
-    /// A request of a user, whose answer nobody looks at.
+    /// Sends a GET request of a user and ignores the answer.
     pub async fn get(address: SocketAddr, user: usize, path: &str) -> Outcome<()> {
         Self::ask(address, user, &format!("GET {path}"), "\r\n", "200").await.map(drop)
     }
 
-    /// Has something made.
+    /// Sends a POST request that creates something.
     pub async fn post(address: SocketAddr, user: usize, path: &str, body: &str) -> Outcome<()> {
         let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         Self::ask(address, user, &format!("POST {path}"), &rest, "201").await.map(drop)
     }
 
-    /// Sends a request, of which `rest` is what follows the common headers, and
-    /// waits for the head of the answer.
+    /// Sends a request and waits for the head of the response. `rest` follows the common headers.
     async fn ask(address: SocketAddr, user: usize, what: &str, rest: &str, status: &str) -> Outcome<Self> {
         let io = TcpStream::connect(address).await?;
         io.set_nodelay(true)?;
@@ -89,7 +88,7 @@ impl Client {
         self.write(&frame).await
     }
 
-    /// Waits for bytes, and gives the texts they complete.
+    /// Waits for bytes, and passes on the texts that they complete.
     pub async fn read(&self, on_text: impl FnMut(&str)) -> Outcome<()> {
         self.io.readable().await?;
         self.take()?;
@@ -101,7 +100,7 @@ impl Client {
         Ok(())
     }
 
-    /// Pings so far.
+    /// Returns the number of pings so far.
     pub fn pings(&self) -> usize {
         self.pings.get()
     }
@@ -118,7 +117,7 @@ impl Client {
         })
     }
 
-    /// Gives the texts that have come as a whole, and counts the pings.
+    /// Passes on the texts that have arrived completely, and counts the pings.
     fn frames(&self, mut on_text: impl FnMut(&str)) -> Outcome<()> {
         let mut unread = self.unread.borrow_mut();
         let mut at = 0;
@@ -151,8 +150,8 @@ impl Client {
     }
 }
 
-/// The first frame: what it is, its payload and where it ends. None before it
-/// has come as a whole.
+/// Returns the kind, the payload and the end of the first frame. Returns none before the frame has
+/// arrived completely.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let [kind, length, rest @ ..] = bytes else { return None };
     let (length, start) = match length {

@@ -1,8 +1,9 @@
-//! People who write to each other. Each message is waited for, at the sender and at the recipient.
+//! Load of users who write to each other. The load waits for each message at the sender and at the
+//! recipient.
 //!
-//! A closed loop keeps a number of messages in flight and measures what the hub carries. An open
-//! loop sends at a fixed rate, however late the answers are, and measures from the time at which
-//! each message was due: a hub that stalls cannot slow its own measurement down.
+//! A closed loop keeps a number of messages in flight and measures the throughput of the hub. An
+//! open loop sends at a fixed rate, however late the answers are. It measures from the time at
+//! which each message was due, so a hub that stalls cannot slow its own measurement down.
 
 use crate::Outcome;
 use crate::client::Client;
@@ -18,13 +19,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// For the conversations to come into being, and the load to level out.
+/// Time to create the conversations and to reach a steady load.
 const WARM_UP: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(3);
-/// Sockets in the making at once.
+/// Maximum number of sockets that connect at once.
 const CONNECTING: usize = 16;
 
-/// A load: `writers` write, each to its own recipient.
+/// A load: each of `writers` writes to its own recipient.
 pub struct Load {
     pub clients: Vec<Rc<Client>>,
     pub writers: Vec<Writer>,
@@ -33,17 +34,17 @@ pub struct Load {
 
 #[derive(Clone, Copy)]
 pub enum Pace {
-    /// Closed loop: each writer keeps so many messages on their way.
+    /// Closed loop: each writer keeps this many messages in flight.
     InFlight(usize),
-    /// Open loop: so many messages a second, by the writers in turn.
+    /// Open loop: this many messages a second, from the writers in turn.
     PerSecond(u32),
 }
 
 pub struct Writer {
     pub to: To,
-    /// Of the clients, the one it writes with.
+    /// Index of the client that it writes with.
     pub client: usize,
-    /// Sockets of all others that get it.
+    /// Number of other sockets that receive the message.
     pub readers: usize,
 }
 
@@ -54,7 +55,7 @@ pub enum To {
 }
 
 impl Display for To {
-    /// As the key of a frame.
+    /// Formats the key of a frame.
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, r#""recipient_id":{id}"#),
@@ -68,11 +69,11 @@ pub struct Measured {
     pub deliveries_per_second: f64,
     pub p50: f64,
     pub p99: f64,
-    /// Of the hub, for each delivered frame.
+    /// CPU time of the hub for each delivered frame.
     pub cpu_per_delivery: f64,
 }
 
-/// Who is connected, in the order of the users.
+/// Connects the users. Returns the clients in the order of the users.
 pub async fn connect(server: &Server, users: impl Iterator<Item = usize>) -> Outcome<Vec<Rc<Client>>> {
     let users: Vec<usize> = users.collect();
     let mut clients: Vec<Option<Rc<Client>>> = vec![None; users.len()];
@@ -95,11 +96,11 @@ pub async fn connect(server: &Server, users: impl Iterator<Item = usize>) -> Out
     }
 }
 
-/// One message on its way.
+/// A message in flight.
 struct Sent {
-    /// When it was sent, or was due.
+    /// Time at which it was sent, or was due.
     at: Instant,
-    /// Frames that are not there yet: the ack, and one for each reader.
+    /// Number of missing frames: the ack, and one for each reader.
     missing: usize,
 }
 
@@ -161,7 +162,7 @@ impl Load {
         }
         tokio::select! {
             measured = board.watch(server) => measured,
-            // They go on for ever, unless something is wrong.
+            // The tasks run for ever, unless one fails.
             Some(ended) = tasks.join_next() => Err(ended?),
         }
     }
@@ -177,7 +178,7 @@ impl Board {
         }
     }
 
-    /// Sends each message when it is due, or at once where that has passed.
+    /// Sends each message when it is due, or at once when it is overdue.
     async fn write_at_rate(&self, rate: u32, clients: &[Rc<Client>]) -> Outcome<Infallible> {
         let mut due = schedule(rate);
         let mut number = 0;
@@ -199,7 +200,7 @@ impl Board {
         client.send(&text).await
     }
 
-    /// A frame came to a client.
+    /// Handles a frame that arrived at a client.
     fn arrived(&self, client: usize, text: &str) {
         let is_ack = text.starts_with(r#"{"type":"ack""#);
         let key = match is_ack {
@@ -214,7 +215,7 @@ impl Board {
         let Some(name) = name else { return };
         if !is_ack {
             if self.writers[name.0].client == client {
-                // The writer's own copy.
+                // This is the writer's own copy.
                 return;
             }
             self.deliveries.set(self.deliveries.get() + 1);
@@ -254,8 +255,8 @@ impl Board {
     }
 }
 
-/// When messages are due at this rate, each told when it is. A thread of its own keeps the time:
-/// the timers of the runtime are a millisecond coarse.
+/// Sends the due time of each message at this rate, each when it is due. A separate thread keeps
+/// the time, because the timers of the runtime are a millisecond coarse.
 #[expect(clippy::disallowed_methods, reason = "the thread has nothing to do but to wait")]
 fn schedule(rate: u32) -> mpsc::UnboundedReceiver<Instant> {
     let (tell, due) = mpsc::unbounded_channel();
@@ -264,7 +265,7 @@ fn schedule(rate: u32) -> mpsc::UnboundedReceiver<Instant> {
         for number in 0.. {
             let at = start + interval * number;
             thread::sleep(at.saturating_duration_since(Instant::now()));
-            // Nobody listens once the measurement is over.
+            // The receiver is gone once the measurement is over.
             if tell.send(at).is_err() {
                 return;
             }

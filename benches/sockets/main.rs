@@ -1,11 +1,11 @@
-//! Sockets, against the hub as a process of its own on SQLite: what an idle
-//! one holds, what connecting costs, how many messages go through, and how long
-//! a message takes at a fixed rate.
+//! Socket benchmarks of a hub in its own process on SQLite. They measure the memory of an idle
+//! socket, the cost of connecting, the message throughput, and the latency of a message at a fixed
+//! rate.
 //!
-//! `cargo bench --bench sockets` prints medians, and fails when a socket holds
-//! or costs, or a message takes, more than promised. Names after `--` choose measurements. With the
-//! path of another binary in `AGAINST`, both are measured in turn, and it fails
-//! when this one carries less. What else is in the environment the hubs get.
+//! `cargo bench --bench sockets` prints medians, and fails when a socket's memory or cost, or a
+//! message's latency, exceeds its bound. Names after `--` choose measurements. With the path of
+//! another binary in `AGAINST`, both are measured in turn, and it fails when this binary carries
+//! less. The hubs get all other environment variables.
 
 mod client;
 #[path = "../common/finish.rs"]
@@ -31,10 +31,10 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const ROUNDS: usize = 5;
 const IDLE: usize = 10_000;
-/// People that connect again and again, and how often in all.
+/// Users that connect repeatedly, and the number of connects in all.
 const CONNECTING: usize = 200;
 const CONNECTS: usize = 20_000;
-/// Connections that are made at once.
+/// Connections made at once.
 const AT_ONCE: usize = 8;
 /// Requests that fill the caches.
 const WARMING: usize = 20_000;
@@ -44,14 +44,14 @@ const GROUP_WRITERS: usize = 100;
 
 const MOST_MEMORY: f64 = 3_072.0;
 const MOST_CONNECT_SECONDS: f64 = 60e-6;
-/// Of what the other binary carries.
+/// Least throughput, as a share of the other binary's.
 const LEAST_CARRIED: f64 = 0.95;
 const LEAST_GROUP_DELIVERIES: f64 = 300_000.0;
-/// People that write in pairs, and messages a second of all of them together.
+/// Users that write in pairs, and messages a second of all of them together.
 const AT_A_RATE: usize = 200;
 const RATE: u32 = 2_000;
 const MOST_P99_MILLISECONDS: f64 = 3.0;
-/// The least share of the rate that is answered within the measurement.
+/// Least share of the rate that must be answered within the measurement.
 const LEAST_ANSWERED: f64 = 0.98;
 
 const MEMORY: &str = "idle: bytes of the hub for a socket";
@@ -60,7 +60,7 @@ const GROUP: &str = "group: deliveries/s";
 const LATENCY: &str = "latency at 2000/s: p99 ms";
 const ANSWERED: &str = "latency at 2000/s: messages/s";
 
-/// What came out, by what was measured: a list for each binary.
+/// Results by measurement: a list for each binary.
 #[derive(Default)]
 struct Figures(BTreeMap<String, Vec<Vec<f64>>>);
 
@@ -79,7 +79,7 @@ impl Figures {
         self.add(&format!("{what}: CPU us for a delivery"), binary, measured.cpu_per_delivery * 1e6);
     }
 
-    /// Each message has one reader, so a delivery is a message.
+    /// Adds latencies. Each message has one reader, so a delivery is a message.
     fn add_latency(&mut self, binary: usize, measured: &Measured) {
         self.add(ANSWERED, binary, measured.messages_per_second);
         self.add("latency at 2000/s: p50 ms", binary, measured.p50 * 1e3);
@@ -87,7 +87,7 @@ impl Figures {
         self.add("latency at 2000/s: CPU us for a message", binary, measured.cpu_per_delivery * 1e6);
     }
 
-    /// Prints the medians. Whether all bounds are kept.
+    /// Prints the medians. Returns whether all bounds are kept.
     fn report(self) -> bool {
         let mut are_kept = true;
         for (what, lists) in self.0 {
@@ -113,11 +113,11 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Idle sockets of as many people, after a round of the heartbeat; then others
-/// write among them.
+/// Measures one idle socket for each of many users, after a round of the heartbeat. Then other
+/// users write to each other.
 async fn idle(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<()> {
-    // What the hub keeps once and for all is not a socket's; nor are the caches
-    // of the connections to the database, which fill up to their bound.
+    // The memory that the hub uses once does not belong to a socket. Nor do the caches of the
+    // database connections, which fill up to their bound.
     drop(Client::connect(server.address, IDLE + 1).await?);
     repeat(WARMING, |number| {
         let address = server.address;
@@ -144,9 +144,9 @@ async fn idle(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<
     Ok(())
 }
 
-/// Connects of people who are here already, so that none of them is announced.
-/// What the threads use that only read counts as the reads; that others hand
-/// them work and wait for it, as the connect.
+/// Measures connects of users who are online already, so that none of them is announced. The CPU
+/// time of the read-only threads counts as reads. The cost of handing them work and waiting for it
+/// counts as the connect.
 async fn connects(server: &Server, figures: &mut Figures, binary: usize) -> Outcome<()> {
     let _here = connect(server, 1..=CONNECTING).await?;
     let (began, used, read) = (Instant::now(), server.cpu()?, server.cpu_of_reading()?);
@@ -164,7 +164,7 @@ async fn connects(server: &Server, figures: &mut Figures, binary: usize) -> Outc
     Ok(())
 }
 
-/// Does it so often, some at once.
+/// Runs the work `times` times, several at once.
 async fn repeat<F>(times: usize, mut work: impl FnMut(usize) -> F) -> Outcome<()>
 where
     F: Future<Output = Outcome<()>> + 'static,
@@ -184,14 +184,14 @@ where
     Ok(())
 }
 
-/// So many people who write to each other in pairs.
+/// Starts users who write to each other in pairs.
 async fn pairs(server: &Server, first: usize, count: usize, pace: Pace) -> Outcome<Load> {
     let clients = connect(server, first..first + count).await?;
     let writer = |client: usize| Writer { to: To::User(first + (client ^ 1)), client, readers: 1 };
     Ok(Load { clients, writers: (0..count).map(writer).collect(), pace })
 }
 
-/// One who writes to one with many sockets.
+/// Starts one user who writes to a user with many sockets.
 async fn fan_out(server: &Server) -> Outcome<Load> {
     let users = std::iter::once(1).chain(std::iter::repeat_n(2, FAN_OUT));
     let clients: Vec<Rc<Client>> = connect(server, users).await?;
@@ -199,8 +199,8 @@ async fn fan_out(server: &Server) -> Outcome<Load> {
     Ok(Load { clients, writers, pace: Pace::InFlight(4) })
 }
 
-/// A group of so many people, all of them here, of whom some write, each one
-/// message after another. Everybody's unread counts are told.
+/// Starts a group with all members online. Some of them write, each one message after another. All
+/// members get their unread counts.
 async fn group(server: &Server) -> Outcome<Load> {
     let others: Vec<String> = (2..=FAN_OUT).map(|user| user.to_string()).collect();
     let group = format!(r#"{{"participant_ids":[{}],"title":"Everybody"}}"#, others.join(","));
@@ -243,7 +243,7 @@ async fn run() -> Outcome<bool> {
     let mut figures = Figures::default();
     for round in 1..=ROUNDS {
         for what in &chosen {
-            // Who comes first changes.
+            // The first binary changes with each round.
             for turn in 0..binaries.len() {
                 let number = (round + turn) % binaries.len();
                 measure(what, &binaries[number], &mut figures, number).await?;

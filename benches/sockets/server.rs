@@ -1,5 +1,5 @@
-//! The hub as a process of its own, with its users already in the database,
-//! and what the system counts for it.
+//! The hub in its own process, with its users already in the database, and the figures that the
+//! system counts for it.
 
 use crate::Outcome;
 use std::fmt::Write;
@@ -16,15 +16,15 @@ use switchboard::store::{Db, Target};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
-/// What a tick of `/proc/PID/stat` is on every Linux.
+/// Ticks a second in `/proc/PID/stat`, the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What the runtime calls the threads for what blocks. Nobody logs in here,
-/// so there is nothing but reads.
+/// Name that the runtime gives its threads for blocking work. No user logs in here, so these
+/// threads do only reads.
 const READING_THREAD: &str = "tokio-rt-worker";
 
-/// Limits that would slow the load down are off. Nobody's absence is announced,
-/// which would fall into somebody else's figures.
+/// Settings that turn off the limits that would slow the load down. No absence is announced,
+/// because that would distort later figures.
 const SETTINGS: [(&str, &str); 12] = [
     ("BIND", "127.0.0.1:0"),
     ("RUST_LOG", "warn"),
@@ -40,10 +40,10 @@ const SETTINGS: [(&str, &str); 12] = [
     ("PRESENCE_GRACE", "5m"),
 ];
 
-/// A hub that runs, on a database of its own. Users are numbered from 1.
+/// A running hub with its own database. Users are numbered from 1.
 pub struct Server {
     pub address: SocketAddr,
-    /// Gone with the hub.
+    /// Removed with the hub.
     _dir: TempDir,
     process: Child,
 }
@@ -52,7 +52,7 @@ impl Server {
     pub async fn start(binary: &Path, users: usize) -> Outcome<Self> {
         let dir = tempfile::tempdir()?;
         seed(dir.path(), users)?;
-        // A file, because a pipe that nobody reads fills up.
+        // A file, because an unread pipe fills up.
         let said = dir.path().join("stdout");
         let process = Command::new(binary)
             .envs(SETTINGS)
@@ -74,30 +74,30 @@ impl Server {
         Ok(server)
     }
 
-    /// Bytes in memory that are its own.
+    /// Returns the bytes of the process's own memory.
     pub fn memory(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no such key")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0)
     }
 
-    /// Seconds of the processors that it used, user and system together.
+    /// Returns the processor seconds used, user and system together.
     pub fn cpu(&self) -> Outcome<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The name before it may have spaces; user and system time are the
-        // 14th and 15th of all.
+        // The name before it may contain spaces. User and system time are the 14th and 15th fields
+        // of the line.
         let (_, rest) = stat.rsplit_once(") ").ok_or("not a stat")?;
         let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
         Ok(ticks / TICKS_PER_SECOND)
     }
 
-    /// And those of its threads that only read the database. They end when
-    /// they are idle for ten seconds, so this is for less.
+    /// Returns the processor seconds of the threads that only read the database. They end after ten
+    /// seconds of idling, so use this for a shorter time.
     pub fn cpu_of_reading(&self) -> Outcome<f64> {
         let mut nanoseconds = 0.0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
             let thread = thread?.path();
-            // One that has just ended has nothing to say.
+            // A thread that has just ended has no figures.
             let read = |file| fs::read_to_string(thread.join(file)).unwrap_or_default();
             if read("comm").trim_end() == READING_THREAD {
                 let stat = read("schedstat");
@@ -109,26 +109,26 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Ends it at once: nobody waits for what it would still say.
+    /// Kills the hub at once, because no one waits for its remaining output.
     fn drop(&mut self) {
-        // Fails only when it has ended.
+        // Fails only when the process has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The configuration that the database of a hub is opened with from here.
+/// Returns the configuration with which this process opens the hub's database.
 fn config(dir: &Path) -> Outcome<Config> {
     let dir = dir.display().to_string();
     Ok(Config::from_lookup(|name| (name == "DATA_DIR").then(|| dir.clone()))?)
 }
 
-/// The cookie of a user.
+/// Returns the cookie of a user.
 pub fn token(user: usize) -> String {
     format!("token-of-{user}")
 }
 
-/// Users that are logged in, without a password that would have to be hashed.
+/// Creates users with a login, without a password that would have to be hashed.
 fn seed(dir: &Path, users: usize) -> Outcome<()> {
     use diesel::connection::SimpleConnection;
     App::open(config(dir)?, Clock::system())?;

@@ -1,4 +1,4 @@
-//! Writes the sums of the audit log, at the end of each window.
+//! Writes the totals of the audit log at the end of each window.
 
 use crate::error::Result;
 use crate::http::audit::{Audit, WINDOW};

@@ -1,4 +1,4 @@
-//! The data directory, and the secret that is kept in it.
+//! The data directory and the secret stored in it.
 
 use crate::clock::random_bytes;
 use crate::error::{Error, Result};
@@ -17,8 +17,8 @@ pub(super) fn make(path: &Path) -> Result<()> {
         .map_err(|error| Error::internal(format!("DATA_DIR: cannot make the directory {}: {error}", path.display())))
 }
 
-/// The key that signs access tokens, made once and kept where only the hub's
-/// user can read it.
+/// Returns the key that signs access tokens. The hub creates it once and stores it where only the
+/// hub's system user can read it.
 pub(super) fn own_secret(data_dir: &Path) -> Result<Vec<u8>> {
     let path = data_dir.join("jwt.key");
     let failed = |what: &str, error: &dyn std::fmt::Display| {

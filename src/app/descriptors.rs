@@ -1,26 +1,26 @@
-//! What may be open at once in this process.
+//! Limits on what this process may have open at once.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections that speak HTTP, for each worker; more wait to be accepted.
+/// Maximum number of HTTP connections for each worker; further connections wait to be accepted.
 const MAX_REQUESTS_PER_WORKER: usize = 25_000;
 
-/// How many descriptors may be open for what. A tenth of what the system
-/// allows is for files, the database and what nobody thought of.
+/// Shares of the descriptor limit. A tenth of the system's limit is reserved for files, the
+/// database and anything unforeseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Descriptors {
-    /// Connections that speak HTTP.
+    /// HTTP connections.
     pub requests: usize,
     pub sockets: usize,
 }
 
 impl Descriptors {
-    /// Raises the limit as far as the system lets us, and shares it out.
+    /// Raises the descriptor limit as far as the system allows, and divides it.
     pub fn allocate(workers: usize) -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
         let limit = if raised { maximum } else { current };
-        // None: without limit.
+        // `None` means no limit.
         Self::of(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX), workers)
     }
 
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn sockets_get_what_requests_and_files_leave() {
         for (limit, workers, requests, sockets) in [
-            // So few that nobody could do with them: still one of each.
+            // With so few descriptors the hub is of no use; each share still gets one.
             (0, 3, 3, 1),
             (10, 1, 2, 7),
             (1_024, 2, 229, 689),

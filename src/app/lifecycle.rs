@@ -1,4 +1,4 @@
-//! The end of a running hub: what ends it, and how it drains.
+//! Shutdown of a running hub: its causes, and how the hub drains.
 
 use crate::dispatch::Dispatcher;
 use crate::error::Error;
@@ -10,13 +10,13 @@ use actix_web::dev::ServerHandle;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How often the parts are looked at.
+/// Interval between two checks of the parts.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Time to write down who was here when the hub stops, also without a grace.
+/// Time to store when the online users were last seen at shutdown, also without a grace.
 const LAST_SEEN_GRACE: Duration = Duration::from_secs(2);
 
-/// Returns only when a part has died that the rest cannot do without: better to end, and be started
-/// again, than to serve without it.
+/// Watches the hub and the writer thread. Returns only when a part has died that the rest needs: it
+/// is better to exit and be restarted than to serve without it.
 pub async fn watch(hub: &Hub, writer_thread: &JoinHandle<()>) -> Error {
     let mut looks = tokio::time::interval(POLL_INTERVAL);
     loop {
@@ -30,9 +30,9 @@ pub async fn watch(hub: &Hub, writer_thread: &JoinHandle<()>) -> Error {
     }
 }
 
-/// No new connections, every socket told to come back, requests finished;
-/// within the grace. Nobody announces that its people went, so that they were
-/// seen until now is written down here.
+/// Drains the hub within the grace. It takes no new connections, asks every socket to reconnect,
+/// and finishes requests. The hub does not announce that these users go offline. This function
+/// therefore stores that they were last seen now.
 pub async fn drain(
     dispatcher: &Dispatcher,
     hub: &Hub,
@@ -43,7 +43,7 @@ pub async fn drain(
     log::info!("draining seconds={}", grace.as_secs());
     server.pause().await;
     connection_limits.close();
-    // Fails only when the hub is dead, and then there is nobody to tell.
+    // Fails only when the hub is dead, and then no session is left to close.
     let online = hub.close_all(CloseCode::Restart).await.unwrap_or_default();
     let writing = async {
         let written = tokio::time::timeout(LAST_SEEN_GRACE, write_last_seen(dispatcher, &online)).await;

@@ -1,5 +1,5 @@
-//! The parts, wired: the same for `main` and for the tests, which bring their
-//! own listener, clock and end.
+//! Wires the parts together: the same for `main` and for the tests, which bring their own listener,
+//! clock and shutdown.
 
 mod audit_sums;
 mod commands;
@@ -55,16 +55,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
-/// Time for the headers of a request.
+/// Timeout for the headers of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time between two requests of one connection.
+/// Maximum time between two requests on one connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// One address may have a quarter of the connections that speak HTTP, and no more than this.
+/// Divisor for the share of one address: a quarter of the HTTP connections, and at most
+/// `MAX_HTTP_PER_ADDRESS`.
 const HTTP_SHARE: usize = 4;
 const MAX_HTTP_PER_ADDRESS: usize = 1_000;
-/// Refusals that wait may keep a quarter of the connections that speak HTTP.
+/// Divisor for delayed refusals: they may hold at most a quarter of the HTTP connections.
 const HELD_SHARE: usize = 4;
-/// Time for the writer to finish what it is doing, when nobody waits any more.
+/// Time for the writer to finish its work when no caller waits any more.
 const WRITER_GRACE: Duration = Duration::from_secs(2);
 
 /// A hub that is ready to run.
@@ -76,37 +77,37 @@ pub struct App {
     tokens: Arc<BearerTokens>,
     writer_settings: WriterSettings,
     sync_limits: SyncLimits,
-    /// Told when something was written.
+    /// Notified after a write.
     written: Arc<Notify>,
-    /// Told when positions moved that are published later.
+    /// Notified when positions move that are published later.
     moved: Arc<Notify>,
-    /// Given to the writer.
+    /// Passed to the writer.
     history: Option<History>,
-    /// Hears why this hub must end, and tells the one who runs it.
+    /// Receives the reason why this hub must end, and passes it to `run`.
     failing: mpsc::Sender<Error>,
     failed: mpsc::Receiver<Error>,
-    /// None beside another hub.
+    /// None for a hub that runs beside another hub.
     lock: Option<HubLock>,
 }
 
 impl App {
-    /// Makes the data directory, opens the database, locks out other hubs, applies
-    /// migrations, and finds out whether a backup was restored.
+    /// Makes the data directory, opens the database, locks out other hubs, applies migrations, and
+    /// detects a restored backup.
     ///
     /// # Errors
-    /// Says which file, server or other hub, and why.
+    /// The error names the file, the server or the other hub, and the reason.
     pub fn open(config: Config, clock: Clock) -> Result<Self> {
         Self::begin(config, clock, true)
     }
 
-    /// A hub beside another one on the same Postgres, without a lock and without a
-    /// record in the data directory: for tests of what several nodes need.
+    /// Opens a hub beside another one on the same Postgres, without a lock and without a record in
+    /// the data directory. Tests of several nodes use it.
     pub fn open_beside(config: Config, clock: Clock) -> Result<Self> {
         Self::begin(config, clock, false)
     }
 
     fn begin(config: Config, clock: Clock, is_alone: bool) -> Result<Self> {
-        // Read before anything is made.
+        // Read first, before anything is created.
         let external = settings::external_tokens(&config)?;
         data_dir::make(&config.store.data_dir)?;
         let target = settings::target(&config);
@@ -142,18 +143,17 @@ impl App {
         })
     }
 
-    /// Other bounds for the writer: for benchmarks.
+    /// Sets other bounds for the writer; for benchmarks.
     pub fn with_writer(self, writer_settings: WriterSettings) -> Self {
         Self { writer_settings, ..self }
     }
 
-    /// Other bounds for the answers of `sync`: for tests.
+    /// Sets other bounds for the answers of `sync`; for tests.
     pub fn with_sync_limits(self, sync_limits: SyncLimits) -> Self {
         Self { sync_limits, ..self }
     }
 
-    /// Serves on the listener until `shutdown` is done, then drains. Runs on
-    /// an actix system.
+    /// Serves on the listener until `shutdown` completes, then drains. Runs on an actix system.
     pub async fn run(mut self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
         let port = listener.local_addr().map_err(Error::internal)?.port();
         let workers = self.config.http.workers.map_or_else(settings::default_workers, usize::from);
@@ -202,11 +202,11 @@ impl App {
             failure = lifecycle::watch(&hub, &writer_thread) => Err(failure),
             Some(failure) = self.failed.recv() => Err(failure),
         };
-        // Everybody is about to go, which is no news.
+        // The users go offline because of the shutdown, so no job announces it.
         jobs.stop().await;
         lifecycle::drain(&dispatcher, &hub, &connection_limits, &handle, grace).await;
-        // The server hands its parts back when it has ended; the writer's
-        // thread ends with the last of them.
+        // The server returns its parts when it ends. The writer's thread ends with the last of
+        // them.
         let _ = serving.await;
         audit.end_window();
         drop((dispatcher, hub));
@@ -214,12 +214,12 @@ impl App {
         if tokio::time::timeout(WRITER_GRACE, ended).await.is_err() {
             log::warn!("the writer did not end in time");
         }
-        // Not before: until here this hub may write.
+        // Released only now, because the hub may write until here.
         drop(self.lock);
         outcome
     }
 
-    /// A dispatcher of its own, without a server: for benchmarks and tests.
+    /// Opens a dispatcher without a server; for benchmarks and tests.
     pub fn open_dispatcher(&mut self, hub: &Hub) -> Result<(Dispatcher, JoinHandle<()>)> {
         let publish = ToHub {
             hub: hub.clone(),
@@ -245,7 +245,7 @@ impl App {
         Ok((dispatcher, thread))
     }
 
-    /// Has what is written found by its words soon.
+    /// Creates the job that indexes written messages for searching.
     pub fn indexing(&self, dispatcher: &Dispatcher) -> IndexMessagesJob {
         let merges = matches!(self.target, Target::Sqlite(_));
         IndexMessagesJob { dispatcher: dispatcher.clone(), written: Arc::clone(&self.written), merges }
@@ -259,8 +259,9 @@ impl App {
         }
     }
 
-    /// Not those of a proxy, of which there may be many: one that was not named in `TRUSTED_PROXIES` is
-    /// on this machine, if anywhere.
+    /// Returns the limits for HTTP connections. The limit for one address leaves out proxies, which
+    /// may have many connections. A proxy that is missing from `TRUSTED_PROXIES` is most likely on
+    /// this machine.
     fn http_connections(&self, in_all: usize, audit: Audit) -> HttpConnections {
         let places = HttpPlaces { in_all, per_address: (in_all / HTTP_SHARE).clamp(1, MAX_HTTP_PER_ADDRESS) };
         let proxies = self.trusted_proxies();
@@ -316,7 +317,7 @@ impl App {
     }
 }
 
-/// Committed batches go to the hub.
+/// Sends committed batches to the hub.
 struct ToHub {
     hub: Hub,
     written: Arc<Notify>,
@@ -325,10 +326,10 @@ struct ToHub {
     failing: mpsc::Sender<Error>,
 }
 
-/// Ends the hub for a reason; the first counts.
+/// Returns a function that ends the hub for a reason; the first reason counts.
 fn ending(failing: &mpsc::Sender<Error>) -> impl FnOnce(Error) + Send + 'static {
     let failing = failing.clone();
-    // Full: another reason is there already. Closed: the hub has ended.
+    // Full: another reason is already there. Closed: the hub has ended.
     move |why| drop(failing.try_send(why))
 }
 

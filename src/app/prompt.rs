@@ -1,17 +1,19 @@
-//! A new password for the command line: asked for twice on a terminal, without
-//! showing it, or one line of standard input.
+//! Reads a new password for the command line. On a terminal it asks twice and hides the input;
+//! otherwise it reads one line of standard input.
 
 use crate::wire::Password;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-/// Longer lines are no password: 256 characters of 4 bytes each, and room for
-/// accents that stand apart.
+/// Maximum bytes of a line; a longer line cannot be a password. It holds 256 characters of 4 bytes
+/// each, with room for combining accents.
 const MAX_LINE_BYTES: u64 = 8192;
 const INTERRUPT: char = '\u{3}';
 
+/// Reads a new password for the user `name`.
+///
 /// # Errors
-/// One line that says what is wrong, and never repeats what was typed.
+/// One line that says what is wrong. It never repeats the input.
 pub fn new_password(name: &str) -> Result<Password, String> {
     let stdin = io::stdin();
     let typed = match stdin.is_terminal() {
@@ -32,7 +34,7 @@ fn ask(question: &str) -> Result<String, String> {
     let mut stderr = io::stderr();
     let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
     let line = read_line(&mut io::stdin().lock());
-    // The end of the line was not shown either.
+    // The terminal did not show the line end either.
     let _ = writeln!(stderr);
     let line = line?;
     if line.contains(INTERRUPT) { Err("interrupted; nothing was changed".into()) } else { Ok(line) }
@@ -47,8 +49,8 @@ fn read_line(input: &mut impl BufRead) -> Result<String, String> {
     }
 }
 
-/// While this lives, the terminal does not show what is typed, and Ctrl-C is read
-/// as a character, so that the terminal is always left as it was.
+/// Hides input on the terminal while this value lives. Ctrl-C is read as a character meanwhile, so
+/// that the terminal settings are always restored.
 struct Hidden(Termios);
 
 impl Hidden {
@@ -64,7 +66,7 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        // The terminal is gone, and nobody is left to see it.
+        // The terminal is gone, so there is nothing to restore.
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
     }
 }

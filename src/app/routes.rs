@@ -1,4 +1,4 @@
-//! Every route and what is done for all of them.
+//! All routes and the middleware that they share.
 
 use crate::http::handlers::pages;
 use crate::http::middleware::{audit, cors, headers, hold_body, host, large_bodies, origin, rate};
@@ -7,8 +7,8 @@ use crate::ws::upgrade;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 
-/// Every route; wrap it in an `App` whose data holds a [`Net`](crate::http::state::Net) and
-/// [`Sockets`](crate::ws::state::Sockets).
+/// Registers every route. The surrounding `App` must hold a [`Net`](crate::http::state::Net) and
+/// [`Sockets`](crate::ws::state::Sockets) as data.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("")
@@ -22,7 +22,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .wrap(from_fn(headers::add_headers))
             .wrap(from_fn(hold_body::hold))
             .configure(|config| {
-                // The socket is described elsewhere.
+                // The AsyncAPI document describes the socket.
                 call::register(vec![call::get("/ws", upgrade::upgrade, "The socket").without_head()], config);
                 call::register(calls::calls(), config);
             })

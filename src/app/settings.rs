@@ -1,4 +1,4 @@
-//! What each part is given, out of what the operator set.
+//! Derives the settings of each part from the operator's settings.
 
 use crate::auth::ExternalTokens;
 use crate::config::{Config, DatabaseUrl, ExternalIssuer, MessagePolicy, Registration};
@@ -12,11 +12,12 @@ use crate::ws::transport::{self, OutboxSettings, TransportSettings};
 use std::fs;
 use std::num::NonZeroU32;
 
-/// A socket may send `FRAME_RATE` frames a second of an eighth of the largest
-/// size, and four of the largest at once.
+/// Divisor for the byte rate limit: a socket may send `FRAME_RATE` frames a second of an eighth of
+/// the largest size. It may send four frames of the largest size at once.
 const BYTES_PER_FRAME_PART: u32 = 8;
 const FRAMES_AT_ONCE: u32 = 4;
-/// More than any socket sends, and little enough to be counted in nanoseconds.
+/// Upper bound of the byte rate: more than any socket sends, and small enough to be counted in
+/// nanoseconds.
 const MAX_BYTES_PER_SECOND: u32 = 100_000_000;
 
 pub(super) fn target(config: &Config) -> Target {
@@ -76,7 +77,7 @@ pub(super) fn transport(config: &Config) -> TransportSettings {
     }
 }
 
-/// What checks the tokens of another system, if there is one.
+/// Builds the verifier for tokens of another system, if one is configured.
 pub(super) fn external_tokens(config: &Config) -> Result<Option<ExternalTokens>> {
     let Some(ExternalIssuer { key_file, issuer, audience }) = &config.auth.external else { return Ok(None) };
     let refused =
@@ -85,8 +86,8 @@ pub(super) fn external_tokens(config: &Config) -> Result<Option<ExternalTokens>>
     ExternalTokens::new(&pem, issuer, audience).map(Some).map_err(|why| refused(&why))
 }
 
-/// One worker carries the hub and the sessions, the writer has a core of
-/// its own; what is left is for more workers.
+/// Returns the default number of workers. One worker carries the hub and the sessions, and the
+/// writer has its own core; the remaining cores get more workers.
 pub(super) fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
 }

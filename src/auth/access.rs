@@ -1,11 +1,10 @@
-//! Access tokens: short-lived JWTs for back ends and native clients, tied to
-//! a login, so that ending the login ends them.
+//! Access tokens: short-lived JWTs for back ends and native clients. Each is tied to a login, so
+//! that ending the login ends the token.
 //!
-//! By RFC 8725: one algorithm for the key (HS256), `typ`, `iss`, `aud` and
-//! `exp` required and checked, and the epoch of the database: after a restored
-//! backup the ids in a token may be somebody else's. Two keys verify during a rotation, the first
-//! signs. Nothing is forgiven at the end of a token, so that a socket can end
-//! with the token it was opened by.
+//! The checks follow RFC 8725: one algorithm for the key (HS256), and `typ`, `iss`, `aud` and `exp`
+//! are required and checked. The epoch of the database is checked too: after a restored backup the
+//! ids in a token may belong to another user. During a rotation two keys verify, and the first
+//! signs. Expiry has no leeway, so that a socket can end with the token that opened it.
 
 use super::jws::{self, refused};
 use crate::error::{Error, Result};
@@ -14,11 +13,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How long a token is good for.
+/// Lifetime of a token.
 pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// Both issuer and audience: the hub talks to itself.
+/// Issuer and audience of a token; both are the hub itself.
 const HUB: &str = "switchboard";
-/// RFC 9068's type, so that a token made for something else is refused.
+/// The type of RFC 9068, so that a token made for another purpose is refused.
 const TYPE: &str = "at+jwt";
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -35,7 +34,7 @@ struct Claims {
 /// Signs and checks access tokens.
 pub struct AccessTokens {
     signing: EncodingKey,
-    /// The current key first.
+    /// The keys that verify; the current key is first.
     verifying: Vec<DecodingKey>,
     epoch: String,
 }
@@ -49,7 +48,7 @@ impl AccessTokens {
         }
     }
 
-    /// A token for the login, and when it ends.
+    /// Signs a token for the login. Returns it with its expiry time.
     pub fn issue(&self, user_id: UserId, login_id: LoginId, now: Timestamp) -> Result<(String, Timestamp)> {
         let issued = now.as_millis() / 1000;
         let expires = issued + LIFETIME.as_secs() as i64;
@@ -68,11 +67,11 @@ impl AccessTokens {
         Ok((token, Timestamp::from_millis(expires * 1000)))
     }
 
-    /// The user and login the token names, and when it ends; whether the
-    /// login still exists is for the store to say.
+    /// Verifies a token. Returns its user, its login and its expiry time. The store checks whether
+    /// the login still exists.
     ///
     /// # Errors
-    /// `TokenRefused`: expired, or not one of ours.
+    /// `TokenRefused`: the token expired, or this hub did not issue it.
     pub fn verify(&self, token: &str, header: &Header, now: Timestamp) -> Result<(UserId, LoginId, Timestamp)> {
         if header.alg != Algorithm::HS256 || header.typ.as_deref() != Some(TYPE) || header.kid.is_some() {
             return Err(refused("the hub's own tokens have alg HS256, typ at+jwt and no kid"));

@@ -1,6 +1,6 @@
-//! The tokens that a request, or a frame, may show: ours, and those of another
-//! system. Whose keys are asked is decided by the algorithm, which each of
-//! them has its own of; what the token claims has no say in it.
+//! Bearer tokens that a request or a frame may carry: the hub's own tokens and those of another
+//! system. The algorithm in the header selects the keys, and each side has its own algorithms. The
+//! claims of the token have no influence on this.
 
 use super::jws::{self, refused};
 use super::{AccessTokens, ExternalTokens, ExternalUser};
@@ -14,25 +14,27 @@ pub struct BearerTokens {
     pub external: Option<ExternalTokens>,
 }
 
-/// What a good token says.
+/// The content of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bearer {
     pub holder: Holder,
     pub expires_at: Timestamp,
 }
 
-/// Whom it names.
+/// The subject that a token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// By a token of ours.
+    /// The subject of the hub's own token.
     Login(UserId, LoginId),
-    /// By another system's.
+    /// The subject of another system's token.
     ExternalUser(ExternalUser),
 }
 
 impl BearerTokens {
+    /// Verifies a token of either kind.
+    ///
     /// # Errors
-    /// `TokenRefused`: expired, or not one that is accepted here.
+    /// `TokenRefused`: the token expired, or this hub does not accept it.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Bearer> {
         let header = jws::header(token)?;
         if header.alg == Algorithm::HS256 {

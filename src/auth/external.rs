@@ -1,9 +1,8 @@
-//! Tokens that another system signed: the people they name are its people, by
-//! its issuer and its subjects, and never by a number of ours.
+//! Tokens that another system signed. They name that system's users by its issuer and subject,
+//! never by the hub's own ids.
 //!
-//! By RFC 8725: the key decides the algorithm; a `kid` must be one that the
-//! operator gave a key; `iss` and `aud` are exactly what the operator says,
-//! `exp` and `typ` are required.
+//! The checks follow RFC 8725. The key decides the algorithm. A `kid` must be one that the operator
+//! gave a key. `iss` and `aud` must equal the configured values, and `exp` and `typ` are required.
 
 use super::jws::{self, Seconds, refused, shown};
 use super::public_keys::{self, PublicKey};
@@ -15,7 +14,7 @@ use jsonwebtoken::Header;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// As long as the store keeps them.
+/// Maximum length of a subject; the store has the same limit.
 const MAX_SUBJECT_CHARS: usize = 255;
 const MAX_USERNAME: usize = 32;
 const MAX_DISPLAY_NAME: usize = 64;
@@ -26,14 +25,14 @@ pub struct ExternalTokens {
     audience: String,
 }
 
-/// Whom the other system vouches for.
+/// A user whom the other system authenticates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalUser {
     pub issuer: String,
     pub subject: String,
-    /// `name`, if there is one.
+    /// The `name` claim, if present.
     name: Option<String>,
-    /// When the token was signed, if it says so.
+    /// Time at which the token was signed, if the token states it.
     pub issued_at: Option<Timestamp>,
 }
 
@@ -45,10 +44,10 @@ struct Claims {
     exp: Seconds,
     #[serde(default)]
     nbf: Option<Seconds>,
-    /// Needed for some calls alone, so any nonsense in it is as if it were not there.
+    /// Only some calls need this claim, so an invalid value counts as absent.
     #[serde(default)]
     iat: Value,
-    /// Shown to people and nothing else, so any nonsense in it is ignored.
+    /// This claim is only displayed, so an invalid value is ignored.
     #[serde(default)]
     name: Value,
 }
@@ -61,6 +60,8 @@ enum Audience {
 }
 
 impl ExternalTokens {
+    /// Reads the keys and stores the required claims.
+    ///
     /// # Errors
     /// Says what is wrong with the keys.
     pub fn new(pem: &str, issuer: &str, audience: &str) -> Result<Self, String> {
@@ -68,10 +69,10 @@ impl ExternalTokens {
         Ok(Self { keys, issuer: issuer.to_owned(), audience: audience.to_owned() })
     }
 
-    /// Whom the token names, and when it ends.
+    /// Verifies a token. Returns its user and its expiry time.
     ///
     /// # Errors
-    /// `TokenRefused`: expired, or not one that the operator accepts.
+    /// `TokenRefused`: the token expired, or the operator's settings do not accept it.
     pub fn verify(&self, token: &str, header: &Header, now: Timestamp) -> Result<(ExternalUser, Timestamp)> {
         let typ = header.typ.as_deref().unwrap_or_default();
         if !is_access_token(typ) {
@@ -103,15 +104,15 @@ impl ExternalTokens {
     }
 }
 
-/// `JWT`, or RFC 9068's `at+jwt`.
+/// Accepts `JWT`, or `at+jwt` of RFC 9068.
 fn is_access_token(typ: &str) -> bool {
     ["jwt", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
 }
 
 impl ExternalUser {
-    /// What they may be called here, best first: the name or else the subject
-    /// in the letters that usernames have, and then the same with something
-    /// behind it that nobody can have taken before.
+    /// Returns possible usernames, the preferred one first. It is the name, or else the subject, in
+    /// the letters that usernames allow. The second has a suffix that no other user can have taken
+    /// before.
     pub fn usernames(&self) -> Vec<String> {
         let name = self.name.as_deref().map(legal).filter(|name| name.len() >= 3);
         let base = name.unwrap_or_else(|| legal(&self.subject));
@@ -125,13 +126,13 @@ impl ExternalUser {
         usernames
     }
 
-    /// The name on one line, within bounds; without one, the username.
+    /// Returns the name on one line, within the length bounds; without a name, the username.
     pub fn display_name(&self) -> Option<String> {
         clean_name(self.name.as_deref()?, MAX_DISPLAY_NAME)
     }
 }
 
-/// `Ann B. Smith` is `ann.b.smith`.
+/// Converts a text to the letters of usernames: `Ann B. Smith` becomes `ann.b.smith`.
 fn legal(text: &str) -> String {
     let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || "_.-".contains(letter)));
     let words = words.map(|word| word.trim_matches('.')).filter(|word| !word.is_empty());

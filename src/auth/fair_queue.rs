@@ -1,11 +1,11 @@
-//! A bounded queue that nobody can fill alone: keys take turns, and when it is full, whoever has the
-//! most in it gives up a place to somebody who has less.
+//! A bounded fair queue that no single key can fill. Keys take turns. When the queue is full, the
+//! key with the most items gives up a place to a key with fewer.
 
 use std::collections::VecDeque;
 
-/// Items of several keys; a few dozen at most, because lists are searched.
+/// Items of several keys. It holds a few dozen keys at most, because it searches lists.
 pub(super) struct FairQueue<K, T> {
-    /// In the order of their turns; none is empty.
+    /// Keys with their items, in the order of their turns; no list is empty.
     lists: VecDeque<(K, VecDeque<T>)>,
     len: usize,
     most: usize,
@@ -16,8 +16,8 @@ impl<K: Eq, T> FairQueue<K, T> {
         Self { lists: VecDeque::new(), len: 0, most }
     }
 
-    /// Adds an item behind the others of its key. Returns the item for which there is no place:
-    /// none, the newest of the key that has the most, or this one.
+    /// Adds an item behind the others of its key. Returns the item that has no place: none, the
+    /// newest item of the key with the most items, or this item.
     pub fn push(&mut self, key: K, item: T) -> Option<T> {
         let own = self.lists.iter().position(|(other, _)| *other == key);
         let displaced = if self.len < self.most {
@@ -38,7 +38,7 @@ impl<K: Eq, T> FairQueue<K, T> {
         displaced
     }
 
-    /// The first item of the key whose turn it is.
+    /// Removes the first item of the key whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
         let (key, mut list) = self.lists.pop_front()?;
         let item = list.pop_front();

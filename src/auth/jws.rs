@@ -1,6 +1,6 @@
-//! What all signed tokens have in common: the header, the signature and the
-//! times. A refusal says why, for the log: with claims only after a key has
-//! verified them, and never with the token.
+//! JWS parts that all signed tokens share: the header, the signature and the times. A refusal
+//! states its reason for the log. The reason contains claims only after a key has verified them,
+//! and never the token.
 
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
@@ -10,25 +10,24 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// How far the clock of whoever signed may be ahead of ours.
+/// How far the signer's clock may be ahead of the hub's clock.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 
-/// The error for a token that is refused, with the reason for the log.
+/// Returns the error for a refused token, with the reason for the log.
 pub fn refused(reason: impl Into<String>) -> Error {
     Error::TokenRefused { is_expired: false, reason: reason.into() }
 }
 
-/// A text of a token for the log: on one line, and not longer than is needed
-/// to know it again.
+/// Shortens a text of a token for the log: on one line, and only as long as needed to recognise it.
 pub fn shown(text: &str) -> String {
     const MAX_CHARS: usize = 100;
     format!("'{}'", text.chars().take(MAX_CHARS).collect::<String>().escape_debug())
 }
 
-/// The end of the year 9999; later times are nonsense.
+/// The end of the year 9999; later times are invalid.
 const MAX_SECONDS: f64 = 253_402_300_799.0;
 
-/// A time in a token: seconds since 1970, which may have a fraction.
+/// A time in a token: seconds since 1970, possibly with a fraction.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Seconds(pub f64);
@@ -48,8 +47,8 @@ impl From<i64> for Seconds {
     }
 }
 
-/// The header, when there is nothing in it that points elsewhere for a key, or
-/// must be understood and is not.
+/// Decodes the header. Refuses a header that points to a key elsewhere, or that has a critical
+/// extension the hub does not support.
 pub fn header(token: &str) -> Result<Header> {
     let header =
         jsonwebtoken::decode_header(token).map_err(|_| refused("it is no JWT by an algorithm that is known here"))?;
@@ -60,15 +59,14 @@ pub fn header(token: &str) -> Result<Header> {
     }
 }
 
-/// The claims, when one of the keys verifies the signature by exactly the
-/// algorithm of the header.
+/// Returns the claims if one of the keys verifies the signature with exactly the algorithm of the
+/// header.
 pub fn open<'k, C: DeserializeOwned + Clone>(
     token: &str,
     keys: impl Iterator<Item = &'k DecodingKey>,
     header: &Header,
 ) -> Result<C> {
-    // The library checks the signature; what the claims must say, we do, by
-    // our own clock.
+    // The library checks only the signature; the hub checks the claims by its own clock.
     let mut validation = Validation::new(header.alg);
     validation.required_spec_claims.clear();
     validation.validate_exp = false;
@@ -78,7 +76,7 @@ pub fn open<'k, C: DeserializeOwned + Clone>(
     for key in keys {
         match jsonwebtoken::decode(token, key, &validation) {
             Ok(token) => return Ok(token.claims),
-            // Claims are read after the signature was verified.
+            // The library reads the claims after it has verified the signature.
             Err(error) if matches!(error.kind(), ErrorKind::Json(_)) => {
                 return Err(refused("a claim that is needed is missing, or has the wrong type"));
             }
@@ -88,10 +86,10 @@ pub fn open<'k, C: DeserializeOwned + Clone>(
     Err(refused(format!("{reason}: alg {:?}, kid {kid}", header.alg)))
 }
 
-/// When the token ends.
+/// Returns the expiry time of the token.
 ///
 /// # Errors
-/// It has ended, or has not begun.
+/// The token has expired, or is not valid yet.
 pub fn check_times(exp: Seconds, nbf: Option<Seconds>, now: Timestamp) -> Result<Timestamp> {
     let expires_at = exp.timestamp()?;
     let seconds = |from: Timestamp, to: Timestamp| (to.as_millis() - from.as_millis()) / 1000;

@@ -1,6 +1,5 @@
-//! Who is asking: passwords, secrets of logins, and signed tokens, ours and
-//! those of another system. Mechanisms only; which logins exist is the store's
-//! to know.
+//! Authentication mechanisms: passwords, login secrets, and signed tokens of the hub and of another
+//! system. The store decides which logins exist.
 
 mod access;
 mod bearer;
@@ -19,12 +18,12 @@ pub use token::{SecretToken, TOKEN_HASH_BYTES, hash_token};
 
 use crate::ids::{LoginId, SessionId, UserId};
 
-/// Somebody whose login was checked.
+/// A caller whose login was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub user_id: UserId,
-    /// None for whom another system vouches for: their logins are its own.
+    /// None for a user of another system, which keeps its own logins.
     pub login_id: Option<LoginId>,
-    /// The socket they ask by; none over REST.
+    /// The socket that the request came by; none over REST.
     pub session_id: Option<SessionId>,
 }

@@ -1,8 +1,8 @@
-//! Passwords: argon2id, off the socket workers, a bounded number at once.
+//! Passwords: argon2id hashing outside the socket workers, with a bounded number of hashes at once.
 //!
-//! The parameters are OWASP's minimum for argon2id (19 MiB, two passes, one
-//! writer), which is also the library's default; they are stored with each
-//! hash, so they can be raised later and old hashes stay valid.
+//! The parameters are OWASP's minimum for argon2id (19 MiB, two passes, a parallelism of one),
+//! which is also the library's default. They are stored with each hash, so that they can be raised
+//! later and old hashes stay valid.
 
 use super::fair_queue::FairQueue;
 use crate::background;
@@ -15,33 +15,34 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tokio::sync::oneshot;
 
-/// Threads that hash: half as many as cores, so that messages have the other half, and at most
-/// so many. Each keeps its 19 MiB, because an allocator that is asked for so much again and
-/// again keeps gigabytes.
+/// Maximum number of hashing threads. The hub uses half as many threads as cores, up to this
+/// maximum, so that messages have the other half. Each thread keeps its 19 MiB: an allocator that
+/// is asked for so much repeatedly keeps gigabytes.
 const MAX_THREADS: usize = 4;
-/// Passwords that may wait for their turn; at about 30 ms a hash, half a second of them. Addresses
-/// take turns, and the one with the most gives up a place to another when all are taken.
+/// Maximum number of passwords that wait. At about 30 ms a hash this is half a second of them.
+/// Addresses take turns. When the queue is full, the address with the most waiting passwords gives
+/// up a place to another.
 const MAX_WAITING: usize = 64;
 
 fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from).div_ceil(2).min(MAX_THREADS)
 }
 
-/// What argon2 works in; grows to what the parameters ask for.
+/// Working memory of argon2; it grows to the size that the parameters need.
 type Memory = Vec<Block>;
 
-/// Without memory: there is no place for it, and its asker has to be told.
+/// A hashing job. It is called without memory when the queue has no place for it, so that its
+/// caller gets an answer.
 type Work = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 
-/// Hashes and checks passwords; cheap to clone. The threads end with the last
-/// clone.
+/// Hashes and verifies passwords; cheap to clone. The threads end with the last clone.
 #[derive(Clone)]
 pub struct Passwords {
     queue: Arc<Queue>,
-    /// Of whoever asks: IPv6 as its network of 64 bits.
+    /// Address of the caller; an IPv6 address counts as its /64 network.
     asker: IpAddr,
-    /// Hash of nothing anybody knows: checked for unknown users, so that an
-    /// answer takes the same time for them.
+    /// Hash of a random password. It is verified for unknown users, so that their answer takes the
+    /// same time.
     decoy: Arc<str>,
 }
 
@@ -51,7 +52,7 @@ struct Queue {
 
 struct Waiting {
     work: Mutex<Option<FairQueue<IpAddr, Work>>>,
-    /// Told when there is work, and when there will be none.
+    /// Notified when there is work, and when no more work can come.
     changed: Condvar,
 }
 
@@ -60,7 +61,7 @@ impl Waiting {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the work for which there is no place.
+    /// Adds work. Returns the work for which there is no place.
     fn push(&self, asker: IpAddr, work: Work) -> Option<Work> {
         let displaced = match &mut *self.work() {
             Some(queue) => queue.push(asker, work),
@@ -70,7 +71,7 @@ impl Waiting {
         displaced
     }
 
-    /// Waits for the next; none when nobody can bring any.
+    /// Waits for the next work; none when no clone is left to add any.
     fn pop(&self) -> Option<Work> {
         let mut work = self.work();
         loop {
@@ -93,7 +94,7 @@ impl Passwords {
     pub fn new() -> Result<Self> {
         let places = Mutex::new(Some(FairQueue::new(MAX_WAITING)));
         let waiting = Arc::new(Waiting { work: places, changed: Condvar::new() });
-        // From here on, whatever fails ends the threads.
+        // From here on, any failure ends the threads.
         let queue = Arc::new(Queue { waiting: Arc::clone(&waiting) });
         for number in 1..=threads() {
             let waiting = Arc::clone(&waiting);
@@ -105,26 +106,26 @@ impl Passwords {
         Ok(Self { queue, asker, decoy: hash(&nobody_knows, &mut Memory::new())?.into() })
     }
 
-    /// The same, for somebody at this address, which shares the queue with others.
+    /// Returns a clone for a caller at this address, which shares the queue with other addresses.
     pub fn of(&self, asker: IpAddr) -> Self {
         Self { asker, ..self.clone() }
     }
 
-    /// The hash to store of the password's one form, in PHC string format with
-    /// its parameters and salt.
+    /// Hashes the normalized password. Returns the hash to store, in PHC string format with its
+    /// parameters and salt.
     ///
     /// # Errors
-    /// `Unavailable` when too many are waiting for their turn.
+    /// `Unavailable` when too many passwords wait.
     pub async fn hash(&self, password: String) -> Result<String> {
         self.in_turn(move |memory| hash(opaque_string(&password).as_bytes(), memory)).await
     }
 
-    /// Whether the password is the one behind `stored`; `None` means that there
-    /// is no such user, and costs the same.
+    /// Verifies the password against `stored`. `None` means that the user does not exist, and costs
+    /// the same time.
     ///
-    /// The password is tried in its one form. A password typed in another form
-    /// is tried as typed too, because hashes were once made of that: a wrong one
-    /// then costs two hashes, whoever the user is.
+    /// The password is normalized before it is verified. A password that normalization changes is
+    /// also verified as typed, because hashes were once made of that form. A wrong password then
+    /// costs two hashes, whether or not the user exists.
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict> {
         let exists = stored.is_some();
         let decoy = Arc::clone(&self.decoy);
@@ -147,7 +148,7 @@ impl Passwords {
         work: impl FnOnce(&mut Memory) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (asker, answer) = oneshot::channel();
-        // Nobody is left to hear when the request was dropped.
+        // A send fails when the request was dropped; no caller is left to answer.
         let work: Work = Box::new(move |memory| {
             let outcome = match memory {
                 Some(memory) => work(memory),
@@ -162,23 +163,23 @@ impl Passwords {
     }
 }
 
-/// What a stored hash says of a password.
+/// The result of verifying a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Wrong,
     Right,
-    /// Right, but the hash was made of another form of the password, or with
-    /// weaker parameters than today's: make a new one.
+    /// The password is right, but its hash is outdated. It was made of another form of the password
+    /// or with weaker parameters. The caller must store a new hash.
     RightButOutdated,
 }
 
-/// Whether a hash was made with other parameters than today's.
+/// Returns whether a hash was made with parameters other than today's.
 fn is_weaker(stored: &str, today: &str) -> bool {
     let parameters = |text: &str| text.rsplit('$').nth(2).map(str::to_owned);
     parameters(stored) != parameters(today)
 }
 
-/// Takes one piece of work after another until nobody can bring any.
+/// Runs queued work until no more can come.
 fn work(waiting: &Waiting) {
     let mut memory = Memory::new();
     while let Some(work) = waiting.pop() {
@@ -186,7 +187,7 @@ fn work(waiting: &Waiting) {
     }
 }
 
-/// The same, at once and on this thread: for the command line.
+/// Hashes a password at once on the calling thread; for the command line.
 pub fn hash_password(password: &str) -> Result<String> {
     hash(opaque_string(password).as_bytes(), &mut Memory::new())
 }
@@ -205,8 +206,7 @@ fn hash(password: &[u8], memory: &mut Memory) -> Result<String> {
     Ok(hash.to_string())
 }
 
-/// Whether the password is the one behind the stored hash; compared in
-/// constant time.
+/// Verifies the password against the stored hash, in constant time.
 fn is_behind(password: &[u8], stored: &str, memory: &mut Memory) -> Result<bool> {
     let stored = PasswordHash::new(stored).map_err(internal)?;
     let algorithm = Algorithm::try_from(stored.algorithm.as_str()).map_err(internal)?;
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(passwords.verify(String::new(), None).await.unwrap(), Verdict::Wrong);
     }
 
-    /// A queue whose threads all have something to do until the gates are dropped.
+    /// Returns a queue whose threads are all busy until the gates are dropped.
     fn busy() -> (Passwords, Vec<SyncSender<()>>) {
         let passwords = Passwords::new().unwrap();
         let gates = (0..threads()).map(|_| {

@@ -1,9 +1,9 @@
-//! The public keys of another system: one or several blocks `PUBLIC KEY` in
-//! PEM (RFC 7468), for RS256, ES256 and EdDSA. The key decides the algorithm,
-//! so that no token can choose one (RFC 8725, 3.1).
+//! The public keys of another system: one or several `PUBLIC KEY` blocks in PEM (RFC 7468), for
+//! RS256, ES256 and EdDSA. The key decides the algorithm, so that no token can choose one (RFC
+//! 8725, 3.1).
 //!
-//! A line `kid: NAME` above a block names its key. Other text outside blocks
-//! means nothing, as RFC 7468 has it.
+//! A line `kid: NAME` above a block names its key. Other text outside blocks is ignored, as RFC
+//! 7468 says.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -14,8 +14,8 @@ const END: &str = "-----END PUBLIC KEY-----";
 const MIN_RSA_BITS: usize = 2048;
 const MAX_RSA_BITS: usize = 8192;
 
-/// What stands before the key in a SubjectPublicKeyInfo (RFC 8410; RFC 5480
-/// with the curve P-256 and the point uncompressed).
+/// The bytes before the key in a SubjectPublicKeyInfo (RFC 8410; RFC 5480 with the curve P-256 and
+/// an uncompressed point).
 const ED25519: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 const P256: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
@@ -30,8 +30,10 @@ pub struct PublicKey {
     pub key: DecodingKey,
 }
 
+/// Parses all keys of a file.
+///
 /// # Errors
-/// Says which block is wrong, and why.
+/// Names the block that is wrong, and says why.
 pub fn parse(pem: &str) -> Result<Vec<PublicKey>, String> {
     let mut keys: Vec<PublicKey> = Vec::new();
     let mut kid = None;
@@ -71,15 +73,15 @@ fn read(der: &[u8]) -> Result<(Algorithm, DecodingKey), String> {
     }
 }
 
-/// The RSAPublicKey in a SubjectPublicKeyInfo.
+/// Returns the RSAPublicKey inside a SubjectPublicKeyInfo.
 fn rsa_public_key(der: &[u8]) -> Option<&[u8]> {
     let (info, after) = element(der, 0x30)?;
     let (bits, rest) = element(info.strip_prefix(RSA)?, 0x03)?;
-    // No unused bits, and nothing else anywhere.
+    // There are no unused bits, and no other bytes anywhere.
     bits.strip_prefix(&[0]).filter(|_| after.is_empty() && rest.is_empty())
 }
 
-/// The modulus without the zero that keeps it positive.
+/// Returns the modulus without the leading zero that keeps it positive.
 fn modulus(key: &[u8]) -> Option<&[u8]> {
     let (numbers, after) = element(key, 0x30)?;
     let (modulus, rest) = element(numbers, 0x02)?;
@@ -88,7 +90,7 @@ fn modulus(key: &[u8]) -> Option<&[u8]> {
     Some(modulus).filter(|_| after.is_empty() && rest.is_empty())
 }
 
-/// The content of the DER element with this tag, and what comes after it.
+/// Returns the content of the DER element with this tag, and the bytes after it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.strip_prefix(&[tag])?.split_first()?;
     let (length, rest) = match first {

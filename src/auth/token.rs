@@ -1,6 +1,6 @@
-//! Secrets that the store knows: of a login (its cookie, which is its refresh
-//! token too), and tickets. 256 random bits, of which only the SHA-256 is
-//! stored, so that a copy of the database lets nobody in.
+//! Secrets that the store knows: of a login (its cookie, which is also its refresh token), and
+//! tickets. Each has 256 random bits. The store keeps only the SHA-256, so that a copy of the
+//! database grants no access.
 
 use crate::clock::random_bytes;
 use base64::Engine;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 pub const TOKEN_HASH_BYTES: usize = 32;
 
-/// A fresh token; its text goes to whoever it is for and nowhere else.
+/// A fresh token. The hub sends its text only to the client that it is for.
 pub struct SecretToken {
     text: String,
 }
@@ -28,7 +28,7 @@ impl SecretToken {
     }
 }
 
-/// What is stored of a token.
+/// Returns the hash that the store keeps of a token.
 pub fn hash_token(text: &str) -> [u8; TOKEN_HASH_BYTES] {
     Sha256::digest(text.as_bytes()).into()
 }

@@ -1,19 +1,19 @@
-//! The file `.env`: which settings it holds, on which lines, and what is wrong with it.
+//! Parser for the file `.env`: the settings in it, their line numbers and its errors.
 //!
-//! Nothing in it is passed over in silence. A name that is no setting, a name that stands there
-//! twice and a value that would be changed on its way are refused, each by its line.
+//! The parser ignores no mistake silently. It refuses three things, each with its line number: an
+//! unknown name, a name that appears twice, and a value that dotenvy would change.
 
 use std::collections::BTreeMap;
 
-/// Stands for `$` where a line is read a second time: dotenvy leaves it alone.
+/// Replaces `$` when a line is read a second time, because dotenvy leaves this character alone.
 const NO_DOLLAR: &str = "\u{e000}";
 
-/// The settings of a file, each with its line.
+/// The settings of a file, each with its line number.
 #[derive(Debug, Default)]
 pub(super) struct DotEnv(BTreeMap<&'static str, (usize, String)>);
 
 impl DotEnv {
-    /// ReadPool the text of a file; `known` are the names of all settings.
+    /// Parses the text of a file; `known` are the names of all settings.
     ///
     /// # Errors
     /// One sentence that names the line. It repeats no value, because a value may be a secret.
@@ -43,13 +43,14 @@ impl DotEnv {
     }
 }
 
-/// The name and the value of a line; none of an empty one and of a comment.
+/// Returns the name and the value of a line; none for an empty line or a comment.
 fn entry(line: &str) -> Result<Option<(String, String)>, &'static str> {
     const WRONG: &str = "expected NAME=value; put a value with spaces, quotes or $ in single quotes";
-    // Each line by itself, because dotenvy does not number them.
+    // Each line is read separately, because dotenvy does not number them.
     let read = |line: &str| dotenvy::from_read_iter(line.as_bytes()).next().transpose().map_err(|_| WRONG);
     let Some((name, value)) = read(line)? else { return Ok(None) };
-    // dotenvy would replace `$NAME` by another variable, in silence by nothing where there is none.
+    // dotenvy would replace `$NAME` by another variable, or silently by nothing when that is not
+    // set.
     let as_written = read(&line.replace('$', NO_DOLLAR))?;
     match as_written.is_some_and(|(_, as_written)| as_written == value.replace('$', NO_DOLLAR)) {
         true => Ok(Some((name, value))),
@@ -64,13 +65,14 @@ fn not_a_setting(name: &str, known: &[&'static str]) -> String {
         None if looks_like_a_name => {
             format!("{name} is not a setting of this hub; put variables of other programs in the environment")
         }
-        // It may be a part of a secret.
+        // The text may be part of a secret, so it is not repeated.
         None => "this name is not a setting of this hub; .env.example lists them".to_owned(),
     }
 }
 
-/// Names of the environment that are probably meant for a setting, and which one. The environment
-/// holds other programs' variables, so only what is very near counts.
+/// Finds environment variables that are probably misspelled settings, with the setting that each
+/// probably means. The environment also holds variables of other programs, so only very similar
+/// names count.
 pub(super) fn near_misses(names: impl Iterator<Item = String>, known: &[&'static str]) -> Vec<(String, &'static str)> {
     let unknown = names.filter(|name| !known.contains(&name.as_str()));
     let mut misses: Vec<_> =
@@ -79,15 +81,15 @@ pub(super) fn near_misses(names: impl Iterator<Item = String>, known: &[&'static
     misses
 }
 
-/// The known name that differs least, in no more letters than `most` allows for its length; the
-/// case of letters does not count.
+/// Returns the known name that differs least. It may differ in at most as many letters as `most`
+/// allows for its length. Letter case does not count.
 fn nearest(name: &str, known: &[&'static str], most: impl Fn(usize) -> usize) -> Option<&'static str> {
     let name = name.to_ascii_uppercase();
     let near = known.iter().map(|known| (distance(&name, known), *known));
     near.filter(|(distance, known)| *distance <= most(known.len())).min().map(|(_, known)| known)
 }
 
-/// Letters to insert, remove or replace (Levenshtein).
+/// Counts the letters to insert, remove or replace (Levenshtein distance).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {

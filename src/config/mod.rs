@@ -1,10 +1,10 @@
-//! What the operator decides: read once from the environment and `.env`, validated, immutable
-//! afterwards.
+//! Configuration: the operator's settings, read once from the environment and `.env`, validated,
+//! and immutable afterwards.
 //!
-//! Owns every variable's name, default and bounds; each stands in the file of its concern. `main`
-//! calls `load` with the text of `.env`, tests call `from_lookup`, and nobody else reads the
-//! environment. It opens no file, socket or database, and never prints a secret: not in `Debug`,
-//! not in `effective()`, not in a refusal.
+//! This module owns every variable's name, default and bounds; each stands in the file of its
+//! concern. `main` calls `load` with the text of `.env`, and tests call `from_lookup`. No other
+//! module reads the environment. This module opens no file, socket or database. It never prints a
+//! secret: not in `Debug`, not in `effective()`, not in an error.
 
 mod auth;
 mod connections;
@@ -30,14 +30,14 @@ pub use store::Store;
 use values::bearer_secret;
 pub use values::{DatabaseUrl, PublicUrl, Secret};
 
-/// Bytes that JSON may spend on one character: a pair of escaped surrogates, `\ud83d\ude00`.
+/// Bytes that JSON may use for one character: a pair of escaped surrogates, `\ud83d\ude00`.
 const ESCAPED_CHAR_BYTES: usize = 12;
 
-/// Bytes kept for what surrounds the content of a message: its keys, ids, `ref` and
-/// `client_message_id`, which need about 300 when they are not escaped needlessly.
+/// Bytes reserved for the rest of a message frame: its keys, ids, `ref` and `client_message_id`.
+/// These need about 300 bytes when they are not escaped needlessly.
 const ENVELOPE_BYTES: usize = 1024;
 
-/// Every setting, by the part of the hub that obeys it.
+/// All settings, grouped by the part of the hub that uses them.
 #[derive(Clone, Debug)]
 pub struct Config {
     pub http: Http,
@@ -46,22 +46,21 @@ pub struct Config {
     pub store: Store,
     pub auth: Auth,
     pub messages: Messages,
-    /// `RUST_LOG`: a filter as `env_logger` understands it.
+    /// `RUST_LOG`: a filter in the syntax of `env_logger`.
     pub log_filter: String,
-    /// Variables that were set and are well formed, but change nothing in this version.
+    /// Variables that are set and well formed but have no effect in this version.
     pub without_effect: Vec<&'static str>,
-    /// Variables of the environment that are not settings, and the settings they are probably meant
-    /// for.
+    /// Environment variables that are not settings, each with the setting that it probably means.
     pub misspelled: Vec<(String, &'static str)>,
     lines: Vec<Line>,
 }
 
 impl Config {
-    /// The settings of this process: those of the environment, and of `dot_env`, the text of `.env`,
-    /// those that the environment does not have.
+    /// Loads the settings of this process. The environment takes precedence over `dot_env`, the
+    /// text of `.env`.
     ///
     /// # Errors
-    /// One sentence that names the variable, and the line where it stands in `.env`.
+    /// One sentence that names the variable, and its line number if it comes from `.env`.
     pub fn load(dot_env: &str) -> Result<Config, String> {
         let defaults = Config::read(&|_| Ok(None)).map_err(|bad| bad.to_string())?;
         let known: Vec<&'static str> = defaults.lines.iter().map(|line| line.name).collect();
@@ -80,19 +79,21 @@ impl Config {
         Ok(Config { misspelled: near_misses(environment, &known), ..config })
     }
 
-    /// The settings that `get` gives, by the same rules; `None` and blank text mean the default.
+    /// Builds the settings from the values that `get` returns, by the same rules. `None` and blank
+    /// text mean the default.
     pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Result<Config, BadSetting> {
         Config::read(&|name| Ok(get(name)))
     }
 
-    /// `NAME=value` for every setting in effect, secrets redacted: what start-up logs.
+    /// Returns `NAME=value` for every setting in effect, with secrets redacted. The log at start-up
+    /// shows these lines.
     pub fn effective(&self) -> impl Iterator<Item = String> {
         let in_effect = self.lines.iter().filter(|line| line.in_effect);
         in_effect.map(|line| format!("{}={}", line.name, line.value))
     }
 
-    /// Reads the settings of each concern. A rule holds the bounds, both ends included. `optional`,
-    /// `secret` and `list` are empty by default.
+    /// Reads the settings of each concern. A rule states the bounds, both ends included.
+    /// `optional`, `secret` and `list` are empty by default.
     fn read(lookup: &dyn Fn(&'static str) -> Result<Option<String>, OsString>) -> Result<Config, BadSetting> {
         let env = &mut Reader::new(lookup);
 
@@ -104,11 +105,12 @@ impl Config {
         let hub = Hub::read(env)?;
         let log_filter = env.required("RUST_LOG", "info", log_filter)?;
 
-        // Checked already, so that a file written for a later version fails today, not then.
+        // Validated already, so that a file written for a later version fails now and not after an
+        // upgrade.
         env.in_effect = false;
         env.secret("METRICS_TOKEN", bearer_secret)?;
 
-        // To ignore it would split a hub that its operator believes to be joined.
+        // Ignoring it would leave nodes separate that the operator believes to be joined.
         env.refuse("REDIS_URL", HIDDEN, "this version runs as one node")?;
 
         if socket.heartbeat_timeout <= socket.heartbeat_interval {
@@ -116,8 +118,8 @@ impl Config {
             let allowed = format!("longer than HEARTBEAT_INTERVAL, which is {interval}");
             return Err(env.bad("HEARTBEAT_TIMEOUT", allowed));
         }
-        // A message that the hub would store must fit the frame that brings it, however a client
-        // escapes it; otherwise some texts within the limit would close the socket.
+        // A message that the hub would store must fit into its frame, however a client escapes it.
+        // Otherwise some texts within the limit would close the socket.
         let needed = messages.max_chars * ESCAPED_CHAR_BYTES + ENVELOPE_BYTES;
         if socket.max_frame_bytes < needed {
             let chars = messages.max_chars;
@@ -166,7 +168,7 @@ mod tests {
         config(settings).expect_err(&format!("{settings:?} is refused"))
     }
 
-    /// Every variable that the code asks for.
+    /// Returns every variable that the code reads.
     fn names() -> Vec<String> {
         let asked = RefCell::new(Vec::new());
         Config::from_lookup(|name| {
@@ -177,13 +179,13 @@ mod tests {
         asked.into_inner()
     }
 
-    /// `NAME=value` of a part of `.env.example`, without the comment sign.
+    /// Parses `NAME=value` lines of a part of `.env.example`, without the comment sign.
     fn listed(text: &str) -> BTreeMap<&str, &str> {
         let assignments = text.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
         assignments.filter(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')).collect()
     }
 
-    /// The parts of `.env.example`: in effect, without effect, refused.
+    /// Splits `.env.example` into its parts: in effect, without effect, refused.
     fn parts() -> [&'static str; 3] {
         let (in_effect, rest) = EXAMPLE.split_once("# Without effect in this version").expect("a second part");
         let (idle, refused) = rest.split_once("# Refused in this version").expect("a third part");
@@ -228,7 +230,8 @@ mod tests {
         assert_eq!(config.store.database, DatabaseUrl::Sqlite("/srv/chat/switchboard.db".into()));
     }
 
-    /// For each variable: what must go with it, values just inside its bounds, values just outside.
+    /// For each variable: the settings that it requires, values just inside its bounds, and values
+    /// just outside.
     const BOUNDS: &[(&str, Settings, &[&str], &[&str])] = &[
         ("BIND", &[], &["0.0.0.0:0", "[::1]:65535"], &["localhost:8080", "127.0.0.1", "127.0.0.1:65536", ":80"]),
         ("PUBLIC_URL", &[], &["https://chat.example.org", "http://[::1]:8080/"], &["chat.example.org", "ftp://a.org"]),

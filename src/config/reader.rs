@@ -1,8 +1,8 @@
-//! ReadPool one variable at a time, and says in one line what is wrong with it.
+//! Reads one variable at a time, and reports an invalid value in one line.
 //!
-//! A rule turns text into a value, or says what would have been allowed. The reader decides what of
-//! a text may be shown, and keeps a line of each setting for the log of the start. It knows no
-//! variable by name; the table in the parent module does.
+//! A rule turns text into a value, or says which values are allowed. The reader decides which part
+//! of a text may be shown, and keeps a line of each setting for the start-up log. It knows no
+//! variable by name; the parent module holds the table of variables.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -18,13 +18,13 @@ use log::LevelFilter;
 
 use super::values::{DatabaseUrl, REDACTED};
 
-/// A variable that stops the start.
+/// An invalid setting; it stops the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadSetting {
     pub variable: &'static str,
-    /// What was found; `None` for a secret, and without its password for a database.
+    /// The value found; `None` for a secret, and without its password for a database.
     pub value: Option<String>,
-    /// What would have been accepted.
+    /// The values that are allowed.
     pub allowed: String,
 }
 
@@ -32,7 +32,7 @@ impl Display for BadSetting {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(self.variable)?;
         if let Some(value) = &self.value {
-            // Debug escapes line breaks, so that this stays one line.
+            // Debug escapes line breaks, so that the error stays on one line.
             write!(f, "={value:?}")?;
         }
         write!(f, " is not allowed: {}", self.allowed)
@@ -41,30 +41,30 @@ impl Display for BadSetting {
 
 impl Error for BadSetting {}
 
-/// One setting as the start reports it.
+/// A setting as the start-up log reports it.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub name: &'static str,
-    /// The text in force, redacted; empty when there is none.
+    /// The text in effect, redacted; empty when the setting has no value.
     pub value: String,
     pub is_set: bool,
     pub in_effect: bool,
 }
 
-/// What of a text may be shown; `None`: nothing.
+/// Returns the part of a text that may be shown; `None` shows nothing.
 pub(super) type Show = fn(&str) -> Option<String>;
 
 const PLAIN: Show = |text| Some(text.to_owned());
 pub(super) const HIDDEN: Show = |_| None;
 const DATABASE: Show = |text| Some(DatabaseUrl::redact(text));
 
-/// Where texts come from; the error is a value that is not UTF-8.
+/// The source of the texts; the error is a value that is not UTF-8.
 type Lookup<'a> = &'a dyn Fn(&'static str) -> Result<Option<String>, OsString>;
 
 pub(super) struct Reader<'a> {
     lookup: Lookup<'a>,
     lines: Vec<Line>,
-    /// Whether the settings read from here on change anything in this version.
+    /// Whether the settings read from here on have an effect in this version.
     pub in_effect: bool,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
         self.read(name, "", PLAIN, unless_empty(rule))
     }
 
-    /// As `optional`, and its text is never shown.
+    /// Like `optional`, but its text is never shown.
     pub fn secret<T>(
         &mut self,
         name: &'static str,
@@ -99,8 +99,7 @@ impl<'a> Reader<'a> {
         self.read(name, "", HIDDEN, unless_empty(rule))
     }
 
-    /// As `required`, and its password is never shown.
-    /// A setting with a rule of its own.
+    /// Reads a setting with its own rule.
     pub fn with<T>(&mut self, read: fn(&mut Self) -> Result<T, BadSetting>) -> Result<T, BadSetting> {
         read(self)
     }
@@ -109,7 +108,7 @@ impl<'a> Reader<'a> {
         self.read(name, default, DATABASE, DatabaseUrl::from_str)
     }
 
-    /// Entries between commas; a refusal says which one it is about.
+    /// Reads entries separated by commas; an error names the entry.
     pub fn list<T>(
         &mut self,
         name: &'static str,
@@ -121,18 +120,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A variable that must stay empty; `show` says what of its text a refusal may repeat.
+    /// Refuses a variable that must stay empty; `show` returns the part of its text that the error
+    /// may repeat.
     pub fn refuse(&mut self, name: &'static str, show: Show, why: &str) -> Result<(), BadSetting> {
         let refusal = unless_empty(|_| Err::<(), _>(format!("leave it empty, {why}")));
         self.read(name, "", show, refusal).map(|_| ())
     }
 
-    /// A refusal of a setting read before, for a rule about two of them.
+    /// Builds an error for a setting read before, for a rule about two settings.
     pub fn bad(&self, name: &'static str, allowed: String) -> BadSetting {
         BadSetting { variable: name, value: Some(self.shown(name).to_owned()), allowed }
     }
 
-    /// The text in force of a setting read before.
+    /// Returns the text in effect of a setting read before.
     #[expect(clippy::expect_used, reason = "a mistake in the table of settings, found by any test of it")]
     pub fn shown(&self, name: &'static str) -> &str {
         let line = self.lines.iter().find(|line| line.name == name);
@@ -148,7 +148,8 @@ impl<'a> Reader<'a> {
         std::mem::take(&mut self.lines)
     }
 
-    /// Every reading passes here, the default too, so a default cannot break its own rule.
+    /// Reads one variable. Every value passes here, including the default, so a default cannot
+    /// break its own rule.
     fn read<T>(
         &mut self,
         name: &'static str,
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A claim of a token as it is compared: as long as the store keeps them.
+/// Parses a token claim that the hub compares; its length is limited to what the store keeps.
 pub(super) fn claim(text: &str) -> Result<String, String> {
     let fits = text.chars().count() <= 255 && !text.chars().any(char::is_control);
     fits.then(|| text.to_owned()).ok_or_else(|| "at most 255 characters, no control characters".to_owned())
@@ -177,7 +178,7 @@ fn unless_empty<T>(rule: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) ->
     move |text| if text.is_empty() { Ok(None) } else { rule(text).map(Some) }
 }
 
-/// A whole number within `bounds`, in any integer type that holds them.
+/// Parses a whole number within `bounds`, in any integer type that holds them.
 pub(super) fn whole<T: FromStr>(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         let inside = text.parse().is_ok_and(|number| bounds.contains(&number));
@@ -186,7 +187,7 @@ pub(super) fn whole<T: FromStr>(bounds: RangeInclusive<u64>) -> impl Fn(&str) ->
     }
 }
 
-/// A duration from `shortest` to `longest`, which are written as a value is.
+/// Parses a duration from `shortest` to `longest`, which use the same syntax as a value.
 #[expect(clippy::expect_used, reason = "a mistake in the table of settings, found by any test of it")]
 pub(super) fn span(shortest: &'static str, longest: &'static str) -> impl Fn(&str) -> Result<Duration, String> {
     let bound = |text| duration(text).expect("the bounds in the table are durations");
@@ -198,8 +199,8 @@ pub(super) fn span(shortest: &'static str, longest: &'static str) -> impl Fn(&st
     }
 }
 
-/// A whole number and one unit. Sums (`1h 30m`) and long units are left out: one spelling for each
-/// duration keeps what is logged and what is written comparable.
+/// Parses a whole number and one unit. Sums (`1h 30m`) and long units are not accepted: one
+/// spelling for each duration keeps logs and settings comparable.
 fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit_ms = match unit {
@@ -213,7 +214,7 @@ fn duration(text: &str) -> Option<Duration> {
     number.parse::<u64>().ok()?.checked_mul(unit_ms).map(Duration::from_millis)
 }
 
-/// One of two words.
+/// Parses one of two words.
 pub(super) fn one_of<T: Copy>(choices: [(&'static str, T); 2]) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -221,20 +222,21 @@ pub(super) fn one_of<T: Copy>(choices: [(&'static str, T); 2]) -> impl Fn(&str) 
     }
 }
 
-/// A path that stays one when the name of a database file follows: SQLite reads `file:x?y` and
-/// `:memory:` in its own way.
+/// Parses a path that stays a path when the name of a database file follows. SQLite interprets
+/// `file:x?y` and `:memory:` in its own way.
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     let is_plain = !text.contains(['?', ':']);
     is_plain.then(|| text.into()).ok_or_else(|| "a directory without ? or : in its name".to_owned())
 }
 
-/// A network, or a single address as the network of itself.
+/// Parses a network; a single address becomes a network of one address.
 pub(super) fn cidr(text: &str) -> Result<IpNet, String> {
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network.map_err(|_| "networks such as 10.0.0.0/8 or ::1, comma-separated".to_owned())
 }
 
-/// `env_logger` would skip a directive that it cannot read, and log less than was asked for.
+/// Checks a log filter. `env_logger` would skip a directive that it cannot parse, and would log
+/// less than the operator asked for.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let (directives, pattern) = text.split_once('/').unwrap_or((text, ""));
     let is_directive = |directive: &str| match directive.split_once('=') {

@@ -1,8 +1,8 @@
-//! The form in which a part of the settings is written: each setting once, with its meaning, its
-//! name, its default and its rule.
+//! The syntax for a group of settings: each setting appears once, with its meaning, name, default
+//! and rule.
 
-/// Declares the settings of one concern and how they are read, in this order:
-/// `pub field: Type = how("NAME", …)`, where `how` is a method of [`Reader`](super::reader::Reader).
+/// Declares the settings of one concern and how they are read, in this order: `pub field: Type =
+/// how("NAME", …)`. `how` is a method of [`Reader`](super::reader::Reader).
 macro_rules! settings {
     ($(#[$about:meta])* pub struct $concern:ident {
         $($(#[$meaning:meta])* pub $field:ident: $type:ty = $how:ident($($argument:expr),* $(,)?),)*

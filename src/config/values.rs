@@ -1,7 +1,7 @@
-//! Settings that are more than a number or a word: URLs, origins, secrets.
+//! Types for settings beyond a number or a word: URLs, origins, secrets.
 //!
-//! Each is parsed once, into a form that later code can compare or open without looking at it
-//! again, and each `Debug` is fit for a log. What is doubtful is refused, never repaired.
+//! Each value is parsed once, into a form that later code can compare or open without parsing it
+//! again. Each `Debug` output is safe to log. An ambiguous value is refused, never repaired.
 
 use std::fmt::{self, Debug, Display};
 use std::net::IpAddr;
@@ -12,19 +12,19 @@ use url::Url;
 
 pub(super) const REDACTED: &str = "[redacted]";
 
-/// The outside address of the hub, as browsers name it.
+/// The public address of the hub, as browsers name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     origin: String,
 }
 
 impl PublicUrl {
-    /// The value of an `Origin` header of the hub's own pages: no path, no default port.
+    /// Returns the `Origin` header of the hub's own pages: no path, no default port.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The value of a `Host` header meant for the hub: with its port, unless that is the default.
+    /// Returns the `Host` header meant for the hub: with its port, unless that is the default.
     pub fn host(&self) -> &str {
         self.origin.split_once("://").map_or("", |(_, host)| host)
     }
@@ -33,7 +33,7 @@ impl PublicUrl {
         self.origin.starts_with("https:")
     }
 
-    /// Whether it names the machine of whoever asks, so that nothing leaves it.
+    /// Returns whether the URL names the client's own machine, so that no traffic leaves it.
     pub fn is_loopback(&self) -> bool {
         let host = match self.host().rsplit_once(':') {
             Some((name, port)) if port.parse::<u16>().is_ok() => name,
@@ -55,16 +55,17 @@ impl FromStr for PublicUrl {
     }
 }
 
-/// An origin in the spelling of an `Origin` header. Schemes of packaged apps
+/// Parses an origin spelled as in an `Origin` header. Schemes of packaged apps
 /// (`capacitor://localhost`) are origins too.
 pub(super) fn allowed_origin(text: &str) -> Result<String, String> {
     let allowed = "exact origins such as https://app.example.org, without wildcard or path";
     origin(text).ok_or_else(|| allowed.to_owned())
 }
 
-/// The URL parser repairs what it can (tabs, backslashes, an empty user) and takes `*` for a host.
-/// An origin decides who is let in, so such text is refused; only letter case, a default port and
-/// an international name are brought into the form that browsers send.
+/// Normalizes an origin. The URL parser repairs what it can (tabs, backslashes, an empty user) and
+/// accepts `*` as a host. An origin decides which pages get access, so such text is refused. Only
+/// letter case, a default port and an international name are converted to the form that browsers
+/// send.
 fn origin(text: &str) -> Option<String> {
     let is_doubtful = |c: char| c.is_whitespace() || "@*\\?#,".contains(c);
     let (scheme, rest) = text.split_once("://")?;
@@ -77,23 +78,23 @@ fn origin(text: &str) -> Option<String> {
     Some(format!("{}://{host}{port}", url.scheme()))
 }
 
-/// Which database holds everything, decided by the scheme alone: SQLite would take any text for
-/// the name of a file.
+/// The database that holds all data. The scheme alone selects it, because SQLite would accept any
+/// text as a file name.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// A file, as written: relative to the working directory or absolute.
+    /// A file path as written: relative to the working directory, or absolute.
     Sqlite(PathBuf),
-    /// The URL as libpq takes it, password included.
+    /// A URL for libpq, including the password.
     Postgres(String),
 }
 
 impl DatabaseUrl {
-    /// What of a text given as a database may be shown, well formed or not.
+    /// Returns the part of a database setting that may be shown, well formed or not.
     pub(super) fn redact(text: &str) -> String {
         match text.parse::<DatabaseUrl>() {
             Ok(url) => url.to_string(),
             Err(_) if text.starts_with("sqlite:") => text.to_owned(),
-            // Nobody knows where a password stands in what is refused: only the scheme is safe.
+            // The position of a password in refused text is unknown: only the scheme is safe.
             Err(_) => match text.find([':', '@', '?', '=']) {
                 Some(end) => format!("{}{REDACTED}", &text[..=end]),
                 None => text.to_owned(),
@@ -122,7 +123,7 @@ fn sqlite(path: &str) -> Result<DatabaseUrl, &'static str> {
     match path.strip_prefix("//") {
         None => Err("; two slashes stand before PATH"),
         Some(path) if path.is_empty() || path.ends_with('/') => Err("; PATH must name a file"),
-        // SQLite would read such a name as a URL, and open another file than the one it shows.
+        // SQLite would read such a name as a URL and open a different file.
         Some(path) if path.starts_with("file:") || path.contains('?') => {
             Err("; PATH is a plain path, without file: or parameters")
         }
@@ -137,7 +138,7 @@ fn postgres(text: &str) -> Result<DatabaseUrl, &'static str> {
     }
 }
 
-/// Shows where the database is, never how to get in: no password, no parameters.
+/// Shows the location of the database without credentials: no password, no parameters.
 impl Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
@@ -153,9 +154,9 @@ impl Debug for DatabaseUrl {
     }
 }
 
-/// A Postgres URL without its password and parameters. None when it cannot be split for certain as
-/// libpq splits it: a stray `@`, `/`, `?` or `#` in a password moves those places, and a part of
-/// the password would pass for a host or a name.
+/// Returns a Postgres URL without its password and parameters. Returns none when the URL cannot be
+/// split reliably as libpq splits it. A stray `@`, `/`, `?` or `#` in a password moves the split.
+/// Part of the password would then appear as a host or a name.
 fn shown_postgres(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -176,7 +177,7 @@ fn shown_postgres(text: &str) -> Option<String> {
     Some(format!("{scheme}://{user}{hosts}{name}"))
 }
 
-/// `db`, `db:5432`, `[::1]` or `[::1]:5432`, but not `user:password`.
+/// Accepts `db`, `db:5432`, `[::1]` or `[::1]:5432`, but not `user:password`.
 fn has_a_port_or_none(host: &str) -> bool {
     let after_address = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
     match after_address.split_once(':') {
@@ -185,15 +186,15 @@ fn has_a_port_or_none(host: &str) -> bool {
     }
 }
 
-/// A key that the operator chose: 32 bytes or more, and no sample.
+/// A key that the operator chose: 32 bytes or more, and no published sample.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
     const MIN_BYTES: usize = 32;
 
-    /// Words of the samples that stand in manuals, without case and punctuation. A random key of
-    /// 64 letters and digits holds one of them less than once in ten million keys.
+    /// Words of the sample keys in manuals, without case and punctuation. A random key of 64
+    /// letters and digits contains one of them less than once in ten million keys.
     const SAMPLE_WORDS: [&str; 8] =
         ["changeme", "replaceme", "placeholder", "example", "secret", "password", "12345678", "abcdefgh"];
 
@@ -208,7 +209,7 @@ impl Secret {
     }
 }
 
-/// Whether the text is one shorter text over and over: `aaaa`, `0123401234`.
+/// Returns whether the text repeats one shorter text: `aaaa`, `0123401234`.
 fn repeats(text: &[u8]) -> bool {
     (1..=text.len() / 2).any(|period| text[period..] == text[..text.len() - period])
 }
@@ -231,7 +232,7 @@ impl Debug for Secret {
     }
 }
 
-/// A secret that must also fit an `Authorization` header.
+/// Parses a secret that must also fit an `Authorization` header.
 pub(super) fn bearer_secret(text: &str) -> Result<Secret, String> {
     let secret = text.parse()?;
     let fits = text.bytes().all(|byte| byte.is_ascii_graphic());

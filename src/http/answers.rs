@@ -1,9 +1,10 @@
-//! Bytes of answers that wait for their readers: of each person, and of the node.
+//! Limits the bytes of the answers that wait to be read, per user and for the node.
 //!
-//! A socket has one answer at most that waits, but a person has many sockets, and an answer may be
-//! large. So the next operation of a person waits until their earlier answers are taken. And where
-//! the answers of all people are too many bytes, the one that waited longest is given up: healthy
-//! clients take theirs within milliseconds, so it is never theirs.
+//! At most one answer of a socket waits. A user may have many sockets, and an answer may be large.
+//! Therefore a user's next operation waits until the client takes the user's earlier answers. When
+//! the answers of all users exceed the limit of the node, the hub drops the answer that has waited
+//! longest. A healthy client takes an answer within milliseconds, so the hub never drops its
+//! answers.
 
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -13,17 +14,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// What an answer counts as before its size is known: the most that `sync` sends at once.
+/// The bytes that an answer counts as before its size is known: the most that `sync` sends at once.
 const RESERVED: usize = 1 << 20;
 
 const NOT_READ: Error = Error::Unavailable("your earlier answers have not been read yet: read them, then ask again");
 
-/// Bounds in bytes. One answer always passes, however large it is.
+/// Limits in bytes. One answer always passes, however large it is.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerSettings {
     pub per_person: usize,
     pub in_all: usize,
-    /// For how long an operation waits for its person's earlier answers to be taken.
+    /// The longest time that an operation waits for the client to take the user's earlier answers.
     pub patience: Duration,
 }
 
@@ -33,7 +34,7 @@ impl Default for AnswerSettings {
     }
 }
 
-/// The answers of this node: cheap to clone.
+/// The waiting answers of this node. Cheap to clone.
 #[derive(Clone)]
 pub struct Answers(Arc<Shared>);
 
@@ -45,7 +46,7 @@ struct Shared {
 #[derive(Default)]
 struct Ledger {
     people: HashMap<UserId, Person>,
-    /// Answers that are written and not taken, in the order in which they began to wait.
+    /// Answers that are written but not yet taken, in the order in which they began to wait.
     waiting: BTreeMap<u64, Waiting>,
     in_all: usize,
     numbers: u64,
@@ -53,9 +54,9 @@ struct Ledger {
 
 #[derive(Default)]
 struct Person {
-    /// Reserved, and of answers that wait.
+    /// The reserved bytes, plus the bytes of the waiting answers.
     bytes: usize,
-    /// Operations that wait for room.
+    /// The operations that wait for room.
     queue: VecDeque<oneshot::Sender<Share>>,
 }
 
@@ -66,12 +67,12 @@ struct Waiting {
 
 type GiveUp = Box<dyn FnOnce() + Send>;
 
-/// Room for one answer; dropping it gives the room back.
+/// Room for one answer. Dropping it gives the room back.
 pub struct Share {
     shared: Arc<Shared>,
     user_id: UserId,
     bytes: usize,
-    /// Of the answer, once it waits.
+    /// The number of the answer, once it waits.
     number: Option<u64>,
 }
 
@@ -80,11 +81,11 @@ impl Answers {
         Self(Arc::new(Shared { settings, ledger: Mutex::default() }))
     }
 
-    /// Room for an answer that is to be worked out. Waits for the person's earlier answers to be
-    /// taken.
+    /// Reserves room for an answer that is not computed yet. Waits until the client takes the
+    /// user's earlier answers.
     ///
     /// # Errors
-    /// `Unavailable` when they are not.
+    /// `Unavailable` if the client does not take them in time.
     pub async fn reserve(&self, user_id: UserId) -> Result<Share> {
         let coming = {
             let mut ledger = self.0.ledger();
@@ -103,10 +104,10 @@ impl Answers {
         }
     }
 
-    /// Room for an answer that is worked out already.
+    /// Takes room for an answer that is already computed.
     ///
     /// # Errors
-    /// `Unavailable` when too much of the person's waits.
+    /// `Unavailable` if too many bytes of the user's answers wait.
     pub fn take(&self, user_id: UserId, bytes: usize) -> Result<Share> {
         let mut ledger = self.0.ledger();
         let person = ledger.people.entry(user_id).or_default();
@@ -131,7 +132,8 @@ impl Shared {
         Share { shared: Arc::clone(self), user_id, bytes, number: None }
     }
 
-    /// Gives bytes of a person back, and lets those operations begin for which there is room now.
+    /// Gives back some bytes of a user, and starts the queued operations for which there is room
+    /// now.
     fn give_back(self: &Arc<Self>, user_id: UserId, bytes: usize) {
         let mut unwanted = Vec::new();
         let mut ledger = self.ledger();
@@ -140,7 +142,7 @@ impl Shared {
         while self.has_room(person.bytes, RESERVED)
             && let Some(next) = person.queue.pop_front()
         {
-            // Nobody waits any more where the time was over.
+            // The receiver is gone when the operation timed out.
             match next.send(self.share(user_id, RESERVED)) {
                 Ok(()) => person.bytes += RESERVED,
                 Err(share) => unwanted.push(share),
@@ -150,14 +152,14 @@ impl Shared {
             ledger.people.remove(&user_id);
         }
         drop(ledger);
-        // Nothing was taken for these.
+        // No bytes were reserved for these.
         unwanted.into_iter().for_each(|mut share| share.bytes = 0);
     }
 }
 
 impl Share {
-    /// The answer is written, has so many bytes and waits to be taken. It is given up by `give_up`
-    /// when it is the one that waits longest and the node has no room.
+    /// Marks the answer as written, with this many bytes, and waiting to be taken. When the node
+    /// has no room and this answer has waited longest, `give_up` drops it.
     pub fn wait(&mut self, bytes: usize, give_up: impl FnOnce() + Send + 'static) {
         let mut given_up = Vec::new();
         let mut ledger = self.shared.ledger();
@@ -187,7 +189,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         if let Some(number) = self.number {
             let mut ledger = self.shared.ledger();
-            // Not there any more when it was given up.
+            // The entry is missing if the answer was dropped.
             let waited = ledger.waiting.remove(&number);
             ledger.in_all -= waited.as_ref().map_or(0, |waited| waited.bytes);
             drop(ledger);

@@ -1,10 +1,11 @@
-//! The audit log: a line for everything that is refused because of who
-//! asks, how often or how much, or because the hub is too busy, for what
-//! becomes of logins and sockets, and for what administrators do. It says who,
-//! from which address and from which origin, names the setting or bound that
-//! was met, and repeats nothing that anybody wrote, but for the part of a signed
-//! token because of which it was refused. Lines that strangers cause have a
-//! budget: what is over it is told as a sum.
+//! The audit log.
+//!
+//! It has a line for everything the hub refuses because of the requester, the rate, the size, or a
+//! busy hub. It also has lines for the events of logins and sockets, and for the actions of
+//! administrators. A line names the user, the address and the origin, and the setting or limit that
+//! was exceeded. A line never repeats text that a user wrote. The one exception is the part of a
+//! signed token that caused its refusal. Lines that strangers cause have a budget. The hub logs
+//! only the number of the lines over the budget.
 
 pub use super::audit_budget::WINDOW;
 use super::audit_budget::{Budget, Kind, REFUSALS, SOCKETS, Source};
@@ -20,12 +21,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// By which `RUST_LOG` finds these lines.
+/// The target by which `RUST_LOG` selects these lines.
 const TARGET: &str = "switchboard::audit";
-/// Of an origin.
+/// The most characters of an origin that are logged.
 const MAX_CHARS: usize = 100;
 
-/// The lines of this node; cheap to clone.
+/// The audit log of this node. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Audit(Arc<Mutex<Budget>>);
 
@@ -34,7 +35,7 @@ impl Audit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count(kind)
     }
 
-    /// The line of a connection that was closed before it said anything.
+    /// Writes the line of a connection that the hub closed before it sent anything.
     pub fn connection_refused(&self, address: IpAddr) {
         let reason = "HTTP connections of one address: close some, or name a proxy in TRUSTED_PROXIES";
         let refusal = Refusal { code: Code::RateLimited, reason: Some(reason.to_owned()) };
@@ -42,7 +43,7 @@ impl Audit {
         peer.refused(self, "refused", None, Some(&refusal), format_args!(" call=connect"));
     }
 
-    /// Writes the sums of the present window, and begins the next.
+    /// Writes the sums of the current window, and begins the next window.
     pub fn end_window(&self) {
         let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner).end_window();
         for (Kind { source, what, code, level, .. }, more) in sums {
@@ -52,7 +53,7 @@ impl Audit {
     }
 }
 
-/// Where a request or a socket comes from.
+/// The source of a request or a socket.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub address: Option<IpAddr>,
@@ -68,7 +69,7 @@ impl Peer {
         Self { address, origin }
     }
 
-    /// The line of a refusal, as far as there is budget for it.
+    /// Writes the line of a refusal, if the budget allows it.
     pub fn refused(
         &self,
         audit: &Audit,
@@ -89,8 +90,8 @@ impl Peer {
         }
     }
 
-    /// The line of a socket, as far as there is budget for it: of the user's, or of the address where
-    /// nobody knows whose it is.
+    /// Writes the line of a socket, if the budget allows it. The line counts for the user, or for
+    /// the address when the user is unknown.
     pub fn socket(&self, audit: &Audit, level: Level, what: &'static str, user: Option<UserId>, more: fmt::Arguments) {
         let source = user.map_or_else(|| Source::address(self.address), Source::User);
         if audit.count(Kind { source, what, code: None, level, lines: SOCKETS }) {
@@ -98,7 +99,7 @@ impl Peer {
         }
     }
 
-    /// Writes the line of what happened to a login or an account.
+    /// Writes the line of an event of a login or an account.
     pub fn event(&self, what: &str, user_id: UserId) {
         self.tell(Level::Info, what, Some(user_id), format_args!(""));
     }
@@ -109,7 +110,7 @@ impl Peer {
     }
 }
 
-/// Control characters are escaped, so that nobody writes a line of their own.
+/// Escapes control characters, so that no client can forge a log line.
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
@@ -134,20 +135,20 @@ impl fmt::Display for LoggedUser {
     }
 }
 
-/// Whom a request turned out to be about.
+/// The user that a request concerns.
 struct Subject(UserId);
 
-/// Has the line of this request, should it be refused, name this user.
+/// Makes the audit line of this request name this user, if the request is refused.
 pub fn names(request: &HttpRequest, user_id: UserId) {
     request.extensions_mut().insert(Subject(user_id));
 }
 
-/// Whom the request turned out to be about, so far.
+/// Returns the user that the request concerns, as far as it is known.
 pub fn named(request: &HttpRequest) -> Option<UserId> {
     request.extensions().get::<Subject>().map(|subject| subject.0)
 }
 
-/// Whether a refusal has a line.
+/// Returns whether a refusal is logged.
 pub fn is_refusal(error: &Error) -> bool {
     keeps_out(error.code())
 }

@@ -1,5 +1,5 @@
-//! Bounds how much strangers can write into the log: a few lines of each kind from each address,
-//! and then, once a minute, how many more there were.
+//! Limits how much strangers can write into the log. Each address gets a few lines of each kind.
+//! Once a minute, a line says how many more there were.
 
 use super::client_address::network;
 use crate::ids::UserId;
@@ -9,22 +9,23 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Counts begin anew after this.
+/// The length of a window. The counts start again after it.
 pub const WINDOW: Duration = Duration::from_secs(60);
-/// Lines of one kind from one source in each window: of refusals, and of sockets that are opened and
-/// closed, of which one person may have 32 by default.
+/// The lines of one kind from one source in each window. They are lines of refusals, and of sockets
+/// that open and close. One user may have 32 sockets by default.
 pub const REFUSALS: u64 = 10;
 pub const SOCKETS: u64 = 100;
-/// Sources and kinds that are counted by themselves; what comes from others is counted together.
+/// The most pairs of source and kind that have their own count. All others share one count per
+/// kind.
 const MAX_COUNTS: usize = 10_000;
 
-/// Whose lines are counted together.
+/// The source whose lines are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// One IPv4 address, or one IPv6 network of 64 bits; none where the address is unknown.
+    /// One IPv4 address, or one IPv6 network of 64 bits. `None` if the address is unknown.
     Address(Option<IpAddr>),
     User(UserId),
-    /// Everybody for whom there is no room in the table.
+    /// All sources for which the table has no room.
     Others,
 }
 
@@ -45,27 +46,28 @@ impl fmt::Display for Source {
     }
 }
 
-/// What is counted together.
+/// The lines that are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Kind {
     pub source: Source,
-    /// How the line begins.
+    /// The beginning of the line.
     pub what: &'static str,
-    /// The error code; none where there is none.
+    /// The error code, if there is one.
     pub code: Option<&'static str>,
     pub level: Level,
-    /// How many are written in each window.
+    /// The number of lines that are written in each window.
     pub lines: u64,
 }
 
-/// The lines of the present window.
+/// The counts of the current window.
 #[derive(Debug, Default)]
 pub struct Budget {
     counts: HashMap<Kind, u64>,
 }
 
 impl Budget {
-    /// Counts a line. False: it is over the budget, and will be in the sum at the end of the window.
+    /// Counts a line. Returns false if it is over the budget. The sum at the end of the window
+    /// includes it then.
     pub fn count(&mut self, kind: Kind) -> bool {
         let has_room = self.counts.len() < MAX_COUNTS || self.counts.contains_key(&kind);
         let kind = if has_room { kind } else { Kind { source: Source::Others, ..kind } };
@@ -74,7 +76,7 @@ impl Budget {
         *count <= kind.lines
     }
 
-    /// Ends the window: how many lines of each kind were not written.
+    /// Ends the window. Returns how many lines of each kind were not written.
     pub fn end_window(&mut self) -> Vec<(Kind, u64)> {
         let counts = std::mem::take(&mut self.counts);
         let over = |(kind, count): (Kind, u64)| (count > kind.lines).then(|| (kind, count - kind.lines));

@@ -1,6 +1,5 @@
-//! One call over HTTP: who answers it, and what is said of it to those who
-//! ask. Routes and `/api/openapi.json` are made of the same calls, so neither
-//! has one that the other lacks.
+//! One HTTP call: its handler and its description. The routes and `/api/openapi.json` are built
+//! from the same list of calls, so both always have the same calls.
 
 use super::extract::identity::{Authenticated, Credential};
 use super::extract::input::{AuthedJson, Json, OptionalAuthedJson, OptionalJson, Query};
@@ -19,21 +18,21 @@ pub struct Call {
     pub name: &'static str,
     pub summary: &'static str,
     pub input: Input,
-    /// What its keys are, and which of them the query string may have.
+    /// The schema of the keys, and the names of the keys that the query string may have.
     pub query: Option<(SchemaOf, &'static [&'static str])>,
-    /// By status; without a schema where there is no body.
+    /// The answers by status. An answer without a body has no schema.
     pub answers: Vec<(u16, Option<SchemaOf>)>,
-    /// What is refused besides the usual.
+    /// The error codes besides the usual ones.
     pub refusals: &'static [Code],
-    /// Whether HEAD is answered, too.
+    /// Whether the call also answers HEAD.
     has_head: bool,
     route: Route,
 }
 
-/// What a handler takes, as its arguments say.
+/// The input of a handler, derived from its arguments.
 #[derive(Default)]
 pub struct Input {
-    /// What may say who asks; empty when nobody has to.
+    /// The credentials that authenticate the call. Empty if the call is public.
     pub who: &'static [Who],
     pub body: Option<SchemaOf>,
     pub needs_body: bool,
@@ -46,7 +45,7 @@ pub enum Who {
     Body,
 }
 
-/// Whatever may be an argument of a handler.
+/// A type that can be an argument of a handler.
 pub trait Argument {
     fn describe(_: &mut Input) {}
 }
@@ -67,7 +66,7 @@ impl Argument for Credential {
     }
 }
 
-/// Taken by the one call whose body may say who asks, instead of the cookie.
+/// The argument of the one call whose body may authenticate it instead of the cookie.
 impl<T: JsonSchema> Argument for OptionalJson<T> {
     fn describe(input: &mut Input) {
         Json::<T>::describe(input);
@@ -146,7 +145,7 @@ where
     }
 }
 
-/// What answers GET answers HEAD, too (RFC 9110, 9.1); HTTP leaves out the body.
+/// A path that answers GET also answers HEAD (RFC 9110, 9.1). The HTTP layer leaves out the body.
 fn route(method: &Method) -> Route {
     match *method {
         Method::GET => Route::new().guard(guard::Any(guard::Get()).or(guard::Head())),
@@ -155,7 +154,7 @@ fn route(method: &Method) -> Route {
 }
 
 impl Call {
-    /// These keys of `T` may be in the query string.
+    /// Allows these keys of `T` in the query string.
     pub fn query<T: JsonSchema>(mut self, names: &'static [&'static str]) -> Self {
         self.query = Some((T::json_schema, names));
         self
@@ -166,13 +165,13 @@ impl Call {
         self
     }
 
-    /// 204 and nothing.
+    /// Answers 204 without a body.
     pub fn gives_nothing(mut self) -> Self {
         self.answers.push((204, None));
         self
     }
 
-    /// HEAD is refused: a socket cannot be asked for without its content.
+    /// Refuses HEAD: a handshake cannot be requested without its content.
     pub fn without_head(mut self) -> Self {
         self.has_head = false;
         self.route = self.route.guard(guard::Get());
@@ -185,8 +184,8 @@ impl Call {
     }
 }
 
-/// The routes of these calls. A path refuses other methods than its own in our
-/// words, and says which it has.
+/// Registers the routes of these calls. A path refuses other methods with our error format, and
+/// lists the methods it has.
 pub fn register(calls: Vec<Call>, config: &mut web::ServiceConfig) {
     let mut paths: BTreeMap<&str, (Vec<String>, Vec<Route>)> = BTreeMap::new();
     for call in calls {

@@ -1,5 +1,5 @@
-//! Every call over HTTP, one entry each: where it is, who answers it, and what
-//! it gives and refuses. What a handler takes is known by its arguments.
+//! The list of all HTTP calls: for each, its path, its handler, its answers and its errors. The
+//! arguments of a handler describe its input.
 
 use super::call::{Call, delete, get, patch, post, put};
 use super::handlers::conversations::ConversationReply;
@@ -33,7 +33,7 @@ use crate::ops::search::search_messages::{Search, SearchPage};
 use crate::ops::sync::Changes;
 
 const NOT_FOUND: &[Code] = &[Code::NotFound];
-/// Of what needs a role in a group, or may be in somebody's way.
+/// The errors of calls that need a role in a group, or that another user can forbid.
 const NEEDS_ROLE: &[Code] = &[Code::Forbidden, Code::NotFound];
 const NEEDS_ROLE_OR_CONFLICT: &[Code] = &[Code::Forbidden, Code::NotFound, Code::Conflict];
 

@@ -1,9 +1,10 @@
-//! The address of a client, also behind reverse proxies.
+//! Finds the address of a client, also behind reverse proxies.
 //!
-//! Each proxy adds the address of its own peer at the right end of a header. Only what a trusted
-//! proxy added counts: the list is read from the right, up to the first address that is no trusted
-//! proxy's. Everything left of it may be the client's invention. Commas always separate, also
-//! inside quotes: else a quote that a client opens would swallow what the proxy adds.
+//! Each proxy appends the address of its own peer at the right end of a header. Only the entries
+//! that a trusted proxy appended count. The list is read from the right, up to the first address
+//! that is not a trusted proxy. The client may have invented everything to the left of it. Commas
+//! always separate, also inside quotes. Otherwise a quote that a client opens would swallow the
+//! entries of the proxy.
 
 use crate::config::ProxyHeader;
 use actix_web::HttpRequest;
@@ -11,14 +12,14 @@ use actix_web::http::header::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address of all clients that a trusted proxy names in a way that cannot be read. They are
-/// counted together, like the clients of one network.
+/// The address of every client whose address a trusted proxy gives in an unreadable form. These
+/// clients are counted together, like the clients of one network.
 pub const UNKNOWN_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// ReadPool the address in one element of the header.
+/// Reads the address in one element of the header.
 type Read = fn(&[u8]) -> Option<IpAddr>;
 
-/// The peers whose word about other addresses is taken, and the header in which they give it.
+/// The trusted proxies, and the header in which they give the client's address.
 #[derive(Clone, Debug)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
@@ -30,8 +31,8 @@ impl TrustedProxies {
         Self { networks, header }
     }
 
-    /// Whether the address is one of theirs. An IPv4 address is also found in a network that is
-    /// written in IPv6 (`::ffff:10.0.0.0/104`).
+    /// Returns whether the address belongs to a trusted proxy. An IPv4 address also matches a
+    /// network in IPv6 notation (`::ffff:10.0.0.0/104`).
     pub fn contains(&self, address: IpAddr) -> bool {
         let mapped = match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V6(address.to_ipv6_mapped()),
@@ -41,21 +42,23 @@ impl TrustedProxies {
         !address.is_unspecified() && self.networks.iter().any(is_in)
     }
 
-    /// Whose share of the HTTP connections a peer's connection is of: nobody's for a trusted proxy,
-    /// which needs many. Where no proxy is named, one may run on this machine.
+    /// Returns the address whose share of the HTTP connections this connection counts for. A
+    /// trusted proxy needs many connections and has no limit, so it returns `None`. If no proxy is
+    /// configured, a proxy may run on this machine.
     pub fn share_of(&self, peer: IpAddr) -> Option<IpAddr> {
         let may_be_proxy = self.networks.is_empty() && peer.to_canonical().is_loopback();
         let needs_many = may_be_proxy || self.contains(peer);
         (!needs_many).then(|| network(peer))
     }
 
-    /// The canonical address of the client; [`UNKNOWN_ADDRESS`] when nobody can read it, none without a peer.
+    /// Returns the canonical address of the client. Returns [`UNKNOWN_ADDRESS`] if the address is
+    /// unreadable, and `None` if the request has no peer.
     pub fn client_address(&self, request: &HttpRequest) -> Option<IpAddr> {
         Some(self.client(request.peer_addr()?.ip(), request.headers()))
     }
 
-    /// The client's address: the peer's, or, when that is a trusted proxy, the last one in the
-    /// header that is not.
+    /// Returns the client's address. This is the peer's address or, if the peer is a trusted proxy,
+    /// the last untrusted address in the header.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let (name, read): (_, Read) = match self.header {
             ProxyHeader::XForwardedFor => ("x-forwarded-for", node),
@@ -64,7 +67,7 @@ impl TrustedProxies {
         let lines: Vec<&[u8]> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
         let elements = lines.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
         let mut nearest = peer.to_canonical();
-        // Empty elements of a list mean nothing (RFC 9110, 5.6.1).
+        // Empty elements of a list are ignored (RFC 9110, 5.6.1).
         for element in elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty()) {
             if !self.contains(nearest) {
                 break;
@@ -75,9 +78,9 @@ impl TrustedProxies {
     }
 }
 
-/// The address in one of the forms that proxies write: `192.0.2.1`, `192.0.2.1:4711`,
+/// Parses the address in one of the forms that proxies write: `192.0.2.1`, `192.0.2.1:4711`,
 /// `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`, `fe80::1%eth0`, each also in quotes.
-/// None for `unknown`, for a name and for everything else.
+/// Returns `None` for `unknown`, for a name and for everything else.
 fn node(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     let text = unquoted(text);
@@ -87,7 +90,7 @@ fn node(text: &[u8]) -> Option<IpAddr> {
             Some(address).filter(|_| port.is_empty() || port.starts_with(':'))?
         }
         None => match text.split_once(':') {
-            // More colons than one are an IPv6 address without brackets.
+            // More than one colon means an IPv6 address without brackets.
             Some((address, port)) if !port.contains(':') => address,
             _ => text,
         },
@@ -97,8 +100,9 @@ fn node(text: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical()).filter(|address| !address.is_unspecified())
 }
 
-/// The address in an element of `Forwarded` (RFC 7239): `for="[2001:db8::1]:4711";proto=https`.
-/// None unless the whole element is well formed, so that no part of a quoted value passes for one.
+/// Parses the address in an element of `Forwarded` (RFC 7239):
+/// `for="[2001:db8::1]:4711";proto=https`. Returns `None` unless the whole element is well formed,
+/// so that no part of a quoted value counts as an address.
 fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     for pair in element.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty()) {
@@ -116,7 +120,7 @@ fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
-/// In IPv6 one subscriber has a network of 2^64 addresses.
+/// Returns the network of an address. In IPv6 one subscriber has a network of 2^64 addresses.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
@@ -141,13 +145,13 @@ mod tests {
         headers
     }
 
-    /// The client, as a proxy at 10.0.0.1 tells by `X-Forwarded-For`.
+    /// Returns the client's address that a proxy at 10.0.0.1 gives in `X-Forwarded-For`.
     fn by_x_forwarded_for(value: &[u8]) -> String {
         let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor);
         proxies.client("10.0.0.1".parse().unwrap(), &headers(&[("x-forwarded-for", value)])).to_string()
     }
 
-    /// The same by `Forwarded`.
+    /// Returns the client's address that a proxy at 10.0.0.1 gives in `Forwarded`.
     fn by_forwarded(value: &[u8]) -> String {
         let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::Forwarded);
         proxies.client("10.0.0.1".parse().unwrap(), &headers(&[("forwarded", value)])).to_string()
@@ -187,7 +191,7 @@ mod tests {
             (&b"198.51.100.7"[..], "198.51.100.7"),
             // The forged part is further left.
             (b"203.0.113.9, 198.51.100.7", "198.51.100.7"),
-            // Two proxies of ours.
+            // Both proxies are ours.
             (b"198.51.100.7, 10.0.0.2", "198.51.100.7"),
             (b"10.0.0.3", "10.0.0.3"),
             (b"", "10.0.0.1"),
@@ -245,7 +249,8 @@ mod tests {
         ] {
             assert_eq!(by_x_forwarded_for(hostile), "::", "{hostile:?}");
         }
-        // Nobody looks left of it, and right of it everything is as it was.
+        // The reader ignores everything to the left of it, and reads everything to the right as
+        // usual.
         assert_eq!(by_x_forwarded_for(b"\xff, 198.51.100.7"), "198.51.100.7");
         assert_eq!(by_x_forwarded_for(b"\", 198.51.100.7"), "198.51.100.7");
         assert_eq!(by_x_forwarded_for(b"198.51.100.7, unknown, 10.0.0.2"), "::");

@@ -1,10 +1,10 @@
-//! What the hub says of itself to machines, encoded.
+//! The hub's machine-readable descriptions, encoded.
 
 use bytes::Bytes;
 
 pub struct Descriptions {
-    /// The socket.
+    /// The AsyncAPI document of the WebSocket.
     pub asyncapi: Bytes,
-    /// The HTTP calls.
+    /// The OpenAPI document of the HTTP calls.
     pub openapi: Bytes,
 }

@@ -1,12 +1,12 @@
-//! The refusals that are given late.
+//! The refusals that are sent late.
 
 use tokio::sync::Semaphore;
 
-/// The refusals that wait, of this node.
+/// The delayed refusals of this node.
 pub struct HeldRefusals(pub Semaphore);
 
 impl HeldRefusals {
-    /// So many at once, each of which keeps a connection.
+    /// Allows at most this many delayed refusals at once. Each of them occupies a connection.
     pub fn new(most: usize) -> Self {
         Self(Semaphore::new(most))
     }

@@ -1,11 +1,11 @@
-//! A body that keeps something until it is sent.
+//! A response body that holds a value until it is sent.
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A body that keeps something until it is sent, or given up.
+/// A response body that holds a value until the body is sent or dropped.
 pub struct KeepingBody<T> {
     body: BoxBody,
     _kept: T,

@@ -1,4 +1,4 @@
-//! HTTP: the calls, who makes them, and what holds for every request.
+//! HTTP: the calls, their authentication, and the rules of every request.
 
 pub mod answers;
 pub mod audit;

@@ -1,37 +1,37 @@
-//! Where this hub lives: the hosts it answers to and the origins whose pages
-//! may use a visitor's login.
+//! The address of this hub: the hosts that it serves, and the origins whose pages may use a
+//! visitor's login.
 //!
-//! Hosts are compared as HTTP compares them (RFC 9110, 4.2.3): without regard to case, to a default
-//! port that is written out, and to the final dot of a complete name. Proxies write them in all these
-//! forms. Origins come from browsers, which have one spelling, so they are compared letter by letter.
+//! Hosts are compared as in HTTP (RFC 9110, 4.2.3). The comparison ignores case, an explicit
+//! default port, and the final dot of a complete name. Proxies write hosts in all these forms.
+//! Browsers send an origin in one spelling only, so origins are compared byte by byte.
 
 use crate::error::{Error, Result};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// The names by which a machine talks to itself.
+/// The names by which a machine addresses itself.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// The hub's own address, and whom it trusts besides.
+/// The hub's own address, and the other origins that it trusts.
 #[derive(Clone, Debug)]
 pub struct OriginPolicy {
     hosts: Vec<Authority>,
     origins: Vec<Arc<String>>,
-    /// Of these, those that are not its own.
+    /// The origins among these that are not the hub's own.
     allowed: Vec<String>,
     is_https: bool,
 }
 
 impl OriginPolicy {
-    /// A hub with a public address: that origin, and that one host.
+    /// Creates the policy of a hub with a public address: that origin, and that one host.
     pub fn public(origin: &str, host: &str, is_https: bool, allowed: &[String]) -> Self {
         Self::new(&[host.to_owned()], &[origin.to_owned()], is_https, allowed)
     }
 
-    /// A hub for this machine alone, at the loopback names.
+    /// Creates the policy of a hub that serves only this machine, under the loopback names.
     pub fn loopback(port: u16, allowed: &[String]) -> Self {
-        // Port 80 is what a browser leaves out.
+        // A browser omits port 80.
         let suffix = if port == 80 { String::new() } else { format!(":{port}") };
         let hosts = LOOPBACK.map(|name| format!("{name}{suffix}"));
         let origins = hosts.each_ref().map(|host| format!("http://{host}"));
@@ -49,24 +49,24 @@ impl OriginPolicy {
         self.is_https
     }
 
-    /// The origin that is exactly this, of those whose pages may use a login:
-    /// one string for all their sockets.
+    /// Finds the exact origin among those whose pages may use a login. All sockets of an origin
+    /// share one string.
     pub fn find_origin(&self, origin: &str) -> Option<Arc<String>> {
         self.origins.iter().find(|known| ***known == *origin).map(Arc::clone)
     }
 
-    /// Whether pages of any other origin may use a login.
+    /// Returns whether pages of any other origin may use a login.
     pub fn allows_others(&self) -> bool {
         !self.allowed.is_empty()
     }
 
-    /// The allowed origin that is exactly this, if it is not the hub's own.
+    /// Finds the exact allowed origin, if it is not the hub's own.
     pub fn find_allowed(&self, origin: &str) -> Option<&str> {
         self.allowed.iter().find(|allowed| *allowed == origin).map(String::as_str)
     }
 
-    /// Refuses requests for any other host, so that no name somebody points
-    /// at this machine makes its pages ours (DNS rebinding).
+    /// Refuses requests for any other host. Otherwise an attacker could point a name at this
+    /// machine and make its pages ours (DNS rebinding).
     pub fn check_host(&self, host: Option<&[u8]>) -> Result<()> {
         let text = str::from_utf8(host.unwrap_or_default()).ok();
         let asked = text.and_then(|text| Authority::parse(text, self.is_https));
@@ -79,13 +79,13 @@ impl OriginPolicy {
         }))
     }
 
-    /// Refuses what a page of another site asks.
+    /// Refuses the requests of a page of another site.
     pub fn check_page(&self, headers: &HeaderMap) -> Result<()> {
         self.check_origin(&RequestOrigin::of(headers))
     }
 
-    /// Refuses what a page of another site asks with its visitor's cookie.
-    /// Who sends neither header is no browser, and passes.
+    /// Refuses the requests that a page of another site sends with its visitor's cookie. A request
+    /// with neither header does not come from a browser and is allowed.
     pub fn check_origin(&self, sent: &RequestOrigin) -> Result<()> {
         match (sent.origins.as_slice(), sent.fetch_site.as_deref()) {
             ([], None) => Ok(()),
@@ -101,18 +101,18 @@ impl OriginPolicy {
     }
 }
 
-/// What a browser tells of the page that asks.
+/// The headers in which a browser names the page that sends a request.
 #[derive(Clone, Debug, Default)]
 pub struct RequestOrigin {
-    /// Every `Origin` header.
+    /// The values of all `Origin` headers.
     pub origins: Vec<String>,
-    /// `Sec-Fetch-OriginPolicy`.
+    /// The value of the `Sec-Fetch-Site` header.
     pub fetch_site: Option<String>,
 }
 
 impl RequestOrigin {
     fn of(headers: &HeaderMap) -> Self {
-        // What is not text is not ours: an empty string matches nothing.
+        // A value that is not text is not ours. An empty string matches nothing.
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         Self {
             origins: headers.get_all(header::ORIGIN).map(text).collect(),
@@ -129,10 +129,10 @@ struct Authority {
 }
 
 impl Authority {
-    /// None for what is no host with perhaps a port.
+    /// Parses a host with an optional port. Returns `None` for any other text.
     fn parse(text: &str, is_https: bool) -> Option<Self> {
         let (name, port) = match text.rsplit_once(':') {
-            // Not one of the colons within `[::1]`.
+            // The colon is not one of those within `[::1]`.
             Some((name, port)) if !port.contains(']') => (name, digits(port)?),
             _ => (text, if is_https { 443 } else { 80 }),
         };
@@ -145,8 +145,8 @@ fn digits(port: &str) -> Option<u16> {
     port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok())?
 }
 
-/// The same origin by the complete name, as a browser spells it for who typed the final dot; none
-/// for an address.
+/// Returns the same origin with a final dot in the name, as a browser spells it if the user typed
+/// the dot. Returns `None` for an address.
 fn with_final_dot(origin: &str) -> Option<String> {
     let (scheme, host) = origin.split_once("://")?;
     let (name, port) = host.split_once(':').unwrap_or((host, ""));
@@ -155,8 +155,8 @@ fn with_final_dot(origin: &str) -> Option<String> {
     (!is_address).then(|| format!("{scheme}://{name}.{colon}{port}"))
 }
 
-/// For an error message: at most 100 characters, all of them visible ASCII without a meaning in
-/// HTML or in a log.
+/// Returns text for an error message: at most 100 characters, all of them visible ASCII without a
+/// meaning in HTML or in a log.
 fn printable(text: &[u8]) -> String {
     let is_plain = |letter: &char| letter.is_ascii_graphic() && !"<>&\"'`\\".contains(*letter);
     let shown = String::from_utf8_lossy(text);

@@ -9,22 +9,22 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
 
-/// What a handler gives.
+/// The result of a handler.
 pub type Answer = Result<HttpResponse, Problem>;
 
-/// An error on its way out by HTTP.
+/// An error that is sent over HTTP.
 #[derive(Debug)]
 pub struct Problem {
     error: Error,
-    /// Instead of the code's own status, where HTTP has a finer one.
+    /// The status that replaces the code's own status, where HTTP has a more exact one.
     status: Option<(StatusCode, &'static str)>,
 }
 
-/// What the audit log says of an answer.
+/// The content of the audit line for an answer.
 #[derive(Clone)]
 pub struct Refusal {
     pub code: Code,
-    /// The setting, bound or rule; none where there is nothing but the code to say.
+    /// The setting, limit or rule. `None` if the code is all there is to say.
     pub reason: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl Refusal {
     }
 }
 
-/// Why something was refused: RFC 9457.
+/// The reason why a request was refused (RFC 9457).
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub struct Body<'a> {
@@ -84,7 +84,7 @@ impl Problem {
     }
 }
 
-/// 405, with the methods that there are.
+/// Answers 405, and lists the allowed methods.
 pub fn wrong_method(allowed: &str) -> HttpResponse {
     let detail = "this endpoint does not allow this method";
     let problem = Problem::invalid(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", detail);
@@ -123,7 +123,7 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         if let Some(wait) = self.error.retry_in() {
-            // Whole seconds, and never "at once".
+            // The wait in whole seconds, at least 1.
             let seconds = wait.as_millis().div_ceil(1000).max(1);
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
@@ -138,7 +138,7 @@ impl ResponseError for Problem {
             _ => {}
         }
         let mut response = response.body(crate::wire::json(&body));
-        // For the audit log.
+        // The audit log reads this extension.
         response.extensions_mut().insert(Refusal::of(&self.error));
         response
     }

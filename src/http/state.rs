@@ -1,4 +1,4 @@
-//! What every request can reach.
+//! The state that every request can reach.
 
 use super::answers::Answers;
 use super::audit::{Audit, Peer};
@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What every request can reach; one for each node.
+/// The state that every request can reach. Each node has one.
 pub struct Net {
     pub dispatcher: Dispatcher,
     pub hub: Hub,
@@ -29,36 +29,36 @@ pub struct Net {
     pub origins: OriginPolicy,
     pub trusted_proxies: TrustedProxies,
     pub login_lifetime: Duration,
-    /// Of an HTTP body.
+    /// The size limit of an HTTP body.
     pub max_body_bytes: usize,
     pub answers: Answers,
     pub audit: Audit,
     pub held_refusals: HeldRefusals,
-    /// Names this history.
+    /// The name of this history.
     pub epoch: String,
-    /// Whether the database takes writes.
+    /// Checks whether the database accepts writes.
     pub writes: WriteCheck,
     pub clock: Clock,
     pub descriptions: Descriptions,
 }
 
 impl Net {
-    /// The one the app was built with.
+    /// Returns the state that the app was built with.
     pub fn of(data: Option<&web::Data<Net>>) -> Result<&Net> {
         data.map(web::Data::get_ref).ok_or_else(|| Error::bug("the app is built with a Net"))
     }
 
-    /// The network that a client's address belongs to.
+    /// Returns the network of the client's address.
     pub fn client_network(&self, request: &HttpRequest) -> IpAddr {
         self.trusted_proxies.client_address(request).map_or(UNKNOWN_ADDRESS, network)
     }
 
-    /// Where the request comes from, for the audit log.
+    /// Returns the source of the request, for the audit log.
     pub fn peer(&self, request: &HttpRequest) -> Peer {
         Peer::new(request, self.trusted_proxies.client_address(request), &self.origins)
     }
 
-    /// Writes the audit line of what happened to a login, or of what an administrator did to an account.
+    /// Writes the audit line of a login event, or of an administrator's action on an account.
     pub fn audit_event(&self, request: &HttpRequest, what: &str, user_id: UserId) {
         self.peer(request).event(what, user_id);
     }

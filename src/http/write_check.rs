@@ -1,4 +1,4 @@
-//! Whether the database takes a write now.
+//! Checks whether the database currently accepts a write.
 
 use crate::dispatch::Dispatcher;
 use crate::error::Result;
@@ -7,20 +7,20 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-/// How long the database may take to answer before it counts as away.
+/// The time after which a database that does not answer counts as unavailable.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// A write is tried at most so often; after one that failed, sooner.
+/// The interval between test writes. After a failed write the next test comes sooner.
 const WRITE_EVERY: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// What the last write that was tried came to; all who ask share it.
+/// The result of the last test write. All requests share it.
 #[derive(Default)]
 pub struct WriteCheck {
     last: Mutex<Option<(Instant, Option<Cow<'static, str>>)>>,
 }
 
 impl WriteCheck {
-    /// What is wrong, if anything is; tried anew when the last result is too old.
+    /// Returns the problem, if there is one. Tests again if the last result is too old.
     pub async fn trouble(&self, dispatcher: &Dispatcher) -> Option<Cow<'static, str>> {
         let mut last = self.last.lock().await;
         if let Some((at, trouble)) = &*last {
@@ -35,7 +35,7 @@ impl WriteCheck {
     }
 }
 
-/// What is wrong with an answer, or that there is none.
+/// Returns the error of the answer, or a timeout if there is no answer before the deadline.
 pub async fn within_deadline(asking: impl Future<Output = Result<()>>) -> Option<Cow<'static, str>> {
     match timeout(DEADLINE, asking).await {
         Ok(Ok(())) => None,

@@ -1,5 +1,5 @@
-//! The actor, with sessions that are no sockets: what it says when one of them
-//! is gone already.
+//! Tests of the actor with sessions that are no sockets: the frames it sends when a session is
+//! already gone.
 
 use super::mailbox::Batch;
 use super::{AfterDelivery, Attachment, Hub, HubSettings, HubStarter, ToSession};
@@ -11,10 +11,10 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Who does something; the others hear it.
+/// The user who acts; the others receive the frames.
 const ONE: i64 = 1;
 
-/// Keeps the frames it gets.
+/// A session that keeps the frames it gets.
 #[derive(Default)]
 struct Listener(Vec<String>);
 
@@ -31,7 +31,7 @@ impl Handler<ToSession> for Listener {
     }
 }
 
-/// Of each frame, whether it sets a mark.
+/// Asks for each frame whether it sets a mark.
 #[derive(Message)]
 #[rtype(result = "Vec<bool>")]
 struct Marks;
@@ -44,7 +44,7 @@ impl Handler<Marks> for Listener {
     }
 }
 
-/// The frames so far.
+/// Asks for the frames so far.
 #[derive(Message)]
 #[rtype(result = "Vec<String>")]
 struct Frames;
@@ -81,7 +81,7 @@ fn session_of(user: i64) -> SessionId {
     SessionId::new(NonZeroU64::new(user as u64).unwrap())
 }
 
-/// Attaches a session that is open.
+/// Attaches an open session.
 async fn attach(hub: &Hub, user: i64) -> Addr<Listener> {
     let listener = attach_opening(hub, user).await;
     hub.opened(session_of(user), None).await.unwrap();
@@ -96,7 +96,7 @@ async fn attach_opening(hub: &Hub, user: i64) -> Addr<Listener> {
     listener
 }
 
-/// Returns when the hub is done with it.
+/// Delivers the events, and returns when the hub has handled them.
 async fn deliver(hub: &Hub, events: Vec<Effect>) {
     let (done, settled) = oneshot::channel();
     let then: AfterDelivery = Box::new(move || done.send(()).unwrap());
@@ -135,7 +135,7 @@ fn that_a_typist_is_gone_is_said_after_that_they_type() {
             readers.push(attach(&hub, user).await);
         }
         typist.send(Stop).await.unwrap();
-        // The hub learns of it when it has something for them.
+        // The hub notices the closed sessions when it sends them a frame.
         let frame = Effect::Frame { to: vec![UserId::new(ONE)], frame: "{}".into(), ends_typing: None };
         deliver(&hub, vec![types(2..10), frame]).await;
         assert_eq!(hub.stats().await.unwrap().connections, readers.len());
@@ -170,7 +170,7 @@ fn a_chain_of_fifty_thousand_cut_off_sessions_costs_no_stack() {
         let mut listeners = Vec::new();
         for user in ONE..=CHAIN {
             listeners.push(attach(&hub, user).await);
-            // Each is told when the one before stops looking.
+            // Each session is notified when the one before stops viewing.
             let looking = ViewingEvent {
                 conversation_id: ConversationId::new(user),
                 user_id: UserId::new(user),
@@ -183,7 +183,8 @@ fn a_chain_of_fifty_thousand_cut_off_sessions_costs_no_stack() {
         for listener in &listeners {
             listener.send(Stop).await.unwrap();
         }
-        // The first is found to be gone; each of the others by what it is told of the one before.
+        // The hub finds the first session gone by this frame. It finds each of the others by the
+        // frame about the one before.
         deliver(&hub, vec![frame(ONE, "{}")]).await;
         assert_eq!(hub.stats().await.unwrap().connections, 0);
     });
@@ -211,7 +212,7 @@ fn a_session_that_opens_slowly_gets_one_resync_and_is_not_cut_off() {
     System::new().block_on(async {
         let (hub, _seat) = started();
         let opening = attach_opening(&hub, ONE).await;
-        // The session takes nothing meanwhile, so its mailbox holds 16 batches.
+        // The session takes nothing meanwhile; its mailbox holds 16 batches.
         for number in 0..2_000 {
             deliver(&hub, vec![frame(ONE, &number.to_string())]).await;
         }

@@ -1,4 +1,4 @@
-//! Delivery to many: what is encoded once is shared by all who get it.
+//! Tests of delivery to many users: all recipients share one encoded frame.
 
 use super::*;
 use crate::clock::{Clock, random_session_id};
@@ -8,7 +8,7 @@ use actix::{Actor, Context, Handler};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// A session that keeps what it gets.
+/// A session that keeps the frames it gets.
 struct Listener(mpsc::UnboundedSender<Frame>);
 
 impl Actor for Listener {

@@ -1,4 +1,4 @@
-//! What it costs when very many sockets go at once.
+//! Tests of the cost when very many sockets close at once.
 
 use super::presence::Presence;
 use super::registry::Registry;
@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Everybody has one socket, types and looks in a conversation of their own, and waits for unread
-/// counts. Returns how long it takes to detach all of them.
+/// Detaches many sockets and returns the time it takes. Each user has one socket, types and views
+/// in their own conversation, and waits for unread counts.
 fn detach_all(sockets: i64) -> Duration {
     let (mut registry, mut presence) = (Registry::default(), Presence::new(GRACE));
     let (mut typing, mut viewing, mut unread_notifications) =
@@ -32,7 +32,7 @@ fn detach_all(sockets: i64) -> Duration {
         viewing.heard(ViewingEvent { conversation_id, user_id, is_viewing: true, to, session }, now);
     }
     let began = Instant::now();
-    // Whoever came last goes first.
+    // The newest sockets detach first.
     for user in (1..=sockets).rev() {
         let detached = registry.detach(session(user)).unwrap();
         presence.left(detached.user_id, now);
@@ -43,7 +43,7 @@ fn detach_all(sockets: i64) -> Duration {
     began.elapsed()
 }
 
-/// The fastest of several runs, so that what else the machine does counts little.
+/// Returns the fastest of several runs, so that other load on the machine matters little.
 fn fastest(sockets: i64) -> Duration {
     (0..5).map(|_| detach_all(sockets)).min().unwrap()
 }
@@ -51,6 +51,7 @@ fn fastest(sockets: i64) -> Duration {
 #[test]
 fn a_detach_costs_its_own_marks_and_not_those_of_others() {
     let (few, many) = (fastest(2_000), fastest(20_000));
-    // Ten times the sockets cost ten times as much; if each walked the others' marks, a hundred.
+    // Ten times the sockets cost about ten times as much. If each detach walked all marks, they
+    // would cost a hundred times as much.
     assert!(many < few * 40, "2,000 sockets in {few:?}, 20,000 in {many:?}");
 }

@@ -1,4 +1,4 @@
-//! The handle that everybody else has.
+//! The hub handle, which all other parts use.
 
 use super::actor::{
     Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, ListHolders, Opened, Recount, Settle, Suspend,
@@ -14,19 +14,19 @@ use actix::Addr;
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
-/// Batches that may wait for the hub. The writer waits when they are
-/// this many, so that a slow hub slows writes down instead of growing.
+/// Maximum number of batches that wait for the hub. The writer then waits, so that a slow hub slows
+/// writes down and the queue does not grow.
 const BATCHES: usize = 64;
-/// Online and offline transitions that may wait to be announced; the rest
-/// stay, merged, in the hub.
+/// Maximum number of online and offline transitions that wait to be announced. Further ones stay in
+/// the hub, merged.
 const TRANSITIONS: usize = 256;
-/// Unread counts that may wait to be worked out; likewise.
+/// Maximum number of unread changes that wait to be counted. Further ones stay in the hub, merged.
 const UNREAD_CHANGES: usize = 256;
 
-/// Sessions that are listed at once: everybody waits for the hub meanwhile.
+/// Maximum number of session owners listed at once; other callers wait for the hub meanwhile.
 const HOLDERS: usize = 100;
 
-/// The handle: cheap to clone, usable from any thread.
+/// The hub handle: cheap to clone, usable from any thread.
 #[derive(Clone)]
 pub struct Hub {
     actor: Arc<OnceLock<Addr<HubActor>>>,
@@ -40,15 +40,15 @@ pub struct HubStarter {
     settings: HubSettings,
 }
 
-/// What the hub cannot tell by itself: somebody else asks the store who may
-/// know it, or what it is, and delivers.
+/// Changes that the hub cannot announce itself. A job reads the audience or the counts from the
+/// store, and delivers the frames.
 pub struct Announcements {
     pub transitions: mpsc::Receiver<Transition>,
     pub unread: mpsc::Receiver<UnreadChange>,
 }
 
 impl Hub {
-    /// The handle, the starter to start it from, and what somebody must announce.
+    /// Creates the handle, the starter that runs the hub, and the changes that a job must announce.
     pub fn new(settings: HubSettings) -> (Hub, HubStarter, Announcements) {
         let (batches, inbox) = mpsc::channel(BATCHES);
         let (transitions, to_announce) = mpsc::channel(TRANSITIONS);
@@ -62,16 +62,17 @@ impl Hub {
         self.actor.get().ok_or(Error::Unavailable("the hub is starting"))
     }
 
-    /// From now on the session gets what is delivered, once it is `opened`: until then the hub keeps
-    /// its frames. True unless it was attached already, and only changes its login.
+    /// Attaches a session. It gets what is delivered from now on, once it is `opened`; until then
+    /// the hub keeps its frames. Returns false if the session was attached already; the call then
+    /// only changes its login.
     ///
     /// # Errors
-    /// `Unavailable` when the hub is going down.
+    /// `Unavailable` when the hub is shutting down.
     pub async fn attach(&self, attachment: Attachment) -> Result<bool> {
         self.actor()?.send(Attach(attachment)).await.map_err(gone)?
     }
 
-    /// Safe to call again, and for a session that never attached.
+    /// Detaches a session. Safe to call again, and for a session that never attached.
     #[expect(clippy::disallowed_methods, reason = "one for each session at most, so the sessions bound the queue")]
     pub fn detach(&self, session_id: SessionId) {
         if let Ok(actor) = self.actor() {
@@ -79,52 +80,51 @@ impl Hub {
         }
     }
 
-    /// Delivers in this order, after everything given before. Waits while the
-    /// hub is behind.
+    /// Delivers the events in this order, after everything given before. Waits while the hub is
+    /// behind.
     pub async fn deliver(&self, events: Vec<Effect>) {
         if !events.is_empty() {
-            // Fails only when the hub has ended, and nobody is left to hear.
+            // Fails only when the hub has ended, and then no session is left to receive the events.
             let _ = self.batches.send(Batch { events, then: Vec::new() }).await;
         }
     }
 
-    /// `deliver` for a thread outside the async runtime; does what comes
-    /// `then` on the hub's own thread.
+    /// Delivers like `deliver`, from a thread outside the async runtime. Runs the `then` actions on
+    /// the hub's own thread afterwards.
     pub fn deliver_blocking(&self, events: Vec<Effect>, then: Vec<AfterDelivery>) {
         let _ = self.batches.blocking_send(Batch { events, then });
     }
 
-    /// The session takes nothing for a while: the hub keeps its frames until it is `opened` again.
-    /// Safe to call for a session that is not attached.
+    /// Suspends a session: the hub keeps its frames until it is `opened` again. Safe to call for a
+    /// session that is not attached.
     pub async fn suspend(&self, session_id: SessionId) -> Result<()> {
         self.actor()?.send(Suspend(session_id)).await.map_err(gone)
     }
 
-    /// The session takes frames from now on. It is sent what was kept for it, then who of the
-    /// `visible` people is online, and a `resync` if there was more than could be kept. All of it
-    /// through the hub, so that no later transition overtakes it.
+    /// Opens a session, which takes frames from now on. The hub sends it the kept frames, then the
+    /// online users among `visible`. It adds a `resync` if it could not keep all frames. All of
+    /// this passes through the hub, so that no later transition overtakes it.
     pub async fn opened(&self, session_id: SessionId, visible: Option<Vec<UserId>>) -> Result<()> {
         self.actor()?.send(Opened { session_id, visible }).await.map_err(gone)
     }
 
-    /// An announcement is over. One that reached nobody is due again with the next tick.
+    /// Ends an announcement. A transition that reached no user is due again with the next tick.
     pub async fn settle(&self, transition: Transition, is_told: bool) -> Result<()> {
         self.actor()?.send(Settle { transition, is_told }).await.map_err(gone)
     }
 
-    /// The counts of a user could not be told: they will be due again.
+    /// Returns unread changes whose counts could not be sent: they are due again.
     pub async fn recount(&self, change: UnreadChange) -> Result<()> {
         self.actor()?.send(Recount(change)).await.map_err(gone)
     }
 
-    /// Whoever has open sessions here, a portion at a time: those after this one,
-    /// and none when there are no more. What comes and goes between two portions
-    /// is in one or in none.
+    /// Lists the owners of open sessions on this node, one page at a time: those after `after`, and
+    /// none at the end. A session that opens or closes between two pages may be missing.
     pub async fn holders(&self, after: Option<Holder>) -> Result<Vec<Holder>> {
         self.actor()?.send(ListHolders { after, most: HOLDERS }).await.map_err(gone)
     }
 
-    /// How many open sessions the user has here.
+    /// Returns the number of open sessions of the user on this node.
     pub async fn count_sessions(&self, user_id: UserId) -> Result<usize> {
         self.actor()?.send(CountSessions(user_id)).await.map_err(gone)
     }
@@ -133,13 +133,14 @@ impl Hub {
         self.actor()?.send(GetStats).await.map_err(gone)
     }
 
-    /// False once the actor has ended, which it never should.
+    /// Returns whether the actor runs. It is false only after the actor has ended, which should
+    /// never happen.
     pub fn is_running(&self) -> bool {
         self.actor.get().is_none_or(Addr::connected)
     }
 
-    /// Closes every session, for a restart, and takes no more. Returns the users who were online,
-    /// also those who went so lately that nobody wrote it down.
+    /// Closes every session for a restart, and accepts no more. Returns the users who were online,
+    /// including those whose recent absence is not stored yet.
     pub async fn close_all(&self, code: CloseCode) -> Result<Vec<UserId>> {
         self.actor()?.send(CloseAll(code)).await.map_err(gone)
     }
@@ -150,13 +151,13 @@ fn gone(_: actix::MailboxError) -> Error {
 }
 
 impl HubStarter {
-    /// Starts the actor on the calling thread, which must run an actix
-    /// system; only the first call does.
+    /// Starts the actor on the calling thread, which must run an actix system. Only the first call
+    /// has an effect.
     pub fn start(&self) {
         let inbox = self.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(inbox) = inbox {
             let addr = HubActor::start_with(inbox, self.settings.clone());
-            // Nobody else sets it: the inbox is taken once.
+            // The cell is still empty, because the inbox is taken only once.
             let _ = self.hub.actor.set(addr);
         }
     }

@@ -1,4 +1,4 @@
-//! What the hub's actor is given, and what it sends to sessions.
+//! Messages to the hub's actor, and messages from it to sessions.
 
 use super::outgoing::Delivery;
 use super::presence::Transition;
@@ -10,16 +10,16 @@ use actix::{Message, Recipient};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Events to deliver in this order, and what to do after.
+/// Events to deliver in this order, and actions to run afterwards.
 pub(super) struct Batch {
     pub events: Vec<Effect>,
     pub then: Vec<AfterDelivery>,
 }
 
-/// Something to do once a batch is delivered, such as answering its askers.
+/// An action to run once a batch is delivered, such as answering its callers.
 pub type AfterDelivery = Box<dyn FnOnce() + Send>;
 
-/// What a session tells of itself when it attaches.
+/// The facts that a session states when it attaches.
 pub struct Attachment {
     pub session_id: SessionId,
     pub user_id: UserId,
@@ -34,7 +34,7 @@ pub struct HubSettings {
     pub clock: Clock,
 }
 
-/// What the hub says to a session: one item for each batch.
+/// A message from the hub to a session: one for each batch.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum ToSession {
@@ -42,7 +42,7 @@ pub enum ToSession {
     Close(CloseCode),
 }
 
-/// The receiving end of the writer and the sending end of announcements.
+/// The receiving end for the writer, and the sending end for announcements.
 pub(super) struct Inbox {
     pub batches: mpsc::Receiver<Batch>,
     pub transitions: mpsc::Sender<Transition>,

@@ -1,12 +1,11 @@
-//! Who is connected here, and delivery to them. Nothing else moves in: the
-//! hub asks no database and decides no permission.
+//! The hub: the sessions connected to this node, and delivery to them. It has no other task: it
+//! queries no database and decides no permission.
 //!
-//! [`Hub`] is the handle everybody else has. The actor behind it is a thin
-//! shell around pure structures: the registry (users and their sessions),
-//! presence (who counts as online), typing (who types where), viewing (who
-//! looks where), unread_notifications (whose unread counts changed) and resyncs (who is told
-//! to sync).
-//! It runs on a worker's own thread, beside the sessions it wakes.
+//! [`Hub`] is the handle that all other parts use. The actor behind it is a thin shell around pure
+//! structures. These are registry (users and their sessions), presence (which users count as
+//! online), typing (who types where) and viewing (who views what). Two more are unread (whose
+//! unread counts changed) and resyncs (which sessions must sync).
+//! The actor runs on a worker's own thread, beside the sessions it wakes.
 
 mod actor;
 #[cfg(test)]

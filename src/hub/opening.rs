@@ -1,34 +1,34 @@
-//! Sessions that are being opened: what is delivered meanwhile is kept here, and not sent. A
-//! session takes nothing before it has read what it begins with, so its mailbox would overflow.
+//! Sessions that are being opened. Frames delivered meanwhile are kept here and not sent. A session
+//! takes nothing before it has read its initial state, so its mailbox would overflow.
 //!
-//! What is kept is bounded. Beyond the bound all of it is given up, and the session is told by one
-//! `resync` after its welcome that it missed something.
+//! The kept frames are bounded. Beyond the bound all of them are dropped. The session then gets one
+//! `resync` after its welcome, which says that it missed something.
 
 use super::outgoing::Delivery;
 use crate::ids::UserId;
 use std::collections::HashSet;
 
-/// Bytes of frames kept for one session, each with [`OVERHEAD`].
+/// Maximum bytes of frames kept for one session; each frame counts with [`OVERHEAD`].
 const MAX_KEPT: usize = 64 * 1024;
 const OVERHEAD: usize = 64;
 
-/// One session between its attach and its first frames.
+/// A session between its attach and its first frames.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// Users hidden from this one since it attached: the snapshot that its `presence_state` is
-    /// made of may be older.
+    /// Users hidden from this session since it attached. The snapshot for its `presence_state` may
+    /// be older.
     hidden: HashSet<UserId>,
     kept: Vec<Delivery>,
     bytes: usize,
     has_missed: bool,
 }
 
-/// What there is to send once the session is open.
+/// The frames to send once the session is open.
 #[derive(Debug, Default)]
 pub struct Opened {
     pub hidden: HashSet<UserId>,
     pub kept: Vec<Delivery>,
-    /// Frames were given up.
+    /// Frames were dropped.
     pub has_missed: bool,
 }
 
@@ -46,7 +46,7 @@ impl Opening {
         }
     }
 
-    /// Notes that the user may see another one's presence, or may not any more.
+    /// Notes that the user may see the presence of `subject`, or may not any more.
     pub fn note_visibility(&mut self, subject: UserId, is_visible: bool) {
         if is_visible {
             self.hidden.remove(&subject);

@@ -1,18 +1,17 @@
-//! What goes to whom: collected for a batch, so that each session gets one
-//! item however many frames it is, and a healthy reader's mailbox does not
-//! overflow.
+//! Frames collected for a batch, by session. Each session gets one item for all its frames, so that
+//! the mailbox of a client that reads does not overflow.
 
 use super::registry::Registry;
 use crate::ids::{ConversationId, SessionId, Timestamp, UserId};
 use crate::wire::{self, Frame, Typing, TypingEvent, Viewing, ViewingEvent};
 use std::collections::HashMap;
 
-/// A frame, and what becomes of it when the session's peer does not keep up.
+/// A frame, with the rule for a client that does not keep up.
 #[derive(Clone, Debug)]
 pub enum Delivery {
-    /// It is written, or the session ends.
+    /// The frame is written, or the session ends.
     Reliable(Frame),
-    /// The next of its kind takes its place, and none of it may be written.
+    /// The next frame of its kind replaces it, and it may never be written.
     Ephemeral(Ephemeral, Frame),
 }
 
@@ -24,7 +23,7 @@ impl Delivery {
     }
 }
 
-/// What is true for a while only.
+/// The kinds of frames that are valid only for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ephemeral {
     Typing(ConversationId, UserId),

@@ -1,13 +1,13 @@
-//! Who counts as online: pure, time is an argument.
+//! Presence: which users count as online. Pure; the time is an argument.
 //!
-//! A user is online while a session is here, and for a grace after the last
-//! one went, so that a reload or a lost network for a moment is not news.
+//! A user is online while they have a session on this node, and for a grace after the last one
+//! ends. A reload or a short network loss is therefore not announced.
 
 use crate::ids::UserId;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-/// A change that others should hear of.
+/// A presence change to announce to other users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
     pub user_id: UserId,
@@ -19,24 +19,24 @@ pub struct Transition {
 pub struct Presence {
     grace: Duration,
     here: HashSet<UserId>,
-    /// Without a session, but within their grace, until the instant.
+    /// Users without a session but within their grace, with the time it ends.
     leaving: HashMap<UserId, Instant>,
-    /// Whom others believe to be online.
+    /// Users whom others believe to be online.
     announced: HashSet<UserId>,
-    /// Whom somebody was shown online ahead of the announcement.
+    /// Users who were shown online to a viewer before the announcement.
     shown: HashSet<UserId>,
-    /// Whose state may differ from what was announced.
+    /// Users whose state may differ from the announced one.
     changed: BTreeSet<UserId>,
-    /// Users with a transition that was taken and is not settled yet: one of each user.
+    /// Users with a transition that was taken but is not settled yet: one for each user.
     under_way: HashMap<UserId, Before>,
 }
 
-/// What others believed before a transition, for when it reaches nobody.
+/// The announced state before a transition, restored when the transition reaches no user.
 #[derive(Debug)]
 struct Before {
     was_announced: bool,
     was_shown: bool,
-    /// Somebody was shown the user online since the transition was taken, or told.
+    /// A viewer was shown the user online since the transition was taken or sent.
     is_shown_since: bool,
 }
 
@@ -53,7 +53,7 @@ impl Presence {
         }
     }
 
-    /// The user has a session now.
+    /// Records that the user has a session now.
     pub fn arrived(&mut self, user_id: UserId) {
         self.leaving.remove(&user_id);
         if self.here.insert(user_id) {
@@ -61,7 +61,7 @@ impl Presence {
         }
     }
 
-    /// The user's last session went.
+    /// Records that the user's last session ended.
     pub fn left(&mut self, user_id: UserId, now: Instant) {
         if self.here.remove(&user_id) {
             self.leaving.insert(user_id, now + self.grace);
@@ -84,8 +84,8 @@ impl Presence {
         self.here.contains(&user_id) || self.leaving.contains_key(&user_id)
     }
 
-    /// `is_online` for whoever is told now. Who was shown online is announced
-    /// when they go, even if they go before their coming was.
+    /// Returns `is_online` for a viewer who is about to be sent it. A user who was shown online is
+    /// announced when they go offline, even if their arrival never was.
     pub fn show(&mut self, user_id: UserId) -> bool {
         let is_online = self.is_online(user_id);
         if is_online {
@@ -100,9 +100,9 @@ impl Presence {
         is_online
     }
 
-    /// The next change to announce; it counts as announced from here on, and has to be settled.
-    /// However often a user came and went since, it is their latest state. The next transition of
-    /// the same user waits until then, so none is told twice or out of order.
+    /// Takes the next change to announce. It counts as announced from here on, and must be settled.
+    /// It carries the user's latest state, however often the user came and went. The user's next
+    /// transition waits until this one is settled, so none is sent twice or out of order.
     pub fn next_transition(&mut self) -> Option<Transition> {
         while let Some(user_id) = self.changed.iter().find(|id| !self.under_way.contains_key(id)).copied() {
             self.changed.remove(&user_id);
@@ -121,15 +121,15 @@ impl Presence {
         None
     }
 
-    /// The announcement of a transition is delivered now, so it reaches also those who were shown
-    /// the user since it was taken.
+    /// Records that the announcement of a transition is delivered now. It also reaches the viewers
+    /// who were shown the user since it was taken.
     pub fn told(&mut self, user_id: UserId) {
         if let Some(before) = self.under_way.get_mut(&user_id) {
             before.is_shown_since = false;
         }
     }
 
-    /// The announcement of a transition is over. One that reached nobody is due again, unless the
+    /// Ends the announcement of a transition. One that reached no user is due again, unless the
     /// user's state went back meanwhile.
     pub fn settle(&mut self, Transition { user_id, is_online }: Transition, is_told: bool) {
         let Some(before) = self.under_way.remove(&user_id) else { return };
@@ -148,8 +148,8 @@ impl Presence {
         }
     }
 
-    /// Users who are online, or who went and were not announced yet: nobody wrote down so far when
-    /// they were seen last.
+    /// Returns the users who are online, or who left and are not announced yet: their last-seen
+    /// time is not stored yet.
     pub fn not_written_down(&self) -> Vec<UserId> {
         let users = self.here.iter().chain(self.leaving.keys()).chain(&self.changed).chain(self.under_way.keys());
         users.copied().collect::<BTreeSet<_>>().into_iter().collect()
@@ -164,7 +164,7 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(3);
     const ANN: UserId = UserId::new(1);
 
-    /// All that are due, each told to everybody.
+    /// Takes all transitions that are due, each sent to all users.
     fn transitions(presence: &mut Presence) -> Vec<Transition> {
         let mut told = Vec::new();
         while let Some(transition) = presence.next_transition() {
@@ -271,11 +271,11 @@ mod tests {
         Arrive(i64),
         Leave(i64),
         Wait(u64),
-        /// One more is handed out.
+        /// Takes one more transition.
         Take,
-        /// The oldest that was handed out is told to all, or to nobody.
+        /// Settles the oldest transition taken, as sent to all users or to none.
         Settle(bool),
-        /// One viewer is shown the user ahead of the announcements.
+        /// Shows one viewer the user ahead of the announcements.
         Show(i64),
     }
 
@@ -290,7 +290,7 @@ mod tests {
         ]
     }
 
-    /// What others believe, and what one believes who was shown users besides.
+    /// Model of the state that all users believe, and of a viewer who was shown users besides.
     #[derive(Default)]
     struct Beliefs {
         all: HashSet<UserId>,
@@ -298,7 +298,7 @@ mod tests {
     }
 
     impl Beliefs {
-        /// Whether it was news to anybody.
+        /// Applies a transition. Returns whether it was news to a viewer.
         fn hear(&mut self, Transition { user_id, is_online }: Transition) -> bool {
             let was_known = [&self.all, &self.one].iter().all(|online| online.contains(&user_id) == is_online);
             for online in [&mut self.all, &mut self.one] {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happened, what others believe is in the end what is.
+        /// After any sequence of steps, the believed state finally equals the real state.
         #[test]
         fn no_sequence_leaves_a_ghost(steps in proptest::collection::vec(step(), 0..80)) {
             let (mut presence, mut now) = (Presence::new(GRACE), Instant::now());

@@ -1,4 +1,4 @@
-//! Which user has which sessions: a pure index, with a check of itself.
+//! Registry: a pure index of the sessions of each user, with a check of itself.
 
 use crate::ids::{LoginId, SessionId, UserId};
 use serde::Serialize;
@@ -6,21 +6,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU64;
 use std::ops::Bound;
 
-/// How many are connected here.
+/// Counts of the connections on this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     pub connections: usize,
     pub authenticated_users: usize,
-    /// Sessions cut because they did not take what was delivered.
+    /// Sessions cut off because they did not accept what was delivered.
     pub evicted: u64,
-    /// The hub is going down.
+    /// The hub is shutting down.
     pub is_draining: bool,
 }
 
-/// Sessions by id, by user and by login. `S` is whatever reaches a session.
+/// Sessions by id, by user and by login. `S` is the address of a session.
 ///
-/// Most people have one session, so what is kept for each counts: pairs in one
-/// set take a quarter of what a set for each person would.
+/// Most users have one session, so the memory for each entry matters. Pairs in one set take a
+/// quarter of the memory of a set for each user.
 #[derive(Debug)]
 pub struct Registry<S> {
     sessions: HashMap<SessionId, Entry<S>>,
@@ -36,20 +36,20 @@ struct Entry<S> {
     sink: S,
 }
 
-/// Whose a session is, and by which login.
+/// The owner of a session, and the login it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     pub user_id: UserId,
     pub session_id: SessionId,
-    /// None: vouched for by another system.
+    /// None for a user whom another system authenticated.
     pub login_id: Option<LoginId>,
 }
 
-/// What a detach took away.
+/// The result of a detach.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Detached {
     pub user_id: UserId,
-    /// The user has no other session here.
+    /// The user has no other session on this node.
     pub was_last: bool,
 }
 
@@ -60,7 +60,7 @@ impl<S> Default for Registry<S> {
 }
 
 impl<S> Registry<S> {
-    /// Attaching an id again replaces what was there.
+    /// Attaches a session. Attaching an id again replaces the previous entry.
     pub fn attach(&mut self, session_id: SessionId, user_id: UserId, login_id: Option<LoginId>, sink: S) {
         self.detach(session_id);
         self.users += usize::from(!self.has(user_id));
@@ -69,7 +69,7 @@ impl<S> Registry<S> {
         self.by_login.extend(login_id.map(|login_id| (login_id, session_id)));
     }
 
-    /// None when the session is not (or no longer) here.
+    /// Detaches a session. Returns none when the session is not attached.
     pub fn detach(&mut self, session_id: SessionId) -> Option<Detached> {
         let Entry { user_id, login_id, .. } = self.sessions.remove(&session_id)?;
         if let Some(login_id) = login_id {
@@ -89,7 +89,7 @@ impl<S> Registry<S> {
         self.sessions_of(user_id).next().is_some()
     }
 
-    /// The user's sessions, in the order of their ids.
+    /// Returns the user's sessions, in the order of their ids.
     pub fn sessions_of(&self, user_id: UserId) -> impl Iterator<Item = SessionId> + '_ {
         behind(&self.by_user, user_id)
     }
@@ -98,7 +98,7 @@ impl<S> Registry<S> {
         behind(&self.by_login, login_id).collect()
     }
 
-    /// The next sessions after this one in the order of their users, so many.
+    /// Returns the next sessions after this one in the order of their users, at most `most`.
     pub fn holders(&self, after: Option<Holder>, most: usize) -> Vec<Holder> {
         let after = after.map_or(Bound::Unbounded, |last| Bound::Excluded((last.user_id, last.session_id)));
         let sessions = self.by_user.range((after, Bound::Unbounded)).take(most);
@@ -118,10 +118,10 @@ impl<S> Registry<S> {
         self.users
     }
 
-    /// Holds every index against every other.
+    /// Checks every index against every other.
     ///
     /// # Panics
-    /// When they disagree: a bug of this file.
+    /// When two indexes disagree, which is a bug in this file.
     #[cfg(any(test, debug_assertions))]
     pub fn check_invariants(&self) {
         assert_eq!(self.by_user.len(), self.sessions.len(), "each session belongs to one user");
@@ -136,7 +136,7 @@ impl<S> Registry<S> {
     }
 }
 
-/// The sessions of one key, in the order of their ids.
+/// Returns the sessions of one key, in the order of their ids.
 fn behind<K: Ord + Copy>(index: &BTreeSet<(K, SessionId)>, key: K) -> impl Iterator<Item = SessionId> + use<'_, K> {
     let (first, last) = (SessionId::new(NonZeroU64::MIN), SessionId::new(NonZeroU64::MAX));
     index.range((key, first)..=(key, last)).map(|(_, session_id)| *session_id)
@@ -166,7 +166,7 @@ mod tests {
     }
 
     proptest! {
-        /// The model is a plain list, searched from end to end.
+        /// The model is a plain list that is searched linearly.
         #[test]
         fn the_registry_agrees_with_a_naive_model(steps in proptest::collection::vec(step(), 0..60)) {
             let mut registry = Registry::default();
@@ -174,7 +174,7 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Attach { session: id, user, login } => {
-                        // 0: vouched for by another system.
+                        // 0 stands for a user whom another system authenticated.
                         let (user, login) = (UserId::new(user), (login > 0).then_some(LoginId::new(login)));
                         registry.attach(session(id), user, login, id);
                         model.retain(|(known, ..)| *known != session(id));

@@ -1,31 +1,31 @@
-//! Who is still to be told that something may have been missed: pure.
+//! Resyncs: the sessions that must still be notified that they may have missed something. Pure.
 //!
-//! Everybody who is told asks the store at once, so the word is spread over
-//! the sessions, some with each tick of the hub, and no session hears it more
-//! than once in a round. What happens during a round leads to another one.
+//! Every notified client queries the store at once, so the notifications are spread over the ticks
+//! of the hub. No session gets more than one in a round. An event during a round causes another
+//! round.
 
 use crate::ids::SessionId;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The least time between two words to one session.
+/// Minimum time between two notifications of one session.
 const ROUND: Duration = Duration::from_secs(3);
-/// Ticks that one round is spread over.
+/// Number of ticks over which one round is spread.
 const TICKS: usize = 20;
 
 #[derive(Default)]
 pub struct Resyncs {
     waiting: VecDeque<SessionId>,
-    /// How many are told with each tick.
+    /// Number of sessions notified with each tick.
     at_once: usize,
-    /// None: no round is under way.
+    /// None when no round is in progress.
     ends_at: Option<Instant>,
-    /// Something happened since the round began.
+    /// Another event happened since the round began.
     is_due_again: bool,
 }
 
 impl Resyncs {
-    /// Something may have been missed by all of these sessions.
+    /// Records that all of these sessions may have missed something.
     pub fn add(&mut self, all: impl FnOnce() -> Vec<SessionId>, now: Instant) {
         if self.ends_at.is_some() {
             self.is_due_again = true;
@@ -34,7 +34,7 @@ impl Resyncs {
         }
     }
 
-    /// Who is told now; `all` are the sessions there are.
+    /// Returns the sessions to notify now; `all` returns all sessions.
     pub fn next(&mut self, all: impl FnOnce() -> Vec<SessionId>, now: Instant) -> Vec<SessionId> {
         if self.waiting.is_empty() && self.ends_at.is_some_and(|end| now >= end) {
             match std::mem::take(&mut self.is_due_again) {

@@ -1,16 +1,16 @@
-//! Who types where: pure, time is an argument.
+//! Typing: which user types in which conversation. Pure; the time is an argument.
 //!
-//! A client repeats "typing" while keys are pressed; the hub passes a repeat
-//! on only now and then, and says "stopped" itself when the typist falls
-//! silent or their socket goes, whatever state that socket is in.
+//! A client repeats "typing" while keys are pressed, and the hub relays only some repeats. The hub
+//! itself sends "stopped" when the user falls silent or the socket closes, whatever state that
+//! socket is in.
 
 use crate::ids::{ConversationId, SessionId, UserId};
 use crate::wire::TypingEvent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// A repeat is passed on after this part of the time-out, so that whoever
-/// came in the meantime sees the mark too, and a flood reaches nobody.
+/// Divisor of the timeout: a repeat is relayed after this part of it. A user who joined meanwhile
+/// then sees the mark too, and a flood of repeats is not relayed.
 const RELAY_EVERY: u32 = 3;
 
 /// The marks that are set now.
@@ -18,13 +18,14 @@ const RELAY_EVERY: u32 = 3;
 pub struct TypingTable {
     timeout: Duration,
     marks: BTreeMap<(ConversationId, UserId), Mark>,
-    /// The keys of `marks`, the user first: what ends with a user costs that user's marks alone.
+    /// The keys of `marks`, the user first: ending all marks of a user costs only that user's
+    /// marks.
     by_user: BTreeSet<(UserId, ConversationId)>,
 }
 
 #[derive(Debug)]
 struct Mark {
-    /// As last heard; `is_typing` is true.
+    /// The last event received; `is_typing` is true.
     event: TypingEvent,
     until: Instant,
     relayed_at: Instant,
@@ -35,7 +36,7 @@ impl TypingTable {
         Self { timeout, marks: BTreeMap::new(), by_user: BTreeSet::new() }
     }
 
-    /// What to pass on now, if anything.
+    /// Handles an event. Returns the event to relay now, if any.
     pub fn heard(&mut self, event: TypingEvent, now: Instant) -> Option<TypingEvent> {
         let key = (event.conversation_id, event.user_id);
         if !event.is_typing {
@@ -52,12 +53,12 @@ impl TypingTable {
         (relayed_at == now).then_some(event)
     }
 
-    /// The typist sent the message: clients clear the mark by themselves.
+    /// Removes a mark when the user sends the message: clients clear the mark by themselves.
     pub fn sent(&mut self, conversation_id: ConversationId, user_id: UserId) {
         self.remove((conversation_id, user_id));
     }
 
-    /// What to say when a socket of the user went.
+    /// Removes the marks of a closed socket. Returns the events to relay.
     pub fn session_gone(&mut self, user_id: UserId, session_id: SessionId) -> Vec<TypingEvent> {
         let set_there = |key: &(ConversationId, UserId)| {
             self.marks.get(key).is_some_and(|mark| mark.event.session == Some(session_id))
@@ -66,14 +67,14 @@ impl TypingTable {
         ended.into_iter().filter_map(|key| self.end(key)).collect()
     }
 
-    /// What to say about typists who fell silent.
+    /// Removes the marks of silent users. Returns the events to relay.
     pub fn expire(&mut self, now: Instant) -> Vec<TypingEvent> {
         let silent: Vec<_> = self.marks.iter().filter(|(_, mark)| mark.until <= now).map(|(key, _)| *key).collect();
         silent.into_iter().filter_map(|key| self.end(key)).collect()
     }
 
-    /// The user is in the conversation no longer: what to say about their own
-    /// mark, while nothing is said to them about those of others.
+    /// Removes a user who left the conversation. Returns the event about the user's own mark. The
+    /// user gets no events about the marks of others.
     pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<TypingEvent> {
         let everybody = (conversation_id, UserId::new(0))..=(conversation_id, UserId::new(i64::MAX));
         for (_, mark) in self.marks.range_mut(everybody) {
@@ -82,8 +83,8 @@ impl TypingTable {
         self.end((conversation_id, user_id))
     }
 
-    /// The two see each other type no longer: what to say about the marks that
-    /// they saw. For others these stand on.
+    /// Handles two users who may no longer see each other type. Returns the events about the marks
+    /// that they saw. For other users these marks stay set.
     pub fn parted(&mut self, one: UserId, other: UserId) -> Vec<TypingEvent> {
         let mut ended = Vec::new();
         for (typist, reader) in [(one, other), (other, one)] {
@@ -98,7 +99,7 @@ impl TypingTable {
         ended
     }
 
-    /// The keys of one typist's marks.
+    /// Returns the keys of one user's marks.
     fn marks_of(&self, user_id: UserId) -> impl Iterator<Item = (ConversationId, UserId)> + '_ {
         let all = (user_id, ConversationId::new(0))..=(user_id, ConversationId::new(i64::MAX));
         self.by_user.range(all).map(|(user_id, conversation_id)| (*conversation_id, *user_id))

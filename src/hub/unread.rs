@@ -1,29 +1,30 @@
-//! Whose unread counts changed, and when to tell: pure, time is an argument.
+//! Unread changes: the users whose unread counts changed, and when to send them. Pure; the time is
+//! an argument.
 //!
-//! The first change is told at once, what follows within `EVERY` is merged
-//! into one. Only users who are here are remembered.
+//! The first change is sent at once, and later changes within `EVERY` are merged into one. Only
+//! connected users are remembered.
 
 use crate::ids::{ConversationId, UserId};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// A user hears of unread counts at most so often.
+/// Minimum interval between two unread updates of one user.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// One user's counts to work out and tell.
+/// The unread counts of one user to calculate and send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadChange {
     pub user_id: UserId,
-    /// Each once; the last that changed is the last.
+    /// The changed conversations, each once; the latest change is last.
     pub changed: Vec<ConversationId>,
 }
 
-/// What is waiting to be told.
+/// The changes that wait to be sent.
 #[derive(Debug, Default)]
 pub struct UnreadNotifications {
     waiting: HashMap<UserId, Waiting>,
-    /// The users of `waiting` by the time at which each is due. The number keeps two of the same
-    /// instant apart.
+    /// The users of `waiting` by due time. The number distinguishes two entries of the same
+    /// instant.
     due: BTreeMap<(Instant, u64), UserId>,
     numbers: u64,
     told_at: HashMap<UserId, Instant>,
@@ -48,13 +49,13 @@ impl UnreadNotifications {
         waiting.changed.push(conversation_id);
     }
 
-    /// Telling failed: it is due again, and what changed since stays the last.
+    /// Requeues a change that could not be sent. Conversations that changed since then stay last.
     pub fn requeue(&mut self, UnreadChange { user_id, changed }: UnreadChange, now: Instant) {
         let since = self.waiting.get(&user_id).map(|waiting| waiting.changed.clone()).unwrap_or_default();
         changed.into_iter().chain(since).for_each(|conversation_id| self.changed(user_id, conversation_id, now));
     }
 
-    /// The next change that is due; it counts as told from here on.
+    /// Returns the next change that is due. It counts as sent from here on.
     pub fn next_due(&mut self, now: Instant) -> Option<UnreadChange> {
         let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
         let user_id = first.remove();
@@ -63,12 +64,12 @@ impl UnreadNotifications {
         Some(UnreadChange { user_id, changed })
     }
 
-    /// Forgets when users were told whose pause is over.
+    /// Forgets the last send time of users whose pause is over.
     pub fn sweep(&mut self, now: Instant) {
         self.told_at.retain(|_, told_at| now < *told_at + EVERY);
     }
 
-    /// Forgets a user who is not here any more.
+    /// Forgets a user who is no longer connected.
     pub fn gone(&mut self, user_id: UserId) {
         if let Some(waiting) = self.waiting.remove(&user_id) {
             self.due.remove(&waiting.due);

@@ -1,8 +1,8 @@
-//! Who is looking at which conversation: pure, time is an argument.
+//! Viewing: which user looks at which conversation. Pure; the time is an argument.
 //!
-//! A person looks while one of their sockets does, or while a mark set over
-//! REST holds. The others hear that it begins and that it ends, and whoever
-//! was told of the one is told of the other.
+//! A user views a conversation while one of their sockets does, or while a mark set over REST
+//! holds. Other users are sent the beginning and the end. A user who was sent the beginning is also
+//! sent the end.
 
 use crate::ids::{ConversationId, SessionId, UserId};
 use crate::wire::ViewingEvent;
@@ -10,29 +10,29 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-/// How long a mark over REST holds, unless it is repeated.
+/// How long a mark over REST holds unless it is repeated.
 const HOLD: Duration = Duration::from_secs(60);
 
-/// Conversations that one socket, or one person over REST, looks at. With one
-/// more, the mark that was set or repeated longest ago ends.
+/// Maximum number of conversations that one socket, or one user over REST, views. With one more,
+/// the mark that was set or repeated longest ago ends.
 const MAX_MARKS: usize = 16;
 
-/// What somebody looks with: a socket, or, without one, REST.
+/// The source of a viewing mark: a socket, or REST when there is none.
 type ViewerKey = (UserId, Option<SessionId>);
 
 /// The marks that are set now.
 #[derive(Debug, Default)]
 pub struct ViewingTable {
-    /// In the order in which they were set; none is empty.
+    /// The marks of each source in the order in which they were set; no list is empty.
     marks: BTreeMap<ViewerKey, Vec<ConversationId>>,
-    /// Until when marks over REST hold. Those that ended before stay till then.
+    /// Expiry times of marks over REST. The entry of a mark that ended earlier stays until then.
     until: HashMap<(UserId, ConversationId), Instant>,
-    /// Who looks at what, and who was told of it.
+    /// Each viewed conversation and its viewer, with the users who were sent it.
     told: BTreeMap<(ConversationId, UserId), BTreeSet<UserId>>,
 }
 
 impl ViewingTable {
-    /// What to pass on now.
+    /// Handles an event. Returns the events to relay now.
     pub fn heard(&mut self, event: ViewingEvent, now: Instant) -> Vec<ViewingEvent> {
         let ViewingEvent { conversation_id, user_id, is_viewing, to, session } = event;
         let eye = (user_id, session);
@@ -52,8 +52,8 @@ impl ViewingTable {
         news.into_iter().chain(oldest.and_then(|oldest| self.end(eye, oldest))).collect()
     }
 
-    /// Who looks there already, of those whom the newcomer may notice. The
-    /// newcomer counts as told of them.
+    /// Returns the users who already view the conversation and whom the newcomer may notice. The
+    /// newcomer counts as notified of them.
     pub fn show(&mut self, newcomer: &ViewingEvent) -> Vec<UserId> {
         let is_there = |user_id: &UserId| {
             let told = self.told.get_mut(&(newcomer.conversation_id, *user_id));
@@ -62,20 +62,20 @@ impl ViewingTable {
         newcomer.to.iter().copied().filter(is_there).collect()
     }
 
-    /// What to say when a socket went.
+    /// Removes the marks of a closed socket. Returns the events to relay.
     pub fn session_gone(&mut self, user_id: UserId, session_id: SessionId) -> Vec<ViewingEvent> {
         let marks = self.marks.remove(&(user_id, Some(session_id))).unwrap_or_default();
         marks.into_iter().filter_map(|id| self.end_unless_looking(id, user_id)).collect()
     }
 
-    /// What to say about marks over REST that nobody repeated.
+    /// Removes the marks over REST that were not repeated. Returns the events to relay.
     pub fn expire(&mut self, now: Instant) -> Vec<ViewingEvent> {
         let over: Vec<_> = self.until.extract_if(|_, until| *until <= now).collect();
         over.into_iter().filter_map(|((user_id, id), _)| self.end((user_id, None), id)).collect()
     }
 
-    /// The user is in the conversation no longer: what to say about their own
-    /// looking, while nothing is said to them about that of others.
+    /// Removes a user who left the conversation. Returns the event about the user's own viewing.
+    /// The user gets no events about the viewing of others.
     pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<ViewingEvent> {
         let everybody = (conversation_id, UserId::new(0))..=(conversation_id, UserId::new(i64::MAX));
         for (_, told) in self.told.range_mut(everybody) {
@@ -85,8 +85,8 @@ impl ViewingTable {
         eyes.into_iter().find_map(|eye| self.end(eye, conversation_id))
     }
 
-    /// The two notice each other no longer: what to say about the looking that
-    /// they were told of. For others it goes on.
+    /// Handles two users who may no longer notice each other. Returns the events about the viewing
+    /// that they were sent. For other users it continues.
     pub fn parted(&mut self, one: UserId, other: UserId) -> Vec<ViewingEvent> {
         let mut ended = Vec::new();
         for (user_id, reader) in [(one, other), (other, one)] {
@@ -156,7 +156,7 @@ mod tests {
         ViewingEvent { is_viewing: false, to: Vec::new(), ..looks(user, at, with) }
     }
 
-    /// Who is said to look or not, and to whom.
+    /// Lists each event as the viewer, whether they view, and the recipients.
     fn said(events: impl IntoIterator<Item = ViewingEvent>) -> Vec<(i64, bool, Vec<i64>)> {
         let plain = |event: ViewingEvent| {
             (event.user_id.get(), event.is_viewing, event.to.into_iter().map(UserId::get).collect())
@@ -279,7 +279,7 @@ mod tests {
     }
 
     proptest! {
-        /// Beginning and end come by turns, and nothing stays when all have gone.
+        /// Beginnings and ends alternate, and nothing remains when all users have left.
         #[test]
         fn whoever_was_told_that_somebody_looks_is_told_once_that_they_stopped(
             steps in proptest::collection::vec(step(), 0..200),

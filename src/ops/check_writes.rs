@@ -1,5 +1,4 @@
-//! Finds out whether the database takes writes, by writing a row that nobody
-//! reads.
+//! Checks whether the database accepts writes: writes a row that no operation reads.
 
 use super::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::error::Result;

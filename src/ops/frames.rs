@@ -1,4 +1,4 @@
-//! The table of what a client may ask for by a frame.
+//! The table of operations that a client may request with a frame.
 
 use super::messages::delete_message::DeleteMessage;
 use super::messages::edit_message::EditMessage;
@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What a socket may ask for: the frame's `type` and the operation it is.
+/// The operations that a socket may request: the frame's `type` and its operation.
 pub const FRAMES: &[Entry] = &[
     Entry::of::<SendMessage>("private_message"),
     Entry::of::<SetTyping>("typing_indicator"),
@@ -40,17 +40,17 @@ pub const FRAMES: &[Entry] = &[
     Entry::of::<Sync>("sync").with_ref(),
 ];
 
-/// An operation's answer on its way to a socket: a JSON object.
+/// An operation's answer for a socket: a JSON object.
 pub type Reply = String;
 
-/// One line of the table of frames.
+/// One entry of the frame table.
 pub struct Entry {
     pub kind: &'static str,
-    /// Only its answer is of use, so it must have a `ref`.
+    /// Whether the frame must have a `ref`, because only its answer is of use.
     pub needs_ref: bool,
-    /// Of its keys.
+    /// The schema of the frame's keys.
     pub schema: SchemaOf,
-    /// Of what the `ack` has besides.
+    /// The schema of the keys that the operation adds to the `ack`.
     pub reply: SchemaOf,
     parse: fn(&str) -> Result<FrameOp>,
 }
@@ -86,7 +86,7 @@ impl Entry {
     }
 }
 
-/// Any operation of the table, with its answer as JSON.
+/// Any operation of the table. Its answer is JSON.
 pub struct FrameOp(Box<dyn AnyOp<Output = Reply>>);
 
 impl AnyOp for FrameOp {

@@ -1,11 +1,11 @@
-//! Operations: everything the hub can be asked to do, one file each.
+//! Operations: everything that the hub can do for a caller, one file each.
 //!
-//! An operation is a plain synchronous function from facts to an [`op::Outcome`].
-//! It loads the facts, asks `policy`, changes the store and names the events
-//! and their audience, all inside one transaction that the dispatcher began. It
-//! knows no sockets, no actors and no HTTP, and never waits.
+//! An operation is a plain synchronous function from facts to an [`op::Outcome`]. It loads the
+//! facts, asks `policy`, changes the store and names the events and their audience. All of this
+//! happens inside one transaction that the dispatcher began. An operation knows no sockets, no
+//! actors and no HTTP, and never waits.
 //!
-//! [`frames::FRAMES`] is the table of what a socket may ask for, one line each.
+//! [`frames::FRAMES`] is the table of operations that a socket may request, one line each.
 
 pub mod accounts;
 pub mod check_writes;

@@ -1,4 +1,4 @@
-//! What an operation is: its access and cost, what it is given, and what it leads to.
+//! Defines an operation: its access and cost, its input and its outcome.
 
 pub use crate::store::Cost;
 
@@ -13,25 +13,25 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
-/// Whether an operation runs on a snapshot, or in the writer: everything
-/// that changes something, or tells others anything, in one order.
+/// Whether an operation runs on a snapshot or in the writer. The writer runs every operation that
+/// changes data or notifies other users, in one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     Read,
     Write,
 }
 
-/// The world as an operation sees it: a transaction, a time, the house rules.
+/// The environment of an operation: a transaction, a time and the rules of the hub.
 pub struct Cx<'a> {
     pub db: &'a mut Db,
     pub now: Timestamp,
     pub rules: &'a Rules,
-    /// Names this history.
+    /// The name of this history.
     pub epoch: &'a str,
 }
 
-/// What an operation leads to. The events are delivered in this order once
-/// the transaction is committed, and not at all if it is not.
+/// The outcome of an operation. The events are delivered in this order once the transaction is
+/// committed. Without a commit they are dropped.
 #[derive(Debug)]
 pub struct Outcome<T> {
     pub output: T,
@@ -39,18 +39,18 @@ pub struct Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    /// Nobody else hears of it.
+    /// An outcome that notifies no other user.
     pub fn without_effects(output: T) -> Self {
         Self { output, events: Vec::new() }
     }
 }
 
-/// An operation that a principal of the type `P` may ask for: a [`Caller`], or [`Anonymous`] before a
+/// An operation that a principal of the type `P` may run: a [`Caller`], [`Anonymous`] before a
 /// login, or the [`System`] itself.
 pub trait Op<P = Caller>: Send + 'static {
     type Output: Send + 'static;
 
-    /// For the log.
+    /// The name of the operation in the log.
     const NAME: &'static str;
     const ACCESS: Access;
     /// The rate limit that counts it.
@@ -58,10 +58,11 @@ pub trait Op<P = Caller>: Send + 'static {
         Access::Read => Class::Unlimited,
         Access::Write => Class::Change,
     };
-    /// What the operation shares a transaction and a queue with.
+    /// The cost of the operation. It decides the transaction and the queue.
     const COST: Cost = Cost::Light;
 
-    /// The cost where it depends on the operation's own fields: `Heavy` from 50 people named, say.
+    /// The cost where it depends on the operation's fields. An example is `Heavy` for 50 or more
+    /// named people.
     fn cost(&self) -> Cost {
         Self::COST
     }
@@ -73,31 +74,31 @@ pub trait Op<P = Caller>: Send + 'static {
         1
     }
 
-    /// What no other node changes between the beginning of [`run`](Self::run) and the commit, as far
-    /// as it is known before it runs.
+    /// The rows that no other node changes between the beginning of [`run`](Self::run) and the
+    /// commit, as far as they are known before the run.
     fn locks(&self, _principal: &P) -> Locks {
         Locks::default()
     }
 
-    /// Does the work. May run more than once before it is committed, so it changes nothing but the
+    /// Does the work. It may run more than once before the commit, so it changes nothing but the
     /// store.
     fn run(&self, principal: &P, cx: &mut Cx) -> Result<Outcome<Self::Output>>;
 
-    /// Whether this may be a retry, so that [`replay`](Self::replay) is worth asking: an operation
-    /// that carries an idempotency key, for example.
+    /// Whether this may be a retry, so that [`replay`](Self::replay) is worth a call: an operation
+    /// with an idempotency key, for example.
     fn replays(&self) -> bool {
         false
     }
 
-    /// The answer of an earlier success, when this is a retry of it. Asked only when the operation
-    /// was refused or failed and says that it [`replays`](Self::replays): a retry is answered before
-    /// policy and rate have a say.
+    /// Returns the answer of an earlier success, when this is a retry of it. Called only when the
+    /// operation was refused or failed and says that it [`replays`](Self::replays). The answer
+    /// takes precedence over the policy and the rate limits.
     fn replay(&self, _principal: &P, _cx: &mut Cx) -> Result<Option<Self::Output>> {
         Ok(None)
     }
 }
 
-/// What the dispatcher needs to know of an operation before it runs.
+/// The terms of an operation, which the dispatcher reads before the run.
 #[derive(Clone, Debug)]
 pub struct OpTerms {
     pub name: &'static str,
@@ -108,7 +109,7 @@ pub struct OpTerms {
     pub replays: bool,
 }
 
-/// An operation whose type may be known at run time alone; every [`Op`] is one.
+/// An operation whose type is known only at run time. Every [`Op`] is one.
 pub trait AnyOp<P = Caller>: Send + 'static {
     type Output: Send + 'static;
 
@@ -145,15 +146,15 @@ impl<P, O: Op<P>> AnyOp<P> for O {
     }
 }
 
-/// A client before it has logged in.
+/// A client before its login.
 #[derive(Clone, Copy, Debug)]
 pub struct Anonymous;
 
-/// The hub, on its own account.
+/// The hub itself.
 #[derive(Clone, Copy, Debug)]
 pub struct System;
 
-/// On whose behalf an operation runs.
+/// The principal of an operation.
 #[derive(Clone, Copy, Debug)]
 pub enum Principal {
     User(Caller),
@@ -171,7 +172,7 @@ impl Principal {
     }
 }
 
-/// For the log.
+/// Formats the principal for the log.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -203,7 +204,7 @@ impl From<System> for Principal {
     }
 }
 
-/// The reply of an operation that has nothing to say but "done".
+/// The empty reply of an operation that has succeeded.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Done {}
 

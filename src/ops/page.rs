@@ -1,8 +1,8 @@
-//! How much of a list is given at once.
+//! Page sizes of lists.
 
 use crate::error::{Error, Result};
 
-/// A page size within bounds.
+/// Checks the requested page size against its bounds.
 pub(crate) fn page_size(limit: Option<i64>, default: i64, max: i64) -> Result<i64> {
     match limit.unwrap_or(default) {
         size if (1..=max).contains(&size) => Ok(size),

@@ -1,4 +1,4 @@
-//! Rows as clients see them.
+//! Converts rows to the views that clients see.
 
 use super::op::Cx;
 use crate::error::{Error, Result};
@@ -18,16 +18,16 @@ use crate::wire::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// Conversations of up to this many people list all of them.
+/// Conversations of up to this many participants list all of them.
 pub(super) const MAX_LISTED_PARTICIPANTS: usize = 64;
 
-/// As others see the user.
+/// The view of a user for other users.
 pub(super) fn user(user: User) -> UserView {
     let User { id, username, display_name, created_at, .. } = user;
     UserView { id, username, display_name, created_at, email: None }
 }
 
-/// As users see themselves.
+/// The view of a user for that user.
 pub(super) fn own_user(own: User) -> UserView {
     let email = own.email.clone();
     UserView { email: Some(email), ..user(own) }
@@ -38,7 +38,7 @@ pub(super) fn report(row: Report) -> ReportView {
     ReportView { id, created_at, reporter_id, user_id, message_id, reason }
 }
 
-/// `me_update` to the user's own sessions.
+/// Sends `me_update` to the user's own sessions.
 pub(super) fn tell_me(me: UserId, update: &MeUpdate, cx: &Cx) -> Effect {
     Effect::Frame { to: vec![me], frame: wire::encode("me_update", cx.now, update), ends_typing: None }
 }
@@ -71,7 +71,7 @@ pub(super) fn message(
     }
 }
 
-/// What people reacted with, by message.
+/// Lists the reactions of each message.
 fn reactions_of(db: &mut Db, ids: &[MessageId]) -> Result<HashMap<MessageId, Vec<ReactionView>>> {
     let mut views: HashMap<MessageId, Vec<ReactionView>> = HashMap::new();
     let tallies = reactions::list_tallies(db, ids)?;
@@ -90,7 +90,7 @@ fn reactions_of(db: &mut Db, ids: &[MessageId]) -> Result<HashMap<MessageId, Vec
     Ok(views)
 }
 
-/// One message as it is now, with its receiver and status.
+/// The current state of one message, with its receiver and status.
 pub(super) fn current(db: &mut Db, row: Message) -> Result<MessageView> {
     history(db, vec![row])?.pop().ok_or_else(|| Error::bug("one row in, one view out"))
 }
@@ -131,7 +131,7 @@ pub(super) fn participant(row: Participant) -> ParticipantView {
     }
 }
 
-/// A conversation as everybody in it sees it.
+/// The view of a conversation that all its participants share.
 pub(super) fn conversation(row: &Conversation, participants: Vec<Participant>) -> ConversationView {
     let participants = participants.into_iter().map(participant).collect();
     ConversationView {
@@ -155,8 +155,8 @@ pub(super) fn by_conversation<T>(rows: Vec<T>, id: impl Fn(&T) -> ConversationId
     groups
 }
 
-/// The last message that shows of each conversation; `ends` are the last of
-/// all, and those that show come by a query that looks at nothing else.
+/// Lists the last visible message of each conversation. `ends` holds the last message of each. A
+/// query over visible messages finds the rest.
 fn list_last(db: &mut Db, me: UserId, ends: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
     let mut found = messages::list_from(db, me, ends)?;
     let have: HashSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
@@ -165,8 +165,8 @@ fn list_last(db: &mut Db, me: UserId, ends: &[(ConversationId, Seq)]) -> Result<
     Ok(found)
 }
 
-/// Conversations as `me` sees them, in the order given, by the same few
-/// queries however many they are.
+/// The views of conversations for `me`, in the order given. The number of queries does not depend
+/// on the number of conversations.
 pub(super) fn own_conversations(
     db: &mut Db,
     me: UserId,
@@ -202,7 +202,7 @@ pub(super) fn own_conversations(
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// One conversation as `me` sees it.
+/// The view of one conversation for `me`.
 ///
 /// # Errors
 /// `NotFound` where `me` is not in it.

@@ -1,27 +1,26 @@
-//! One character as people see it (a grapheme cluster) without what does not
-//! count when it is looked for: case, accents, strokes, width, ligatures, the
-//! kind of kana, skin tones.
+//! Folds one character as people see it (a grapheme cluster). Folding removes what search ignores:
+//! case, accents, strokes, width, ligatures, the kind of kana, skin tones.
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, Script};
 
-/// What a cluster is to a search.
+/// The class of a cluster in a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Part of a word that ends where letters and digits end.
+    /// Part of a word, which ends where letters and digits end.
     Word,
-    /// Of a script that does not put spaces between words, or not between all.
+    /// Part of a script that puts spaces between no words, or only some words.
     Dense,
-    /// Means something by itself: an emoji, a currency, an arrow.
+    /// A sign with its own meaning: an emoji, a currency, an arrow.
     Sign,
-    /// Not there: a soft hyphen, a mark of direction.
+    /// Ignored: a soft hyphen, a direction mark.
     Nothing,
-    /// Stands between words.
+    /// A separator between words.
     Break,
 }
 
-/// Appends the cluster as it is compared, and says what it is.
+/// Appends the folded cluster and returns its class.
 pub(super) fn fold(cluster: &str, out: &mut String) -> Class {
     if let [byte] = cluster.as_bytes() {
         return match byte.is_ascii_alphanumeric() {
@@ -48,13 +47,13 @@ pub(super) fn fold(cluster: &str, out: &mut String) -> Class {
     class
 }
 
-/// The shortcut for what most text is made of that is not ASCII: one character
-/// that is written as it is compared.
+/// Returns the single character of a cluster that folding does not change. This shortcut covers
+/// most text that is not ASCII.
 fn single(cluster: &str) -> Option<char> {
     let mut chars = cluster.chars();
     let (Some(only), None) = (chars.next(), chars.next()) else { return None };
     match only {
-        // Cyrillic: й and what follows я have marks or capitals of their own.
+        // Cyrillic: й and the letters after я have marks or their own capitals.
         'а'..='и' | 'к'..='я' => Some(only),
         'А'..='И' | 'К'..='Я' => only.to_lowercase().next(),
         // Arabic and Thai letters without a mark, a ligature or another spelling.
@@ -75,20 +74,20 @@ fn fold_any(cluster: &str, out: &mut String) {
         .flat_map(char::to_lowercase)
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase);
-    // Once more: the lower case of some letters has an accent of its own.
+    // Repeated, because the lower case of some letters has its own accent.
     let folded = folded.filter(|c| counts(*c)).flat_map(plain);
-    // Hangul syllables and kana are put together again.
+    // NFC composes Hangul syllables and kana again.
     out.extend(ComposingNormalizerBorrowed::new_nfc().normalize_iter(folded));
 }
 
-/// Katakana as hiragana.
+/// Converts katakana to hiragana.
 fn hiragana(c: char) -> Option<char> {
     let is_katakana = ('\u{30a1}'..='\u{30f6}').contains(&c);
     is_katakana.then(|| char::from_u32(u32::from(c) - 0x60)).flatten()
 }
 
-/// A letter as people without it on their keyboard type it, where Unicode does
-/// not take it apart; and digits of all scripts as ASCII.
+/// Replaces a letter by the one that people without it on their keyboard type, where Unicode does
+/// not decompose it. Digits of all scripts become ASCII.
 fn plain(c: char) -> impl Iterator<Item = char> {
     let (first, second) = match c {
         'æ' => ('a', Some('e')),
@@ -121,7 +120,7 @@ fn digit(c: char) -> Option<char> {
     if c.is_ascii() || category(c) != GeneralCategory::DecimalNumber {
         return None;
     }
-    // Unicode keeps the ten digits of a script together, and in order.
+    // Unicode keeps the ten digits of a script together and in order.
     let value = (0..10).find(|back| {
         let before = char::from_u32(u32::from(c).wrapping_sub(back + 1));
         before.is_none_or(|before| category(before) != GeneralCategory::DecimalNumber)
@@ -129,9 +128,9 @@ fn digit(c: char) -> Option<char> {
     char::from_digit(value, 10)
 }
 
-/// Whether a character makes a difference. Marks of scripts that cannot be
-/// read without them do: Devanagari, Thai, the dots of kana. Letters that look
-/// like an apostrophe are one.
+/// Returns whether a character counts in a search. Marks count in scripts that are unreadable
+/// without them: Devanagari, Thai, the dots of kana. Letters that look like an apostrophe count as
+/// one.
 fn counts(c: char) -> bool {
     const TATWEEL: char = '\u{640}';
     let is_apostrophe = matches!(c, '\u{2b9}'..='\u{2bf}' | '\u{2c8}' | '\u{2ee}' | '\u{a78b}' | '\u{a78c}');

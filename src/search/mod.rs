@@ -1,11 +1,10 @@
-//! Text into terms, and what people look for into what the terms must be:
-//! pure, and the same whichever database keeps the index.
+//! Search: turns text into terms, and a query into conditions on terms. It is pure, and the same
+//! for both databases.
 //!
-//! The index proposes, this module decides. An index holds the [`terms`] of
-//! each message and names those that have all terms of a [`Query`], which may be
-//! too many; the query is then held against the text itself, and only what it
-//! finds there counts. So both databases give the same answers, and neither
-//! has to know about phrases.
+//! The index proposes matches and this module decides. An index stores the [`terms`] of each
+//! message and finds the messages that have all terms of a [`Query`]. That result may contain too
+//! many messages. The query is therefore matched against the text itself, and only those matches
+//! count. Both databases thus give the same answers, and neither needs to know about phrases.
 
 mod fold;
 mod names;
@@ -18,6 +17,6 @@ pub use query::{MAX_CHARS, Query, Term};
 pub use snippet::{Snippet, snippet};
 pub use tokens::terms;
 
-/// Raised when the same text comes out as other terms, of messages or of names:
-/// what is indexed then counts for nothing, and is made anew.
+/// Version of the terms. It must be raised when the same text gives other terms, for messages or
+/// for names: the existing index is then discarded and rebuilt.
 pub const VERSION: i64 = 2;

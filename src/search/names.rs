@@ -1,14 +1,13 @@
-//! The words that a person is found by, and the words of somebody who looks for
-//! a person: pure.
+//! Name search: the words that a person is found by, and the words of a query for a person. Pure.
 //!
-//! Every word that is looked for must be the beginning of a word of the person.
-//! A name in a script without spaces has a word for each of its characters,
-//! from there to the end, so that any part of the name finds it.
+//! Every query word must be the beginning of a word of the person. A name in a script without
+//! spaces has a word for each of its characters, from there to the end. Any part of such a name
+//! therefore finds it.
 
 use super::tokens::{Kind, clip, tokens};
 use std::collections::BTreeMap;
 
-/// Where a word of a person comes from; better matches come first.
+/// The source of a person's word; better matches come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WordKind {
     /// The whole username.
@@ -19,17 +18,18 @@ pub enum WordKind {
     Other = 2,
 }
 
-/// What somebody is looked for by.
+/// A parsed query for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameQuery {
-    /// All of them must be found. Without any, the username alone counts.
+    /// All of these words must be found. Without any words, only the username counts.
     pub words: Vec<String>,
-    /// The beginning of a username, where `q` can be one and its words say less.
+    /// The beginning of a username, if `q` can be one and its words are less specific.
     pub username: Option<String>,
 }
 
 impl NameQuery {
-    /// `@` asks for usernames alone. `None` when nothing can be found by this.
+    /// Parses a query. A leading `@` searches usernames only. Returns `None` when the query can
+    /// find nothing.
     pub fn parse(q: &str) -> Option<Self> {
         let q = q.trim();
         let name = q.strip_prefix(['@', '＠']);
@@ -49,17 +49,17 @@ impl NameQuery {
         let mut words: Vec<String> = words.iter().map(|word| clip(word).to_owned()).collect();
         words.sort_unstable();
         words.dedup();
-        // The only word finds usernames that begin with it anyway.
+        // A single word already finds the usernames that begin with it.
         let username = username.filter(|username| words != [username.as_str()]);
         (!words.is_empty() || username.is_some()).then_some(Self { words, username })
     }
 }
 
-/// The words of a person, each once and as the best kind that it has.
+/// Returns the words of a person, each once and with its best kind.
 pub fn name_words(username: &str, display_name: &str) -> BTreeMap<String, WordKind> {
     let mut words = Words::default();
     let whole = username.to_ascii_lowercase();
-    // Whoever looks for its beginning finds the whole.
+    // A query for this part already finds the whole username.
     let parts = tokens(username).into_iter().map(|part| part.text).filter(|part| !whole.starts_with(part));
     parts.for_each(|part| words.add(&part, WordKind::Other));
     words.add(&whole, WordKind::Username);
@@ -79,13 +79,13 @@ impl Words {
         *best = kind.min(*best);
     }
 
-    /// The kind of the next word of the display name.
+    /// Returns the kind of the next word of the display name.
     fn next(&mut self) -> WordKind {
         if std::mem::replace(&mut self.has_first, true) { WordKind::Other } else { WordKind::First }
     }
 
     fn add_display_name(&mut self, name: &str) {
-        // A family name and a given name are one run, with or without a space.
+        // A family name and a given name form one run, with or without a space.
         let mut run: Vec<String> = Vec::new();
         for chunk in name.split_whitespace() {
             let (mut joined, mut parts, mut kind) = (String::new(), 0, None);
@@ -103,7 +103,7 @@ impl Words {
                     kind.get_or_insert(next);
                 }
             }
-            // `O'Neil` is `oneil`, too.
+            // `O'Neil` is also indexed as `oneil`.
             if let (2.., Some(kind)) = (parts, kind) {
                 self.add(&joined, kind);
             }
@@ -111,7 +111,7 @@ impl Words {
         self.add_run(&run);
     }
 
-    /// Each end of a run of characters.
+    /// Adds every suffix of a run of characters.
     fn add_run(&mut self, run: &[String]) {
         for start in 0..run.len() {
             let kind = self.next();
@@ -124,7 +124,7 @@ impl Words {
 mod tests {
     use super::*;
 
-    /// Words with their kinds, in the order of the words.
+    /// Returns the words with their kinds, in word order.
     fn words(username: &str, display_name: &str) -> String {
         let words = name_words(username, display_name);
         words.iter().map(|(word, kind)| format!("{word}{}", *kind as i64)).collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! What somebody looks for: words and phrases that a text must all have.
+//! A message query: words and phrases that a text must all contain.
 
 use super::tokens::{Kind, Token, clip, pair_term, tokens};
 use crate::error::{Error, Result};
@@ -8,47 +8,47 @@ use std::ops::Range;
 
 pub const MAX_CHARS: usize = 256;
 const MAX_PARTS: usize = 16;
-/// Of what one query may ask an index at once; the text is asked for the rest.
+/// Maximum number of exact terms that one query asks the index for; the text is checked for the
+/// rest.
 const MAX_EXACT: usize = 32;
-/// Terms that begin with something are dear to collect: only so many, the
-/// longest.
+/// Maximum number of prefix terms in a query; the longest are used. Prefix terms are expensive to
+/// look up.
 const MAX_PREFIXES: usize = 2;
 
-/// Parts that all have to be found.
+/// A query: parts that must all be found.
 #[derive(Clone, Debug)]
 pub struct Query {
     parts: Vec<Part>,
 }
 
-/// Tokens that stand one after another.
+/// A phrase: consecutive tokens.
 #[derive(Clone, Debug)]
 struct Part {
     tokens: Vec<Token>,
-    /// The last word may go on.
+    /// The last word may be a prefix.
     is_open: bool,
 }
 
-/// What an indexed message must have.
+/// A term that an indexed message must have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term {
     pub text: String,
-    /// Or a term that begins so.
+    /// A longer term that begins with this text also matches.
     pub is_prefix: bool,
 }
 
 impl Query {
-    /// Words are separated by spaces; what is written without one, such as
-    /// `example.com`, and what stands in quotes is a phrase. A word that is
-    /// not in quotes may go on.
+    /// Parses a query. Spaces separate words. Text in quotes, and text without spaces such as
+    /// `example.com`, is a phrase. A word that is not in quotes may be a prefix.
     ///
     /// # Errors
-    /// `Invalid`, when there is nothing to look for, or too much.
+    /// `Invalid`, when the query is empty or too long.
     pub fn parse(q: &str) -> Result<Self> {
         if q.chars().nth(MAX_CHARS).is_some() {
             return Err(Error::Invalid(format!("q must have at most {MAX_CHARS} characters").into()));
         }
         let mut parts = Vec::new();
-        // An odd number of quotes: the last phrase ends with the text.
+        // With an odd number of quotes, the last phrase ends with the text.
         for (at, piece) in q.split(['"', '“', '”', '„']).enumerate() {
             match at % 2 {
                 0 => parts.extend(piece.split_whitespace().map(|word| Part { tokens: tokens(word), is_open: true })),
@@ -63,8 +63,7 @@ impl Query {
         }
     }
 
-    /// What every message has that this finds; at least one, and not always all
-    /// that there is to know.
+    /// Returns terms that every matching message has: at least one, but not always all conditions.
     pub fn terms(&self) -> Vec<Term> {
         let all: BTreeSet<Term> = self.parts.iter().flat_map(Part::terms).collect();
         let (mut prefixes, exact): (Vec<Term>, Vec<Term>) = all.into_iter().partition(|term| term.is_prefix);
@@ -73,8 +72,8 @@ impl Query {
         exact.into_iter().take(MAX_EXACT).chain(prefixes).collect()
     }
 
-    /// Where in the text what was looked for stands, in bytes and in order;
-    /// none when not all of it is there.
+    /// Returns the positions of the matches in the text, in bytes and in order; none when a part is
+    /// missing.
     pub fn find(&self, text: &str) -> Option<Vec<Range<usize>>> {
         let tokens = tokens(text);
         let mut found = Vec::new();
@@ -98,7 +97,7 @@ impl Part {
             let next = self.tokens.get(at + 1).and_then(|next| pair_term(token, next));
             match (next, token.kind) {
                 (Some(pair), _) => terms.push(Term { text: pair, is_prefix: false }),
-                // The end of a pair that is there already.
+                // This token is the end of a pair that is already in the list.
                 (None, Kind::Dense { follows: true }) => {}
                 (None, Kind::Word) => terms.push(term(&token.text, self.is_open && at == last)),
                 (None, _) => terms.push(term(&token.text, false)),
@@ -124,7 +123,7 @@ impl Part {
     }
 }
 
-/// In order, those that overlap or touch as one.
+/// Sorts the ranges, and merges those that overlap or touch.
 fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_by_key(|range| range.start);
     ranges.dedup_by(|next, range| {
@@ -143,7 +142,7 @@ mod tests {
     use crate::search::terms;
     use proptest::prelude::*;
 
-    /// What is marked, or nothing when it is not found.
+    /// Returns the marked texts, or nothing when the query does not match.
     fn marked(q: &str, text: &str) -> Vec<String> {
         let found = Query::parse(q).unwrap().find(text).unwrap_or_default();
         found.into_iter().map(|at| text[at].to_owned()).collect()
@@ -226,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is found in a text, its index entry would have proposed.
+        /// For every match in a text, the index entry of the text would have proposed it.
         #[test]
         fn what_is_found_has_the_terms_that_are_asked_for(text in "[a-cß東京ดีก 👍.\"]{0,12}", q in "[a-cß東京ดีก 👍.\"]{1,6}") {
             let Ok(query) = Query::parse(&q) else { return Ok(()) };

@@ -1,27 +1,28 @@
-//! The piece of a text around what was found in it.
+//! Builds the snippet of a text around its matches.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Characters of a snippet, and those before the first match.
+/// Maximum characters of a snippet, and of its part before the first match.
 const MAX_CHARS: usize = 160;
 const MAX_BEFORE: usize = 40;
 
-/// Offsets are in Unicode scalar values, as all lengths on the wire are.
+/// A part of a message around its matches. Offsets are in Unicode scalar values, like all lengths
+/// on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Snippet {
-    /// Part of the content, as it is there.
+    /// Part of the content, unchanged.
     pub text: String,
-    /// Where in the content it begins.
+    /// Start of the snippet in the content.
     pub offset: usize,
-    /// Where in `text` each match begins and ends.
+    /// Start and end of each match in `text`.
     pub matches: Vec<[usize; 2]>,
 }
 
-/// Cut between characters as people see them. `found` is as `Query::find`
-/// gave it; what is beyond the cut is left out.
+/// Cuts a snippet between characters as people see them. `found` comes from `Query::find`; matches
+/// beyond the cut are left out.
 pub fn snippet(content: &str, found: &[Range<usize>]) -> Snippet {
     let first = found.first().map_or(0, |range| range.start);
     let from = step(content[..first].graphemes(true).rev(), MAX_BEFORE);
@@ -33,7 +34,7 @@ pub fn snippet(content: &str, found: &[Range<usize>]) -> Snippet {
     Snippet { text: content[start..end].to_owned(), offset: chars(0, start), matches: matches.collect() }
 }
 
-/// The bytes of so many leading clusters as have at most `most` characters.
+/// Returns the byte length of the leading clusters that have at most `most` characters together.
 fn step<'a>(clusters: impl Iterator<Item = &'a str>, most: usize) -> usize {
     let mut left = most;
     let fits = |cluster: &&str| match left.checked_sub(cluster.chars().count()) {

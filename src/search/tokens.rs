@@ -1,30 +1,30 @@
-//! A text as a row of tokens, and as the terms it is indexed by.
+//! Splits a text into tokens and into the terms that index it.
 //!
-//! Words are what stands between breaks. A script without spaces is taken
-//! apart into characters, and indexed by each of them and by each two that
-//! stand side by side, so that a word is found wherever it is in a sentence.
+//! A word is the text between two breaks. A script without spaces is split into characters. It is
+//! indexed by each character and by each pair of adjacent characters, so that a word is found
+//! anywhere in a sentence.
 
 use super::fold::{Class, fold};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// What of a longer word is indexed, in characters.
+/// Maximum indexed length of a word, in characters.
 const MAX_TERM_CHARS: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub kind: Kind,
-    /// As it is compared: ASCII letters and digits, and what is not ASCII.
+    /// The folded text: ASCII letters and digits, and characters outside ASCII.
     pub text: String,
-    /// Where it stands, in bytes.
+    /// Position in the text, in bytes.
     pub at: Range<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Word,
-    /// A character of a dense script; `follows` another without a break.
+    /// A character of a dense script; `follows` means that another one precedes it without a break.
     Dense {
         follows: bool,
     },
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
-    // What the next cluster would go on with.
+    // The class that the next cluster would continue.
     let mut before = Class::Break;
     let mut folded = String::new();
     for (start, cluster) in text.grapheme_indices(true) {
@@ -60,7 +60,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// The terms a text is indexed by: each once, none with ASCII in it but small
+/// Returns the terms that index a text: each once. ASCII characters in them are only lower-case
 /// letters and digits.
 pub fn terms(text: &str) -> BTreeSet<String> {
     let tokens = tokens(text);
@@ -68,13 +68,13 @@ pub fn terms(text: &str) -> BTreeSet<String> {
     tokens.iter().map(|token| clip(&token.text).to_owned()).chain(pairs).collect()
 }
 
-/// The term of two characters that stand side by side.
+/// Returns the term of two adjacent characters.
 pub(super) fn pair_term(one: &Token, other: &Token) -> Option<String> {
     let is_pair = other.kind == Kind::Dense { follows: true };
     is_pair.then(|| clip(&format!("{}{}", one.text, other.text)).to_owned())
 }
 
-/// The beginning of a word, as far as it is indexed.
+/// Returns the indexed beginning of a word.
 pub(super) fn clip(word: &str) -> &str {
     match word.char_indices().nth(MAX_TERM_CHARS) {
         Some((end, _)) => &word[..end],
@@ -91,7 +91,7 @@ mod tests {
         tokens(text).into_iter().map(|token| token.text).collect()
     }
 
-    /// The whole list: a change of it is a new `VERSION`.
+    /// Compares the whole list: a change of it requires a new `VERSION`.
     #[test]
     fn each_language_comes_apart_into_its_words_and_pairs() {
         for (text, expected) in [
@@ -139,7 +139,7 @@ mod tests {
     }
 
     proptest! {
-        /// Neither database can take a term for anything but one term.
+        /// Neither database may read a term as anything but one term.
         #[test]
         fn no_text_makes_a_term_that_needs_quoting(text in any::<String>()) {
             for term in terms(&text) {

@@ -1,9 +1,9 @@
-//! The truth: SQLite or Postgres behind one set of plain functions.
+//! The database layer: SQLite or Postgres behind one set of plain functions.
 //!
-//! - [`connection`]: connections, snapshots to read, and what guards the database;
-//! - [`writer`]: the one way to write;
-//! - [`accounts`] and [`messaging`]: a file of queries for each noun, which take a `&mut Db` inside a
-//!   transaction that the caller began.
+//! - [`connection`]: connections, read snapshots, and the checks that protect the database;
+//! - [`writer`]: the only way to write;
+//! - [`accounts`] and [`messaging`]: one file of queries for each noun. The queries take a `&mut
+//!   Db` inside a transaction that the caller began.
 //!
 //! Only this folder names Diesel.
 

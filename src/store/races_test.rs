@@ -1,5 +1,5 @@
-//! What another node committed since a row was read is not undone: the write
-//! fails, and the writer runs it again from what is there then.
+//! A write does not undo what another node committed since the row was read. The write fails, and
+//! the writer runs it again with the current row.
 
 use super::Db;
 use super::messaging::{messages, positions};
@@ -12,7 +12,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 const CHAT: ConversationId = ConversationId::new(1);
 const ANN: UserId = UserId::new(1);
 
-/// Ann and Bob, and two messages; the second is a tombstone.
+/// Creates Ann, Bob and two messages. The second message is a tombstone.
 fn filled(scratch: &Scratch) -> Db {
     let mut db = scratch.open();
     prepare(&mut db, NOW).unwrap();

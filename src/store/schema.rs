@@ -1,4 +1,4 @@
-//! The tables as Diesel sees them; `migrations/` makes them, in both dialects.
+//! The tables as Diesel sees them. `migrations/` creates them, in both dialects.
 
 diesel::table! {
     hub (id) {

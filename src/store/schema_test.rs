@@ -1,8 +1,8 @@
 //! The two migration trees make one schema, and `schema.rs` describes it.
 //!
-//! Both databases are asked what they hold, in their own catalogues, and the
-//! answers are compared as facts: tables, columns, keys, indexes, references.
-//! The index for searching is each database's own affair, and left out.
+//! The tests read the catalogues of both databases and compare the answers as facts: tables,
+//! columns, keys, indexes and references. The search index differs between the databases and is
+//! left out.
 
 use super::prepare;
 use super::scratch::{Scratch, both_databases};
@@ -25,15 +25,15 @@ struct Column {
     kind: String,
     #[diesel(sql_type = Bool)]
     is_nullable: bool,
-    /// As text, without a cast.
+    /// The value as text, without a cast.
     #[diesel(sql_type = Nullable<Text>)]
     default_value: Option<String>,
-    /// The database gives the number, and never again the same.
+    /// The database assigns the number, and never assigns the same number again.
     #[diesel(sql_type = Bool)]
     is_identity: bool,
 }
 
-/// One column of an index; those of one index come in its order.
+/// One column of an index. The columns of one index come in its order.
 #[derive(QueryableByName)]
 struct IndexedColumn {
     #[diesel(sql_type = Text)]
@@ -68,7 +68,7 @@ struct Index {
     is_primary: bool,
 }
 
-/// All that is compared.
+/// The facts that are compared.
 #[derive(Debug, PartialEq)]
 struct Facts {
     columns: BTreeSet<Column>,
@@ -93,8 +93,8 @@ const POSTGRES_COLUMNS: &str = r#"
     FROM information_schema.columns
     WHERE table_schema = 'public' AND table_name NOT IN ('__diesel_schema_migrations', 'message_terms')"#;
 
-/// A primary key of one INTEGER column has no index in SQLite: keys come from
-/// the columns, everything else from the list of indexes.
+/// A primary key of one INTEGER column has no index in SQLite. So keys come from the columns, and
+/// everything else comes from the list of indexes.
 const SQLITE_INDEXES: &str = r#"
     SELECT * FROM (
         SELECT t.name AS table_name, 'primary key of ' || t.name AS index_name, c.name AS column_name,
@@ -137,7 +137,7 @@ const POSTGRES_REFERENCES: &str = r#"
     JOIN pg_attribute b ON b.attrelid = r.oid AND b.attnum = k.to_attnum
     WHERE c.contype = 'f' AND t.relnamespace = 'public'::regnamespace AND t.relname <> 'message_terms'"#;
 
-/// The same question in both dialects, answered by whichever database it is.
+/// Runs the same query in the dialect of the given database.
 macro_rules! ask {
     ($db:expr, $sqlite:expr, $postgres:expr) => {
         match $db {
@@ -187,11 +187,10 @@ fn both_migration_trees_make_the_same_schema() {
     assert_eq!(sqlite.references, postgres.references);
 }
 
-/// A table of `schema.rs`: its primary key, and name, type and nullability of
-/// its columns.
+/// A table of `schema.rs`: its primary key, and the name, type and nullability of its columns.
 type Described = (Vec<String>, BTreeMap<String, (String, bool)>);
 
-/// What `schema.rs` says, read from its text.
+/// The description in `schema.rs`, read from its text.
 fn described() -> BTreeMap<String, Described> {
     let blocks = include_str!("schema.rs").split("diesel::table! {").skip(1);
     let words = |text: &str| -> Vec<String> { text.split(',').map(|word| word.trim().to_owned()).collect() };
@@ -222,7 +221,7 @@ fn schema_rs_describes_every_table_and_column(scratch: Scratch) {
 }
 both_databases!(schema_rs_describes_every_table_and_column);
 
-/// Selects every column of each table, and gives their names.
+/// Selects every column of each table, and returns the column names.
 macro_rules! select_all {
     ($db:expr, $($table:ident),* $(,)?) => {{
         $(on!(&mut *$db, conn => schema::$table::table.select(schema::$table::all_columns).execute(conn)).unwrap();)*
@@ -285,7 +284,7 @@ fn preparing_again_changes_nothing(scratch: Scratch) {
 }
 both_databases!(preparing_again_changes_nothing);
 
-/// Nodes share a Postgres; a `check` may meet a hub at a SQLite file.
+/// Nodes share a Postgres database. A `check` may run beside a hub on a SQLite file.
 fn processes_that_start_at_once_agree_on_one_history(scratch: Scratch) {
     let epochs: BTreeSet<String> = thread::scope(|scope| {
         let start = || prepare(&mut scratch.open(), NOW);

@@ -1,5 +1,4 @@
-//! A database of its own for each unit test, of either kind, gone when the
-//! test ends.
+//! A separate database of either kind for each unit test, deleted when the test ends.
 
 use super::{Db, Target, on};
 use diesel::connection::SimpleConnection;
@@ -8,10 +7,10 @@ use diesel::sql_types::BigInt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
-/// An empty database; whoever opens it must let go of it before it is dropped.
+/// An empty database. The test closes its connections before it drops this.
 pub(crate) struct Scratch {
     pub target: Target,
-    /// Of Postgres: the server, and the name in it.
+    /// Postgres: the server, and the name of the database in it.
     postgres: Option<(String, String)>,
     _dir: Option<TempDir>,
 }
@@ -22,7 +21,7 @@ impl Scratch {
         Self { target: Target::Sqlite(dir.path().join("scratch.db")), postgres: None, _dir: Some(dir) }
     }
 
-    /// In the server that `scripts/test` and `scripts/with-servers` start.
+    /// A database in the server that `scripts/test` and `scripts/with-servers` start.
     pub fn postgres() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
@@ -38,13 +37,13 @@ impl Scratch {
         self.target.open().unwrap()
     }
 
-    /// With a table `marks` of numbers, for tests that need no real one.
+    /// Adds a table `marks` of numbers, for tests that need no real table.
     pub fn with_marks(self) -> Self {
         execute(&mut self.open(), "CREATE TABLE marks (n BIGINT PRIMARY KEY)").unwrap();
         self
     }
 
-    /// The marks that are committed, as somebody new sees them.
+    /// The committed marks, as a new connection sees them.
     pub fn marks(&self) -> Vec<i64> {
         list_marks(&mut self.open())
     }
@@ -78,7 +77,7 @@ pub(crate) fn list_marks(db: &mut Db) -> Vec<i64> {
     marks.into_iter().map(|mark| mark.n).collect()
 }
 
-/// Makes two tests of the function that follows, one for each database.
+/// Makes two tests of the following function, one for each database.
 macro_rules! both_databases {
     ($test:ident) => {
         mod $test {

@@ -1,4 +1,4 @@
-//! What people type into a form, checked where it is read.
+//! Input types: texts that users type into forms, checked when they are parsed.
 
 use crate::text::{has_visible, is_bidi_control, is_name_of_closed, is_reserved_username, opaque_string};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -10,7 +10,7 @@ macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $schema:tt, $check:expr) => {
         text!($(#[$doc])* $name, $schema, $check, std::convert::identity);
     };
-    // The last brings the text into the form that is checked and kept.
+    // `$form` converts the text into the form that is checked and stored.
     ($(#[$doc:meta])* $name:ident, $schema:tt, $check:expr, $form:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ macro_rules! text {
     };
 }
 
-/// Patterns for what the checks below say in code: no control characters, in
-/// names none that turn the direction of text, and something visible.
+/// Patterns for the rules that the checks below state in code: no control characters, something
+/// visible, and in names no characters that change the text direction.
 const LABEL: &str = concat!(
     r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]*",
     r"[^\u0000-\u001F\u007F-\u009F",
@@ -71,7 +71,7 @@ fn has_chars(text: &str, least: usize, most: usize) -> bool {
 }
 
 text!(
-    /// 3–32 of `a-z A-Z 0-9 _ . -`.
+    /// A username: 3–32 of `a-z A-Z 0-9 _ . -`.
     #[derive(Debug)]
     Username,
     {"type": "string", "minLength": 3, "maxLength": 32, "pattern": "^[A-Za-z0-9_.-]*$"},
@@ -85,7 +85,7 @@ text!(
     }
 );
 
-/// What is wrong with a name of at most `max` characters.
+/// Returns the rule that a name of at most `max` characters breaks.
 fn check_name(text: &str, max: usize, length: &'static str) -> Result<(), &'static str> {
     if !has_chars(text, 1, max) || text.chars().any(char::is_control) {
         return Err(length);
@@ -97,8 +97,8 @@ fn check_name(text: &str, max: usize, length: &'static str) -> Result<(), &'stat
 }
 
 text!(
-    /// A new password in its [one form](opaque_string): 8–256 characters, none of
-    /// them a control character; never printed.
+    /// A new password in its [one form](opaque_string): 8–256 characters, none of them a control
+    /// character. It is never printed.
     Password,
     {"type": "string", "minLength": 8, "maxLength": 256, "pattern": NO_CONTROLS},
     |text| match text.chars().any(char::is_control) {
@@ -110,10 +110,10 @@ text!(
 );
 
 impl Password {
-    /// A password from the command line.
+    /// Checks a password from the command line.
     ///
     /// # Errors
-    /// Says which rule it breaks, and never repeats it.
+    /// Names the rule that the password breaks. The error never repeats the password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
         Self::deserialize(text).map_err(|error| error.to_string())
@@ -121,8 +121,8 @@ impl Password {
 }
 
 text!(
-    /// 1–64 characters, something visible among them, no controls, and not the
-    /// name of a closed account.
+    /// A display name: 1–64 characters, at least one of them visible, no control characters, and
+    /// not the name of a closed account.
     #[derive(Debug)]
     DisplayName,
     {"type": "string", "minLength": 1, "maxLength": 64, "pattern": LABEL},
@@ -133,7 +133,7 @@ text!(
 );
 
 text!(
-    /// What a group is called: 1–128 characters, as a display name has them.
+    /// A group title: 1–128 characters, by the rules of a display name.
     #[derive(Debug)]
     Title,
     {"type": "string", "minLength": 1, "maxLength": 128, "pattern": LABEL},
@@ -141,8 +141,8 @@ text!(
 );
 
 text!(
-    /// Why somebody reports: 1–1000 characters, something visible among them, and
-    /// no control characters but the end of a line.
+    /// The reason of a report: 1–1000 characters, at least one of them visible. The only control
+    /// characters allowed are line ends.
     #[derive(Debug)]
     Reason,
     {"type": "string", "minLength": 1, "maxLength": 1000, "pattern": REASON},
@@ -157,8 +157,8 @@ text!(
 );
 
 text!(
-    /// Something before and after one `@`, at most 254 characters.
-    /// Whether it reaches anybody is not known.
+    /// An email address: text before and after one `@`, at most 254 characters.
+    /// The hub does not verify that the address receives mail.
     #[derive(Debug)]
     Email,
     {"type": "string", "minLength": 3, "maxLength": 254, "pattern": EMAIL},
@@ -206,7 +206,7 @@ mod tests {
         }
         assert!(takes::<Password>(&"ü".repeat(8)) && takes::<Password>(&"ü".repeat(256)));
         assert!(!takes::<Password>("1234567") && !takes::<Password>(&"x".repeat(257)));
-        // Counted in the form that is kept.
+        // Characters are counted in the form that is stored.
         assert!(takes::<Password>(&"u\u{308}".repeat(256)) && !takes::<Password>(&"u\u{308}".repeat(7)));
         assert!(!takes::<Password>("1234567\t") && !takes::<Password>("1234567\0"));
         assert!(takes::<DisplayName>("Ä") && takes::<DisplayName>(&"x".repeat(64)));
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Whoever goes by the schema is not refused more than the schema says.
+    /// A value that satisfies the schema is not refused for a rule that the schema states.
     #[test]
     fn a_visible_character_fits_the_patterns() {
         let patterns =

@@ -1,6 +1,6 @@
-//! Why the hub closes a socket. 4000–4499 mean: reconnect; 4500–4999: do not,
-//! until the person acts. Below 4000 the codes are registered
-//! with IANA; most are RFC 6455's.
+//! Close codes: the reasons for which the hub closes a socket. Codes 4000–4499 mean: reconnect.
+//! Codes 4500–4999 mean: do not reconnect until the user acts. Codes below 4000 are registered with
+//! IANA; most come from RFC 6455.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
@@ -14,20 +14,20 @@ pub enum CloseCode {
     InvalidText,
     /// A message larger than `MAX_FRAME_BYTES`.
     TooBig,
-    /// Frames waited unread too long or were too many: reconnect, and catch up.
+    /// Unread frames waited too long or were too many: reconnect and sync.
     TooSlow,
-    /// Nothing was heard from the client for `HEARTBEAT_TIMEOUT`.
+    /// The hub received nothing from the client for `HEARTBEAT_TIMEOUT`.
     HeartbeatMissed,
-    /// The client went on flooding after `rate_limited`.
+    /// The client kept exceeding the rate after `rate_limited`.
     Flooding,
-    /// The login ended: logged out, revoked or expired; or the token expired,
-    /// or was refused.
+    /// The login ended: it was logged out, was revoked or expired. Or the token expired or was
+    /// refused.
     LoginEnded,
     /// An administrator disabled the account.
     AccountDisabled,
-    /// The client did not say in time who it is.
+    /// The client did not authenticate in time.
     AuthTimeout,
-    /// Too many sockets wait to authenticate, and others have fewer: reconnect.
+    /// Too many sockets are waiting to authenticate, and other addresses have fewer: reconnect.
     TryLater,
 }
 
@@ -47,7 +47,7 @@ impl CloseCode {
         CloseCode::TryLater,
     ];
 
-    /// The number on the wire and the reason that goes with it.
+    /// Returns the close code on the wire and its reason text.
     pub const fn on_the_wire(self) -> (u16, &'static str) {
         match self {
             CloseCode::Restart => (1012, "the hub is restarting"),

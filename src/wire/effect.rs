@@ -1,42 +1,41 @@
-//! What a committed change, or a live signal, leads to: the hub's orders.
+//! Effects: the orders that a committed change or a live signal gives the hub.
 
 use super::Frame;
 use crate::ids::{ConversationId, LoginId, SessionId, Timestamp, UserId};
 
-/// The users whose every session gets a frame; ascending, each once.
+/// The users that receive a frame, on all their sessions; ascending, each once.
 pub type Audience = Vec<UserId>;
 
-/// Something for the hub to deliver, in the order it is given.
+/// An order to the hub. The hub carries out orders in the order given.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// A frame as it is. `ends_typing` names whoever stopped typing by it:
-    /// clients clear the mark themselves when they get this frame.
+    /// Delivers a frame unchanged. `ends_typing` names the user whose typing the frame ends:
+    /// clients clear the mark themselves when they receive it.
     Frame { to: Audience, frame: Frame, ends_typing: Option<(ConversationId, UserId)> },
-    /// Someone began, goes on or stopped typing.
+    /// A user starts, continues or stops typing.
     Typing(TypingEvent),
-    /// Someone began, goes on or stopped looking at a conversation.
+    /// A user starts, continues or stops viewing a conversation.
     Viewing(ViewingEvent),
-    /// This user came online or went; the frame says which.
+    /// This user goes online or offline; the frame says which.
     Status { to: Audience, user_id: UserId, frame: Frame },
-    /// No mark of this user stands in the conversation any more, and they see
-    /// none of others there.
+    /// Removes all marks of this user in the conversation. The user no longer sees marks of others
+    /// there.
     Left { conversation_id: ConversationId, user_id: UserId },
-    /// Neither sees the other type or look any more, wherever it is.
+    /// Neither user sees the other type or view any more, in any conversation.
     Parted(UserId, UserId),
     /// `viewer` may see the presence of `subject` from now on, or no longer.
     Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
-    /// What these users have not read in this conversation may be another
-    /// number now.
+    /// The unread counts of these users in this conversation may have changed.
     Unread { conversation_id: ConversationId, users: Audience },
-    /// Positions moved in a group, and nobody was told yet: the hub has nothing to deliver.
+    /// Positions moved in a group and are published later: the hub has nothing to deliver yet.
     ReceiptsPending,
-    /// Nobody knows what was committed: every session of this node asks.
+    /// The result of a commit is unknown: every session of this node syncs.
     Resync,
-    /// The sessions of this login end.
+    /// Ends the sessions of this login.
     LoginEnded(LoginId),
-    /// All sessions of this user end, with their logins.
+    /// Ends all sessions of this user; the logins have ended.
     LoginsEnded(UserId),
-    /// All sessions of this user end, until the account is enabled.
+    /// Ends all sessions of this user until the account is enabled again.
     AccountDisabled(UserId),
 }
 
@@ -44,12 +43,12 @@ pub enum Effect {
 pub struct TypingEvent {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
-    /// The other person of a direct conversation.
+    /// The other user of a direct conversation.
     pub recipient_id: Option<UserId>,
     pub is_typing: bool,
-    /// Everybody but the typist.
+    /// The other participants who may see the mark.
     pub to: Audience,
-    /// The socket it came by; none over REST. When it goes, so does the mark.
+    /// The socket that sent the signal; none over REST. The mark ends with the socket.
     pub session: Option<SessionId>,
 }
 
@@ -58,8 +57,9 @@ pub struct ViewingEvent {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub is_viewing: bool,
-    /// Everybody else who may notice; of who stops, the hub knows it.
+    /// The other participants who may notice. When a user stops viewing, the hub already knows this
+    /// audience.
     pub to: Audience,
-    /// The socket that looks; none over REST. When it goes, so does the mark.
+    /// The socket that views; none over REST. The mark ends with the socket.
     pub session: Option<SessionId>,
 }

@@ -1,5 +1,5 @@
-//! Text from clients into checked values. Whatever is wrong, the error names
-//! the key, and never repeats the value.
+//! Parses text from clients into checked values. Every error names the key and never repeats the
+//! value.
 
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
@@ -9,16 +9,16 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 use serde_path_to_error::{Path, Segment};
 use std::borrow::Cow;
 
-/// How long a `ref` may be, in characters.
+/// Maximum length of a `ref`, in characters.
 pub const MAX_REF_CHARS: usize = 64;
 
-/// Of one name in an error; ours are shorter.
+/// Maximum length of one key name in an error; the hub's own names are shorter.
 const MAX_NAME_BYTES: usize = 64;
 
-/// How deep a body may go: itself, and what is in one another within it.
+/// Maximum nesting depth of a body, counting the body itself.
 const MAX_DEPTH: usize = 16;
 
-/// What every client frame has; the rest is the operation's.
+/// The keys that every client frame has; the operation defines the rest.
 #[derive(serde::Deserialize)]
 pub struct Head<'a> {
     #[serde(borrow, rename = "type")]
@@ -46,8 +46,9 @@ impl<'a> Head<'a> {
     }
 }
 
-/// serde would take an array for the values of a struct in their order, and go
-/// 128 deep also where nobody asked for what is there.
+/// Checks that the body is an object and is not nested too deep. serde would accept an array as the
+/// fields of a struct in order. It would also go 128 levels deep into values that no operation
+/// reads.
 fn check_shape(json: &[u8]) -> Result<()> {
     if json.trim_ascii_start().first() == Some(&b'[') {
         return Err(Error::Invalid("the body must be a JSON object".into()));
@@ -58,7 +59,7 @@ fn check_shape(json: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// How far the brackets outside of strings go. What is not JSON is found later.
+/// Returns how deep the brackets outside strings nest. Later parsing rejects text that is not JSON.
 fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut is_string) = (0_usize, 0, false);
     let mut bytes = json.iter();
@@ -77,7 +78,7 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-/// ReadPool one JSON object and nothing after it. Unknown keys are ignored.
+/// Reads one JSON object with nothing after it. Unknown keys are ignored.
 ///
 /// # Errors
 /// `Invalid`, naming the key that is missing, mistyped or out of bounds.
@@ -93,19 +94,19 @@ fn not_json(error: &serde_json::Error) -> Error {
     Error::Invalid(format!("not JSON: error at line {} column {}", error.line(), error.column()).into())
 }
 
-/// serde's messages may quote the value, which can be message text; so only
-/// what was expected, and where, is told.
+/// Describes a parse error by the expected type and the key only. serde's messages may quote the
+/// value, which can be message text.
 fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let (cause, key) = (error.inner(), name(error.path()));
     if !cause.is_data() {
-        // A broken escape is a syntax error to serde_json; say where it was.
+        // serde_json reports a broken escape as a syntax error; say where it is.
         return match key {
             None => not_json(cause),
             Some(key) => Error::Invalid(format!("{key}: not JSON: error at column {}", cause.column()).into()),
         };
     }
     let text = cause.to_string();
-    // serde_json appends the place to every message.
+    // serde_json appends the position to every message.
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
     let about = |prefix: &str| text.strip_prefix(prefix).map(|field| field.trim_matches('`'));
     if let Some(field) = about("missing field ") {
@@ -121,8 +122,8 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     }
 }
 
-/// The key that a path leads to, as far as its names are such as ours: those of
-/// others may be long, and may be anything. None for the whole.
+/// Returns the key that a path leads to, up to the first name that does not look like the hub's
+/// own. Other names may be long and may contain anything. None means the whole body.
 fn name(path: &Path) -> Option<String> {
     let mut name = String::new();
     for segment in path {
@@ -142,8 +143,8 @@ fn is_plain(key: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Text that a person wrote: has something to see, and nothing that one of
-/// the databases cannot keep. Its length is the operation's to check.
+/// Text that a user wrote: it has a visible character, and no character that one of the databases
+/// cannot store. The operation checks its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content(String);
 
@@ -177,14 +178,14 @@ impl<'de> Deserialize<'de> for Content {
             return Err(de::Error::custom("must have something visible in it"));
         }
         if text.contains('\0') {
-            // SQLite's length() would stop there and Postgres refuses it.
+            // SQLite's length() would stop there, and Postgres refuses it.
             return Err(de::Error::custom("must not contain U+0000"));
         }
         Ok(Self(text))
     }
 }
 
-/// The sender's own name for a message: 1–64 visible ASCII characters.
+/// The sender's own id for a message: 1–64 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientMessageId(String);
 
@@ -214,7 +215,7 @@ impl<'de> Deserialize<'de> for ClientMessageId {
     }
 }
 
-/// One emoji, as Unicode writes it out in full.
+/// One emoji in its fully qualified Unicode form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Emoji(&'static str);
 
@@ -223,10 +224,12 @@ impl Emoji {
         self.0
     }
 
+    /// Parses one emoji.
+    ///
     /// # Errors
     /// `Invalid` for anything but one emoji.
     pub fn parse(text: &str) -> Result<Self> {
-        // Also finds those that are written without their last selector.
+        // Also finds emoji written without their last variation selector.
         let emoji = emojis::get(text).ok_or_else(|| Error::Invalid("emoji must be one emoji".into()))?;
         Ok(Self(emoji.as_str()))
     }
@@ -248,7 +251,7 @@ impl<'de> Deserialize<'de> for Emoji {
     }
 }
 
-/// Whom something is for: a person, or a conversation one is in.
+/// The destination of a message or signal: a user, or a conversation that the caller is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     Recipient(UserId),
@@ -256,7 +259,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// From the two keys, exactly one of which must be there.
+    /// Builds the destination from the two keys, exactly one of which must be present.
     pub fn named(recipient_id: Option<UserId>, conversation_id: Option<ConversationId>) -> Result<Self> {
         match (recipient_id, conversation_id) {
             (Some(user), None) => Ok(Target::Recipient(user)),

@@ -1,18 +1,18 @@
-//! What goes over the wire: frames in and out, the shapes of users, messages
-//! and conversations, close codes; and the events that a commit leads to.
+//! The wire format: frames in and out, the shapes of users, messages and conversations, close
+//! codes, and the effects of a commit.
 //!
-//! Knows JSON and nothing else: no sockets, no database, no decisions. A body
-//! is encoded once and its bytes shared by everybody who gets it.
+//! This module knows JSON only: no sockets, no database, no decisions. A body is encoded once, and
+//! all its recipients share the bytes.
 
-/// What `char::is_whitespace` says, for the character class of a pattern.
+/// The characters of `char::is_whitespace`, for the character class of a pattern.
 macro_rules! white_space {
     () => {
         r"\u0009-\u000D\u0020\u0085\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000"
     };
 }
 
-/// White space, and what else shows nothing by itself, for the character class
-/// of a pattern: only of the first 65,536 characters, and without marks.
+/// White space and other characters that show nothing by themselves, for the character class of a
+/// pattern. It covers only the first 65,536 characters and leaves out combining marks.
 macro_rules! invisible {
     () => {
         concat!(
@@ -65,18 +65,18 @@ struct Envelope<'a, B> {
     body: &'a B,
 }
 
-/// Encodes one frame of the server.
+/// Encodes one server frame.
 pub fn encode<B: Serialize>(kind: &'static str, now: Timestamp, body: &B) -> Frame {
     json(&Envelope { r#type: kind, timestamp: now, body }).into()
 }
 
-/// Any of our shapes as JSON.
+/// Encodes any wire shape as JSON.
 #[expect(clippy::expect_used, reason = "the message is the proof")]
 pub fn json<B: Serialize>(body: &B) -> String {
     serde_json::to_string(body).expect("our shapes have string keys and no failing Serialize")
 }
 
-/// The answer to a client frame with a `ref`; `reply` is a JSON object.
+/// Encodes the answer to a client frame with a `ref`; `reply` is a JSON object.
 pub fn ack(reference: &str, now: Timestamp, reply: &str) -> Frame {
     #[derive(Serialize)]
     struct Ack<'a> {
@@ -93,12 +93,12 @@ pub fn ack(reference: &str, now: Timestamp, reply: &str) -> Frame {
     frame.into()
 }
 
-/// The answer to a frame that was refused; without a `ref` when there was none.
+/// Encodes the answer to a refused frame; it has no `ref` when the frame had none.
 pub fn error(reference: Option<&str>, now: Timestamp, error: &Error) -> Frame {
     encode("error", now, &Refusal::of(reference, error, &error.detail()))
 }
 
-/// The answer to an `authenticate` that was refused.
+/// Encodes the answer to a refused `authenticate`.
 pub fn auth_error(reference: Option<&str>, now: Timestamp, error: &Error) -> Frame {
     encode("auth_error", now, &Refusal::of(reference, error, &error.detail()))
 }

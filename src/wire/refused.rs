@@ -1,6 +1,6 @@
-//! Keys that clients of other systems send and that the hub cannot honour. An
-//! unknown key is ignored; one of these is refused unless it says nothing,
-//! because its meaning would be lost unnoticed.
+//! Keys that clients of other systems send and that the hub does not support. An unknown key is
+//! ignored. One of these keys is refused unless its value means nothing, because its meaning would
+//! be lost unnoticed.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
@@ -36,7 +36,7 @@ macro_rules! refused {
 }
 
 refused!(
-    /// `created_at` and other times that the hub sets, or does not keep.
+    /// `created_at` and other times that the hub sets itself or does not store.
     NoTime,
     {"type": "null"},
     Value::is_null,
@@ -44,7 +44,7 @@ refused!(
 );
 
 refused!(
-    /// `message_type`, which may say that the message is text.
+    /// `message_type`; only the value for text is accepted.
     TextOnly,
     {"enum": ["text", null]},
     |value| value.is_null() || value == "text",
@@ -52,7 +52,7 @@ refused!(
 );
 
 refused!(
-    /// `metadata`, `attachments`, `role` and others that the hub does not keep.
+    /// `metadata`, `attachments`, `role` and other keys that the hub does not store.
     NotKept,
     {"enum": [null, [], {}]},
     |value| match value {

@@ -1,5 +1,4 @@
-//! What the hub tells over a socket: the body of each frame, and the table by
-//! which all of them are described.
+//! Server frames: the body of each frame, and the table that describes all of them.
 
 use super::{ConversationView, MAX_REF_CHARS, MessageView, OwnPlaceView, TieView};
 use crate::error::{Code, Error};
@@ -9,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Every frame but `ack`: its type, and which bodies it may have.
+/// Every server frame except `ack`: its type and its possible bodies.
 pub const SERVER_FRAMES: &[(&str, &[SchemaOf])] = &[
     ("error", &[schema_of::<Refusal<'static>>]),
     ("authenticated", &[schema_of::<Authenticated<'static>>]),
@@ -33,13 +32,13 @@ pub const SERVER_FRAMES: &[(&str, &[SchemaOf])] = &[
     ("unread_count_update", &[schema_of::<UnreadUpdate<'static>>]),
 ];
 
-/// `error`: a frame was refused.
+/// `error`: the hub refused a frame.
 #[derive(Serialize, JsonSchema)]
 pub struct Refusal<'a> {
     #[schemars(extend("enum" = Code::ALL.map(|code| code.meaning().name)))]
     pub code: &'static str,
     pub message: &'a str,
-    /// None when there was none.
+    /// The `ref` of the refused frame; absent when that frame had none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = MAX_REF_CHARS))]
     pub r#ref: Option<&'a str>,
@@ -58,14 +57,14 @@ impl<'a> Refusal<'a> {
     }
 }
 
-/// `authenticated`: who is on the other end.
+/// `authenticated`: the user that this socket belongs to.
 #[derive(Serialize, JsonSchema)]
 pub struct Authenticated<'a> {
     pub user_id: UserId,
     pub username: &'a str,
     pub display_name: &'a str,
     pub email: Option<&'a str>,
-    /// When the socket ends unless it is renewed; null: with the login.
+    /// Time at which the socket closes unless it is renewed. Null: the socket ends with the login.
     pub expires_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub r#ref: Option<&'a str>,
@@ -87,21 +86,22 @@ pub struct Welcome<'a> {
     pub protocol: u32,
     pub user_id: UserId,
     pub session_id: SessionId,
-    /// Names this history: another one means that the client starts over.
+    /// Id of the database history. When it changes, the client must discard its data and start
+    /// over.
     pub epoch: &'a str,
-    /// Number of the user's last private change.
+    /// Number of the user's latest private change.
     pub me: i64,
-    /// How often the hub pings.
+    /// Interval between two pings of the hub, in milliseconds.
     pub heartbeat_ms: u128,
 }
 
-/// `presence_state`: who is online now, of those one may see.
+/// `presence_state`: the users who are online now and whose presence the client may see.
 #[derive(Serialize, JsonSchema)]
 pub struct PresenceState<'a> {
     pub online: &'a [UserId],
 }
 
-/// `user_online_status`.
+/// `user_online_status`: a user goes online or offline.
 #[derive(Serialize, JsonSchema)]
 pub struct OnlineStatus {
     pub user_id: UserId,
@@ -109,7 +109,7 @@ pub struct OnlineStatus {
     pub last_seen_at: Option<Timestamp>,
 }
 
-/// `typing_indicator`.
+/// `typing_indicator`: a user starts, continues or stops typing.
 #[derive(Serialize, JsonSchema)]
 pub struct Typing {
     pub conversation_id: ConversationId,
@@ -119,7 +119,7 @@ pub struct Typing {
     pub is_typing: bool,
 }
 
-/// `viewing`.
+/// `viewing`: a user starts or stops viewing a conversation.
 #[derive(Serialize, JsonSchema)]
 pub struct Viewing {
     pub conversation_id: ConversationId,
@@ -127,7 +127,7 @@ pub struct Viewing {
     pub is_viewing: bool,
 }
 
-/// `private_message`.
+/// `private_message`: a new message.
 #[derive(Serialize, JsonSchema)]
 pub struct PrivateMessage<'a> {
     pub conversation_id: ConversationId,
@@ -138,7 +138,7 @@ pub struct PrivateMessage<'a> {
     pub message: &'a MessageView,
 }
 
-/// `message_edited`, `message_deleted`: the message as it is now.
+/// `message_edited`, `message_deleted`: the message in its current state.
 #[derive(Serialize, JsonSchema)]
 pub struct MessageChange<'a> {
     pub conversation_id: ConversationId,
@@ -146,35 +146,34 @@ pub struct MessageChange<'a> {
     pub message: &'a MessageView,
 }
 
-/// `message_reaction`.
+/// `message_reaction`: a user adds or removes a reaction.
 #[derive(Serialize, JsonSchema)]
 pub struct ReactionChange<'a> {
     #[serde(flatten)]
     pub change: MessageChange<'a>,
     pub emoji: &'a str,
     pub user_id: UserId,
-    /// False: taken back.
+    /// False when the reaction is removed.
     pub on: bool,
 }
 
-/// `skip`: a change that one may not see; the number moves on.
+/// `skip`: a change that the client may not see. Only the `rev` of the conversation advances.
 #[derive(Serialize, JsonSchema)]
 pub struct Skip {
     pub conversation_id: ConversationId,
     pub rev: Rev,
 }
 
-/// `conversation_update`.
+/// `conversation_update`: the conversation changed.
 #[derive(Serialize, JsonSchema)]
 pub struct ConversationUpdate<'a> {
     pub conversation_id: ConversationId,
     pub rev: Rev,
-    /// Null for who was removed.
+    /// Null for a user who was removed from the conversation.
     pub conversation: Option<&'a ConversationView>,
 }
 
-/// `message_delivered`, `message_read`, `conversation_read`: a shared position
-/// moved.
+/// `message_delivered`, `message_read`, `conversation_read`: a position that others see moved.
 #[derive(Serialize, JsonSchema)]
 pub struct Receipt {
     pub conversation_id: ConversationId,
@@ -189,7 +188,7 @@ pub struct Receipt {
     pub read_at: Option<Timestamp>,
 }
 
-/// `me_update`: what the user alone sees changed; only what changed is there.
+/// `me_update`: a change that only the user sees. It contains only the changed parts.
 #[derive(Default, Serialize, JsonSchema)]
 pub struct MeUpdate<'a> {
     pub me: i64,
@@ -203,25 +202,26 @@ pub struct MeUpdate<'a> {
     pub hidden: &'a [MessageId],
 }
 
-/// `unread_count_update`.
+/// `unread_count_update`: unread counts of the user changed.
 #[derive(Serialize, JsonSchema)]
 pub struct UnreadUpdate<'a> {
-    /// The last of the conversations that changed.
+    /// The conversation that changed last.
     pub conversation_id: ConversationId,
-    /// Counted up to 1,000 for each conversation, so 1,000 stands for 1,000 or more.
+    /// Counted up to 1,000 for each conversation, so 1,000 means 1,000 or more.
     pub unread_count: i64,
     pub total_unread: i64,
-    /// There where a conversation has 1,000 or more: then the totals may be too low.
+    /// Present when a conversation has 1,000 or more unread messages: the totals may then be too
+    /// low.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_capped: bool,
-    /// By platform.
+    /// Unread counts by platform.
     pub unread_counts: &'a BTreeMap<String, i64>,
-    /// Every conversation that changed since the last such frame.
+    /// Unread counts of every conversation that changed since the last such frame.
     #[schemars(schema_with = "by_id::<i64>")]
     pub conversations: &'a BTreeMap<ConversationId, i64>,
 }
 
-/// `system` with event `resync`: something may have been missed; run `sync`.
+/// `system` with event `resync`: the client may have missed something and must run `sync`.
 #[derive(Serialize, JsonSchema)]
 pub struct Resync {
     #[schemars(extend("const" = "resync"))]

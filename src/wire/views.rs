@@ -1,4 +1,4 @@
-//! Users, messages and conversations as clients see them.
+//! Views: users, messages and conversations in the form that clients receive.
 
 use crate::ids::{ConversationId, LoginId, MessageId, Position, ReportId, Rev, Role, Seq, Timestamp, UserId};
 use schemars::JsonSchema;
@@ -10,12 +10,12 @@ pub struct UserView {
     pub username: String,
     pub display_name: String,
     pub created_at: Timestamp,
-    /// Outer none: not shown, because it is somebody else's.
+    /// Absent for other users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<Option<String>>,
 }
 
-/// How far a message came with every other participant.
+/// Delivery status of a message: the state that it reached with every other participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -31,7 +31,7 @@ pub struct MessageView {
     pub seq: Seq,
     pub rev: Rev,
     pub sender_id: UserId,
-    /// The other person of a direct conversation; null in a group.
+    /// The other user of a direct conversation; null in a group.
     pub receiver_id: Option<UserId>,
     pub content: String,
     pub message_type: String,
@@ -48,12 +48,12 @@ pub struct MessageView {
     pub read_at: Option<Timestamp>,
 }
 
-/// One emoji under a message.
+/// One emoji reaction to a message.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReactionView {
     pub emoji: String,
     pub count: i64,
-    /// The first twenty.
+    /// The first twenty users.
     pub user_ids: Vec<UserId>,
 }
 
@@ -62,7 +62,7 @@ pub struct ParticipantView {
     pub user_id: UserId,
     pub username: String,
     pub display_name: String,
-    /// Null: left.
+    /// Null: the user left.
     #[schemars(with = "Option<Role>")]
     pub role: Option<String>,
     pub rev: Rev,
@@ -72,7 +72,7 @@ pub struct ParticipantView {
     pub delivered_seq: Seq,
 }
 
-/// A conversation as everybody in it sees it: the shape of live frames.
+/// A conversation in the form that all its participants see. Live frames use this shape.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConversationView {
     pub id: ConversationId,
@@ -88,13 +88,13 @@ pub struct ConversationView {
     pub participants: Vec<ParticipantView>,
 }
 
-/// What one participant alone sees of it.
+/// The parts of a conversation that only one participant sees.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OwnPlace {
     pub last_message: Option<MessageView>,
     /// Counted up to 1,000.
     pub unread_count: i64,
-    /// There where `unread_count` is 1,000, which stands for 1,000 or more.
+    /// Present when `unread_count` is 1,000, which means 1,000 or more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_capped: bool,
     #[schemars(with = "Position")]
@@ -102,7 +102,7 @@ pub struct OwnPlace {
     pub visible_from_seq: Seq,
 }
 
-/// A conversation as REST shows it to one participant.
+/// A conversation in the form that REST returns to one participant.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct OwnConversationView {
     #[serde(flatten)]
@@ -111,7 +111,7 @@ pub struct OwnConversationView {
     pub own: OwnPlace,
 }
 
-/// What somebody told the administrators of: a person or a message.
+/// A report to the administrators about a user or a message.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReportView {
     pub id: ReportId,
@@ -122,28 +122,28 @@ pub struct ReportView {
     pub reason: String,
 }
 
-/// A login, for its owner to recognise the device.
+/// A login, described so that its owner can recognise the device.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LoginView {
     pub id: LoginId,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
-    /// As it was when the device logged in, like the address.
+    /// User agent of the device at the time it logged in; `ip` is from the same time.
     pub user_agent: Option<String>,
     pub ip: Option<String>,
-    /// It is the one that asks.
+    /// True for the login that sends this request.
     pub current: bool,
 }
 
-/// A block or a contact of one's own.
+/// A block or a contact of the caller.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct TieView {
     pub user_id: UserId,
-    /// It was lifted.
+    /// True when the block or contact was removed.
     pub removed: bool,
 }
 
-/// One's own place in a conversation, as far as others do not see it.
+/// The caller's own state in a conversation, as far as other participants do not see it.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct OwnPlaceView {
     pub id: ConversationId,

@@ -1,6 +1,6 @@
-//! Who is on the other end of a socket: said at the handshake, or by the frame
-//! `authenticate`, and for how long it holds. A session that nobody
-//! authenticates in time, or again before its token ends, is closed.
+//! Authenticates the user of a socket, at the handshake or by the frame `authenticate`. It also
+//! keeps the deadline of the credential. A session is closed if it is not authenticated in time, or
+//! not renewed before its token expires.
 
 use super::session::{AUTHENTICATE, Ctx, Session};
 use crate::auth::Caller;
@@ -27,13 +27,14 @@ async fn check_token(net: &Net, token: &str) -> Result<(Credential, UserView)> {
 }
 
 impl Session {
-    /// The handshake said who it is.
+    /// Starts a session that the handshake authenticated.
     pub(crate) fn begin_with(&mut self, credential: Credential, ctx: &mut Ctx) {
         let caller = self.belong_to(credential, ctx);
         self.attach(caller, move |session, me| session.welcome(caller, me), ctx);
     }
 
-    /// Only a token helps from here on.
+    /// Starts the deadline for authentication. From here on only a token can authenticate the
+    /// session.
     pub(crate) fn wait_for_token(&mut self, ctx: &mut Ctx) {
         let (timeout, connection_limits) = (self.sockets.auth_timeout, self.sockets.connections.clone());
         let displaced = self.permit.as_ref().map(|permit| permit.is_displaced());
@@ -53,8 +54,8 @@ impl Session {
         self.close_after(end, ctx);
     }
 
-    /// `authenticate`, first or again. Nothing else happens until it is
-    /// decided.
+    /// Handles `authenticate`, for the first time or as a renewal. The session does nothing else
+    /// until the check is done.
     pub(crate) fn authenticate(&mut self, text: &str, reference: Option<String>, ctx: &mut Ctx) {
         let token = match wire::parse::<Authenticate>(text.as_bytes()) {
             Ok(Authenticate { token }) => token,
@@ -62,7 +63,7 @@ impl Session {
         };
         let (net, session_id, is_new) = (Arc::clone(&self.net), self.id, self.credential.is_none());
         let check = async move {
-            // The session takes nothing from the hub while it waits for this.
+            // The session accepts nothing from the hub while it waits for this check.
             if !is_new {
                 net.hub.suspend(session_id).await?;
             }
@@ -90,14 +91,14 @@ impl Session {
         }));
     }
 
-    /// Whether the session may be this person's, and until when.
+    /// Checks whether the session may belong to this user, and until when.
     fn agree(&self, new: Credential) -> Result<Credential> {
         match self.credential {
             None => self.permit.as_ref().map_or(Ok(()), |permit| permit.identify(new.caller.user_id)).map(|()| new),
             Some(old) if old.caller.user_id != new.caller.user_id => {
                 Err(Error::Unauthenticated("this connection belongs to another user"))
             }
-            // What is good for longer stays: a cookie is, and a later token.
+            // The longer validity stays, which is that of a cookie or of a later token.
             Some(old) if old.caller.login_id == new.caller.login_id => {
                 let expires_at = old.expires_at.zip(new.expires_at).map(|(old, new)| old.max(new));
                 Ok(Credential { expires_at, ..new })
@@ -106,11 +107,11 @@ impl Session {
         }
     }
 
-    /// And ends with their token.
+    /// Makes the session the caller's. The session ends when the token expires.
     fn belong_to(&mut self, credential: Credential, ctx: &mut Ctx) -> Caller {
         let caller = Caller { session_id: Some(self.id), ..credential.caller };
         self.credential = Some(Credential { caller, ..credential });
-        // Without a deadline until now, this finds nothing.
+        // If there was no deadline until now, this cancels nothing.
         ctx.cancel_future(std::mem::take(&mut self.deadline));
         if let Some(expires_at) = credential.expires_at {
             let clock = self.net.clock.clone();
@@ -142,8 +143,8 @@ impl Session {
         self.socket.text(wire::encode("authenticated", self.net.clock.now(), &body));
     }
 
-    /// What may be different in a moment is no reason to close: the client may
-    /// send it again.
+    /// Refuses a token. A temporary error does not close the socket, because the client may send
+    /// the token again.
     fn refuse_token(&mut self, error: &Error, reference: Option<&str>, ctx: &mut Ctx) {
         self.tell_refusal(AUTHENTICATE, error);
         self.socket.text(wire::auth_error(reference, self.net.clock.now(), error));

@@ -1,6 +1,6 @@
-//! How many sockets there are: of each user, from each address, in all. A
-//! socket has its permit before the handshake is answered and until it is closed
-//! for good, whatever became of its session.
+//! Limits the number of sockets per user, per address and in total. A socket has its permit from
+//! before the handshake is answered until it is closed for good. The end of its session does not
+//! release the permit.
 
 use crate::error::{Error, Result};
 use crate::http::client_address::network;
@@ -13,26 +13,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
-/// Sockets that have not said yet who they are: of one address, and in all.
-/// They cost what others cost, and nobody answers for them; so they get a quarter of
-/// all sockets at most. When all their places are taken, a newcomer gets that of the
-/// oldest from the address that has the most.
+/// The limits of unauthenticated sockets, per address and in total. They cost as much as other
+/// sockets, but no user is responsible for them. Therefore they get at most a quarter of all
+/// sockets. When all their places are taken, a newcomer displaces an older socket. It is the oldest
+/// socket from the address with the most unauthenticated sockets.
 const UNKNOWN_PER_ADDRESS: usize = 64;
 const UNKNOWN_IN_ALL: usize = 1024;
 const UNKNOWN_SHARE: usize = 4;
 
-/// What a refusal says.
+/// The limits that a refusal names.
 const PER_USER: &str = "MAX_SOCKETS_PER_USER sockets of one person";
 const PER_ADDRESS: &str = "MAX_SOCKETS_PER_ADDRESS sockets of one address";
 const UNKNOWN: &str = "64 sockets of one address that have not authenticated";
 
-/// Ids begin with 1. Half the size of an option, in each of many sockets.
+/// The id of no user. Real ids begin with 1. It takes half the size of an option, in each of many
+/// sockets.
 const NOBODY: UserId = UserId::new(0);
 
-/// When to try again that is over a limit of one's own.
+/// The retry delay for a client that exceeds a limit of its user or address.
 const RETRY_IN: Duration = Duration::from_secs(1);
 
-/// At most so many; 0: no limit.
+/// The limits on the number of sockets. 0 means no limit.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionBounds {
     pub per_user: usize,
@@ -40,7 +41,7 @@ pub struct ConnectionBounds {
     pub in_all: usize,
 }
 
-/// The connection_limits of this node: cheap to clone.
+/// The connection limits of this node. Cheap to clone.
 #[derive(Clone)]
 pub struct ConnectionLimits(Arc<Shared>);
 
@@ -62,20 +63,20 @@ struct Taken {
     next: u64,
 }
 
-/// A socket that has not said yet whose it is.
+/// A socket that is not authenticated yet.
 struct Unknown {
     address: Option<IpAddr>,
-    /// Told when it has to give up its place.
+    /// Notified when the socket has to give up its place.
     displaced: Arc<Notify>,
 }
 
-/// One socket's; dropping it gives it back.
+/// The permit of one socket. Dropping it gives the place back.
 pub struct ConnectionPermit {
     connection_limits: Arc<Shared>,
-    /// [`NOBODY`] as long as nobody knows.
+    /// [`NOBODY`] until the user is known.
     user_id: Cell<UserId>,
     address: Option<IpAddr>,
-    /// Its key in the table of those who are unknown.
+    /// The key in the table of unauthenticated sockets.
     number: u64,
 }
 
@@ -85,11 +86,11 @@ impl ConnectionLimits {
         Self(Arc::new(Shared { settings, taken: Mutex::default(), given_back: Notify::new(), is_closing }))
     }
 
-    /// For a user, or for somebody who has not said yet who they are.
+    /// Acquires a permit for a user, or for a socket that is not authenticated yet.
     ///
     /// # Errors
-    /// `RateLimited` when the user or the address has as many sockets as they
-    /// may, `Unavailable` when the node has.
+    /// `RateLimited` if the user or the address has reached its limit. `Unavailable` if the node
+    /// has reached its limit.
     pub fn acquire(&self, user_id: Option<UserId>, address: Option<IpAddr>) -> Result<ConnectionPermit> {
         let address = address.map(network);
         let ConnectionBounds { per_user, per_address, in_all } = self.0.settings;
@@ -124,19 +125,18 @@ impl ConnectionLimits {
         })
     }
 
-    /// The hub is going down: who has not said yet who they are, need not any
-    /// more.
+    /// Marks the hub as shutting down. Unauthenticated sockets then no longer need to authenticate.
     pub fn close(&self) {
         self.0.is_closing.send_replace(true);
     }
 
-    /// Done when it is so.
+    /// Completes when the hub is shutting down.
     pub async fn are_closing(&self) {
-        // Fails when the sender is gone, which `self` keeps.
+        // This fails only when the sender is gone, but `self` keeps it.
         let _ = self.0.is_closing.subscribe().wait_for(|is_closing| *is_closing).await;
     }
 
-    /// Done when no socket is left.
+    /// Completes when no socket is left.
     pub async fn are_free(&self) {
         loop {
             let given_back = self.0.given_back.notified();
@@ -155,7 +155,7 @@ impl Shared {
 }
 
 impl Taken {
-    /// Returns the key of who is unknown; nothing of anybody else.
+    /// Returns the key of an unauthenticated socket, and 0 for the socket of a user.
     fn count(&mut self, user_id: Option<UserId>, address: Option<IpAddr>) -> u64 {
         if let Some(user_id) = user_id {
             *self.by_user.entry(user_id).or_default() += 1;
@@ -167,15 +167,15 @@ impl Taken {
         self.next
     }
 
-    /// None when it is not there any more.
+    /// Returns `None` if the socket is no longer in the table.
     fn uncount_unknown(&mut self, number: u64) -> Option<Unknown> {
         let unknown = self.unknown.remove(&number)?;
         give_back(&mut self.unknown_by_address, unknown.address);
         Some(unknown)
     }
 
-    /// Has the oldest of the addresses with the most give up its place. False when this address has
-    /// as many itself.
+    /// Displaces the oldest socket of the addresses with the most unauthenticated sockets. Returns
+    /// false if this address itself has as many.
     fn displace_for(&mut self, address: Option<IpAddr>) -> bool {
         let own = self.unknown_by_address.get(&address).copied().unwrap_or(0);
         let Some(most) = self.unknown_by_address.values().copied().max().filter(|most| *most > own) else {
@@ -192,10 +192,10 @@ impl Taken {
 }
 
 impl ConnectionPermit {
-    /// Now it is known whose socket it is.
+    /// Assigns the socket to its user.
     ///
     /// # Errors
-    /// `RateLimited` when the user has as many as they may.
+    /// `RateLimited` if the user has reached the limit.
     pub fn identify(&self, user_id: UserId) -> Result<()> {
         let mut taken = self.connection_limits.taken();
         let of_user = taken.by_user.get(&user_id).copied().unwrap_or(0);
@@ -208,12 +208,12 @@ impl ConnectionPermit {
         Ok(())
     }
 
-    /// Done when somebody unknown has to give up its place.
+    /// Completes when this unauthenticated socket has to give up its place.
     pub fn is_displaced(&self) -> impl Future<Output = ()> + use<> {
         let unknown =
             self.connection_limits.taken().unknown.get(&self.number).map(|unknown| Arc::clone(&unknown.displaced));
         async move {
-            // Without an entry it happened already.
+            // If there is no entry, the socket was already displaced.
             if let Some(displaced) = unknown {
                 displaced.notified().await;
             }
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!((left.in_all, left.unknown.len(), left.by_user.len(), left.unknown_by_address.len()), (0, 0, 0, 0));
     }
 
-    /// Whether it has to give up its place.
+    /// Returns whether the socket has to give up its place.
     fn is_displaced(permit: &ConnectionPermit) -> bool {
         use futures_util::FutureExt;
         permit.is_displaced().now_or_never().is_some()

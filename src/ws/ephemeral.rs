@@ -1,17 +1,16 @@
-//! Frames that matter only while they are true: who types, who looks at a
-//! conversation, who is online. A peer that does not keep up gets the last of
-//! each kind, or none.
+//! Buffers frames that matter only while they are true: typing, viewing and presence. A client that
+//! does not keep up gets the last frame of each kind, or none.
 
 use crate::hub::Ephemeral;
 use crate::wire::Frame;
 
-/// Kinds that may wait at once.
+/// The most kinds that may wait at once.
 const MAX_WAITING: usize = 64;
 
-/// What waits until the peer has read the rest.
+/// The frames that wait until the client has read the rest.
 pub struct EphemeralBuffer {
     frames: Vec<(Ephemeral, Frame)>,
-    /// Unsent bytes over which nothing of this is kept.
+    /// The limit of unsent bytes. Above it the buffer keeps no frames.
     max_unsent: usize,
     dropped: u64,
 }
@@ -21,8 +20,8 @@ impl EphemeralBuffer {
         Self { frames: Vec::new(), max_unsent, dropped: 0 }
     }
 
-    /// Keeps the frame in place of an earlier one of its kind. True when it is
-    /// the first to wait.
+    /// Keeps the frame in place of an earlier one of its kind. Returns true if it is the first
+    /// frame to wait.
     pub fn put(&mut self, what: Ephemeral, frame: Frame, unsent: usize) -> bool {
         let was_empty = self.frames.is_empty();
         self.drop_over(unsent);
@@ -38,14 +37,14 @@ impl EphemeralBuffer {
         was_empty && !self.frames.is_empty()
     }
 
-    /// Everything that waits, oldest first.
+    /// Takes all waiting frames, oldest first.
     pub fn take(&mut self, unsent: usize) -> impl Iterator<Item = Frame> + use<> {
         self.drop_over(unsent);
         std::mem::take(&mut self.frames).into_iter().map(|(_, frame)| frame)
     }
 
-    /// Frames that were never written, because others took their place or the
-    /// peer did not read.
+    /// Returns the number of frames that were never written. A later frame replaced them, or the
+    /// client did not read.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }

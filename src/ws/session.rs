@@ -1,9 +1,9 @@
-//! One socket: an actor that turns text frames into operations, one at a
-//! time and in order, and writes what the hub delivers.
+//! One socket: an actor that turns text frames into operations, one at a time and in order, and
+//! writes the frames that the hub delivers.
 //!
-//! It knows messages, not bytes: the transport owns the socket, its bounds and
-//! its heartbeat. It decides nothing about messages, and detaches from the hub
-//! in one place, `stopped`.
+//! The actor handles messages, not bytes. The transport owns the socket, its limits and its
+//! heartbeat. The actor decides nothing about messages, and detaches from the hub in one place,
+//! `stopped`.
 
 use super::connection_limits::ConnectionPermit;
 use super::ephemeral::EphemeralBuffer;
@@ -34,21 +34,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Batches of the hub that may wait for this session, which takes one in
-/// microseconds.
+/// The batches of the hub that may wait for this session. A session handles one in microseconds.
 const MAILBOX: usize = 64;
-/// For a session to be attached and to have read what it begins with; nothing is
-/// written meanwhile.
+/// The deadline for a session to attach and to read its initial state. Nothing is written
+/// meanwhile.
 const OPENING: Duration = Duration::from_secs(10);
-/// RFC 6455, 7.1.5: the peer closed without saying why.
+/// The client closed without a code (RFC 6455, 7.1.5).
 const NO_CODE: u16 = 1005;
-/// And: it did not say that it closed.
+/// The client went away without a close frame (RFC 6455, 7.1.5).
 const ABNORMAL: u16 = 1006;
-/// The peer is done, or went away with a word or without; the hub restarts, or
-/// the login ended.
+/// The usual close codes: the client is done or went away, with or without a close frame, the hub
+/// restarts, or the login ended.
 const USUAL_CLOSES: [u16; 6] = [1000, 1001, NO_CODE, ABNORMAL, 1012, 4501];
 
-/// The one frame that somebody unknown may send.
+/// The only frame that an unauthenticated client may send.
 pub(crate) const AUTHENTICATE: &str = "authenticate";
 
 pub struct Session {
@@ -56,20 +55,20 @@ pub struct Session {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) socket: Socket,
     peer: Peer,
-    /// To be claimed by whoever it turns out to be.
+    /// The permit, which is assigned to the user once the socket is authenticated.
     pub(crate) permit: Option<Rc<ConnectionPermit>>,
     pub(crate) id: SessionId,
-    /// Who is on the other end; none until they have said it.
+    /// The credential of the client. `None` until the client is authenticated.
     pub(crate) credential: Option<Credential>,
-    /// Ends the session unless somebody authenticates, first or again.
+    /// Ends the session unless the client authenticates, or renews its token.
     pub(crate) deadline: SpawnHandle,
     opened_at: Timestamp,
     frames: DefaultDirectRateLimiter,
-    /// Frames refused since the last that passed.
+    /// The number of frames refused since the last accepted one.
     refused: u32,
-    /// A frame of somebody unknown has had its line.
+    /// Whether the audit log has the line for a frame from this unauthenticated client.
     is_told_of: bool,
-    /// Seldom there, so boxed.
+    /// Boxed, because it is seldom present.
     waiting: Option<Box<EphemeralBuffer>>,
     closed_with: Option<u16>,
 }
@@ -103,8 +102,9 @@ impl Session {
         }
     }
 
-    /// Attaches first and reads then: what is committed in between is kept by the hub, and arrives
-    /// after the welcome. So does who is online, by way of the hub.
+    /// Attaches to the hub first and reads the initial state then. The hub keeps the changes that
+    /// are committed in between, and delivers them after the welcome. Presence also arrives after
+    /// the welcome, through the hub.
     async fn open(net: Arc<Net>, caller: Caller, attachment: Attachment) -> Result<i64> {
         let session_id = attachment.session_id;
         let is_new = net.hub.attach(attachment).await?;
@@ -113,10 +113,10 @@ impl Session {
         Ok(me)
     }
 
-    /// From now on the session is this caller's. Nothing is read and nothing
-    /// delivered is written until it is attached, so that the first frames are
-    /// those that `greet` writes, which gets the number of the caller's last
-    /// private change. All that is written until then goes out with them.
+    /// Makes the session this caller's. Until it is attached, the session reads nothing and writes
+    /// no deliveries. So the first frames are those that `greet` writes. `greet` gets the number of
+    /// the caller's last private change. All frames that are written until then go out together
+    /// with them.
     pub(crate) fn attach(&mut self, caller: Caller, greet: impl FnOnce(&mut Self, i64) + 'static, ctx: &mut Ctx) {
         let Caller { user_id, login_id, .. } = caller;
         let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
@@ -151,7 +151,7 @@ impl Session {
         self.turn_away(error, ctx);
     }
 
-    /// Closes the socket of somebody who may not come in.
+    /// Closes the socket of a client that may not connect.
     pub(crate) fn turn_away(&mut self, error: &Error, ctx: &mut Ctx) {
         let code = match error {
             Error::Unauthenticated(_) | Error::TokenRefused { .. } => CloseCode::LoginEnded,
@@ -170,7 +170,8 @@ impl Session {
         ctx.stop();
     }
 
-    /// Counts a frame of any kind. False: over the rate, and told so.
+    /// Counts a frame of any kind. Returns false, after sending an error, if the client exceeds the
+    /// rate.
     fn is_within_rate(&mut self, ctx: &mut Ctx) -> bool {
         let clock = DefaultClock::default();
         let Err(wait) = self.frames.check() else {
@@ -217,14 +218,14 @@ impl Session {
         }
     }
 
-    /// The next frame waits until this one is answered and the peer has taken
+    /// Runs an operation. The next frame waits until this one is answered and the client has taken
     /// the answer.
     fn begin(&mut self, caller: Caller, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
         self.socket.pause();
         let (dispatcher, answers) = (self.net.dispatcher.clone(), self.net.answers.clone());
         let terms = op.terms();
         let call = async move {
-            // A change is answered with a message at most, so its answer is not counted.
+            // The answer to a change is at most one message, so it is not counted.
             let share = match terms.access {
                 Access::Read => Some(answers.reserve(caller.user_id).await?),
                 Access::Write => None,
@@ -254,8 +255,8 @@ impl Session {
         }));
     }
 
-    /// Counts the answer as waiting until the peer has taken it. The session is cut off when others
-    /// need the room.
+    /// Counts the answer as waiting until the client has taken it. The session is closed when other
+    /// answers need the room.
     #[expect(clippy::disallowed_methods, reason = "the last message to a session, so at most one in each mailbox")]
     fn count_answer(&self, mut share: Share, frame: &Frame, ctx: &Ctx) {
         let session = ctx.address();
@@ -277,7 +278,7 @@ impl Session {
         self.credential.map(|credential| credential.caller.user_id)
     }
 
-    /// Without a `ref` only errors are answered.
+    /// Returns the answer to a frame. Without a `ref` only errors are answered.
     fn answer(&self, reference: Option<&str>, outcome: Result<Reply>) -> Option<Frame> {
         let now = self.net.clock.now();
         match (outcome, reference) {
@@ -290,7 +291,7 @@ impl Session {
     fn deliver(&mut self, delivery: Delivery, ctx: &mut Ctx) {
         match delivery {
             Delivery::Reliable(frame) => {
-                // What came before it stays before it.
+                // Frames that came before this one are written before it.
                 self.flush();
                 self.socket.text(frame);
             }
@@ -298,8 +299,8 @@ impl Session {
         }
     }
 
-    /// Written at once to a peer that keeps up; merged with others of its kind
-    /// while it does not.
+    /// Writes the frame immediately if the client keeps up. Otherwise merges it with others of its
+    /// kind.
     fn pass(&mut self, what: Ephemeral, frame: Frame, ctx: &mut Ctx) {
         if self.socket.unsent() == 0 {
             return self.socket.text(frame);
@@ -357,8 +358,8 @@ impl Handler<ToSession> for Session {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Ctx) {
-        // The transport closes a socket that breaks the protocol by itself;
-        // the only error it gives is that the peer is gone.
+        // The transport itself closes a socket that breaks the protocol. Its only error means that
+        // the client is gone.
         let Ok(message) = message else { return ctx.stop() };
         if self.closed_with.is_some() {
             return;
@@ -377,6 +378,6 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
     }
 
     fn finished(&mut self, _: &mut Ctx) {
-        // The stream of bytes, which the transport leaves empty.
+        // Handles the byte stream, which the transport leaves empty.
     }
 }

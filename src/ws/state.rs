@@ -1,4 +1,4 @@
-//! What every connection can reach besides what every request can.
+//! The state that every connection can reach, besides the state of every request.
 
 use super::connection_limits::ConnectionLimits;
 use super::transport::TransportSettings;
@@ -7,13 +7,13 @@ use crate::limits::Rate;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What every connection can reach; one for each node.
+/// The state that every connection can reach. Each node has one.
 pub struct Sockets {
     pub http: Arc<Net>,
     pub transport: Arc<TransportSettings>,
-    /// Frames of any kind, for each socket.
+    /// The rate limit of frames of any kind, per socket.
     pub frames: Rate,
     pub connections: ConnectionLimits,
-    /// For a socket to say by a frame who it is.
+    /// The time in which a socket has to authenticate with a frame.
     pub auth_timeout: Duration,
 }

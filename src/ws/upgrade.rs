@@ -1,5 +1,5 @@
-//! The handshake of `/ws`: everything that can be refused is refused here,
-//! before there is a socket. The Host was checked before.
+//! The handshake of `/ws`. All refusals happen here, before there is a socket. The Host was already
+//! checked.
 
 use super::session::Session;
 use super::state::Sockets;
@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// `GET /ws`.
+/// Handles `GET /ws`.
 pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
     let net = &sockets.http;
     if !has_bearer(request.headers()) {
@@ -56,8 +56,8 @@ pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Q
     })
 }
 
-/// What follows the head of a handshake belongs to the socket, and nobody could
-/// tell it from a body.
+/// Returns whether the request has a body. The bytes after the head of a handshake belong to the
+/// socket, and cannot be told apart from a body.
 fn has_body(headers: &HeaderMap) -> bool {
     let is_empty = |value: &HeaderValue| value.as_bytes().iter().all(|byte| *byte == b'0');
     headers.contains_key(header::TRANSFER_ENCODING) || !headers.get_all(header::CONTENT_LENGTH).all(is_empty)

@@ -1,5 +1,5 @@
-//! The socket as AsyncAPI 3.0: every frame that the hub takes, with its
-//! answer, and every frame that it sends.
+//! The WebSocket described in AsyncAPI 3.0: every frame the hub accepts, with its answer, and every
+//! frame it sends.
 
 use super::schemas::{Bounds, Schemas};
 use crate::ids::Timestamp;
@@ -9,7 +9,7 @@ use crate::schema::{SchemaOf, schema_of};
 use crate::wire::{MAX_REF_CHARS, SERVER_FRAMES};
 use serde_json::{Map, Value, json};
 
-/// What is told of the frames; `docs/asyncapi.json` with the usual bounds.
+/// Builds the AsyncAPI document of the frames. With the default limits it is `docs/asyncapi.json`.
 pub fn document(bounds: &Bounds) -> Value {
     let mut document = Document { schemas: Schemas::new(), messages: Map::new(), operations: Map::new() };
     for entry in FRAMES {
@@ -69,7 +69,7 @@ impl Document {
         name
     }
 
-    /// A frame that the hub takes, and the names of what it may answer.
+    /// Adds a frame that the hub accepts, and the names of its possible answers.
     fn add_client_frame(&mut self, kind: &str, needs_ref: bool, schema: SchemaOf, answers: &[String]) {
         let name = self.add("client", kind, |schemas| asked(kind, needs_ref, schema, schemas));
         self.operations.insert(

@@ -1,5 +1,5 @@
-//! What the hub says of itself to machines, made of the same types and tables
-//! that it works with.
+//! The hub's machine-readable descriptions, built from the types and tables that the hub itself
+//! uses.
 
 mod asyncapi;
 mod openapi;
@@ -11,7 +11,7 @@ pub use schemas::Bounds;
 use super::call::Call;
 use super::descriptions::Descriptions;
 
-/// Encodes the descriptions of these calls and of the socket.
+/// Encodes the descriptions of these calls and of the WebSocket.
 pub fn describe(calls: &[Call], bounds: &Bounds) -> Descriptions {
     Descriptions {
         asyncapi: asyncapi::document(bounds).to_string().into(),

@@ -1,5 +1,4 @@
-//! The calls as OpenAPI 3.1. Its schemas are JSON Schema, as the types give
-//! them.
+//! The calls described in OpenAPI 3.1. Its schemas are the JSON Schemas of the types.
 
 use super::schemas::{Bounds, Schemas, without_null};
 use crate::error::Code;
@@ -11,7 +10,7 @@ use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// What is refused, by status.
+/// Error codes by status.
 type Refusals = BTreeMap<u16, Vec<Code>>;
 
 pub fn document(calls: &[Call], bounds: &Bounds) -> Value {
@@ -74,12 +73,13 @@ fn scheme(who: &Who) -> Value {
     match who {
         Who::Cookie => json!({"cookie": []}),
         Who::Bearer => json!({"bearer": []}),
-        // Without any.
+        // No security scheme.
         Who::Body => json!({}),
     }
 }
 
-/// Those of the path, which are ids but for an emoji, and those of the query.
+/// Describes the parameters of the path and of the query. The parameters of a path are ids, except
+/// for an emoji.
 fn parameters(call: &Call, schemas: &mut Schemas) -> Vec<Value> {
     let names = call.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let mut all: Vec<Value> = names
@@ -102,7 +102,7 @@ fn parameters(call: &Call, schemas: &mut Schemas) -> Vec<Value> {
     all
 }
 
-/// What any call of this form is refused, and what this one is besides.
+/// Returns the errors of any call of this form, and the errors of this call.
 fn refusals(call: &Call) -> Refusals {
     let mut all = Refusals::new();
     let mut add = |status: u16, code: Code| all.entry(status).or_default().push(code);
@@ -128,7 +128,7 @@ fn refusals(call: &Call) -> Refusals {
     all
 }
 
-/// Of a refusal among the components: `403_bad_origin_forbidden`.
+/// Returns the component name of an error answer: `403_bad_origin_forbidden`.
 fn name(status: u16, codes: &[Code]) -> String {
     codes.iter().fold(status.to_string(), |name, code| format!("{name}_{}", code.meaning().name))
 }

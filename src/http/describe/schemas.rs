@@ -1,18 +1,18 @@
-//! The schemas of a document, collected while it is made.
+//! Collects the schemas of a document while the document is built.
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-/// Settings that a description tells of.
+/// The settings that a description mentions.
 pub struct Bounds {
     pub is_https: bool,
     pub max_message_chars: usize,
     pub max_participants: usize,
 }
 
-/// Collects the schemas of a document. What the hub reads and what it writes
-/// differ in what may be missing, so each has a generator.
+/// Collects the schemas of a document. Input and output differ in which keys may be missing, so
+/// each has its own generator.
 pub struct Schemas {
     pub read: SchemaGenerator,
     pub written: SchemaGenerator,
@@ -27,7 +27,7 @@ impl Schemas {
         }
     }
 
-    /// All that was referred to, by name.
+    /// Returns all schemas that were referenced, by name.
     pub fn collected(mut self, bounds: &Bounds) -> Value {
         let mut all = self.written.take_definitions(true);
         all.extend(self.read.take_definitions(true));
@@ -44,7 +44,7 @@ impl Schemas {
     }
 }
 
-/// A schema without the null that stands for "not there" in JSON.
+/// Removes the null that stands for a missing value from a schema.
 pub fn without_null(schema: Schema) -> Value {
     let mut schema = schema.to_value();
     if let Some(Value::Array(types)) = schema.get_mut("type") {

@@ -1,4 +1,4 @@
-//! The cookie of a login: how it is called, read, set and forgotten.
+//! The cookie of a login: its name, and how it is read, set and removed.
 
 use crate::auth::{Caller, SecretToken};
 use crate::http::credential::has_bearer;
@@ -9,41 +9,40 @@ use actix_web::{HttpRequest, HttpResponseBuilder};
 
 type Cookies = Vec<Cookie<'static>>;
 
-/// The name of the cookie; over https one that a browser accepts from this host
-/// alone.
+/// Returns the name of the cookie. Over https the name has a prefix that browsers accept from this
+/// host only.
 pub fn cookie_name(is_https: bool) -> &'static str {
     if is_https { "__Host-switchboard" } else { "switchboard" }
 }
 
-/// The name in version 0.1. Other programs use it, too, and on one host name
-/// they took each other's cookie. This version accepts it where there is no
-/// cookie by today's name, and replaces it. The next version does neither.
+/// Returns the name of the cookie in version 0.1. Other programs also use that name, and on one
+/// host name they overwrote each other's cookie. This version accepts the old cookie if there is no
+/// cookie with today's name, and replaces it. The next version does neither.
 pub fn old_cookie_name(is_https: bool) -> &'static str {
     if is_https { "__Host-session" } else { "session" }
 }
 
-/// The cookie that says who asks.
+/// Returns the cookie that authenticates the request.
 pub fn login_cookie(net: &Net, request: &HttpRequest) -> Option<Cookie<'static>> {
     let is_https = net.origins.is_https();
     request.cookie(cookie_name(is_https)).or_else(|| request.cookie(old_cookie_name(is_https)))
 }
 
-/// The logins that the cookies of a browser prove, by either name.
+/// The logins that the cookies of a browser prove, by the new and the old name.
 pub struct CookieLogins {
     pub callers: Vec<Caller>,
-    /// Whether the cookie by the old name is the hub's own, and no other
-    /// program's.
+    /// Whether the cookie with the old name belongs to the hub, and not to another program.
     pub owns_old_name: bool,
 }
 
-/// For a browser that logs in: the cookie of the new login, in the place of
-/// those of the `earlier` ones.
+/// Returns the cookies for a browser that logs in: the cookie of the new login, which replaces
+/// those of the `earlier` logins.
 pub fn new(net: &Net, token: &SecretToken, earlier: &CookieLogins) -> Cookies {
     [Some(cookie(net, token.as_str().to_owned())), old_removal(net, earlier)].into_iter().flatten().collect()
 }
 
-/// For a browser that asks by its cookie: `token`, which proves the same login
-/// from now on, or the cookie it has with its full time to live.
+/// Returns the cookies for a browser that authenticates by cookie. They carry `token`, which proves
+/// the same login from now on, or the current cookie with its full lifetime.
 pub fn renewed(net: &Net, request: &HttpRequest, token: Option<&SecretToken>) -> Cookies {
     let Some(shown) = login_cookie(net, request).filter(|_| !has_bearer(request.headers())) else { return Vec::new() };
     let value = token.map_or(shown.value(), SecretToken::as_str).to_owned();
@@ -51,14 +50,14 @@ pub fn renewed(net: &Net, request: &HttpRequest, token: Option<&SecretToken>) ->
     [Some(cookie(net, value)), is_old.then(|| removal(shown.name()))].into_iter().flatten().collect()
 }
 
-/// Has the browser forget the cookie that it asked by.
+/// Removes the cookie with which the browser authenticated.
 pub fn ended(net: &Net, request: &HttpRequest) -> Cookies {
     let name = cookie_name(net.origins.is_https());
     let shown = login_cookie(net, request).filter(|shown| !has_bearer(request.headers()) && shown.name() != name);
     [Some(removal(name)), shown.map(|shown| removal(shown.name()))].into_iter().flatten().collect()
 }
 
-/// Has the browser forget the cookie by the old name, if it is the hub's own.
+/// Removes the cookie with the old name, if it belongs to the hub.
 pub fn old_removal(net: &Net, logins: &CookieLogins) -> Option<Cookie<'static>> {
     logins.owns_old_name.then(|| removal(old_cookie_name(net.origins.is_https())))
 }
@@ -87,7 +86,7 @@ fn named(name: &str, value: String) -> Cookie<'static> {
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
-        // What begins with this needs it, also to be removed.
+        // A name with this prefix requires `Secure`, also for the removal.
         .secure(name.starts_with("__Host-"))
         .finish()
 }

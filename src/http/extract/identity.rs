@@ -1,5 +1,5 @@
-//! Who asks: by bearer token when there is one, else by session cookie; or, at
-//! the handshake of a socket, by ticket.
+//! Authenticates the caller: by bearer token if there is one, else by session cookie. The handshake
+//! of a socket may use a ticket.
 
 use super::cookies::{CookieLogins, cookie_name, login_cookie, old_cookie_name};
 use crate::auth::{Bearer, Caller, ExternalUser, Holder, hash_token};
@@ -35,13 +35,13 @@ impl FromRequest for Authenticated {
     }
 }
 
-/// Somebody who may come in.
+/// An authenticated caller, and how long the authentication lasts.
 #[derive(Clone, Copy, Debug)]
 pub struct Credential {
     pub caller: Caller,
-    /// When the token that was shown ends; none for a login's own secret.
+    /// When the token of the request expires. `None` for the secret of a login.
     pub expires_at: Option<Timestamp>,
-    /// When another system signed it, if it says so.
+    /// When another system signed the token, if the token says so.
     pub issued_at: Option<Timestamp>,
 }
 
@@ -55,20 +55,20 @@ impl FromRequest for Credential {
     }
 }
 
-/// The one who asks, by whatever they show.
+/// Finds the caller by the credential of the request.
 ///
 /// # Errors
-/// `Unauthenticated`: nothing shown, or nothing that is good.
+/// `Unauthenticated` if there is no credential, or it is invalid.
 pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
     let credential = admit(request).await?;
     audit::names(request, credential.caller.user_id);
     Ok(credential.caller)
 }
 
-/// The same, and for how long. Counts the request.
+/// Finds the caller and the expiry of the credential. Counts the request.
 ///
 /// # Errors
-/// `RateLimited` besides: this login asks too often.
+/// The errors of [`find_caller`], and `RateLimited` if this login sends too many requests.
 pub async fn admit(request: &HttpRequest) -> Result<Credential> {
     let net = Net::of(request.app_data())?;
     let credential = match bearer(request.headers()) {
@@ -82,7 +82,7 @@ pub async fn admit(request: &HttpRequest) -> Result<Credential> {
     Ok(credential)
 }
 
-/// By a bearer token, wherever it stood.
+/// Authenticates by a bearer token, from the header or from a frame.
 pub async fn admit_token(net: &Net, token: &str) -> Result<Credential> {
     let Bearer { holder, expires_at } = net.tokens.verify(token, net.clock.now())?;
     let (found, issued_at) = match holder {
@@ -95,7 +95,7 @@ pub async fn admit_token(net: &Net, token: &str) -> Result<Credential> {
     Ok(Credential { issued_at, ..enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)) })
 }
 
-/// By the secret of a login: a cookie, or a refresh token.
+/// Authenticates by the secret of a login: a cookie or a refresh token.
 pub async fn admit_secret(net: &Net, secret: &str) -> Result<Credential> {
     let found = find(net, Proof::Secret(hash_token(secret))).await?;
     Ok(enter(net, found.ok_or(UNKNOWN)?, None))
@@ -107,7 +107,7 @@ async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
     net.dispatcher.call(Anonymous, FindCaller { proof, lifetime: net.login_lifetime }).await
 }
 
-/// Who comes for the first time gets an account.
+/// Finds the user of a token from another system. A new user gets an account.
 async fn find_external_user(net: &Net, external_user: ExternalUser) -> Result<Option<Found>> {
     let ExternalUser { issuer, subject, .. } = external_user.clone();
     let proof = Proof::External { issuer, subject };
@@ -122,7 +122,7 @@ async fn find_external_user(net: &Net, external_user: ExternalUser) -> Result<Op
     find(net, proof).await
 }
 
-/// By a ticket, which works once.
+/// Authenticates by a ticket, which works once.
 pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Credential> {
     let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: net.login_lifetime };
     let (found, expires_at) = net.dispatcher.call(Anonymous, op).await?;
@@ -132,16 +132,16 @@ pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Credential> {
 fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Credential {
     if needs_touch {
         let (dispatcher, op) = (net.dispatcher.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
-        // Nobody waits for it; the dispatcher logs what goes wrong.
+        // The request does not wait for this call. The dispatcher logs its errors.
         actix_web::rt::spawn(async move { dispatcher.call(System, op).await.map(drop) });
     }
     Credential { caller, expires_at, issued_at: None }
 }
 
-/// The logins that the cookies of a browser prove.
+/// Finds the logins that the cookies of a browser prove. Invalid cookies are left out.
 ///
 /// # Errors
-/// The database cannot be asked. A cookie that proves nothing is left out.
+/// The database is unavailable.
 pub async fn cookie_logins(net: &Net, request: &HttpRequest) -> Result<CookieLogins> {
     let mut found = CookieLogins { callers: Vec::new(), owns_old_name: false };
     let is_https = net.origins.is_https();
@@ -159,12 +159,12 @@ pub async fn cookie_logins(net: &Net, request: &HttpRequest) -> Result<CookieLog
     Ok(found)
 }
 
-/// Whether a cookie, rather than a token, says who asks.
+/// Returns whether a cookie, rather than a token, authenticates the request.
 pub fn came_by_cookie(request: &HttpRequest) -> bool {
     !has_bearer(request.headers())
 }
 
-/// The device that logs in, and the logins that it has already.
+/// Returns the device that logs in, and the logins that it already has.
 pub fn device(net: &Net, request: &HttpRequest, earlier: &CookieLogins) -> Device {
     let earlier = earlier.callers.iter().filter_map(|caller| Some((caller.user_id, caller.login_id?)));
     Device {
@@ -178,8 +178,7 @@ pub fn device(net: &Net, request: &HttpRequest, earlier: &CookieLogins) -> Devic
     }
 }
 
-/// What a client calls itself, as far as it can be shown; none when nothing is
-/// left of it.
+/// Returns the printable part of a client's `User-Agent`, or `None` if no part is printable.
 fn readable(user_agent: &[u8]) -> Option<String> {
     const MAX_CHARS: usize = 256;
     let text = String::from_utf8_lossy(user_agent);

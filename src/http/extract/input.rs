@@ -1,5 +1,5 @@
-//! Bodies, paths and query strings into checked values, with the same words
-//! for what is wrong as on the socket.
+//! Parses bodies, paths and query strings into checked values. The error messages are the same as
+//! on the socket.
 
 use super::identity::find_caller;
 use crate::auth::Caller;
@@ -20,7 +20,7 @@ use std::future::{Ready, ready};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// From the headers to the end of the body.
+/// The longest time from the headers to the end of the body.
 const MAX_BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A JSON body of at most `MAX_FRAME_BYTES`.
@@ -41,8 +41,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
-/// A JSON body and who sent it; asked for in this order, so that a body that
-/// takes its time is not taken from somebody who logged out meanwhile.
+/// A JSON body and its sender. The sender is authenticated after the body is read, so that a slow
+/// body is refused if its sender logs out meanwhile.
 pub struct AuthedJson<T>(pub Caller, pub T);
 
 impl<T: DeserializeOwned + 'static> FromRequest for AuthedJson<T> {
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for AuthedJson<T> {
     }
 }
 
-/// A JSON body, or none at all: then every key has its default.
+/// A JSON body, or no body. Without a body every key has its default.
 pub struct OptionalJson<T>(pub T);
 
 impl<T: Default + DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
@@ -79,7 +79,7 @@ impl<T: Default + DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
     }
 }
 
-/// The same, and who sent it.
+/// An optional JSON body and its sender.
 pub struct OptionalAuthedJson<T>(pub Caller, pub T);
 
 impl<T: Default + DeserializeOwned + 'static> FromRequest for OptionalAuthedJson<T> {
@@ -127,7 +127,7 @@ async fn read(mut payload: Payload, declared: Option<usize>, max: usize) -> Resu
     Ok(bytes)
 }
 
-/// The query string; each key is read by name, and unknown ones are ignored.
+/// The query string. Each key is read by name, and unknown keys are ignored.
 pub struct Query(HashMap<String, String>);
 
 impl FromRequest for Query {
@@ -142,7 +142,7 @@ impl FromRequest for Query {
 }
 
 impl Query {
-    /// None when the key is not there.
+    /// Parses the value of a key. Returns `None` if the key is missing.
     ///
     /// # Errors
     /// `Invalid`, naming the key.
@@ -150,7 +150,7 @@ impl Query {
         self.0.get(key).map(|text| parse(key, text)).transpose()
     }
 
-    /// `limit`; its bounds are the operation's.
+    /// Parses `limit`. The operation checks its bounds.
     pub fn limit(&self) -> Result<Option<i64>, Error> {
         let not_a_number = |_| Error::Invalid("limit must be an integer".into());
         self.text("limit").map(|text| text.parse().map_err(not_a_number)).transpose()
@@ -161,7 +161,7 @@ impl Query {
     }
 }
 
-/// A named part of the path.
+/// Parses a named part of the path.
 ///
 /// # Errors
 /// `Invalid`, naming the part.

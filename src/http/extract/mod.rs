@@ -1,4 +1,4 @@
-//! What a request says: who makes it, and its input.
+//! Extractors: the caller and the input of a request.
 
 pub mod cookies;
 pub mod identity;

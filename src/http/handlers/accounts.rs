@@ -1,5 +1,5 @@
-//! Registration, login and logout over HTTP: what needs cookies and password
-//! threads stands here, what is decided stands in the operations.
+//! Registration, login and logout over HTTP. Cookies and password threads are handled here. The
+//! operations make the decisions.
 
 use crate::auth::{SecretToken, Verdict};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Json(body): Jso
 pub struct Credentials {
     username: String,
     password: String,
-    /// For a client that keeps no cookies: the secret in the body, too.
+    /// Also returns the refresh token in the body, for a client without cookies.
     #[serde(default)]
     refresh: bool,
 }
@@ -119,7 +119,8 @@ pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Json(body): Json<
     Ok(response.json(LoggedIn { user, refresh_token }))
 }
 
-/// Nobody is to blame when the hub has no time for a password.
+/// Gives the attempt back on an error. The client is not to blame if the hub has no time to check
+/// a password.
 async fn refund_on_error<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
     if outcome.is_err() {
         forget(net, attempt).await;
@@ -127,9 +128,9 @@ async fn refund_on_error<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) ->
     outcome
 }
 
-/// As if it had not been tried.
+/// Gives the attempt back, as if the client had not tried.
 pub(crate) async fn forget(net: &Net, attempt: &Attempt) {
-    // What cannot be forgotten now is over by itself some time; the dispatcher logs why.
+    // An attempt that cannot be given back now expires later. The dispatcher logs the cause.
     let _ = net.dispatcher.call(Anonymous, RefundAttempt(attempt.clone())).await;
 }
 
@@ -139,7 +140,7 @@ pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Authenticated(ca
     let mut response = HttpResponse::NoContent();
     cookies::set(&mut response, cookies::ended(&net, &request));
     if identity::came_by_cookie(&request) {
-        // A browser may have one more, by the other name.
+        // A browser may have a second cookie, with the other name.
         let left = identity::cookie_logins(&net, &request).await?;
         for other in &left.callers {
             net.dispatcher.call(*other, LogOut).await?;
@@ -153,8 +154,7 @@ pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Authenticated(ca
 pub async fn me(net: web::Data<Net>, request: HttpRequest, Authenticated(caller): Authenticated) -> Answer {
     let user = net.dispatcher.call(caller, GetUser { user_id: caller.user_id }).await?;
     let mut response = HttpResponse::Ok();
-    // A page asks this when it opens: the moment to give the cookie its full
-    // time again.
+    // A page sends this request when it opens, so the cookie gets its full lifetime again here.
     cookies::set(&mut response, cookies::renewed(&net, &request, None));
     Ok(response.json(user))
 }

@@ -39,7 +39,7 @@ pub async fn get_conversation(
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
-/// 201 for a new conversation, 200 for one that was there.
+/// Answers 201 for a new conversation, and 200 for an existing one.
 pub async fn create_conversation(
     net: web::Data<Net>,
     AuthedJson(caller, op): AuthedJson<CreateConversation>,

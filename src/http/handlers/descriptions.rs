@@ -1,11 +1,11 @@
-//! What the hub says of itself to machines, served to anybody.
+//! Serves the hub's machine-readable descriptions to any client.
 
 use crate::http::state::Net;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 
-/// A description, as a call gives it.
+/// A machine-readable description of the API.
 #[derive(JsonSchema)]
 pub struct Document {}
 

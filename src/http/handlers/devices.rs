@@ -1,5 +1,5 @@
-//! The HTTP calls about the devices on which one is logged in, and about what
-//! ends their logins: another password, and closing the account.
+//! The HTTP calls about a user's signed-in devices, and the calls that end their logins: changing
+//! the password and closing the account.
 
 use super::accounts::forget;
 use crate::auth::{Caller, SecretToken, Verdict};
@@ -38,7 +38,7 @@ pub async fn end_login(net: web::Data<Net>, Authenticated(caller): Authenticated
     Ok(response.finish())
 }
 
-/// On every device, this one included.
+/// Ends the caller's logins on every device, including this one.
 pub async fn end_own_logins(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
     net.dispatcher.call(caller, EndOwnLogins).await?;
     net.audit_event(&request, "ended all logins", caller.user_id);
@@ -60,7 +60,7 @@ pub async fn set_password(
 ) -> Answer {
     let checked_hash = check_password(&net, &request, &caller, body.current_password).await?;
     let new_hash = net.passwords.of(net.client_network(&request)).hash(body.new_password.as_str().to_owned()).await?;
-    // Whoever may have copied the cookie is out as well.
+    // A new secret also signs out anyone who copied the cookie.
     let token = identity::came_by_cookie(&request).then(SecretToken::random);
     let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SecretToken::hash) };
     net.dispatcher.call(caller, op).await?;
@@ -72,7 +72,7 @@ pub async fn set_password(
 
 #[derive(Deserialize, JsonSchema)]
 pub struct CloseAccountBody {
-    /// Left out by who shows the token of another system.
+    /// The current password. Omit it when you authenticate with a token of another system.
     #[serde(default)]
     password: Option<String>,
 }
@@ -97,8 +97,8 @@ pub async fn close_account(
     Ok(response.finish())
 }
 
-/// Where no password can be asked for: whether the other system signed the
-/// token just now, and so may have asked its user.
+/// Checks that the other system signed the token recently, for a user without a password. The other
+/// system may then have asked its user to confirm.
 fn check_fresh(issued_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
     const MAX_AGE: Duration = Duration::from_secs(5 * 60);
     const MAX_AHEAD: Duration = Duration::from_secs(30);
@@ -107,13 +107,14 @@ fn check_fresh(issued_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
     is_fresh.then_some(()).ok_or(Error::Forbidden(refusal))
 }
 
-/// The stored hash of the caller's password, when this is it.
+/// Checks the caller's password and returns its stored hash.
 async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
     let address = net.client_network(request);
     let FoundPassword { stored, attempt } = net.dispatcher.call(*caller, FindPassword { address }).await?;
     let verified = net.passwords.of(address).verify(password, Some(stored.clone())).await;
     if !matches!(verified, Ok(Verdict::Wrong)) {
-        // A right one counts as a password that was checked; of one that was not, nothing counts.
+        // A correct password counts as a checked password. A password that was not checked does not
+        // count at all.
         let counted = if verified.is_ok() { attempt.guesses() } else { attempt };
         forget(net, &counted).await;
     }

@@ -1,4 +1,4 @@
-//! Whether the hub is up: for people, balancers and service managers.
+//! The health of the hub, for people, load balancers and service managers.
 
 use crate::http::state::Net;
 use crate::http::write_check::within_deadline;
@@ -17,10 +17,10 @@ pub struct Health {
     details: Option<Details>,
 }
 
-/// What only a program on this machine is told.
+/// The details that only a program on the hub's machine gets.
 #[derive(Serialize, JsonSchema)]
 pub struct Details {
-    /// What is wrong, if anything is.
+    /// The reason why the hub is not healthy, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Cow<'static, str>>,
     timestamp: Timestamp,
@@ -39,11 +39,11 @@ pub struct Services {
 
 #[derive(Serialize, JsonSchema)]
 pub struct JobHealth {
-    /// `ok`, or `failing` after a step that failed and until the next that succeeds.
+    /// `ok`, or `failing` from a failed step until the next successful step.
     status: &'static str,
-    /// The end of the last step that succeeded; null before the first.
+    /// When the last successful step ended. Null before the first one.
     last_success_at: Option<Timestamp>,
-    /// Steps that failed since the hub started.
+    /// The number of failed steps since the hub started.
     failures: u64,
 }
 
@@ -61,7 +61,7 @@ pub struct Websocket {
     authenticated_users: usize,
 }
 
-/// `GET /health`: 200 while everything needed answers, else 503.
+/// `GET /health`: answers 200 while all required services respond, else 503.
 pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
     let trouble = trouble_of_database(&net).await;
     let database = if trouble.is_none() { "connected" } else { "unavailable" };
@@ -93,12 +93,12 @@ pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
 #[derive(Serialize, JsonSchema)]
 pub struct Readiness {
     status: &'static str,
-    /// Why this node takes no new work; for a program on this machine.
+    /// The reason why this node takes no new work. Only a program on the hub's machine gets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Cow<'static, str>>,
 }
 
-/// `GET /ready`: whether to send this node new work.
+/// `GET /ready`: tells whether this node takes new work.
 pub async fn ready(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
     let reason = match trouble_of_database(&net).await {
         Some(trouble) => Some(trouble),
@@ -116,7 +116,7 @@ pub async fn ready(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Why the database cannot be worked with now, if it cannot.
+/// Returns why the database cannot be used now, or `None` if it can.
 async fn trouble_of_database(net: &Net) -> Option<Cow<'static, str>> {
     let answers = within_deadline(net.dispatcher.probe()).await;
     match answers.or_else(|| net.dispatcher.recent_write_trouble()) {
@@ -125,7 +125,8 @@ async fn trouble_of_database(net: &Net) -> Option<Cow<'static, str>> {
     }
 }
 
-/// Whether a program on this machine asks, and no proxy passes it on for somebody else.
+/// Returns whether the client is a program on this machine, and not a proxy that forwards a
+/// request.
 fn is_local(request: &HttpRequest) -> bool {
     const BY_PROXIES: [&str; 6] =
         ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host", "x-forwarded-proto"];

@@ -24,7 +24,7 @@ pub async fn send(net: web::Data<Net>, AuthedJson(caller, message): AuthedJson<S
     Ok(stored(&sent))
 }
 
-/// A message without a target, which the path names.
+/// A message to the conversation in the path.
 #[derive(Deserialize, JsonSchema)]
 pub struct MessageBody {
     content: Content,
@@ -57,7 +57,7 @@ pub async fn send_to(
     Ok(stored(&sent))
 }
 
-/// 201 for a new message, 200 for one that an earlier attempt stored.
+/// Answers 201 for a new message, and 200 for one that an earlier attempt stored.
 fn stored(sent: &Sent) -> HttpResponse {
     let mut response = if sent.duplicate { HttpResponse::Ok() } else { HttpResponse::Created() };
     response.json(sent)

@@ -1,5 +1,5 @@
-//! The HTTP calls by which people report, and administrators act on it. What
-//! an administrator does is logged.
+//! The HTTP calls with which users report, and with which administrators act on reports. The
+//! actions of administrators are logged.
 
 use crate::http::extract::identity::Authenticated;
 use crate::http::extract::input::{AuthedJson, Query, part};
@@ -15,7 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// 201 for a new report, 200 for one that was there.
+/// Answers 201 for a new report, and 200 for an existing one.
 pub async fn report(net: web::Data<Net>, AuthedJson(caller, op): AuthedJson<CreateReport>) -> Answer {
     let reported = net.dispatcher.call(caller, op).await?;
     let mut response = if reported.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };

@@ -1,4 +1,4 @@
-//! The web client, embedded in the binary, at the root of the origins.
+//! Serves the web client, which is embedded in the binary, at the root of the origins.
 
 use crate::error::Error;
 use crate::http::problem::{Problem, wrong_method};
@@ -13,11 +13,12 @@ use rust_embed::RustEmbed;
 #[exclude = "*.test.js"]
 struct Client;
 
-/// Our own scripts, styles and socket; nothing inline, nothing foreign.
+/// The content security policy of the web client. It allows the hub's own scripts, styles and
+/// socket, and nothing inline or from other origins.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The file at this path; whatever has no other route comes here.
+/// Serves the file at this path. Every path without another route arrives here.
 pub async fn page(request: HttpRequest) -> HttpResponse {
     let path = match request.path() {
         "/" => "index.html",
@@ -39,7 +40,7 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header(header::ETag(tag))
-        // A new release is seen at once: browsers ask, and mostly hear 304.
+        // Browsers revalidate each time, mostly with a 304, so they see a new release immediately.
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         .insert_header((header::CONTENT_SECURITY_POLICY, PAGE_POLICY));
     if is_known {

@@ -1,4 +1,4 @@
-//! The HTTP calls about people.
+//! The HTTP calls about users.
 
 use crate::error::Error;
 use crate::http::extract::identity::Authenticated;

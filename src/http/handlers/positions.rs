@@ -1,4 +1,4 @@
-//! The HTTP calls about what a caller reads, types and views.
+//! The HTTP calls about the messages a user reads, and about typing and viewing.
 
 use crate::http::extract::identity::Authenticated;
 use crate::http::extract::input::{AuthedJson, OptionalAuthedJson, part};
@@ -52,7 +52,7 @@ pub async fn leave_conversation(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Up to one message, or, without `seq`, everything.
+/// The last message to mark as read. Without `seq` the whole conversation is marked as read.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ReadBody {
@@ -86,7 +86,7 @@ pub async fn mark_delivered(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// The path says it all.
+/// An empty body. The path has all the parameters.
 #[derive(Default, Deserialize, JsonSchema)]
 pub struct Empty {}
 

@@ -1,5 +1,5 @@
-//! What a login gives out for less trusted places: access tokens, which live
-//! for minutes, and tickets, which open one socket.
+//! Issues the short-lived credentials of a login for less trusted places. Access tokens live for
+//! minutes. A ticket opens one socket.
 
 use crate::auth::SecretToken;
 use crate::error::Error;
@@ -26,8 +26,8 @@ pub struct Token {
     expires_at: Timestamp,
 }
 
-/// By the secret of a login alone: a token that could get the next one would
-/// live as long as the login.
+/// Issues an access token. It accepts only the secret of a login. A token that could fetch the next
+/// token would live as long as the login.
 pub async fn token(net: web::Data<Net>, request: HttpRequest, OptionalJson(body): OptionalJson<Refresh>) -> Answer {
     const NEEDED: Error = Error::Unauthenticated("a refresh_token or the cookie of a login is required");
     let credential = match body.refresh_token {

@@ -1,4 +1,4 @@
-//! The audit line of a request that is refused.
+//! Writes the audit line of a refused request.
 
 use crate::error::Code;
 use crate::http::audit::{keeps_out, named};
@@ -9,7 +9,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 
-/// The line of a request that is refused.
+/// Writes the audit line of a refused request.
 pub async fn record(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -18,7 +18,7 @@ pub async fn record(
     let refusal = response.response().extensions().get::<Refusal>().cloned();
     let code = refusal.as_ref().map(|refusal| refusal.code);
     let request = response.request();
-    // By its pattern: a path may hold what somebody wrote.
+    // The line has the pattern of the path, because a path may contain text that a user wrote.
     let path = request.match_pattern();
     let path = path.as_deref().unwrap_or("other");
     let is_handshake = path == "/ws" && response.status().as_u16() >= 400;
@@ -34,7 +34,7 @@ pub async fn record(
     Ok(response)
 }
 
-/// Anybody may invent one.
+/// Returns the method for the log, or `other` for a method that a client may have invented.
 fn method(request: &HttpRequest) -> &str {
     match request.method().as_str() {
         known @ ("GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE") => known,

@@ -1,5 +1,5 @@
-//! What scripts of other origins may read: those of `ALLOWED_ORIGINS`
-//! everything, with their visitor's login, and nobody else anything.
+//! Sets what scripts of other origins may read (CORS). Pages of `ALLOWED_ORIGINS` may read
+//! everything, with their visitor's login. All other origins may read nothing.
 
 use crate::http::state::Net;
 use actix_web::Error;
@@ -12,10 +12,10 @@ use actix_web::middleware::Next;
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const HEADERS: &str = "Authorization, Content-Type";
-/// A browser asks again after this many seconds.
+/// The number of seconds after which a browser sends a preflight request again.
 const MAX_AGE: &str = "600";
 
-/// Answers the question a browser asks first, and says who may read an answer.
+/// Answers the preflight request of a browser, and names the origin that may read a response.
 pub async fn allow(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -48,7 +48,7 @@ pub async fn allow(
     Ok(response)
 }
 
-/// The one allowed origin that asks, in the operator's own spelling.
+/// Returns the allowed origin that sends the request, in the operator's spelling.
 fn reader(net: &Net, headers: &HeaderMap) -> Option<HeaderValue> {
     let mut sent = headers.get_all(header::ORIGIN);
     let (Some(origin), None) = (sent.next(), sent.next()) else { return None };

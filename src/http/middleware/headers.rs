@@ -1,4 +1,4 @@
-//! The size of a request's head, and the headers of each answer that keep browsers strict.
+//! Limits the size of a request head, and sets the response headers that keep browsers strict.
 
 use super::rate::refuse_or_continue;
 use crate::http::problem::Problem;
@@ -9,14 +9,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 
-/// For everything that is not a page of ours: nothing may be loaded or framed.
+/// The policy of all responses except the hub's own pages. It forbids loading and framing.
 const STRICTEST_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Of the request line and the headers; the parser itself takes 128 KiB.
+/// The size limit of the request line and the headers. The parser itself accepts 128 KiB.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// 431 for a head that no honest client sends. The parser refuses more than 96
-/// headers likewise.
+/// Answers 431 for a head that is larger than any honest client sends. The parser does the same for
+/// more than 96 headers.
 pub async fn check_head(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -28,7 +28,7 @@ pub async fn check_head(
     refuse_or_continue(if is_small { Ok(()) } else { Err(Problem::head_too_large()) }, request, next).await
 }
 
-/// The strict defaults, where the handler set nothing itself.
+/// Adds the strict defaults of the headers that the handler did not set.
 pub async fn add_headers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -41,7 +41,7 @@ pub async fn add_headers(
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
-        // Pages of ALLOWED_ORIGINS read answers by CORS, which this leaves alone.
+        // Pages of ALLOWED_ORIGINS read responses by CORS, which this header does not affect.
         (header::CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"),
         (header::CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
     ] {

@@ -1,6 +1,6 @@
-//! Bodies in chunks that a handler does not read to their end. actix would go
-//! on reading them for as long as they come, after the answer and without a
-//! deadline; it closes the connection instead while somebody holds the body.
+//! Holds chunked bodies that a handler does not read to the end. Otherwise actix would read them
+//! after the answer, without a deadline, for as long as they come. While the body is held, actix
+//! closes the connection instead.
 
 use crate::http::keeping_body::KeepingBody;
 use actix_web::body::{BoxBody, MessageBody};
@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-/// Holds a body in chunks until the answer is sent.
+/// Holds a chunked body until the answer is sent.
 pub async fn hold(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

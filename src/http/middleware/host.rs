@@ -1,4 +1,4 @@
-//! The host that a request names.
+//! Checks the host that a request names.
 
 use super::origin::is_safe;
 use super::rate::refuse_or_continue;
@@ -10,12 +10,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
 
-/// The calls of probes, which are answered whatever `Host` they send.
+/// The calls of health probes, which are answered with any `Host`.
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
-/// 421 for any host but our own. Who shows a bearer token may use any name: no
-/// cookie counts then, so a page gains nothing by a name of its own for this
-/// machine. So may a probe, which only hears whether the hub is well.
+/// Answers 421 for any host but our own. A request with a bearer token may name any host. The hub
+/// then ignores cookies, so a page gains nothing by its own name for this machine. A probe may also
+/// name any host, because it only learns whether the hub is healthy.
 pub async fn check_host(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -23,7 +23,7 @@ pub async fn check_host(
     let verdict = if has_bearer(request.headers()) || is_probe(&request) {
         Ok(())
     } else {
-        // The host of an absolute request target wins (RFC 9112, 3.2.2).
+        // The host of an absolute request target takes precedence (RFC 9112, 3.2.2).
         let target = request.uri().authority().map(|target| target.as_str().as_bytes());
         let mut named = request.headers().get_all(header::HOST).map(HeaderValue::as_bytes);
         let host = target.or_else(|| named.next());
@@ -33,7 +33,7 @@ pub async fn check_host(
     refuse_or_continue(verdict, request, next).await
 }
 
-/// By the path as it was sent: one written in another way is not one of these.
+/// Compares the path as the client sent it. Another spelling of the path is not a probe.
 fn is_probe(request: &ServiceRequest) -> bool {
     is_safe(request.method()) && PROBES.contains(&request.uri().path())
 }

@@ -1,8 +1,9 @@
-//! Large answers over HTTP to clients that do not read: what waits counts for its person, and the
-//! one that waited longest is given up where the node has no room ([`answers`](crate::http::answers)).
+//! Limits large HTTP answers to clients that do not read them. The waiting bytes count for their
+//! user. If the node has no room, the hub drops the answer that has waited longest
+//! ([`answers`](crate::http::answers)).
 //!
-//! HTTP copies what a body gives into the buffer of the connection. It is given pieces, so that
-//! only one of them is copied ahead.
+//! The HTTP layer copies the output of a body into the buffer of the connection. This body returns
+//! small pieces, so that only one piece is copied ahead.
 
 use crate::http::answers::Share;
 use crate::http::audit;
@@ -19,12 +20,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-/// Bodies over this are large; and what HTTP is given at once.
+/// The size above which a body is large. It is also the size of one piece.
 const PIECE: usize = 32 * 1024;
 
-/// A large body, which somebody else may take away.
+/// A large body, which the hub can drop while it waits.
 struct LargeBody {
-    /// None once it is given up.
+    /// `None` once the body is dropped.
     rest: Arc<Mutex<Option<Bytes>>>,
     size: u64,
     _share: Option<Share>,
@@ -47,8 +48,8 @@ impl MessageBody for LargeBody {
     }
 }
 
-/// Counts the answer if it is large. Where too much of its person's waits, refuses it and ends the
-/// connection.
+/// Counts the answer if it is large. If too many bytes of the user's answers wait, it refuses the
+/// answer and closes the connection.
 pub async fn count(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -71,7 +72,7 @@ pub async fn count(
         Ok(share) => share,
         Err(error) => {
             let mut refusal = Problem::from(error).error_response();
-            // Whoever does not read gets no further answers on this connection.
+            // A client that does not read gets no further answers on this connection.
             refusal.head_mut().set_connection_type(ConnectionType::Close);
             return Ok(ServiceResponse::new(request, refusal));
         }

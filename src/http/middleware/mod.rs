@@ -1,4 +1,4 @@
-//! What is done for every request, before and after its handler.
+//! The middleware that runs for every request, before and after its handler.
 
 pub mod audit;
 pub mod cors;

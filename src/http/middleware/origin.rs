@@ -1,4 +1,4 @@
-//! The page that a request comes from.
+//! Checks the origin of the page that sends a request.
 
 use super::rate::refuse_or_continue;
 use crate::http::credential::has_bearer;
@@ -9,9 +9,9 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 
-/// 403 for every change that a page of another site asks in its visitor's
-/// name, unless a bearer token says who asks. By the method alone: a path can
-/// be written in many ways. Sockets are checked where they are opened.
+/// Answers 403 for every change that a page of another site requests in its visitor's name. A
+/// request with a bearer token is exempt. Only the method decides, because a path can be written in
+/// many ways. Sockets are checked at the handshake.
 pub async fn check_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -24,7 +24,7 @@ pub async fn check_origin(
     refuse_or_continue(verdict, request, next).await
 }
 
-/// Whether the method changes nothing.
+/// Returns whether the method changes nothing.
 pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

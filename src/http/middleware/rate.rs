@@ -1,4 +1,4 @@
-//! The rate of requests from one address, and what a refusal costs the client.
+//! Limits the rate of requests from one address, and sets the cost of a refusal for the client.
 
 use crate::http::problem::Problem;
 use crate::http::state::Net;
@@ -9,14 +9,15 @@ use actix_web::{Error, ResponseError};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// A socket costs the hub a handshake, reads, and news of the person's presence.
+/// The tokens of a handshake. A socket costs the hub a handshake, reads, and updates of the user's
+/// presence.
 const TOKENS_TO_CONNECT: NonZeroU32 = NonZeroU32::new(4).unwrap();
 
-/// For so long an address that asks too often waits for its refusal.
+/// The delay of a refusal for an address over its rate limit.
 const HOLD: Duration = Duration::from_millis(250);
 
-/// 429 for an address that asks too often. This machine and the trusted proxies
-/// are not counted: everybody may come by way of them.
+/// Answers 429 for an address that sends too many requests. This machine and the trusted proxies
+/// are not counted, because all users may come through them.
 pub async fn check_rate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -30,7 +31,7 @@ pub async fn check_rate(
     }
 }
 
-/// As how many requests one counts.
+/// Returns the number of tokens that a request costs.
 pub fn rate_tokens(path: &str) -> NonZeroU32 {
     if path == "/ws" { TOKENS_TO_CONNECT } else { NonZeroU32::MIN }
 }
@@ -43,9 +44,10 @@ fn count(request: &ServiceRequest) -> crate::error::Result<()> {
     if is_counted { net.dispatcher.count_request_from(address, rate_tokens(request.path())) } else { Ok(()) }
 }
 
-/// Lets an address that asks too often wait for its refusal, and with it what its connection
-/// asks next: otherwise a client that sends on regardless keeps a processor busy. Bounded by
-/// [`HeldRefusals`](crate::http::held_refusals::HeldRefusals); above that a refusal is given at once.
+/// Delays the refusal for an address over its rate limit, and the next requests of its connection.
+/// Without the delay, a client that keeps sending would keep a processor busy.
+/// [`HeldRefusals`](crate::http::held_refusals::HeldRefusals) limits how many refusals wait. Above
+/// that limit a refusal is sent immediately.
 async fn hold(request: &ServiceRequest) {
     if let Ok(net) = Net::of(request.app_data())
         && let Ok(_held) = net.held_refusals.0.try_acquire()
@@ -54,7 +56,7 @@ async fn hold(request: &ServiceRequest) {
     }
 }
 
-/// Refuses the request, or hands it on.
+/// Refuses the request, or passes it on.
 pub async fn refuse_or_continue(
     verdict: Result<(), impl Into<Problem>>,
     request: ServiceRequest,
@@ -66,7 +68,7 @@ pub async fn refuse_or_continue(
             if count(&request).is_err() {
                 hold(&request).await;
             }
-            // A connection that has more to ask lets the others of this worker go first.
+            // A connection with more requests lets the other connections of this worker run first.
             tokio::task::yield_now().await;
             Ok(request.into_response(error.into().error_response()))
         }

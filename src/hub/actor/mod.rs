@@ -1,8 +1,8 @@
-//! The actor: carries messages between the handle and the pure structures.
+//! The hub actor: passes messages between the handle and the pure structures.
 //!
-//! Every send to a session is a `try_send`: a session that does not take what
-//! it gets is cut off here, at once, and learns of it when it comes to. It
-//! reconnects and loses nothing, because the store has it all.
+//! Every send to a session is a `try_send`. A session that does not accept a message is cut off at
+//! once, and notices this later. The client reconnects and loses nothing, because the store has
+//! every message.
 
 mod requests;
 
@@ -27,7 +27,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// How often silence and absence are looked at; both are seconds long.
+/// Interval between two checks for silence and absence; both last seconds.
 const TICK: Duration = Duration::from_millis(100);
 
 pub struct HubActor {
@@ -39,11 +39,11 @@ pub struct HubActor {
     resyncs: Resyncs,
     transitions: mpsc::Sender<Transition>,
     unread: mpsc::Sender<UnreadChange>,
-    /// Sessions that take nothing yet.
+    /// Sessions that do not take frames yet.
     opening: HashMap<SessionId, Opening>,
     settings: HubSettings,
     evicted: u64,
-    /// The hub is going down: nobody attaches any more.
+    /// The hub is shutting down: no session attaches any more.
     is_draining: bool,
 }
 
@@ -83,7 +83,7 @@ impl HubActor {
         ended.add_viewing(&self.registry, told_at, self.viewing.expire(now));
         self.flush(ended);
         self.presence.expire(now);
-        // A full channel is no loss: what is not taken now stays, merged.
+        // A full channel loses nothing: transitions that are not taken stay in the hub, merged.
         while let Ok(permit) = self.transitions.try_reserve() {
             match self.presence.next_transition() {
                 Some(transition) => permit.send(transition),
@@ -174,11 +174,12 @@ impl HubActor {
         self.flush(outgoing);
     }
 
-    /// To the socket that looks, those who look there already are told too.
+    /// Delivers a viewing event. The socket that starts viewing is also sent the users who already
+    /// view the conversation.
     fn hear_viewing(&mut self, viewing: ViewingEvent, now: Timestamp, outgoing: &mut Outgoing) {
         if let Some(session_id) = viewing.session {
             if self.registry.sink(session_id).is_none() {
-                // It went before, and its marks with it.
+                // The session detached earlier, and its marks ended with it.
                 return;
             }
             for user_id in self.viewing.show(&viewing) {
@@ -189,7 +190,7 @@ impl HubActor {
         outgoing.add_viewing(&self.registry, now, self.viewing.heard(viewing, Instant::now()));
     }
 
-    /// Closes these sessions; what came before in this batch is theirs still.
+    /// Closes these sessions after the frames that this batch addressed to them before.
     fn end(&mut self, sessions: Vec<SessionId>, code: CloseCode, before: Outgoing) {
         self.flush(before);
         self.close_each(sessions, code);
@@ -203,7 +204,7 @@ impl HubActor {
         self.flush(outgoing);
     }
 
-    /// What the viewer is told, if anything.
+    /// Returns the frame that the viewer gets, if any.
     fn hear_visibility(
         &mut self,
         viewer: UserId,
@@ -218,7 +219,7 @@ impl HubActor {
         self.note_visibility(viewer, subject, is_visible);
         match (is_visible, self.presence.is_online(subject)) {
             (true, _) => Some(OnlineStatus { user_id: subject, is_online: self.presence.show(subject), last_seen_at }),
-            // Whoever is hidden looks as if they had just gone.
+            // A hidden user looks as if they had just gone offline.
             (false, true) => Some(OnlineStatus { user_id: subject, is_online: false, last_seen_at: Some(now) }),
             (false, false) => None,
         }
@@ -232,20 +233,21 @@ impl HubActor {
         }
     }
 
-    /// Sends, and cuts off the sessions that do not take it. What there is to tell of these goes out
-    /// in the next round, and so on: a chain of cut-off sessions costs rounds, and no stack.
+    /// Sends the frames and cuts off the sessions that do not accept them. The frames about these
+    /// sessions go out in the next round, and so on. A chain of cut-off sessions therefore costs
+    /// rounds, not stack.
     fn flush(&mut self, mut outgoing: Outgoing) {
         while !outgoing.by_session.is_empty() {
             let failed = self.send(outgoing);
             outgoing = Outgoing::default();
-            // That somebody is gone comes after all that they did before.
+            // The frames about a departed user follow all frames that the user caused before.
             for (session_id, why) in failed {
                 self.give_up(session_id, &why, &mut outgoing);
             }
         }
     }
 
-    /// Returns the sessions that did not take it.
+    /// Sends the frames. Returns the sessions that did not accept them.
     fn send(&mut self, outgoing: Outgoing) -> Vec<(SessionId, SendError<ToSession>)> {
         let mut failed = Vec::new();
         for (session_id, deliveries) in outgoing.by_session {
@@ -274,7 +276,7 @@ impl HubActor {
         }
     }
 
-    /// Takes the session out first, so that nothing reaches it any more.
+    /// Closes a session. Removes it first, so that no later message reaches it.
     #[expect(clippy::disallowed_methods, reason = "the last message to a session, so at most one in each mailbox")]
     fn close(&mut self, session_id: SessionId, code: CloseCode, outgoing: &mut Outgoing) {
         let sink = self.registry.sink(session_id).cloned();
@@ -284,7 +286,7 @@ impl HubActor {
         }
     }
 
-    /// Adds what others are to be told: that the session's marks ended.
+    /// Detaches a session. Adds the frames that tell other users that its marks ended.
     fn detach(&mut self, session_id: SessionId, outgoing: &mut Outgoing) {
         self.opening.remove(&session_id);
         let Some(detached) = self.registry.detach(session_id) else { return };
@@ -298,7 +300,7 @@ impl HubActor {
     }
 }
 
-/// Tells a session that it may have missed something.
+/// Builds the frame that tells a session that it may have missed something.
 fn resync(now: Timestamp) -> Frame {
     wire::encode("system", now, &Resync { event: "resync", message: "something may have been missed: sync" })
 }
@@ -309,7 +311,7 @@ impl StreamHandler<Batch> for HubActor {
         then.into_iter().for_each(|afterwards| afterwards());
     }
 
-    /// The handle is gone everywhere: the hub has nothing left to do.
+    /// All handles are gone: the hub has no work left.
     fn finished(&mut self, ctx: &mut Context<Self>) {
         ctx.stop();
     }

@@ -1,4 +1,4 @@
-//! What the handle asks of the actor, each with its answer.
+//! Requests of the handle to the actor, each with its answer.
 
 use super::{HubActor, resync};
 use crate::error::{Error, Result};

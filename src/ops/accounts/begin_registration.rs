@@ -1,5 +1,5 @@
-//! First half of a registration, before the password is hashed: whether one
-//! may register at all, and how often from one address.
+//! First half of a registration, before the password is hashed: checks that registration is open,
+//! and limits the attempts from one address.
 
 use super::register::check_open;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug)]
 pub struct BeginRegistration {
-    /// Of whoever tries.
+    /// The address of the client.
     pub address: IpAddr,
 }
 

@@ -1,5 +1,5 @@
-//! `DELETE /api/auth/me`: an account is closed. What its owner said stays, under
-//! another name; who it was is forgotten.
+//! `DELETE /api/auth/me`: closes an account. The user's messages stay, under the name of deleted
+//! users. The personal data of the user is erased.
 
 use super::rename_user::tell_name;
 use crate::auth::Caller;
@@ -16,8 +16,8 @@ use crate::wire::Effect;
 
 #[derive(Clone, Debug)]
 pub struct CloseAccount {
-    /// The stored hash that the password was checked against. None for an
-    /// account without a password, whose owner showed a fresh token.
+    /// The stored hash that the password was checked against. None for an account without a
+    /// password: its user sent a fresh token instead.
     pub checked_hash: Option<String>,
 }
 
@@ -42,9 +42,9 @@ impl Op for CloseAccount {
         events.extend(settle(me, cx)?);
         let direct = members::list_direct(cx.db, me)?;
         events.extend(tell_name(me, &direct, true, cx)?);
-        // The only word of it: nobody sees a closed account's presence.
+        // Viewers get no other notice: no user sees the presence of a closed account.
         events.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
-        // Last, so that nobody who was blocked sees anything of this.
+        // Blocks and contacts are deleted last, so that blocked users see nothing of the closing.
         people::delete_ties(cx.db, me)?;
         Ok(Outcome { output: Done {}, events })
     }

@@ -1,5 +1,5 @@
-//! Somebody whom another system vouches for comes for the first time: makes
-//! their account, once, whoever else does it at the same moment.
+//! Creates the account of a user of an external identity provider at their first request.
+//! Concurrent requests create the account once.
 
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -10,9 +10,9 @@ use crate::store::accounts::users::{self, NewUser};
 pub struct ProvisionExternalUser {
     pub issuer: String,
     pub subject: String,
-    /// Best first; the first that is free is taken.
+    /// Username candidates, best first. The account takes the first free one.
     pub usernames: Vec<String>,
-    /// None: the username.
+    /// The display name. None: the account uses the username.
     pub display_name: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl Op<Anonymous> for ProvisionExternalUser {
             };
             match users::insert_user(cx.db, &new) {
                 Ok(user) => return Ok(Outcome::without_effects(user.id)),
-                // Of the name, or of the person, who was made meanwhile.
+                // Another request took the name, or created this user, in the meantime.
                 Err(Error::UsernameTaken) => {}
                 Err(error) => return Err(error),
             }

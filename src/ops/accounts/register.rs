@@ -1,5 +1,5 @@
-//! `POST /api/auth/register`: makes an account and its first login, both or
-//! neither. The password arrives hashed.
+//! `POST /api/auth/register`: creates an account and its first login in one transaction. The
+//! password arrives hashed.
 
 use crate::error::{Error, Result};
 use crate::ops::logins::log_in::{Device, add_login};
@@ -11,7 +11,7 @@ use crate::text::comparable;
 use crate::wire::{Effect, UserView};
 use std::time::Duration;
 
-/// Fields are checked where they are read from the request.
+/// Registration. The request decoder has checked the fields.
 #[derive(Clone, Debug)]
 pub struct Register {
     pub username: String,
@@ -21,7 +21,7 @@ pub struct Register {
     /// SHA-256 of the token in the cookie.
     pub token_hash: [u8; 32],
     pub device: Device,
-    /// How long the login lives unused.
+    /// How long the login may stay unused before it expires.
     pub lifetime: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Op<Anonymous> for Register {
             created_at: cx.now,
         };
         let user = users::insert_user(cx.db, &new)?;
-        // Those of earlier accounts of this device.
+        // Ends the logins of earlier accounts on this device.
         let ended = add_login(user.id, self.token_hash, &self.device, self.lifetime, cx)?;
         let events = ended.into_iter().map(Effect::LoginEnded).collect();
         Ok(Outcome { output: views::own_user(user), events })
@@ -53,9 +53,11 @@ pub(crate) fn check_open(rules: &Rules) -> Result<()> {
     if rules.registration_is_open { Ok(()) } else { Err(Error::Forbidden("registration is closed")) }
 }
 
+/// Checks that a display name does not imitate another account.
+///
 /// # Errors
-/// `Conflict` where the name is the username of another account, also a closed
-/// one: it would pass for that person.
+/// `Conflict` where the name is the username of another account, open or closed: the user would
+/// pass for that person.
 pub(crate) fn check_display_name(name: &str, own_username: &str, cx: &mut Cx) -> Result<()> {
     let name = comparable(name);
     if name != own_username.to_ascii_lowercase() && users::is_username_taken(cx.db, &name)? {
@@ -91,7 +93,7 @@ mod tests {
             })
         };
         register(&op).unwrap();
-        // The token of another login: the account is not made either.
+        // The token hash belongs to another login, so the account is not created either.
         let mut other = op.clone();
         (other.username, other.display_name) = ("bob".into(), "Bob".into());
         assert!(register(&other).is_err());

@@ -1,5 +1,5 @@
-//! What the operations that change the name of a person share: telling everybody
-//! who sees it, in each conversation under its next `rev`.
+//! Shared by the operations that change a user's name: tells every user who sees the name, in each
+//! conversation under its next `rev`.
 
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
@@ -8,8 +8,8 @@ use crate::ops::views;
 use crate::store::messaging::{conversations, members, participants, positions};
 use crate::wire::{self, ConversationUpdate, Effect};
 
-/// Tells the people in these conversations that `me` has another name now.
-/// `has_left` tells those of direct conversations alone who are still there.
+/// Tells the participants of these conversations that `me` has a new name. With `has_left`, a
+/// direct conversation tells only the other user.
 pub(crate) fn tell_name(me: UserId, ids: &[ConversationId], has_left: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
     let mut events = Vec::new();
     for ids in ids.chunks(members::CHUNK) {

@@ -1,5 +1,5 @@
-//! `POST /api/auth/password`: another password, which ends the user's other
-//! logins. Both passwords arrive hashed.
+//! `POST /api/auth/password`: changes the password and ends the user's other logins. Both passwords
+//! arrive hashed.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -13,8 +13,8 @@ pub struct SetPassword {
     /// The stored hash that the current password was checked against.
     pub checked_hash: String,
     pub new_hash: String,
-    /// SHA-256 of the token that proves the caller's login from now on; none
-    /// leaves it the one it has.
+    /// SHA-256 of the token that proves the caller's login from now on. With none, the login keeps
+    /// its token.
     pub token_hash: Option<[u8; 32]>,
 }
 
@@ -72,7 +72,8 @@ mod tests {
         Ok(op.run(&caller, cx)?.events)
     }
 
-    /// Whoever is half way in with the old password, or changes it too.
+    /// Covers a login, and a second password change, that checked the old password before the
+    /// change.
     fn a_password_that_was_checked_before_it_changed_counts_no_longer(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();

@@ -1,4 +1,4 @@
-//! `PATCH /api/users/me`: another display name or e-mail address.
+//! `PATCH /api/users/me`: changes the display name or the e-mail address.
 
 use super::register::check_display_name;
 use super::rename_user::tell_name;
@@ -25,7 +25,7 @@ pub struct UpdateProfile {
     pub email: Option<Option<Email>>,
 }
 
-/// Tells a null from a key that is not there.
+/// Distinguishes null from a missing key.
 fn given<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<Email>>, D::Error> {
     Option::<Email>::deserialize(input).map(Some)
 }
@@ -35,7 +35,8 @@ impl Op for UpdateProfile {
     const NAME: &'static str = "update_profile";
     const ACCESS: Access = Access::Write;
 
-    /// Tells everybody in every conversation of the caller.
+    /// A new display name is heavy: it notifies every participant of every conversation of the
+    /// caller.
     fn cost(&self) -> Cost {
         if self.display_name.is_some() { Cost::Heavy } else { Cost::Light }
     }
@@ -55,7 +56,7 @@ impl Op for UpdateProfile {
             users::set_display_name(cx.db, me, name.as_str())?;
             let mut conversations = members::list_direct(cx.db, me)?;
             conversations.extend(members::list_groups(cx.db, me, i64::MAX)?);
-            // Everybody locks conversations in this order.
+            // Every operation locks conversations in this order.
             conversations.sort_unstable();
             events = tell_name(me, &conversations, false, cx)?;
         }

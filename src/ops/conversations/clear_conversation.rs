@@ -1,5 +1,5 @@
-//! `DELETE /api/conversations/{id}`: clears it for the caller alone. The others
-//! keep everything; a later message brings it back without the old ones.
+//! `DELETE /api/conversations/{id}`: clears it for the caller only. The other participants keep
+//! everything. A later message brings the conversation back without the old messages.
 
 use crate::auth::Caller;
 use crate::error::Result;

@@ -1,5 +1,4 @@
-//! `POST /api/conversations`: a group, or the direct conversation with one
-//! other person.
+//! `POST /api/conversations`: creates a group, or opens the direct conversation with one user.
 
 use super::target::{announce_conversation, check_relation, facts};
 use crate::auth::Caller;
@@ -21,20 +20,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A new group takes one rate token for so many people.
+/// A new group takes one rate token for this many people.
 const PEOPLE_PER_TOKEN: usize = 10;
-/// And no more than these: below the burst of changes, so that the largest
-/// group can be made.
+/// The most tokens that one group takes. It is below the burst of changes, so that the largest
+/// group can be created.
 const MAX_CHARGE: u32 = 20;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct CreateConversation {
-    /// Everybody but oneself.
+    /// The other participants, without the caller.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub participant_ids: Vec<UserId>,
     #[serde(default)]
     pub title: Option<Title>,
-    /// Sent again, it gives the same conversation back.
+    /// Idempotency key: a request with the same key returns the same conversation.
     #[serde(default)]
     pub client_id: Option<ClientMessageId>,
 }
@@ -75,7 +74,7 @@ impl Op for CreateConversation {
     fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Created>> {
         let Some(client_id) = &self.client_id else { return Ok(None) };
         let Some(id) = members::find_by_client_id(cx.db, caller.user_id, client_id.as_str())? else { return Ok(None) };
-        // The title may be another by now, and some may have left.
+        // The title may have changed since, and members may have left.
         if members::count_ever(cx.db, id, &self.participant_ids)? < self.participant_ids.len() as i64 {
             return Err(Error::Conflict("client_id was used for another conversation"));
         }
@@ -123,8 +122,8 @@ impl CreateConversation {
     }
 }
 
-/// Tells the members of a new group that it exists. Where a group has more
-/// members than a conversation lists, the frame lists none of them.
+/// Tells the members of a new group that it exists. The frame lists no members if the group has
+/// more than a conversation lists.
 fn announce_group(group: &ConversationView, members: Vec<UserId>, cx: &Cx) -> Effect {
     let mut conversation = group.clone();
     if members.len() > MAX_LISTED_PARTICIPANTS {
@@ -134,8 +133,8 @@ fn announce_group(group: &ConversationView, members: Vec<UserId>, cx: &Cx) -> Ef
     Effect::Frame { to: members, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }
 }
 
-/// Finds or makes the direct conversation; while it is empty, those who opened
-/// it alone know of it.
+/// Finds or creates the direct conversation. While it is empty, only the users who opened it know
+/// of it.
 fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created>> {
     let facts = facts(me, Target::Recipient(other), cx)?;
     let made = facts.membership().map(|membership| membership.conversation_id);

@@ -1,4 +1,4 @@
-//! `GET /api/conversations`: one's conversations, latest activity first.
+//! `GET /api/conversations`: lists the caller's conversations, latest activity first.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -17,19 +17,20 @@ const DEFAULT_PAGE: i64 = 50;
 
 #[derive(Clone, Debug, Default, JsonSchema)]
 pub struct ListConversations {
-    /// `next` of the page before.
+    /// `next` of the previous page.
     #[schemars(regex(pattern = r"^[0-9]{1,15}-[1-9][0-9]{0,14}$"))]
     pub before: Option<String>,
     #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
-    /// Only the direct conversation with this person; makes nothing.
+    /// Only the direct conversation with this user. Does not create one.
     pub with: Option<UserId>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConversationPage {
     pub conversations: Vec<OwnConversationView>,
-    /// Null on the last page. Clients hand it back as it is.
+    /// The value of `before` for the next page, null on the last page. Clients send it back
+    /// unchanged.
     pub next: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/conversations/{id}/participants`: who is in a conversation, by id.
+//! `GET /api/conversations/{id}/participants`: lists the participants of a conversation by id.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -11,13 +11,13 @@ use crate::wire::ParticipantView;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// People on a page, if nobody asks for fewer.
+/// Participants on a page, unless the request asks for fewer.
 const MAX_PAGE: i64 = 200;
 
 #[derive(Clone, Copy, Debug, JsonSchema)]
 pub struct ListParticipants {
     pub conversation_id: ConversationId,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     pub after: Option<UserId>,
     #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
@@ -26,7 +26,7 @@ pub struct ListParticipants {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ParticipantPage {
     pub participants: Vec<ParticipantView>,
-    /// Null on the last page.
+    /// The value of `after` for the next page, null on the last page.
     pub next: Option<UserId>,
 }
 

@@ -1,4 +1,4 @@
-//! Conversations of either kind: creating, listing and clearing them.
+//! Conversations, direct and groups: creating, listing and clearing them.
 
 pub mod clear_conversation;
 pub mod create_conversation;

@@ -1,4 +1,4 @@
-//! What a message, a receipt or a typing mark is addressed to: a conversation, or a person.
+//! The address of a message, a receipt or a typing indicator: a conversation or a person.
 
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
@@ -10,11 +10,11 @@ use crate::store::messaging::conversations::{self, SendingFacts};
 use crate::store::messaging::participants;
 use crate::wire::{self, ConversationUpdate, Effect, Target};
 
-/// What the store knows of a target.
+/// Loads the stored facts about a target.
 ///
 /// # Errors
-/// `NotFound` for a person who does not exist, and for a conversation that
-/// does not exist or that one is not in.
+/// `NotFound` for a user who does not exist. `NotFound` for a conversation that does not exist or
+/// that the caller is not in.
 pub(crate) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFacts> {
     match target {
         Target::Recipient(recipient) if recipient == me => {
@@ -28,10 +28,10 @@ pub(crate) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFa
     }
 }
 
-/// Facts from the store, verdict from the policy.
+/// Loads the facts from the store and lets the policy decide.
 pub(crate) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx: &mut Cx) -> Result<()> {
     let policy = cx.rules.message_policy;
-    // Read only where the policy asks for it: most hubs are open.
+    // Read only under the policy that needs it: most hubs use the open policy.
     let recipient_wrote =
         policy == MessagePolicy::Contacts && !standing.trusts_me && conversations::has_written_to(cx.db, other, me)?;
     let relation = Relation {
@@ -44,7 +44,7 @@ pub(crate) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx:
     Ok(may_message(policy, &relation)?)
 }
 
-/// Rev 1 of a conversation: that it exists, before its first message.
+/// Announces a new conversation, rev 1, before its first message.
 pub(crate) fn announce_conversation(id: ConversationId, audience: &[UserId], cx: &mut Cx) -> Result<Effect> {
     let row = conversations::get_conversation(cx.db, id)?;
     let people = participants::list_participants(cx.db, &[id], None)?;

@@ -1,5 +1,5 @@
-//! `POST /api/conversations/{id}/participants`: brings somebody into a group.
-//! They see what is said from then on.
+//! `POST /api/conversations/{id}/participants`: adds a user to a group. The user sees messages from
+//! then on.
 
 use super::group::{admit, get_group, take_quotas, tell_members};
 use crate::auth::Caller;

@@ -1,5 +1,5 @@
-//! What the operations on groups share: finding one, and telling everybody in
-//! it, and whoever just left, what changed.
+//! Shared by the operations on groups: finding a group, and telling its members, and a member who
+//! just left, about a change.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -13,15 +13,17 @@ use crate::store::messaging::conversations::{self, Conversation};
 use crate::store::messaging::{members, participants, positions};
 use crate::wire::{self, ConversationUpdate, Effect};
 
-/// A group that the caller is in, and their role there. Those who ask for it lock the
-/// conversation: what is read of it stays so until the change is committed.
+/// A group that the caller is in, and the caller's role. Loading it locks the conversation, so the
+/// rows read here do not change before the commit.
 pub(crate) struct Group {
     pub conversation: Conversation,
     pub role: Role,
 }
 
+/// Locks and loads a group that the caller is in.
+///
 /// # Errors
-/// `NotFound` for a conversation one is not in, `Invalid` for a direct one.
+/// `NotFound` for a conversation that the caller is not in, `Invalid` for a direct one.
 pub(crate) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Result<Group> {
     let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
     let role = members::find_role(cx.db, id, caller.user_id)?;
@@ -32,13 +34,11 @@ pub(crate) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Res
     Ok(Group { conversation, role })
 }
 
-/// Checks that the caller may bring all of these into a group, and counts the
-/// strangers among them.
+/// Checks that the caller may add all these users to a group, and counts the strangers among them.
 ///
 /// # Errors
-/// `NotFound` where one does not exist or is closed, `Forbidden` where one is
-/// not to be added, `Conflict` where one is in too many groups; never says
-/// which of several.
+/// `NotFound` if a user does not exist or is closed. `Forbidden` if the caller may not add a user.
+/// `Conflict` if a user is in too many groups. The error never says which user it is about.
 pub(crate) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<i64> {
     let policy = cx.rules.message_policy;
     let standings = people::list_invitations(cx.db, me, invited)?;
@@ -56,11 +56,11 @@ pub(crate) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<i64> 
     Ok(strangers)
 }
 
-/// Uses up some of a person's daily quotas: for each kind the amount, and the
-/// most that a day allows.
+/// Consumes some of a user's daily quotas. Each entry names the kind, the amount and the daily
+/// maximum.
 ///
 /// # Errors
-/// `RateLimited` until so much fits into the day's quota again.
+/// `RateLimited` until the amount fits into the quota again.
 pub(crate) fn take_quotas(me: UserId, wanted: &[(Kind, i64, i64)], cx: &mut Cx) -> Result<()> {
     let wanted: Vec<_> = wanted.iter().filter(|(_, amount, _)| *amount > 0).collect();
     if wanted.is_empty() {
@@ -77,16 +77,16 @@ pub(crate) fn take_quotas(me: UserId, wanted: &[(Kind, i64, i64)], cx: &mut Cx) 
     quotas::use_up(cx.db, me, &amounts, cx.now)
 }
 
-/// Another role for somebody, and that everybody hears of it.
+/// Gives a member another role and tells all members.
 pub(crate) fn grant_role(id: ConversationId, whose: UserId, role: Role, cx: &mut Cx) -> Result<Vec<Effect>> {
     let rev = positions::next_rev(cx.db, id)?;
     members::set_role(cx.db, id, whose, role, rev)?;
     tell_members(id, rev, &[whose], None, cx)
 }
 
-/// Passes the ownership of a locked group on if no active account owns it, not
-/// counting the one that leaves. The successor is an active admin, else an
-/// active member, the one who has been there longest.
+/// Passes the ownership of a locked group on if it has no active owner left. A member who is
+/// `leaving` does not count. The successor is the longest-standing active admin, else the
+/// longest-standing active member.
 pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx: &mut Cx) -> Result<Vec<Effect>> {
     if members::has_owner(cx.db, id, leaving)? {
         return Ok(Vec::new());
@@ -97,8 +97,7 @@ pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx:
     }
 }
 
-/// Somebody is in it no longer, and everybody hears of it. Nothing committed
-/// later reaches them.
+/// Removes a member and tells all members. Nothing committed later reaches the removed user.
 pub(crate) fn remove_member(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let rev = positions::next_rev(cx.db, id)?;
     members::remove(cx.db, id, removed, rev)?;
@@ -108,8 +107,8 @@ pub(crate) fn remove_member(id: ConversationId, removed: UserId, cx: &mut Cx) ->
     Ok(events)
 }
 
-/// That these participants changed, to everybody in the conversation; and to
-/// who was removed, that it is no longer theirs.
+/// Tells all members that these participants changed. Tells a removed user that the conversation is
+/// no longer theirs.
 pub(crate) fn tell_members(
     id: ConversationId,
     rev: Rev,
@@ -121,7 +120,7 @@ pub(crate) fn tell_members(
     let to = participants::list_member_ids(cx.db, id)?;
     let rows = match changed {
         [one] => vec![participants::get_participant(cx.db, id, *one)?],
-        // More than a conversation lists are asked for, not told.
+        // A longer list than a conversation shows is not sent; clients request it.
         many if many.len() > MAX_LISTED_PARTICIPANTS => Vec::new(),
         [] => Vec::new(),
         _ => participants::list_participants(cx.db, &[id], None)?,

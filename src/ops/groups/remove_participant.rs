@@ -1,5 +1,5 @@
-//! `DELETE /api/conversations/{id}/participants/{user_id}`: somebody leaves a
-//! group, by themselves or not. Nothing committed later reaches them.
+//! `DELETE /api/conversations/{id}/participants/{user_id}`: a member leaves a group or is removed.
+//! Nothing committed later reaches that user.
 
 use super::group::{Group, get_group, remove_member};
 use crate::auth::Caller;

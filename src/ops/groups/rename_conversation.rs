@@ -1,4 +1,4 @@
-//! `PATCH /api/conversations/{id}`: another title for a group.
+//! `PATCH /api/conversations/{id}`: changes the title of a group.
 
 use super::group::{get_group, tell_members};
 use crate::auth::Caller;

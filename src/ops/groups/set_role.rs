@@ -1,5 +1,5 @@
-//! `PATCH /api/conversations/{id}/participants/{user_id}`: another role in a
-//! group; this is how ownership is handed over.
+//! `PATCH /api/conversations/{id}/participants/{user_id}`: changes a member's role in a group. An
+//! owner hands over ownership this way.
 
 use super::group::{get_group, grant_role};
 use crate::auth::Caller;

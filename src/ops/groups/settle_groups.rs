@@ -1,6 +1,6 @@
-//! What a closed or disabled account leaves to do in its groups: to leave them,
-//! or to pass their ownership on. An account may be in thousands, so it is done
-//! in portions: the first with the account, the rest by a job.
+//! The work that a closed or disabled account leaves in its groups: leaving them, or passing their
+//! ownership on. An account may be in thousands of groups, so the work is done in portions. The
+//! first portion runs with the account change, the rest in a background job.
 
 use super::group::{pass_on_ownership, remove_member};
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::store::accounts::users::{self, Standing};
 use crate::store::messaging::{conversations, members, participants};
 use crate::wire::Effect;
 
-/// Groups of one portion: a few milliseconds of the writer.
+/// Groups in one portion, which takes a few milliseconds of the writer.
 const PORTION: usize = 20;
 
 /// Whether any account has groups to settle.
@@ -30,7 +30,7 @@ impl Op<System> for AreGroupsDue {
     }
 }
 
-/// The next portion of whoever has waited for longest.
+/// Settles the next portion of the account that has waited for longest.
 #[derive(Clone, Copy, Debug)]
 pub struct SettleGroups;
 
@@ -49,9 +49,9 @@ impl Op<System> for SettleGroups {
     }
 }
 
-/// Settles a portion of the account's groups, and notes whether more are due.
-/// A closed account leaves its groups. Otherwise each group without an active
-/// owner gets one, if it has an active member.
+/// Settles a portion of the account's groups, and records whether more are due. A closed account
+/// leaves its groups. Otherwise each group without an active owner gets one, if it has an active
+/// member.
 pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let is_closed = users::get_standing(cx.db, id)? == Standing::Closed;
     let limit = PORTION as i64 + 1;
@@ -71,14 +71,14 @@ pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
     Ok(events)
 }
 
-/// Takes the person out of a locked group, and passes its ownership on first.
+/// Removes the user from a locked group, and passes its ownership on first.
 fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let Some(role) = members::find_role(cx.db, id, me)? else { return Ok(Vec::new()) };
     let mut others = participants::list_member_ids(cx.db, id)?;
     others.retain(|member| *member != me);
     let mut events = if role == Role::Owner { pass_on_ownership(id, Some(me), cx)? } else { Vec::new() };
     events.extend(remove_member(id, me, cx)?);
-    // What the others see of each other; nobody sees the person any more.
+    // Updates what the remaining members see of each other. The leaving user is visible to no user.
     if others.len() == MAX_PRESENCE_GROUP as usize {
         events.extend(presence_visibility::on_change(id, &others, me, Step::Leaves, cx)?);
     }

@@ -1,7 +1,6 @@
-//! How often one address may try to get in. An attempt is counted before a
-//! password is looked at, so that many at once are counted too. A right
-//! password is no guess and is given back as one, but it was checked, which
-//! costs the hub as much: so checks are counted by themselves.
+//! Rate limits for sign-in attempts from one address. An attempt is counted before the password is
+//! checked, so that concurrent attempts count too. A right password is not a guess, so its guess is
+//! refunded. Its check costs the hub as much as any other, so checks have their own limit.
 
 use crate::error::{Error, Result};
 use crate::ids::{Timestamp, UserId};
@@ -12,30 +11,30 @@ use crate::store::accounts::quotas;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// So many in so much time.
+/// A rate limit: at most `places` in each `window`.
 struct Bound {
     what: &'static str,
-    /// What a refusal says.
+    /// The text of the refusal.
     limit: &'static str,
     places: i64,
     window: Duration,
 }
 
-/// Logins that failed, for one account from one address.
+/// Failed logins for one account from one address.
 const OF_ACCOUNT: Bound = Bound {
     what: "login",
     limit: "10 wrong passwords for one username and address in 15 minutes",
     places: 10,
     window: Duration::from_secs(15 * 60),
 };
-/// And from one address, whatever the account.
+/// Failed logins from one address, for any account.
 const OF_ADDRESS: Bound = Bound {
     what: "logins",
     limit: "100 wrong passwords from one address in 15 minutes",
     places: 100,
     window: Duration::from_secs(15 * 60),
 };
-/// From one address.
+/// Registrations from one address.
 const REGISTRATIONS: Bound = Bound {
     what: "registrations",
     limit: "100 registrations from one address in an hour",
@@ -43,10 +42,10 @@ const REGISTRATIONS: Bound = Bound {
     window: Duration::from_secs(60 * 60),
 };
 
-/// No place is taken for longer.
+/// No place is taken for longer than this.
 const LONGEST_WINDOW: Duration = Duration::from_secs(60 * 60);
 
-/// Passwords that were checked, right ones too, for one account from one address: each costs a hash.
+/// Password checks, right ones included, for one account from one address. Each costs a hash.
 const CHECKS: Bound = Bound {
     what: "checks",
     limit: "60 logins to one account from one address in an hour",
@@ -54,7 +53,7 @@ const CHECKS: Bound = Bound {
     window: Duration::from_secs(60 * 60),
 };
 
-/// Display names of one person. Everybody who sees the name is told of each.
+/// Display name changes of one user. Every user who sees the name is notified of each change.
 const NAMES: Bound = Bound {
     what: "names",
     limit: "10 display names of one person in an hour",
@@ -62,23 +61,23 @@ const NAMES: Bound = Bound {
     window: Duration::from_secs(60 * 60),
 };
 
-/// What was counted.
+/// The places that an attempt took.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Given back when the password is right.
+    /// Refunded when the password is right.
     guesses: Vec<Place>,
-    /// Kept then.
+    /// Kept when the password is right.
     check: Option<Place>,
 }
 
 impl Attempt {
-    /// What does not count when the password turned out to be right.
+    /// The part of the attempt that is refunded when the password is right.
     pub fn guesses(self) -> Self {
         Self { check: None, ..self }
     }
 }
 
-/// Counts an attempt to log in by this name, whether anybody has it or not.
+/// Counts an attempt to log in with this username, whether or not it exists.
 pub(crate) fn count_login(username: &str, address: IpAddr, cx: &mut Cx) -> Result<Attempt> {
     let (address_text, name) = (address.to_string(), username.to_ascii_lowercase());
     let whose = [&*address_text, &*name];
@@ -91,13 +90,13 @@ pub(crate) fn count_registration(address: IpAddr, cx: &mut Cx) -> Result<Attempt
     Ok(Attempt { guesses: count_address(&REGISTRATIONS, address, cx)?.into_iter().collect(), check: None })
 }
 
-/// Counts a change of somebody's display name.
+/// Counts a change of a user's display name.
 pub(crate) fn count_rename(user_id: UserId, cx: &mut Cx) -> Result<()> {
     take(&NAMES, &[&user_id.to_string()], cx).map(drop)
 }
 
-/// Not on this machine itself: behind a proxy that is not in
-/// `TRUSTED_PROXIES`, one stranger could shut out everybody.
+/// Counts an attempt from this address. Loopback addresses are not counted: behind a proxy that is
+/// not in `TRUSTED_PROXIES`, one stranger could lock out all users.
 fn count_address(bound: &Bound, address: IpAddr, cx: &mut Cx) -> Result<Option<Place>> {
     if address.is_loopback() {
         return Ok(None);
@@ -122,7 +121,7 @@ pub(crate) fn give_back(attempt: &Attempt, cx: &mut Cx) -> Result<()> {
     attempt.guesses.iter().chain(&attempt.check).try_for_each(|place| attempts::give_back(cx.db, *place))
 }
 
-/// An attempt that came to nothing through no fault of who made it.
+/// Refunds an attempt that failed through no fault of the client.
 #[derive(Clone, Debug)]
 pub struct RefundAttempt(pub Attempt);
 
@@ -137,7 +136,7 @@ impl Op<Anonymous> for RefundAttempt {
     }
 }
 
-/// Drops the rows of attempts and of daily quotas that no longer count.
+/// Deletes the expired rows of attempts and of daily quotas.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepAttempts;
 

@@ -1,5 +1,4 @@
-//! First half of a login: counts the attempt, and finds what the password is
-//! to be checked against.
+//! First half of a login: counts the attempt and finds the hash to check the password against.
 
 use super::attempts::{Attempt, count_login};
 use crate::error::Result;
@@ -11,13 +10,13 @@ use std::net::IpAddr;
 #[derive(Clone, Debug)]
 pub struct BeginLogin {
     pub username: String,
-    /// Of whoever tries.
+    /// The address of the client.
     pub address: IpAddr,
 }
 
 #[derive(Clone, Debug)]
 pub struct BegunLogin {
-    /// The user and the stored hash; none for whoever has no password.
+    /// The user and the stored hash. None for an unknown username or an account without a password.
     pub credentials: Option<(UserId, String)>,
     pub attempt: Attempt,
 }
@@ -29,7 +28,7 @@ impl Op<Anonymous> for BeginLogin {
 
     fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<BegunLogin>> {
         let attempt = count_login(&self.username, self.address, cx)?;
-        // Nobody has such a name, and Postgres refuses the question.
+        // No username contains NUL, and Postgres rejects it in a query.
         let credentials = match self.username.contains('\0') {
             true => None,
             false => users::find_credentials(cx.db, &self.username)?,

@@ -1,5 +1,5 @@
-//! `POST /api/auth/ticket`: what opens one socket in the caller's name, where
-//! no header can be set.
+//! `POST /api/auth/ticket`: creates a ticket. It opens one socket for the caller where the client
+//! cannot set a header.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -8,25 +8,25 @@ use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::store::accounts::tickets::{self, Ticket};
 use std::time::Duration;
 
-/// Time to open the socket with it.
+/// How long a ticket is valid.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
 pub struct CreateTicket {
     /// SHA-256 of the ticket.
     pub ticket_hash: [u8; 32],
-    /// When the token that the caller showed ends: the socket ends with it.
+    /// When the caller's token expires. The socket is closed then.
     pub token_expires_at: Option<Timestamp>,
 }
 
 impl Op for CreateTicket {
-    /// Until when it is good.
+    /// When the ticket expires.
     type Output = Timestamp;
     const NAME: &'static str = "create_ticket";
     const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Timestamp>> {
-        // Those that nobody used; here, because here is where they become more.
+        // Deletes unused expired tickets. This runs here because only this operation adds tickets.
         let expires_at = cx.now.after(LIFETIME);
         tickets::delete_expired(cx.db, cx.now, expires_at.with_skew())?;
         let ticket =

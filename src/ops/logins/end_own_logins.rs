@@ -1,5 +1,5 @@
-//! `DELETE /api/auth/sessions`: ends all the caller's logins, the one that asks
-//! included, and all their sockets.
+//! `DELETE /api/auth/sessions`: ends all logins of the caller, the current one included, and closes
+//! all their sockets.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};

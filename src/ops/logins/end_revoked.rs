@@ -1,6 +1,5 @@
-//! Ends the sessions of those who were shut out where the hub did not hear of
-//! it: another node ended a login or disabled an account, or somebody did in
-//! the database.
+//! Ends the sessions of users who were revoked outside this node. Another node ended a login or
+//! disabled an account, or an operator did so in the database.
 
 use crate::error::Result;
 use crate::ids::{LoginId, UserId};
@@ -10,15 +9,15 @@ use crate::store::accounts::users::{self, Standing};
 use crate::wire::Effect;
 use std::collections::HashSet;
 
-/// An owner of sessions on this node. Without a login, another system vouches
-/// for the user.
+/// The owner of sessions on this node. Without a login, an external identity provider vouches for
+/// the user.
 type Owner = (UserId, Option<LoginId>);
 
-/// First half: which of these look revoked in a snapshot. Writes nothing, so
-/// that looking every few seconds costs the writer nothing.
+/// First half: finds the owners that look revoked in a snapshot. It writes nothing, so a check
+/// every few seconds costs the writer nothing.
 #[derive(Clone, Debug)]
 pub struct FindRevoked {
-    /// In order of the users.
+    /// The owners to check, sorted by user.
     pub owners: Vec<Owner>,
 }
 
@@ -33,12 +32,11 @@ impl Op<System> for FindRevoked {
     }
 }
 
-/// Second half: ends the sessions of those who are still revoked. The writer
-/// decides, so that its order of events holds: an account that is enabled
-/// meanwhile keeps the session that it opens then.
+/// Second half: ends the sessions of owners that are still revoked. The writer decides, so that its
+/// order of events holds. An account enabled in the meantime keeps the session that it opens then.
 #[derive(Clone, Debug)]
 pub struct EndRevoked {
-    /// In order of the users.
+    /// The owners to check again, sorted by user.
     pub owners: Vec<Owner>,
 }
 
@@ -57,7 +55,7 @@ impl Op<System> for EndRevoked {
     }
 }
 
-/// What may not be used any more of some owners of sessions.
+/// The accounts and logins of some session owners that are no longer valid.
 struct Revoked {
     accounts: Vec<(UserId, Standing)>,
     logins: Vec<LoginId>,
@@ -99,7 +97,7 @@ mod tests {
         prepare(&mut db, NOW).unwrap();
         execute(&mut db, PEOPLE).unwrap();
         let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
-        // By a login, by one that has ended, and by the word of another system.
+        // Each user has an owner with a login, one with an ended login, and one without a login.
         let owners = (1..=3).flat_map(|user| [None, Some(user), Some(user + 10)].map(|login| (user, login)));
         let owners = owners.map(|(user, login)| (UserId::new(user), login.map(LoginId::new))).collect();
         let events = EndRevoked { owners }.run(&System, cx).unwrap().events;
@@ -117,8 +115,8 @@ mod tests {
     }
     both_databases!(whoever_may_not_be_here_any_more_is_found_and_nobody_else);
 
-    /// The session that a user opens after being enabled is none of those that
-    /// were looked at before.
+    /// A session that the user opens after the account is enabled is not among those checked
+    /// before.
     fn an_account_enabled_while_it_was_looked_at_keeps_its_new_session(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();

@@ -1,5 +1,5 @@
-//! Who is asking: whoever is behind what was shown, if they may come in. The
-//! same question is asked for every request and every socket.
+//! Authenticates a credential: finds its user and checks that the account may sign in. Every
+//! request and every socket runs it.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -11,37 +11,37 @@ use crate::store::accounts::logins::{self, Key};
 use crate::store::accounts::users::{self, Standing};
 use std::time::Duration;
 
-/// `last_used_at` is written at most so often: a login is used with every
-/// request, and each write is a flush to disk.
+/// Shortest interval between two writes of `last_used_at`. Every request uses its login, and each
+/// write is a flush to disk.
 const TOUCH_EVERY: Duration = Duration::from_secs(5 * 60);
 
-/// What was shown.
+/// A credential.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// SHA-256 of a login's secret: a cookie, or a refresh token.
+    /// SHA-256 of a login's secret: a cookie or a refresh token.
     Secret([u8; 32]),
-    /// A verified access token's claims.
+    /// The claims of a verified access token.
     Token(UserId, LoginId),
-    /// Those of another system's token.
+    /// The claims of a verified token of an external identity provider.
     External { issuer: String, subject: String },
 }
 
 #[derive(Clone, Debug)]
 pub struct FindCaller {
     pub proof: Proof,
-    /// How long a login lives unused.
+    /// How long a login may stay unused before it expires.
     pub lifetime: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     pub caller: Caller,
-    /// Time to write down that the login is in use.
+    /// Whether the last use of the login is due to be written.
     pub needs_touch: bool,
 }
 
 impl Op<Anonymous> for FindCaller {
-    /// None: somebody of another system, who was never here.
+    /// None: an external user without an account yet.
     type Output = Option<Found>;
     const NAME: &'static str = "find_caller";
     const ACCESS: Access = Access::Read;
@@ -65,16 +65,16 @@ impl Op<Anonymous> for FindCaller {
 
 const ENDED: Error = Error::Unauthenticated("the login has ended");
 
-/// Whose login it is.
+/// Finds the user of a login.
 pub(crate) fn find_by_login(cx: &mut Cx, key: Key, lifetime: Duration) -> Result<Found> {
     let login = logins::find_login(cx.db, key, cx.now.before(lifetime))?.ok_or(ENDED)?;
     let caller = Caller { user_id: login.user_id, login_id: Some(login.id), session_id: None };
-    // A time ahead of the clock would keep an unused login alive for longer than it may.
+    // A time ahead of the clock would keep an unused login alive for too long.
     let is_ahead = login.last_used_at > cx.now.with_skew();
     Ok(Found { caller, needs_touch: is_ahead || login.last_used_at <= cx.now.before(TOUCH_EVERY) })
 }
 
-/// Somebody whom another system vouches for.
+/// Finds a user that an external identity provider vouches for.
 pub(crate) fn find_by_user(cx: &mut Cx, user_id: UserId) -> Result<Found> {
     check_standing(cx, user_id)?;
     Ok(Found { caller: Caller { user_id, login_id: None, session_id: None }, needs_touch: false })

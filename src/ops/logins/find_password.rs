@@ -1,5 +1,5 @@
-//! What the caller's password is to be checked against, where they give it
-//! once more; and that it is still the one that was checked.
+//! Finds the stored hash for an operation that asks for the caller's password again. Also checks
+//! that this hash has not changed since the password was checked.
 
 use super::attempts::{Attempt, count_login};
 use super::find_caller::check_standing;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 #[derive(Clone, Copy, Debug)]
 pub struct FindPassword {
-    /// Of whoever tries: to guess here is as good as at a login.
+    /// The address of the client. Guessing the password here is limited as at a login.
     pub address: IpAddr,
 }
 
@@ -30,7 +30,7 @@ impl Op for FindPassword {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let user = users::find_user(cx.db, caller.user_id)?.ok_or(Error::Unauthenticated("the login has ended"))?;
         check_standing(cx, caller.user_id)?;
-        // Before it counts as a guess: there is nothing to guess.
+        // An account without a password has nothing to guess, so this is not counted as a guess.
         let none = Error::Forbidden("this account has no password: another system signs its tokens");
         let stored = users::find_password_hash(cx.db, caller.user_id)?.ok_or(none)?;
         let attempt = count_login(&user.username, self.address, cx)?;
@@ -38,10 +38,11 @@ impl Op for FindPassword {
     }
 }
 
-/// A password is checked outside of any transaction, and takes its time.
+/// Checks that the password has not changed since it was checked. Checking a password takes time
+/// and happens outside of any transaction.
 ///
 /// # Errors
-/// `Conflict` when it was changed since then: asked again, it is checked again.
+/// `Conflict` when the password has changed since. A retry checks it again.
 pub(crate) fn check_still(user_id: UserId, checked: &str, cx: &mut Cx) -> Result<()> {
     match users::find_password_hash(cx.db, user_id)?.as_deref() == Some(checked) {
         true => Ok(()),

@@ -1,4 +1,4 @@
-//! `GET /api/auth/sessions`: the devices on which one is logged in.
+//! `GET /api/auth/sessions`: lists the devices on which the caller is signed in.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -11,13 +11,13 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
 pub struct ListLogins {
-    /// How long a login lives unused.
+    /// How long a login may stay unused before it expires.
     pub lifetime: Duration,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LoginList {
-    /// The last used first.
+    /// The sign-in sessions, last used first.
     pub sessions: Vec<LoginView>,
 }
 

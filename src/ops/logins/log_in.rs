@@ -1,5 +1,5 @@
-//! Second half of a login, after the password was checked: a new login, with
-//! a token of its own, for this device, in the place of the one it had.
+//! Second half of a login, after the password was checked. Creates a login with its own token for
+//! this device and replaces the device's earlier login.
 
 use super::attempts::{Attempt, give_back};
 use super::find_password::check_still;
@@ -13,17 +13,17 @@ use crate::store::accounts::users;
 use crate::wire::{Effect, UserView};
 use std::time::Duration;
 
-/// Of one user; with one more, that which was not used for longest ends.
+/// Logins of one user. One more ends the login that was unused for longest.
 const MAX_LOGINS: i64 = 100;
 
-/// What is kept of the device, for the user to recognise it.
+/// Details of the device, which help the user to recognise it.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
     /// At most 256 characters.
     pub user_agent: Option<String>,
     pub ip: Option<String>,
-    /// Logins of which it has the cookie, of whoever. It forgets them for the
-    /// new one, so they end.
+    /// Logins of any user whose cookie the device sent. The new cookie replaces them, so these
+    /// logins end.
     pub earlier: Vec<(UserId, LoginId)>,
 }
 
@@ -35,11 +35,11 @@ pub struct LogIn {
     /// SHA-256 of the token in the cookie.
     pub token_hash: [u8; 32],
     pub device: Device,
-    /// What was counted before the password turned out to be right.
+    /// The attempt that was counted before the password proved right.
     pub attempt: Option<Attempt>,
-    /// Replaces a stored hash whose parameters are outdated.
+    /// Replaces a stored hash that has outdated parameters.
     pub new_password_hash: Option<String>,
-    /// How long a login lives unused; older ones of the user are forgotten.
+    /// How long a login may stay unused. Older logins of the user are deleted.
     pub lifetime: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Op<Anonymous> for LogIn {
     }
 }
 
-/// Returns those that ended.
+/// Ends the device's earlier logins and returns those that ended.
 fn end_earlier(device: &Device, cx: &mut Cx) -> Result<Vec<LoginId>> {
     let mut ended = Vec::new();
     for (user_id, login_id) in &device.earlier {
@@ -77,8 +77,8 @@ fn end_earlier(device: &Device, cx: &mut Cx) -> Result<Vec<LoginId>> {
     Ok(ended)
 }
 
-/// A login of this user for this device. Ends those that expired, and the one
-/// not used for longest where there are too many.
+/// Adds a login of this user for this device. Ends the user's expired logins, and above the limit
+/// the login that was unused for longest.
 pub(crate) fn add_login(
     user_id: UserId,
     token_hash: [u8; 32],

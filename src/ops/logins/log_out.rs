@@ -1,4 +1,4 @@
-//! `POST /api/auth/logout`: ends the caller's login and its sockets.
+//! `POST /api/auth/logout`: ends the caller's login and closes its sockets.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Sign-in sessions: logging in and out, tickets, and who a credential belongs to.
+//! Sign-in sessions: logging in and out, tickets, and finding the user of a credential.
 
 pub mod attempts;
 pub mod begin_login;

@@ -1,4 +1,4 @@
-//! What a session needs to know when it begins.
+//! Loads the data that a connection's session needs at its start.
 
 use super::find_caller::check_standing;
 use crate::auth::Caller;
@@ -11,12 +11,12 @@ use crate::store::accounts::{logins, presence, users};
 #[derive(Clone, Copy, Debug)]
 pub struct OpenSession;
 
-/// The private half of `welcome` and `presence_state`.
+/// The private part of `welcome` and `presence_state`.
 #[derive(Clone, Debug)]
 pub struct Opening {
     /// Number of the user's last private change.
     pub me: i64,
-    /// Whose presence the user may see.
+    /// The users whose presence this user may see.
     pub visible: Vec<UserId>,
 }
 
@@ -27,8 +27,8 @@ impl Op for OpenSession {
     const COST: Cost = Cost::Opening;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {
-        // The session is attached by now: a login that ends from here on finds
-        // and closes it, and one that ended before is seen here.
+        // The session is attached by now. A login that ends from here on finds and closes the
+        // session, and one that ended before is refused here.
         check_standing(cx, caller.user_id)?;
         if let Some(login_id) = caller.login_id
             && !logins::exists(cx.db, login_id)?

@@ -1,4 +1,4 @@
-//! Whom a ticket lets in; it works once.
+//! Redeems a ticket and returns its user. A ticket works once.
 
 use super::create_ticket::LIFETIME;
 use super::find_caller::{Found, find_by_login, find_by_user};
@@ -13,12 +13,12 @@ use std::time::Duration;
 pub struct TakeTicket {
     /// SHA-256 of the ticket.
     pub ticket_hash: [u8; 32],
-    /// How long a login lives unused.
+    /// How long a login may stay unused before it expires.
     pub lifetime: Duration,
 }
 
 impl Op<Anonymous> for TakeTicket {
-    /// And when the token that it was made with ends.
+    /// The caller, and when the token that created the ticket expires.
     type Output = (Found, Option<Timestamp>);
     const NAME: &'static str = "take_ticket";
     const ACCESS: Access = Access::Write;

@@ -1,4 +1,4 @@
-//! Writes down that logins are in use, which keeps them alive.
+//! Records the last use of logins, which keeps them alive.
 
 use crate::error::Result;
 use crate::ids::LoginId;

@@ -1,5 +1,5 @@
-//! What the operations share that change a message: finding it, and telling
-//! everybody who may see it what it is now.
+//! Shared by the operations that change a message: finds the message, and sends its new state to
+//! every user who may see it.
 
 use super::visible::get_visible_message;
 use crate::auth::Caller;
@@ -12,7 +12,7 @@ use crate::store::messaging::messages::{self, Message};
 use crate::store::messaging::{conversations, participants};
 use crate::wire::{self, Effect, Frame, MessageChange, MessageView, Skip, Target};
 
-/// The message, if the caller may see it and it was not deleted.
+/// Loads a message that the caller may see and that is not deleted.
 ///
 /// # Errors
 /// `Conflict` for a tombstone.
@@ -24,10 +24,10 @@ pub(crate) fn get_undeleted_message(caller: &Caller, id: MessageId, cx: &mut Cx)
     }
 }
 
-/// Changing a message speaks to whoever reads it: in a direct conversation one
-/// may who may write there.
+/// Checks that the caller may still write in the conversation. Readers see a change as they see a
+/// message, so a direct conversation requires the same permission.
 pub(crate) fn check_may_write(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<()> {
-    // Nobody blocks anybody in it at another node from here on.
+    // From here on no other node adds a block in this conversation.
     conversations::lock(cx.db, id)?;
     let facts = facts(me, Target::Conversation(id), cx)?;
     match facts.peer {
@@ -36,8 +36,8 @@ pub(crate) fn check_may_write(me: UserId, id: ConversationId, cx: &mut Cx) -> Re
     }
 }
 
-/// The message as it is now, and who gets what: those who may see it the frame
-/// that `encode` makes of it, the others that the number moved on.
+/// Returns the current message and the events. Users who may see the message get the frame from
+/// `encode`. Other participants only learn the new `rev`.
 pub(crate) fn tell_change(
     id: MessageId,
     cx: &mut Cx,
@@ -51,7 +51,7 @@ pub(crate) fn tell_change(
     Ok((message, tell(conversation_id, rev, (id, seq), frame, cx)?))
 }
 
-/// `change` of a message, as a frame.
+/// The change of a message, as the body of a frame.
 pub(crate) fn change(message: &MessageView) -> MessageChange<'_> {
     MessageChange { conversation_id: message.conversation_id, rev: message.rev, message }
 }

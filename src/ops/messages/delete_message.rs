@@ -1,5 +1,5 @@
-//! `delete_message` and `DELETE /api/messages/{id}`: for everyone, which leaves
-//! a tombstone, or for oneself alone.
+//! `delete_message` and `DELETE /api/messages/{id}`: deletes a message for everyone, which leaves a
+//! tombstone, or only for the caller.
 
 use super::change_message::{change, tell_change};
 use super::visible::get_visible_message;
@@ -44,7 +44,7 @@ impl Op for DeleteMessage {
     }
 }
 
-/// Also under a block: taking back is no way to write.
+/// Deletes the message for everyone. A block does not prevent it: a deletion sends no new text.
 fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effect>> {
     may_change(caller.user_id, row.sender_id)?;
     if row.deleted_at.is_some() {

@@ -1,5 +1,5 @@
-//! `edit_message` and `PATCH /api/messages/{id}`: another text in place of the
-//! one that was sent, which nobody sees any more.
+//! `edit_message` and `PATCH /api/messages/{id}`: replaces the text of a message. The old text is
+//! no longer visible to any user.
 
 use super::change_message::{change, check_may_write, get_undeleted_message, tell_change};
 use super::send_message::check_length;
@@ -23,7 +23,7 @@ pub struct EditMessage {
     pub content: Content,
 }
 
-/// The keys that a client may send, and those that are refused.
+/// The keys that a client may send, and the keys that are refused.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "EditMessage")]
 struct EditMessageBody {

@@ -1,4 +1,4 @@
-//! `GET /api/messages/{id}`.
+//! `GET /api/messages/{id}`: returns one message.
 
 use crate::auth::Caller;
 use crate::error::Result;

@@ -1,4 +1,4 @@
-//! `GET /api/conversations/{id}/messages`: a page of history.
+//! `GET /api/conversations/{id}/messages`: returns a page of history.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -13,17 +13,18 @@ use crate::wire::MessageView;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Messages a page has at most.
+/// Most messages on a page.
 pub const MAX_PAGE: i64 = 200;
 const DEFAULT_PAGE: i64 = 50;
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct ListMessages {
     pub conversation_id: ConversationId,
-    /// The newest messages before this one; without both, the newest of all.
+    /// Return the newest messages before this `seq`. Without `before` and `after`, the newest of
+    /// all.
     #[serde(default)]
     pub before_seq: Option<Seq>,
-    /// The oldest messages after this one; 0: from the first.
+    /// Return the oldest messages after this `seq`. 0 starts at the first message.
     #[serde(default)]
     pub after_seq: Option<Position>,
     #[serde(default)]
@@ -33,13 +34,13 @@ pub struct ListMessages {
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessagePage {
-    /// Ascending by `seq`.
+    /// The messages, ascending by `seq`.
     pub messages: Vec<MessageView>,
-    /// There is more in the direction one was reading.
+    /// Whether there are more messages in the requested direction.
     pub has_more: bool,
 }
 
-/// A long page takes some milliseconds to put together.
+/// The cost of a page. A long page takes some milliseconds to build.
 pub(crate) fn page_cost(limit: Option<i64>) -> Cost {
     if limit.is_some_and(|limit| limit > DEFAULT_PAGE) { Cost::Heavy } else { Cost::Light }
 }
@@ -63,7 +64,7 @@ impl Op for ListMessages {
         let window = Window {
             from: self.after_seq.map_or(first, |after| first.max(after.next())),
             to: self.before_seq.map_or(conversation.last_seq, |before| Seq::new(before.get() - 1)),
-            // One more than asked for, to know whether there is more.
+            // One message more than requested shows whether there are more.
             limit: size + 1,
             newest: self.after_seq.is_none(),
         };

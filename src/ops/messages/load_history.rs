@@ -1,5 +1,4 @@
-//! `load_history`: a page of history over the socket, by person or
-//! conversation.
+//! `load_history`: returns a page of history over the socket, by user or conversation.
 
 use super::list_messages::{ListMessages, MAX_PAGE, MessagePage, page_cost};
 use crate::auth::Caller;
@@ -36,7 +35,7 @@ impl Op for LoadHistory {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessagePage>> {
         let conversation_id = match Target::named(self.recipient_id, self.conversation_id)? {
-            // Whether it is the caller's is asked with the page.
+            // The page query checks that the caller is in it.
             Target::Conversation(id) => id,
             person => move_position::enter(caller, person, cx)?.conversation.id,
         };

@@ -1,4 +1,4 @@
-//! `react` and `PUT`/`DELETE /api/messages/{id}/reactions/{emoji}`.
+//! `react` and `PUT`/`DELETE /api/messages/{id}/reactions/{emoji}`: adds or removes a reaction.
 
 use super::change_message::{change, check_may_write, get_undeleted_message, tell_change};
 use crate::auth::Caller;
@@ -11,14 +11,14 @@ use crate::wire::{self, Emoji, MessageView, ReactionChange};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Kinds of emoji under one message.
+/// Most different emoji on one message.
 const MAX_KINDS: usize = 20;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct React {
     pub message_id: MessageId,
     pub emoji: Emoji,
-    /// False: takes it back.
+    /// True adds the reaction, false removes it.
     pub on: bool,
 }
 

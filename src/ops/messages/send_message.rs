@@ -1,5 +1,5 @@
-//! `private_message` and `POST /api/messages`: writes a message and tells
-//! every participant, the sender's other devices too.
+//! `private_message` and `POST /api/messages`: stores a message and sends it to every participant
+//! and to the sender's other devices.
 
 use super::visible::get_visible_message;
 use crate::auth::Caller;
@@ -31,7 +31,7 @@ pub struct SendMessage {
     pub reply_to_id: Option<MessageId>,
 }
 
-/// The keys that a client may send, and those that are refused.
+/// The keys that a client may send, and the keys that are refused.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "SendMessage", transform = one_of(["recipient_id", "conversation_id"]))]
 struct SendMessageBody {
@@ -40,7 +40,7 @@ struct SendMessageBody {
     #[serde(default)]
     conversation_id: Option<ConversationId>,
     content: Content,
-    /// Sent again, it gives the first message back, for good.
+    /// Idempotency key, valid for good: a retry with the same key returns the first message.
     #[serde(default)]
     client_message_id: Option<ClientMessageId>,
     #[serde(default)]
@@ -69,7 +69,7 @@ impl From<SendMessageBody> for SendMessage {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Sent {
     pub message: MessageView,
-    /// It was stored by an earlier attempt.
+    /// Present and true if an earlier attempt stored the message.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
 }
@@ -95,12 +95,12 @@ impl Op for SendMessage {
         }
         if let (Some(peer), false) = (peer, membership.has_written) {
             conversations::set_has_written(cx.db, id, me)?;
-            // From the first message on, the recipient may see the sender.
+            // The recipient may see the sender's presence from the first message on.
             let last_seen_at = users::find_last_seen(cx.db, me)?;
             events.push(Effect::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
         }
-        // This holds the conversation: at other nodes nobody blocks, comes or goes
-        // any more, but somebody may have since the facts were read.
+        // Locks the conversation: from here on no other node blocks, adds or removes a user. The
+        // facts were read before the lock and may be outdated.
         let numbers = conversations::advance(cx.db, id, cx.now)?;
         if let Some(peer) = peer {
             check_again(me, peer, is_new, cx)?;
@@ -138,7 +138,7 @@ impl Op for SendMessage {
         let Some(key) = &self.client_message_id else { return Ok(None) };
         let me = caller.user_id;
         let Some(row) = messages::find_by_client_id(cx.db, me, key.as_str())? else { return Ok(None) };
-        // Whoever left is told of their own messages no more than of others'.
+        // A user who left the conversation gets no messages of it, not even their own.
         if conversations::find_place(cx.db, row.conversation_id, me)?.is_none() {
             return Ok(None);
         }
@@ -160,7 +160,8 @@ impl SendMessage {
         Target::named(self.recipient_id, self.conversation_id)
     }
 
-    /// Whether the message was sent with this text; of a tombstone nobody knows.
+    /// Whether the message was sent with this text. Not used for a tombstone: its text is gone, so
+    /// any text matches.
     fn is_content_of(&self, row: &Message, cx: &mut Cx) -> Result<bool> {
         Ok(match messages::find_first_hash(cx.db, row.id)? {
             Some(first) => *first == *Sha256::digest(self.content.as_str().as_bytes()),
@@ -184,21 +185,22 @@ impl SendMessage {
     }
 }
 
-/// Two people as an audience names them.
+/// The audience of a direct conversation.
 fn pair(one: UserId, other: UserId) -> [UserId; 2] {
     [one.min(other), one.max(other)]
 }
 
 pub(crate) fn check_length(content: &Content, cx: &Cx) -> Result<()> {
     let max = cx.rules.max_message_chars;
-    // Bytes are a lower bound that spares counting short messages.
+    // The byte length bounds the character count, which saves counting short messages.
     if content.as_str().len() > max && content.as_str().chars().count() > max {
         return Err(Error::TooLarge(format!("content must have at most {max} characters").into()));
     }
     Ok(())
 }
 
-/// One answers what one may see, where it was said; also after it was deleted.
+/// Checks a reply: the caller must see the answered message, and it must be in this conversation.
+/// It may be deleted.
 fn check_answered(caller: &Caller, answered: MessageId, id: ConversationId, cx: &mut Cx) -> Result<()> {
     let found = get_visible_message(caller, answered, cx);
     match found {
@@ -210,16 +212,16 @@ fn check_answered(caller: &Caller, answered: MessageId, id: ConversationId, cx: 
     }
 }
 
-/// Where a message goes.
+/// The destination of a message.
 struct Place {
     membership: Membership,
-    /// The other person of a direct conversation.
+    /// The other user of a direct conversation.
     peer: Option<UserId>,
     is_new: bool,
 }
 
-/// Finds where the message goes, and whether it may; makes the direct
-/// conversation where it is the first.
+/// Finds the destination and checks that the sender may write there. The first message to a user
+/// creates the direct conversation.
 fn find_place(me: UserId, target: Target, cx: &mut Cx) -> Result<Place> {
     let facts = facts(me, target, cx)?;
     if let Some(peer) = facts.peer {
@@ -233,8 +235,8 @@ fn find_place(me: UserId, target: Target, cx: &mut Cx) -> Result<Place> {
     Ok(Place { membership, peer: facts.peer, is_new })
 }
 
-/// What was found before the conversation was held may have changed, where
-/// others write too.
+/// Repeats the checks made before the conversation was locked. On a shared database, other nodes
+/// may have written since.
 fn check_again(me: UserId, peer: UserId, is_new: bool, cx: &mut Cx) -> Result<()> {
     if !cx.db.has_other_writers() {
         return Ok(());

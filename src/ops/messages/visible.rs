@@ -7,7 +7,7 @@ use crate::ops::op::Cx;
 use crate::store::messaging::conversations;
 use crate::store::messaging::messages::{self, Message};
 
-/// The message, if the caller may see it.
+/// Loads a message that the caller may see.
 pub(crate) fn get_visible_message(caller: &Caller, id: MessageId, cx: &mut Cx) -> Result<Message> {
     const MISSING: Error = Error::NotFound("no such message");
     let message = messages::find_message(cx.db, id)?.ok_or(MISSING)?;

@@ -1,4 +1,4 @@
-//! What the operations of administrators share.
+//! Shared by the operations of administrators.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -6,8 +6,10 @@ use crate::ops::op::Cx;
 use crate::policy::Denied;
 use crate::store::accounts::users;
 
+/// Checks that the caller is an administrator.
+///
 /// # Errors
-/// `Forbidden` for everybody else.
+/// `Forbidden` for any other user.
 pub(crate) fn check_admin(caller: &Caller, cx: &mut Cx) -> Result<()> {
     match users::is_admin(cx.db, caller.user_id)? {
         true => Ok(()),

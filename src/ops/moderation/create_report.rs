@@ -1,4 +1,4 @@
-//! `POST /api/reports`: tells the administrators of a person or a message.
+//! `POST /api/reports`: reports a person or a message to the administrators.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -15,9 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Reports of one person in any 24 hours.
+/// Reports by one user in any 24 hours.
 const MAX_A_DAY: i64 = 50;
-/// What a refusal says.
+/// The text of the refusal.
 const LIMIT: &str = "50 reports in a day";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -34,7 +34,7 @@ pub struct CreateReport {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Reported {
     pub report: ReportView,
-    /// It was made before, and stands as it is.
+    /// True if an earlier request created the report, which is unchanged.
     #[serde(skip)]
     pub was_there: bool,
 }
@@ -63,9 +63,9 @@ impl Op for CreateReport {
 }
 
 impl CreateReport {
-    /// What is reported, which the caller may know of and is somebody else's, and
-    /// the evidence: the text of a message, or the names of a person. A block is
-    /// no hindrance.
+    /// Loads the subject of the report and its evidence: the text of a message, or the names of a
+    /// person. The caller must be able to see the subject, and it must belong to another user. A
+    /// block does not prevent a report.
     fn subject(&self, caller: &Caller, cx: &mut Cx) -> Result<(Subject, String)> {
         match (self.user_id, self.message_id) {
             (Some(id), None) => {
@@ -87,8 +87,10 @@ impl CreateReport {
     }
 }
 
+/// Checks the daily limit of reports.
+///
 /// # Errors
-/// `RateLimited` until the first of a day's reports is a day old.
+/// `RateLimited` until the oldest report of the last 24 hours is a day old.
 fn check_rate(me: UserId, cx: &mut Cx) -> Result<()> {
     let Some(first) = reports::find_time_of(cx.db, me, MAX_A_DAY, cx.now.with_skew())? else { return Ok(()) };
     let wait = first.as_millis() - cx.now.before(DAY).as_millis();

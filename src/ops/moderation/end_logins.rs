@@ -1,5 +1,5 @@
-//! `DELETE /api/admin/users/{id}/connections`: ends somebody's logins on every
-//! device. They may log in again.
+//! `DELETE /api/admin/users/{id}/connections`: ends a user's logins on every device. The user may
+//! log in again.
 
 use super::admin::check_admin;
 use crate::auth::Caller;

@@ -1,11 +1,11 @@
-//! Erases what reports keep of messages and people after `REPORT_RETENTION`.
+//! Erases the evidence in reports, of messages and of users, after `REPORT_RETENTION`.
 
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
 use crate::store::accounts::reports;
 use std::time::Duration;
 
-/// Rows that one call changes.
+/// Rows changed by one call.
 const BATCH: i64 = 500;
 
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct EraseEvidence {
 }
 
 impl Op<System> for EraseEvidence {
-    /// Whether there may be more.
+    /// Whether more rows may be due.
     type Output = bool;
     const NAME: &'static str = "erase_evidence";
     const ACCESS: Access = Access::Write;

@@ -1,5 +1,5 @@
-//! `GET /api/admin/users/{id}/connections`: whether the caller may know how many
-//! sockets somebody has. How many they are, the hub knows.
+//! `GET /api/admin/users/{id}/connections`: checks that the caller may see how many sockets a user
+//! has. The hub knows the number.
 
 use super::admin::check_admin;
 use crate::auth::Caller;

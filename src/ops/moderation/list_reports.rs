@@ -1,6 +1,6 @@
-//! `GET /api/admin/reports`: what people reported, newest first. A message is
-//! shown as it is now, and as it was when it was reported, to administrators
-//! who are not in its conversation too.
+//! `GET /api/admin/reports`: lists the reports, newest first. An entry shows the message as it is
+//! now and as it was when it was reported. Administrators see it even if they are not in the
+//! conversation.
 
 use super::admin::check_admin;
 use crate::auth::Caller;
@@ -21,7 +21,7 @@ const MAX_PAGE: i64 = 100;
 
 #[derive(Clone, Copy, Debug, JsonSchema)]
 pub struct ListReports {
-    /// Only older ones than this.
+    /// Only reports older than this one.
     pub before: Option<ReportId>,
     #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
@@ -31,7 +31,7 @@ pub struct ListReports {
 pub struct ReportPage {
     /// Newest first.
     pub reports: Vec<Row>,
-    /// To ask on with as `before`; none when there is nothing more.
+    /// The value of `before` for the next page. None on the last page.
     pub next: Option<ReportId>,
 }
 
@@ -40,18 +40,18 @@ pub struct ReportPage {
 pub struct Row {
     #[serde(flatten)]
     pub report: ReportView,
-    /// Of a report of a message, as it is now.
+    /// The reported message as it is now. Absent in reports of a person.
     pub message: Option<MessageView>,
-    /// What was reported, as it was then; none after `REPORT_RETENTION`.
+    /// The reported content as it was at the time of the report. None after `REPORT_RETENTION`.
     pub evidence: Option<Evidence>,
 }
 
-/// What was reported, whatever became of it since.
+/// The reported content as it was at the time of the report, whatever changed since.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Evidence {
     /// The content of the message, or the display name and username of the person.
     pub text: String,
-    /// The sender, or the person.
+    /// The sender of the message, or the reported person.
     pub user_id: UserId,
     /// When the message was sent, or the person was reported.
     pub created_at: Timestamp,
@@ -65,7 +65,7 @@ impl Op for ListReports {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<ReportPage>> {
         check_admin(caller, cx)?;
         let size = page_size(self.limit, DEFAULT_PAGE, MAX_PAGE)?;
-        // One more, to know whether there is more.
+        // One row more than the page shows whether there are more.
         let mut rows = reports::list_reports(cx.db, self.before.unwrap_or(ReportId::new(MAX_ID)), size + 1)?;
         let has_more = rows.len() > size as usize;
         rows.truncate(size as usize);

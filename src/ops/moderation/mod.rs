@@ -1,4 +1,4 @@
-//! Reports, and what administrators may do.
+//! Reports and the operations of administrators.
 
 pub mod admin;
 pub mod create_report;

@@ -1,6 +1,6 @@
-//! `POST /api/admin/users/{id}/disable` and `/enable`: whether an account gets
-//! in. Disabling ends its logins on every device, and passes on the groups that
-//! nobody else owns. Enabling brings neither back.
+//! `POST /api/admin/users/{id}/disable` and `/enable`: disables or enables an account. Disabling
+//! ends its logins on every device, and passes on the groups that have no other owner. Enabling
+//! restores neither.
 
 use super::admin::check_admin;
 use crate::auth::Caller;
@@ -81,7 +81,7 @@ mod tests {
         outcome.map(drop).unwrap_err().to_string()
     }
 
-    /// Whoever was on the way in when the account was disabled.
+    /// Covers a login that was in progress when the account was disabled.
     fn who_is_half_way_in_is_turned_back(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();

@@ -1,4 +1,4 @@
-//! `GET /api/users/{id}`.
+//! `GET /api/users/{id}`: returns one user's profile.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ pub struct GetUser {
     pub user_id: UserId,
 }
 
-/// One person: the answer of this operation and of the account's.
+/// One user. Shared by this operation and the operations on the caller's account.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UserReply {
     pub user: UserView,

@@ -1,4 +1,4 @@
-//! `GET /api/blocks`: whom one blocks.
+//! `GET /api/blocks`: lists the users whom the caller blocks.
 
 use super::list_users::UserList;
 use crate::auth::Caller;

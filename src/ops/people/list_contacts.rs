@@ -1,4 +1,4 @@
-//! `GET /api/contacts`: whom one has as a contact.
+//! `GET /api/contacts`: lists the caller's contacts.
 
 use super::list_users::UserList;
 use crate::auth::Caller;

@@ -1,5 +1,5 @@
-//! `GET /api/users?q=`: finds people by the beginnings of their names, those
-//! with whom the caller has a direct conversation first.
+//! `GET /api/users?q=`: finds users by the beginnings of their names. Users with whom the caller
+//! has a direct conversation come first.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -14,22 +14,23 @@ use serde::Serialize;
 
 const MAX_PAGE: i64 = 100;
 const DEFAULT_PAGE: i64 = 20;
-/// Of more partners the latest count as such.
+/// Most conversation partners that are listed first. Above it, only the latest ones are.
 const MAX_PARTNERS: i64 = 1_000;
-/// A display name has at most so many characters; longer finds nothing.
+/// The longest query. A display name has at most this many characters, so a longer query finds
+/// nothing.
 const MAX_QUERY_CHARS: usize = 64;
 
 #[derive(Clone, Debug, JsonSchema)]
 pub struct ListUsers {
-    /// Words in any order, each of them the beginning of a word of the display name
-    /// or of the username; after `@`, the beginning of the username.
+    /// Words in any order, each of them the beginning of a word of the display name or of the
+    /// username. After `@`, the beginning of the username.
     #[schemars(length(min = 1, max = MAX_QUERY_CHARS))]
     pub q: String,
     #[schemars(range(min = 1, max = MAX_PAGE))]
     pub limit: Option<i64>,
 }
 
-/// A list of people.
+/// A list of users.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UserList {
     pub users: Vec<UserView>,

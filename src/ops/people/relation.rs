@@ -1,4 +1,5 @@
-//! What blocks and contacts share: the other person, and what changes for who sees whom.
+//! Shared by blocks and contacts: checks the other user, and reports changes of presence
+//! visibility.
 
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -6,8 +7,8 @@ use crate::ops::op::Cx;
 use crate::store::accounts::users;
 use crate::wire::Effect;
 
-/// Blocks and contacts are between two people who exist; those with an account
-/// that was closed since can be lifted.
+/// Checks the other user of a block or contact. Both users must exist. A tie to an account that was
+/// closed since can be removed.
 pub(crate) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &mut Cx) -> Result<()> {
     if other == me {
         return Err(Error::Invalid("user_id must be another user's".into()));
@@ -16,8 +17,7 @@ pub(crate) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &m
     found.map(drop).ok_or(Error::NotFound("no such user"))
 }
 
-/// Tells a viewer whether they see the subject's presence now, if that is
-/// another answer than before.
+/// Tells a viewer whether they see the subject's presence now, if that has changed.
 pub(crate) fn visibility_change(
     viewer: UserId,
     subject: UserId,

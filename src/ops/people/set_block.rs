@@ -1,5 +1,5 @@
-//! `PUT` and `DELETE /api/blocks/{user_id}`: neither writes to the other, sees
-//! the other type, or sees whether the other is online.
+//! `PUT` and `DELETE /api/blocks/{user_id}`: blocks or unblocks a user. While blocked, neither user
+//! can message the other, see the other type, or see whether the other is online.
 
 use super::relation::{check_other, visibility_change};
 use crate::auth::Caller;

@@ -1,4 +1,4 @@
-//! Tells whoever may know it that somebody came online or went.
+//! Announces that a user came online or went offline, to the users who may know it.
 
 use crate::error::Result;
 use crate::ids::UserId;
@@ -16,8 +16,8 @@ pub struct AnnouncePresence {
 impl Op<System> for AnnouncePresence {
     type Output = Done;
     const NAME: &'static str = "announce_presence";
-    // In the writer, also where nothing is written down, so that nothing
-    // passes a block that was committed before.
+    // Runs in the writer, even without a write, so that no event overtakes a block committed before
+    // it.
     const ACCESS: Access = Access::Write;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
@@ -25,7 +25,7 @@ impl Op<System> for AnnouncePresence {
         if !is_online {
             users::set_last_seen(cx.db, &[user_id], cx.now)?;
         }
-        // Closing an account tells its viewers by itself.
+        // Closing an account notifies its viewers itself.
         if users::get_standing(cx.db, user_id)? == Standing::Closed {
             return Ok(Outcome::without_effects(Done {}));
         }

@@ -1,5 +1,5 @@
-//! Who notices what one does in a conversation and nothing keeps: that one
-//! types, or looks at it.
+//! Finds the audience of ephemeral events in a conversation: typing and viewing, which are not
+//! stored.
 
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
@@ -8,8 +8,8 @@ use crate::store::messaging::conversations::SendingFacts;
 use crate::store::messaging::participants;
 use crate::wire::Audience;
 
-/// Everybody else there, but for those with whom there is a block, and for who
-/// does not know yet that they are in it.
+/// Lists the other participants. Leaves out users with a block in either direction, and users who
+/// do not know yet that they are in the conversation.
 pub(crate) fn list_ephemeral_audience(
     me: UserId,
     id: ConversationId,

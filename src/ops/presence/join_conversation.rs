@@ -1,5 +1,5 @@
-//! `join_conversation` and `PUT /api/conversations/{id}/viewing`: the caller
-//! is looking at it. Relayed to the others, stored nowhere.
+//! `join_conversation` and `PUT /api/conversations/{id}/viewing`: the caller starts viewing the
+//! conversation. The event is relayed to the other participants and not stored.
 
 use super::ephemeral_audience::list_ephemeral_audience;
 use crate::auth::Caller;
@@ -26,7 +26,7 @@ pub struct JoinConversation {
 impl Op for JoinConversation {
     type Output = Done;
     const NAME: &'static str = "join_conversation";
-    // In the writer, so that nothing passes a block that was committed before.
+    // Runs in the writer, so that no event overtakes a block committed before it.
     const ACCESS: Access = Access::Write;
     const CLASS: Class = Class::Mark;
 
@@ -34,7 +34,7 @@ impl Op for JoinConversation {
         let me = caller.user_id;
         let target = Target::named(self.recipient_id, self.conversation_id)?;
         let (id, facts) = find_own(me, target, cx)?;
-        // As with presence: in a large group it is nobody's news.
+        // A large group gets no viewing events, as with presence.
         let is_large =
             facts.peer.is_none() && conversations::get_conversation(cx.db, id)?.member_count > MAX_PRESENCE_GROUP;
         let to = if is_large { Vec::new() } else { list_ephemeral_audience(me, id, &facts, cx)? };
@@ -43,16 +43,16 @@ impl Op for JoinConversation {
     }
 }
 
-/// A conversation one is in.
+/// Finds a conversation that the caller is in.
 ///
 /// # Errors
-/// `NotFound` for any other, and for a person with whom there is none.
+/// `NotFound` for any other conversation, and for a user without a conversation with the caller.
 pub(crate) fn find_own(me: UserId, target: Target, cx: &mut Cx) -> Result<(ConversationId, SendingFacts)> {
     let facts = facts(me, target, cx)?;
     let membership = facts.membership().ok_or(Error::NotFound(NO_SUCH_CONVERSATION))?;
     let id = membership.conversation_id;
     if !facts.is_known_to_both() {
-        // Which of the two has opened it?
+        // An empty direct conversation may be open for the other user only.
         conversations::get_with_place(cx.db, me, id)?;
     }
     Ok((id, facts))

@@ -1,5 +1,5 @@
-//! `leave_conversation` and `DELETE /api/conversations/{id}/viewing`: the
-//! caller is no longer looking at it.
+//! `leave_conversation` and `DELETE /api/conversations/{id}/viewing`: the caller stops viewing the
+//! conversation.
 
 use super::join_conversation::find_own;
 use crate::auth::Caller;
@@ -23,7 +23,7 @@ pub struct LeaveConversation {
 impl Op for LeaveConversation {
     type Output = Done;
     const NAME: &'static str = "leave_conversation";
-    // In the writer, so that it comes after what it ends.
+    // Runs in the writer, so that it comes after the viewing that it ends.
     const ACCESS: Access = Access::Write;
     const CLASS: Class = Class::Mark;
 
@@ -34,7 +34,7 @@ impl Op for LeaveConversation {
             conversation_id,
             user_id: caller.user_id,
             is_viewing: false,
-            // Whoever was told that it began.
+            // The hub sends it to the users who got the start.
             to: Vec::new(),
             session: caller.session_id,
         };

@@ -1,4 +1,4 @@
-//! Who is online, types or views a conversation, and who may see it.
+//! Presence, typing and viewing, and their visibility.
 
 pub mod announce_presence;
 pub mod ephemeral_audience;

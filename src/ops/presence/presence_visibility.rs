@@ -1,5 +1,5 @@
-//! Presence events when a group changes: members of a small group see each
-//! other, so only pairs of its members can gain or lose sight.
+//! Presence events when a group changes. Members of a small group see each other's presence, so
+//! only pairs of its members can gain or lose visibility.
 
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
@@ -15,7 +15,7 @@ pub(crate) enum Step {
     Leaves,
 }
 
-/// Of a new group.
+/// Events of a new group.
 pub(crate) fn on_create(id: ConversationId, members: &[UserId], cx: &mut Cx) -> Result<Vec<Effect>> {
     if !is_small(members.len()) {
         return Ok(Vec::new());
@@ -24,7 +24,7 @@ pub(crate) fn on_create(id: ConversationId, members: &[UserId], cx: &mut Cx) -> 
     events(&pairs, true, cx)
 }
 
-/// Of a group where `member` joins or leaves `others`.
+/// Events of a group that `member` joins or leaves, with `others` as the other members.
 pub(crate) fn on_change(
     id: ConversationId,
     others: &[UserId],
@@ -41,9 +41,8 @@ fn is_small(size: usize) -> bool {
     size <= MAX_PRESENCE_GROUP as usize
 }
 
-/// Whose sight changes, and whether it is gained. A group that becomes too
-/// large hides its members from each other, and one that becomes small again
-/// shows them.
+/// Returns the members whose visibility changes, and whether they gain it. A group that grows too
+/// large hides its members from each other. A group that shrinks again shows them.
 fn effect(others: usize, member: UserId, step: Step) -> Option<(Whose, bool)> {
     let joins = step == Step::Joins;
     match (is_small(others), is_small(others + 1)) {

@@ -1,4 +1,4 @@
-//! `typing_indicator`: relayed to the others, stored nowhere.
+//! `typing_indicator`: relays typing to the other participants and stores nothing.
 
 use super::ephemeral_audience::list_ephemeral_audience;
 use crate::auth::Caller;
@@ -25,7 +25,7 @@ pub struct SetTyping {
 impl Op for SetTyping {
     type Output = Done;
     const NAME: &'static str = "set_typing";
-    // In the writer, so that nothing passes a block that was committed before.
+    // Runs in the writer, so that no event overtakes a block committed before it.
     const ACCESS: Access = Access::Write;
     const CLASS: Class = Class::Mark;
 
@@ -36,8 +36,7 @@ impl Op for SetTyping {
         if let Some(peer) = facts.peer {
             check_relation(me, peer, &facts.standing, cx)?;
         }
-        // Where nothing was ever said between two people, the first thing to
-        // arrive is a message.
+        // Between two users without any message yet, the first thing to arrive must be a message.
         let Some(membership) = facts.membership() else { return Ok(Outcome::without_effects(Done {})) };
         let to = list_ephemeral_audience(me, membership.conversation_id, &facts, cx)?;
         let event = TypingEvent {

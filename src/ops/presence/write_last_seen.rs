@@ -1,5 +1,5 @@
-//! Writes down that these users were here until now: those whose going nobody announces, because
-//! the hub stops, and those who are here still, in case it is killed.
+//! Records that these users were online until now. It covers users whose disconnect is not
+//! announced because the hub stops. It also covers users still online, in case the hub is killed.
 
 use crate::error::Result;
 use crate::ids::UserId;

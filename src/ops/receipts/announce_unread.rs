@@ -1,5 +1,5 @@
-//! `unread_count_update`: tells one user's sessions what is unread, after
-//! conversations of theirs changed.
+//! `unread_count_update`: sends the unread counts to a user's sessions, after that user's
+//! conversations changed.
 
 use super::get_unread::UnreadCounts;
 use crate::error::Result;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub struct AnnounceUnread {
     pub user_id: UserId,
-    /// What changed since the last time; at least one.
+    /// The conversations that changed since the last time, at least one.
     pub changed: Vec<ConversationId>,
 }
 

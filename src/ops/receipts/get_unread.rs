@@ -1,4 +1,4 @@
-//! `GET /api/unread`: how much the caller has not read.
+//! `GET /api/unread`: counts the messages that the caller has not read.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -14,17 +14,18 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug)]
 pub struct GetUnread;
 
-/// Messages of others that one may see and has not read.
+/// Counts of messages of other users that the caller may see and has not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnreadCounts {
     pub total_unread: i64,
-    /// There where a conversation has 1,000 or more: then the totals may be too low.
+    /// Present and true if a conversation has 1,000 or more unread messages. The totals may then be
+    /// too low.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_capped: bool,
-    /// Where there are any.
+    /// Unread messages by conversation. Only conversations with unread messages are listed.
     #[schemars(schema_with = "by_id::<i64>")]
     pub conversations: BTreeMap<ConversationId, i64>,
-    /// By platform.
+    /// Unread messages by platform.
     pub unread_counts: BTreeMap<String, i64>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/messages/{id}/receipts`: who got and who read a message, and when.
+//! `GET /api/messages/{id}/receipts`: lists who received and who read a message, and when.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -15,8 +15,7 @@ pub struct ListReceipts {
     pub message_id: MessageId,
 }
 
-/// Everybody in the conversation to whom the message came, but the sender, by
-/// id.
+/// Every participant who received the message, except the sender, sorted by id.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Receipts {
     pub receipts: Vec<ReceiptView>,

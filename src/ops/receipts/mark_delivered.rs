@@ -1,4 +1,4 @@
-//! `message_delivered`: the caller's devices have everything up to a message.
+//! `message_delivered`: marks everything up to a message as delivered to the caller's devices.
 
 use super::move_position;
 use crate::auth::Caller;

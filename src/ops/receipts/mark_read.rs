@@ -1,4 +1,4 @@
-//! `message_read`: the caller has read up to a message.
+//! `message_read`: marks everything up to a message as read by the caller.
 
 use super::move_position;
 use crate::auth::Caller;
@@ -23,9 +23,9 @@ use serde::Deserialize;
     }},
 ]))]
 pub struct MarkRead {
-    /// Either this …
+    /// Send either this …
     pub message_id: Option<MessageId>,
-    /// … or these two.
+    /// … or `conversation_id` and `seq`.
     pub conversation_id: Option<ConversationId>,
     pub seq: Option<Seq>,
 }

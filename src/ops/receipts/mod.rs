@@ -1,4 +1,4 @@
-//! Delivered and read positions, the receipts they lead to, and unread counts.
+//! Delivered and read positions, their receipts, and unread counts.
 
 pub mod announce_unread;
 pub mod get_unread;

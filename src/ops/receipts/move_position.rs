@@ -1,4 +1,4 @@
-//! What the three receipt operations share: moving a position, and telling.
+//! Shared by the three receipt operations: moving a position and notifying the participants.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -12,26 +12,29 @@ use crate::store::messaging::positions::{self, Kind, Positions};
 use crate::store::messaging::{messages, participants};
 use crate::wire::{self, Effect, MeUpdate, OwnPlaceView, Receipt, Target};
 
-/// Positions are shared in conversations of up to this many people; in larger
-/// ones each move would be news for everybody.
+/// Positions are shared in conversations of up to this many people. In larger ones each move would
+/// notify too many users.
 pub(crate) const MAX_SHARED: i64 = 32;
 
 /// A conversation the caller is in.
 pub(crate) struct Room {
     pub conversation: Conversation,
     is_shared: bool,
-    /// Everybody moves after each message, so moves are told together, a little later.
+    /// Whether moves are published together, a little later: every participant moves after each
+    /// message.
     is_gathered: bool,
 }
 
+/// Loads a conversation that the caller is in.
+///
 /// # Errors
-/// `NotFound` for a conversation one is not in, and for a person with whom
-/// there is none.
+/// `NotFound` for a conversation that the caller is not in. `NotFound` for a user without a
+/// conversation with the caller.
 pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room> {
     let facts = facts(caller.user_id, target, cx)?;
     let membership = facts.membership().ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION))?;
     let id = membership.conversation_id;
-    // An empty direct one may be there for the other person alone.
+    // An empty direct conversation may exist for the other user only.
     let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
     let is_shared = match facts.peer {
         Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
@@ -40,8 +43,8 @@ pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
     Ok(Room { conversation, is_shared, is_gathered: is_shared && facts.peer.is_none() })
 }
 
-/// Moves the caller's position up to `seq` and names who hears of it; nothing
-/// when it is there already.
+/// Moves the caller's position up to `seq` and returns the events. Returns no events when the
+/// position is already there.
 ///
 /// # Errors
 /// `Invalid` when there is no message with that `seq` yet.
@@ -73,8 +76,8 @@ pub(crate) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &m
     Ok(events)
 }
 
-/// Moves the caller's own position, and leaves it to [`PublishReceipts`](super::publish_receipts::PublishReceipts) to
-/// tell the others, and this user's other devices with them.
+/// Moves the caller's own position. [`PublishReceipts`](super::publish_receipts::PublishReceipts)
+/// notifies the other participants and this user's other devices later.
 fn gather(
     me: UserId,
     id: ConversationId,
@@ -111,7 +114,7 @@ fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positio
     Ok(tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx))
 }
 
-/// To everybody in the conversation, that one of them moved.
+/// Tells all participants that one of them moved.
 pub(crate) fn tell_move(
     who: UserId,
     conversation: &Conversation,

@@ -1,20 +1,20 @@
-//! Deletes marks of receipts that nobody is told of any more.
+//! Deletes receipt marks that are no longer shown to any user.
 
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
 use crate::store::messaging::receipt_marks;
 use std::time::Duration;
 
-/// Of messages sent longer ago, nobody is told any more when they were delivered or read.
+/// How long receipts are kept. Delivery and read times of older messages are not shown any more.
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// Deleted at once.
+/// Rows deleted at once.
 const AT_ONCE: i64 = 500;
 
 #[derive(Clone, Copy, Debug)]
 pub struct PruneReceipts;
 
 impl Op<System> for PruneReceipts {
-    /// Whether there may be more.
+    /// Whether more rows may be due.
     type Output = bool;
     const NAME: &'static str = "prune_receipts";
     const ACCESS: Access = Access::Write;

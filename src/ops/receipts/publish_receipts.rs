@@ -1,5 +1,5 @@
-//! Tells what moved in groups since the last time: all moves of a conversation together, under one
-//! `rev`. A move was committed, and acknowledged, before it comes here.
+//! Publishes positions that moved in groups since the last pass. All moves of a conversation go
+//! together, under one `rev`. Each move was committed and acknowledged before.
 
 use super::move_position::{MAX_SHARED, tell_move};
 use crate::error::Result;
@@ -11,13 +11,13 @@ use crate::store::messaging::positions::{self, Kind, Positions};
 use crate::store::messaging::{conversations, members};
 use crate::wire::Effect;
 
-/// Conversations that are told of at once: each has a few dozen statements.
+/// Conversations published at once. Each takes a few dozen statements.
 const AT_ONCE: i64 = 8;
 
-/// One step of a pass through the conversations that have something to tell.
+/// One step of a pass through the conversations with moves to publish.
 #[derive(Clone, Copy, Debug)]
 pub struct PublishReceipts {
-    /// The last of the step before.
+    /// The last conversation of the previous step.
     pub after: Option<ConversationId>,
 }
 
@@ -29,7 +29,7 @@ struct Move {
 }
 
 impl Op<System> for PublishReceipts {
-    /// The last of this step; none at the end of the pass.
+    /// The last conversation of this step. None at the end of the pass.
     type Output = Option<ConversationId>;
     const NAME: &'static str = "publish_receipts";
     const ACCESS: Access = Access::Write;
@@ -49,13 +49,13 @@ fn publish(id: ConversationId, cx: &mut Cx) -> Result<Vec<Effect>> {
     conversations::lock(cx.db, id)?;
     let conversation = conversations::get_conversation(cx.db, id)?;
     let taken = pending_receipts::take(cx.db, id)?;
-    // A group that grew meanwhile shares positions no longer.
+    // A group that grew too large in the meantime no longer shares positions.
     if conversation.member_count > MAX_SHARED {
         return Ok(Vec::new());
     }
     let mut moves = Vec::new();
     for pending in taken {
-        // Somebody who left tells nothing; somebody who came back is further already.
+        // A user who left publishes nothing. A user who came back is already further.
         if members::find_role(cx.db, id, pending.user_id)?.is_some() {
             let before = positions::get_positions(cx.db, id, pending.user_id)?;
             let after = pending.apply(before);

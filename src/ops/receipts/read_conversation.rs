@@ -1,4 +1,4 @@
-//! `conversation_read`: the caller has read everything.
+//! `conversation_read`: marks a conversation as read by the caller.
 
 use super::move_position;
 use crate::auth::Caller;

@@ -1,19 +1,19 @@
-//! Has the next messages found by their words.
+//! Indexes the words of the next messages.
 
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
 use crate::store::Cost;
 use crate::store::messaging::search_index;
 
-/// What is indexed at once, by one flush of the index; the writer is held up for
-/// some milliseconds.
+/// Messages indexed at once, in one flush of the index. A batch holds up the writer for some
+/// milliseconds.
 const BATCH: i64 = 128;
 
 #[derive(Clone, Copy, Debug)]
 pub struct IndexMessages;
 
 impl Op<System> for IndexMessages {
-    /// Whether there are more.
+    /// Whether there are more messages to index.
     type Output = bool;
     const NAME: &'static str = "index_messages";
     const ACCESS: Access = Access::Write;

@@ -1,4 +1,4 @@
-//! Keeps the index of words small in pieces, so that searches stay fast.
+//! Merges the pieces of the word index, so that searches stay fast.
 
 use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome, System};
@@ -9,7 +9,7 @@ use crate::store::messaging::search_index;
 pub struct MergeIndex;
 
 impl Op<System> for MergeIndex {
-    /// Whether there is more.
+    /// Whether there is more to merge.
     type Output = bool;
     const NAME: &'static str = "merge_index";
     const ACCESS: Access = Access::Write;

@@ -1,8 +1,8 @@
-//! `search`: messages that have what somebody looks for, newest first.
+//! `search`: finds messages that match a query, newest first.
 //!
-//! Messages that may be meant are looked through from the newest on: those
-//! that are not indexed yet, then what the index proposes. Each is held
-//! against the query itself, so the answer is the same whoever proposes.
+//! Search checks candidate messages from the newest on: first the messages that are not indexed
+//! yet, then the candidates from the index. It matches each candidate against the query itself, so
+//! the answer does not depend on the source of the candidates.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -22,23 +22,23 @@ use serde::{Deserialize, Serialize};
 
 const DEFAULT_PAGE: i64 = 20;
 const MAX_PAGE: i64 = 100;
-/// Messages that are looked at together.
+/// Messages checked together.
 const CHUNK: usize = 200;
-/// And for one answer: then it ends where it is.
+/// Messages checked for one answer. The answer ends there.
 const MAX_LOOKED_AT: usize = 5_000;
-/// An index has to collect every message with a word that begins so before it
-/// can tell the newest, so these are looked at first: what is frequent is among
-/// them, and what is not is soon collected.
+/// Newest messages that are checked before the index is searched for a prefix. An index collects
+/// every message with such a word before it knows the newest. A frequent prefix is among these
+/// messages, and a rare one is collected quickly.
 const NEWEST: usize = 1_000;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Search {
     #[schemars(length(min = 1, max = MAX_CHARS))]
     pub q: String,
-    /// Only in this one.
+    /// Search only this conversation.
     #[serde(default)]
     pub conversation_id: Option<ConversationId>,
-    /// Only older messages than this one.
+    /// Search only messages older than this one.
     #[serde(default)]
     pub before: Option<MessageId>,
     #[serde(default)]
@@ -48,9 +48,9 @@ pub struct Search {
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SearchPage {
-    /// Newest first.
+    /// The matches, newest first.
     pub messages: Vec<Hit>,
-    /// To ask on with as `before`; none when there is nothing more.
+    /// The value of `before` for the next page. None when there are no more.
     pub next: Option<MessageId>,
 }
 
@@ -87,26 +87,26 @@ impl Op for Search {
     }
 }
 
-/// Why looking came to an end.
+/// The reason why a search ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// There is nothing older.
+    /// There are no older messages.
     Nothing,
-    /// More was found than fits.
+    /// There are more matches than fit.
     Full,
-    /// Enough was looked at.
+    /// The search checked enough messages.
     Spent,
 }
 
-/// One's way through the messages, from the newest to the oldest.
+/// A search in progress, from the newest message to the oldest.
 struct Reading {
     me: UserId,
     only: Option<ConversationId>,
     query: Query,
-    /// Whatever is not older was looked at.
+    /// Every message with this id or a newer one is already checked.
     before: MessageId,
     size: usize,
-    /// How many messages may still be looked at.
+    /// How many more messages the search may check.
     left: usize,
     hits: Vec<(Message, Snippet)>,
 }
@@ -130,7 +130,7 @@ impl Reading {
         self.go(db, MAX_LOOKED_AT, |db, before, limit| search_index::list_indexed(db, scope, &terms, before, limit))
     }
 
-    /// Looks at no more than `most` of the messages that are proposed.
+    /// Checks at most `most` of the proposed messages.
     fn go(
         &mut self,
         db: &mut Db,
@@ -159,7 +159,7 @@ impl Reading {
 
     fn consider(&mut self, message: Message) {
         let is_asked_for = self.only.is_none_or(|id| id == message.conversation_id);
-        // One more than fits, to know whether there is more.
+        // One match more than fits shows whether there are more.
         if is_asked_for
             && self.hits.len() <= self.size
             && let Some(found) = self.query.find(&message.content)

@@ -1,4 +1,4 @@
-//! Searching against looking at everything, and the bounds of one answer.
+//! Tests search against a scan of every message, and the bounds of one answer.
 
 use super::index_messages::IndexMessages;
 use super::merge_index::MergeIndex;
@@ -24,8 +24,7 @@ const PEOPLE: &str = "
     INSERT INTO participants (conversation_id, user_id, role, joined_at, rev)
     VALUES (1, 1, 'member', 0, 1), (1, 2, 'member', 0, 1), (2, 2, 'member', 0, 1), (2, 3, 'member', 0, 1);";
 
-/// The texts as messages with the ids 1, 2, 3 …: those with an even id are
-/// Ann's to read.
+/// Stores the texts as messages with the ids 1, 2, 3 … Ann may read those with an even id.
 fn filled(scratch: &Scratch, texts: &[String]) -> Db {
     let mut db = scratch.open();
     prepare(&mut db, NOW).unwrap();
@@ -42,28 +41,28 @@ fn filled(scratch: &Scratch, texts: &[String]) -> Db {
     db
 }
 
-/// As Ann asks it.
+/// Searches as Ann.
 fn ask(db: &mut Db, q: &str, before: Option<MessageId>, limit: i64) -> SearchPage {
     let caller = Caller { user_id: UserId::new(1), login_id: Some(LoginId::new(1)), session_id: None };
     let op = Search { q: q.to_owned(), conversation_id: None, before, limit: Some(limit) };
     op.run(&caller, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }).unwrap().output
 }
 
-/// One batch; false when there are no more.
+/// Indexes one batch. Returns false when there are no more messages.
 fn index(db: &mut Db) -> bool {
     db.write_transaction(|db| IndexMessages.run(&System, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }))
         .unwrap()
         .output
 }
 
-/// A few pages; false when there is nothing to merge.
+/// Merges a few pages. Returns false when there is nothing to merge.
 fn merge(db: &mut Db) -> bool {
     db.write_transaction(|db| MergeIndex.run(&System, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" }))
         .unwrap()
         .output
 }
 
-/// Everything that is found, page after page, and how many pages it took.
+/// Returns all matches, page after page, and the number of pages.
 fn ask_all(db: &mut Db, q: &str, limit: i64) -> (Vec<i64>, usize) {
     let (mut all, mut before, mut pages) = (Vec::new(), None, 0);
     loop {
@@ -78,7 +77,7 @@ fn ask_all(db: &mut Db, q: &str, limit: i64) -> (Vec<i64>, usize) {
     }
 }
 
-/// The next number below `below` of a sequence.
+/// Returns the next pseudorandom number below `below`.
 fn draw(state: &mut u64, below: usize) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) as usize % below
@@ -92,7 +91,7 @@ fn text(state: &mut u64, most: usize) -> String {
 fn what_is_found_is_what_looking_at_everything_finds(scratch: Scratch) {
     let mut state = 7;
     let mut texts: Vec<String> = (0..400).map(|_| text(&mut state, 12)).collect();
-    // So many that the index is asked for the beginnings of words, too.
+    // Enough messages that the index is also searched for prefixes of words.
     texts.resize(2_600, "zz".to_owned());
     let mut db = filled(&scratch, &texts);
     let queries: Vec<String> = (0..40)
@@ -102,7 +101,7 @@ fn what_is_found_is_what_looking_at_everything_finds(scratch: Scratch) {
         })
         .collect();
     let mut found = 0;
-    // Not indexed, indexed in part, indexed as a whole.
+    // Without an index, with a part of the messages indexed, and with all of them indexed.
     for batches in [0, 1, 21] {
         for _ in 0..batches {
             index(&mut db);
@@ -120,11 +119,11 @@ fn what_is_found_is_what_looking_at_everything_finds(scratch: Scratch) {
 }
 both_databases!(what_is_found_is_what_looking_at_everything_finds);
 
-/// Nobody makes the hub look through everything at once.
+/// One request cannot make the hub scan all messages.
 fn an_answer_ends_after_5000_messages_and_says_where_to_go_on(scratch: Scratch) {
     let mut texts = vec!["hay".to_owned(); 11_000];
     texts[1] = "needle".to_owned();
-    // Where the index is of no use: both words are everywhere, apart.
+    // The index does not help here: both words are in every message, but apart.
     texts.iter_mut().skip(2).for_each(|text| text.push_str(" needles, and a needle"));
     texts[3] = "a hay needle".to_owned();
     let mut db = filled(&scratch, &texts);
@@ -132,14 +131,14 @@ fn an_answer_ends_after_5000_messages_and_says_where_to_go_on(scratch: Scratch) 
     assert_eq!((first.messages.len(), first.next), (0, Some(MessageId::new(6_001))));
     assert_eq!(ask_all(&mut db, "\"hay needle\"", 10), (vec![4], 3));
     while index(&mut db) {}
-    // Of the indexed only her own are looked at.
+    // The search reads only Ann's messages among the indexed ones.
     assert_eq!(ask_all(&mut db, "\"hay needle\"", 10), (vec![4], 2));
     assert_eq!(ask_all(&mut db, "needle", 100).0.len(), 5_500);
     assert_eq!(ask(&mut db, "nowhere", None, 10).next, None, "the index knows that there is nothing");
 }
 both_databases!(an_answer_ends_after_5000_messages_and_says_where_to_go_on);
 
-/// In how many pieces SQLite's index is.
+/// Returns the number of pieces of SQLite's index.
 fn count_pieces(db: &mut Db) -> i64 {
     #[derive(QueryableByName)]
     struct Pieces {

@@ -1,5 +1,4 @@
-//! An answer of `sync` in the making: conversations one after another, until
-//! one of its limits is reached.
+//! Builds an answer of `sync`: adds one conversation after another until a limit is reached.
 
 use super::cursor::{Cursor, Step};
 use crate::error::{Error, Result};
@@ -16,16 +15,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 
-/// Conversations loaded at once.
+/// Most conversations loaded at once.
 const MAX_BATCH: usize = 100;
-/// Room kept for each conversation that is still to come, so that a client's
-/// first answer names all of them before it holds much of any.
+/// Bytes reserved for each conversation that is still to come. A client's first answer thus names
+/// all conversations before it holds much of any.
 const BYTES_FOR_OTHERS: usize = 1_000;
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct ChangedConversation {
     id: ConversationId,
-    /// The client's position once it applied this.
+    /// The client's position after it applies this change.
     rev: Rev,
     reset: bool,
     conversation: OwnConversationView,
@@ -33,24 +32,24 @@ pub(super) struct ChangedConversation {
     messages: Vec<MessageView>,
 }
 
-/// A conversation of which the client has not everything.
+/// A conversation with changes that the client lacks.
 pub(super) struct Due {
     pub id: ConversationId,
     pub cursor: Cursor,
 }
 
-/// What the store has of one conversation that is due.
+/// The stored rows of one conversation that is due.
 struct Rows {
     conversation: OwnConversationView,
     participants: Vec<ParticipantView>,
-    /// Those that show.
+    /// The visible messages.
     messages: Vec<MessageView>,
-    /// How many rows the client missed, also of those that do not show.
+    /// How many rows the client missed, including rows that are not visible.
     changes: usize,
 }
 
-/// How many to load at once: 100 at most, and while they cannot have more
-/// changes than there is room for.
+/// Returns how many conversations to load at once: at most 100, and only while their possible
+/// changes fit the remaining room.
 fn next_batch(due: &[Due], room: usize, newest: usize, limits: &SyncLimits) -> usize {
     let mut wanted = 0;
     let fits = |due: &&Due| {
@@ -60,11 +59,11 @@ fn next_batch(due: &[Due], room: usize, newest: usize, limits: &SyncLimits) -> u
     due.iter().take(MAX_BATCH).take_while(fits).count().max(1)
 }
 
-/// What telling of these may need, in the same order, by the same few queries
-/// however many they are.
+/// Loads the rows that the answer may need for these conversations, in the same order. The number
+/// of queries does not depend on the number of conversations.
 ///
-/// Each query is cut at one row more than `limits.changes`: where that happens,
-/// the batch is one conversation, and it comes anew.
+/// Each query is cut at one row more than `limits.changes`. When that happens, the batch holds one
+/// conversation, and it is sent as a reset.
 fn load(me: UserId, batch: &[Due], newest: usize, cx: &mut Cx) -> Result<Vec<Rows>> {
     let limits = cx.rules.sync;
     let most = limits.changes as i64 + 1;
@@ -115,17 +114,17 @@ pub(super) struct Answer<'a> {
     limits: &'a SyncLimits,
     messages: usize,
     bytes: usize,
-    /// What came anew took what room was left beside those to come.
+    /// Whether resets have used up the room not reserved for later conversations.
     is_full: bool,
 }
 
 impl<'a> Answer<'a> {
-    /// So many bytes are used already.
+    /// Starts an answer with this many bytes already used.
     pub fn new(limits: &'a SyncLimits, bytes: usize) -> Self {
         Self { conversations: Vec::new(), limits, messages: 0, bytes, is_full: false }
     }
 
-    /// Takes what fits, and returns whether that is all.
+    /// Adds the conversations that fit, and returns whether all of them did.
     pub fn fill(&mut self, me: UserId, mut due: &[Due], cx: &mut Cx) -> Result<bool> {
         while !due.is_empty() {
             let (room, newest) = self.room();
@@ -140,13 +139,13 @@ impl<'a> Answer<'a> {
         Ok(true)
     }
 
-    /// Messages that still fit, and how many of those a conversation anew has.
+    /// Returns how many messages still fit, and how many of them a reset conversation gets.
     fn room(&self) -> (usize, usize) {
         let room = self.limits.messages - self.messages;
         (room, if self.is_full { 0 } else { self.limits.reset_messages.min(room) })
     }
 
-    /// False when not all of the conversation's changes fitted in.
+    /// Adds one conversation. Returns false when not all of its changes fitted.
     fn add(&mut self, due: &Due, rows: Rows, others: usize) -> Result<bool> {
         if self.conversations.len() == self.limits.conversations || self.bytes >= self.limits.bytes {
             return Ok(false);
@@ -157,8 +156,8 @@ impl<'a> Answer<'a> {
         let mut piece = Piece::new(due, rows, room, newest, self.limits);
         let is_reset = piece.step == Step::Reset;
         let spare = if is_reset { left.saturating_sub(for_others) } else { left };
-        // The first of an answer comes however large it is, so that asking
-        // again leads somewhere.
+        // The first conversation of an answer is added whatever its size, so that each request
+        // makes progress.
         let is_first = self.conversations.is_empty();
         let mut json = wire::json(&piece.told);
         if json.len() > spare && !piece.told.messages.is_empty() {
@@ -169,7 +168,7 @@ impl<'a> Answer<'a> {
         if !due.cursor.leads_on(piece.step) || (json.len() > left && !is_first) {
             return Ok(false);
         }
-        // And a comma.
+        // The comma counts as well.
         self.bytes += json.len() + 1;
         self.messages += piece.told.messages.len();
         self.conversations.push(RawValue::from_string(json).map_err(|error| Error::Internal(error.into()))?);
@@ -181,7 +180,7 @@ fn revs_of(messages: &[MessageView]) -> Vec<Rev> {
     messages.iter().map(|message| message.rev).collect()
 }
 
-/// What is told of one conversation, and where it leads.
+/// The part of one conversation in an answer, and the position after it.
 struct Piece {
     cursor: Cursor,
     step: Step,
@@ -193,8 +192,7 @@ impl Piece {
         let Rows { conversation, participants, mut messages, changes } = rows;
         let cursor = due.cursor;
         let step = if cursor.comes_anew(changes, limits) {
-            // An older one that changed is left to history, which has what lies
-            // between.
+            // History returns changed messages older than this, along with the messages between.
             let first = cursor.first_wanted(newest, limits);
             messages.retain(|message| message.seq >= first);
             messages.sort_unstable_by_key(|message| message.seq);
@@ -218,7 +216,7 @@ impl Piece {
         piece
     }
 
-    /// Leaves out what is not part of the step.
+    /// Drops everything that is not part of the step.
     fn take(&mut self, step: Step) {
         self.step = step;
         self.told.rev = self.cursor.leads_to(step);
@@ -231,9 +229,9 @@ impl Piece {
         }
     }
 
-    /// Leaves out at least so many bytes of messages, if there are so many: of
-    /// a conversation anew the oldest, of changes the last, and then it leads
-    /// less far. Keeps `at_least` messages.
+    /// Drops at least this many bytes of messages, if there are as many. A reset loses its oldest
+    /// messages. Changes lose their last ones, and the position after the answer is then lower.
+    /// Keeps `at_least` messages.
     fn cut(&mut self, bytes: usize, at_least: usize) {
         let mut to_cut = bytes;
         let mut is_to_go = |message: &MessageView| {

@@ -1,52 +1,49 @@
-//! The arithmetic of `sync`, for one conversation: what a client lacks, how
-//! much of it to load, and to which position an answer leads.
+//! The arithmetic of `sync` for one conversation: which changes a client lacks, how many to load,
+//! and the client's position after the answer.
 //!
-//! Everything is decided on what the tables hold. Hidden and cleared messages
-//! count as changes, although the answer leaves them out: a limit that was
-//! reached before they were left out says that there may be more.
+//! Every decision depends only on the stored rows. Hidden and cleared messages count as changes,
+//! although the answer omits them. If a limit was reached before they were omitted, there may be
+//! more.
 
 use crate::ids::{Rev, Seq};
 use crate::policy::SyncLimits;
 use crate::store::messaging::changes::Standing;
 
-/// From a client's position in a conversation to the conversation's newest
-/// change.
+/// The range from a client's position in a conversation to its newest change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor {
-    /// None: the client gets the conversation anew.
+    /// The client's position. None: the client gets a reset.
     pub position: Option<Rev>,
     rev: Rev,
     last_seq: Seq,
 }
 
-/// What an answer tells of one conversation.
+/// One step of an answer, for one conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The conversation anew. Leads to its newest change.
+    /// A reset of the conversation. It leads to the newest change.
     Reset,
-    /// The first `messages` of those that changed and show, by `rev`, and the
-    /// participants that changed up to `rev`. Leads to `rev`.
+    /// The first `messages` of the changed visible messages, by `rev`, and the participants that
+    /// changed up to `rev`. Leads to `rev`.
     Changes { messages: usize, rev: Rev },
 }
 
 impl Cursor {
-    /// None when there is nothing to tell. `held` is the client's position, if
+    /// Creates a cursor, or None when the client lacks nothing. `held` is the client's position, if
     /// it names the conversation and knows the epoch.
     pub fn new(head: &Standing, held: Option<i64>, is_named: bool) -> Option<Self> {
         let position = match held {
             Some(held) if held == head.rev.get() => return None,
             Some(held) if (1..head.rev.get()).contains(&held) => Some(Rev::new(held)),
-            // A conversation that the list does not show begins with the next
-            // message in it.
+            // A conversation that is not in the list begins with its next message.
             None if !head.is_shown && !is_named => return None,
             _ => None,
         };
         Some(Self { position, rev: head.rev, last_seq: head.last_seq })
     }
 
-    /// How many messages to load from the end of the conversation. A client
-    /// lacks at most as many as revs were taken since its position. `newest` is
-    /// for a conversation anew.
+    /// How many messages to load from the end of the conversation. The client lacks at most one
+    /// message per rev since its position. `newest` is the number for a reset.
     pub fn wanted(&self, newest: usize, limits: &SyncLimits) -> usize {
         match self.position {
             Some(position) => (limits.changes + 1).min((self.rev.get() - position.get()) as usize),
@@ -64,15 +61,14 @@ impl Cursor {
         self.position.is_some_and(|position| rev > position)
     }
 
-    /// Whether the client gets the conversation anew. `changes` counts the rows
-    /// that were loaded and that the client missed, shown or not.
+    /// Whether the client gets a reset. `changes` counts the loaded rows that the client missed,
+    /// visible or not.
     pub fn comes_anew(&self, changes: usize, limits: &SyncLimits) -> bool {
         self.position.is_none() || changes > limits.changes
     }
 
-    /// So many messages of those that the client missed and that show, whose
-    /// revs `shown` has in ascending order; and everything else up to the first
-    /// that is left out.
+    /// A step with this many of the visible messages that the client missed, and everything else up
+    /// to the first omitted message. `shown` has the revs of those messages in ascending order.
     pub fn first(&self, shown: &[Rev], messages: usize) -> Step {
         match shown.get(messages) {
             Some(left_out) => Step::Changes { messages, rev: Rev::new(left_out.get() - 1) },
@@ -80,7 +76,7 @@ impl Cursor {
         }
     }
 
-    /// The client's position once it applied the step.
+    /// The client's position after it applies the step.
     pub fn leads_to(&self, step: Step) -> Rev {
         match step {
             Step::Reset => self.rev,
@@ -88,12 +84,12 @@ impl Cursor {
         }
     }
 
-    /// Whether the client lacks nothing once it applied the step.
+    /// Whether the client lacks nothing after it applies the step.
     pub fn is_complete(&self, step: Step) -> bool {
         self.leads_to(step) == self.rev
     }
 
-    /// Whether the step brings the client any further.
+    /// Whether the step moves the client's position.
     pub fn leads_on(&self, step: Step) -> bool {
         step == Step::Reset || self.position != Some(self.leads_to(step))
     }

@@ -1,6 +1,6 @@
-//! The arithmetic of `sync`, held against brute force: whatever happened in a
-//! conversation while a client was away, it ends with what it may see. The same
-//! check, with one decision of the cursor made wrongly, must find that.
+//! Tests the arithmetic of `sync` against brute force. Whatever happens in a conversation while a
+//! client is away, the client ends up with what it may see. The same check must fail when one
+//! decision of the cursor is wrong.
 
 use super::cursor::{Cursor, Step};
 use crate::ids::{ConversationId, Rev, Seq};
@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 
 const SEEDS: u64 = 3_000;
 
-/// Each decision, so that a wrong one can take its place.
+/// The decisions of the cursor, so that a test can replace one with a wrong one.
 #[derive(Clone, Copy)]
 struct Decisions {
     begin: fn(&Standing, i64) -> Option<Cursor>,
     wanted: fn(&Cursor, usize, &SyncLimits) -> usize,
     first_wanted: fn(&Cursor, usize, &SyncLimits) -> Seq,
     is_missed: fn(&Cursor, Rev) -> bool,
-    /// Whether a message counts as a change, by whether it shows.
+    /// Whether a message counts as a change, given whether it is visible.
     counts: fn(bool) -> bool,
     comes_anew: fn(&Cursor, usize, &SyncLimits) -> bool,
     first: fn(&Cursor, &[Rev], usize) -> Step,
@@ -43,12 +43,12 @@ struct Row {
     is_hidden: bool,
 }
 
-/// A conversation as the tables have it, for one of its participants.
+/// The stored conversation, as one of its participants sees it.
 #[derive(Debug, Default)]
 struct Table {
     rev: i64,
     messages: Vec<Row>,
-    /// By user: the rev of each.
+    /// The rev of each participant, by user.
     participants: BTreeMap<usize, i64>,
     cleared_seq: i64,
     visible_from_seq: i64,
@@ -78,7 +78,7 @@ impl Table {
                 self.participants.insert(draw(4), rev);
             }
             18 if draw(4) == 0 => self.cleared_seq = count as i64,
-            // A new title.
+            // The group gets a new title.
             _ => drop(self.next_rev()),
         }
     }
@@ -88,19 +88,19 @@ impl Table {
     }
 }
 
-/// What a client holds.
+/// The data that a client holds.
 #[derive(Debug, Default)]
 struct Client {
     position: i64,
-    /// Older messages come by history.
+    /// The first message that the client holds. It gets older ones from history.
     from: i64,
-    /// The rev of each, by seq.
+    /// The rev of each message, by seq.
     messages: BTreeMap<i64, i64>,
     participants: BTreeMap<usize, i64>,
 }
 
 impl Client {
-    /// Holds everything.
+    /// A client that holds everything.
     fn of(table: &Table) -> Self {
         let shown = table.messages.iter().filter(|message| table.shows(message));
         Self {
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// One request and its answer. Returns whether the answer says that it is
+    /// Makes one request and applies its answer. Returns whether the answer says that it is
     /// complete.
     fn sync(&mut self, table: &Table, limits: &SyncLimits, by: &Decisions) -> Result<bool, String> {
         let head = Standing {
@@ -168,8 +168,8 @@ impl Client {
         Ok((by.is_complete)(&cursor, step))
     }
 
-    /// Against what the tables have: the client leaves out by itself what it
-    /// knows to be hidden or cleared.
+    /// Compares the client with the tables. The client itself leaves out messages that it knows to
+    /// be hidden or cleared.
     fn compare(&self, table: &Table) -> Result<(), String> {
         let expected: BTreeMap<i64, i64> = table
             .messages
@@ -185,7 +185,7 @@ impl Client {
     }
 }
 
-/// A conversation, a client that goes away and comes back, with limits of a few.
+/// Runs a client that disconnects and comes back, with limits of a few rows.
 fn goes_away_and_comes_back(seed: u64, by: &Decisions) -> Result<(), String> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut draw = move |below: usize| {
@@ -215,7 +215,7 @@ fn goes_away_and_comes_back(seed: u64, by: &Decisions) -> Result<(), String> {
         if client.sync(&table, &limits, by)? {
             return client.compare(&table);
         }
-        // And it goes on while the client asks.
+        // Changes go on while the client syncs.
         if draw(3) == 0 {
             table.happen(&mut draw);
         }

@@ -1,10 +1,9 @@
-//! `sync` and `POST /api/sync`: everything a client does not have yet, from
-//! one snapshot, in bounded portions.
+//! `sync` and `POST /api/sync`: returns everything that a client lacks, from one snapshot, in
+//! bounded portions.
 //!
-//! A client tells the position it has of each conversation. What changed since
-//! comes row by row; where the position is unknown, ahead, or too far behind,
-//! the conversation comes anew (`reset`) with its newest messages. Nothing is
-//! decided by a clock.
+//! A client sends its position in each conversation. Later changes are returned row by row. When
+//! the position is unknown, ahead or too far behind, the conversation is returned as a reset
+//! (`reset`) with its newest messages. No decision depends on a clock.
 
 mod answer;
 mod cursor;
@@ -31,50 +30,50 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Positions one request may tell.
+/// Most positions in one request.
 const MAX_HELD: usize = 2_000;
-/// What stands around it: keys, numbers, the `ack` of a socket.
+/// Bytes around the answer: keys, numbers, and the `ack` of a socket.
 const FRAME: usize = 512;
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sync {
-    /// Another epoch than the hub's: what the client holds counts for nothing.
+    /// The epoch of the client's data. If it differs from the hub's epoch, the hub ignores the
+    /// client's positions.
     pub epoch: Option<String>,
     pub me: Option<Position>,
     #[serde(deserialize_with = "held")]
     #[schemars(schema_with = "by_id::<Position>", extend("maxProperties" = MAX_HELD))]
     pub conversations: BTreeMap<ConversationId, Position>,
-    /// Speak of the named conversations alone.
+    /// Return only the conversations that the request names.
     pub only: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Changes {
     pub epoch: String,
-    /// False: apply, then ask again.
+    /// False if there is more: apply this answer, then ask again.
     pub complete: bool,
     pub me: i64,
     pub mine: Mine,
     #[schemars(with = "Vec<ChangedConversation>")]
     pub conversations: Vec<Box<RawValue>>,
-    /// Asked for, and not the caller's to see.
+    /// Requested conversations that the caller may not see, or that do not exist.
     pub left: Vec<ConversationId>,
 }
 
-/// What the caller alone sees.
+/// Private data that only the caller sees.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Mine {
     pub reset: bool,
     pub blocks: Vec<TieView>,
     pub contacts: Vec<TieView>,
     pub conversations: Vec<OwnPlaceView>,
-    /// Messages deleted for oneself.
+    /// Messages that the caller deleted only for themselves.
     pub hidden: Vec<MessageId>,
 }
 
-/// An id as the key of an object: digits and nothing else, so that no two keys
-/// are the same id.
+/// An id as the key of an object. It has only digits, so that no two keys mean the same id.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key(ConversationId);
 
@@ -134,8 +133,8 @@ impl Sync {
         Ok(())
     }
 
-    /// The caller's own changes, the number they lead to, and whether those
-    /// are all.
+    /// Returns the caller's private changes, the number that they lead to, and whether they are all
+    /// of them.
     fn mine(&self, me: UserId, knows_epoch: bool, cx: &mut Cx) -> Result<(i64, Mine, bool)> {
         let last = users::get_me(cx.db, me)?;
         let held = self.me.map(Position::get).filter(|held| knows_epoch && *held <= last);
@@ -150,8 +149,7 @@ impl Sync {
         let rest = places.iter().map(|place| place.me).chain(hidden.iter().map(|hidden| hidden.me));
         let mut numbers: Vec<i64> = ties.chain(rest).collect();
         numbers.sort_unstable();
-        // Cut all of them at the same number, so that the rest is what comes
-        // after it.
+        // All kinds are cut at the same number, so that the rest is everything after it.
         let cut = numbers.get(most - 1).copied().filter(|_| numbers.len() > most).unwrap_or(last);
         let ties = |ties: Vec<Tie>| {
             let shown = ties.into_iter().filter(|tie| tie.me <= cut && (held.is_some() || !tie.removed));

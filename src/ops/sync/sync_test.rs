@@ -1,5 +1,4 @@
-//! What `sync` costs the database, and what it does with more rows of one's own
-//! than one answer holds.
+//! Tests the cost of `sync` for the database, and private rows that exceed one answer.
 
 use super::{Changes, Mine, Sync};
 use crate::auth::Caller;
@@ -17,9 +16,9 @@ use std::collections::BTreeSet;
 
 const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 const EPOCH: &str = "epoch";
-/// Has 1,000 conversations.
+/// A user with 1,000 conversations.
 const BUSY: UserId = UserId::new(1);
-/// Has ten.
+/// A user with ten conversations.
 const QUIET: UserId = UserId::new(1_002);
 
 /// Ten thousand people and nearly as many conversations of three messages each.
@@ -55,8 +54,7 @@ fn ask(db: &mut Db, user_id: UserId, request: &Sync) -> Changes {
     request.run(&caller, &mut Cx { db, now: NOW, rules: &Rules::OPEN, epoch: EPOCH }).unwrap().output
 }
 
-/// What a client asks that has everything but so many of the last changes of
-/// each conversation.
+/// Returns the request of a client that lacks only the last `missed` changes of each conversation.
 fn behind(db: &mut Db, user_id: UserId, missed: i64) -> Sync {
     let standings = list_standings(db, user_id, None).unwrap();
     let conversations =
@@ -148,8 +146,8 @@ fn a_table_that_is_read_from_end_to_end_is_noticed(scratch: Scratch) {
 }
 both_databases!(a_table_that_is_read_from_end_to_end_is_noticed);
 
-/// 3,000 changes of one's own in turn: of blocks, of contacts, each fifth of
-/// them a removal, of places in conversations, and messages that were hidden.
+/// 3,000 private changes of one user, interleaved: blocks and contacts, a fifth of them removals,
+/// own settings of conversations, and hidden messages.
 const OWN: &str = "
     INSERT INTO blocks (user_id, blocked_id, created_at, removed_at, me)
     SELECT 1, n + 1, 0, CASE WHEN n % 5 = 0 THEN 0 END, 3 * n FROM numbers WHERE n <= 1200;
@@ -161,11 +159,10 @@ const OWN: &str = "
     SELECT 1, n, 3 * n + 1 FROM numbers WHERE n BETWEEN 801 AND 1100;
     UPDATE users SET me = 3600 WHERE id = 1;";
 
-/// A change of one's own: of what, of whom, where or which, and whether it is
-/// gone.
+/// A private change: its kind, the id of its subject, and whether it is a removal.
 type Own = (&'static str, i64, bool);
 
-/// What `OWN` made after this number.
+/// The changes in `OWN` after this number.
 fn own_after(me: i64) -> BTreeSet<Own> {
     let blocks = (1..=1_200).map(|n| (3 * n, ("block", n + 1, n % 5 == 0)));
     let contacts = (1..=800).map(|n| (3 * n + 1, ("contact", n + 1, n % 5 == 0)));
@@ -205,7 +202,7 @@ fn more_of_ones_own_than_an_answer_holds_comes_in_portions_each_once(scratch: Sc
             assert!(answers < 10, "it comes to an end");
         }
         assert_eq!((me, answers), (Some(3_600), expected_answers), "from {start:?}");
-        // What comes anew does not speak of what is gone; only the first answer is anew.
+        // A reset leaves out removals. Only the first answer is a reset.
         let mut expected = own_after(start.unwrap_or(0));
         if start.is_none() {
             expected.retain(|own| !own.2 || rows.contains(own));

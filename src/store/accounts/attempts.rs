@@ -1,6 +1,5 @@
-//! What nobody may try too often: a bucket has so many places, and each
-//! attempt takes one until its time is over. The key of the table makes it
-//! exact between nodes, and bounds the rows.
+//! Rate limits on attempts. A bucket has a number of places, and each attempt takes a place until
+//! its time is over. The key of the table makes the limit exact between nodes, and bounds the rows.
 
 use crate::error::Result;
 use crate::ids::Timestamp;
@@ -10,7 +9,7 @@ use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// What is counted together. Neither a name nor an address can be read from it.
+/// The attempts that are counted together. It reveals neither a name nor an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket([u8; 32]);
 
@@ -25,23 +24,23 @@ impl Bucket {
     }
 }
 
-/// One that was taken.
+/// A place that an attempt took.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
     bucket: Bucket,
     number: i64,
 }
 
-/// What came of asking for a place.
+/// The result of taking a place.
 #[derive(Clone, Copy, Debug)]
 pub enum Taken {
     Place(Place),
-    /// All are taken, until then.
+    /// All places are taken until this time.
     FullUntil(Timestamp),
 }
 
-/// Takes one of the bucket's `places` until `free_at`. A place that is taken for longer than clocks
-/// may differ after that was taken by a wrong clock, and is free.
+/// Takes one of the bucket's `places` until `free_at`. A place that is taken until much later, by
+/// more than clocks may differ, was taken by a wrong clock. It counts as free.
 pub fn take(db: &mut Db, bucket: Bucket, places: i64, now: Timestamp, free_at: Timestamp) -> Result<Taken> {
     let mut taken: BTreeMap<i64, Timestamp> = on!(db, conn => attempts::table
         .select((attempts::place, attempts::free_at))
@@ -61,7 +60,7 @@ pub fn take(db: &mut Db, bucket: Bucket, places: i64, now: Timestamp, free_at: T
     Ok(Taken::FullUntil(taken.into_values().min().unwrap_or(free_at)))
 }
 
-/// False when somebody has it.
+/// Inserts the place. Returns false when another attempt has it.
 fn insert(db: &mut Db, place: Place, now: Timestamp, free_at: Timestamp) -> Result<bool> {
     use diesel::query_dsl::methods::FilterDsl;
     let row =
@@ -72,14 +71,14 @@ fn insert(db: &mut Db, place: Place, now: Timestamp, free_at: Timestamp) -> Resu
     Ok(inserted == 1)
 }
 
-/// As if it had not been taken.
+/// Gives the place back, as if it had not been taken.
 pub fn give_back(db: &mut Db, place: Place) -> Result<()> {
     let its = attempts::bucket.eq(place.bucket.0.to_vec()).and(attempts::place.eq(place.number));
     on!(db, conn => diesel::delete(attempts::table.filter(its)).execute(conn))?;
     Ok(())
 }
 
-/// Deletes the places whose time is over, and those that are taken for longer than until `latest`.
+/// Deletes the places whose time is over, and those that are taken beyond `latest`.
 pub fn delete_over(db: &mut Db, now: Timestamp, latest: Timestamp) -> Result<()> {
     on!(db, conn => diesel::delete(attempts::table
         .filter(attempts::free_at.le(now).or(attempts::free_at.gt(latest)))).execute(conn))?;

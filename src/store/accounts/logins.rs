@@ -1,4 +1,4 @@
-//! Logins: one row for each device; the token itself is never stored.
+//! Logins: one row for each device. The token itself is never stored.
 
 use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
@@ -48,17 +48,17 @@ pub fn insert_login(db: &mut Db, new: &NewLogin) -> Result<LoginId> {
     Ok(on!(db, conn => diesel::insert_into(logins::table).values(row).returning(logins::id).get_result(conn))?)
 }
 
-/// By what a login is looked up.
+/// The key by which a login is looked up.
 #[derive(Clone, Copy, Debug)]
 pub enum Key {
     /// SHA-256 of a cookie's token.
     TokenHash([u8; 32]),
-    /// From a signed access token.
+    /// The id from a signed access token.
     Id(LoginId),
 }
 
-/// The login when it was used after `not_before` and its account is neither
-/// disabled nor closed.
+/// Finds the login if it was used after `not_before` and its account is neither disabled nor
+/// closed.
 pub fn find_login(db: &mut Db, key: Key, not_before: Timestamp) -> Result<Option<Login>> {
     on!(db, conn => {
         let usable = logins::table
@@ -77,7 +77,7 @@ pub fn exists(db: &mut Db, id: LoginId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(diesel::dsl::exists(logins::table.filter(logins::id.eq(id)))).get_result(conn))?)
 }
 
-/// Those of these that have not ended.
+/// Returns the logins among `ids` that have not ended.
 pub fn list_existing(db: &mut Db, ids: &[LoginId]) -> Result<Vec<LoginId>> {
     let mut existing = Vec::new();
     for ids in ids.chunks(CHUNK) {
@@ -89,14 +89,15 @@ pub fn list_existing(db: &mut Db, ids: &[LoginId]) -> Result<Vec<LoginId>> {
     Ok(existing)
 }
 
-/// Those of the user that were used after `not_before`, the last used first.
+/// Lists the user's logins that were used after `not_before`, the last used first.
 pub fn list_own(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<Vec<OwnLogin>> {
     Ok(on!(db, conn => logins::table.select(OwnLogin::as_select())
         .filter(logins::user_id.eq(user_id)).filter(logins::last_used_at.gt(not_before))
         .order((logins::last_used_at.desc(), logins::id.desc())).load(conn))?)
 }
 
-/// Moves forward only, or back from a time that a wrong clock wrote; what is gone stays gone.
+/// Sets the time of last use. It only moves forward, or back from a time that a wrong clock wrote.
+/// A deleted login stays deleted.
 pub fn set_last_used(db: &mut Db, ids: &[LoginId], at: Timestamp) -> Result<()> {
     for ids in ids.chunks(CHUNK) {
         let ids = id_list(ids)?;
@@ -108,28 +109,28 @@ pub fn set_last_used(db: &mut Db, ids: &[LoginId], at: Timestamp) -> Result<()> 
     Ok(())
 }
 
-/// From now on another token proves this login, and the one before nothing.
+/// Replaces the token of this login. The earlier token is invalid from now on.
 pub fn set_token_hash(db: &mut Db, id: LoginId, hash: &[u8]) -> Result<()> {
     on!(db, conn => diesel::update(logins::table.filter(logins::id.eq(id)))
         .set(logins::token_hash.eq(hash)).execute(conn))?;
     Ok(())
 }
 
-/// False when the user has no such login.
+/// Deletes a login. Returns false when the user has no such login.
 pub fn delete_login(db: &mut Db, user_id: UserId, id: LoginId) -> Result<bool> {
     let gone = on!(db, conn => diesel::delete(logins::table
         .filter(logins::id.eq(id).and(logins::user_id.eq(user_id)))).execute(conn))?;
     Ok(gone == 1)
 }
 
-/// On every device but this. Returns those that ended.
+/// Deletes the user's logins on every other device. Returns the logins that ended.
 pub fn delete_others(db: &mut Db, user_id: UserId, but: LoginId) -> Result<Vec<LoginId>> {
     Ok(on!(db, conn => diesel::delete(logins::table
         .filter(logins::user_id.eq(user_id).and(logins::id.ne(but)))).returning(logins::id).get_results(conn))?)
 }
 
-/// Leaves the user this many logins, the last used, and `newest` in any case.
-/// Returns those that ended.
+/// Keeps `most` logins of the user, the last used ones, and always keeps `newest`. Returns the
+/// logins that ended.
 pub fn delete_beyond(db: &mut Db, user_id: UserId, newest: LoginId, most: i64) -> Result<Vec<LoginId>> {
     let own = diesel::alias!(logins as own);
     let beyond = own
@@ -142,13 +143,13 @@ pub fn delete_beyond(db: &mut Db, user_id: UserId, newest: LoginId, most: i64) -
         .returning(logins::id).get_results(conn))?)
 }
 
-/// On every device.
+/// Deletes the user's logins on every device.
 pub fn delete_logins(db: &mut Db, user_id: UserId) -> Result<()> {
     on!(db, conn => diesel::delete(logins::table.filter(logins::user_id.eq(user_id))).execute(conn))?;
     Ok(())
 }
 
-/// Forgets the logins of one user that were not used since `not_before`.
+/// Deletes the logins of one user that were not used since `not_before`.
 pub fn delete_unused(db: &mut Db, user_id: UserId, not_before: Timestamp) -> Result<()> {
     on!(db, conn => diesel::delete(logins::table
         .filter(logins::user_id.eq(user_id)).filter(logins::last_used_at.le(not_before))).execute(conn))?;

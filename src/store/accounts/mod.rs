@@ -1,4 +1,4 @@
-//! Queries about people: accounts, logins, names, relations and presence.
+//! Queries about users: accounts, logins, names, relations and presence.
 
 pub mod attempts;
 pub mod logins;

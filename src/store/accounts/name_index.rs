@@ -8,10 +8,10 @@ use crate::store::schema::{user_words_progress, users};
 use crate::store::{Db, on};
 use diesel::prelude::*;
 
-/// People filled in by one transaction.
+/// The number of users that one transaction fills in.
 const FILL: i64 = 1_000;
-/// Gives everybody the words of this version who does not have them, in
-/// portions: an interrupted fill goes on where it was. Another node may fill too.
+/// Writes the words of this version for every user who does not have them, in portions. An
+/// interrupted fill continues where it stopped. Another node may fill at the same time.
 pub(crate) fn fill(db: &mut Db) -> Result<()> {
     let mut people = 0;
     while let Some(portion) = db.write_transaction(fill_next)? {
@@ -23,7 +23,7 @@ pub(crate) fn fill(db: &mut Db) -> Result<()> {
     Ok(())
 }
 
-/// How many people had their turn; `None` when everybody had.
+/// Fills in the next users and returns their number. Returns `None` when all users are done.
 fn fill_next(db: &mut Db) -> Result<Option<usize>> {
     let progress = user_words_progress::table.select((user_words_progress::version, user_words_progress::filled_upto));
     let (version, upto): (i64, i64) = match db {

@@ -1,9 +1,9 @@
-//! Which people have which words in their names, and who is found by a name.
+//! The words in users' names, and the search for users by name.
 //!
-//! Words are kept in the order of code points, so the words that begin with a
-//! text are one range of the index. People who share every word but the rarest
-//! are asked for in portions, so a query costs no more than `MAX_CANDIDATES`
-//! look-ups for each of its words, however many people there are.
+//! Words are sorted by code point, so the words that begin with a text are one range of the index.
+//! The search begins with the users who have the rarest word of a query, and checks the other words
+//! in portions. So a query costs at most `MAX_CANDIDATES` look-ups for each of its words, however
+//! many users there are.
 
 use super::users::{User, list_findable};
 use crate::error::Result;
@@ -16,14 +16,14 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 use std::collections::{HashMap, HashSet};
 
-/// People that are looked at by one statement.
+/// The number of users that one statement checks.
 const PORTION: i64 = 500;
-/// People that are looked at by one query. More share the rarest word of a query
-/// in large hubs alone; the first of them are then looked at.
+/// The number of users that one query checks. Only in large hubs do more users share the rarest
+/// word of a query. Then the query checks the first of them.
 const MAX_CANDIDATES: i64 = 2_000;
-/// Words of a query that are counted to find the rarest: the longest.
+/// The number of words of a query, the longest, that are counted to find the rarest.
 const MAX_COUNTED: usize = 4;
-/// Rows up to which a word is counted. Words that reach it are about as frequent.
+/// The number of rows up to which a word is counted. Words that reach it are about as frequent.
 const MAX_COUNT: i64 = 2_000;
 
 const KINDS: [WordKind; 3] = [WordKind::Username, WordKind::First, WordKind::Other];
@@ -35,12 +35,11 @@ macro_rules! beginning_with {
     };
 }
 
-/// The people with such a name, best first: partners of the one who asks, then
-/// by the kind of the best word, then by that word. At most `limit`, and nobody
-/// with whom `me` has a block.
+/// Finds users by name, best first: partners of the caller, then by the kind of the best word, then
+/// by that word. Returns at most `limit` users, and none with whom `me` has a block.
 pub fn find_people(db: &mut Db, me: UserId, query: &NameQuery, partners: &[UserId], limit: usize) -> Result<Vec<User>> {
     let mut found = Found { me, seen: HashSet::new(), people: Vec::new(), limit };
-    // By the username first, which the words of it do not say whole.
+    // The username comes first, because its words do not contain it whole.
     if let Some(username) = &query.username {
         let by_username = list_among(db, partners, username, Some(WordKind::Username))?;
         found.add(db, rank(by_username))?;
@@ -67,7 +66,7 @@ pub fn find_people(db: &mut Db, me: UserId, query: &NameQuery, partners: &[UserI
     Ok(found.people)
 }
 
-/// People in the order in which they were found.
+/// The users in the order in which they were found.
 struct Found {
     me: UserId,
     seen: HashSet<UserId>,
@@ -82,7 +81,7 @@ impl Found {
 
     fn add(&mut self, db: &mut Db, ids: Vec<UserId>) -> Result<()> {
         let new: Vec<UserId> = ids.into_iter().filter(|id| self.seen.insert(*id)).collect();
-        // Nearly everybody may be found, so the first portion is enough.
+        // Nearly every user may be found, so the first portion is enough.
         for ids in new.chunks(self.limit.max(1)) {
             if self.is_full() {
                 return Ok(());
@@ -94,7 +93,7 @@ impl Found {
     }
 }
 
-/// Begins with the rarest word, and asks of those who have it for the others.
+/// Begins with the rarest word, and checks the users who have it for the other words.
 fn find_by_words(db: &mut Db, words: &[String], found: &mut Found) -> Result<()> {
     let rarest = find_rarest(db, words)?;
     let others: Vec<String> = words.iter().filter(|word| *word != rarest).cloned().collect();
@@ -113,7 +112,7 @@ fn find_by_words(db: &mut Db, words: &[String], found: &mut Found) -> Result<()>
                     let mut matching: Vec<UserId> =
                         portion.into_iter().filter(|candidate| candidate.has_other).map(|it| it.user_id).collect();
                     let best = list_with_all(db, &matching, &others)?;
-                    // In the order of the rarest word, the better kinds first.
+                    // The order is that of the rarest word, with the better kinds first.
                     matching.retain(|id| best.contains_key(id));
                     matching.sort_by_key(|id| best.get(id).map(|rank| rank.kind.min(kind as i64)));
                     (count, matching)
@@ -125,14 +124,16 @@ fn find_by_words(db: &mut Db, words: &[String], found: &mut Found) -> Result<()>
             if count < size {
                 break;
             }
-            // Most queries are answered by the first; an offset reads again what it leaves out.
+            // The first portion answers most queries. A statement with an offset reads again the
+            // rows that it skips.
             size = left;
         }
     }
     Ok(())
 }
 
-/// The word that begins the fewest names, as far as it is worth counting.
+/// Finds the word that begins the fewest names. It counts the `MAX_COUNTED` longest words, each up
+/// to `MAX_COUNT` rows.
 fn find_rarest<'a>(db: &mut Db, words: &'a [String]) -> Result<&'a str> {
     let mut longest: Vec<&String> = words.iter().collect();
     longest.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
@@ -160,14 +161,15 @@ fn find_rarest<'a>(db: &mut Db, words: &'a [String]) -> Result<&'a str> {
     Ok(rarest.1)
 }
 
-/// People with a word of this kind that begins so, by that word: after so many, and at most so many.
+/// Lists users with a word of this kind that begins with `prefix`, ordered by that word. Skips
+/// `offset` users and returns at most `size`.
 fn list_portion(db: &mut Db, prefix: &str, kind: WordKind, (offset, size): (i64, i64)) -> Result<Vec<UserId>> {
     Ok(on!(db, conn => user_words::table.select(user_words::user_id)
         .filter(user_words::kind.eq(kind as i64).and(beginning_with!(prefix)))
         .order((user_words::word, user_words::user_id)).offset(offset).limit(size).load(conn))?)
 }
 
-/// The best match of somebody.
+/// The best match of a user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     kind: i64,
@@ -180,7 +182,7 @@ fn rank(people: HashMap<UserId, Rank>) -> Vec<UserId> {
     people.into_iter().map(|(_, id)| id).collect()
 }
 
-/// Those of these people who have a word for each of the words.
+/// Returns the users among `people` who match each of the words.
 fn list_with_all(db: &mut Db, people: &[UserId], words: &[String]) -> Result<HashMap<UserId, Rank>> {
     let Some((first, others)) = words.split_first() else { return Ok(HashMap::new()) };
     let mut found = list_among(db, people, first, None)?;
@@ -198,17 +200,17 @@ fn list_with_all(db: &mut Db, people: &[UserId], words: &[String]) -> Result<Has
     Ok(found)
 }
 
-/// Somebody who has one word.
+/// A user who has one of the words.
 #[derive(QueryableByName)]
 struct Candidate {
     #[diesel(sql_type = BigInt)]
     user_id: UserId,
-    /// And a word that begins with another text.
+    /// Whether the user also has a word that begins with another text.
     #[diesel(sql_type = Bool)]
     has_other: bool,
 }
 
-/// The same people as [`list_portion`], and whether they have a word that begins with `other`.
+/// Lists the same users as [`list_portion`], and whether they have a word that begins with `other`.
 /// Diesel cannot select from a portion.
 fn list_portion_with(
     db: &mut Db,
@@ -230,7 +232,7 @@ fn list_portion_with(
         .bind::<BigInt, _>(size).bind::<BigInt, _>(offset).load(conn))?)
 }
 
-/// Those of these people who have a word that begins so, of any kind or of one.
+/// Returns the users among `people` with a word that begins with `prefix`, of any kind or of one.
 fn list_among(db: &mut Db, people: &[UserId], prefix: &str, kind: Option<WordKind>) -> Result<HashMap<UserId, Rank>> {
     let mut found = HashMap::new();
     for people in people.chunks(PORTION as usize) {

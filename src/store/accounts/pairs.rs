@@ -1,34 +1,34 @@
-//! Pairs of the members of one small group: pure.
+//! Pairs of the members of one small group. This module is pure.
 
 use crate::ids::{ConversationId, UserId};
 
-/// Members of a group see each other up to this size.
+/// The maximum size of a group whose members see each other's presence.
 pub const MAX_PRESENCE_GROUP: i64 = 100;
 
-/// The pairs of a group whose sight of each other depends on it.
+/// The pairs of a group whose presence visibility depends on the group.
 #[derive(Clone, Copy, Debug)]
 pub enum Whose {
-    /// Of this member and each of the others.
+    /// The pairs of this member with each of the others.
     Of(UserId),
-    /// Of all members.
+    /// The pairs of all members.
     Everybody,
 }
 
-/// A set of unordered pairs of people, one bit for each.
+/// A set of unordered pairs of users, one bit for each.
 #[derive(Clone, Debug)]
 pub struct Pairs {
-    /// By id.
+    /// The users, by id.
     people: Vec<UserId>,
-    /// For each of them, with which of the others; both have the pair.
+    /// For each user, the others with whom they form a pair. Both users have the pair.
     others: Vec<u128>,
 }
 
-/// A small group, and one more.
+/// The size of a small group, and one more.
 const MAX_PEOPLE: usize = MAX_PRESENCE_GROUP as usize + 1;
 const _: () = assert!(MAX_PEOPLE <= u128::BITS as usize);
 
 impl Pairs {
-    /// Each of these people with each other; of more than fit, the first.
+    /// Pairs each of these users with each other. If there are too many, only the first are used.
     pub fn all(people: &[UserId]) -> Self {
         let mut people = people.to_vec();
         people.sort_unstable();
@@ -39,7 +39,7 @@ impl Pairs {
         Self { people, others }
     }
 
-    /// One with each of the others.
+    /// Pairs one user with each of the others.
     pub fn of(one: UserId, others: &[UserId]) -> Self {
         let mut pairs = Self::all(&[&[one], others].concat());
         let only = pairs.mask([one]);
@@ -55,12 +55,12 @@ impl Pairs {
         self.others.iter().all(|others| *others == 0)
     }
 
-    /// Those who are in a pair, by id.
+    /// The users who are in a pair, by id.
     pub fn people(&self) -> impl Iterator<Item = &UserId> {
         self.people.iter().zip(&self.others).filter(|(_, others)| **others != 0).map(|(person, _)| person)
     }
 
-    /// Those who are in the most pairs, by id.
+    /// The users who are in the most pairs, by id.
     pub fn busiest(&self) -> impl Iterator<Item = &UserId> {
         let most = self.others.iter().map(|others| others.count_ones()).max().unwrap_or_default();
         let has_most = move |others: &u128| most > 0 && others.count_ones() == most;
@@ -72,7 +72,7 @@ impl Pairs {
         self.remove_group(both);
     }
 
-    /// Takes out each pair of people who share one of these groups.
+    /// Removes each pair of users who share one of these groups.
     pub fn remove_groups(&mut self, mut memberships: Vec<(ConversationId, UserId)>) {
         memberships.sort_unstable();
         for group in memberships.chunk_by(|(one, _), (next, _)| one == next) {
@@ -106,8 +106,7 @@ impl Pairs {
         (0..self.people.len()).flat_map(with_higher).collect()
     }
 
-    /// The people on the two sides of each pair, in both directions; nothing
-    /// where there is no pair.
+    /// The users on the two sides of each pair, in both directions. Empty where there is no pair.
     pub fn sides(&self, whose: Whose) -> Vec<(Vec<UserId>, Vec<UserId>)> {
         let people: Vec<UserId> = self.people().copied().collect();
         match whose {

@@ -1,7 +1,7 @@
-//! Who blocks whom, and who has whom as a contact.
+//! Blocks and contacts between users.
 //!
-//! Blocks and contacts are private to their owner: each change takes the
-//! owner's next `me`, and a lifted one stays as a row with `removed_at`.
+//! Blocks and contacts are private to their owner. Each change takes the owner's next `me`. A
+//! removed block or contact stays as a row with `removed_at`.
 
 use crate::error::Result;
 use crate::ids::{Timestamp, UserId};
@@ -12,20 +12,20 @@ use crate::store::{Db, on};
 use diesel::prelude::*;
 use std::collections::BTreeSet;
 
-/// More blocks or contacts than this are kept, but not listed.
+/// The maximum number of blocks or contacts that are listed. More of them are kept.
 const MAX_LISTED: i64 = 1_000;
 
-/// How another person stands to one.
+/// The relation between the caller and another user.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Standing {
     pub is_closed: bool,
     pub i_block: bool,
     pub blocks_me: bool,
-    /// They have me as a contact.
+    /// The other user has the caller as a contact.
     pub trusts_me: bool,
 }
 
-/// The `me` it took; none when it was so already.
+/// Sets or removes a block. Returns the `me` that it took, or `None` when nothing changed.
 pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: Timestamp) -> Result<Option<i64>> {
     let current = on!(db, conn => blocks::table.select(blocks::removed_at.is_null())
         .filter(blocks::user_id.eq(me).and(blocks::blocked_id.eq(other))).first::<bool>(conn).optional())?;
@@ -41,7 +41,7 @@ pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: 
     Ok(Some(next))
 }
 
-/// The `me` it took; none when it was so already.
+/// Sets or removes a contact. Returns the `me` that it took, or `None` when nothing changed.
 pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now: Timestamp) -> Result<Option<i64>> {
     let current = on!(db, conn => contacts::table.select(contacts::removed_at.is_null())
         .filter(contacts::user_id.eq(me).and(contacts::contact_id.eq(other))).first::<bool>(conn).optional())?;
@@ -58,29 +58,29 @@ pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now
     Ok(Some(next))
 }
 
-/// Whom `me` blocks, by id.
+/// Lists the users whom `me` blocks, by id.
 pub fn list_blocked(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
     Ok(on!(db, conn => blocks::table.select(blocks::blocked_id)
         .filter(blocks::user_id.eq(me)).filter(blocks::removed_at.is_null())
         .order(blocks::blocked_id).limit(MAX_LISTED).load(conn))?)
 }
 
-/// Whom `me` has as a contact, by id.
+/// Lists the users whom `me` has as contacts, by id.
 pub fn list_contacts(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
     Ok(on!(db, conn => contacts::table.select(contacts::contact_id)
         .filter(contacts::user_id.eq(me)).filter(contacts::removed_at.is_null())
         .order(contacts::contact_id).limit(MAX_LISTED).load(conn))?)
 }
 
-/// Forgets whom somebody blocked and whom they had as contacts.
+/// Deletes the blocks and contacts of `me`.
 pub fn delete_ties(db: &mut Db, me: UserId) -> Result<()> {
     on!(db, conn => diesel::delete(blocks::table.filter(blocks::user_id.eq(me))).execute(conn))?;
     on!(db, conn => diesel::delete(contacts::table.filter(contacts::user_id.eq(me))).execute(conn))?;
     Ok(())
 }
 
-/// The other person of each direct conversation of `me`, latest activity first;
-/// at most `limit`.
+/// Lists the other user of each direct conversation of `me`, latest activity first, at most
+/// `limit`.
 pub fn list_partners(db: &mut Db, me: UserId, limit: i64) -> Result<Vec<UserId>> {
     let pairs: Vec<(Option<UserId>, Option<UserId>)> = on!(db, conn => participants::table
         .inner_join(conversations::table)
@@ -90,21 +90,21 @@ pub fn list_partners(db: &mut Db, me: UserId, limit: i64) -> Result<Vec<UserId>>
     Ok(pairs.into_iter().filter_map(|(low, high)| if low == Some(me) { high } else { low }).collect())
 }
 
-/// How somebody stands to one who would bring them into a group.
+/// The relation of a user to a caller who wants to add them to a group.
 #[derive(Clone, Copy, Debug)]
 pub struct Invited {
-    /// By either.
+    /// Either of the two blocks the other.
     pub is_blocked: bool,
-    /// They have one as a contact, or wrote to one before.
+    /// The user has the caller as a contact, or wrote to the caller before.
     pub is_known: bool,
-    /// They left a group that one had brought them into.
+    /// The user left a group to which the caller had added them.
     pub has_declined: bool,
-    /// Groups they are in.
+    /// The number of groups that the user is in.
     pub group_count: i64,
 }
 
-/// What lies between `me` and these people, of those who exist and whose
-/// accounts are not closed, in no order.
+/// Lists the relations between `me` and these users, in no order. Unknown and closed accounts are
+/// left out.
 pub fn list_invitations(db: &mut Db, me: UserId, others: &[UserId]) -> Result<Vec<Invited>> {
     let mut invited = Vec::with_capacity(others.len());
     for others in others.chunks(CHUNK) {

@@ -1,8 +1,10 @@
-//! Who may see whose presence.
+//! Presence visibility: which users may see the presence of which others.
 //!
 //! A viewer sees a subject if neither blocks the other and one of these holds:
-//! the subject wrote to the viewer, the subject has the viewer as a contact, or
-//! both are in a small group.
+//!
+//! - the subject wrote to the viewer;
+//! - the subject has the viewer as a contact;
+//! - both are in a small group.
 
 use super::pairs::{MAX_PRESENCE_GROUP, Pairs, Whose};
 use crate::error::Result;
@@ -14,19 +16,18 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 
-/// Groups that are looked at first for what two people have in common.
+/// The number of newest groups that are checked first for groups that two users share.
 const NEWEST: i64 = 5;
-/// People whose newest groups are looked at.
+/// The number of users whose newest groups are checked.
 const LOOKED_AT: usize = 3;
-/// Groups that are looked up at once.
+/// The number of groups that one statement looks up.
 const CHUNK: usize = 500;
 
 /// A viewer and a subject.
 pub type VisiblePair = (UserId, UserId);
 
-/// Whether the conversation of a `participants` row is a small group. It is
-/// looked up by the row: with statistics, SQLite would begin a join with every
-/// group there is.
+/// Whether the conversation of a `participants` row is a small group. It is looked up by the row:
+/// with statistics, SQLite would begin a join with every existing group.
 macro_rules! is_in_small_group {
     () => {
         exists(
@@ -37,7 +38,7 @@ macro_rules! is_in_small_group {
     };
 }
 
-/// Who may see the presence of `subject`.
+/// Lists the users who may see the presence of `subject`.
 pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
     let written_to: Vec<(Option<UserId>, Option<UserId>)> = on!(db, conn => participants::table
         .inner_join(conversations::table)
@@ -52,7 +53,7 @@ pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
     without_blocked(db, subject, people)
 }
 
-/// Whose presence `viewer` may see.
+/// Lists the users whose presence `viewer` may see.
 pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
     let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
         .filter(contacts::contact_id.eq(viewer)).filter(contacts::removed_at.is_null()).load(conn))?;
@@ -61,7 +62,7 @@ pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
     without_blocked(db, viewer, people)
 }
 
-/// Who wrote to `me` in a direct conversation.
+/// Lists the users who wrote to `me` in a direct conversation.
 fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
     let other = diesel::alias!(participants as other);
     Ok(on!(db, conn => participants::table
@@ -73,7 +74,7 @@ fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
         .filter(other.field(participants::has_written)).load(conn))?)
 }
 
-/// Members of the small groups that `me` is in.
+/// Lists the members of the small groups that `me` is in.
 fn list_group_mates(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
     let other = diesel::alias!(participants as other);
     Ok(on!(db, conn => participants::table
@@ -100,14 +101,14 @@ fn without_blocked(db: &mut Db, me: UserId, mut people: BTreeSet<UserId>) -> Res
     Ok(people.into_iter().collect())
 }
 
-/// Who of two people sees the other.
+/// Which of two users sees the other's presence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mutual {
     pub one_sees_other: bool,
     pub other_sees_one: bool,
 }
 
-/// The same rule for two people, by a few lookups.
+/// Applies the same rule to two users, with a few lookups.
 pub fn between(db: &mut Db, one: UserId, other: UserId) -> Result<Mutual> {
     if is_block_between(db, one, other)? {
         return Ok(Mutual::default());
@@ -140,12 +141,12 @@ fn share_small_group(db: &mut Db, one: UserId, other: UserId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(exists(shared)).get_result(conn))?)
 }
 
-/// Who of these members of a group sees whom by this group alone, whether it
-/// counts now or not. `members` is a small group, or one member more.
+/// Lists which of these members of a group see each other through this group alone, whether the
+/// group counts now or not. `members` is a small group, or one member more.
 ///
-/// The common case, people who share groups, is answered by the newest groups of a
-/// few of them; the general case looks at each membership of these people once,
-/// and at the groups in which there are two of them.
+/// In the common case the members share groups, and the newest groups of a few of them give the
+/// answer. The general case reads each membership of these users once, and the groups in which
+/// there are two of them.
 pub fn list_visible_pairs_by_group(
     db: &mut Db,
     id: ConversationId,
@@ -178,13 +179,13 @@ pub fn list_visible_pairs_by_group(
     Ok(both.filter(|(viewer, subject)| !shown.contains(&(*subject, *viewer))).collect())
 }
 
-/// Takes out the pairs that share one of the newest small groups of a member.
+/// Removes the pairs that share one of the newest small groups of a member.
 fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, whose: Whose) -> Result<()> {
     let (people, busiest) = (id_list(pairs.people())?, id_list(pairs.busiest())?);
     let first: Option<UserId> = match whose {
         _ if pairs.people().next().is_none() => None,
         Whose::Of(member) => Some(member),
-        // It has most in common with the others, if anybody has.
+        // This member is the most likely to share groups with the others.
         Whose::Everybody => on!(&mut *db, conn => users::table.select(users::id)
             .filter(users::id.among(&busiest))
             .order((users::group_count.desc(), users::id)).first(conn).optional())?,
@@ -204,8 +205,7 @@ fn remove_by_newest_groups(db: &mut Db, id: ConversationId, pairs: &mut Pairs, w
     Ok(())
 }
 
-/// Takes out the pairs of `member` and whoever else is in a small group of
-/// theirs.
+/// Removes the pairs of `member` with each user who shares a small group with them.
 fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: UserId) -> Result<()> {
     let people = id_list(pairs.people())?;
     let other = diesel::alias!(participants as other);
@@ -223,11 +223,10 @@ fn remove_mates(db: &mut Db, id: ConversationId, pairs: &mut Pairs, member: User
     Ok(())
 }
 
-/// Takes out the pairs that share any small group, by all memberships of those
-/// who are left.
+/// Removes the pairs that share any small group, by all memberships of the remaining users.
 fn remove_by_memberships(db: &mut Db, id: ConversationId, pairs: &mut Pairs) -> Result<()> {
     let people = id_list(pairs.people())?;
-    // Without the conversation or the role, SQLite reads no more than an index.
+    // Without the conversation or the role in the condition, SQLite reads only an index.
     let mut all: Vec<ConversationId> = on!(&mut *db, conn => participants::table
         .select(participants::conversation_id)
         .filter(participants::user_id.among(&people).and(participants::conversation_id.ne(id))).load(conn))?;
@@ -247,7 +246,7 @@ fn remove_by_memberships(db: &mut Db, id: ConversationId, pairs: &mut Pairs) -> 
     Ok(())
 }
 
-/// What is there more than once.
+/// The value that occurs more than once.
 fn twice<T: Copy>(same: &[T]) -> Option<T> {
     same.get(1).copied()
 }
@@ -259,7 +258,7 @@ fn list_blocks_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<Vec
         .filter(blocks::removed_at.is_null()).load(conn))?)
 }
 
-/// Who has whom as a contact.
+/// Lists which users have which others as contacts.
 fn list_contacts_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
     let (from, to) = (id_list(from)?, id_list(to)?);
     Ok(on!(db, conn => contacts::table.select((contacts::user_id, contacts::contact_id))
@@ -267,7 +266,7 @@ fn list_contacts_within(db: &mut Db, from: &[UserId], to: &[UserId]) -> Result<V
         .filter(contacts::removed_at.is_null()).load(conn))?)
 }
 
-/// Who wrote to whom directly.
+/// Lists which users wrote to which others directly.
 fn list_writers_within(db: &mut Db, low: &[UserId], high: &[UserId]) -> Result<Vec<(UserId, UserId)>> {
     let (low, high) = (id_list(low)?, id_list(high)?);
     let found: Vec<(Option<UserId>, Option<UserId>, UserId)> = on!(db, conn => conversations::table
@@ -282,7 +281,7 @@ fn list_writers_within(db: &mut Db, low: &[UserId], high: &[UserId]) -> Result<V
     Ok(found.into_iter().filter_map(direction).collect())
 }
 
-/// When each of these people was last seen.
+/// The time when each of these users was last seen.
 pub fn list_last_seen(db: &mut Db, people: &[UserId]) -> Result<HashMap<UserId, Option<Timestamp>>> {
     let people = id_list(people)?;
     let found: Vec<(UserId, Option<Timestamp>)> = on!(db, conn => users::table

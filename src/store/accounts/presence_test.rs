@@ -1,4 +1,4 @@
-//! Who sees whom by one group alone, against the rule for two people.
+//! Compares presence visibility through one group alone with the rule for two users.
 
 use super::pairs::{MAX_PRESENCE_GROUP, Whose};
 use super::presence::{between, list_viewers, list_visible, list_visible_pairs_by_group};
@@ -23,7 +23,7 @@ fn set_size(db: &mut Db, group: i64, size: i64) {
     execute(db, &format!("UPDATE conversations SET member_count = {size} WHERE id = {group}")).unwrap();
 }
 
-/// Random groups, contacts, blocks and messages; the members of each group.
+/// Creates random groups, contacts, blocks and messages. Returns the members of each group.
 fn fill(db: &mut Db, seed: &mut u64) -> Vec<Vec<UserId>> {
     let mut sql = "DELETE FROM contacts; DELETE FROM blocks; DELETE FROM participants; DELETE FROM conversations;
                    DELETE FROM users;"
@@ -92,7 +92,7 @@ fn fill(db: &mut Db, seed: &mut u64) -> Vec<Vec<UserId>> {
     groups
 }
 
-/// Every viewer and subject, by the rule for two people.
+/// Every viewer and subject, by the rule for two users.
 fn all_sights(db: &mut Db) -> BTreeSet<(UserId, UserId)> {
     let mut pairs = BTreeSet::new();
     for one in 1..=PEOPLE {
@@ -140,7 +140,7 @@ fn the_sights_by_a_group_are_what_is_lost_without_it(scratch: Scratch) {
 }
 both_databases!(the_sights_by_a_group_are_what_is_lost_without_it);
 
-/// SQLite with statistics, and far more groups than these people are in.
+/// Runs on SQLite with statistics, and with far more groups than these users are in.
 #[test]
 fn no_query_begins_with_every_group_there_is() {
     let scratch = Scratch::sqlite();

@@ -1,5 +1,4 @@
-//! What each person used of their daily quotas. The database counts, so that
-//! all nodes count together.
+//! The use of daily quotas by each user. The database counts, so all nodes share the count.
 
 use crate::error::Result;
 use crate::ids::{Timestamp, UserId};
@@ -7,12 +6,12 @@ use crate::store::schema::quotas;
 use crate::store::{Db, on};
 use diesel::prelude::*;
 
-/// What a quota is about.
+/// The kind of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Groups that a person made.
+    /// Groups that a user created.
     Groups,
-    /// Strangers that a person brought into groups.
+    /// Strangers whom a user added to groups.
     Strangers,
 }
 
@@ -24,7 +23,7 @@ impl Kind {
         }
     }
 
-    /// What a refusal says.
+    /// The text of a refusal.
     pub const fn limit(self) -> &'static str {
         match self {
             Kind::Groups => "groups made in a day",
@@ -47,15 +46,15 @@ impl Used {
     }
 }
 
-/// When a person used each quota, and how much of it, after `since`, the oldest
-/// first. As each use is at least 1, they are no more than the quotas.
+/// Lists when a user used each quota after `since`, and how much of it, the oldest first. Each use
+/// is at least 1, so the list is no longer than the quotas.
 pub fn list_used(db: &mut Db, user_id: UserId, since: Timestamp) -> Result<Vec<Used>> {
     Ok(on!(db, conn => quotas::table.select((quotas::kind, quotas::at, quotas::amount))
         .filter(quotas::user_id.eq(user_id).and(quotas::at.gt(since)))
         .order(quotas::at).load(conn))?)
 }
 
-/// Uses up an amount of each quota named.
+/// Uses up an amount of each named quota.
 pub fn use_up(db: &mut Db, user_id: UserId, amounts: &[(Kind, i64)], now: Timestamp) -> Result<()> {
     for (kind, amount) in amounts {
         let row =
@@ -67,7 +66,7 @@ pub fn use_up(db: &mut Db, user_id: UserId, amounts: &[(Kind, i64)], now: Timest
     Ok(())
 }
 
-/// Forgets what was used before.
+/// Deletes the uses before this time.
 pub fn delete_before(db: &mut Db, time: Timestamp) -> Result<()> {
     on!(db, conn => diesel::delete(quotas::table.filter(quotas::at.le(time))).execute(conn))?;
     Ok(())

@@ -1,5 +1,4 @@
-//! What people told the administrators of: each of them a person or a message
-//! at most once.
+//! Reports to the administrators. A user reports each user or message at most once.
 
 use crate::error::{Error, Result};
 use crate::ids::{MessageId, ReportId, Timestamp, UserId};
@@ -8,14 +7,14 @@ use crate::store::schema::reports;
 use crate::store::{Db, on};
 use diesel::prelude::*;
 
-/// What a report is about.
+/// The subject of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     User(UserId),
     Message(MessageId),
 }
 
-/// Names a person or a message.
+/// A report that names a user or a message.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = reports)]
 pub struct Report {
@@ -25,11 +24,11 @@ pub struct Report {
     pub message_id: Option<MessageId>,
     pub reason: String,
     pub created_at: Timestamp,
-    /// What was reported, as it was then. `None` after it was erased.
+    /// The reported content as it was then. `None` after it was erased.
     pub evidence: Option<String>,
 }
 
-/// Fails with `Conflict` when the reporter reported this before.
+/// Stores a report. Fails with `Conflict` when the reporter already reported the same subject.
 pub fn insert_report(
     db: &mut Db,
     reporter: UserId,
@@ -65,22 +64,22 @@ pub fn find_report(db: &mut Db, reporter: UserId, subject: Subject) -> Result<Op
     }))
 }
 
-/// When the reporter made the `nth` last of their reports, of those made by `latest`: a clock that
-/// was wrong may have stamped others; 1 is the last.
+/// The time of the reporter's `nth` last report, where 1 is the last. Reports made after `latest`
+/// do not count, because a wrong clock may have stamped them.
 pub fn find_time_of(db: &mut Db, reporter: UserId, nth: i64, latest: Timestamp) -> Result<Option<Timestamp>> {
     Ok(on!(db, conn => reports::table.select(reports::created_at)
         .filter(reports::reporter_id.eq(reporter).and(reports::created_at.le(latest)))
         .order(reports::id.desc()).offset(nth - 1).limit(1).first(conn).optional())?)
 }
 
-/// Newest first.
+/// Lists the reports, newest first.
 pub fn list_reports(db: &mut Db, before: ReportId, limit: i64) -> Result<Vec<Report>> {
     Ok(on!(db, conn => reports::table.select(Report::as_select())
         .filter(reports::id.lt(before)).order(reports::id.desc()).limit(limit).load(conn))?)
 }
 
-/// Erases the evidence of the oldest reports made before that time, at most
-/// `limit` of them. Returns how many there were.
+/// Erases the evidence of the oldest reports made before that time, at most `limit` of them.
+/// Returns how many there were.
 pub fn erase_evidence(db: &mut Db, before: Timestamp, limit: i64) -> Result<usize> {
     let old: Vec<ReportId> = on!(db, conn => reports::table.select(reports::id)
         .filter(reports::evidence.is_not_null().and(reports::created_at.lt(before)))

@@ -1,4 +1,4 @@
-//! Tickets: each opens one socket, once; the ticket itself is never stored.
+//! Tickets: each opens one socket, once. The ticket itself is never stored.
 
 use crate::error::Result;
 use crate::ids::{LoginId, Timestamp, UserId};
@@ -6,17 +6,17 @@ use crate::store::schema::tickets;
 use crate::store::{Db, on};
 use diesel::prelude::*;
 
-/// Whom a ticket lets in.
+/// The user whom a ticket admits.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Ticket {
     pub user_id: UserId,
-    /// None: another system vouched for them.
+    /// `None` for a user of another system.
     pub login_id: Option<LoginId>,
-    /// When the token it was made with ends.
+    /// The time when the token that made the ticket expires.
     pub token_expires_at: Option<Timestamp>,
 }
 
-/// `hash` is the ticket's SHA-256.
+/// Stores a ticket. `hash` is the ticket's SHA-256.
 pub fn insert_ticket(db: &mut Db, hash: &[u8], ticket: &Ticket, expires_at: Timestamp) -> Result<()> {
     let row = (
         tickets::ticket_hash.eq(hash),
@@ -29,9 +29,9 @@ pub fn insert_ticket(db: &mut Db, hash: &[u8], ticket: &Ticket, expires_at: Time
     Ok(())
 }
 
-/// Takes the ticket away. Of several who try at once, also on several nodes,
-/// one gets it: the others find the row gone. A ticket that expires after `latest` is invalid: it
-/// was made by a wrong clock.
+/// Takes the ticket and deletes it. If several callers try at once, also on several nodes, only one
+/// gets it: the others find the row gone. A ticket that expires after `latest` is invalid: it was
+/// made by a wrong clock.
 pub fn take_ticket(db: &mut Db, hash: &[u8], now: Timestamp, latest: Timestamp) -> Result<Option<Ticket>> {
     Ok(on!(db, conn => diesel::delete(tickets::table
             .filter(tickets::ticket_hash.eq(hash))

@@ -1,4 +1,4 @@
-//! The words in people's names.
+//! The words in users' names.
 
 use crate::error::Result;
 use crate::ids::UserId;
@@ -11,7 +11,8 @@ use diesel::prelude::*;
 /// Rows that one statement inserts: SQLite binds at most 32,766 values.
 const ROWS: usize = 5_000;
 
-/// The words of these people: id, username and display name. They have none yet.
+/// Inserts the words of these users, given by id, username and display name. The users must not
+/// have words yet.
 pub fn insert(db: &mut Db, people: &[(UserId, &str, &str)]) -> Result<()> {
     let words = people.iter().flat_map(|(id, username, display_name)| {
         name_words(username, display_name).into_iter().map(|(word, kind)| (*id, word, kind))
@@ -25,7 +26,7 @@ pub fn insert(db: &mut Db, people: &[(UserId, &str, &str)]) -> Result<()> {
         let insert = diesel::insert_into(user_words::table).values(rows.to_vec());
         match db {
             Db::Sqlite(conn) => insert.execute(conn)?,
-            // Another node may do the same for the same person at this moment.
+            // Another node may do the same for the same user at this moment.
             Db::Postgres(conn) => insert.on_conflict_do_nothing().execute(conn)?,
         };
     }

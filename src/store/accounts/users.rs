@@ -12,7 +12,7 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use std::collections::HashMap;
 
-/// What anybody may know of an account, and `email`, which only its owner may.
+/// The public facts of an account, and `email`, which only its owner may see.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = users)]
 pub struct User {
@@ -21,7 +21,7 @@ pub struct User {
     pub display_name: String,
     pub email: Option<String>,
     pub created_at: Timestamp,
-    /// The account is closed.
+    /// The time when the account was closed.
     pub deleted_at: Option<Timestamp>,
 }
 
@@ -29,16 +29,16 @@ pub struct NewUser<'a> {
     pub username: &'a str,
     pub display_name: &'a str,
     pub email: Option<&'a str>,
-    /// None: cannot log in here.
+    /// `None`: the user cannot log in here.
     pub password_hash: Option<&'a str>,
-    /// Issuer and subject, for whom another system vouches for.
+    /// Issuer and subject, for a user of another system.
     pub external: Option<(&'a str, &'a str)>,
     pub created_at: Timestamp,
 }
 
 #[cfg(test)]
 impl<'a> NewUser<'a> {
-    /// Somebody of whom no more than the name matters.
+    /// A user of whom only the name matters.
     pub fn named(username: &'a str) -> Self {
         Self {
             username,
@@ -51,13 +51,13 @@ impl<'a> NewUser<'a> {
     }
 }
 
-/// What makes usernames equal: they are ASCII, so lower case is enough.
+/// The key that makes usernames equal. They are ASCII, so lower case is enough.
 fn username_key(username: &str) -> String {
     username.to_ascii_lowercase()
 }
 
-/// Fails with `UsernameTaken` when another account has that name in any case,
-/// or is of the same person by another system.
+/// Creates an account. Fails with `UsernameTaken` when another account has that name in any case,
+/// or belongs to the same user of another system.
 pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
     let row = (
         users::username.eq(new.username),
@@ -76,8 +76,7 @@ pub fn insert_user(db: &mut Db, new: &NewUser) -> Result<User> {
     Ok(user)
 }
 
-/// Whether an account has this username in any case, or had it when it was
-/// closed.
+/// Whether an account has this username in any case, or had it when it was closed.
 pub fn is_username_taken(db: &mut Db, username: &str) -> Result<bool> {
     let named = users::username_key.eq(username_key(username));
     Ok(on!(db, conn => diesel::select(exists(users::table.filter(named))).get_result(conn))?)
@@ -89,14 +88,14 @@ pub fn find_user(db: &mut Db, id: UserId) -> Result<Option<User>> {
     Ok(found)
 }
 
-/// The account of a person whom another system vouches for.
+/// Finds the account of a user of another system.
 pub fn find_external(db: &mut Db, issuer: &str, subject: &str) -> Result<Option<UserId>> {
     Ok(on!(db, conn => users::table.select(users::id)
         .filter(users::external_issuer.eq(issuer).and(users::external_subject.eq(subject)))
         .first(conn).optional())?)
 }
 
-/// By id; unknown ids are left out.
+/// Lists the accounts by id. Unknown ids are left out.
 pub fn list_by_ids(db: &mut Db, ids: &[UserId]) -> Result<Vec<User>> {
     let ids = id_list(ids)?;
     Ok(
@@ -104,9 +103,9 @@ pub fn list_by_ids(db: &mut Db, ids: &[UserId]) -> Result<Vec<User>> {
     )
 }
 
-/// The account and its password hash; none for an unknown name and for an
-/// account that has no password or is closed. Whether it is disabled is asked
-/// when the password was right.
+/// Finds the account and its password hash. Returns `None` for an unknown name, for an account
+/// without a password and for a closed account. The caller checks whether the account is disabled
+/// after the password was right.
 pub fn find_credentials(db: &mut Db, username: &str) -> Result<Option<(UserId, String)>> {
     let found: Option<(UserId, Option<String>)> = on!(db, conn => users::table
         .select((users::id, users::password_hash))
@@ -116,7 +115,7 @@ pub fn find_credentials(db: &mut Db, username: &str) -> Result<Option<(UserId, S
     Ok(found.and_then(|(id, hash)| hash.map(|hash| (id, hash))))
 }
 
-/// None for an account without a password, or that is closed.
+/// Returns `None` for an account without a password and for a closed one.
 pub fn find_password_hash(db: &mut Db, id: UserId) -> Result<Option<String>> {
     let found: Option<Option<String>> = on!(db, conn => users::table
         .select(users::password_hash).filter(users::id.eq(id)).first(conn).optional())?;
@@ -129,24 +128,25 @@ pub fn set_password_hash(db: &mut Db, id: UserId, hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// Never cached: whoever changes it may be another process.
+/// Whether the account is an administrator. It is never cached, because another process may change
+/// it.
 pub fn is_admin(db: &mut Db, id: UserId) -> Result<bool> {
     let is_admin = users::id.eq(id).and(users::role.eq("admin"));
     Ok(on!(db, conn => diesel::select(exists(users::table.filter(is_admin))).get_result(conn))?)
 }
 
-/// What came of a command about the account with some username.
+/// The result of a command about the account with some username.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appointed {
     Done,
-    /// It was so already.
+    /// The account already had this state.
     Already,
-    /// Nobody has that name.
+    /// No account has that name.
     Nobody,
 }
 
-/// Sets the password of the account with this username, and ends its logins.
-/// `Nobody` for an account that is closed or of another system.
+/// Sets the password of the account with this username, and ends its logins. Returns `Nobody` for
+/// an account that is closed or of another system.
 pub fn set_password(db: &mut Db, username: &str, hash: &str) -> Result<Appointed> {
     let named = users::username_key.eq(username_key(username)).and(users::deleted_at.is_null());
     let is_ours = users::external_issuer.is_null();
@@ -158,7 +158,7 @@ pub fn set_password(db: &mut Db, username: &str, hash: &str) -> Result<Appointed
     Ok(Appointed::Done)
 }
 
-/// Ends the logins of whom it concerns: a secret that somebody got hold of
+/// Grants or revokes administrator rights, and ends the account's logins. A secret that was stolen
 /// before must not become an administrator's.
 pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointed> {
     let named = users::username_key.eq(username_key(username)).and(users::deleted_at.is_null());
@@ -185,7 +185,7 @@ pub enum Standing {
     Closed,
 }
 
-/// When an account was disabled, and when closed.
+/// The times when an account was disabled and when it was closed.
 type Since = (Option<Timestamp>, Option<Timestamp>);
 
 impl Standing {
@@ -204,7 +204,7 @@ pub fn get_standing(db: &mut Db, id: UserId) -> Result<Standing> {
     Ok(Standing::of(since))
 }
 
-/// Those of these people whose account may not be used.
+/// Lists the users among `people` whose account may not be used.
 pub fn list_barred(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Standing)>> {
     let mut barred = Vec::new();
     for people in people.chunks(CHUNK) {
@@ -224,15 +224,15 @@ pub fn is_disabled(db: &mut Db, id: UserId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(exists(users::table.filter(is_disabled))).get_result(conn))?)
 }
 
-/// Since when; none lets the account in again.
+/// Disables the account since this time. `None` enables it again.
 pub fn set_disabled(db: &mut Db, id: UserId, since: Option<Timestamp>) -> Result<()> {
     on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
         .set(users::disabled_at.eq(since)).execute(conn))?;
     refresh_words(db, id)
 }
 
-/// Forgets who somebody was, but not that the username was theirs: nobody else
-/// gets it, to pass for them. What is shown instead nobody can register.
+/// Deletes the user's personal data but keeps the username reserved, so that no other user can
+/// impersonate them. No user can register the name that is shown instead.
 pub fn close(db: &mut Db, id: UserId, now: Timestamp) -> Result<()> {
     let changes = (
         users::username.eq(format!("deleted:{id}")),
@@ -247,8 +247,8 @@ pub fn close(db: &mut Db, id: UserId, now: Timestamp) -> Result<()> {
     refresh_words(db, id)
 }
 
-/// Those of these people whom `me` may find, in the order given: accounts in
-/// use, without a block in between.
+/// Lists the users among `ids` whom `me` may find, in the given order: accounts in use, without a
+/// block between the two.
 pub fn list_findable(db: &mut Db, me: UserId, ids: &[UserId]) -> Result<Vec<User>> {
     let keys = id_list(ids)?;
     let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(users::id)))
@@ -275,7 +275,7 @@ pub fn set_display_name(db: &mut Db, id: UserId, display_name: &str) -> Result<(
     refresh_words(db, id)
 }
 
-/// After what decides by which words somebody is found has changed.
+/// Updates the user's words. Runs after a change that decides by which words the user is found.
 fn refresh_words(db: &mut Db, id: UserId) -> Result<()> {
     user_words::delete(db, &[id])?;
     let active = users::id.eq(id).and(users::deleted_at.is_null()).and(users::disabled_at.is_null());
@@ -287,8 +287,9 @@ fn refresh_words(db: &mut Db, id: UserId) -> Result<()> {
     }
 }
 
-/// Moves forward only, so that a late announcement does not turn it back; or back from a time that
-/// a wrong clock wrote. Of a thousand users or so at once: a statement takes no more.
+/// Sets when these users were last seen. The time only moves forward, so a late announcement does
+/// not turn it back. It moves back only from a time that a wrong clock wrote. One statement takes
+/// about a thousand users at most.
 pub fn set_last_seen(db: &mut Db, ids: &[UserId], at: Timestamp) -> Result<()> {
     let ids = id_list(ids)?;
     on!(db, conn => diesel::update(users::table
@@ -304,20 +305,20 @@ pub fn find_last_seen(db: &mut Db, id: UserId) -> Result<Option<Timestamp>> {
     Ok(found.flatten())
 }
 
-/// Marks or unmarks somebody whose groups are to be left or need an owner.
+/// Marks or unmarks a user whose groups are to be left or need an owner.
 pub fn set_groups_due(db: &mut Db, id: UserId, since: Option<Timestamp>) -> Result<()> {
     on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
         .set(users::groups_due_at.eq(since)).execute(conn))?;
     Ok(())
 }
 
-/// Who has been marked so for longest.
+/// Finds the user who has been marked for longest.
 pub fn find_groups_due(db: &mut Db) -> Result<Option<UserId>> {
     Ok(on!(db, conn => users::table.select(users::id).filter(users::groups_due_at.is_not_null())
         .order(users::groups_due_at).first(conn).optional())?)
 }
 
-/// Groups that somebody is in.
+/// The number of groups that a user is in.
 pub fn get_group_count(db: &mut Db, id: UserId) -> Result<i64> {
     Ok(on!(db, conn => users::table.select(users::group_count).filter(users::id.eq(id)).first(conn))?)
 }

@@ -1,5 +1,4 @@
-//! Our ids and times as BIGINT columns, so that a query cannot compare a
-//! user's id with a message's.
+//! Stores our ids and times as BIGINT columns. A query cannot compare a user's id with a message's.
 
 use crate::ids::{ConversationId, LoginId, MessageId, ReportId, Rev, Seq, Timestamp, UserId};
 use diesel::backend::Backend;

@@ -1,9 +1,9 @@
-//! A connection to either database, and what holds on every one of them.
+//! A connection to either database, and the settings that every connection has.
 //!
-//! SQLite: write-ahead log and `synchronous=FULL`, read back and checked each
-//! time, because with anything less a power cut loses acknowledged messages;
-//! what is deleted is overwritten, because people delete what nobody shall read.
-//! Postgres: deadlines on connecting, on locks and on statements.
+//! SQLite uses a write-ahead log and `synchronous=FULL`. Both are read back and checked on each
+//! connection, because a power cut loses acknowledged messages with any weaker setting. Deleted
+//! content is overwritten, because users delete what no user may read again. Postgres has deadlines
+//! on connecting, on locks and on statements.
 
 use super::failure::leaves_commit_unknown;
 use crate::error::{Error, Result};
@@ -23,11 +23,11 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Why a COMMIT failed.
+/// The reason why a COMMIT failed.
 pub(crate) enum CommitFailure {
-    /// The database rolled the transaction back and said why.
+    /// The database rolled the transaction back and gave the reason.
     RolledBack(Error),
-    /// It may have happened.
+    /// The transaction may have been committed.
     Unknown(Error),
 }
 
@@ -38,8 +38,8 @@ pub enum Db {
 }
 
 impl Db {
-    /// Gives back the pages that SQLite keeps in memory: those of a heavy read are of no use
-    /// to the next one.
+    /// Releases the pages that SQLite keeps in memory. The pages of a heavy read are of no use to
+    /// the next read.
     pub(crate) fn release_memory(&mut self) {
         if let Db::Sqlite(conn) = self
             && let Err(error) = conn.batch_execute("PRAGMA shrink_memory")
@@ -55,8 +55,8 @@ impl Db {
 
     pub(crate) fn begin_write(&mut self) -> QueryResult<()> {
         match self {
-            // Immediate: a transaction that reads first and then writes could
-            // otherwise fail busy in the middle.
+            // IMMEDIATE: a transaction that reads first and then writes could otherwise fail with a
+            // busy error in the middle.
             Db::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
             Db::Postgres(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN"),
         }
@@ -71,7 +71,7 @@ impl Db {
         }
     }
 
-    /// Inside a transaction: begins a savepoint.
+    /// Begins a savepoint inside a transaction.
     pub(crate) fn begin_savepoint(&mut self) -> QueryResult<()> {
         on!(self, conn => AnsiTransactionManager::begin_transaction(conn))
     }
@@ -86,7 +86,8 @@ impl Db {
         on!(self, conn => AnsiTransactionManager::rollback_transaction(conn))
     }
 
-    /// Commits a transaction begun by `begin_write`; one that fails is over too.
+    /// Commits a transaction begun by `begin_write`. A transaction that fails to commit has ended
+    /// too.
     pub(crate) fn commit_write(&mut self) -> Result<(), CommitFailure> {
         let Err(error) = self.commit() else { return Ok(()) };
         if leaves_commit_unknown(&error) || self.roll_back_all().is_err() {
@@ -95,8 +96,8 @@ impl Db {
         Err(CommitFailure::RolledBack(error.into()))
     }
 
-    /// Rolls back the transaction, and the savepoint where one is open. SQLite
-    /// may have done so by itself.
+    /// Rolls back the transaction, and the savepoint if one is open. SQLite may already have rolled
+    /// back by itself.
     pub(crate) fn roll_back_all(&mut self) -> QueryResult<()> {
         loop {
             let Some(depth) = self.depth()? else { return Ok(()) };
@@ -107,7 +108,7 @@ impl Db {
         }
     }
 
-    /// How many transactions and savepoints are open.
+    /// The number of open transactions and savepoints.
     fn depth(&mut self) -> QueryResult<Option<NonZeroU32>> {
         on!(self, conn => {
             let status = AnsiTransactionManager::transaction_manager_status_mut(conn);
@@ -115,14 +116,14 @@ impl Db {
         })
     }
 
-    /// One write transaction around `work`; for start-up and tools. The
-    /// running hub writes through the writer.
+    /// Runs `work` in one write transaction, for start-up and tools. The running hub writes through
+    /// the writer.
     pub fn write_transaction<T>(&mut self, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
         self.begin_write()?;
         self.finish(work)
     }
 
-    /// One read-only transaction around `work`: all of it sees one snapshot.
+    /// Runs `work` in one read-only transaction. All of `work` sees one snapshot.
     pub fn snapshot<T>(&mut self, work: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
         self.begin_snapshot()?;
         self.finish(work)
@@ -133,17 +134,16 @@ impl Db {
         match outcome {
             Ok(value) => self.commit().map(|()| value).map_err(Error::from),
             Err(error) => {
-                // The first error is the one to tell; a failed rollback leaves
-                // the connection broken, and the pool throws it away.
+                // The first error is the one to report. A failed rollback leaves the connection
+                // broken, and the pool discards it.
                 let _ = self.roll_back();
                 Err(error)
             }
         }
     }
 
-    /// What an operator must know about a Postgres that may lose committed
-    /// messages, or whose answers we cannot read; empty when there is nothing to
-    /// warn about.
+    /// Warnings for the operator: a Postgres that may lose committed messages, or messages of the
+    /// server that we cannot read. Empty when there is nothing to warn about.
     pub fn warnings(&mut self) -> Result<Vec<String>> {
         #[derive(QueryableByName)]
         struct Setting {
@@ -171,8 +171,7 @@ impl Db {
     }
 }
 
-/// Whether a server with this `lc_messages` gives its messages as they are in
-/// its sources.
+/// Whether a server with this `lc_messages` sends its messages untranslated, as in its source code.
 fn is_untranslated(lc_messages: &str) -> bool {
     let language = lc_messages.split(['_', '.', '@']).next().unwrap_or_default();
     ["", "C", "POSIX", "en"].contains(&language)
@@ -260,7 +259,7 @@ mod tests {
             let Ok(Db::Sqlite(mut conn)) = db else { panic!("SQLite opens") };
             let cache: Cache =
                 diesel::sql_query("SELECT cache_size FROM pragma_cache_size").get_result(&mut conn).unwrap();
-            // In KiB, where negative.
+            // A negative value is in KiB.
             -cache.cache_size
         };
         assert_eq!((kept(target.open_existing()), kept(target.open_for_reading())), (65_536, 2_048));

@@ -1,4 +1,4 @@
-//! The name of this history of the database. A restored backup is another one.
+//! The epoch: the name of this history of the database. A restored backup is another history.
 
 use crate::clock::random_bytes;
 use crate::error::Result;
@@ -7,22 +7,21 @@ use crate::store::{Db, on, schema};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-/// Tables with ids that clients hold.
+/// Tables whose ids clients keep.
 const NUMBERED: [&str; 5] = ["users", "logins", "conversations", "messages", "reports"];
 
-/// Ids that a new epoch leaves out of each table: more than a history that was lost can have given
-/// out since its backup, at 10,000 messages a second for a day. JavaScript counts exactly up to
-/// nine million times this.
+/// The number of ids that a new epoch skips in each table. A lost history cannot have assigned this
+/// many since its backup: it is 10,000 messages a second for a day. JavaScript counts exactly up to
+/// nine million times this number.
 const LEFT_OUT: i64 = 1_000_000_000;
 
 pub(crate) fn find_epoch(db: &mut Db) -> Result<Option<String>> {
     Ok(on!(db, conn => schema::hub::table.select(schema::hub::epoch).first(conn).optional())?)
 }
 
-/// Gives the history another name: what clients hold of the one before counts for
-/// nothing. Ids of before are not given out again, so that a message that somebody
-/// repeats does not reach a conversation that has the number of a lost one.
-/// Returns the new epoch.
+/// Gives the history a new epoch, which invalidates the state that clients hold of the earlier one.
+/// Earlier ids are not assigned again. So a retried message does not reach a conversation that has
+/// the number of a lost one. Returns the new epoch.
 pub fn begin_epoch(db: &mut Db, now: Timestamp) -> Result<String> {
     let epoch = random_name();
     let changes = (schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
@@ -36,7 +35,7 @@ pub fn begin_epoch(db: &mut Db, now: Timestamp) -> Result<String> {
 fn leave_out_ids(db: &mut Db, table: &str) -> Result<()> {
     match db {
         Db::Sqlite(conn) => {
-            // A table that never had a row has no line there yet.
+            // A table that never had a row has no entry here yet.
             diesel::sql_query(
                 "INSERT INTO sqlite_sequence (name, seq)
                  SELECT ?1, 0 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)",
@@ -61,7 +60,7 @@ fn leave_out_ids(db: &mut Db, table: &str) -> Result<()> {
     Ok(())
 }
 
-/// 32 letters that nothing else is called.
+/// A random name of 32 letters, which is unique.
 pub(crate) fn random_name() -> String {
     random_bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -87,7 +86,7 @@ mod tests {
             next += 1;
             users::insert_user(db, &NewUser::named(&format!("user{next}"))).unwrap().id.get()
         };
-        // Also where no row was written yet.
+        // This also works where no row was written yet.
         let second = begin_epoch(&mut db, start).unwrap();
         let early = insert(&mut db);
         assert!(first != second && early > LEFT_OUT);

@@ -1,4 +1,4 @@
-//! What the database is asked, and how it goes about answering: for tests.
+//! Records the statements that run on the database and explains their plans, for tests.
 
 use crate::store::scratch::execute;
 use crate::store::{Db, on};
@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use std::sync::{Arc, Mutex};
 
-/// A statement, its values left out.
+/// The text of a statement, without its values.
 pub(crate) type Statement = String;
 
 #[derive(QueryableByName)]
@@ -16,7 +16,7 @@ struct Line {
     detail: String,
 }
 
-/// What `work` asks the database, in order.
+/// Records the statements that `work` runs, in order.
 pub(crate) fn record<T>(db: &mut Db, work: impl FnOnce(&mut Db) -> T) -> (T, Vec<Statement>) {
     let statements: Arc<Mutex<Vec<Statement>>> = Arc::default();
     let heard = Arc::clone(&statements);
@@ -33,12 +33,12 @@ pub(crate) fn record<T>(db: &mut Db, work: impl FnOnce(&mut Db) -> T) -> (T, Vec
     (outcome, statements)
 }
 
-/// Has the database count its rows, as it does by itself from time to time.
+/// Updates the statistics of the database, as the database does by itself from time to time.
 pub(crate) fn analyze(db: &mut Db) {
     execute(db, "ANALYZE").unwrap();
 }
 
-/// The plan for a statement, whatever its values are, one line each step.
+/// The plan of a statement for any values, one line for each step.
 pub(crate) fn explain(db: &mut Db, statement: &str) -> Vec<String> {
     let lines: Vec<Line> = match db {
         Db::Sqlite(conn) => diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap(),
@@ -64,27 +64,27 @@ pub(crate) fn explain(db: &mut Db, statement: &str) -> Vec<String> {
     lines.into_iter().map(|line| line.detail.trim().to_owned()).collect()
 }
 
-/// Whether a plan reads some table, or an index of it, from end to end.
+/// Whether a plan reads a whole table, or a whole index of a table.
 pub(crate) fn scans(db: &mut Db, plan: &[String]) -> bool {
     plan.iter().enumerate().any(|(at, line)| match db {
-        // A list of ids that a statement binds is read from end to end, and so are the rows
-        // that another step of the plan finds.
+        // SQLite reads all of a bound list of ids, and all rows that another step of the plan
+        // finds.
         Db::Sqlite(_) => line
             .strip_prefix("SCAN ")
             .is_some_and(|name| !name.starts_with("json_each ") && !plan.contains(&format!("CO-ROUTINE {name}"))),
         Db::Postgres(conn) => match index_of(line) {
-            // A condition on its later columns alone walks all of an index.
+            // A condition on the later columns alone walks the whole index.
             Some(index) => {
                 let first = first_column(conn, index);
                 !plan.get(at + 1).is_some_and(|next| next.starts_with("Index Cond:") && next.contains(&first))
             }
-            // It has one row.
+            // `receipt_times` has one row.
             None => line.contains("Seq Scan") && !line.contains(" on receipt_times "),
         },
     })
 }
 
-/// The index that a step of Postgres walks.
+/// The index that a step of a Postgres plan walks.
 fn index_of(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once("Scan using ").or_else(|| line.split_once("Bitmap Index Scan on "))?;
     rest.split(' ').next()

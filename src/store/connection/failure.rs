@@ -1,10 +1,8 @@
-//! What it means that a statement failed: sorted by SQLSTATE and by SQLite's
-//! result codes.
+//! Classifies failed statements by SQLSTATE and by SQLite's result codes.
 //!
-//! Diesel keeps neither. It tells some by a kind, and gives the text of the
-//! rest. SQLite's texts are compiled in, one for each result code, and are
-//! compared with the library's own table. Those of Postgres are compared
-//! whole; `conn` asks for the untranslated ones.
+//! Diesel keeps neither code. It reports some errors as a kind, and the rest as text. SQLite's
+//! texts are compiled in, one for each result code, and are compared with the library's own table.
+//! The texts of Postgres are compared whole. `conn` asks Postgres for the untranslated ones.
 
 use super::time_budget::SPENT;
 use crate::error::Error;
@@ -12,20 +10,20 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind as Kind, Error 
 use libsqlite3_sys as sqlite;
 use std::os::raw::c_int;
 
-/// SQLSTATE 40P01, 55P03 and 57014 (`deadlock_detected`, `lock_not_available`,
-/// `query_canceled`): Postgres' own messages for them.
+/// Postgres' own messages for SQLSTATE 40P01, 55P03 and 57014 (`deadlock_detected`,
+/// `lock_not_available`, `query_canceled`).
 const DEADLOCK: &str = "deadlock detected";
 const TIMEOUTS: [&str; 3] = [
     "canceling statement due to lock timeout",
     "canceling statement due to statement timeout",
     "canceling statement due to user request",
 ];
-/// SQLSTATE 53100 (`disk_full`): one message for each file it may be, but one
-/// hint, or the system's words at the end.
+/// SQLSTATE 53100 (`disk_full`). The message differs for each kind of file. The hint is always the
+/// same, or else the message ends with the text of the operating system.
 const NO_SPACE_HINT: &str = "Check free disk space.";
 const NO_SPACE_END: &str = ": No space left on device";
 
-/// SQLite's primary result codes that mean something to us.
+/// The primary result codes of SQLite that we distinguish.
 const SQLITE_CODES: [c_int; 7] = [
     sqlite::SQLITE_BUSY,
     sqlite::SQLITE_LOCKED,
@@ -60,9 +58,9 @@ impl From<DieselError> for Error {
     }
 }
 
-/// Whether a COMMIT that failed so may have happened all the same: its answer
-/// was lost, or a file could not be synced. Every other failure is an answer
-/// of the database, which rolled back.
+/// Whether a transaction may be committed although its COMMIT failed with this error: the answer
+/// was lost, or a file could not be synced. Every other error is an answer of the database, which
+/// rolled back.
 pub(crate) fn leaves_commit_unknown(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(kind, info) => matches!(meaning(kind, info.as_ref()), Meaning::Away | Meaning::Io),
@@ -71,7 +69,7 @@ pub(crate) fn leaves_commit_unknown(error: &DieselError) -> bool {
     }
 }
 
-/// Whether somebody else has the lock that SQLite needs.
+/// Whether another connection holds the lock that SQLite needs.
 pub(crate) fn is_busy(error: &DieselError) -> bool {
     matches!(error, DieselError::DatabaseError(kind, info) if matches!(meaning(kind, info.as_ref()), Meaning::Busy))
 }
@@ -79,9 +77,9 @@ pub(crate) fn is_busy(error: &DieselError) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Meaning {
     Exists,
-    /// Rolled back so that another transaction may go on.
+    /// The transaction was rolled back so that another one may continue.
     Contention,
-    /// A lock or a statement took too long; the connection is fine.
+    /// A lock or a statement took too long. The connection still works.
     Busy,
     Full,
     ReadOnly,

@@ -1,11 +1,10 @@
-//! Turns at what only a few may do at once: the next is whoever has used the
-//! least time of late.
+//! Fair turns at a resource that has few places. The next turn goes to the user with the least
+//! recent time.
 //!
-//! So somebody with a million unread messages, and twenty accounts of theirs,
-//! wait for each other, and a person who opens their list waits for those reads
-//! alone that run already. Time used long ago counts less: half of it is
-//! forgotten every ten seconds. Whoever is not known yet comes after those who
-//! are known to use little, as one account of many may be new to the hub.
+//! So a user with a million unread messages and their twenty other accounts wait for each other.
+//! Another user who opens their list waits only for reads that already run. Earlier use counts
+//! less: half of it is forgotten every ten seconds. An unknown user comes after the users who are
+//! known to use little, as one account of many may be new to the hub.
 
 use crate::ids::UserId;
 use std::collections::{BTreeMap, HashMap};
@@ -14,23 +13,23 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-/// Half of the time that somebody used is forgotten after this.
+/// Half of the time that a user used is forgotten after this.
 const HALF_LIFE: Duration = Duration::from_secs(10);
-/// People whose used time is remembered.
+/// The number of users whose used time is remembered.
 const MAX_REMEMBERED: usize = 1_024;
-/// The used time that a person counts with while none is remembered of them.
+/// The used time of a user for whom none is remembered.
 const UNKNOWN: Duration = Duration::from_millis(100);
 
-/// The turns of all; the hub itself has no id, and counts as one person.
+/// The turns of all users. The hub itself has no id and counts as one user.
 pub(crate) struct FairTurns(Mutex<State>);
 
 struct State {
-    /// Turns that nobody has.
+    /// Turns that are free.
     free: usize,
     shares: Shares<oneshot::Sender<Turn>>,
 }
 
-/// Somebody's turn; dropped when it has ended.
+/// The turn of a user. Dropping it ends the turn.
 pub(crate) struct Turn {
     turns: Arc<FairTurns>,
     owner: Option<UserId>,
@@ -47,7 +46,7 @@ impl Drop for Turn {
 }
 
 impl FairTurns {
-    /// So many at once.
+    /// Allows `count` turns at once.
     pub fn new(count: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State { free: count, shares: Shares::default() })))
     }
@@ -56,7 +55,7 @@ impl FairTurns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn; none when the deadline passed.
+    /// Waits for a turn. Returns `None` when the deadline passed.
     pub async fn take(self: &Arc<Self>, owner: Option<UserId>, deadline: Instant) -> Option<Turn> {
         let (place, turn) = self.enter(owner);
         let turn = timeout_at(deadline, turn).await.ok()?.ok();
@@ -77,7 +76,7 @@ impl FairTurns {
             && let Some((owner, waiting)) = state.shares.pop()
         {
             state.free -= 1;
-            // Whoever has just given up drops the turn, and that needs the state.
+            // A waiter that has just given up drops its turn, and the drop needs the state.
             drop(state);
             drop(waiting.send(Turn { turns: Arc::clone(self), owner, began_at: Instant::now() }));
             state = self.state();
@@ -85,7 +84,7 @@ impl FairTurns {
     }
 }
 
-/// The place of somebody who waits. Dropped, it is given up.
+/// The place of a waiting user in the queue. Dropping it gives the place up.
 struct Place<'a> {
     turns: &'a FairTurns,
     key: Key,
@@ -97,10 +96,10 @@ impl Drop for Place<'_> {
     }
 }
 
-/// The time that somebody had used when they came, and a number in the order in which all came.
+/// The time that the user had used on arrival, and a number in the order of arrival.
 type Key = (Duration, u64);
 
-/// Who waits, and what each has used: pure, time is an argument.
+/// The waiting users and the time that each has used. This type is pure: time is an argument.
 struct Shares<W> {
     waiting: BTreeMap<Key, (Option<UserId>, W)>,
     count: u64,
@@ -113,7 +112,7 @@ impl<W> Default for Shares<W> {
     }
 }
 
-/// What somebody had used at a moment.
+/// The time that a user had used at a moment.
 struct Used {
     time: Duration,
     at: Instant,
@@ -230,7 +229,7 @@ mod tests {
             let mut left = Box::pin(turns.take(BOB, later));
             assert!(left.as_mut().now_or_never().is_none());
             drop(first);
-            // The turn is in the channel, and nobody took it out.
+            // The turn is in the channel, and the receiver did not take it out.
             drop(left);
             assert!(turns.take(CAT, later).now_or_never().flatten().is_some());
         });

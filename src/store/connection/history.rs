@@ -1,11 +1,9 @@
-//! Whether the database still is the one that this hub wrote last. A restored
-//! backup is not: what was acknowledged since is gone, and clients hold messages
-//! that nobody sent.
+//! Detects whether the database is still the one that this hub wrote last. A restored backup is
+//! not: it lost what was acknowledged since, while clients still hold those messages.
 //!
-//! Each start of a hub is a row of `hub_runs`, and each transaction that it
-//! commits is counted there, in the transaction itself. After the COMMIT, and
-//! before its answers, the count is written into the data directory. A database
-//! without that run, or with a lower count, lost something: a new epoch begins.
+//! Each start of a hub is a row of `hub_runs`. Each transaction counts itself in that row, in the
+//! transaction itself. After the COMMIT, and before its answers, the count is written into the data
+//! directory. A database without that run, or with a lower count, lost data: a new epoch begins.
 
 use super::epoch::random_name;
 use super::marker::{self, Found, Marker};
@@ -17,29 +15,27 @@ use crate::store::{Db, begin_epoch, on};
 use diesel::prelude::*;
 use std::path::Path;
 
-/// Rows of `hub_runs` that are kept.
+/// The number of `hub_runs` rows that are kept.
 const MAX_RUNS: i64 = 1_000;
 
-/// One run of a hub, which counts what it commits.
+/// One run of a hub. It counts the transactions that the hub commits.
 pub struct History {
     run: i64,
-    /// The last number given to a transaction, committed or not.
+    /// The last number given to a transaction, whether it was committed or not.
     commits: i64,
-    /// The number of the transaction that is about to be committed, if it changed
-    /// anything.
+    /// The number of the transaction that is about to be committed, if it changed a row.
     pending: Option<i64>,
     /// The last number that is known to be committed.
     committed: i64,
-    /// SQLite: rows changed when the transaction began.
+    /// SQLite: the number of changed rows when the transaction began.
     changes_before: i64,
-    /// None for a hub beside another one.
+    /// `None` for a hub that runs beside another one.
     marker: Option<Marker>,
 }
 
 impl History {
-    /// Begins a run. Returns it and the epoch that holds: another than `epoch`
-    /// when the database is not the one of the run before. Without a data
-    /// directory nothing is compared.
+    /// Begins a run. Returns it and the current epoch, which differs from `epoch` when the database
+    /// is not the one of the last run. Without a data directory nothing is compared.
     pub fn begin(db: &mut Db, data_dir: Option<&Path>, epoch: String, now: Timestamp) -> Result<(Self, String)> {
         let found = data_dir.map_or(Ok(Found::Nothing), marker::find)?;
         let nonce = random_name();
@@ -53,12 +49,12 @@ impl History {
             };
             Ok((insert_run(db, &nonce, now)?, epoch))
         })?;
-        // Not before: a start that ends here is compared with the run before.
+        // The marker begins only now: a start that fails before this is compared with the last run.
         let marker = data_dir.map(|dir| Marker::begin(dir, &nonce)).transpose()?;
         Ok((Self { run, commits: 0, pending: None, committed: 0, changes_before: 0, marker }, epoch))
     }
 
-    /// At the beginning of a transaction.
+    /// Runs at the beginning of a transaction.
     pub fn on_begin(&mut self, db: &mut Db) -> Result<()> {
         self.pending = None;
         if let Db::Sqlite(conn) = db {
@@ -67,10 +63,9 @@ impl History {
         Ok(())
     }
 
-    /// At the end of a transaction, inside of it: counts it, if it changed
-    /// anything.
+    /// Runs at the end of a transaction, inside it. Counts the transaction if it changed a row.
     pub fn before_commit(&mut self, db: &mut Db) -> Result<()> {
-        // No number twice: what became of the last one may be unknown.
+        // No number is used twice, because the result of the last transaction may be unknown.
         self.commits += 1;
         let Self { run, commits, changes_before, .. } = *self;
         let counted = match db {
@@ -81,7 +76,7 @@ impl History {
         Ok(())
     }
 
-    /// The transaction is committed.
+    /// Records that the transaction is committed.
     pub fn on_commit(&mut self) {
         if let Some(commits) = self.pending.take() {
             self.committed = commits;
@@ -91,11 +86,11 @@ impl History {
         }
     }
 
-    /// On a new connection: whether the database has everything that this run
-    /// committed. One that took over from another may not.
+    /// Checks on a new connection that the database has every transaction that this run committed.
+    /// A database that took over from another may lack some.
     ///
     /// # Errors
-    /// `Internal`: it lost something.
+    /// `Internal`: the database lost transactions.
     pub fn check(&self, db: &mut Db) -> Result<()> {
         let rows = hub_runs::table.filter(hub_runs::id.eq(self.run)).select(hub_runs::commits);
         let commits: Option<i64> = on!(db, conn => rows.first(conn).optional())?;
@@ -109,7 +104,7 @@ impl History {
     }
 }
 
-/// Why the database is not the one of the run before, if it is not.
+/// The reason why the database is not the one of the last run. `None` if it is.
 fn what_is_wrong(db: &mut Db, found: &Found, is_compared: bool) -> Result<Option<&'static str>> {
     Ok(match found {
         Found::Touched(why) => Some(*why),
@@ -118,8 +113,8 @@ fn what_is_wrong(db: &mut Db, found: &Found, is_compared: bool) -> Result<Option
             Some(_) => Some("the database lacks what the hub committed last, as a restored backup does"),
             None => Some("the database does not know the hub's last run, as a restored backup does not"),
         },
-        // A file that came without its directory. A hub on Postgres may run on
-        // another host each time.
+        // The file was copied without its directory. A hub on Postgres may run on another host each
+        // time.
         Found::Nothing if is_compared && matches!(db, Db::Sqlite(_)) && has_runs(db)? => {
             Some("the database was written with another data directory")
         }

@@ -1,10 +1,9 @@
-//! The lock that keeps a second hub off a database: two would not hear of each
-//! other's messages.
+//! The lock that keeps a second hub off a database. Two hubs would not see each other's messages.
 //!
-//! SQLite: a lock on a file beside the database, whoever's settings lead there.
-//! Postgres: an advisory lock of a session that has no other work. It is watched:
-//! a lost one is taken again, and the hub ends where another hub was faster. The
-//! system lets go of either when the process ends, however it ends.
+//! SQLite: a lock on a file beside the database, whichever settings lead to it. Postgres: an
+//! advisory lock, held by a session without other work. The hub watches that session and takes a
+//! lost lock again. The hub ends if another hub took the lock first. The system releases either
+//! lock when the process ends, however it ends.
 
 use crate::error::{Error, Result};
 use crate::ids::Timestamp;
@@ -20,15 +19,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Any number that nobody else locks in this database, within 32 bits: "hub!" in
-/// ASCII.
+/// The key of the advisory lock: "hub!" in ASCII. It fits 32 bits, and no other program locks it in
+/// this database.
 const HUB_LOCK: i64 = 0x6875_6221;
-/// A server lets go of the lock a moment after a hub was killed.
+/// A server releases the lock a moment after a hub was killed.
 const PATIENCE_MS: u32 = 5_000;
-/// How often the session that holds the lock is looked at.
+/// The interval between checks of the session that holds the lock.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Held until it is dropped, or the process ends.
+/// The lock. It is held until it is dropped or the process ends.
 pub struct HubLock {
     _held: Held,
 }
@@ -39,10 +38,10 @@ enum Held {
 }
 
 impl HubLock {
-    /// Takes the lock. `on_lost` hears why, if another hub takes it later.
+    /// Takes the lock. `on_lost` gets the reason if another hub takes the lock later.
     ///
     /// # Errors
-    /// `Internal`, naming the hub that has it.
+    /// `Internal`, naming the hub that has the lock.
     pub fn take(target: &Target, now: Timestamp, on_lost: impl FnOnce(Error) + Send + 'static) -> Result<Self> {
         let me = format!("pid {} on {} since {now}", std::process::id(), host());
         let held = match target {
@@ -61,7 +60,7 @@ fn taken(by: &str) -> Error {
     Error::Internal(format!("another hub uses this database: {by}; stop it first, or set another DATABASE_URL").into())
 }
 
-/// Beside the database itself, where a link leads to it.
+/// The path of the lock file. It is beside the database file itself, even if a link leads there.
 fn lock_path(database: &Path) -> PathBuf {
     let mut path = database.canonicalize().unwrap_or_else(|_| database.to_owned()).into_os_string();
     path.push(".lock");
@@ -92,9 +91,9 @@ fn lock_file(database: &Path, me: &str) -> Result<File> {
     Ok(file)
 }
 
-/// A session of Postgres that holds the lock, and the thread that looks after it.
+/// A Postgres session that holds the lock, and the thread that watches it.
 struct Watch {
-    /// Dropped: the thread ends, and the session with it.
+    /// Dropping it ends the thread, and the session with it.
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -121,7 +120,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // Fails only when the thread panicked, and the session is gone then too.
+        // The join fails only when the thread panicked, and then the session is gone too.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -130,16 +129,16 @@ enum Attempt {
     Taken,
     Held {
         by: String,
-        /// And not by a session of this hub that its server still believes in.
+        /// False where the holder is a session of this hub that the server still considers alive.
         is_other: bool,
     },
 }
 
 struct Session {
     target: Target,
-    /// As the server calls the session.
+    /// The name of the session on the server.
     me: String,
-    /// None while the lock is lost.
+    /// `None` while the lock is lost.
     db: Option<Db>,
 }
 
@@ -152,10 +151,10 @@ struct Holder {
 }
 
 impl Session {
-    /// Waits for a moment, where another has the lock.
+    /// Tries to take the lock. Waits for a moment if another session has it.
     fn attempt(&mut self) -> Result<Attempt> {
         let mut db = self.target.open()?;
-        // The server looks soon whether a hub that says nothing is still there.
+        // The server soon checks whether a silent hub is still alive.
         on!(&mut db, conn => conn.batch_execute(
             &format!("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
                       SET lock_timeout = {PATIENCE_MS}")
@@ -184,7 +183,7 @@ impl Session {
         Ok(Attempt::Held { by, is_other })
     }
 
-    /// Until it is stopped.
+    /// Watches the session until the watch is stopped.
     ///
     /// # Errors
     /// Another hub has the lock.
@@ -199,7 +198,8 @@ impl Session {
             match self.attempt() {
                 Ok(Attempt::Taken) => log::info!("the hub's lock is held again"),
                 Ok(Attempt::Held { by, is_other: true }) => return Err(taken(&by)),
-                // Or the database is away, which whoever needs it says.
+                // In the error case the database may be unreachable, which the next operation
+                // reports.
                 Ok(Attempt::Held { .. }) | Err(_) => {}
             }
         }

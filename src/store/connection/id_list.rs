@@ -1,6 +1,6 @@
 //! Lists of ids in conditions.
 //!
-//! Diesel binds each value of a list by itself on SQLite, which then compiles a statement anew for
+//! On SQLite, Diesel binds each value of a list separately, so SQLite compiles a new statement for
 //! every length. Here a list is one value on both databases, so a statement is compiled once.
 
 use crate::error::{Error, Result};
@@ -12,17 +12,18 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{Array, BigInt, Text};
 use diesel::sqlite::Sqlite;
 
-/// Ids in one list. Longer ones are joined, or bound in chunks of `members::CHUNK`.
+/// The maximum number of ids in one list. Longer lists are joined, or bound in chunks of
+/// `members::CHUNK`.
 const MAX_IDS: usize = 10_000;
 
-/// Ids that a statement compares with.
+/// The ids that a statement compares with.
 #[derive(Debug, Clone, QueryId, ValidGrouping)]
 pub(crate) struct IdList(Vec<i64>);
 
 /// Makes a list of bounded length.
 ///
 /// # Errors
-/// `Internal` for a list that nobody bounded.
+/// `Internal` for a list longer than `MAX_IDS`.
 pub(crate) fn id_list<'a, T: AsRef<i64> + 'a>(ids: impl IntoIterator<Item = &'a T>) -> Result<IdList> {
     let ids: Vec<i64> = ids.into_iter().map(|id| *id.as_ref()).collect();
     if ids.len() > MAX_IDS {
@@ -31,11 +32,11 @@ pub(crate) fn id_list<'a, T: AsRef<i64> + 'a>(ids: impl IntoIterator<Item = &'a 
     Ok(IdList(ids))
 }
 
-// The operator is part of its right side, as the databases have different ones.
+// The operator is part of its right side, because each database has a different one.
 diesel::infix_operator!(Among, " ");
 
 pub(crate) trait IdListMethods: Expression + Sized {
-    /// Whether this is one of the ids.
+    /// Whether the value is one of the ids.
     fn among(self, ids: &IdList) -> Among<Self, &IdList> {
         Among::new(self, ids)
     }

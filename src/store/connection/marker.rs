@@ -1,11 +1,10 @@
-//! What a hub remembers outside of its database: which run it was, and how many
-//! transactions it committed. A file in the data directory, rewritten after each
-//! commit and before its answers, so that it is right after the process was killed.
+//! The state that a hub keeps outside its database: the name of its run and its number of commits.
+//! It is a file in the data directory. The hub rewrites it after each commit and before the
+//! answers, so it is right even after the process was killed.
 //!
-//! Somebody may put back the whole data directory. So a second file, the seal, is
-//! written once at each start, and the first remembers when the seal was last
-//! touched by anybody, which only the system sets (`ctime`). Whoever copies the
-//! files back touches them.
+//! An operator may restore the whole data directory. So a second file, the seal, is written once at
+//! each start. The first file records when the seal was last changed, by a time that only the
+//! system sets (`ctime`). Copying the files back changes that time.
 
 use crate::error::{Error, Result};
 use std::fs::{File, Metadata, OpenOptions};
@@ -17,39 +16,39 @@ const MARKER: &str = "history";
 const SEAL: &str = "history.seal";
 const VERSION: &str = "switchboard-history-1";
 
-/// The file, open for the life of a hub.
+/// The marker file, open for the life of a hub.
 pub(crate) struct Marker {
     path: PathBuf,
     file: File,
     nonce: String,
     seal: String,
-    /// The last write failed, and the log says so.
+    /// The last write failed, and the failure is logged.
     is_failing: bool,
 }
 
-/// What is found at a start.
+/// The state of the marker at a start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// No hub of this version ran with this data directory.
     Nothing,
-    /// The run that wrote it, and what it committed.
+    /// The run that wrote the marker, and the number of its commits.
     Run { nonce: String, commits: i64 },
-    /// Somebody touched the files since the hub did; why this is known.
+    /// The files were changed after the hub wrote them. The text gives the evidence.
     Touched(&'static str),
 }
 
-/// When anybody touched a file last. Nobody can choose it.
+/// The time when a file was last changed. No program can set it.
 fn touched_at(file: &Metadata) -> String {
     format!("{}.{:09}", file.ctime(), file.ctime_nsec())
 }
 
-/// No other program set the file's times since it was written: they are equal
-/// after a write, and most copies keep the one and cannot keep the other.
+/// Whether no other program set the times of the file since it was written. The times are equal
+/// after a write. Most copies keep one of them and cannot keep the other.
 fn is_as_written(file: &Metadata) -> bool {
     (file.ctime(), file.ctime_nsec()) == (file.mtime(), file.mtime_nsec())
 }
 
-/// In place of the seal's time where the file system keeps no such times.
+/// Replaces the seal's time where the file system keeps no such times.
 const UNSEALED: &str = "none";
 
 pub(crate) fn find(data_dir: &Path) -> Result<Found> {
@@ -77,7 +76,7 @@ pub(crate) fn find(data_dir: &Path) -> Result<Found> {
 }
 
 impl Marker {
-    /// Begins the record of a run.
+    /// Begins the marker of a run.
     pub fn begin(data_dir: &Path, nonce: &str) -> Result<Self> {
         let path = data_dir.join(SEAL);
         let failed = |error: io::Error| failure("write", &path, &error);
@@ -101,15 +100,15 @@ impl Marker {
         Ok(marker)
     }
 
-    /// Always as many bytes, in one write: whatever ends the process, the file has
-    /// either the old number or the new one.
+    /// Writes the same number of bytes each time, in one write. However the process ends, the file
+    /// has either the old number or the new one.
     fn write(&self, commits: i64) -> io::Result<()> {
         let Self { nonce, seal, .. } = self;
         self.file.write_all_at(format!("{VERSION} {nonce} {commits:020} {seal:>32}\n").as_bytes(), 0)
     }
 
-    /// So many transactions are committed. Where it cannot be written down, a
-    /// restored backup may later not be noticed; the messages are safe.
+    /// Records that `commits` transactions are committed. If the write fails, a restored backup may
+    /// later go unnoticed. The messages are safe.
     pub fn record(&mut self, commits: i64) {
         let outcome = self.write(commits);
         if let Err(error) = &outcome

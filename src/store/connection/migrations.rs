@@ -8,11 +8,11 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// Any number that nobody else locks in this database: "switch" in ASCII.
+/// The key of the migration lock: "switch" in ASCII. No other program locks it in this database.
 const MIGRATION_LOCK: i64 = 0x7377_6974_6368;
 
-/// Applies what is missing, one process at a time: on SQLite in one
-/// transaction, on Postgres under a lock for which others wait a minute.
+/// Applies the missing migrations, one process at a time. SQLite runs them in one transaction.
+/// Postgres runs them under a lock, for which other processes wait a minute.
 pub(crate) fn run(db: &mut Db) -> Result<()> {
     match db {
         Db::Sqlite(conn) => {

@@ -1,4 +1,4 @@
-//! A connection of either kind: settings, errors, bounds, and what guards a database.
+//! Connections of either kind: settings, errors, limits, and the checks that protect a database.
 
 pub(crate) mod columns;
 pub(crate) mod cost;

@@ -1,4 +1,4 @@
-//! A database made ready for the hub, and whether it takes writes.
+//! Prepares a database for the hub, and checks whether it accepts writes.
 
 use super::epoch::{find_epoch, random_name};
 use super::migrations;
@@ -8,8 +8,7 @@ use crate::store::accounts::name_index;
 use crate::store::{Db, on, schema};
 use diesel::prelude::*;
 
-/// Makes the schema and the index of names current, and names this history if
-/// it has no name yet.
+/// Updates the schema and the index of names, and gives this history an epoch if it has none.
 /// Returns the epoch.
 pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
     migrations::run(db)?;
@@ -21,7 +20,7 @@ pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
         let epoch = random_name();
         let row = (schema::hub::id.eq(1), schema::hub::epoch.eq(&epoch), schema::hub::created_at.eq(now));
         on!(db, conn => diesel::insert_into(schema::hub::table).values(row).on_conflict_do_nothing().execute(conn))?;
-        // Another node may have named it at the same moment, and its name holds.
+        // Another node may have named it at the same moment. Then the name of that node is kept.
         find_epoch(db)?.ok_or_else(|| Error::bug("this history was named above"))
     })
 }
@@ -39,7 +38,7 @@ pub fn is_prepared(db: &mut Db) -> Result<bool> {
     })
 }
 
-/// Writes the row that is there to be written.
+/// Writes the row that exists for checking writes.
 pub fn note_write_check(db: &mut Db, now: Timestamp) -> Result<()> {
     on!(db, conn => diesel::update(schema::write_checks::table)
         .set(schema::write_checks::checked_at.eq(now)).execute(conn))?;

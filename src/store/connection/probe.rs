@@ -1,5 +1,5 @@
-//! Whether the database answers, asked on a connection of its own: the answer
-//! neither waits behind the reads of others nor takes a connection from them.
+//! Checks whether the database answers, on a separate connection. The probe neither waits behind
+//! the reads of other callers nor takes a connection from them.
 
 use crate::error::{Error, Result};
 use crate::store::{Db, Target};
@@ -7,11 +7,11 @@ use diesel::prelude::*;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// Cheap to clone; one question is asked at a time.
+/// The probe. It is cheap to clone, and asks one question at a time.
 #[derive(Clone)]
 pub struct Probe {
     target: Target,
-    /// None until it is needed, and after it broke.
+    /// `None` until it is needed, and after it broke.
     db: Arc<Mutex<Option<Db>>>,
 }
 
@@ -20,7 +20,7 @@ impl Probe {
         Self { target, db: Arc::default() }
     }
 
-    /// Waits for as long as the database takes; whoever asks sets a deadline.
+    /// Waits until the database answers, for as long as it takes. The caller sets a deadline.
     pub async fn ask(&self) -> Result<()> {
         let mut db = Arc::clone(&self.db).lock_owned().await;
         let target = self.target.clone();
@@ -41,7 +41,7 @@ impl Probe {
     }
 }
 
-/// The cheapest question that proves the database answers.
+/// Runs the cheapest query that proves the database answers.
 pub fn probe(db: &mut Db) -> Result<()> {
     crate::store::on!(db, conn => diesel::select(1.into_sql::<diesel::sql_types::Integer>()).execute(conn))?;
     Ok(())

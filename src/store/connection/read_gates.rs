@@ -1,9 +1,8 @@
-//! Who may read when: permits that keep one person, and everything that takes
-//! long, from using up the connections of all.
+//! Admission of reads: permits that stop one user, and all slow reads, from using every connection.
 //!
-//! Permits are taken from the narrowest on, so nobody who waits for their own
-//! share holds a connection. Each kind of waiting is first come, first served,
-//! except for heavy reads and sessions that open: each of the two has [`FairTurns`].
+//! A read takes its permits from the narrowest to the widest. So a user who waits for their own
+//! share holds no connection. Each queue is first come, first served, except for heavy reads and
+//! sessions that open: each of the two has [`FairTurns`].
 
 use super::fair_turns::{FairTurns, Turn};
 use crate::error::{Error, Result};
@@ -14,25 +13,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// ReadPool of one person that run at the same time.
+/// The maximum number of reads of one user that run at the same time.
 const EACH: usize = 3;
-/// And of those, heavy ones.
+/// The maximum number of heavy reads among those.
 const HEAVY_EACH: usize = 1;
-/// ReadPool of one person that run or wait; one more is refused at once.
+/// The maximum number of reads of one user that run or wait. One more is refused at once.
 const MAX_EACH: usize = 64;
 
-/// Whose read it is, and what it costs.
+/// The owner and the cost of a read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTerms {
     pub cost: Cost,
-    /// Whose share it takes; none for strangers and the hub itself.
+    /// The user whose share the read takes. `None` for clients before login and the hub itself.
     pub owner: Option<UserId>,
 }
 
 pub(crate) struct ReadGates {
-    /// One for each connection.
+    /// One permit for each connection.
     all: Arc<Semaphore>,
-    /// Without those kept back for admission.
+    /// One permit for each connection that is not reserved for admission.
     ordinary: Arc<Semaphore>,
     heavy: Arc<FairTurns>,
     opening: Arc<FairTurns>,
@@ -40,22 +39,22 @@ pub(crate) struct ReadGates {
     people: Mutex<HashMap<UserId, Person>>,
 }
 
-/// The reads of one person, while there are any.
+/// The reads of one user, while there are any.
 struct Person {
     reads: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
-    /// That run or wait.
+    /// The number of reads that run or wait.
     count: usize,
 }
 
-/// Lets one read pass; dropped when it has ended.
+/// Lets one read run. Dropping it ends the read's turn.
 pub(crate) struct ReadPermit {
     _permits: Vec<OwnedSemaphorePermit>,
     _turn: Option<Turn>,
     _place: Option<Place>,
 }
 
-/// One read among those of a person.
+/// The place of one read among those of a user.
 struct Place {
     gates: Arc<ReadGates>,
     user_id: UserId,
@@ -74,9 +73,8 @@ impl Drop for Place {
 }
 
 impl ReadGates {
-    /// For so many connections. A quarter is kept back for admission. Half may be
-    /// used by heavy reads, and half by sessions that open, and no more than the
-    /// given numbers.
+    /// Creates the gates for this number of connections. A quarter is reserved for admission. Heavy
+    /// reads may use half, and sessions that open may use half, but at most the given numbers.
     pub fn new(connections: usize, most_heavy: usize, most_opening: usize) -> Self {
         let kept_back = (connections / 4).max(1).min(connections - 1);
         let at_most = |most: usize| (connections / 2).min(most).max(1);
@@ -92,17 +90,17 @@ impl ReadGates {
         }
     }
 
-    /// Heavy reads at once.
+    /// The maximum number of heavy reads at once.
     pub fn most_heavy(&self) -> usize {
         self.most_heavy
     }
 
-    /// Waits for the turn of a read: until the deadline at most, and for the turn of a heavy one
-    /// or a session that opens among those of others until a later one.
+    /// Waits for the turn of a read, at most until the deadline. Heavy reads and sessions that open
+    /// wait behind those of other users until the later deadline.
     ///
     /// # Errors
-    /// `TooManyAtOnce` where it is the owner's own reads that it waits for,
-    /// `Unavailable` where it is those of others.
+    /// - `TooManyAtOnce` if the read waits for other reads of its owner.
+    /// - `Unavailable` if it waits for reads of other users.
     pub async fn pass(
         self: &Arc<Self>,
         ReadTerms { cost, owner }: ReadTerms,
@@ -162,7 +160,7 @@ const HEAVY_UNDER_WAY: Error =
     Error::TooManyAtOnce("another search, sync, count or long page of yours is under way: wait for its answer");
 const IN_USE: Error = Error::Unavailable("all database connections are in use");
 
-/// None when the deadline passed.
+/// Takes a permit. Returns `None` when the deadline passed.
 async fn take(semaphore: Arc<Semaphore>, deadline: Instant) -> Result<Option<OwnedSemaphorePermit>> {
     match timeout_at(deadline, semaphore.acquire_owned()).await {
         Ok(Ok(permit)) => Ok(Some(permit)),
@@ -191,7 +189,7 @@ mod tests {
         Arc::new(ReadGates::new(8, 64, 64))
     }
 
-    /// A read that has its turn at once.
+    /// Returns the permit of a read whose turn comes at once.
     fn passes(gates: &Arc<ReadGates>, cost: Cost, owner: Option<UserId>) -> Option<ReadPermit> {
         gates.pass(ReadTerms { cost, owner }, later(), later()).now_or_never().map(Result::unwrap)
     }

@@ -1,7 +1,7 @@
-//! Connections for reading, lent for one snapshot at a time.
+//! Connections for reading, each lent for one snapshot.
 //!
-//! Whoever waits, waits in async code before the pool, never on a thread, and
-//! at most `MAX_WAIT`; [`ReadGates`] decides who has their turn.
+//! A read waits in async code before the pool, never on a thread, and at most `MAX_WAIT`.
+//! [`ReadGates`] decides which read is next.
 
 use super::read_gates::{ReadGates, ReadTerms};
 use super::time_budget;
@@ -15,32 +15,32 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// How long a read may wait for its turn.
+/// The longest time that a read waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// And one that takes long, behind those of others.
+/// The longest time that a heavy read waits behind those of other users.
 const MAX_HEAVY_WAIT: Duration = Duration::from_secs(8);
-/// And how long it may then take.
+/// The time budget of a read once it runs.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// A pool of read-only connections; cheap to clone.
+/// A pool of read-only connections. It is cheap to clone.
 #[derive(Clone)]
 pub struct ReadPool {
     pool: Pool<Opener>,
     gates: Arc<ReadGates>,
-    /// For heavy reads, as many as may run at once.
+    /// Threads for heavy reads, as many as may run at once.
     threads: Arc<Threads>,
 }
 
 impl ReadPool {
-    /// Opens up to `size` connections, each when it is needed: none ahead, so
-    /// that none is still being opened when the hub ends.
+    /// Creates a pool that opens up to `size` connections, each when it is needed. It opens none in
+    /// advance, so none is still being opened when the hub ends.
     ///
     /// # Errors
-    /// The system has no room for the threads.
+    /// The system cannot start the threads.
     pub fn new(target: Target, size: u32) -> Result<Self> {
         let cores = available_parallelism().map_or(1, usize::from);
-        // Threads of this process let the others go first. A backend of Postgres, often on this
-        // machine, has the usual priority, so that half of the cores are left to messages.
+        // Threads of this process yield to the others. A Postgres backend often runs on this
+        // machine and has the usual priority. So half of the cores are left to messages.
         let most_heavy = match target {
             Target::Sqlite(_) => cores,
             Target::Postgres(_) => (cores / 2).max(1),
@@ -49,7 +49,7 @@ impl ReadPool {
             .max_size(size)
             .min_idle(Some(0))
             .connection_timeout(MAX_WAIT)
-            // It logs every try as an error. Whoever waits gets the last one.
+            // The pool logs every attempt as an error. The caller gets the last one.
             .error_handler(Box::new(NopErrorHandler))
             .build_unchecked(Opener(target));
         let gates = Arc::new(ReadGates::new(size as usize, most_heavy, cores));
@@ -58,12 +58,12 @@ impl ReadPool {
         Ok(Self { pool, gates, threads: Arc::new(threads) })
     }
 
-    /// Runs `work` on a blocking thread inside one read-only transaction; heavy work on a
+    /// Runs `work` on a blocking thread inside one read-only transaction. Heavy work runs on a
     /// thread of low priority, so that it delays no message.
     ///
     /// # Errors
-    /// `TooManyAtOnce` and `Unavailable` when its turn did not come in time, or
-    /// when it took too long.
+    /// `TooManyAtOnce` and `Unavailable` when the turn of the read did not come in time, or when
+    /// the read took too long.
     pub async fn read<T, F>(&self, terms: ReadTerms, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -88,7 +88,7 @@ impl ReadPool {
         };
         if terms.cost == Cost::Heavy {
             let (reader, answer) = oneshot::channel();
-            // Nobody is left to hear when the request was dropped.
+            // There is no receiver when the request was dropped.
             self.threads.run(|| drop(reader.send(read())));
             answer.await.map_err(|_| Error::bug("a read panicked"))?
         } else {
@@ -113,7 +113,7 @@ impl ManageConnection for Opener {
 
     fn is_valid(&self, db: &mut Db) -> Result<()> {
         match db {
-            // A file does not go away between two reads.
+            // A file does not disappear between two reads.
             Db::Sqlite(_) => Ok(()),
             Db::Postgres(_) => super::probe::probe(db),
         }
@@ -134,7 +134,7 @@ mod tests {
 
     const ANYBODY: ReadTerms = ReadTerms { cost: Cost::Light, owner: None };
 
-    /// Runs an async test on one thread, beside the blocking ones.
+    /// Runs an async test on one thread, beside the blocking threads.
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
     }
@@ -148,7 +148,7 @@ mod tests {
             let (lent, reader) = (reads.clone(), async move |reads: ReadPool| {
                 let work = move |_: &mut Db| {
                     entered.send(()).unwrap();
-                    // Dropped: let go.
+                    // Dropping the sender ends the wait.
                     let _ = is_open.recv();
                     Ok(())
                 };
@@ -159,7 +159,7 @@ mod tests {
             let began_at = Instant::now();
             let refused = reads.read(ANYBODY, |db| Ok(list_marks(db))).await;
             assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-            // Far from what the pool would wait by itself.
+            // The limit is far from what the pool would wait by itself.
             assert!((MAX_WAIT..5 * MAX_WAIT).contains(&began_at.elapsed()), "{:?}", began_at.elapsed());
             drop(open);
             holder.await.unwrap().unwrap();

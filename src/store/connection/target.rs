@@ -14,42 +14,41 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use url::Url;
 
-/// How long SQLite waits for another process's lock (requirement of its own
-/// documentation for several writers: seconds, not zero).
+/// The time that SQLite waits for another process's lock. SQLite's own documentation requires
+/// seconds, not zero, for several writers.
 const SQLITE_BUSY_MS: u32 = 5_000;
 
-/// Pages SQLite keeps in memory for the one connection that writes, as far as
-/// they are used: 64 MiB. With its default of 2 MiB the writer reads index pages
-/// back from the file for every batch.
+/// The memory that SQLite may use for pages of the one connection that writes: 64 MiB. With its
+/// default of 2 MiB the writer reads index pages back from the file for every batch.
 const SQLITE_WRITER: &str = "PRAGMA cache_size = -65536";
 
-/// And for each that reads, 2 MiB: there are many, and what they have in common
-/// is in the system's cache anyway.
+/// The same for each connection that reads: 2 MiB. There are many of them, and the system's cache
+/// already holds the pages that they share.
 const SQLITE_READER: &str = "PRAGMA cache_size = -2048; PRAGMA query_only = ON";
 
-/// Pages in the write-ahead log before the writer itself copies into the database
-/// those that `checkpoints` has not, and begins the log anew. Batches of busy
-/// conversations write the same pages again and again, and each is copied once:
-/// 32 MiB, eight times the default.
+/// The size in pages of the write-ahead log at which the writer itself runs a checkpoint. The
+/// writer then copies into the database the pages that `checkpoints` left, and restarts the log.
+/// Batches of busy conversations write the same pages repeatedly, and each is copied once. The size
+/// is 32 MiB, eight times the default.
 const SQLITE_CHECKPOINT_PAGES: u32 = 8_192;
 
-/// A writer waits for a lock for longer than Postgres takes to find a deadlock
-/// (`deadlock_timeout`, a second), so that one is told as that.
+/// A writer waits for a lock for longer than Postgres takes to find a deadlock (`deadlock_timeout`,
+/// a second). So Postgres reports a deadlock as a deadlock.
 const POSTGRES_WRITER: &str = "SET statement_timeout = '10s'; SET lock_timeout = '2s'";
 
-/// A reader takes no locks, and one that takes longer keeps others waiting.
+/// A reader takes no locks. A slow reader keeps others waiting.
 const POSTGRES_READER: &str = "SET statement_timeout = '5s'; SET lock_timeout = '2s'";
 
-/// Statements are short and look rows up by index, in memory or on flash. By default Postgres
-/// compiles some of them, which takes longer than to run them, and reads whole tables rather than
-/// a few thousand rows.
+/// Statements are short and look up rows by index, in memory or on flash. By default Postgres
+/// compiles some of them, which takes longer than to run them. By default it also reads whole
+/// tables rather than a few thousand rows.
 const POSTGRES_PLANNER: &str = "SET jit = off; SET random_page_cost = 1.1";
 
-/// Which database, and where.
+/// The kind and the location of a database.
 #[derive(Clone)]
 pub enum Target {
     Sqlite(PathBuf),
-    /// A libpq connection URL; may hold a password.
+    /// A libpq connection URL. It may contain a password.
     Postgres(String),
 }
 
@@ -61,11 +60,11 @@ impl Target {
         }
     }
 
-    /// A connection that may write. A missing SQLite file is made, readable
-    /// by its owner alone: for start-up and tools.
+    /// Opens a connection that may write, for start-up and tools. A missing SQLite file is created,
+    /// readable only by its owner.
     ///
     /// # Errors
-    /// `DatabaseAway`, naming the file or the server's own words.
+    /// `DatabaseAway`, with the file name or the server's own message.
     pub fn open(&self) -> Result<Db> {
         if let Target::Sqlite(path) = self {
             make_private(path).map_err(|error| sqlite_away(path, &error))?;
@@ -73,11 +72,11 @@ impl Target {
         self.open_existing()
     }
 
-    /// A connection that may write to a database that is there: a file that was
-    /// moved away while the hub runs is not replaced by an empty one.
+    /// Opens a connection that may write to an existing database. A file that was moved away while
+    /// the hub runs is not replaced by an empty one.
     ///
     /// # Errors
-    /// As those of [`open`](Self::open).
+    /// The same as those of [`open`](Self::open).
     pub fn open_existing(&self) -> Result<Db> {
         match self {
             Target::Sqlite(path) => {
@@ -93,10 +92,10 @@ impl Target {
         }
     }
 
-    /// A connection to a database that is there, which refuses to write.
+    /// Opens a connection to an existing database that refuses to write.
     ///
     /// # Errors
-    /// As those of [`open`](Self::open).
+    /// The same as those of [`open`](Self::open).
     pub fn open_for_reading(&self) -> Result<Db> {
         match self {
             Target::Sqlite(path) => {
@@ -119,7 +118,7 @@ fn sqlite_away(path: &Path, error: &dyn Display) -> Error {
 
 fn open_sqlite(path: &Path) -> Result<SqliteConnection> {
     let away = |error: &dyn Display| sqlite_away(path, error);
-    // Without this, SQLite would make a file that is not there.
+    // Without this, SQLite would create a missing file.
     let mut conn = SqliteConnection::establish(&existing_file(path)).map_err(|error| away(&error))?;
     conn.batch_execute(&format!(
         "PRAGMA busy_timeout = {SQLITE_BUSY_MS};
@@ -148,22 +147,22 @@ fn existing_file(path: &Path) -> String {
     uri + "?mode=rw"
 }
 
-/// Makes a missing file, its owner's alone; SQLite gives its -wal and -shm
-/// files the same mode. One that is there is not touched: closing it again
-/// would let go of the locks this process has on it (POSIX fcntl).
+/// Creates a missing file, readable only by its owner. SQLite gives its -wal and -shm files the
+/// same mode. An existing file is not opened: closing it again would release the locks that this
+/// process has on it (POSIX fcntl).
 fn make_private(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        // SQLite's own words for this tell nothing.
+        // SQLite's own message for this error does not help.
         Err(_) if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Err(_) => Ok(()),
     }
 }
 
-/// Switches to the write-ahead log. SQLite does not wait for the lock that a
-/// new file needs for that, when several open it at once; so whoever finds it
-/// taken waits for a lock that SQLite does wait for, and tries again.
+/// Switches to the write-ahead log. A new file needs a lock for this, and SQLite does not wait for
+/// that lock when several processes open the file at once. So a process that finds it taken waits
+/// for a lock that SQLite does wait for, and tries again.
 fn begin_log(conn: &mut SqliteConnection) -> QueryResult<()> {
     const TRIES: usize = 20;
     let mut outcome = Ok(());
@@ -189,8 +188,8 @@ struct SqliteSettings {
     secure_delete: i64,
 }
 
-/// Refuses a connection on which a power cut could lose what was committed, or
-/// what was deleted could stay in the file.
+/// Refuses a connection on which a power cut could lose committed data, or on which deleted data
+/// could stay in the file.
 pub(super) fn check_sqlite(conn: &mut SqliteConnection) -> Result<()> {
     const FULL: i64 = 2;
     let settings: SqliteSettings = diesel::sql_query(
@@ -217,14 +216,14 @@ fn open_postgres(url: &str) -> Result<PgConnection> {
         .map_err(|error| Error::DatabaseAway(format!("cannot connect to Postgres: {error}").into()))?;
     conn.batch_execute("SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = 'warning'")?;
     conn.batch_execute(POSTGRES_PLANNER)?;
-    // What `failure` compares is not translated. Where the role may not ask for
-    // this, `warnings` says what to do.
+    // `failure` compares untranslated messages. If the role may not change this setting, `warnings`
+    // says what to do.
     let _ = conn.batch_execute("SET lc_messages = 'C'");
     Ok(conn)
 }
 
-/// Adds the deadlines of libpq that the URL does not set itself: two seconds
-/// to connect, five until an unanswered packet means the server is gone.
+/// Adds the libpq deadlines that the URL does not set itself: two seconds to connect. The server
+/// counts as gone when a packet is unanswered for five seconds.
 pub(super) fn with_deadlines(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else { return url.to_owned() };
     let set: Vec<String> = url.query_pairs().map(|(key, _)| key.into_owned()).collect();

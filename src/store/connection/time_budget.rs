@@ -1,8 +1,8 @@
-//! How long the work for one operation may take on the thread that does it.
+//! The time budget of an operation on the thread that runs it.
 //!
-//! Postgres ends a statement that takes too long by itself. SQLite does not,
-//! so its statements that may look at any number of rows ask `within_time` for
-//! each, and operations that run many statements ask [`check`] between them.
+//! Postgres ends a statement that takes too long by itself. SQLite does not. So its statements that
+//! may read any number of rows call `within_time` for each row. Operations that run many statements
+//! call [`check`] between them.
 
 use crate::error::{Error, Result};
 use diesel::declare_sql_function;
@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 
 /// The text of the error that ends the work.
 pub(crate) const SPENT: &str = "the time for this operation is spent";
-/// Rows between two looks at the clock.
+/// The number of rows between two checks of the clock.
 const LOOK_EVERY: u32 = 64;
 
 thread_local! {
     static ENDS_AT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Puts the earlier end back, also after a panic.
+/// Restores the earlier deadline, also after a panic.
 struct Restore(Option<Instant>);
 
 impl Drop for Restore {
@@ -31,13 +31,13 @@ impl Drop for Restore {
     }
 }
 
-/// Does the work, which fails with `DatabaseBusy` soon after its time is spent.
+/// Runs the work. The work fails with `DatabaseBusy` soon after its time is spent.
 pub(crate) fn within<T>(budget: Duration, work: impl FnOnce() -> T) -> T {
     let _restore = Restore(ENDS_AT.replace(Some(Instant::now() + budget)));
     work()
 }
 
-/// For work between statements.
+/// Checks the time between statements.
 ///
 /// # Errors
 /// `DatabaseBusy` when the time is spent.
@@ -51,12 +51,12 @@ fn is_spent() -> bool {
 
 #[declare_sql_function]
 extern "SQL" {
-    /// SQLite: true for any row, and an error once the time is spent. A column
-    /// of the table that may be long has it asked for each row of that table.
+    /// SQLite: true for any row, and an error once the time is spent. The argument is a column of
+    /// the table that may be long, so that SQLite calls this for each row of that table.
     fn within_time(row: BigInt) -> Bool;
 }
 
-/// Gives a connection the function.
+/// Registers the function on a connection.
 pub(crate) fn register(conn: &mut SqliteConnection) -> QueryResult<()> {
     let mut rows = 0_u32;
     within_time_utils::register_nondeterministic_impl(conn, move |_: i64| {

@@ -1,5 +1,5 @@
-//! What changed since a position: the questions behind `sync`. Each of them
-//! walks an index from the position on, and is bounded.
+//! The changes since a position: the queries behind `sync`. Each of them walks an index from the
+//! position on, and is bounded.
 
 use super::conversations::{exists_for, shown_to};
 use super::messages::{Message, padded, shows_to};
@@ -12,7 +12,7 @@ use crate::store::{Db, on};
 use diesel::dsl::not;
 use diesel::prelude::*;
 
-/// Where a conversation stands for one who is in it.
+/// The head of a conversation, for a user who is in it.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Standing {
     pub id: ConversationId,
@@ -22,7 +22,7 @@ pub struct Standing {
     pub is_shown: bool,
 }
 
-/// Every conversation of the user, or those named, latest activity first.
+/// Lists every conversation of the user, or only the named ones, latest activity first.
 pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Standing>> {
     let only = only.map(id_list).transpose()?;
     on!(db, conn => {
@@ -39,20 +39,19 @@ pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) 
     })
 }
 
-/// A conversation, and the rev after which to look.
+/// A conversation, and the rev after which the changes begin.
 pub type Since = (ConversationId, Rev);
 
-/// A message of a conversation that somebody is in, whether it shows to them
-/// or not.
+/// A message of a conversation that a user is in, whether it is visible to them or not.
 #[derive(Clone, Debug, Queryable)]
 pub struct Candidate {
     pub message: Message,
-    /// They deleted it for themselves.
+    /// The user deleted the message for themselves.
     pub is_hidden: bool,
 }
 
-/// Messages of several conversations, of each from a `seq` on, in no order.
-/// The caller knows that they are few.
+/// Lists messages of several conversations, from a `seq` on in each, in no order. The caller knows
+/// that they are few.
 pub fn list_end(db: &mut Db, me: UserId, ends: &[(ConversationId, Seq)]) -> Result<Vec<Candidate>> {
     if ends.is_empty() {
         return Ok(Vec::new());
@@ -66,7 +65,7 @@ pub fn list_end(db: &mut Db, me: UserId, ends: &[(ConversationId, Seq)]) -> Resu
     })?)
 }
 
-/// Messages that changed after they were sent, by rev, at most `limit`.
+/// Lists messages that changed after they were sent, by rev, at most `limit`.
 pub fn list_changed_messages(db: &mut Db, me: UserId, since: &[Since], limit: i64) -> Result<Vec<Candidate>> {
     if since.is_empty() {
         return Ok(Vec::new());
@@ -82,7 +81,7 @@ pub fn list_changed_messages(db: &mut Db, me: UserId, since: &[Since], limit: i6
     })?)
 }
 
-/// Participants that changed, by rev, at most `limit`; also those who left.
+/// Lists participants that changed, by rev, at most `limit`. It includes those who left.
 pub fn list_changed_participants(db: &mut Db, since: &[Since], limit: i64) -> Result<Vec<Participant>> {
     if since.is_empty() {
         return Ok(Vec::new());
@@ -97,7 +96,7 @@ pub fn list_changed_participants(db: &mut Db, since: &[Since], limit: i64) -> Re
     })?)
 }
 
-/// A block or contact of one's own that came or went.
+/// A change to a block or contact of the user: added or removed.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Tie {
     pub user_id: UserId,

@@ -1,8 +1,7 @@
-//! Conversations, and what one person has to do with them.
+//! Conversations, and the state of one user in them.
 //!
-//! A conversation gives out `seq` and `rev` inside the transaction that makes
-//! the change, by updating its row: the row's lock is what makes the numbers
-//! come in commit order.
+//! A conversation assigns `seq` and `rev` inside the transaction that makes the change, by updating
+//! its row. The row's lock makes the numbers come in commit order.
 
 use super::statements::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
 use crate::error::{Error, Result};
@@ -26,40 +25,40 @@ pub struct Conversation {
     pub active_at: Timestamp,
     pub last_seq: Seq,
     pub rev: Rev,
-    /// Those who are in it now.
+    /// The number of current members.
     pub member_count: i64,
 }
 
 impl Conversation {
-    /// The other person of a direct conversation.
+    /// The other user of a direct conversation.
     pub fn peer_of(&self, me: UserId) -> Option<UserId> {
         other_of(self.user_low, self.user_high, me)
     }
 }
 
-/// None in a group, which has no pair.
+/// `None` in a group, which has no pair.
 fn other_of(low: Option<UserId>, high: Option<UserId>, me: UserId) -> Option<UserId> {
     if low == Some(me) { high } else { low }
 }
 
-/// What decides whether one may act in a conversation, and who hears of it.
+/// The facts that decide whether a user may act in a conversation, and which users hear of it.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Membership {
     pub conversation_id: ConversationId,
-    /// The two people of a direct conversation; none in a group.
+    /// The two users of a direct conversation. `None` in a group.
     pub user_low: Option<UserId>,
     pub user_high: Option<UserId>,
     pub has_written: bool,
 }
 
 impl Membership {
-    /// The other person of a direct conversation.
+    /// The other user of a direct conversation.
     pub fn peer_of(&self, me: UserId) -> Option<UserId> {
         other_of(self.user_low, self.user_high, me)
     }
 }
 
-/// What one person alone knows of their place in a conversation.
+/// A user's private state in a conversation.
 #[derive(Clone, Copy, Debug, Queryable, Selectable)]
 #[diesel(table_name = participants)]
 pub struct Place {
@@ -69,7 +68,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The first message one may see: not before one joined, not cleared.
+    /// The first message that the user may see: sent after the user joined, and not cleared.
     pub fn first_visible(&self) -> Seq {
         Seq::new(self.visible_from_seq.get().max(self.cleared_seq.get() + 1))
     }
@@ -80,7 +79,7 @@ impl Place {
     }
 }
 
-/// The numbers a new message gets.
+/// The numbers that a new message gets.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Advance {
     pub seq: Seq,
@@ -94,24 +93,23 @@ type MembershipColumns =
 const MEMBERSHIP: MembershipColumns =
     (conversations::id, conversations::user_low, conversations::user_high, participants::has_written);
 
-/// The one answer for a conversation that does not exist and for one that is
-/// not the asker's.
+/// The same answer for a conversation that does not exist and for one that is not the caller's.
 pub const NO_SUCH_CONVERSATION: &str = "no such conversation";
 
-/// The pair of a direct conversation in the order the table keeps it.
+/// The pair of a direct conversation, in the order that the table uses.
 fn ordered(one: UserId, other: UserId) -> (UserId, UserId) {
     (one.min(other), one.max(other))
 }
 
-/// An empty direct conversation is there for its maker alone, until the other
-/// opens it too: nothing else takes a rev in it.
+/// An empty direct conversation exists only for its creator until the other user opens it too.
+/// Nothing else takes a rev in it.
 #[diesel::dsl::auto_type]
 pub(crate) fn exists_for(me: i64) -> _ {
     let is_opened_by_both = conversations::rev.gt(1i64);
     conversations::kind.eq("group").or(is_opened_by_both).or(conversations::created_by.eq(me))
 }
 
-/// Those of these conversations that one is in, and one's own place in each.
+/// Lists the conversations among `ids` that the user is in, with the user's state in each.
 pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<(Conversation, Place)>> {
     let ids = id_list(ids)?;
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
@@ -121,8 +119,8 @@ pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Resu
         .load(conn))?)
 }
 
-/// `NotFound` when the conversation does not exist and when `me` is not in it:
-/// one query, one answer, for both.
+/// Returns a conversation with the state of `me` in it. Fails with `NotFound` when the conversation
+/// does not exist and when `me` is not in it. Both cases take one query and get one answer.
 pub fn get_with_place(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Conversation, Place)> {
     list_with_places(db, me, &[id])?.pop().ok_or(Error::NotFound(NO_SUCH_CONVERSATION))
 }
@@ -135,22 +133,22 @@ pub fn find_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<Memb
         .first(conn).optional())?)
 }
 
-/// Everything that decides whether one may write somewhere, by one query.
+/// The facts that decide whether a user may write to a destination, from one query.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct SendingFacts {
-    /// None: there is no conversation with this person yet.
+    /// `None` if there is no conversation with this user yet.
     conversation_id: Option<ConversationId>,
     user_low: Option<UserId>,
     user_high: Option<UserId>,
     has_written: Option<bool>,
     rev: Option<Rev>,
-    /// The other person of a direct conversation; none in a group.
+    /// The other user of a direct conversation. `None` in a group.
     pub peer: Option<UserId>,
     pub standing: Standing,
 }
 
 impl SendingFacts {
-    /// False of a direct conversation that only one of the two has opened.
+    /// False for a direct conversation that only one of the two users has opened.
     pub fn is_known_to_both(&self) -> bool {
         self.peer.is_none() || self.rev > Some(Rev::new(1))
     }
@@ -162,20 +160,20 @@ impl SendingFacts {
     }
 }
 
-/// What lies between one and a person; none when there is no such person.
+/// Finds the facts between the caller and a user. `None` when there is no such user.
 pub fn find_facts_by_recipient(db: &mut Db, me: UserId, recipient: UserId) -> Result<Option<SendingFacts>> {
     let (low, high) = ordered(me, recipient);
     Ok(on!(db, conn => ByRecipient { me, recipient, low, high }.get_result(conn).optional())?)
 }
 
-/// What lies between one and a conversation; none when it does not exist or
-/// one is not in it.
+/// Finds the facts between the caller and a conversation. `None` when it does not exist or the
+/// caller is not in it.
 pub fn find_facts_by_conversation(db: &mut Db, me: UserId, id: ConversationId) -> Result<Option<SendingFacts>> {
     Ok(on!(db, conn => ByConversation { me, id }.get_result(conn).optional())?)
 }
 
-/// Makes the direct conversation of two people, with rev 1. The flag is false
-/// when somebody else made it in the meantime.
+/// Creates the direct conversation of two users, with rev 1. The flag is false when another caller
+/// created it in the meantime.
 pub fn insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> Result<(Membership, bool)> {
     let (low, high) = ordered(me, other);
     let row = (
@@ -188,8 +186,8 @@ pub fn insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> 
         conversations::rev.eq(1),
         conversations::member_count.eq(2),
     );
-    // Where two nodes make it at once, the unique pair makes the second wait
-    // for the first and then find its row.
+    // If two nodes create it at once, the unique pair makes the second node wait for the first. The
+    // second node then finds the row.
     let made: Option<ConversationId> = on!(db, conn => diesel::insert_into(conversations::table).values(row)
         .on_conflict((conversations::user_low, conversations::user_high)).do_nothing()
         .returning(conversations::id).get_result(conn).optional())?;
@@ -212,9 +210,9 @@ pub fn insert_direct(db: &mut Db, me: UserId, other: UserId, now: Timestamp) -> 
     Ok((Membership { conversation_id, user_low: Some(low), user_high: Some(high), has_written: false }, true))
 }
 
-/// Takes the next `seq` and `rev`. The time does not go back within a conversation when the clock
-/// does, but is never more than [`Timestamp::with_skew`] ahead of it: after a clock that was wrong,
-/// times may repeat or go back, and `seq` alone orders.
+/// Takes the next `seq` and `rev`. The time of a conversation does not go back when the clock does.
+/// It is never more than [`Timestamp::with_skew`] ahead of the clock. After a wrong clock, times
+/// may repeat or go back, and only `seq` gives the order.
 pub fn advance(db: &mut Db, id: ConversationId, now: Timestamp) -> Result<Advance> {
     let latest = now.with_skew();
     match db {
@@ -238,11 +236,11 @@ pub fn has_written_to(db: &mut Db, author: UserId, reader: UserId) -> Result<boo
     Ok(find_direct(db, author, reader)?.is_some_and(|membership| membership.has_written))
 }
 
-/// Has every other node wait with changing the conversation until this
-/// transaction ends, so that what is read from here on stays so.
+/// Makes every other node wait before it changes the conversation, until this transaction ends. So
+/// rows that are read after this do not change.
 pub fn lock(db: &mut Db, id: ConversationId) -> Result<()> {
     match db {
-        // The writer is the only writer.
+        // The writer thread is the only writer.
         Db::Sqlite(_) => {}
         Db::Postgres(conn) => {
             let row = conversations::table.select(conversations::id).filter(conversations::id.eq(id));
@@ -252,12 +250,12 @@ pub fn lock(db: &mut Db, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// Has messages between two people at every other node wait until this
-/// transaction ends: those in their direct conversation, and, by the row of a
-/// user that every private change updates, a first one.
+/// Makes messages between two users wait at every other node until this transaction ends. It locks
+/// their direct conversation. A first message has no conversation yet: it waits for the user row,
+/// which every private change updates.
 pub fn lock_between(db: &mut Db, me: UserId, other: UserId) -> Result<()> {
     match db {
-        // The writer is the only writer.
+        // The writer thread is the only writer.
         Db::Sqlite(_) => {}
         Db::Postgres(conn) => {
             let (low, high) = ordered(me, other);
@@ -269,11 +267,11 @@ pub fn lock_between(db: &mut Db, me: UserId, other: UserId) -> Result<()> {
     Ok(())
 }
 
-/// Has whatever either of them changes for themselves at another node, such as
-/// a block, wait until this transaction ends.
+/// Makes private changes of either user at another node, such as a block, wait until this
+/// transaction ends.
 pub fn lock_people(db: &mut Db, one: UserId, other: UserId) -> Result<()> {
     match db {
-        // The writer is the only writer.
+        // The writer thread is the only writer.
         Db::Sqlite(_) => {}
         Db::Postgres(conn) => {
             let rows =
@@ -290,14 +288,14 @@ pub fn get_conversation(db: &mut Db, id: ConversationId) -> Result<Conversation>
     )
 }
 
-/// By id.
+/// Lists the conversations by id.
 pub fn list_by_ids(db: &mut Db, ids: &[ConversationId]) -> Result<Vec<Conversation>> {
     let ids = id_list(ids)?;
     Ok(on!(db, conn => conversations::table.select(Conversation::as_select())
         .filter(conversations::id.among(&ids)).order(conversations::id).load(conn))?)
 }
 
-/// None for who is not in the conversation, or left it.
+/// Finds the user's state. Returns `None` if the user is not in the conversation or left it.
 pub fn find_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Option<Place>> {
     Ok(on!(db, conn => participants::table.select(Place::as_select())
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me)))
@@ -310,15 +308,15 @@ pub fn get_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Place> {
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me))).first(conn))?)
 }
 
-/// Where a page of the list begins: after this conversation.
+/// The start of a page of the list: after this conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
     pub active_at: Timestamp,
     pub id: ConversationId,
 }
 
-/// Those of one's conversations that show: an empty direct one to its maker
-/// alone, a cleared one when something new came.
+/// The user's visible conversations. Only its creator sees an empty direct conversation. A cleared
+/// conversation is visible again when a new message came.
 #[diesel::dsl::auto_type]
 pub(crate) fn shown_to(me: i64) -> _ {
     let has_news = conversations::last_seq.gt(participants::cleared_seq);
@@ -326,8 +324,7 @@ pub(crate) fn shown_to(me: i64) -> _ {
     has_news.or(participants::cleared_seq.eq(0i64).and(is_there))
 }
 
-/// The direct conversation of two people with the place of `me` in it, where
-/// it shows.
+/// Finds the direct conversation of two users with the state of `me`, if it is visible to `me`.
 pub fn find_visible_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<(Conversation, Place)>> {
     let (low, high) = ordered(me, other);
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
@@ -338,8 +335,7 @@ pub fn find_visible_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Opt
         .first(conn).optional())?)
 }
 
-/// The conversations of `me`, latest activity first, with one's own place in
-/// each.
+/// Lists the conversations of `me`, latest activity first, with the state of `me` in each.
 pub fn list_conversations(
     db: &mut Db,
     me: UserId,

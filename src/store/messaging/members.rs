@@ -1,8 +1,7 @@
-//! Groups: who is brought in, who leaves, and who has which role.
+//! Group members: joining, leaving and roles.
 //!
-//! Each change of who is in a group takes the conversation's next `rev`. Whoever
-//! decides on it locks the conversation first, so that no other node changes
-//! meanwhile what was read.
+//! Each change of the members takes the conversation's next `rev`. The caller locks the
+//! conversation before it decides on a change, so that no other node changes the rows that it read.
 
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Role, Seq, Timestamp, UserId};
@@ -16,7 +15,7 @@ use diesel::sql_types::{BigInt, Text};
 /// Rows that one statement names or inserts: SQLite binds at most 32,766 values.
 pub const CHUNK: usize = 1_000;
 
-/// Makes a group with rev 1; its maker owns it.
+/// Creates a group with rev 1. Its creator owns it.
 pub fn insert_group(
     db: &mut Db,
     maker: UserId,
@@ -37,14 +36,14 @@ pub fn insert_group(
         .returning(conversations::id).get_result(conn))?)
 }
 
-/// The group or direct conversation that `maker` made under this name.
+/// Finds the group or direct conversation that `maker` created under this client id.
 pub fn find_by_client_id(db: &mut Db, maker: UserId, client_id: &str) -> Result<Option<ConversationId>> {
     Ok(on!(db, conn => conversations::table.select(conversations::id)
         .filter(conversations::created_by.eq(maker).and(conversations::client_id.eq(client_id)))
         .first(conn).optional())?)
 }
 
-/// How many of these people are in the conversation, or were.
+/// The number of these users who are or were in the conversation.
 pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<i64> {
     let mut count = 0;
     for people in people.chunks(CHUNK) {
@@ -56,7 +55,7 @@ pub fn count_ever(db: &mut Db, id: ConversationId, people: &[UserId]) -> Result<
     Ok(count)
 }
 
-/// Puts people into a new group: its maker, and those whom the maker adds.
+/// Adds users to a new group: its creator, and the users whom the creator adds.
 pub fn insert_members(
     db: &mut Db,
     id: ConversationId,
@@ -66,7 +65,7 @@ pub fn insert_members(
 ) -> Result<()> {
     let people: Vec<UserId> = members.iter().map(|(user_id, _)| *user_id).collect();
     count_in(db, id, &people, 1)?;
-    // A select of the people makes the rows, so that a statement of few values is prepared once.
+    // A select of the users makes the rows, so a statement with few values is prepared once.
     let mut inserted = 0;
     for role in [Role::Owner, Role::Admin, Role::Member] {
         let people: Vec<UserId> = members.iter().filter(|(_, own)| *own == role).map(|(id, _)| *id).collect();
@@ -99,7 +98,7 @@ pub fn insert_members(
     Ok(())
 }
 
-/// Counts these people as members of the group, or with -1 no longer.
+/// Adds `each` to the member count for each of these users. It is -1 for users who leave.
 fn count_in(db: &mut Db, id: ConversationId, people: &[UserId], each: i64) -> Result<()> {
     let members = each * people.len() as i64;
     on!(&mut *db, conn => diesel::update(conversations::table.find(id))
@@ -112,8 +111,8 @@ fn count_in(db: &mut Db, id: ConversationId, people: &[UserId], each: i64) -> Re
     Ok(())
 }
 
-/// Takes in somebody who is not in the group, or left it, under the `rev` taken
-/// for it. They see what comes after `last_seq`, and everything before counts as read.
+/// Adds a user who is not in the group, or who left it, under the `rev` taken for it. The user sees
+/// messages after `last_seq`, and everything before counts as read.
 pub fn set_joined(
     db: &mut Db,
     id: ConversationId,
@@ -148,7 +147,7 @@ pub fn set_role(db: &mut Db, id: ConversationId, user_id: UserId, role: Role, re
     Ok(())
 }
 
-/// Takes a member out under the `rev` taken for it.
+/// Removes a member under the `rev` taken for it.
 pub fn remove(db: &mut Db, id: ConversationId, user_id: UserId, rev: Rev) -> Result<()> {
     count_in(db, id, &[user_id], -1)?;
     let changes = (participants::role.eq(None::<String>), participants::rev.eq(rev));
@@ -156,8 +155,8 @@ pub fn remove(db: &mut Db, id: ConversationId, user_id: UserId, rev: Rev) -> Res
     Ok(())
 }
 
-/// Records that a member leaves of their own accord: whoever added them adds
-/// them to nothing again while they are strangers.
+/// Records that a member leaves voluntarily. The user who added them cannot add them to any group
+/// again while the two are strangers.
 pub fn decline_adder(db: &mut Db, id: ConversationId, user_id: UserId, now: Timestamp) -> Result<()> {
     let adder: Option<UserId> = on!(&mut *db, conn => participants::table.find((id, user_id))
         .select(participants::added_by).first(conn))?;
@@ -173,15 +172,15 @@ pub fn decline_adder(db: &mut Db, id: ConversationId, user_id: UserId, now: Time
     Ok(())
 }
 
-/// None for who is not in it, or left.
+/// Finds the user's role. Returns `None` if the user is not in the group or left it.
 pub fn find_role(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Option<Role>> {
     let name: Option<Option<String>> = on!(db, conn => participants::table.find((id, user_id))
         .select(participants::role).first(conn).optional())?;
     Ok(name.flatten().as_deref().and_then(Role::named))
 }
 
-/// Whether the group has an active owner, not counting one person. A disabled
-/// account manages nothing, so it is none.
+/// Whether the group has an active owner, not counting `but`. A disabled account manages nothing,
+/// so it does not count as an owner.
 pub fn has_owner(db: &mut Db, id: ConversationId, but: Option<UserId>) -> Result<bool> {
     let but = but.map_or(0, UserId::get);
     let owners = participants::table
@@ -191,8 +190,8 @@ pub fn has_owner(db: &mut Db, id: ConversationId, but: Option<UserId>) -> Result
     Ok(on!(db, conn => diesel::select(exists(owners)).get_result(conn))?)
 }
 
-/// The next owner when the last one goes: an admin, else a member, the one who
-/// has been there longest. None without an active account; never `but`.
+/// Finds the next owner when the last one leaves: the longest-standing admin, else the
+/// longest-standing member. `None` without an active account. Never returns `but`.
 pub fn find_successor(db: &mut Db, id: ConversationId, but: Option<UserId>) -> Result<Option<UserId>> {
     let but = but.map_or(0, UserId::get);
     let of_role = |db: &mut Db, role: Role| -> Result<Option<UserId>> {
@@ -207,8 +206,7 @@ pub fn find_successor(db: &mut Db, id: ConversationId, but: Option<UserId>) -> R
     }
 }
 
-/// The groups that somebody is in and that have an active member, but no
-/// active owner, by id, at most `limit`.
+/// Lists the user's groups that have an active member but no active owner, by id, at most `limit`.
 pub fn list_ownerless(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<ConversationId>> {
     let member = diesel::alias!(participants as member);
     let active = || {
@@ -225,14 +223,14 @@ pub fn list_ownerless(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<Co
         .order(conversations::id).limit(limit).load(conn))?)
 }
 
-/// The groups somebody is in, by id, at most `limit`.
+/// Lists the groups that a user is in, by id, at most `limit`.
 pub fn list_groups(db: &mut Db, user_id: UserId, limit: i64) -> Result<Vec<ConversationId>> {
     Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
         .filter(participants::user_id.eq(user_id).and(participants::role.is_not_null()))
         .filter(conversations::kind.eq("group")).order(conversations::id).limit(limit).load(conn))?)
 }
 
-/// Somebody's direct conversations that the other of the two knows of, by id.
+/// Lists the user's direct conversations that the other user knows of, by id.
 pub fn list_direct(db: &mut Db, user_id: UserId) -> Result<Vec<ConversationId>> {
     Ok(on!(db, conn => participants::table.inner_join(conversations::table).select(conversations::id)
         .filter(participants::user_id.eq(user_id).and(conversations::kind.eq("direct")))
@@ -259,7 +257,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(0);
 
-    /// A group of three: an owner, an admin and a member.
+    /// Creates a group of three: an owner, an admin and a member.
     fn group(db: &mut Db) -> (ConversationId, [UserId; 3]) {
         prepare(db, NOW).unwrap();
         let people = ["ann", "bob", "cat"].map(|name| insert_user(db, &NewUser::named(name)).unwrap().id);

@@ -1,4 +1,4 @@
-//! Messages: stored once, never deleted as rows.
+//! Messages. Each is stored once, and its row is never deleted.
 
 use super::statements::LastInsertRowid;
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ pub struct NewMessage<'a> {
     pub created_at: Timestamp,
 }
 
-/// Fails with `Conflict` when the sender used this `client_message_id` before.
+/// Stores a message. Fails with `Conflict` when the sender used this `client_message_id` before.
 pub fn insert_message(db: &mut Db, new: &NewMessage) -> Result<Message> {
     let row = (
         messages::conversation_id.eq(new.conversation_id),
@@ -80,19 +80,19 @@ pub fn find_message(db: &mut Db, id: MessageId) -> Result<Option<Message>> {
     )
 }
 
-/// By id; in no order.
+/// Lists the messages with these ids, in no order.
 pub fn list_by_ids(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Message>> {
     let ids = id_list(ids)?;
     Ok(on!(db, conn => messages::table.select(Message::as_select()).filter(messages::id.among(&ids)).load(conn))?)
 }
 
-/// Of the message with that `seq`.
+/// Finds the id of the message with that `seq`.
 pub fn find_id_at(db: &mut Db, conversation_id: ConversationId, seq: Seq) -> Result<Option<MessageId>> {
     Ok(on!(db, conn => messages::table.select(messages::id)
         .filter(messages::conversation_id.eq(conversation_id).and(messages::seq.eq(seq))).first(conn).optional())?)
 }
 
-/// What the sender stored under this key before.
+/// Finds the message that the sender stored under this key before.
 pub fn find_by_client_id(db: &mut Db, sender: UserId, client_message_id: &str) -> Result<Option<Message>> {
     let found = on!(db, conn => messages::table.select(Message::as_select())
         .filter(messages::sender_id.eq(sender).and(messages::client_message_id.eq(client_message_id)))
@@ -100,14 +100,14 @@ pub fn find_by_client_id(db: &mut Db, sender: UserId, client_message_id: &str) -
     Ok(found)
 }
 
-/// A place in a conversation that one may read: from `from` to `to`, both
-/// included, at most `limit` messages.
+/// A range of a conversation that a user may read: from `from` to `to`, both included, at most
+/// `limit` messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     pub from: Seq,
     pub to: Seq,
     pub limit: i64,
-    /// When there are more than `limit`: the newest of them instead of the oldest.
+    /// Returns the newest messages instead of the oldest when there are more than `limit`.
     pub newest: bool,
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn shows_to(me: i64) -> _ {
     ))
 }
 
-/// What shows to `me`, ascending by `seq`, whichever end was cut.
+/// Lists the messages that are visible to `me`, ascending by `seq`, whichever end was cut.
 pub fn list_messages(db: &mut Db, me: UserId, conversation_id: ConversationId, window: Window) -> Result<Vec<Message>> {
     let Window { from, to, limit, newest } = window;
     let mut found: Vec<Message> = on!(db, conn => {
@@ -141,8 +141,8 @@ pub fn list_messages(db: &mut Db, me: UserId, conversation_id: ConversationId, w
     Ok(found)
 }
 
-/// What shows to `me` of several conversations, of each from a `seq` on, in no
-/// order. Whoever asks knows that they are few.
+/// Lists the messages of several conversations that are visible to `me`, from a `seq` on in each,
+/// in no order. The caller knows that they are few.
 pub fn list_from(db: &mut Db, me: UserId, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
     if places.is_empty() {
         return Ok(Vec::new());
@@ -156,7 +156,8 @@ pub fn list_from(db: &mut Db, me: UserId, places: &[(ConversationId, Seq)]) -> R
     })?)
 }
 
-/// The newest that shows to `me` of each of these conversations, where any does.
+/// Lists the newest message of each of these conversations that is visible to `me`, if there is
+/// one.
 pub fn list_newest(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<Message>> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -183,8 +184,8 @@ pub fn list_newest(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Ve
         .load(conn))?)
 }
 
-/// Writes another text under the `rev` taken for it. `first_hash` is of the
-/// text as first sent, and kept from the first time on.
+/// Replaces the text under the `rev` taken for it. `first_hash` is the hash of the text as first
+/// sent. It is stored at the first change and kept from then on.
 ///
 /// # Errors
 /// `Contention` when another node deleted the message since it was read.
@@ -204,12 +205,12 @@ pub fn set_content(
     must_be_there(on!(db, conn => diesel::update(living(id)).set(changes).execute(conn))?)
 }
 
-/// Of the text as first sent, where it was changed since.
+/// Finds the hash of the text as first sent, if the text was changed since.
 pub fn find_first_hash(db: &mut Db, id: MessageId) -> Result<Option<Vec<u8>>> {
     Ok(on!(db, conn => messages::table.find(id).select(messages::first_content_hash).first(conn))?)
 }
 
-/// Leaves a tombstone: nothing is kept of what the message said.
+/// Leaves a tombstone. Nothing of the text is kept.
 pub fn set_deleted(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Result<()> {
     let changes = (
         messages::content.eq(""),
@@ -222,7 +223,7 @@ pub fn set_deleted(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Resul
     Ok(())
 }
 
-/// A change of another kind, such as a reaction.
+/// Records a change of another kind, such as a reaction.
 ///
 /// # Errors
 /// `Contention` when another node deleted the message since it was read.
@@ -237,7 +238,8 @@ fn living(id: MessageId) -> _ {
     messages::table.filter(messages::id.eq(id).and(messages::deleted_at.is_null()))
 }
 
-/// The writer runs again who loses to another node, and finds the tombstone then.
+/// Fails when another node changed the message first. The writer runs the job again, which then
+/// finds the tombstone.
 fn must_be_there(rows: usize) -> Result<()> {
     match rows {
         1 => Ok(()),
@@ -249,10 +251,10 @@ pub fn is_hidden(db: &mut Db, id: MessageId, from: UserId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(exists(hidden_messages::table.find((from, id)))).get_result(conn))?)
 }
 
-/// Hides the message from one person, under the `me` taken for it.
+/// Hides the message from one user, under the `me` taken for it.
 pub fn insert_hidden(db: &mut Db, id: MessageId, from: UserId, me: i64) -> Result<()> {
     let row = (hidden_messages::user_id.eq(from), hidden_messages::message_id.eq(id), hidden_messages::me.eq(me));
-    // Another node may have done so at the same moment, and that will do.
+    // Another node may have hidden it at the same moment, which has the same effect.
     on!(db, conn => diesel::insert_into(hidden_messages::table).values(row).on_conflict_do_nothing().execute(conn))?;
     Ok(())
 }
@@ -270,8 +272,8 @@ pub fn list_hidden_after(db: &mut Db, user_id: UserId, me: i64, limit: i64) -> R
         .order(hidden_messages::me).limit(limit).load(conn))?)
 }
 
-/// As many again as make a power of two: a query that names each of them has
-/// few texts then, and stays prepared.
+/// Repeats the items until their number is a power of two. So a query that names each of them has
+/// few different texts, and stays prepared.
 pub(crate) fn padded<T: Copy>(items: &[T]) -> impl Iterator<Item = T> {
     items.iter().copied().cycle().take(items.len().next_power_of_two())
 }

@@ -1,4 +1,4 @@
-//! Who is in a conversation, and what everybody in it sees of them.
+//! The participants of a conversation, and their state that everybody in it sees.
 
 use crate::error::Result;
 use crate::ids::{ConversationId, MessageId, Rev, Seq, UserId};
@@ -38,15 +38,14 @@ macro_rules! participant_columns {
 }
 pub(crate) use participant_columns;
 
-/// Ids of everybody who is in the conversation now, ascending.
+/// Lists the ids of all current members, ascending.
 pub fn list_member_ids(db: &mut Db, id: ConversationId) -> Result<Vec<UserId>> {
     Ok(on!(db, conn => participants::table.select(participants::user_id)
         .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))
         .order(participants::user_id).load(conn))?)
 }
 
-/// Ids of the other members, ascending, but for those with whom there is a
-/// block.
+/// Lists the ids of the other members, ascending, without those with whom `me` has a block.
 pub fn list_unblocked_others(db: &mut Db, id: ConversationId, me: UserId) -> Result<Vec<UserId>> {
     let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(participants::user_id)))
         .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(participants::user_id)));
@@ -57,8 +56,8 @@ pub fn list_unblocked_others(db: &mut Db, id: ConversationId, me: UserId) -> Res
         .order(participants::user_id).load(conn))?)
 }
 
-/// Who is in the conversation now, ascending, and whether each of them may see
-/// the message: not from before they came, not cleared, not hidden.
+/// Lists the current members, ascending, and whether each may see the message: sent after they
+/// joined, not cleared and not hidden.
 pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: Seq) -> Result<Vec<(UserId, bool)>> {
     let is_hidden = exists(
         hidden_messages::table
@@ -71,7 +70,7 @@ pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: S
         .order(participants::user_id).load(conn))?)
 }
 
-/// The people in these conversations, or, with `only`, just that one.
+/// Lists the participants of these conversations, or with `only` just that user.
 pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserId>) -> Result<Vec<Participant>> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -90,13 +89,13 @@ pub fn list_participants(db: &mut Db, ids: &[ConversationId], only: Option<UserI
     })?)
 }
 
-/// One participant, also one who left.
+/// Returns one participant, also one who left.
 pub fn get_participant(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Participant> {
     Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(user_id))).first(conn))?)
 }
 
-/// Who is in it, by id.
+/// Lists the current members of the conversation, by id.
 pub fn list_page(db: &mut Db, id: ConversationId, after: i64, limit: i64) -> Result<Vec<Participant>> {
     Ok(on!(db, conn => participants::table.inner_join(users::table).select(participant_columns!())
         .filter(participants::conversation_id.eq(id).and(participants::role.is_not_null()))

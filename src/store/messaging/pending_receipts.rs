@@ -1,5 +1,5 @@
-//! Moves of shared positions that are committed and not told yet: one row for each participant who
-//! moved since the last time. What is told is taken from here.
+//! Moves of shared positions that are committed and not sent yet. There is one row for each
+//! participant who moved since the last time. Receipts are sent from here.
 
 use super::positions::Positions;
 use crate::error::Result;
@@ -15,12 +15,12 @@ pub struct PendingReceipt {
     pub user_id: UserId,
     pub delivered_seq: Seq,
     pub read_seq: Seq,
-    /// When the position moved last.
+    /// The time when the position moved last.
     pub at: Timestamp,
 }
 
 impl PendingReceipt {
-    /// Where the participant is once this is told.
+    /// The position of the participant once this is sent.
     pub fn apply(&self, positions: Positions) -> Positions {
         Positions {
             delivered_seq: positions.delivered_seq.max(self.delivered_seq),
@@ -30,12 +30,12 @@ impl PendingReceipt {
     }
 }
 
-/// The move of one participant that is not told yet.
+/// Finds the move of one participant that is not sent yet.
 pub fn find(db: &mut Db, id: ConversationId, user_id: UserId) -> Result<Option<PendingReceipt>> {
     Ok(on!(db, conn => rows::table.find((id, user_id)).select(PendingReceipt::as_select()).first(conn).optional())?)
 }
 
-/// In place of the participant's earlier one.
+/// Stores the move in place of the participant's earlier one.
 pub fn put(db: &mut Db, pending: &PendingReceipt) -> Result<()> {
     let PendingReceipt { conversation_id, user_id, delivered_seq, read_seq, at } = *pending;
     let moved = (rows::delivered_seq.eq(delivered_seq), rows::read_seq.eq(read_seq), rows::at.eq(at));
@@ -45,13 +45,13 @@ pub fn put(db: &mut Db, pending: &PendingReceipt) -> Result<()> {
     Ok(())
 }
 
-/// Conversations with moves that are not told yet: the next after this id, so many.
+/// Lists the conversations with moves that are not sent yet: after this id, at most `limit`.
 pub fn list_conversations(db: &mut Db, after: i64, limit: i64) -> Result<Vec<ConversationId>> {
     Ok(on!(db, conn => rows::table.select(rows::conversation_id).distinct()
         .filter(rows::conversation_id.gt(after)).order(rows::conversation_id).limit(limit).load(conn))?)
 }
 
-/// Takes the moves of a conversation out, by participant.
+/// Removes and returns the moves of a conversation, by participant.
 pub fn take(db: &mut Db, id: ConversationId) -> Result<Vec<PendingReceipt>> {
     let mut taken: Vec<PendingReceipt> = on!(db, conn => diesel::delete(rows::table.filter(rows::conversation_id.eq(id)))
         .returning(PendingReceipt::as_returning()).get_results(conn))?;

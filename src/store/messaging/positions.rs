@@ -1,8 +1,7 @@
-//! How far each participant came: delivered and read, shared and own, and when.
+//! The positions of each participant, delivered and read, shared and own, and their times.
 //!
-//! Positions move forward only. What everybody sees takes the conversation's
-//! next `rev`, and leaves a mark with the time; what one person alone sees
-//! takes that person's next `me`.
+//! Positions move forward only. A shared position takes the conversation's next `rev`, and leaves a
+//! mark with the time. An own position, which only that user sees, takes that user's next `me`.
 
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
@@ -17,7 +16,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Nullable};
 
-/// Which of the two positions.
+/// The kind of a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Delivered,
@@ -33,7 +32,7 @@ impl Kind {
     }
 }
 
-/// Where one participant is.
+/// The positions of one participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = participants)]
 pub struct Positions {
@@ -44,8 +43,8 @@ pub struct Positions {
 }
 
 impl Positions {
-    /// Moved up to `seq`; reading implies having got it. Shared positions move
-    /// only where they are shared.
+    /// Moves the positions up to `seq`. A message that was read counts as delivered. Shared
+    /// positions move only where they are shared.
     #[must_use]
     pub fn moved(self, kind: Kind, seq: Seq, is_shared: bool) -> Self {
         let up = |from: Seq, moves: bool| if moves { from.max(seq) } else { from };
@@ -70,8 +69,8 @@ pub fn next_rev(db: &mut Db, id: ConversationId) -> Result<Rev> {
         .set(conversations::rev.eq(conversations::rev + 1)).returning(conversations::rev).get_result(conn))?)
 }
 
-/// Takes the next `rev` of each of these for what everybody sees of one
-/// participant.
+/// Takes the next `rev` of each of these conversations, for state of one participant that everybody
+/// sees.
 pub fn set_changed(db: &mut Db, ids: &[ConversationId], user_id: UserId) -> Result<()> {
     let ids = id_list(ids)?;
     on!(&mut *db, conn => diesel::update(conversations::table.filter(conversations::id.among(&ids)))
@@ -87,8 +86,7 @@ pub fn set_changed(db: &mut Db, ids: &[ConversationId], user_id: UserId) -> Resu
     Ok(())
 }
 
-/// Writes positions that everybody sees, under the `rev` taken for them, and
-/// when they moved.
+/// Writes positions that everybody sees, and when they moved, under the `rev` taken for them.
 ///
 /// # Errors
 /// `Contention` when another node moved them since they were read.
@@ -125,8 +123,8 @@ pub fn set_shared(
     Ok(())
 }
 
-/// Writes how far the user came for oneself, where everybody is told of it later, and the user's
-/// other devices with them.
+/// Writes the user's own position before it is shared. The other members, and the user's other
+/// devices, are notified later.
 ///
 /// # Errors
 /// `Contention` when another node moved them since they were read.
@@ -143,7 +141,7 @@ pub fn set_own_ahead(
     must_be_one(on!(db, conn => diesel::update(still_at(id, user_id, before)).set(changes).execute(conn))?)
 }
 
-/// Writes positions that the user alone sees. Returns their `me`.
+/// Writes positions that only the user sees. Returns their `me`.
 ///
 /// # Errors
 /// `Contention` when another node moved them since they were read.
@@ -163,8 +161,7 @@ pub fn set_own(
     Ok(me)
 }
 
-/// Clears everything up to `seq` for one person, who has read it by that.
-/// Returns their `me`.
+/// Clears everything up to `seq` for one user, which also marks it as read. Returns their `me`.
 ///
 /// # Errors
 /// `Contention` when another node moved them beyond it since it was read.
@@ -184,8 +181,8 @@ pub fn set_cleared(db: &mut Db, id: ConversationId, user_id: UserId, seq: Seq) -
     Ok(me)
 }
 
-/// The participant's row, if it is as it was read: Postgres waits for whoever
-/// is changing it, and looks again.
+/// The participant's row, if it is unchanged since it was read. Postgres waits for a transaction
+/// that is changing it, and checks again.
 #[diesel::dsl::auto_type]
 fn still_at(id: ConversationId, user_id: UserId, before: Positions) -> _ {
     let delivered: Seq = before.delivered_seq;
@@ -198,7 +195,8 @@ fn still_at(id: ConversationId, user_id: UserId, before: Positions) -> _ {
     participants::table.filter(row.and(shared).and(own))
 }
 
-/// The writer runs again who loses to another node, from where it is then.
+/// Fails when another node moved the position first. The writer runs the job again from the new
+/// position.
 fn must_be_one(rows: usize) -> Result<()> {
     match rows {
         1 => Ok(()),
@@ -206,8 +204,8 @@ fn must_be_one(rows: usize) -> Result<()> {
     }
 }
 
-/// When the user's shared position came to `seq`, if it did: the first mark that
-/// is not before it says.
+/// The time when the user's shared position reached `seq`, if it did. It is the time of the first
+/// mark that is not before `seq`.
 pub fn find_mark(db: &mut Db, id: ConversationId, user_id: UserId, kind: Kind, seq: Seq) -> Result<Option<Timestamp>> {
     Ok(on!(db, conn => receipt_marks::table.select(receipt_marks::at)
         .filter(receipt_marks::conversation_id.eq(id).and(receipt_marks::user_id.eq(user_id)))
@@ -215,7 +213,7 @@ pub fn find_mark(db: &mut Db, id: ConversationId, user_id: UserId, kind: Kind, s
         .order(receipt_marks::seq).first(conn).optional())?)
 }
 
-/// When a message came to one of those it was for, and when they read it.
+/// The times when a message was delivered to a recipient and when they read it.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Receipt {
     pub user_id: UserId,
@@ -223,8 +221,8 @@ pub struct Receipt {
     pub read_at: Option<Timestamp>,
 }
 
-/// Of those who are in the conversation and were when the message was sent, but
-/// for its sender, by id.
+/// Lists the receipts of a message by user id, without its sender. It covers the current members
+/// who were members when the message was sent.
 pub fn list_receipts(db: &mut Db, id: ConversationId, seq: Seq, sender: UserId) -> Result<Vec<Receipt>> {
     let first_mark = |kind: Kind| {
         receipt_marks::table
@@ -242,15 +240,15 @@ pub fn list_receipts(db: &mut Db, id: ConversationId, seq: Seq, sender: UserId) 
         .order(participants::user_id).load(conn))?)
 }
 
-/// How far everybody but its sender came with a message.
+/// The delivery status of a message for all recipients.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Reach {
     pub message_id: MessageId,
-    /// The pair of a direct conversation; none in a group.
+    /// The pair of a direct conversation. `None` in a group.
     pub pair: (Option<UserId>, Option<UserId>),
     pub is_delivered: bool,
     pub is_read: bool,
-    /// When the last of them had read it.
+    /// The time when the last of them had read it.
     pub read_at: Option<Timestamp>,
 }
 
@@ -260,7 +258,7 @@ const READ_AT: &str = "(SELECT at FROM receipt_marks WHERE kind = 'read'
     AND receipt_marks.user_id = participants.user_id
     AND receipt_marks.seq >= messages.seq ORDER BY receipt_marks.seq LIMIT 1)";
 
-/// As an expression that Diesel prepares once.
+/// The time as an expression that Diesel prepares once.
 #[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
 struct ReadAt;
 
@@ -278,8 +276,8 @@ impl<DB: Backend> QueryFragment<DB> for ReadAt {
     }
 }
 
-/// Of messages of any conversations. It ends at the first participant who has
-/// not come as far, and looks for times only where all have read.
+/// Lists the delivery status of messages of any conversations. It stops at the first participant
+/// who has not reached the message, and looks up times only where all have read it.
 pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
     let ids = id_list(ids)?;
     let others = || {
@@ -288,7 +286,8 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
             .filter(participants::user_id.ne(messages::sender_id).and(participants::role.is_not_null()))
             .filter(participants::visible_from_seq.le(messages::seq))
     };
-    // Of who was there when it was said; where none is left, nobody has read it.
+    // Counts the members who were there when the message was sent. If none is left, the message is
+    // unread.
     let is_delivered =
         not(exists(others().filter(participants::delivered_seq.lt(messages::seq)))).and(exists(others()));
     let is_read = not(exists(others().filter(participants::read_seq.lt(messages::seq)))).and(exists(others()));
@@ -302,7 +301,7 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
         .select(row).filter(messages::id.among(&ids)).load(conn))?)
 }
 
-/// A user's own place in a conversation, as `mine` tells it.
+/// A user's own state in a conversation, as `mine` shows it.
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct OwnPlace {
     pub conversation_id: ConversationId,
@@ -312,7 +311,8 @@ pub struct OwnPlace {
     pub me: i64,
 }
 
-/// Private places that changed after `me`, in that order, where one still is.
+/// Lists the user's private states that changed after `me`, in that order, in conversations that
+/// the user is still in.
 pub fn list_own_places(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<OwnPlace>> {
     Ok(on!(db, conn => participants::table
         .select((participants::conversation_id, participants::cleared_seq, participants::visible_from_seq,

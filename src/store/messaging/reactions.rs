@@ -1,4 +1,4 @@
-//! Who reacted to which message with what.
+//! Reactions: the user, the message and the emoji.
 
 use crate::error::Result;
 use crate::ids::{MessageId, Rev, UserId};
@@ -8,10 +8,10 @@ use crate::store::{Db, on};
 use diesel::dsl::{count_star, exists, min, not};
 use diesel::prelude::*;
 
-/// People named for each emoji of a message: the first.
+/// The number of users that are named for each emoji of a message: the first ones.
 pub const MAX_NAMED: i64 = 20;
 
-/// Sets the reaction; false when it was set already.
+/// Sets the reaction. Returns false when it was set already.
 pub fn insert_reaction(db: &mut Db, id: MessageId, emoji: &str, user_id: UserId, rev: Rev) -> Result<bool> {
     let row = (
         reactions::message_id.eq(id),
@@ -38,7 +38,7 @@ pub fn has_reacted(db: &mut Db, id: MessageId, emoji: &str, user_id: UserId) -> 
     Ok(on!(db, conn => diesel::select(exists(reactions::table.find((id, emoji, user_id)))).get_result(conn))?)
 }
 
-/// How many people reacted to a message with one emoji.
+/// The number of users who reacted to a message with one emoji.
 #[derive(Clone, Debug, Queryable)]
 pub struct Tally {
     pub message_id: MessageId,
@@ -46,7 +46,7 @@ pub struct Tally {
     pub count: i64,
 }
 
-/// By message; what was set first comes first.
+/// Lists the tallies by message. The reaction that was set first comes first.
 pub fn list_tallies(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Tally>> {
     let ids = id_list(ids)?;
     Ok(on!(db, conn => reactions::table
@@ -56,7 +56,7 @@ pub fn list_tallies(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Tally>> {
         .order((reactions::message_id, min(reactions::rev))).load(conn))?)
 }
 
-/// One person's reaction.
+/// One user's reaction.
 #[derive(Clone, Debug, Queryable)]
 pub struct Reaction {
     pub message_id: MessageId,
@@ -64,11 +64,11 @@ pub struct Reaction {
     pub user_id: UserId,
 }
 
-/// The first `MAX_NAMED` of each message and emoji, in their order.
+/// Lists the first `MAX_NAMED` reactions of each message and emoji, in their order.
 pub fn list_first(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reaction>> {
     let ids = id_list(ids)?;
     let earlier = diesel::alias!(reactions as earlier);
-    // Stops at the twentieth, however many there are.
+    // The query stops at the twentieth reaction, however many there are.
     let is_late = exists(
         earlier
             .filter(earlier.field(reactions::message_id).eq(reactions::message_id))
@@ -93,7 +93,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 
-    /// A thousand people, and as many messages in one conversation.
+    /// A thousand users, and as many messages in one conversation.
     const PEOPLE: &str = "
         CREATE TABLE numbers (n BIGINT PRIMARY KEY);
         INSERT INTO numbers WITH RECURSIVE upto (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM upto WHERE n < 1000)
@@ -127,7 +127,7 @@ mod tests {
 
     fn the_first_twenty_of_each_emoji_are_named_in_their_order(scratch: Scratch) {
         let mut db = filled(&scratch);
-        // Whoever has the higher id was first.
+        // The user with the higher id was first.
         for user_id in 1..=25 {
             assert!(react(&mut db, 1, "👍", user_id, 100 - user_id));
         }

@@ -1,5 +1,5 @@
-//! Marks of receipts older than a bound are deleted. Of messages that were sent before it, the
-//! times are not told any more: the marks that are left may be later ones.
+//! Deletes receipt marks older than a bound. The times of messages sent before it are not reported
+//! any more, because the remaining marks may be later ones.
 
 use crate::error::Result;
 use crate::ids::{ConversationId, Seq, Timestamp, UserId};
@@ -7,12 +7,12 @@ use crate::store::schema::{receipt_marks, receipt_times};
 use crate::store::{Db, on};
 use diesel::prelude::*;
 
-/// Messages sent before this have lost marks.
+/// The time from which marks are complete. Messages sent before it have lost marks.
 pub fn kept_from(db: &mut Db) -> Result<Timestamp> {
     Ok(on!(db, conn => receipt_times::table.select(receipt_times::kept_from).first(conn))?)
 }
 
-/// Deletes marks from before `cutoff`, the oldest first, so many at most. Returns how many.
+/// Deletes marks from before `cutoff`, the oldest first, at most `limit`. Returns how many.
 pub fn prune(db: &mut Db, cutoff: Timestamp, limit: i64) -> Result<usize> {
     let key = (receipt_marks::conversation_id, receipt_marks::user_id, receipt_marks::kind, receipt_marks::seq);
     let old: Vec<((ConversationId, UserId, String, Seq), Timestamp)> = on!(db, conn => receipt_marks::table

@@ -1,13 +1,13 @@
-//! Which messages have which terms: FTS5 on SQLite, `tsvector` on Postgres.
+//! The search index from terms to messages: FTS5 on SQLite, `tsvector` on Postgres.
 //!
-//! Besides the words of its text, a message has a term for each person of its
-//! direct conversation and one for the conversation, so that a search begins
-//! with what one may read, however much others wrote. Who may read what is
-//! still asked of the tables: the index proposes, and forgets nothing.
+//! Besides the words of its text, a message has a term for each user of its direct conversation and
+//! one for the conversation. So a search begins with the messages that the caller may read, however
+//! much others wrote. The tables still decide what each user may read. The index only proposes
+//! candidates, and it leaves out no match.
 //!
-//! Messages are indexed soon after they are written, many at once, because a
-//! flush of the index for each would cost more than the message. Those that
-//! are not indexed yet are found by reading them.
+//! Messages are indexed soon after they are written, many at once. An index flush for each message
+//! would cost more than the message. A search finds messages that are not indexed yet by reading
+//! them.
 
 use super::conversations::Place;
 use super::messages::Message;
@@ -22,10 +22,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 use std::collections::{BTreeSet, HashMap};
 
-/// Stands before the terms that are no words; no text has it in a term.
+/// The prefix of terms that are not words. No text has it in a term.
 const MARK: char = '§';
 
-/// A message on its way into the index.
+/// A message that is about to be indexed.
 #[derive(Queryable)]
 struct Unindexed {
     id: MessageId,
@@ -51,7 +51,7 @@ macro_rules! unindexed {
 }
 
 impl Unindexed {
-    /// All its terms, with spaces between.
+    /// All terms of the message, separated by spaces.
     fn terms(&self) -> String {
         let people = [self.user_low, self.user_high].into_iter().flatten().map(person_term);
         let places = people.chain([conversation_term(self.conversation_id)]);
@@ -67,15 +67,14 @@ fn conversation_term(id: ConversationId) -> String {
     format!("{MARK}c{id}")
 }
 
-/// The last message that the index covers, with all before it.
+/// The last message that the index covers. The index covers all messages before it too.
 pub fn indexed_upto(db: &mut Db) -> Result<MessageId> {
     let upto: Option<MessageId> = on!(db, conn => search_progress::table.select(search_progress::indexed_upto)
         .filter(search_progress::version.eq(search::VERSION)).first(conn).optional())?;
     Ok(upto.unwrap_or(MessageId::new(0)))
 }
 
-/// Indexes the oldest messages that are not, at most so many. False: there are
-/// no more.
+/// Indexes the oldest unindexed messages, at most `limit`. Returns false when there are no more.
 pub fn index_next(db: &mut Db, limit: i64) -> Result<bool> {
     let upto = match lock_progress(db)? {
         (version, upto) if version == search::VERSION => upto,
@@ -89,18 +88,18 @@ pub fn index_next(db: &mut Db, limit: i64) -> Result<bool> {
     Ok(next.len() as i64 == limit)
 }
 
-/// Pages of SQLite's index that are merged at once; each takes some 0.3 ms.
+/// Pages of SQLite's index that are merged at once. Each takes some 0.3 ms.
 const MERGED_PAGES: i64 = 8;
 
-/// Merges a few pages of SQLite's index. Every batch adds a small piece to it, and a search looks
-/// into each. False: there is nothing to merge.
+/// Merges a few pages of SQLite's index. Every batch adds a small piece to the index, and a search
+/// reads each piece. Returns false when there is nothing to merge.
 pub fn merge_next(db: &mut Db) -> Result<bool> {
     let Db::Sqlite(conn) = db else { return Ok(false) };
     let before = total_changes(conn)?;
     diesel::sql_query("INSERT INTO message_terms (message_terms, rank) VALUES ('merge', ?)")
         .bind::<BigInt, _>(MERGED_PAGES)
         .execute(conn)?;
-    // The command itself counts as one (<https://sqlite.org/fts5.html#the_merge_command>).
+    // The command itself counts as one change (<https://sqlite.org/fts5.html#the_merge_command>).
     Ok(total_changes(conn)? - before >= 2)
 }
 
@@ -109,8 +108,8 @@ fn total_changes(conn: &mut SqliteConnection) -> QueryResult<i32> {
     diesel::select(total_changes()).first(conn)
 }
 
-/// After the text of a message changed, in the same transaction: the index has
-/// the new words, and the old ones no more.
+/// Updates the index after the text of a message changed, in the same transaction. The index then
+/// has the new words, and no longer the old ones.
 pub fn reindex(db: &mut Db, id: MessageId) -> Result<()> {
     forget(db, id)?;
     if id > indexed_upto(db)? {
@@ -120,7 +119,7 @@ pub fn reindex(db: &mut Db, id: MessageId) -> Result<()> {
     insert(db, found.iter().filter(|message| message.is_text))
 }
 
-/// When a message is deleted, in the same transaction.
+/// Removes a deleted message from the index, in the same transaction.
 pub fn forget(db: &mut Db, id: MessageId) -> Result<()> {
     match db {
         Db::Sqlite(conn) => {
@@ -133,11 +132,11 @@ pub fn forget(db: &mut Db, id: MessageId) -> Result<()> {
     Ok(())
 }
 
-/// Groups whose terms a search names. FTS5 takes about 0.1 ms for each.
+/// The number of groups whose terms a search names. FTS5 takes about 0.1 ms for each.
 const MAX_NAMED_GROUPS: i64 = 200;
 
-/// Where to look: the messages with one of these terms; without any, all
-/// messages of everybody, of which the readable ones are found by reading.
+/// The scope of a search: the messages with one of these terms. Without terms it is all messages of
+/// all users, and the search finds the readable ones by reading them.
 #[derive(Clone, Debug)]
 pub struct Scope(Vec<String>);
 
@@ -146,8 +145,8 @@ impl Scope {
         Self(vec![conversation_term(id)])
     }
 
-    /// Everywhere `me` is: direct conversations by the person, groups by
-    /// themselves. For somebody in many groups it is everywhere at all.
+    /// The scope of all conversations of `me`: direct conversations by the user, groups by the
+    /// group. For a user in many groups it is all messages.
     pub fn all_of(db: &mut Db, me: UserId) -> Result<Self> {
         let groups: Vec<ConversationId> = on!(db, conn => participants::table.inner_join(conversations::table)
             .select(participants::conversation_id)
@@ -160,8 +159,8 @@ impl Scope {
     }
 }
 
-/// Indexed messages that may be meant, newest first: in the scope, with all
-/// the terms, before that id.
+/// Lists the indexed messages that may match, newest first: in the scope, with all the terms,
+/// before that id.
 pub fn list_indexed(
     db: &mut Db,
     scope: &Scope,
@@ -192,18 +191,18 @@ pub fn list_indexed(
     Ok(found.into_iter().map(|found| found.id).collect())
 }
 
-/// Messages of anybody that are not indexed yet, newest first.
+/// Lists messages of any user that are not indexed yet, newest first.
 pub fn list_unindexed(db: &mut Db, upto: MessageId, before: MessageId, limit: i64) -> Result<Vec<MessageId>> {
     Ok(on!(db, conn => messages::table.select(messages::id)
         .filter(messages::id.gt(upto).and(messages::id.lt(before)))
         .order(messages::id.desc()).limit(limit).load(conn))?)
 }
 
-/// Those of the messages that `me` may read now, newest first: not those from
-/// before one joined, cleared, deleted, or of somebody with a block in between.
+/// Lists the messages that `me` may read now, newest first. It leaves out messages from before `me`
+/// joined, cleared and deleted messages, and messages of a user with a block between the two.
 ///
-/// By one query for each table: SQLite would begin a query over both with all
-/// the conversations of `me`, and read every message in them.
+/// It uses one query for each table. SQLite would begin a query over both with all the
+/// conversations of `me`, and read every message in them.
 pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<Message>> {
     let ids = id_list(ids)?;
     let is_between = (blocks::user_id.eq(me).and(blocks::blocked_id.eq(messages::sender_id)))
@@ -229,7 +228,7 @@ pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<M
     Ok(found)
 }
 
-/// Where `me` is in the conversations of these messages, if still in them.
+/// The state of `me` in the conversations of these messages that `me` is still in.
 fn list_places(db: &mut Db, me: UserId, found: &[Message]) -> Result<HashMap<ConversationId, Place>> {
     let ids: BTreeSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
     let ids = id_list(&ids)?;
@@ -247,8 +246,8 @@ struct Found {
     id: MessageId,
 }
 
-/// How a database writes a query. Terms need nothing escaped: of ASCII they
-/// have letters and digits alone.
+/// The query syntax of a database. Terms need no escaping: their only ASCII characters are letters
+/// and digits.
 struct Dialect {
     quote: char,
     prefix: &'static str,
@@ -293,7 +292,7 @@ fn insert<'a>(db: &mut Db, new: impl Iterator<Item = &'a Unindexed>) -> Result<(
     Ok(())
 }
 
-/// Nobody else indexes until this transaction ends.
+/// Locks the progress of the index, so that no other node indexes until this transaction ends.
 fn lock_progress(db: &mut Db) -> Result<(i64, MessageId)> {
     let progress = search_progress::table.select((search_progress::version, search_progress::indexed_upto));
     Ok(match db {
@@ -308,7 +307,7 @@ fn set_progress(db: &mut Db, upto: MessageId) -> Result<()> {
     Ok(())
 }
 
-/// What is there was indexed by other rules.
+/// Empties the index, because its entries were made by the rules of another version.
 fn begin_anew(db: &mut Db) -> Result<MessageId> {
     match db {
         Db::Sqlite(conn) => {

@@ -1,4 +1,4 @@
-//! The index against the tables, on both databases.
+//! Compares the index with the tables, on both databases.
 
 use super::search_index::{
     Scope, forget, index_next, indexed_upto, list_indexed, list_readable, list_unindexed, reindex,
@@ -44,7 +44,7 @@ fn index_all(db: &mut Db) {
     while write(db, |db| index_next(db, 2)) {}
 }
 
-/// What the index proposes to the user for a query, by id.
+/// The messages that the index proposes to the user for a query, by id.
 fn proposed(db: &mut Db, me: UserId, q: &str) -> Vec<i64> {
     let scope = Scope::all_of(db, me).unwrap();
     proposed_in(db, &scope, q)
@@ -103,7 +103,7 @@ fn a_deleted_message_is_found_no_more(scratch: Scratch) {
     index_all(&mut db);
     write(&mut db, |db| forget(db, MessageId::new(2)));
     assert_eq!(proposed(&mut db, ANN, "apple"), [4, 1]);
-    // By an operation that knows only that something changed.
+    // The write is an operation that knows only that something changed.
     write(&mut db, |db| {
         execute(db, "UPDATE messages SET deleted_at = 1, content = '' WHERE id = 1")?;
         reindex(db, MessageId::new(1))
@@ -175,7 +175,7 @@ fn only_what_one_may_read_now_is_read(scratch: Scratch) {
 }
 both_databases!(only_what_one_may_read_now_is_read);
 
-/// However many are asked for, on SQLite, which has no statistics.
+/// However many messages are requested, on SQLite, which has no statistics.
 #[test]
 fn messages_are_read_by_their_ids() {
     let scratch = Scratch::sqlite();

@@ -1,10 +1,9 @@
-//! The statements that run for every message, written out in SQL.
+//! The SQL statements that run for every message.
 //!
-//! Diesel prepares its UPDATE statements anew each time, and walks the tree of
-//! a query more than once to bind it. These are plain text with bound values,
-//! prepared once for each connection. SQLite makes a temporary table for each
-//! statement with RETURNING, so there the new values are asked for instead:
-//! the writer is its only writer.
+//! Diesel prepares its UPDATE statements again each time, and walks the tree of a query more than
+//! once to bind it. These statements are plain text with bound values, prepared once for each
+//! connection. SQLite makes a temporary table for each statement with RETURNING. So on SQLite a
+//! second statement reads the new values, which is safe because there is only one writer.
 
 use crate::ids::{ConversationId, Timestamp, UserId};
 use diesel::backend::Backend;
@@ -13,7 +12,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, Bool, HasSqlType, Nullable};
 
-/// A statement whose text never changes, with BIGINT values in between.
+/// Defines a statement whose text never changes, with BIGINT values in between.
 macro_rules! statement {
     ($name:ident -> $row:ty { $($sql:literal $(, $field:ident)?;)* }) => {
         impl QueryId for $name {
@@ -73,7 +72,7 @@ statement!(AdvanceReturning -> (BigInt, BigInt, BigInt) {
     " RETURNING last_seq, rev, active_at";
 });
 
-/// Where a conversation stands.
+/// Reads the current numbers of a conversation.
 pub(crate) struct NumbersOf {
     pub id: ConversationId,
 }
@@ -89,18 +88,18 @@ statement!(LastInsertRowid -> BigInt {
     "SELECT last_insert_rowid()";
 });
 
-/// SQLite: how many rows this connection changed.
+/// SQLite: the number of rows that this connection changed.
 pub(crate) struct TotalChanges;
 
 statement!(TotalChanges -> BigInt {
     "SELECT total_changes()";
 });
 
-/// SQLite: counts a transaction of a run, if it changed anything.
+/// SQLite: counts a transaction of a run, if it changed a row.
 pub(crate) struct CountOnSqlite {
     pub run: i64,
     pub commits: i64,
-    /// `TotalChanges` when the transaction began.
+    /// The value of `TotalChanges` when the transaction began.
     pub changes_before: i64,
 }
 
@@ -110,7 +109,7 @@ statement!(CountOnSqlite -> () {
     " AND total_changes() > ", changes_before;
 });
 
-/// Postgres: the same.
+/// Postgres: counts a transaction of a run, if it changed a row.
 pub(crate) struct CountOnPostgres {
     pub run: i64,
     pub commits: i64,
@@ -122,8 +121,8 @@ statement!(CountOnPostgres -> () {
     " AND pg_current_xact_id_if_assigned() IS NOT NULL";
 });
 
-/// The conversation's id, its pair, whether one has written in it and its
-/// `rev`; the other person, and how they stand to one.
+/// The conversation's id, its pair, whether the caller has written in it and its `rev`; the other
+/// user, and their relation to the caller.
 type Facts = (
     Nullable<BigInt>,
     Nullable<BigInt>,
@@ -134,7 +133,7 @@ type Facts = (
     (Bool, Bool, Bool, Bool),
 );
 
-/// What lies between one and a person.
+/// Reads the facts between the caller and a user.
 pub(crate) struct ByRecipient {
     pub me: UserId,
     pub recipient: UserId,
@@ -153,7 +152,7 @@ statement!(ByRecipient -> Facts {
     " WHERE u.id = ", recipient;
 });
 
-/// What lies between one and a conversation one is in.
+/// Reads the facts between the caller and a conversation that the caller is in.
 pub(crate) struct ByConversation {
     pub me: UserId,
     pub id: ConversationId,

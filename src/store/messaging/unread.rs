@@ -1,4 +1,4 @@
-//! How many messages of each conversation a user has not read.
+//! The number of messages in each conversation that a user has not read.
 
 use crate::error::Result;
 use crate::ids::{ConversationId, UserId};
@@ -12,32 +12,33 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType};
 
-/// Counting the unread messages of one conversation ends here: a count of 1,000 stands for 1,000
-/// or more. More than that is no news to a person, and would cost all that is unread.
+/// The limit for counting the unread messages of one conversation: a count of 1,000 stands for
+/// 1,000 or more. A higher count is of no use to a user, and would cost reading all unread
+/// messages.
 const MAX_UNREAD: i64 = 1_000;
 
-/// Unread messages of one conversation, where there are any.
+/// The unread messages of one conversation, where there are any.
 #[derive(Clone, Debug, Queryable)]
 pub struct Unread {
     pub conversation_id: ConversationId,
     pub platform: String,
-    /// From 1 to `MAX_UNREAD`.
+    /// The count, from 1 to `MAX_UNREAD`.
     pub count: i64,
 }
 
 impl Unread {
-    /// There may be more than were counted.
+    /// Whether there may be more than were counted.
     pub fn is_capped(&self) -> bool {
         self.count == MAX_UNREAD
     }
 }
 
-/// The number of messages that a participant has not read, up to `MAX_UNREAD`: messages of
-/// others, not deleted, visible to the participant, and after their own position. As an
-/// expression that Diesel prepares once.
+/// The number of messages that a participant has not read, up to `MAX_UNREAD`. It counts messages
+/// of others that are not deleted, visible to the participant, and after their own position. It is
+/// an expression that Diesel prepares once.
 #[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
 struct UnreadCount {
-    /// Whether each message asks `within_time`.
+    /// Whether `within_time` runs for each message.
     looks_at_the_clock: bool,
 }
 
@@ -77,9 +78,9 @@ where
     }
 }
 
-/// The unread messages of a user, by conversation, of all conversations or of those named. Costs
-/// at most `MAX_UNREAD` rows for each conversation, besides messages after the user's position
-/// that do not count: deleted, hidden, or the user's own.
+/// Lists the unread messages of a user by conversation, for all conversations or for the named
+/// ones. Costs at most `MAX_UNREAD` rows for each conversation, besides messages after the user's
+/// position that do not count: deleted, hidden, or the user's own.
 pub fn list_unread(db: &mut Db, reader: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Unread>> {
     if only.is_some_and(<[_]>::is_empty) {
         return Ok(Vec::new());

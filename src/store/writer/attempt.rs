@@ -1,26 +1,25 @@
-//! One job in a savepoint of its own, and what ends the whole batch.
+//! Runs one job in its own savepoint, and decides which errors end the whole batch.
 
 use super::job::Job;
 use crate::error::{Error, Result};
 use crate::store::Db;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Why a whole transaction came to nothing.
+/// The reason why a whole transaction failed.
 pub(crate) enum Failure {
-    /// A deadlock or serialization failure: safe to run again.
+    /// A deadlock or serialization failure. It is safe to run the jobs again.
     LostToOthers,
-    /// The database refused it and nothing was committed; the connection is
-    /// fine. One of its jobs may be the cause.
+    /// The database refused the transaction and committed nothing. The connection still works. One
+    /// of the jobs may be the cause.
     RolledBack(Error),
-    /// Nothing was committed, and the connection is of no more use.
+    /// Nothing was committed, and the connection is unusable.
     Broken(Error),
-    /// COMMIT was not answered.
+    /// The COMMIT was not answered.
     InDoubt(Error),
 }
 
-/// Runs one job in a savepoint of its own. The outer failure ends the batch:
-/// a savepoint that cannot be begun, released or rolled back leaves the
-/// transaction in a state that nobody may commit.
+/// Runs one job in its own savepoint. The outer failure ends the batch. A transaction must not be
+/// committed after a savepoint could not be begun, released or rolled back.
 pub(crate) fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec<E>>, Failure> {
     db.begin_savepoint()?;
     match end_of_batch(guarded(|| job.run(db)))? {
@@ -30,8 +29,8 @@ pub(crate) fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec
         }
         Err(error) => {
             db.roll_back()?;
-            // The last word reads only. It has a savepoint too: on Postgres a
-            // statement that fails outside of one dooms the whole transaction.
+            // `settle` only reads. It has a savepoint too: on Postgres a statement that fails
+            // outside a savepoint aborts the whole transaction.
             db.begin_savepoint()?;
             let settled = end_of_batch(guarded(|| job.settle(db, error)))?;
             db.roll_back()?;
@@ -40,18 +39,18 @@ pub(crate) fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec
     }
 }
 
-/// A panic in one operation must not take the writer, and everybody, with it.
+/// Catches a panic, so that one operation does not end the writer for all users.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::bug("an operation panicked")))
 }
 
-/// Sorts out the errors that are not the job's alone.
+/// Separates the errors that end the batch from those of one job.
 pub(crate) fn end_of_batch<T>(outcome: Result<T>) -> Result<Result<T>, Failure> {
     match outcome {
         Err(Error::Contention(_)) => Err(Failure::LostToOthers),
         // SQLite may have rolled everything back.
         Err(error @ Error::DatabaseFull(_)) => Err(Failure::RolledBack(error)),
-        // The others would fail the same way.
+        // The other jobs would fail the same way.
         Err(error @ Error::DatabaseAway(_)) => Err(Failure::Broken(error)),
         outcome => Ok(outcome),
     }

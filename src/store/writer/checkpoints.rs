@@ -1,10 +1,10 @@
 //! Copies SQLite's write-ahead log into the database beside the writer.
 //!
-//! Left alone, the writer copies thousands of pages itself whenever the log has
-//! grown to its limit, and all writes wait for tens of milliseconds. Here a
-//! thread of low priority copies most of them before, while the writer goes on
-//! (a "passive" checkpoint: <https://sqlite.org/wal.html#ckpt>). The writer copies
-//! what is left at its limit, which is little, and begins the log anew.
+//! Without this, the writer copies thousands of pages itself whenever the log reaches its limit,
+//! and all writes wait for tens of milliseconds. Here a thread of low priority copies most of them
+//! earlier, while the writer continues (a "passive" checkpoint:
+//! <https://sqlite.org/wal.html#ckpt>). At its limit the writer copies the few pages that are left,
+//! and restarts the log.
 
 use crate::background;
 use crate::error::{Error, Result};
@@ -13,13 +13,13 @@ use diesel::connection::SimpleConnection;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// Commits from one copy to the next.
+/// The number of commits from one copy to the next.
 const EVERY: u32 = 128;
 
-/// The writer's end. Dropped, it waits until the copy that is under way has ended.
+/// The writer's handle. Dropping it waits until the running copy has ended.
 pub(crate) struct Checkpoints {
     commits: u32,
-    /// None for Postgres, which does all this itself.
+    /// `None` for Postgres, which does all this itself.
     copier: Option<Copier>,
 }
 
@@ -44,7 +44,7 @@ impl Checkpoints {
             && let Some(Copier { wake: Some(wake), .. }) = &self.copier
         {
             self.commits = 0;
-            // Full: one will follow the copy that is under way.
+            // A full channel means that another copy follows the running one.
             let _ = wake.try_send(());
         }
     }
@@ -68,7 +68,8 @@ impl Drop for Copier {
     }
 }
 
-/// Until the writer ends. What fails is left to the writer, which copies everything at its limit.
+/// Runs until the writer ends. A failed copy is left to the writer, which copies everything at its
+/// limit.
 fn copy(target: &Target, is_due: &Receiver<()>) {
     let mut open: Option<Db> = None;
     while is_due.recv().is_ok() {

@@ -1,16 +1,14 @@
-//! The writer: one thread that takes whatever waits, runs it in one
-//! transaction and commits once.
+//! The writer: one thread that takes the waiting jobs, runs them in one transaction and commits
+//! once.
 //!
-//! Acknowledged means committed, and a commit is a flush to disk, so many
-//! light writes share one. A lone write commits at once; no timer adds latency.
-//! Each job runs in a savepoint of its own: one that fails disturbs nobody. A
-//! heavy job has a transaction of its own; [`WriteQueue`] decides whose turn it
-//! is.
+//! An acknowledged write is committed. A commit flushes to disk, so many light writes share one. A
+//! lone write commits at once; no timer adds latency. Each job runs in its own savepoint, so a
+//! failed job does not affect the others. A heavy job has its own transaction. [`WriteQueue`]
+//! decides which job is next.
 //!
-//! A COMMIT whose outcome is unknown fails the whole batch and is never tried
-//! again; with a `client_message_id` the client may repeat. When the database
-//! itself refused the transaction, nothing happened, and its jobs run again one
-//! by one, so that each has an error of its own.
+//! A COMMIT with an unknown result fails the whole batch and is never retried. A client may retry
+//! with its `client_message_id`. If the database itself refused the transaction, nothing was
+//! committed. Its jobs then run again one by one, so that each gets its own error.
 
 use super::checkpoints::Checkpoints;
 use super::queue::{Full, QueueBounds, Turn, WriteQueue};
@@ -26,16 +24,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often a job that lost to a deadlock is run again by itself.
+/// The maximum number of times that a job that lost to a deadlock runs again by itself.
 const MAX_RERUNS: usize = 3;
-/// How long a job may run; then it fails alone, where the database can be
-/// interrupted.
+/// The time that a job may run. After that it fails alone, where the database can be interrupted.
 const BUDGET: Duration = Duration::from_secs(5);
-/// A light job that takes longer is told in the log, and further ones of its
-/// name and owner count as heavy for a while.
+/// The time after which a light job is logged as slow. Further jobs of its name and owner then
+/// count as heavy for a while.
 const SLOW: Duration = Duration::from_millis(250);
 const SLOW_FOR: Duration = Duration::from_secs(60);
-/// Names and owners that are remembered as slow.
+/// The maximum number of names and owners that are remembered as slow.
 const MAX_SLOW: usize = 1_024;
 
 impl<E, F: FnMut(Vec<E>, Vec<Answer>) + Send + 'static> Publish<E> for F {
@@ -44,8 +41,8 @@ impl<E, F: FnMut(Vec<E>, Vec<Answer>) + Send + 'static> Publish<E> for F {
     }
 }
 
-/// The sending end; cheap to clone. The thread ends when the last is dropped
-/// and everything queued is done.
+/// The sending end. It is cheap to clone. The thread ends when the last handle is dropped and all
+/// queued jobs are done.
 pub struct Writer<E: Send + 'static> {
     sender: Arc<Sender<E>>,
 }
@@ -66,9 +63,8 @@ impl<E: Send + 'static> Drop for Sender<E> {
 }
 
 impl<E: Send + 'static> Writer<E> {
-    /// Starts the thread with a connection of its own. Answers go with the
-    /// batch that is published, and not from here, because waking each asker
-    /// from another thread is a system call for each.
+    /// Starts the thread with its own connection. Answers go with the published batch and not from
+    /// here, because waking each caller from another thread costs a system call each.
     pub fn start(
         target: Target,
         settings: WriterSettings,
@@ -86,7 +82,7 @@ impl<E: Send + 'static> Writer<E> {
         Ok((Self { sender: Arc::new(Sender(shared)) }, thread))
     }
 
-    /// Queues a job, or hands it its refusal at once.
+    /// Queues a job, or answers it at once with a refusal.
     pub fn submit(&self, job: Box<dyn Job<E>>, terms: Terms) {
         self.sender.0.submit(WriteJob { job, terms });
     }
@@ -98,7 +94,7 @@ struct WriteJob<E> {
     terms: Terms,
 }
 
-/// What both ends of the queue share.
+/// The state that both ends of the queue share.
 struct Shared<E> {
     state: Mutex<State<E>>,
     has_changed: Condvar,
@@ -106,9 +102,9 @@ struct Shared<E> {
 
 struct State<E> {
     queue: WriteQueue<WriteJob<E>>,
-    /// Until when jobs of this name and owner count as heavy.
+    /// The time until which jobs of this name and owner count as heavy.
     slow: HashMap<(&'static str, UserId), Instant>,
-    /// Nobody submits, or nobody runs jobs, any more.
+    /// No caller can submit any more, or the thread runs no more jobs.
     is_closed: bool,
 }
 
@@ -139,7 +135,7 @@ impl<E: Send + 'static> Shared<E> {
         }
     }
 
-    /// Waits for the next turn; none once the queue is closed and empty.
+    /// Waits for the next turn. Returns `None` once the queue is closed and empty.
     fn next(&self, most: usize) -> Option<Turn<WriteJob<E>>> {
         let mut state = self.state();
         loop {
@@ -158,7 +154,7 @@ impl<E: Send + 'static> Shared<E> {
         self.has_changed.notify_one();
     }
 
-    /// From now on jobs like this are heavy. True if they were not yet.
+    /// Counts jobs of this name and owner as heavy from now on. Returns true if they were not yet.
     fn note_slow(&self, name: &'static str, owner: UserId) -> bool {
         let (mut state, now) = (self.state(), Instant::now());
         state.slow.retain(|_, until| *until > now);
@@ -176,8 +172,7 @@ fn refusal(full: Full) -> Error {
     }
 }
 
-/// The receiving end: whatever still waits when the thread ends, however it
-/// ends, is answered.
+/// The receiving end. Jobs that still wait when the thread ends, however it ends, are answered.
 struct Waiting<E: Send + 'static>(Arc<Shared<E>>);
 
 impl<E: Send + 'static> Drop for Waiting<E> {
@@ -193,7 +188,7 @@ impl<E: Send + 'static> Drop for Waiting<E> {
 struct Worker<P> {
     target: Target,
     settings: WriterSettings,
-    /// None after the connection broke: the next batch opens another.
+    /// `None` after the connection broke. The next batch opens another.
     db: Option<Db>,
     checkpoints: Checkpoints,
     publish: P,
@@ -213,8 +208,8 @@ impl<P> Worker<P> {
         }
     }
 
-    /// Runs the jobs in one transaction and answers them; those that it had no
-    /// time for go back to the queue.
+    /// Runs the jobs in one transaction and answers them. Jobs for which there was no time go back
+    /// to the queue.
     fn commit<E: Send + 'static>(&mut self, mut jobs: Vec<WriteJob<E>>, reruns: usize, shared: &Shared<E>)
     where
         P: Publish<E>,
@@ -224,9 +219,9 @@ impl<P> Worker<P> {
         let ending = self.run_all(&mut jobs, &mut outcomes, began_at, shared);
         let ran = match ending {
             Ok(()) | Err(Failure::InDoubt(_)) => outcomes.len(),
-            // The job that ended the transaction has run without an outcome.
+            // The job that ended the transaction ran without an outcome.
             Err(Failure::LostToOthers | Failure::RolledBack(_)) => jobs.len().min(outcomes.len() + 1),
-            // Nobody waits for one more try to connect each.
+            // No job waits for another attempt to connect.
             Err(Failure::Broken(_)) => jobs.len(),
         };
         if ran < jobs.len() {
@@ -252,7 +247,7 @@ impl<P> Worker<P> {
                 jobs.into_iter().for_each(|job| self.commit(vec![job], reruns, shared));
             }
             Err(Failure::RolledBack(error)) => {
-                // One at most.
+                // There is at most one job here.
                 if let Some(WriteJob { job, .. }) = jobs.pop() {
                     job.answer(Err(refused(error)));
                 }
@@ -271,8 +266,8 @@ impl<P> Worker<P> {
         }
     }
 
-    /// One outcome for each job that ran, all of them committed. On failure
-    /// nothing is committed, or, where COMMIT was not answered, nobody knows.
+    /// Returns one outcome for each job that ran, all of them committed. On failure nothing is
+    /// committed, or the result is unknown because COMMIT was not answered.
     fn run_all<E: Send + 'static>(
         &mut self,
         jobs: &mut [WriteJob<E>],
@@ -331,8 +326,8 @@ impl<P> Worker<P> {
     }
 }
 
-/// Has jobs like a light one that took long run apart from now on. Those of
-/// strangers and of the hub itself have no owner, and stay as they are.
+/// Runs jobs like a slow light one separately from now on. Jobs of clients before login and of the
+/// hub itself have no owner and stay light.
 fn look_at_time<E: Send + 'static>(Terms { name, cost, owner, .. }: Terms, took: Duration, shared: &Shared<E>) {
     if cost == Cost::Heavy || took <= SLOW {
         return;
@@ -351,7 +346,7 @@ fn refuse<E>(jobs: Vec<WriteJob<E>>, why: impl Fn() -> Error) {
     jobs.into_iter().for_each(|WriteJob { job, .. }| job.answer(Err(why())));
 }
 
-/// What the cause of a refused transaction is told: that it may be repeated,
+/// The error for the job that caused a refused transaction. It says that the job may be retried,
 /// unless the error says more.
 fn refused(error: Error) -> Error {
     match error {
@@ -375,10 +370,10 @@ mod tests {
     use crate::store::scratch::{Scratch, both_databases, execute, list_marks, mark};
     use std::sync::mpsc::{Receiver, Sender, channel};
 
-    /// How long an answer may take before a test gives up.
+    /// The time that an answer may take before a test gives up.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// A job made of what a test needs it to do; its events are numbers.
+    /// A job that does what a test needs. Its events are numbers.
     struct Fake {
         run: Box<Run>,
         settle: Box<Settle>,
@@ -402,7 +397,7 @@ mod tests {
         }
     }
 
-    /// What a job was told in the end.
+    /// The final answer of a job.
     struct Fate(Receiver<Result<()>>);
 
     impl Fate {
@@ -410,13 +405,13 @@ mod tests {
             self.0.recv_timeout(PATIENCE).expect("every job is answered")
         }
 
-        /// Without waiting: answered before `submit` returned.
+        /// The answer without waiting, if it came before `submit` returned.
         fn at_once(&self) -> Option<Result<()>> {
             self.0.try_recv().ok()
         }
     }
 
-    /// A writer on a scratch database, and what it published, a batch at a time.
+    /// A writer on a scratch database, and the batches that it published.
     struct Rig {
         writer: Writer<i64>,
         thread: thread::JoinHandle<()>,
@@ -425,7 +420,7 @@ mod tests {
 
     struct Sink(Arc<Mutex<Vec<Vec<i64>>>>);
 
-    /// Stands among what was published where the writer was in doubt.
+    /// Marks a COMMIT with an unknown result among the published events.
     const DOUBT: i64 = -1;
 
     impl Publish<i64> for Sink {
@@ -476,7 +471,7 @@ mod tests {
             Fate(fate)
         }
 
-        /// Leaves a mark, in a class of jobs, and names it in an event.
+        /// Writes a mark in a class of jobs, and names it in an event.
         fn submit_mark_on(&self, class: Class, n: i64) -> Fate {
             let run = move |db: &mut Db| {
                 mark(db, n)?;
@@ -485,7 +480,7 @@ mod tests {
             self.submit_on(class, run, |_, error| Err(error))
         }
 
-        /// Leaves a mark and names it in an event.
+        /// Writes a mark and names it in an event.
         fn submit_mark(&self, n: i64) -> Fate {
             self.submit(move |db| {
                 mark(db, n)?;
@@ -493,14 +488,14 @@ mod tests {
             })
         }
 
-        /// Keeps the writer busy until the gate is opened or dropped, so that
-        /// what is submitted meanwhile waits together. Returns once it is.
+        /// Keeps the writer busy until the gate is opened or dropped, so that jobs submitted
+        /// meanwhile wait together. Returns once the writer is busy.
         fn close_gate(&self) -> Gate {
             let (entered, is_entered) = channel();
             let (open, is_open) = channel::<()>();
             let run = move |_: &mut Db| {
                 entered.send(()).unwrap();
-                // Dropped is open too.
+                // A dropped gate is open too.
                 let _ = is_open.recv();
                 Ok(Vec::new())
             };
@@ -532,7 +527,7 @@ mod tests {
         }
     }
 
-    /// What a test says of a job.
+    /// The behaviour that a test gives to a job.
     #[derive(Clone, Copy)]
     struct Class {
         cost: Cost,
@@ -544,7 +539,7 @@ mod tests {
     const HEAVY: Class = Class { cost: Cost::Heavy, ..LIGHT };
 
     const BOUNDS: QueueBounds = QueueBounds { light: 100, heavy: 10, heavy_each: 2, unowned_each_time: 16 };
-    /// Batches end by their size alone.
+    /// Batches end only by their size.
     const ROOMY: WriterSettings = WriterSettings { queue: BOUNDS, batch: 50, batch_time: PATIENCE };
 
     fn is_unavailable(fate: &Result<()>) -> bool {
@@ -598,7 +593,7 @@ mod tests {
             mark(db, 2)?;
             Err(Error::Forbidden("no"))
         });
-        // The database itself refuses this one.
+        // The database itself refuses this job.
         let doubled = rig.submit_mark(1);
         let after = rig.submit_mark(3);
         gate.open();
@@ -962,7 +957,7 @@ mod tests {
     }
     both_databases!(the_lane_ends_with_its_last_handle_after_all_that_waits);
 
-    /// The process of Postgres behind a connection.
+    /// The Postgres process behind a connection.
     fn backend_of(db: &mut Db) -> i32 {
         let Db::Postgres(conn) = db else { panic!("only Postgres has backends") };
         let pid = diesel::dsl::sql::<diesel::sql_types::Integer>("pg_backend_pid()");

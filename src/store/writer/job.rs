@@ -1,4 +1,4 @@
-//! What waits to be written, and where committed batches go.
+//! The jobs that wait to be written, and the destination of committed batches.
 
 use super::queue::QueueBounds;
 use crate::error::{Error, Result};
@@ -6,49 +6,49 @@ use crate::ids::UserId;
 use crate::store::{Cost, Db, Target};
 use std::time::{Duration, Instant};
 
-/// A write that waits its turn.
+/// A write that waits for its turn.
 pub trait Job<E>: Send {
-    /// Does the work inside a savepoint. May be called again after the
-    /// savepoint was rolled back, and must not remember anything of before.
+    /// Does the work inside a savepoint. The writer may call it again after it rolled the savepoint
+    /// back, so it must not keep state from an earlier run.
     fn run(&mut self, db: &mut Db) -> Result<Vec<E>>;
 
-    /// After `run` failed and its savepoint is rolled back: the last word.
+    /// Runs after `run` failed and its savepoint was rolled back, and decides the final result.
     /// `Ok` when an earlier success answers this job too.
     fn settle(&mut self, db: &mut Db, error: Error) -> Result<()>;
 
-    /// Tells whoever waits: committed, or why not.
+    /// Sends the result to the waiting caller: committed, or the error.
     fn answer(self: Box<Self>, fate: Result<()>);
 }
 
-/// What the writer knows of a job without running it.
+/// The facts about a job that the writer knows without running it.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// For the log.
+    /// The name for the log.
     pub name: &'static str,
     pub cost: Cost,
-    /// Whose share of the queue a heavy job takes; none for the hub itself.
+    /// The user whose share of the queue a heavy job takes. `None` for the hub itself.
     pub owner: Option<UserId>,
-    /// A job that has not begun by then is refused: nobody waits for it any
-    /// more, and the client may have sent it again.
+    /// A job that has not begun by this time is refused. Its caller does not wait any longer, and
+    /// the client may have sent it again.
     pub deadline: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct WriterSettings {
-    /// Jobs that may wait; one more is refused.
+    /// The number of jobs that may wait. One more is refused.
     pub queue: QueueBounds,
-    /// Light jobs that share one transaction.
+    /// The number of light jobs that share one transaction.
     pub batch: usize,
-    /// A batch that has run for so long is committed with the jobs it has; the
-    /// others wait for the next.
+    /// A batch that has run for this long is committed with the jobs it has. The other jobs wait
+    /// for the next batch.
     pub batch_time: Duration,
 }
 
 impl WriterSettings {
-    /// Postgres keeps 64 savepoints of a transaction in shared memory (its
-    /// `PGPROC_MAX_CACHED_SUBXIDS`) and slows everybody down beyond. Each of
-    /// its statements is a round trip, so its batches have more time, and take
-    /// fewer of those who log in.
+    /// The settings for this database. Postgres keeps 64 savepoints of a transaction in shared
+    /// memory (its `PGPROC_MAX_CACHED_SUBXIDS`) and slows all users down beyond that. Each of its
+    /// statements is a round trip. So its batches have more time, and take fewer jobs of users who
+    /// log in.
     pub fn for_target(target: &Target) -> Self {
         let queue = |unowned_each_time| QueueBounds { light: 4_096, heavy: 1_024, heavy_each: 64, unowned_each_time };
         match target {
@@ -58,32 +58,32 @@ impl WriterSettings {
     }
 }
 
-/// Where committed batches go.
+/// The destination of committed batches.
 pub trait Publish<E>: Send + 'static {
-    /// The events of a committed batch, in commit order, and the answers to
-    /// be given once those are delivered; may block to slow the writer down.
+    /// Publishes the events of a committed batch, in commit order, and the answers to send once the
+    /// events are delivered. It may block to slow the writer down.
     fn publish(&mut self, events: Vec<E>, answers: Vec<Answer>);
 
-    /// A transaction began.
+    /// Runs when a transaction began.
     fn on_begin(&mut self, _: &mut Db) -> Result<()> {
         Ok(())
     }
 
-    /// It is about to be committed; what this writes is part of it.
+    /// Runs when the transaction is about to be committed. Its writes are part of the transaction.
     fn before_commit(&mut self, _: &mut Db) -> Result<()> {
         Ok(())
     }
 
-    /// A connection was opened in place of one that broke. On an error nothing is
-    /// written on it.
+    /// Runs when a connection was opened in place of a broken one. On an error nothing is written
+    /// on it.
     fn on_reopen(&mut self, _: &mut Db) -> Result<()> {
         Ok(())
     }
 
-    /// A COMMIT failed, and nobody knows whether it happened: if it did, its
-    /// events were never told.
+    /// Runs when a COMMIT failed with an unknown result. If the transaction was committed, its
+    /// events were never sent.
     fn doubt(&mut self) {}
 }
 
-/// Tells one asker what became of their job.
+/// Sends one caller the result of their job.
 pub type Answer = Box<dyn FnOnce() + Send>;

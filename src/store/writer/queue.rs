@@ -1,29 +1,29 @@
-//! The order in which waiting writes have their turn: pure.
+//! The order in which waiting writes run. This module is pure.
 //!
-//! Light jobs share transactions. Those of nobody in particular, as of people who
-//! log in, wait in a queue of their own, and a transaction takes few of them: so
-//! however many log in, a message waits for few. Heavy jobs wait apart, too,
-//! in a share for each owner, and run one by one: a heavy job has its turn when
-//! no light job waits, or after [`MAX_BATCHES_BEFORE_HEAVY`] batches of light
-//! ones, and after each heavy job light ones come first. So heavy jobs neither
-//! fill the queue nor delay a light one by more than one job, and no owner's
-//! heavy jobs delay another's by more than one each.
+//! Light jobs share transactions. Light jobs without an owner, such as those of users who log in,
+//! wait in a separate queue, and a transaction takes few of them. So a message waits for few of
+//! them, however many users log in.
 //!
-//! Jobs of one class and owner keep their order. A session waits for the
-//! answer to each operation, so its own jobs are never in two classes at once.
+//! Heavy jobs wait separately, in a share for each owner, and run one by one. A heavy job runs when
+//! no light job waits, or after [`MAX_BATCHES_BEFORE_HEAVY`] batches of light ones. After each
+//! heavy job light ones come first. So heavy jobs neither fill the queue nor delay a light job by
+//! more than one job. The heavy jobs of one owner delay those of another by at most one each.
+//!
+//! Jobs of one class and owner keep their order. A session waits for the answer to each operation,
+//! so its own jobs are never in two classes at once.
 
 use crate::ids::UserId;
 use crate::store::Cost;
 use std::collections::VecDeque;
 
-/// A heavy job waits for so many batches of light jobs. A light job that arrives while a batch runs
-/// is mostly in the next one then, and does not wait for a heavy job between the two.
+/// The number of batches of light jobs that a heavy job waits for. A light job that arrives while a
+/// batch runs is mostly in the next batch. It then does not wait for a heavy job between the two.
 const MAX_BATCHES_BEFORE_HEAVY: usize = 4;
 
-/// How many jobs may wait.
+/// The limits on waiting jobs.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueBounds {
-    /// Light jobs of people, and as many that have no owner.
+    /// Light jobs of users, and the same number of light jobs without an owner.
     pub light: usize,
     /// Heavy jobs of all owners together.
     pub heavy: usize,
@@ -33,35 +33,35 @@ pub struct QueueBounds {
     pub unowned_each_time: usize,
 }
 
-/// Which bound a refused job met.
+/// The limit that a refused job met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     Queue,
     Share,
 }
 
-/// What runs next.
+/// The jobs that run next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Turn<J> {
-    /// These share one transaction.
+    /// These jobs share one transaction.
     Light(Vec<J>),
-    /// This has one of its own.
+    /// This job has its own transaction.
     Heavy(J),
 }
 
 pub struct WriteQueue<J> {
     bounds: QueueBounds,
-    /// Light jobs of people.
+    /// Light jobs of users.
     light: VecDeque<J>,
     /// Light jobs without an owner.
     unowned: VecDeque<J>,
-    /// In the order of their turns; never with an empty share.
+    /// Shares in the order of their turns. No share is empty.
     heavy: VecDeque<Share<J>>,
-    /// Batches of light jobs since the last heavy one, or since one waits.
+    /// Batches of light jobs since the last heavy job, or since a heavy job began to wait.
     batches_before_heavy: usize,
 }
 
-/// The heavy jobs of one owner; the hub itself has no id.
+/// The heavy jobs of one owner. The hub itself has no id.
 struct Share<J> {
     owner: Option<UserId>,
     jobs: VecDeque<J>,
@@ -73,7 +73,7 @@ impl<J> WriteQueue<J> {
         Self { bounds, light, unowned, heavy, batches_before_heavy: 0 }
     }
 
-    /// Takes a job in, or gives it back where there is no room for it.
+    /// Adds a job, or returns it if there is no room for it.
     pub fn push(&mut self, job: J, cost: Cost, owner: Option<UserId>) -> Result<(), (J, Full)> {
         if cost != Cost::Heavy {
             let most = self.bounds.light;
@@ -98,8 +98,8 @@ impl<J> WriteQueue<J> {
         if owner.is_some() { &mut self.light } else { &mut self.unowned }
     }
 
-    /// The next turn; none when nothing waits. At most so many light jobs, the few without an
-    /// owner first, so that the time of a transaction is not used up before them.
+    /// The next turn, or `None` when no job waits. It has at most `most` light jobs. The few
+    /// without an owner come first, so that the time of a transaction is not used up before them.
     pub fn next(&mut self, most: usize) -> Option<Turn<J>> {
         let has_light = !self.light.is_empty() || !self.unowned.is_empty();
         if (!has_light || self.batches_before_heavy >= MAX_BATCHES_BEFORE_HEAVY)
@@ -115,12 +115,12 @@ impl<J> WriteQueue<J> {
         (!batch.is_empty()).then_some(Turn::Light(batch))
     }
 
-    /// Puts light jobs that had no time back before those that came later.
+    /// Puts back the light jobs for which there was no time, ahead of those that came later.
     pub fn put_back(&mut self, jobs: impl DoubleEndedIterator<Item = (J, Option<UserId>)>) {
         jobs.rev().for_each(|(job, owner)| self.light_queue(owner).push_front(job));
     }
 
-    /// Everything that waits, in no order.
+    /// Removes and returns all waiting jobs, in no order.
     pub fn drain(&mut self) -> Vec<J> {
         let heavy = self.heavy.drain(..).flat_map(|share| share.jobs);
         self.light.drain(..).chain(self.unowned.drain(..)).chain(heavy).collect()

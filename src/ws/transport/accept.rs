@@ -1,4 +1,4 @@
-//! The answer to a handshake, and what begins with it.
+//! Answers a handshake and starts the actor of the socket.
 
 use super::connection::Connection;
 use super::handshake::{self, Flaw};
@@ -15,27 +15,28 @@ use bytes::Bytes;
 use futures_util::stream;
 use std::sync::Arc;
 
-/// What has to be done with the socket once the answer to the handshake is on
-/// its way: stands in the response, for the server to find.
+/// The start of the socket, which runs once the answer to the handshake is on its way. The server
+/// finds it in the response.
 pub(super) struct Start(pub Box<dyn FnOnce(TcpStream, Opening)>);
 
-/// The bytes at the beginning of a socket.
+/// The first bytes of a socket.
 pub(super) struct Opening {
     /// The answer to the handshake.
     pub head: Bytes,
-    /// What the peer sent right behind it.
+    /// The bytes that the client sent directly after the handshake.
     pub early: Bytes,
 }
 
-/// Answers a handshake. The actor starts with its socket; it gets whole
-/// messages, and pings, pongs and parts of messages as they come, to count
-/// them. When the peer closes, it gets that last, and has to answer it; when
-/// the peer goes without a word, an error, and has to stop. It must not stop
-/// when its stream is `finished`: of the two it has, one always is. What
-/// is given to `hold` is dropped when the socket is closed for good.
+/// Answers a handshake and starts the actor with its socket.
+///
+/// The actor gets whole messages. It also gets pings, pongs and message fragments as they come, so
+/// that it can count them. When the client closes, the actor gets the close message last, and has
+/// to answer it. When the client goes away without a close frame, the actor gets an error, and has
+/// to stop. The actor must not stop when its stream is `finished`. One of its two streams is always
+/// finished. The value in `hold` is dropped when the socket is closed for good.
 ///
 /// # Errors
-/// What is wrong with the request.
+/// The flaw of the request.
 pub fn accept<A>(
     request: &HttpRequest,
     settings: Arc<TransportSettings>,
@@ -55,7 +56,7 @@ where
         let mut pump = Box::new(Connection::new(io, socket.clone(), settings, hold));
         pump.write_first(head);
         pump.read_first(&early);
-        // The context would decode bytes; it gets none, and messages instead.
+        // The context would decode bytes. It gets none, and receives messages instead.
         let written = WebsocketContext::with_factory(stream::empty(), move |ctx| {
             ctx.add_stream(socket.incoming());
             make_actor(socket)

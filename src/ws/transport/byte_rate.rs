@@ -1,5 +1,5 @@
-//! How many bytes a second a socket may send. Who sends more is read later,
-//! which the peer notices by TCP; nothing is refused.
+//! Limits the bytes per second that a socket may send. The hub reads a faster client later, which
+//! slows the client down through TCP. It refuses nothing.
 
 use crate::limits::Rate;
 use governor::clock::{Clock, DefaultClock};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 pub struct ByteRateLimiter {
     rate: DefaultDirectRateLimiter,
-    /// Read already, and counted once it is this late.
+    /// Bytes that were read over the rate, and the time when they are counted.
     debt: Option<(NonZeroU32, Instant)>,
 }
 
@@ -18,7 +18,7 @@ impl ByteRateLimiter {
         Self { rate: RateLimiter::direct(rate.quota()), debt: None }
     }
 
-    /// Counts what was read; the rate has to come up with it before more is.
+    /// Counts the bytes that were read. The hub reads more only after the rate has covered them.
     pub fn consume(&mut self, bytes: NonZeroU32, now: Instant) {
         if let Ok(Err(wait)) = self.rate.check_n(bytes) {
             let wait = wait.wait_time_from(DefaultClock::default().now());
@@ -26,7 +26,7 @@ impl ByteRateLimiter {
         }
     }
 
-    /// Whether something is still debt.
+    /// Returns whether some bytes are not covered yet.
     pub fn is_used_up(&mut self, now: Instant) -> bool {
         if let Some((bytes, _)) = self.debt.take_if(|(_, until)| *until <= now) {
             self.consume(bytes, now);
@@ -34,7 +34,7 @@ impl ByteRateLimiter {
         self.debt.is_some()
     }
 
-    /// When to ask again.
+    /// Returns when to check again.
     pub fn refills_at(&self) -> Option<Instant> {
         self.debt.map(|(_, until)| until)
     }

@@ -1,9 +1,8 @@
-//! The future that owns a socket after its handshake: bytes from the peer to
-//! the actor, frames of the actor to the peer, the heartbeat, and the end.
+//! The future that owns a socket after its handshake. It passes bytes from the client to the actor
+//! and frames from the actor to the client. It also runs the heartbeat and the shutdown.
 //!
-//! The actor lives inside this future and is polled by it whatever the peer
-//! does, so a peer that reads nothing freezes nobody; it is cut off here, by
-//! the bounds of the outbox.
+//! The actor lives inside this future, which polls it regardless of the client. So a client that
+//! reads nothing blocks no other. The limits of the outbox disconnect that client here.
 
 use super::buffer::with_buffer;
 use super::byte_rate::ByteRateLimiter;
@@ -28,23 +27,23 @@ use std::time::Instant;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::codec::Encoder;
 
-/// Turns of reading and writing before other sockets have theirs.
+/// The turns of reading and writing before other sockets run.
 const TURNS: usize = 4;
-/// The actor gets so many at once, so that it can end a flood of small ones,
-/// and pings among them are not answered any more.
+/// The most messages that the actor gets at once. The limit lets the actor end a flood of small
+/// messages. Pings among the rest are then no longer answered.
 const MESSAGES: usize = 32;
 
-/// Why a socket ends.
+/// The reason why a socket ends.
 enum End {
-    /// Nobody is there any more.
+    /// The client is gone.
     Gone,
-    /// The actor ended; what it wrote last is still to be sent.
+    /// The actor ended. Its last frames are still to be sent.
     Done,
-    /// It is closed for its peer's doing.
+    /// The client broke a rule, so the hub closes the socket.
     Closed(CloseCode),
 }
 
-/// What is held is dropped when the socket is closed for good.
+/// The connection of one socket. It drops the held value when the socket is closed for good.
 pub struct Connection<H> {
     io: TcpStream,
     socket: Socket,
@@ -54,9 +53,9 @@ pub struct Connection<H> {
     allowance: ByteRateLimiter,
     last_received_at: Instant,
     ping_at: Instant,
-    /// More would have been read when this was last looked at.
+    /// Whether the connection was ready to read at the last turn.
     was_reading: bool,
-    /// What the peer did wrong, until the actor is through with what came before.
+    /// The client's fault, kept until the actor has handled the earlier messages.
     fault: Option<CloseCode>,
     _held: H,
 }
@@ -79,20 +78,20 @@ impl<H> Connection<H> {
         }
     }
 
-    /// Bytes that go out before anything the actor writes.
+    /// Queues bytes that go out before the frames of the actor.
     pub fn write_first(&mut self, bytes: Bytes) {
         self.push(bytes, false, Instant::now());
     }
 
-    /// Bytes that came with the handshake.
+    /// Adds the bytes that came with the handshake.
     pub fn read_first(&mut self, bytes: &[u8]) {
         self.inbound.push(bytes);
     }
 
     /// Runs until the socket is closed. The actor has ended before that.
     ///
-    /// What is large is boxed: a future has room for a value in every place that
-    /// the value moves through.
+    /// Large values are boxed, because a future reserves room for a value in every place that the
+    /// value moves through.
     #[expect(clippy::manual_async_fn, reason = "the arguments of an `async fn` move, and are in it twice")]
     pub fn run(
         mut self: Box<Self>,
@@ -106,7 +105,7 @@ impl<H> Connection<H> {
             if let End::Closed(code) = end {
                 self.socket.set_closed_with(code.on_the_wire().0);
             }
-            // It learns that it has ended.
+            // The drop notifies the actor that it has ended.
             drop(actor);
             match end {
                 End::Gone => return,
@@ -142,7 +141,7 @@ impl<H> Connection<H> {
         Poll::Pending
     }
 
-    /// ReadPool what the actor would take, lets it work, writes what it wrote.
+    /// Reads the input that the actor accepts, runs the actor, and writes its output.
     fn turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -152,21 +151,21 @@ impl<H> Connection<H> {
         let now = Instant::now();
         let could_read = self.may_read(now);
         if !(could_read && self.was_reading) {
-            // Who is not was_reading to is neither silent nor late.
+            // While the connection does not read, the client is neither silent nor late.
             self.last_received_at = now;
             self.inbound.begin_anew(now);
         }
         self.was_reading = could_read;
         let has_read = could_read && self.read(cx, now)?;
         self.check_clock(now)?;
-        // Polling the actor costs the most here; without news it does nothing.
+        // Polling the actor is the most expensive step here. Without news it does nothing.
         let has_news = is_woken || has_read;
         let mut is_done = false;
         while has_news && !is_done {
             let polled = actor.as_mut().poll_next(cx);
             self.take_written(now);
             match polled {
-                // Of its context the actor uses the close frame alone.
+                // The actor uses its context only for the close frame.
                 Poll::Ready(Some(Ok(bytes))) => self.push(bytes, false, now),
                 Poll::Ready(Some(Err(_))) => return Err(End::Gone),
                 Poll::Ready(None) => is_done = true,
@@ -182,11 +181,11 @@ impl<H> Connection<H> {
         {
             return Err(End::Closed(code));
         }
-        // What is held is not late for its peer's doing.
+        // The client is not to blame for frames that the actor holds back.
         if !self.socket.is_held() && self.outbox.is_over(&self.settings.outbox, now) {
             return Err(End::Closed(CloseCode::TooSlow));
         }
-        // The actor may have become ready for more just now.
+        // The actor may just have become ready for more.
         let has_more = has_read || (!could_read && self.may_read(now));
         Ok(if has_more { Turn::HasMore } else { Turn::Waits })
     }
@@ -195,15 +194,15 @@ impl<H> Connection<H> {
         !self.allowance.is_used_up(now) && self.fault.is_none() && self.socket.wants_input()
     }
 
-    /// Once. False when there is nothing to read.
+    /// Reads once. Returns false if there is nothing to read.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, End> {
-        // What came with the handshake, or was more than the actor gets at
-        // once, is not announced again.
+        // The kernel does not announce these bytes again: the bytes that came with the handshake,
+        // and those that exceeded the actor's share.
         if self.decode(now) {
             return Ok(true);
         }
-        // `poll_read` learns from a buffer that was not filled that there is
-        // nothing more, and does not ask the kernel again.
+        // `poll_read` sees a buffer that was not filled, so it knows that there is nothing more,
+        // and does not ask the kernel again.
         let read = with_buffer(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
             let read = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
@@ -226,8 +225,7 @@ impl<H> Connection<H> {
         Ok(true)
     }
 
-    /// Gives the actor messages that have come as a whole. False when there are
-    /// none.
+    /// Gives the actor the complete messages. Returns false if there are none.
     fn decode(&mut self, now: Instant) -> bool {
         for count in 0..MESSAGES {
             let message = match self.inbound.next(now) {
@@ -275,13 +273,13 @@ impl<H> Connection<H> {
         Ok(())
     }
 
-    /// When the peer will have been silent for too long, unless it says
-    /// something or takes what waits for it.
+    /// Returns when the client will have been silent for too long. The client can prevent that by
+    /// sending something or taking some of the waiting bytes.
     fn silent_at(&self) -> Instant {
         self.last_received_at.max(self.outbox.moved_at()) + self.settings.heartbeat_timeout
     }
 
-    /// What is due by the clock alone.
+    /// Does the work that depends only on the clock.
     fn check_clock(&mut self, now: Instant) -> Result<(), End> {
         if self.inbound.deadline().is_some_and(|deadline| deadline <= now) {
             return Err(End::Closed(CloseCode::TooBig));
@@ -291,7 +289,7 @@ impl<H> Connection<H> {
         }
         if self.ping_at <= now {
             self.ping_at = now + self.settings.heartbeat_interval;
-            // A peer with something to read is not asked for a sign of life as well.
+            // A client with unread bytes does not get a ping as well.
             if self.outbox.is_empty() {
                 self.write_control(Message::Ping(Bytes::new()));
             }
@@ -299,12 +297,12 @@ impl<H> Connection<H> {
         Ok(())
     }
 
-    /// Sees to it that the clock is looked at in time.
+    /// Sets the timer for the next deadline.
     fn watch(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
         let late = self.outbox.deadline(self.settings.outbox.max_age).filter(|_| !self.socket.is_held());
         let dues = [Some(self.silent_at()), late, self.inbound.deadline(), self.allowance.refills_at()];
         let next = dues.into_iter().flatten().fold(self.ping_at, Instant::min);
-        // One that rings too early is set again then.
+        // A timer that fires too early is set again then.
         if alarm.deadline().into_std() > next || alarm.is_elapsed() {
             alarm.as_mut().reset(next.into());
         }
@@ -326,7 +324,7 @@ impl<H> Connection<H> {
 
     fn write_control(&mut self, message: Message) {
         let mut bytes = BytesMut::new();
-        // Fails only for continuations, which are none of these.
+        // This fails only for continuation frames, which are not used here.
         if Codec::new().encode(message, &mut bytes).is_ok() {
             self.push(bytes.freeze(), false, Instant::now());
         }

@@ -1,5 +1,4 @@
-//! The request that asks for a WebSocket (RFC 6455, 4.2.1), checked to the
-//! letter.
+//! Checks the request that asks for a WebSocket strictly against RFC 6455, 4.2.1.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -7,19 +6,19 @@ use actix_web::http::{Method, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-/// What the key decodes to.
+/// The length of the decoded key.
 const KEY_BYTES: usize = 16;
 
-/// Why a request is no handshake.
+/// The reason why a request is not a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// It asks for no WebSocket, or for one of another version than 13.
+    /// The request asks for no WebSocket, or for another version than 13.
     Version,
-    /// It has no key, more than one, or one that is not 16 bytes in base64.
+    /// The request has no key, more than one, or one that is not 16 bytes in base64.
     Key,
 }
 
-/// The one key of a flawless handshake.
+/// Returns the key of a correct handshake.
 pub fn key(request: &HttpRequest) -> Result<&[u8], Flaw> {
     let headers = request.headers();
     let is_upgrade = request.method() == Method::GET
@@ -37,7 +36,7 @@ pub fn key(request: &HttpRequest) -> Result<&[u8], Flaw> {
     }
 }
 
-/// Whether there is one such header, and it says exactly this.
+/// Returns whether there is exactly one such header, and it has exactly this value.
 fn is_one(headers: &HeaderMap, name: &HeaderName, expected: &str) -> bool {
     let mut values = headers.get_all(name);
     let is_expected = values.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(expected.as_bytes()));

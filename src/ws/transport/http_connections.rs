@@ -1,28 +1,28 @@
-//! Which connections may speak HTTP at once. The server accepts no more than it has places for, so
-//! idle connections must not keep them: one address has a share of the places, and while more than
-//! half of all are taken, each answer ends its connection.
+//! Limits the connections that may speak HTTP at once. The server accepts only as many connections
+//! as it has places, so idle connections must not keep them. One address has a share of the places.
+//! While more than half of all places are taken, each answer ends its connection.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many there may be.
+/// The limits on the number of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpPlaces {
-    /// What the server accepts.
+    /// The number of connections that the server accepts.
     pub in_all: usize,
     pub per_address: usize,
 }
 
-/// The connections of this node that speak HTTP; cheap to clone.
+/// The connections of this node that speak HTTP. Cheap to clone.
 #[derive(Clone)]
 pub struct HttpConnections(Arc<Shared>);
 
 struct Shared {
     places: HttpPlaces,
-    /// Whose share a peer's connection is of; none for peers that need as many as there are.
+    /// Returns the address whose share a connection counts for. `None` for peers without a limit.
     share_of: Box<dyn Fn(IpAddr) -> Option<IpAddr> + Send + Sync>,
-    /// Told of the address whose share is used up.
+    /// Called with the address that has used up its share.
     on_refused: Box<dyn Fn(IpAddr) + Send + Sync>,
     open: Mutex<Open>,
 }
@@ -33,7 +33,7 @@ struct Open {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// One connection; dropping it gives its place back.
+/// One connection. Dropping it gives its place back.
 pub(super) struct HttpConnection {
     shared: Arc<Shared>,
     address: Option<IpAddr>,
@@ -49,7 +49,7 @@ impl HttpConnections {
         Self(Arc::new(Shared { places, share_of, on_refused, open: Mutex::default() }))
     }
 
-    /// None when the address has as many as it may.
+    /// Returns `None` if the address has reached its limit.
     pub(super) fn admit(&self, peer: IpAddr) -> Option<HttpConnection> {
         let address = (self.0.share_of)(peer);
         let mut open = self.0.open();
@@ -66,7 +66,7 @@ impl HttpConnections {
         Some(HttpConnection { shared: Arc::clone(&self.0), address })
     }
 
-    /// Whether connections have to end with the next answer.
+    /// Returns whether connections have to end with the next answer.
     pub(super) fn are_scarce(&self) -> bool {
         self.0.open().in_all > self.0.places.in_all / 2
     }

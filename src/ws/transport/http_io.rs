@@ -1,7 +1,8 @@
-//! A connection as HTTP reads it: while a request is answered, little is read of those after it.
+//! A connection for HTTP that reads little of the next requests while one request is answered.
 //!
-//! actix would take in 128 KiB of them, decode them all, and, with no room for more, ask for more
-//! without a pause: one connection would keep a worker busy and megabytes of memory.
+//! actix alone would read 128 KiB of them and decode them all. Without room for more, it would keep
+//! asking for more without a pause. One connection would keep a worker busy and occupy megabytes of
+//! memory.
 
 use super::turns::{self, Turn};
 use crate::http::keeping_body::KeepingBody;
@@ -16,30 +17,30 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-/// Bytes that are read at once, and ahead of the answer that is under way. Some requests more may
-/// be in what is read with them.
+/// The bytes that are read at once, and the bytes read ahead of the current answer. They may
+/// contain a few more requests.
 const AHEAD: usize = 8 * 1024;
-/// A body over this is sent in pieces, as its reader takes them.
+/// The size above which a body is sent in pieces, as the client takes them.
 const LARGE_BODY: u64 = 32 * 1024;
 
-/// How far a connection has been read; on the thread of its worker.
+/// The read progress of a connection. It stays on the thread of its worker.
 #[derive(Default)]
 pub(super) struct Pace {
     under_way: Cell<usize>,
-    /// Bytes that may be read before the answer.
+    /// The bytes that may be read before the answer.
     left: Cell<usize>,
-    /// Bytes read since the last pause.
+    /// The bytes read since the last pause.
     at_once: Cell<usize>,
     reader: RefCell<Option<Waker>>,
-    /// To read the next request, when none is under way.
+    /// The turn to read the next request, when no request is in progress.
     turn: Rc<Turn>,
 }
 
-/// A request, until it is answered.
+/// A request that is not answered yet.
 pub(super) struct UnderWay(Rc<Pace>);
 
 impl Pace {
-    /// A request begins; its own body may be read.
+    /// Begins a request. Its own body may be read.
     pub fn begin(self: Rc<Self>, request: &Request) -> UnderWay {
         self.under_way.set(self.under_way.get() + 1);
         self.left.set(self.left.get().min(AHEAD).saturating_add(body_size(request.headers())));
@@ -47,10 +48,10 @@ impl Pace {
         UnderWay(self)
     }
 
-    /// Whether the reader has to pause; it is woken when it may go on.
+    /// Returns whether the reader has to pause. The reader is woken when it may continue.
     fn pauses(&self, context: &Context<'_>) -> bool {
         if self.under_way.get() == 0 {
-            // Everything that was read has been answered.
+            // All requests that were read have been answered.
             self.left.set(AHEAD);
             if !self.turn.has_come(context) {
                 return true;
@@ -90,7 +91,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// As announced; without bound for one in chunks, whose reader slows it down itself.
+/// Returns the announced body size. A chunked body has no limit, because its reader slows it down.
 fn body_size(headers: &HeaderMap) -> usize {
     if headers.contains_key(TRANSFER_ENCODING) {
         return usize::MAX;
@@ -99,7 +100,7 @@ fn body_size(headers: &HeaderMap) -> usize {
     length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
 }
 
-/// Lets the request end with its answer: at once, or with a large body.
+/// Ends the request with its answer: immediately, or after a large body is sent.
 pub(super) fn until_sent(body: BoxBody, under_way: UnderWay) -> BoxBody {
     match body.size() {
         BodySize::Sized(size) if size <= LARGE_BODY => body,
@@ -112,7 +113,8 @@ pub(super) fn until_sent(body: BoxBody, under_way: UnderWay) -> BoxBody {
 pub(super) struct HttpIo {
     io: TcpStream,
     pace: Rc<Pace>,
-    /// To close. Thousands that went idle in the same moment are closed in the same moment.
+    /// The turn to close. Thousands of connections that went idle together would otherwise close
+    /// together.
     closing: Rc<Turn>,
 }
 
@@ -198,7 +200,7 @@ mod tests {
             peers.push(TcpStream::connect(address).await.unwrap());
             let (mut io, closed) = (HttpIo::new(listener.accept().await.unwrap().0), Rc::clone(&closed));
             rt::spawn(async move {
-                // Together, once all are there.
+                // The tasks start together, once all are there.
                 tokio::task::yield_now().await;
                 poll_fn(|context| Pin::new(&mut io).poll_shutdown(context)).await.unwrap();
                 closed.set(closed.get() + 1);

@@ -1,8 +1,7 @@
-//! What a peer sends: bytes in, whole messages out, within bounds.
+//! Decodes the bytes of a client into whole messages, within limits.
 //!
-//! A frame is judged by its header before any of its payload is kept, so that
-//! what it declares costs nothing. The frames themselves are the codec's of
-//! actix-http; putting fragments together is done here.
+//! A frame is checked by its header before any of its payload is kept, so a declared length costs
+//! no memory. The frame codec is that of actix-http. Fragments are joined here.
 
 use crate::wire::CloseCode;
 use actix_http::ws::{Codec, Frame, Item, Message, ProtocolError};
@@ -11,27 +10,27 @@ use bytestring::ByteString;
 use std::time::{Duration, Instant};
 use tokio_util::codec::Decoder;
 
-/// Fragments of one message.
+/// The most fragments of one message.
 pub const MAX_FRAGMENTS: usize = 64;
-/// From the first byte of a message to its last.
+/// The longest time from the first byte of a message to its last.
 pub const MAX_MESSAGE_TIME: Duration = Duration::from_secs(10);
-/// RFC 6455, 5.5: of a ping, pong or close.
+/// The largest payload of a ping, pong or close (RFC 6455, 5.5).
 const MAX_CONTROL_PAYLOAD: u8 = 125;
 
 /// The reading half of one socket.
 pub struct Inbound {
     codec: Codec,
-    /// The beginning of a frame that has not arrived as a whole.
+    /// The beginning of a frame that has not fully arrived.
     unread: BytesMut,
-    /// Seldom there, so boxed.
+    /// Boxed, because it is seldom present.
     fragments: Option<Box<Fragments>>,
-    /// When the message that is not whole yet began.
+    /// When the incomplete message began.
     began_at: Option<Instant>,
     max_bytes: usize,
     takes_binary: bool,
 }
 
-/// A message that has not arrived as a whole.
+/// A message that has not fully arrived.
 struct Fragments {
     bytes: BytesMut,
     count: usize,
@@ -48,11 +47,11 @@ impl Inbound {
         self.unread.extend_from_slice(bytes);
     }
 
-    /// The next message, or none until more bytes come. Every frame counts for
-    /// something: what is not a message of its own yet is a `Nop`.
+    /// Returns the next message, or `None` until more bytes come. Every frame counts, so a frame
+    /// that is not a whole message yet is returned as a `Nop`.
     ///
     /// # Errors
-    /// Why the socket has to be closed.
+    /// The close code with which the socket has to be closed.
     pub fn next(&mut self, now: Instant) -> Result<Option<Message>, CloseCode> {
         check_header(&self.unread, self.room())?;
         let Some(frame) = self.codec.decode(&mut self.unread).map_err(|error| code_for(&error))? else {
@@ -80,19 +79,19 @@ impl Inbound {
         Ok(Some(message))
     }
 
-    /// When the message that began has to be whole.
+    /// Returns when the message that began has to be complete.
     pub fn deadline(&self) -> Option<Instant> {
         self.began_at.map(|began_at| began_at + MAX_MESSAGE_TIME)
     }
 
-    /// The peer was not was_reading to until now, so its time begins anew.
+    /// Restarts the time of the current message, because the connection did not read until now.
     pub fn begin_anew(&mut self, now: Instant) {
         if let Some(began_at) = &mut self.began_at {
             *began_at = now;
         }
     }
 
-    /// Bytes that the message in the making may still have.
+    /// Returns the bytes that the current message may still have.
     fn room(&self) -> usize {
         self.max_bytes - self.fragments.as_ref().map_or(0, |whole| whole.bytes.len())
     }
@@ -105,7 +104,7 @@ impl Inbound {
             Item::Continue(bytes) => (bytes, false),
             Item::Last(bytes) => (bytes, true),
         };
-        // The codec lets nothing continue that has not begun.
+        // The codec accepts no continuation without a beginning.
         let mut whole = self.fragments.take().ok_or(CloseCode::Protocol)?;
         whole.count += 1;
         if whole.count > MAX_FRAGMENTS {
@@ -132,8 +131,7 @@ fn text(bytes: Bytes) -> Result<ByteString, CloseCode> {
     ByteString::try_from(bytes).map_err(|_| CloseCode::InvalidText)
 }
 
-/// Judges the frame that begins here, as far as its header has come
-/// (RFC 6455, 5.2).
+/// Checks the frame that begins here, as far as its header has arrived (RFC 6455, 5.2).
 fn check_header(bytes: &[u8], room: usize) -> Result<(), CloseCode> {
     let [first, second, rest @ ..] = bytes else { return Ok(()) };
     let is_control = first & 0x08 != 0;
@@ -147,7 +145,7 @@ fn check_header(bytes: &[u8], room: usize) -> Result<(), CloseCode> {
         short => (Some(short.into()), 0),
     };
     match declared {
-        // The highest bit is never set, and no more bytes are used than it takes.
+        // The highest bit must be 0, and the length must use the fewest bytes possible.
         Some(declared) if declared > i64::MAX as u64 => Err(CloseCode::Protocol),
         Some(declared) if declared < least => Err(CloseCode::Protocol),
         Some(declared) if !is_control && declared > room as u64 => Err(CloseCode::TooBig),

@@ -1,4 +1,4 @@
-//! Bytes of all kinds, in pieces of all sizes, and what is understood of them.
+//! Feeds the decoder bytes of all kinds, in pieces of all sizes, and checks the decoded messages.
 
 use super::*;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn inbound() -> (Inbound, Instant) {
     (Inbound::new(MAX_BYTES, false), Instant::now())
 }
 
-/// Everything that comes of these bytes, and why it ended.
+/// Returns all messages decoded from these bytes, and why decoding ended.
 fn understood<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Message>, Option<CloseCode>) {
     let (mut inbound, now) = inbound();
     let mut messages = Vec::new();
@@ -47,7 +47,7 @@ fn understood<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Message>, Opti
     (messages, None)
 }
 
-/// Frames that are right more often than not, followed by anything.
+/// Generates frames that are mostly valid, followed by arbitrary bytes.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         8 => prop::sample::select(vec![TEXT, BEGIN, GO_ON, END, PING, 0x8a]),
@@ -99,7 +99,7 @@ fn a_header_is_judged_before_there_is_any_payload() {
         (header(PING, 126), CloseCode::Protocol),
         ([frame(BEGIN, &[b'x'; 600]), header(END, 401)].concat(), CloseCode::TooBig),
     ] {
-        // Nothing of the mask has come either.
+        // No byte of the mask has arrived either.
         assert_eq!(understood(std::iter::once(&bytes[..bytes.len() - 4])).1, Some(code), "{bytes:?}");
     }
     let (mut inbound, now) = inbound();

@@ -1,12 +1,10 @@
-//! WebSocket over sockets of our own: HTTP is actix's until a handshake is
-//! answered; from then on a small future owns the socket, and the actor of
-//! the connection lives in it.
+//! WebSockets over our own sockets. actix handles HTTP until a handshake is answered. From then on
+//! a small future owns the socket, and the actor of the connection lives in it.
 //!
-//! `handshake` checks the request, [`accept()`] answers it, `server` sees to it
-//! that the socket comes to the `pump`; `inbound` and `outbox` are its two
-//! halves, `allowance` is how fast it reads, `ending` how it closes, and
-//! [`Socket`] is what the actor holds of it. Nothing here knows what the
-//! messages mean, so a server for conformance suites is made of the same parts.
+//! `handshake` checks the request, and [`accept()`] answers it. `server` hands the socket to
+//! `connection`, whose two halves are `inbound` and `outbox`. `byte_rate` limits how fast it reads,
+//! and `shutdown` closes it. [`Socket`] is the actor's handle. The transport does not know the
+//! meaning of the messages, so a server for conformance suites uses the same parts.
 
 mod accept;
 mod buffer;

@@ -1,40 +1,40 @@
-//! What waits for a peer to read it: bytes in order, counted and timed.
+//! The bytes that wait for a client to read them, in order, counted and timed.
 //!
-//! A peer that reads too slowly is told from a good one by three numbers: how
-//! much waits, how old the oldest of it is, and when a byte went last.
+//! Three numbers show that a client reads too slowly: the waiting bytes, the age of the oldest, and
+//! the time when the last byte was sent.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
-/// Pieces given to the kernel at once.
+/// The most pieces given to the kernel at once.
 const SLICES: usize = 32;
-/// An answer that was asked for may be large: it has this much more time, so
-/// that a slow line gets it too.
+/// A requested answer may be large. It gets this much more time, so that a client on a slow line
+/// gets it too.
 const ANSWER_BYTES_PER_SECOND: u32 = 16 * 1024;
 
-/// Bounds of one socket.
+/// The limits of one socket.
 #[derive(Clone, Copy, Debug)]
 pub struct OutboxSettings {
-    /// Bytes that may wait, answers aside.
+    /// The bytes that may wait, not counting answers.
     pub max_bytes: usize,
-    /// Age of the oldest.
+    /// The largest age of the oldest waiting bytes.
     pub max_age: Duration,
 }
 
-/// The bounds are given with each call: they are the same for every socket,
-/// and an idle one should hold little.
+/// The queue of bytes for one client. The limits are passed with each call. They are the same for
+/// every socket, and an idle socket should hold little memory.
 pub struct Outbox {
-    /// Whole frames each; of the first, `begun` bytes are written.
+    /// Each piece is one or more whole frames. `begun` bytes of the first piece are written.
     pieces: VecDeque<Piece>,
     begun: usize,
-    /// That wait, without those of answers.
+    /// The waiting bytes, not counting answers.
     counted: usize,
-    /// Answers that wait.
+    /// The number of answers that wait.
     answers: u32,
     progress_at: Instant,
-    /// The kernel took no more.
+    /// The kernel accepted no more.
     is_stuck: bool,
     moved_at: Instant,
 }
@@ -85,32 +85,32 @@ impl Outbox {
         self.answers > 0
     }
 
-    /// Bytes that wait and count.
+    /// Returns the waiting bytes that count.
     pub fn counted(&self) -> usize {
         self.counted
     }
 
-    /// Whether the peer reads too slowly to be kept.
+    /// Returns whether the client reads too slowly to stay connected.
     pub fn is_over(&self, settings: &OutboxSettings, now: Instant) -> bool {
         self.counted > settings.max_bytes || self.deadline(settings.max_age).is_some_and(|deadline| deadline <= now)
     }
 
-    /// When the peer will have been too slow, unless it reads.
+    /// Returns when the client becomes too slow, unless it reads.
     pub fn deadline(&self, max_age: Duration) -> Option<Instant> {
         let oldest = self.pieces.front()?;
         Some(oldest.due_at.min(self.progress_at + max_age))
     }
 
-    /// When the peer last took some of what waited, and so showed that it is
-    /// there: what the kernel takes at once shows nothing.
+    /// Returns when the client last took some of the waiting bytes, which shows that it is alive.
+    /// Bytes that the kernel takes immediately show nothing.
     pub fn moved_at(&self) -> Instant {
         self.moved_at
     }
 
-    /// Gives as much as `write` takes.
+    /// Writes as much as `write` accepts.
     ///
     /// # Errors
-    /// What `write` says: `WouldBlock` when the rest has to wait.
+    /// The error of `write`: `WouldBlock` if the rest has to wait.
     pub fn write(&mut self, now: Instant, mut write: impl FnMut(&[IoSlice]) -> io::Result<usize>) -> io::Result<()> {
         while !self.pieces.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -152,7 +152,7 @@ impl Outbox {
         }
     }
 
-    /// Gives up everything but what the peer has the beginning of.
+    /// Drops everything except the piece whose beginning the client already has.
     pub fn drop_unstarted(&mut self) {
         self.pieces.truncate(usize::from(self.begun > 0));
     }
@@ -169,7 +169,7 @@ mod tests {
         (Outbox::new(now), now)
     }
 
-    /// A peer that takes so many bytes and then no more.
+    /// A client that takes this many bytes and then no more.
     fn taking(mut room: usize, seen: &mut Vec<u8>) -> impl FnMut(&[IoSlice]) -> io::Result<usize> {
         move |slices| {
             let mut taken = 0;

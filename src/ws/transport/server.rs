@@ -1,7 +1,6 @@
-//! HTTP by actix, with its hook for upgrades: a request that asks for a
-//! WebSocket runs through the same app as every other; if the app accepts it,
-//! the socket leaves HTTP for good, and with it go the buffers that HTTP has
-//! for each connection.
+//! The HTTP server, built on actix with its hook for upgrades. A request for a WebSocket runs
+//! through the same app as every other request. If the app accepts it, the socket leaves HTTP for
+//! good, and its HTTP buffers are freed.
 
 use super::accept::{Opening, Start};
 use super::http_connections::HttpConnections;
@@ -27,31 +26,30 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio_util::codec::Encoder;
 
-/// What holds for HTTP.
+/// The settings of HTTP.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerSettings {
     pub workers: usize,
-    /// Connections that speak HTTP at once, for each worker; more wait to be
-    /// accepted.
+    /// The connections that speak HTTP at once, per worker. More connections wait to be accepted.
     pub max_connections: usize,
-    /// Time for the headers of a request.
+    /// The time limit for the headers of a request.
     pub request_timeout: Duration,
-    /// Time between two requests of one connection.
+    /// The longest time between two requests of one connection.
     pub keep_alive: Duration,
-    /// Time for requests in flight when the server stops.
+    /// The time limit for requests in progress when the server stops.
     pub shutdown_timeout: Duration,
 }
 
-/// Connections that may wait to be accepted: when a hub restarts, everybody
-/// comes back at once, and who finds no room tries again a second later. The
-/// kernel bounds it by `net.core.somaxconn`.
+/// The connections that may wait to be accepted. When a hub restarts, all clients reconnect at
+/// once. A client that finds no room retries a second later. The kernel limits this number by
+/// `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
-/// Of a socket, in the kernel, which doubles it: a peer that stops reading
-/// holds no more than this there. The kernel's own bound is megabytes.
+/// The kernel send buffer of a socket. The kernel doubles the value. A client that stops reading
+/// occupies no more than this there. The kernel's own limit is megabytes.
 const SEND_BUFFER: usize = 24 * 1024;
-/// A peer that takes nothing for so long is gone. Of a socket, the bounds of
-/// the outbox cut it off sooner; this ends what they cannot see: the last bytes
-/// in the kernel, and answers over HTTP that nobody reads.
+/// The time after which a peer that takes nothing counts as gone. For a socket, the limits of the
+/// outbox act sooner. This timeout also covers the last bytes in the kernel, and HTTP answers that
+/// a client does not read.
 const USER_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Serves on the listener, with an app for each worker.
@@ -73,7 +71,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    // Once more: the standard library leaves room for 128.
+    // The backlog is set again, because the standard library sets it to 128.
     SockRef::from(&listener).listen(BACKLOG)?;
     let server = Server::build();
     let is_stopping = server.graceful_shutdown_signal();
@@ -144,20 +142,20 @@ where
     Ok(server.run())
 }
 
-/// Ends a connection before anything is read from it. HTTP finds its end, and forgets it.
+/// Ends a connection before anything is read from it. HTTP sees the end of input and drops it.
 fn refuse(io: &TcpStream) {
     if let Err(error) = SockRef::from(io).shutdown(Shutdown::Both) {
         log::debug!("a connection that was refused had ended: {error}");
     }
 }
 
-/// The request is memory that an open socket does not need.
+/// Frees the request, because an open socket does not need its memory.
 fn drop_request<B: MessageBody + 'static>(response: ServiceResponse<B>) -> Response<BoxBody> {
     let (_, response) = response.into_parts();
     Response::from(response).map_into_boxed_body()
 }
 
-/// Sends the app's answer, and hands the socket over if that is what it says.
+/// Sends the app's answer, and hands the socket over if the answer accepts the handshake.
 async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Framed<HttpIo, h1::Codec>) {
     let mut response = answer.unwrap_or_else(|error| Response::from(error.error_response()).map_into_boxed_body());
     let parts = framed.into_parts();
@@ -166,14 +164,14 @@ async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Fr
     let mut head = BytesMut::new();
     let start = response.extensions_mut().remove();
     if let Some(Start(start)) = start {
-        // Fails only for a response that is none.
+        // This fails only for a value that is not a response.
         if codec.encode(h1::Message::Item((response.drop_body(), BodySize::None)), &mut head).is_ok() {
             prepare(&io);
             start(io, Opening { head: head.freeze(), early: parts.read_buf.freeze() });
         }
         return;
     }
-    // After a request to upgrade nobody knows what the next bytes are.
+    // After a refused upgrade the meaning of the next bytes is unknown.
     response.head_mut().set_connection_type(ConnectionType::Close);
     let (response, body) = response.into_parts();
     let body = body::to_bytes(body).await.unwrap_or_default();
@@ -183,19 +181,19 @@ async fn upgrade(answer: Result<Response<BoxBody>, actix_web::Error>, framed: Fr
         .and_then(|()| codec.encode(h1::Message::Chunk(None), &mut head));
     if is_written.is_ok() {
         let now = Instant::now();
-        // `finish` has bounds of its own.
+        // `finish` has its own limits.
         let mut outbox = Outbox::new(now);
         outbox.push(head.freeze(), false, Duration::ZERO, now);
         finish(&io, outbox).await;
     }
 }
 
-/// Sets the TCP options of every accepted connection. What the kernel refuses stays at its
-/// default, and the connection works all the same.
+/// Sets the TCP options of every accepted connection. An option that the kernel refuses stays at
+/// its default, and the connection still works.
 ///
-/// Without `TCP_NODELAY` the second of two small frames waits for the peer's delayed
-/// acknowledgement, 40 ms; the setting of the HTTP service applies to HTTP/2 alone. HTTP waits
-/// for as long as an answer is not taken, so the kernel must not.
+/// Without `TCP_NODELAY` the second of two small frames waits 40 ms for the peer's delayed
+/// acknowledgement. The setting of the HTTP service applies to HTTP/2 only. HTTP waits for as long
+/// as an answer is not taken, so the kernel has to end the wait.
 fn set_options(io: &TcpStream) {
     let socket = SockRef::from(io);
     if let Err(error) = socket.set_tcp_nodelay(true) {
@@ -206,8 +204,8 @@ fn set_options(io: &TcpStream) {
     }
 }
 
-/// Bounds what the kernel keeps for a socket. What it refuses it keeps as it
-/// was, and the socket works all the same.
+/// Limits the bytes that the kernel keeps for a socket. A limit that the kernel refuses stays
+/// unchanged, and the socket still works.
 fn prepare(io: &TcpStream) {
     if let Err(error) = SockRef::from(io).set_send_buffer_size(SEND_BUFFER) {
         log::debug!("a socket keeps the kernel's buffer: {error}");

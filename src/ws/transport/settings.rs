@@ -1,4 +1,4 @@
-//! What holds for every socket.
+//! The settings of every socket.
 
 use super::buffer;
 use super::outbox::OutboxSettings;
@@ -6,21 +6,21 @@ use crate::limits::Rate;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The burst of bytes that has to be allowed at least: what is read at once.
+/// The smallest allowed burst of bytes: the bytes that are read at once.
 pub const LEAST_BURST: NonZeroU32 = NonZeroU32::new(buffer::READ_BYTES).unwrap();
 
-/// What holds for every socket.
+/// The settings of every socket.
 #[derive(Clone, Debug)]
 pub struct TransportSettings {
-    /// Of a message after reassembly.
+    /// The size limit of a message after reassembly.
     pub max_frame_bytes: usize,
-    /// Else a binary frame closes the socket with 1003.
+    /// Whether the socket accepts binary frames. If false, a binary frame closes it with 1003.
     pub takes_binary: bool,
-    /// Bytes a second; who sends faster is read more slowly.
+    /// The bytes per second. The hub reads a faster client more slowly.
     pub bytes: Rate,
-    /// Between two pings.
+    /// The time between two pings.
     pub heartbeat_interval: Duration,
-    /// Silence after which the peer is dead.
+    /// The time of silence after which the client counts as dead.
     pub heartbeat_timeout: Duration,
     pub outbox: OutboxSettings,
 }

@@ -1,4 +1,4 @@
-//! The end of a socket, once nobody writes to it any more.
+//! Closes a socket after the last frame is queued.
 
 use super::buffer::with_buffer;
 use super::outbox::Outbox;
@@ -9,17 +9,17 @@ use std::net::Shutdown;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// For the last bytes, such as the close frame, to be taken.
+/// The time in which the client has to take the last bytes, such as the close frame.
 const FLUSH_FOR: Duration = Duration::from_secs(2);
-/// After that, for the peer to close its side. Whatever it sends meanwhile is
-/// thrown away; closing at once would reset the connection, and the peer might
-/// not get the close frame (RFC 6455, 7.1.1).
+/// The time after that in which the client has to close its side. The bytes that it sends meanwhile
+/// are discarded. Closing immediately would reset the connection, and the client might not get the
+/// close frame (RFC 6455, 7.1.1).
 const LINGER_FOR: Duration = Duration::from_secs(1);
-/// What is thrown away at most.
+/// The most bytes that are discarded.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// Sends what is left, says that nothing follows, and waits for the peer to
-/// do the same; each for a bounded time.
+/// Sends the remaining bytes, ends the output, and waits for the client to do the same. Each step
+/// has a time limit.
 pub async fn finish(io: &TcpStream, mut outbox: Outbox) {
     let flush = async {
         while !outbox.is_empty() {
@@ -32,7 +32,7 @@ pub async fn finish(io: &TcpStream, mut outbox: Outbox) {
         SockRef::from(io).shutdown(Shutdown::Write)
     };
     if !matches!(timeout(FLUSH_FOR, flush).await, Ok(Ok(()))) {
-        // What the peer does not take is not kept for it by the kernel either.
+        // The kernel also drops the bytes that the client does not take.
         let _ = SockRef::from(io).set_linger(Some(Duration::ZERO));
         return;
     }
@@ -47,6 +47,6 @@ pub async fn finish(io: &TcpStream, mut outbox: Outbox) {
             }
         }
     };
-    // Over time is as good an end as any.
+    // A timeout is also a valid end.
     let _ = timeout(LINGER_FOR, drain).await;
 }

@@ -1,5 +1,5 @@
-//! What an actor holds of its socket: messages that came, what it wrote until
-//! the pump takes it, and how much of that still waits.
+//! The actor's handle of its socket. It holds the received messages, the written bytes until the
+//! connection takes them, and the number of bytes that still wait.
 
 use actix_http::ws::{Codec, Message, ProtocolError};
 use bytes::{Bytes, BytesMut};
@@ -15,37 +15,37 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio_util::codec::Encoder;
 
-/// The actor's handle; the pump has the other.
+/// The actor's handle. The connection has the other one.
 #[derive(Clone, Default)]
 pub struct Socket(Rc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     incoming: RefCell<Queue>,
-    /// Frames of the actor that the pump has not taken yet.
+    /// Frames of the actor that the connection has not taken yet.
     written: RefCell<BytesMut>,
-    /// Bytes that wait for the peer and count.
+    /// The waiting bytes that count.
     unsent: Cell<usize>,
-    /// Of who wants to know when none do.
+    /// The waker of the task that waits until no bytes wait.
     waits_for_clear: RefCell<Option<Waker>>,
-    /// What the actor wrote since the pump looked has an answer in it.
+    /// Whether the actor has written an answer since the connection last looked.
     has_answer: Cell<bool>,
-    /// Dropped when the answer is taken, or the socket closed for good.
+    /// Dropped when the answer is taken, or when the socket is closed for good.
     until_taken: RefCell<Option<Box<dyn Any>>>,
-    /// Nothing goes out, because the actor is about to write more.
+    /// Nothing is sent, because the actor is about to write more.
     is_held: Cell<bool>,
-    /// Why the pump closed the socket.
+    /// The code with which the connection closed the socket.
     closed_with: Cell<Option<u16>>,
 }
 
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<Message>,
-    /// The actor is at work on one.
+    /// The actor is processing a message.
     is_paused: bool,
-    /// Nothing comes any more.
+    /// No more input comes.
     is_over: bool,
-    /// And the actor knows.
+    /// The actor has received the end of input.
     eof_sent: bool,
     waker: Option<Waker>,
 }
@@ -59,7 +59,7 @@ impl Queue {
 }
 
 impl Socket {
-    /// No further message until `resume`, or until the answer is written.
+    /// Delivers no further message until `resume`, or until the answer is written.
     pub fn pause(&self) {
         self.0.incoming.borrow_mut().is_paused = true;
     }
@@ -68,15 +68,15 @@ impl Socket {
         drop(self.0.until_taken.take());
         let mut incoming = self.0.incoming.borrow_mut();
         incoming.is_paused = false;
-        // With nothing to take, the actor waits for the next read.
+        // If there is nothing to take, the actor waits for the next read.
         if !incoming.messages.is_empty() || incoming.is_over {
             incoming.wake();
         }
     }
 
-    /// Writes a message behind those before. Only at work: nobody else has the
-    /// pump look. The context of the actor could do the same, and would keep its
-    /// queue for as long as the socket is open.
+    /// Queues a message after the earlier ones. Call it only from the actor's own work, because
+    /// nothing else wakes the connection. The context of the actor could do the same, but would
+    /// keep its queue for as long as the socket is open.
     pub fn text(&self, text: impl Into<ByteString>) {
         self.encode(Message::Text(text.into()));
     }
@@ -86,23 +86,23 @@ impl Socket {
     }
 
     fn encode(&self, message: Message) {
-        // Fails only for continuations, which these are not.
+        // This fails only for continuation frames, which are not used here.
         let _ = Codec::new().encode(message, &mut self.0.written.borrow_mut());
     }
 
-    /// What was just written answers the message at work: it does not count
-    /// as unsent, and the next message waits until the peer has taken it.
+    /// Marks the last written frame as the answer to the current message. It does not count as
+    /// unsent, and the next message waits until the client has taken it.
     pub fn has_answered(&self) {
         self.0.has_answer.set(true);
     }
 
-    /// Keeps something until the peer has taken the answer that was just written.
+    /// Keeps a value until the client has taken the last written answer.
     pub fn keep_until_taken(&self, kept: impl Sized + 'static) {
         self.0.until_taken.replace(Some(Box::new(kept)));
     }
 
-    /// Nothing goes out until `release`, and then all of it at once: for what
-    /// follows in a moment, as each write costs more than all that it carries.
+    /// Holds all output until `release`, and then sends it in one write. Use it when more output
+    /// follows in a moment, because each write costs more than all the bytes it carries.
     pub fn hold(&self) {
         self.0.is_held.set(true);
     }
@@ -111,12 +111,12 @@ impl Socket {
         self.0.is_held.set(false);
     }
 
-    /// Bytes that wait for the peer to read them, answers aside.
+    /// Returns the bytes that wait for the client, not counting answers.
     pub fn unsent(&self) -> usize {
         self.0.unsent.get()
     }
 
-    /// Done when no byte waits for the peer any more.
+    /// Completes when no bytes wait for the client.
     pub fn is_clear(&self) -> impl Future<Output = ()> + use<> {
         let socket = self.clone();
         poll_fn(move |cx| match socket.unsent() {
@@ -128,12 +128,12 @@ impl Socket {
         })
     }
 
-    /// The code it was closed with from below the actor.
+    /// Returns the code with which the transport closed the socket.
     pub fn closed_with(&self) -> Option<u16> {
         self.0.closed_with.get()
     }
 
-    // The pump's side.
+    // The connection's side.
 
     pub(super) fn incoming(&self) -> Incoming {
         Incoming(self.clone())
@@ -147,7 +147,7 @@ impl Socket {
         self.0.incoming.borrow_mut().is_over = true;
     }
 
-    /// Whether the actor has taken everything and would take more.
+    /// Returns whether the actor has taken everything and accepts more.
     pub(super) fn wants_input(&self) -> bool {
         let incoming = self.0.incoming.borrow();
         incoming.messages.is_empty() && !incoming.is_paused && !incoming.is_over
@@ -179,8 +179,8 @@ impl Socket {
     }
 }
 
-/// What the peer sent, in order, as fast as the actor takes it; last of all an
-/// error, when the peer is gone.
+/// The client's messages, in order, as fast as the actor takes them. The last item is an error if
+/// the client is gone.
 pub struct Incoming(Socket);
 
 impl Stream for Incoming {

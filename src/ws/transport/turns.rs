@@ -1,9 +1,9 @@
-//! Which requests begin, and which connections end, next on a worker: a few, then whatever else is
-//! ready, then a few more.
+//! Schedules the requests that begin, and the connections that end, on a worker. A few of them run,
+//! then all other ready tasks, then a few more.
 //!
-//! A worker runs what is ready one after another, requests and sockets alike. Of a burst of
-//! hundreds of requests it would decode and answer all before the next message of a socket, and
-//! close hundreds of connections that went idle together.
+//! A worker runs ready tasks one after another, requests and sockets alike. Without turns, it would
+//! decode and answer a burst of hundreds of requests before the next message of a socket. It would
+//! also close hundreds of connections together if they went idle together.
 
 use actix_web::rt;
 use std::cell::{Cell, RefCell};
@@ -11,33 +11,34 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
-/// Requests that begin, and connections that end, before everything else that is ready has its turn.
+/// The requests that begin, and the connections that end, before all other ready tasks run.
 const AT_ONCE: usize = 8;
 
 thread_local! {
     static TURNS: Rc<Turns> = Rc::default();
 }
 
-/// Those of one worker.
+/// The turns of one worker.
 #[derive(Default)]
 struct Turns {
-    /// Requests and ends since the last pause.
+    /// The requests and ends since the last pause.
     begun: Cell<usize>,
-    /// In the order in which they asked. While it has any, [`Turns::go_round`] runs.
+    /// The waiting connections, in the order in which they asked. While there are any,
+    /// [`Turns::go_round`] runs.
     waiting: RefCell<VecDeque<Rc<Turn>>>,
     is_going_round: Cell<bool>,
 }
 
-/// That of one connection, to read or to end.
+/// The turn of one connection, to read or to end.
 #[derive(Default)]
 pub(super) struct Turn {
     has_come: Cell<bool>,
-    /// Of a connection that waits.
+    /// The waker of a connection that waits.
     waker: RefCell<Option<Waker>>,
 }
 
 impl Turn {
-    /// Whether the connection may go on now; it is woken when it may.
+    /// Returns whether the connection may continue now. It is woken when it may.
     pub fn has_come(self: &Rc<Self>, context: &Context<'_>) -> bool {
         if self.has_come.replace(false) {
             return true;
@@ -56,7 +57,7 @@ impl Turn {
     }
 }
 
-/// Counts a request, or a part of one, that was read, or a connection that ends.
+/// Counts a request that was read, a part of one, or a connection that ends.
 pub(super) fn count() {
     TURNS.with(|turns| {
         turns.begun.set(turns.begun.get() + 1);
@@ -67,8 +68,7 @@ pub(super) fn count() {
 }
 
 impl Turns {
-    /// Lets everything that is ready run, and then some of the connections that wait, until none
-    /// is left.
+    /// Runs all ready tasks, then some of the waiting connections, and repeats until none are left.
     async fn go_round(self: Rc<Self>) {
         loop {
             tokio::task::yield_now().await;
@@ -98,7 +98,7 @@ mod tests {
     use std::future::poll_fn;
     use std::task::Poll;
 
-    /// ReadPool one request.
+    /// Reads one request.
     async fn read(begun: Rc<Cell<usize>>) {
         let turn = Rc::<Turn>::default();
         poll_fn(|context| if turn.has_come(context) { Poll::Ready(()) } else { Poll::Pending }).await;
