@@ -109,7 +109,7 @@ impl Jobs {
 async fn supervise<J: Job>(mut job: J, statuses: JobStatuses, clock: Clock, first_pause: Duration) {
     let mut logged_at: Option<Instant> = None;
     loop {
-        // A job that panicked is in the state that its last step left; each step begins anew from it.
+        // A job that panicked goes on from the state that its last step left.
         let outcome = AssertUnwindSafe(job.run()).catch_unwind().await;
         let error = match outcome {
             Ok(Ok(next)) => {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-/// What is written meanwhile is indexed together.
+/// Messages that are written within this time are indexed together.
 const INDEX_DEBOUNCE: Duration = Duration::from_millis(100);
 /// The pause while there is more to index, as a multiple of the time that the last batch took: a
 /// busy writer takes longer, and is asked less often.

@@ -4,6 +4,7 @@ pub mod architecture;
 pub mod bound_lists;
 pub mod circles;
 pub mod descriptions;
+pub mod english;
 pub mod formatted_sql;
 pub mod promises;
 pub mod query_counts;
