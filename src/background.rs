@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn background_threads_have_a_low_priority_and_others_keep_theirs() {
+    fn only_background_threads_run_at_low_priority() {
         let (before, niceness) = (rustix::process::nice(0).unwrap(), channel());
         let thread = spawn("test".into(), move || niceness.0.send(rustix::process::nice(0).unwrap()).unwrap()).unwrap();
         assert_eq!(niceness.1.recv().unwrap(), (before + NICENESS).min(19));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_go_on_after_work_that_panicked_and_end_when_all_is_done() {
+    fn threads_survive_a_panic_and_finish_queued_work_on_drop() {
         let (threads, (done, outcome)) = (Threads::start("test", 1).unwrap(), channel());
         threads.run(|| panic!("as this test wants it"));
         for number in 0..3 {

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_waits_for_its_log_no_longer_than_it_is_told() {
+    fn a_log_flush_at_exit_waits_at_most_its_timeout() {
         let (mut writer, open, written) = gated();
         writer.write_all(b"last\n").unwrap();
         writer.finish(Duration::from_millis(10));

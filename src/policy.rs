@@ -202,7 +202,7 @@ mod tests {
 
     /// Checks every combination of facts against a second statement of the rule.
     #[test]
-    fn one_may_write_unless_blocked_closed_or_unknown_under_the_contacts_policy() {
+    fn blocks_closed_accounts_and_contacts_policy_forbid_messages() {
         for bits in 0..64_u8 {
             let bit = |n: u8| bits & (1 << n) != 0;
             let relation = Relation {

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_usernames_are_found_behind_separators_case_and_digits() {
+    fn separators_case_and_digits_do_not_hide_a_reserved_username() {
         for name in
             ["admin", "Admin", "ADMINISTRATOR", "_admin_", "ad.min", "support-1", "system", "Root", "deleted.user"]
         {

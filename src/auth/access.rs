@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hand_made_token_is_refused_for_each_thing_that_is_wrong_with_it() {
+    fn an_access_token_with_any_wrong_claim_or_header_is_refused() {
         let tokens = AccessTokens::new(KEY, None, EPOCH);
         assert!(check(&tokens, &signed(&ours(), claims(), KEY)).is_ok(), "the pattern is right");
         for (claim, value) in

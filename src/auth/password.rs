@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_right_in_every_form_and_an_old_hash_is_outdated() {
+    async fn any_unicode_form_matches_and_an_old_hash_is_outdated() {
         const FORMS: [&str; 2] = ["Gänseblümchen", "Ga\u{308}nseblu\u{308}mchen"];
         let passwords = Passwords::new().unwrap();
         let verdict =
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn au_2_a_full_queue_has_room_for_another_address_and_it_is_next() {
+    async fn au_2_a_full_queue_serves_another_address_next() {
         let (passwords, gates) = busy();
         let [flood, ann] = ["192.0.2.1", "192.0.2.2"].map(|address| passwords.of(address.parse().unwrap()));
         let order = Arc::new(Mutex::new(Vec::new()));

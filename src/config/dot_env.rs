@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_cannot_be_taken_as_written_is_refused_by_its_number() {
+    fn an_ambiguous_line_is_refused_with_its_line_number() {
         for line in ["BIND", "BIND=a b", "=a", "BIND=a$b", "BIND=${HOME}", r#"BIND="$HOME""#, "BIND='a", r"BIND=a\qb"] {
             let wrong = parse(&format!("# mine\nMESSAGE_RATE=5\n{line}")).expect_err(line);
             assert!(wrong.starts_with(".env, line 3: expected NAME=value"), "{wrong}");
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn near_misses_of_the_environment_are_found_and_other_programs_left_alone() {
+    fn misspelled_settings_are_found_and_other_variables_ignored() {
         let names = ["REGISTRATON", "bind", "MESSAGE_RATES", "BIN", "FIND", "PATH", "DATABASE_HOST", "BIND", "HOME"];
         let misses = near_misses(names.iter().map(ToString::to_string), &KNOWN);
         let expected = [("MESSAGE_RATES", "MESSAGE_RATE"), ("REGISTRATON", "REGISTRATION"), ("bind", "BIND")];

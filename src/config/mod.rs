@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn blank_text_counts_as_unset_and_space_around_a_value_as_nothing() {
+    fn blank_values_count_as_unset_and_surrounding_space_is_cut() {
         let config = config(&[("DATABASE_POOL", " "), ("MAX_PARTICIPANTS", ""), ("REGISTRATION", " closed\n")]);
         let config = config.expect("blank is unset");
         assert_eq!((config.store.pool, config.auth.registration), (8, Registration::Closed));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_beyond_its_bound_is_refused_by_name_value_and_what_is_allowed() {
+    fn an_out_of_bounds_error_names_setting_value_and_range() {
         for (name, with, _, outside) in BOUNDS {
             for value in *outside {
                 let refusal = refusal(&[&[(*name, *value)], *with].concat());

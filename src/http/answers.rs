@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_operation_that_waits_too_long_is_refused_and_leaves_nothing() {
+    async fn an_operation_that_waits_too_long_is_refused_and_cleaned_up() {
         let answers = Answers::new(AnswerSettings { patience: Duration::ZERO, ..SETTINGS });
         let held = [answers.reserve(ANN).await.unwrap(), answers.reserve(ANN).await.unwrap()];
         assert!(matches!(answers.reserve(ANN).await, Err(Error::Unavailable(_))));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn the_answer_that_waited_longest_is_given_up_when_the_node_is_full() {
+    async fn a_full_node_drops_the_answer_that_waited_longest() {
         let answers = Answers::new(SETTINGS);
         let (tell, given_up) = mpsc::channel();
         let mut shares = Vec::new();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_there_already_passes_within_the_bound_and_alone() {
+    fn a_ready_answer_passes_within_the_limit_or_as_the_only_one() {
         let answers = Answers::new(SETTINGS);
         let large = answers.take(ANN, 5 * RESERVED).unwrap();
         assert!(answers.take(ANN, 1).is_err());

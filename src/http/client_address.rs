@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_share_no_places_nor_does_this_machine_unless_proxies_are_named() {
+    fn proxies_and_default_loopback_have_no_per_address_limit() {
         let (named, none) =
             (proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor), proxies(&[], ProxyHeader::XForwardedFor));
         let share_of = |proxies: &TrustedProxies, peer: &str| {
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn op_2_forwarded_addresses_are_believed_only_from_trusted_proxies() {
+    fn op_2_forwarded_addresses_count_only_from_trusted_proxies() {
         let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor);
         let told = headers(&[("x-forwarded-for", b"198.51.100.7")]);
         assert_eq!(proxies.client("192.0.2.1".parse().unwrap(), &told).to_string(), "192.0.2.1");

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_origin_the_fetch_metadata_decides_and_without_both_it_is_no_browser() {
+    fn fetch_metadata_decides_only_when_the_origin_is_absent() {
         let fetch = |text: &str| RequestOrigin { origins: vec![], fetch_site: Some(text.into()) };
         assert!(origins().check_origin(&RequestOrigin::default()).is_ok());
         assert!(origins().check_origin(&fetch("same-origin")).is_ok());

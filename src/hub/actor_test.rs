@@ -208,7 +208,7 @@ fn a_session_that_opens_gets_what_was_kept_then_who_is_online() {
 }
 
 #[test]
-fn a_session_that_opens_slowly_gets_one_resync_and_is_not_cut_off() {
+fn a_slowly_opening_session_gets_one_resync_and_stays_open() {
     System::new().block_on(async {
         let (hub, _seat) = started();
         let opening = attach_opening(&hub, ONE).await;

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_announcement_is_due_again_unless_the_state_went_back() {
+    fn a_failed_announcement_is_retried_unless_the_state_reverted() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
         presence.arrived(ANN);
         fail(&mut presence);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transition_waits_until_the_one_before_is_settled_and_is_told_once() {
+    fn a_transition_waits_for_the_previous_one_and_is_sent_once() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
         presence.arrived(ANN);
         let coming = presence.next_transition().unwrap();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn users_who_are_here_or_whose_going_is_not_told_yet_are_not_written_down() {
+    fn online_and_unannounced_offline_users_are_not_written_down() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
         let [bob, cat, dan] = [2, 3, 4].map(UserId::new);
         [ANN, bob, cat, dan].iter().for_each(|user_id| presence.arrived(*user_id));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_shown_online_before_the_announcement_is_announced_when_they_go() {
+    fn a_user_shown_online_early_is_announced_as_offline() {
         let (mut presence, start) = (Presence::new(Duration::ZERO), Instant::now());
         presence.arrived(ANN);
         assert!(presence.show(ANN));

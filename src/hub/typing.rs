@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_who_part_each_sees_the_others_mark_end_and_for_the_rest_it_stands() {
+    fn a_block_ends_typing_marks_between_the_two_users_only() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         table.heard(shown_to([3, 4]), start);
         let ended = table.parted(UserId::new(4), UserId::new(2));

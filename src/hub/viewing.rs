@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_socket_that_looks_is_told_of_and_the_last_that_stops() {
+    fn viewing_lasts_from_the_first_socket_to_the_last() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         assert_eq!(said(table.heard(looks(ANN, HERE, Some(1)), now)), [(ANN, true, vec![BOB, CAT])]);
         assert!(table.heard(looks(ANN, HERE, Some(2)), now).is_empty());
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_who_part_each_sees_the_other_stop_and_for_the_rest_they_look_on() {
+    fn a_block_ends_viewing_marks_between_the_two_users_only() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         for (user, with) in [(ANN, 1), (ANN, 2), (BOB, 3), (CAT, 4)] {
             table.heard(looks(user, HERE, Some(with)), now);
@@ -281,7 +281,7 @@ mod tests {
     proptest! {
         /// Beginnings and ends alternate, and nothing remains when all users have left.
         #[test]
-        fn whoever_was_told_that_somebody_looks_is_told_once_that_they_stopped(
+        fn each_viewing_start_is_followed_by_exactly_one_stop(
             steps in proptest::collection::vec(step(), 0..200),
         ) {
             let (mut table, now) = (ViewingTable::default(), Instant::now());

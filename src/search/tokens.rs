@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_side_by_side_are_told_from_those_with_a_break_between() {
+    fn adjacent_dense_characters_differ_from_separated_ones() {
         let follows = |text: &str| tokens(text).last().map(|token| token.kind);
         assert_eq!(follows("東京"), Some(Kind::Dense { follows: true }));
         for apart in ["東 京", "東。京", "東a京", "東👍京"] {

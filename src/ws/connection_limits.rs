@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_gets_the_place_of_the_oldest_of_the_address_with_the_most() {
+    fn a_newcomer_displaces_the_oldest_of_the_busiest_address() {
         let connection_limits = connection_limits(0, 0, 0);
         let networks = UNKNOWN_IN_ALL / UNKNOWN_PER_ADDRESS;
         let held: Vec<ConnectionPermit> = (0..UNKNOWN_IN_ALL)
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_places_are_taken_an_address_takes_none_from_its_equals() {
+    fn an_address_displaces_none_with_as_few_connections() {
         let connection_limits = connection_limits(0, 0, 8);
         let held = ["10.0.0.1", "10.0.0.2"].map(|address| connection_limits.acquire(None, at(address)).unwrap());
         assert!(matches!(connection_limits.acquire(None, at("10.0.0.1")), Err(Error::Unavailable(_))));

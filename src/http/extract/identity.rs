@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_shown_by_what_it_says_without_what_cannot_be_read() {
+    fn a_user_agent_is_shown_without_unreadable_characters() {
         assert_eq!(readable(b" Firefox/1 \x1b[31m\t\x7f "), Some("Firefox/1 [31m".into()));
         assert_eq!(readable("Tücher 😀".as_bytes()), Some("Tücher 😀".into()));
         assert_eq!(readable(b"a\xffb"), Some("a\u{fffd}b".into()));

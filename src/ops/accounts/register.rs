@@ -75,7 +75,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 
-    fn an_account_and_its_first_login_are_made_together_or_not_at_all(scratch: Scratch) {
+    fn an_account_and_its_first_login_are_created_atomically(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         let op = Register {
@@ -100,5 +100,5 @@ mod tests {
         other.token_hash = [2; 32];
         register(&other).unwrap();
     }
-    both_databases!(an_account_and_its_first_login_are_made_together_or_not_at_all);
+    both_databases!(an_account_and_its_first_login_are_created_atomically);
 }

@@ -74,7 +74,7 @@ mod tests {
 
     /// Covers a login, and a second password change, that checked the old password before the
     /// change.
-    fn a_password_that_was_checked_before_it_changed_counts_no_longer(scratch: Scratch) {
+    fn a_password_verified_before_its_change_is_no_longer_valid(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         let person = "INSERT INTO users (username, username_key, display_name, password_hash, created_at)
@@ -91,5 +91,5 @@ mod tests {
         log_in(4, "second", cx).unwrap();
         assert_eq!(change(1, "second", "third", cx).unwrap().len(), 1);
     }
-    both_databases!(a_password_that_was_checked_before_it_changed_counts_no_longer);
+    both_databases!(a_password_verified_before_its_change_is_no_longer_valid);
 }

@@ -117,7 +117,7 @@ mod tests {
 
     /// A session that the user opens after the account is enabled is not among those checked
     /// before.
-    fn an_account_enabled_while_it_was_looked_at_keeps_its_new_session(scratch: Scratch) {
+    fn an_account_enabled_during_the_check_keeps_its_new_session(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         execute(&mut db, PEOPLE).unwrap();
@@ -130,5 +130,5 @@ mod tests {
         let events = EndRevoked { owners }.run(&System, cx).unwrap().events;
         assert!(matches!(events[..], [Effect::LoginEnded(login)] if login == LoginId::new(12)), "{events:?}");
     }
-    both_databases!(an_account_enabled_while_it_was_looked_at_keeps_its_new_session);
+    both_databases!(an_account_enabled_during_the_check_keeps_its_new_session);
 }

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_up_to_date_or_known_or_gets_the_conversation_anew() {
+    fn a_position_is_current_or_known_or_resets_the_conversation() {
         let position = |held, is_named, is_shown| {
             Cursor::new(&head(9, is_shown), held, is_named).map(|cursor| cursor.position.map(Rev::get))
         };
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_changes_as_the_limit_are_told_and_one_more_comes_anew() {
+    fn more_changes_than_the_limit_reset_the_conversation() {
         let cursor = Cursor::new(&head(1_000, true), Some(1), true).unwrap();
         assert!(!cursor.comes_anew(500, &SyncLimits::DEFAULT));
         assert!(cursor.comes_anew(501, &SyncLimits::DEFAULT));

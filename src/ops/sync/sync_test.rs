@@ -62,7 +62,7 @@ fn behind(db: &mut Db, user_id: UserId, missed: i64) -> Sync {
     Sync { epoch: Some(EPOCH.into()), me: Some(Position::new(0)), conversations, only: false }
 }
 
-fn a_client_that_is_up_to_date_costs_few_queries_however_much_it_holds(scratch: Scratch) {
+fn an_up_to_date_client_costs_few_queries_at_any_size(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE, MESSAGES]);
     let mut asked = |user_id: UserId, count: usize| {
         let request = behind(&mut db, user_id, 0);
@@ -75,7 +75,7 @@ fn a_client_that_is_up_to_date_costs_few_queries_however_much_it_holds(scratch: 
     assert!(queries.len() <= 6, "{queries:#?}");
     assert_eq!(asked(BUSY, 1_000), queries, "the same for a hundred times as many");
 }
-both_databases!(a_client_that_is_up_to_date_costs_few_queries_however_much_it_holds);
+both_databases!(an_up_to_date_client_costs_few_queries_at_any_size);
 
 fn whatever_a_client_missed_every_query_walks_an_index(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE, MESSAGES]);
@@ -110,7 +110,7 @@ fn whatever_a_client_missed_every_query_walks_an_index(scratch: Scratch) {
 }
 both_databases!(whatever_a_client_missed_every_query_walks_an_index);
 
-fn hidden_last_messages_cost_one_query_more_however_many_they_are(scratch: Scratch) {
+fn any_number_of_hidden_last_messages_costs_one_more_query(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE, MESSAGES]);
     let (before, shown) = record(&mut db, |db| ask(db, QUIET, &Sync::default()));
     execute(
@@ -129,7 +129,7 @@ fn hidden_last_messages_cost_one_query_more_however_many_they_are(scratch: Scrat
         assert!(!scans(&mut db, &plan), "{query}\n{plan:#?}");
     }
 }
-both_databases!(hidden_last_messages_cost_one_query_more_however_many_they_are);
+both_databases!(any_number_of_hidden_last_messages_costs_one_more_query);
 
 fn a_table_that_is_read_from_end_to_end_is_noticed(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE]);
@@ -182,7 +182,7 @@ fn own_rows(mine: &Mine) -> Vec<Own> {
     ties.chain(places).chain(hidden).collect()
 }
 
-fn more_of_ones_own_than_an_answer_holds_comes_in_portions_each_once(scratch: Scratch) {
+fn a_large_own_state_comes_in_portions_with_each_row_once(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE, MESSAGES, OWN]);
     let holding = behind(&mut db, BUSY, 0);
     for (start, expected_answers) in [(None, 3), (Some(0), 3), (Some(1_500), 2), (Some(3_000), 1), (Some(3_600), 1)] {
@@ -212,4 +212,4 @@ fn more_of_ones_own_than_an_answer_holds_comes_in_portions_each_once(scratch: Sc
         assert!(once == expected, "from {start:?}: {:?}", once.symmetric_difference(&expected).collect::<Vec<_>>());
     }
 }
-both_databases!(more_of_ones_own_than_an_answer_holds_comes_in_portions_each_once);
+both_databases!(a_large_own_state_comes_in_portions_with_each_row_once);

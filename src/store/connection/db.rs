@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_sqlite_file_is_its_owners_alone_and_every_connection_is_durable() {
+    fn a_new_sqlite_file_is_private_and_connections_are_durable() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new.db");

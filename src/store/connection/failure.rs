@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_unknown_only_after_a_lost_connection_or_a_failed_sync() {
+    fn only_a_lost_connection_or_failed_sync_is_an_unknown_commit() {
         let lost = DieselError::DatabaseError(Kind::ClosedConnection, Box::new(String::new()));
         let unsynced = unknown(sqlite::code_to_str(sqlite::SQLITE_IOERR));
         assert!(leaves_commit_unknown(&lost) && leaves_commit_unknown(&unsynced));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn postgres_tells_timeouts_and_a_full_disk_in_words_that_are_known() {
+    fn postgres_timeout_and_full_disk_messages_are_recognized() {
         let scratch = Scratch::postgres();
         let mut db = scratch.open();
         let mut fails = |sql: &str| Error::from(execute(&mut db, sql).expect_err("it fails"));

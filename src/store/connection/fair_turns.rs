@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_used_the_least_is_next_and_those_who_are_new_keep_their_order() {
+    fn the_least_served_owner_is_next_and_new_ones_keep_order() {
         let (mut shares, now) = (Shares::default(), Instant::now());
         shares.charge(ANN, 3 * SECOND, now);
         shares.charge(BOB, SECOND, now);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_number_of_people_is_remembered_and_whoever_is_idle_makes_room() {
+    fn usage_records_are_bounded_and_idle_owners_are_evicted() {
         let (mut shares, start) = (Shares::<u32>::default(), Instant::now());
         let people = |numbers: std::ops::Range<i64>| numbers.map(|number| Some(UserId::new(number)));
         let most = MAX_REMEMBERED as i64;

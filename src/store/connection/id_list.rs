@@ -93,7 +93,7 @@ mod tests {
         id_list(&numbers.into_iter().map(UserId::new).collect::<Vec<_>>()).unwrap()
     }
 
-    fn an_id_is_among_those_of_its_list_and_of_none_when_that_is_empty(scratch: Scratch) {
+    fn an_id_matches_only_a_list_that_contains_it(scratch: Scratch) {
         let mut db = scratch.open();
         for (ids, expected) in [(vec![], false), (vec![1, 3], false), (vec![1, 2, 2, 3], true)] {
             let list = users(ids);
@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(found, expected, "{list:?}");
         }
     }
-    both_databases!(an_id_is_among_those_of_its_list_and_of_none_when_that_is_empty);
+    both_databases!(an_id_matches_only_a_list_that_contains_it);
 
     fn a_list_has_up_to_ten_thousand_ids(scratch: Scratch) {
         let mut db = scratch.open();

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn heavy_reads_leave_connections_to_light_ones_and_both_to_admission() {
+    fn heavy_and_light_reads_leave_connections_for_admission() {
         block_on(async {
             let gates = gates();
             let person = |id| Some(UserId::new(id));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heavy_read_waits_longer_behind_those_of_others_than_behind_its_owners() {
+    fn a_heavy_read_waits_longer_for_others_than_for_its_owner() {
         block_on(async {
             let gates = Arc::new(ReadGates::new(8, 1, 1));
             let _ann = passes(&gates, Cost::Heavy, ANN).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn few_sessions_open_at_once_and_those_of_others_wait_for_theirs() {
+    fn sessions_over_the_opening_limit_wait_for_their_turn() {
         block_on(async {
             let gates = Arc::new(ReadGates::new(8, 2, 2));
             let mut open: Vec<_> = (0..2).map(|_| passes(&gates, Cost::Opening, ANN).unwrap()).collect();

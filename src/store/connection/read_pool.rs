@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_the_server_ended_is_replaced_before_anybody_gets_it() {
+    fn the_pool_replaces_connections_that_the_server_ended() {
         let scratch = Scratch::postgres().with_marks();
         block_on(async {
             let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();

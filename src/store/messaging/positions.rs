@@ -331,7 +331,7 @@ mod tests {
     use crate::store::scratch::{Scratch, both_databases};
 
     #[test]
-    fn positions_move_forward_only_and_reading_implies_having_got_it() {
+    fn positions_only_move_forward_and_read_implies_delivered() {
         let at = |n| if n == 0 { Seq::ZERO } else { Seq::new(n) };
         let here = Positions { delivered_seq: at(5), read_seq: at(3), own_delivered_seq: at(6), own_read_seq: at(4) };
         let read = here.moved(Kind::Read, at(8), true);

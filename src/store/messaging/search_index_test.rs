@@ -55,7 +55,7 @@ fn proposed_in(db: &mut Db, scope: &Scope, q: &str) -> Vec<i64> {
     list_indexed(db, scope, &terms, ALL, 10).unwrap().into_iter().map(MessageId::get).collect()
 }
 
-fn the_index_proposes_what_is_in_ones_own_conversations_newest_first(scratch: Scratch) {
+fn the_index_finds_messages_of_own_conversations_newest_first(scratch: Scratch) {
     let mut db = filled(&scratch);
     assert!(proposed(&mut db, ANN, "apple").is_empty(), "nothing is indexed yet");
     index_all(&mut db);
@@ -68,7 +68,7 @@ fn the_index_proposes_what_is_in_ones_own_conversations_newest_first(scratch: Sc
     let page = list_indexed(&mut db, &scope, &[], MessageId::new(5), 2).unwrap();
     assert_eq!(page, [4, 2].map(MessageId::new), "before an id, and no more than asked for");
 }
-both_databases!(the_index_proposes_what_is_in_ones_own_conversations_newest_first);
+both_databases!(the_index_finds_messages_of_own_conversations_newest_first);
 
 fn what_is_not_indexed_yet_is_known(scratch: Scratch) {
     let mut db = filled(&scratch);

@@ -95,7 +95,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn what_is_written_is_copied_into_the_database_while_the_writer_goes_on() {
+    fn checkpoints_copy_the_log_while_the_writer_continues() {
         let scratch = Scratch::sqlite().with_marks();
         let Target::Sqlite(path) = &scratch.target else { panic!("it is SQLite") };
         let size = || std::fs::metadata(path).unwrap().len();

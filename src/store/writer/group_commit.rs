@@ -725,7 +725,7 @@ mod tests {
     }
     both_databases!(a_panic_is_an_internal_error_of_that_job_alone);
 
-    fn who_loses_to_others_is_run_again_and_so_is_its_batch_one_by_one(scratch: Scratch) {
+    fn a_deadlock_retries_the_jobs_of_the_batch_one_by_one(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();
@@ -749,7 +749,7 @@ mod tests {
         assert_eq!(scratch.marks(), [1, 2, 3]);
         rig.end();
     }
-    both_databases!(who_loses_to_others_is_run_again_and_so_is_its_batch_one_by_one);
+    both_databases!(a_deadlock_retries_the_jobs_of_the_batch_one_by_one);
 
     fn who_always_loses_is_given_up_and_the_others_are_not(scratch: Scratch) {
         let scratch = scratch.with_marks();
@@ -843,7 +843,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_is_not_given_fails_the_job_that_waits_for_it_alone() {
+    fn a_lock_timeout_fails_only_the_job_that_waits() {
         let scratch = Scratch::postgres().with_marks();
         execute(&mut scratch.open(), "INSERT INTO marks VALUES (1)").unwrap();
         let mut other = scratch.open();
@@ -970,7 +970,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_connection_broke_between_batches_the_next_but_one_has_another() {
+    fn a_connection_broken_between_batches_fails_one_batch() {
         let scratch = Scratch::postgres().with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let (told, pids) = channel();
@@ -993,7 +993,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_breaks_within_a_job_fails_the_batch_and_nothing_more() {
+    fn a_connection_broken_within_a_job_fails_only_that_batch() {
         let scratch = Scratch::postgres().with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn light_jobs_come_before_heavy_ones_and_no_two_heavy_ones_share_a_turn() {
+    fn light_jobs_precede_heavy_ones_and_heavy_ones_run_alone() {
         use Turn::{Heavy, Light};
         let mut queue = queue(&[1, 2, 3], &[(10, ann()), (11, ann()), (12, ann())]);
         assert_eq!(turns(&mut queue, 2), [Light(vec![1, 2]), Light(vec![3]), Heavy(10), Heavy(11), Heavy(12)]);

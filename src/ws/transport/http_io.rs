@@ -192,7 +192,7 @@ mod tests {
     use std::future::poll_fn;
 
     #[actix_web::test]
-    async fn connections_that_end_in_the_same_moment_are_closed_in_small_groups() {
+    async fn connections_ending_at_once_are_closed_in_small_groups() {
         let listener = rt::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, closed) = (listener.local_addr().unwrap(), Rc::<Cell<usize>>::default());
         let mut peers = Vec::new();

@@ -118,7 +118,7 @@ fn a_message_has_so_many_fragments_and_no_more() {
 }
 
 #[test]
-fn the_time_of_a_message_runs_from_its_first_byte_whatever_follows() {
+fn a_message_deadline_counts_from_its_first_byte() {
     let (mut inbound, start) = inbound();
     let mut decode = |bytes: &[u8], seconds: u64| {
         inbound.push(bytes);

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_may_wait_so_long_and_no_longer_also_for_one_who_sips() {
+    fn a_slow_reader_does_not_extend_the_age_limit() {
         let (mut outbox, start) = outbox();
         outbox.push(Bytes::from(vec![0; 90]), false, SETTINGS.max_age, start);
         for second in 1..20 {

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_few_requests_of_a_burst_begin_before_the_others_have_their_turn() {
+    async fn a_burst_of_requests_starts_in_small_groups() {
         let begun = Rc::<Cell<usize>>::default();
         for _ in 0..100 {
             rt::spawn(read(Rc::clone(&begun)));

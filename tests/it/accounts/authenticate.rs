@@ -54,8 +54,8 @@ async fn a_socket_says_who_it_is_and_is_then_like_any_other(hub: &mut TestHub) {
     assert_eq!(hub.connections().await, 2);
 }
 
-both_databases!(before_it_says_who_it_is_a_socket_does_nothing_and_hears_nothing);
-async fn before_it_says_who_it_is_a_socket_does_nothing_and_hears_nothing(hub: &mut TestHub) {
+both_databases!(an_unauthenticated_socket_can_do_and_receive_nothing);
+async fn an_unauthenticated_socket_can_do_and_receive_nothing(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     // A cookie that comes along does not count.
     let mut socket = Socket::open_at(&ann, BY_MESSAGE).await;
@@ -192,8 +192,8 @@ async fn au_9_a_socket_ends_with_its_token(hub: &mut TestHub) {
     by_cookie.answers().await;
 }
 
-both_databases!(au_9_a_token_lives_for_15_minutes_and_is_not_taken_from_an_address);
-async fn au_9_a_token_lives_for_15_minutes_and_is_not_taken_from_an_address(hub: &mut TestHub) {
+both_databases!(au_9_a_token_lasts_15_minutes_and_is_ignored_in_a_url);
+async fn au_9_a_token_lasts_15_minutes_and_is_ignored_in_a_url(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann] = hub.users(["ann"]).await;
@@ -240,8 +240,8 @@ async fn au_9_a_socket_that_is_renewed_goes_on(hub: &mut TestHub) {
     socket.answers().await;
 }
 
-both_databases!(a_socket_is_renewed_by_another_login_of_its_user_and_ends_with_that);
-async fn a_socket_is_renewed_by_another_login_of_its_user_and_ends_with_that(hub: &mut TestHub) {
+both_databases!(a_socket_renewed_by_another_login_ends_with_that_login);
+async fn a_socket_renewed_by_another_login_ends_with_that_login(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let again = ann.log_in_again().await;
     let mut socket = ann.connect().await;

@@ -155,8 +155,8 @@ async fn others_hear_that_the_name_is_another(hub: &mut TestHub) {
     assert_eq!(eve.conversations().await, [] as [Value; 0], "what one never heard of does not come by this");
 }
 
-both_databases!(who_closes_an_account_leaves_every_group_and_hands_over_those_they_own);
-async fn who_closes_an_account_leaves_every_group_and_hands_over_those_they_own(hub: &mut TestHub) {
+both_databases!(a_closed_account_leaves_its_groups_and_passes_on_ownership);
+async fn a_closed_account_leaves_its_groups_and_passes_on_ownership(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let to_an_admin = Group::of(&bob, &[&ann, &cat, &dan]).await;
     to_an_admin.set_role(&bob, &dan, "admin").await.is(204);
@@ -204,8 +204,8 @@ async fn who_closes_an_account_leaves_every_group_and_hands_over_those_they_own(
     assert_eq!(told, expected.map(|(group, (name, role))| (group.id, name, role)));
 }
 
-both_databases!(who_closes_an_account_goes_offline_for_everybody_who_saw_them, PRESENCE_GRACE = "0s");
-async fn who_closes_an_account_goes_offline_for_everybody_who_saw_them(hub: &mut TestHub) {
+both_databases!(a_closed_account_goes_offline_for_everybody_who_saw_it, PRESENCE_GRACE = "0s");
+async fn a_closed_account_goes_offline_for_everybody_who_saw_it(hub: &mut TestHub) {
     let [ann, bob, cat, dan, eve] = hub.users(["ann", "bob", "cat", "dan", "eve"]).await;
     ann.gets_to_know(&bob).await;
     Group::of(&cat, &[&bob]).await;

@@ -105,8 +105,8 @@ async fn nobody_ends_a_login_of_another_or_learns_of_it(hub: &mut TestHub) {
 /// Logins that one person has at most.
 const MOST: usize = 100;
 
-both_databases!(with_one_login_too_many_that_which_was_not_used_for_longest_ends);
-async fn with_one_login_too_many_that_which_was_not_used_for_longest_ends(hub: &mut TestHub) {
+both_databases!(a_login_over_the_limit_ends_the_least_recently_used_one);
+async fn a_login_over_the_limit_ends_the_least_recently_used_one(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let oldest = ann.log_in_again().await;
     // As if others had been made meanwhile, and this one were used again.

@@ -19,8 +19,8 @@ async fn arrives(hub: &TestHub, token: &str) -> User {
     arrived
 }
 
-both_databases!(who_comes_with_the_token_of_another_system_has_an_account_here);
-async fn who_comes_with_the_token_of_another_system_has_an_account_here(hub: &mut TestHub) {
+both_databases!(an_external_token_creates_and_identifies_an_account);
+async fn an_external_token_creates_and_identifies_an_account(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
     let [bob] = hub.users(["bob"]).await;
     let ann = arrives(hub, &RSA.token("u-1", "Ann  Ünal\n")).await;

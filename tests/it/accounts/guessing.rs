@@ -65,8 +65,8 @@ async fn au_3_guesses_are_counted_by_all_nodes_together(hub: &mut TestHub) {
     }
 }
 
-both_databases!(op_2_an_address_that_a_stranger_claims_gives_no_further_guess, TRUSTED_PROXIES = "10.0.0.0/8");
-async fn op_2_an_address_that_a_stranger_claims_gives_no_further_guess(hub: &mut TestHub) {
+both_databases!(op_2_a_claimed_address_gives_no_further_guess, TRUSTED_PROXIES = "10.0.0.0/8");
+async fn op_2_a_claimed_address_gives_no_further_guess(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let claiming = |number: usize| behind(&hub.visitor(), &format!("192.0.2.{number}, 10.0.0.{number}"));
     for turn in 0..TRIES {

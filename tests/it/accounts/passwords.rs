@@ -17,8 +17,8 @@ async fn log_in(hub: &TestHub, who: &User, password: &str) -> Reply {
     hub.visitor().post("/api/auth/login", json!({"username": who.name, "password": password})).await
 }
 
-both_databases!(au_4_a_new_password_ends_every_other_login_and_the_cookie_before);
-async fn au_4_a_new_password_ends_every_other_login_and_the_cookie_before(hub: &mut TestHub) {
+both_databases!(au_4_a_new_password_ends_other_logins_and_the_old_cookie);
+async fn au_4_a_new_password_ends_other_logins_and_the_old_cookie(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let phone = ann.log_in_again().await;
     let (token, token_of_phone) = (ann.by_token().await, phone.by_token().await);
@@ -132,8 +132,8 @@ async fn au_1_a_password_of_8_to_1024_bytes_counts_to_its_last_byte(hub: &mut Te
     assert_eq!(hub.database.count("users"), 4);
 }
 
-both_databases!(au_1_what_is_stored_is_argon2id_with_its_parameters_and_a_salt_of_its_own);
-async fn au_1_what_is_stored_is_argon2id_with_its_parameters_and_a_salt_of_its_own(hub: &mut TestHub) {
+both_databases!(au_1_passwords_are_stored_as_argon2id_with_unique_salts);
+async fn au_1_passwords_are_stored_as_argon2id_with_unique_salts(hub: &mut TestHub) {
     let [ann, ..] = hub.users(["ann", "bob", "cat"]).await;
     let stored = || hub.database.texts("SELECT password_hash AS line FROM users");
     let mut hashes = stored();
@@ -156,8 +156,8 @@ async fn au_1_what_is_stored_is_argon2id_with_its_parameters_and_a_salt_of_its_o
     assert_eq!(salts.len(), 4, "of the same password, each with another salt");
 }
 
-any_database!(au_2_who_finds_no_turn_for_a_password_hears_when_to_come_back);
-async fn au_2_who_finds_no_turn_for_a_password_hears_when_to_come_back(hub: &mut TestHub) {
+any_database!(au_2_a_full_password_queue_answers_with_retry_after);
+async fn au_2_a_full_password_queue_answers_with_retry_after(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (mut tried, mut turned_away) = (0, 0);
     // Four are at work and 64 wait; whoever comes then is turned away.
@@ -196,8 +196,8 @@ fn weakly_hashed(password: &str) -> String {
     format!("$argon2id$v=19$m=64,t=1,p=1${salt}${output}")
 }
 
-both_databases!(au_1_a_hash_of_weaker_parameters_is_replaced_at_the_next_login);
-async fn au_1_a_hash_of_weaker_parameters_is_replaced_at_the_next_login(hub: &mut TestHub) {
+both_databases!(au_1_a_weaker_hash_is_replaced_at_the_next_login);
+async fn au_1_a_weaker_hash_is_replaced_at_the_next_login(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let weak = weakly_hashed(PASSWORD);
     hub.database.execute(&format!("UPDATE users SET password_hash = '{weak}'"));

@@ -150,8 +150,8 @@ async fn a_name_is_found_however_people_type_it(hub: &mut TestHub) {
     assert_eq!(missed().await, [""; 0]);
 }
 
-both_databases!(the_best_match_comes_first_and_people_one_talks_to_before_all);
-async fn the_best_match_comes_first_and_people_one_talks_to_before_all(hub: &mut TestHub) {
+both_databases!(conversation_partners_come_first_and_then_the_best_matches);
+async fn conversation_partners_come_first_and_then_the_best_matches(hub: &mut TestHub) {
     let eve = register(hub, "eve", "Eve").await;
     let later_word = register(hub, "xx1", "Zoe Annan").await;
     register(hub, "xx2", "Anna Bell").await;

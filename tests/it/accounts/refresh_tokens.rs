@@ -3,8 +3,8 @@
 use crate::harness::{PASSWORD, TestHub, both_databases};
 use serde_json::json;
 
-both_databases!(a_refresh_token_gets_access_tokens_for_as_long_as_its_login_lives);
-async fn a_refresh_token_gets_access_tokens_for_as_long_as_its_login_lives(hub: &mut TestHub) {
+both_databases!(a_refresh_token_gets_access_tokens_until_its_login_ends);
+async fn a_refresh_token_gets_access_tokens_until_its_login_ends(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (device, secret) = ann.with_refresh_token().await;
     assert!(secret.len() >= 43, "256 bits: {secret}");
@@ -22,8 +22,8 @@ async fn a_refresh_token_gets_access_tokens_for_as_long_as_its_login_lives(hub: 
     ann.get("/api/auth/me").await.is(200);
 }
 
-both_databases!(a_refresh_token_comes_only_to_who_asks_for_it_and_is_not_stored);
-async fn a_refresh_token_comes_only_to_who_asks_for_it_and_is_not_stored(hub: &mut TestHub) {
+both_databases!(a_refresh_token_is_given_only_on_request_and_not_stored);
+async fn a_refresh_token_is_given_only_on_request_and_not_stored(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let log_in = async |refresh| {
         let form = json!({"username": "ann", "password": PASSWORD, "refresh": refresh});

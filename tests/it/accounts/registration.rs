@@ -76,8 +76,8 @@ async fn a_form_with_a_fault_is_refused_and_the_field_is_named(hub: &mut TestHub
     assert_eq!(hub.database.count("users"), 0);
 }
 
-both_databases!(au_3_a_wrong_password_and_an_unknown_name_are_answered_with_the_same_bytes);
-async fn au_3_a_wrong_password_and_an_unknown_name_are_answered_with_the_same_bytes(hub: &mut TestHub) {
+both_databases!(au_3_a_wrong_password_and_an_unknown_name_answer_the_same);
+async fn au_3_a_wrong_password_and_an_unknown_name_answer_the_same(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let log_in = async |name: &str, password: &str| {
         hub.visitor().post("/api/auth/login", json!({"username": name, "password": password})).await
@@ -130,8 +130,8 @@ async fn au_5_over_https_the_cookie_belongs_to_this_host_alone(hub: &mut TestHub
     page.post("/api/auth/token", json!({})).await.is(200);
 }
 
-both_databases!(au_4_each_login_has_a_token_of_its_own_that_nobody_can_choose);
-async fn au_4_each_login_has_a_token_of_its_own_that_nobody_can_choose(hub: &mut TestHub) {
+both_databases!(au_4_each_login_has_a_new_token_that_clients_cannot_choose);
+async fn au_4_each_login_has_a_new_token_that_clients_cannot_choose(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let credentials = json!({"username": "ann", "password": PASSWORD});
     for planted in ["switchboard=planted", ann.cookie()] {
@@ -185,8 +185,8 @@ async fn nothing_reaches_a_socket_after_its_login_ended(hub: &mut TestHub) {
     assert_eq!(socket.left_behind(), ["conversation_update"], "and nothing of what came after");
 }
 
-both_databases!(au_4_the_database_holds_the_hash_of_a_token_and_of_a_password_alone);
-async fn au_4_the_database_holds_the_hash_of_a_token_and_of_a_password_alone(hub: &mut TestHub) {
+both_databases!(au_4_the_database_holds_only_token_and_password_hashes);
+async fn au_4_the_database_holds_only_token_and_password_hashes(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (_, token) = ann.cookie().split_once('=').unwrap();
     assert!(hub.database.holds(b"ann"), "what is stored is found");
@@ -258,8 +258,8 @@ async fn a_login_lives_as_long_as_it_is_used(hub: &mut TestHub) {
     ann.handshake().await.refused(401, "unauthenticated");
 }
 
-both_databases!(a_body_that_takes_its_time_is_not_taken_from_who_logged_out_meanwhile);
-async fn a_body_that_takes_its_time_is_not_taken_from_who_logged_out_meanwhile(hub: &mut TestHub) {
+both_databases!(a_slow_body_is_refused_after_its_sender_logged_out);
+async fn a_slow_body_is_refused_after_its_sender_logged_out(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let body = json!({"recipient_id": bob.id, "content": "late"}).to_string();
     let address = ann.address();

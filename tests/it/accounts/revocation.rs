@@ -146,8 +146,8 @@ fn is_once_within(seconds: u64, late: &[Duration]) -> bool {
     late.iter().any(|late| *late < Duration::from_secs(seconds))
 }
 
-both_databases!(au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out);
-async fn au_7_nothing_reaches_anybody_after_the_commit_that_shut_them_out(hub: &mut TestHub) {
+both_databases!(au_7_nothing_is_delivered_after_the_revoking_commit);
+async fn au_7_nothing_is_delivered_after_the_revoking_commit(hub: &mut TestHub) {
     let [ann, admin] = hub.users(["ann", "ada"]).await;
     let admin = hub.promote(&admin).await;
     let mut all = 0;

@@ -25,8 +25,8 @@ async fn a_ticket_opens_one_socket(hub: &mut TestHub) {
     assert_eq!(hub.database.count("tickets"), 0);
 }
 
-both_databases!(au_9_of_two_who_show_a_ticket_at_once_on_two_nodes_one_comes_in);
-async fn au_9_of_two_who_show_a_ticket_at_once_on_two_nodes_one_comes_in(hub: &mut TestHub) {
+both_databases!(au_9_a_ticket_used_at_once_on_two_nodes_works_once);
+async fn au_9_a_ticket_used_at_once_on_two_nodes_works_once(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut node = hub.second_node();
     let stranger = ann.without_credentials();

@@ -4,8 +4,8 @@
 use crate::harness::{Group, Model, Socket, TestHub, User, both_databases, kinds};
 use serde_json::{Value, json};
 
-both_databases!(who_is_removed_is_told_on_every_device_and_hears_nothing_later);
-async fn who_is_removed_is_told_on_every_device_and_hears_nothing_later(hub: &mut TestHub) {
+both_databases!(a_removed_member_is_told_once_per_device_and_then_nothing);
+async fn a_removed_member_is_told_once_per_device_and_then_nothing(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let said = group.says(&ann, "hi").await;
@@ -79,8 +79,8 @@ async fn follow(who: &User, socket: &mut Socket, model: &mut Model) {
     }
 }
 
-both_databases!(a_client_forgets_what_it_was_removed_from_and_begins_anew_when_it_is_back);
-async fn a_client_forgets_what_it_was_removed_from_and_begins_anew_when_it_is_back(hub: &mut TestHub) {
+both_databases!(a_removed_client_drops_the_group_and_resets_on_return);
+async fn a_removed_client_drops_the_group_and_resets_on_return(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut socket, mut model) = (bob.connect().await, Model::default());
     let asked = model.ask();

@@ -64,8 +64,8 @@ async fn a_person_makes_two_hundred_groups_a_day_at_most(hub: &mut TestHub) {
     make(&ann, &[&bob], "201st").await.is(201);
 }
 
-both_databases!(a_person_brings_a_thousand_strangers_a_day_into_groups_at_most, MAX_PARTICIPANTS = "10");
-async fn a_person_brings_a_thousand_strangers_a_day_into_groups_at_most(hub: &mut TestHub) {
+both_databases!(a_user_adds_at_most_a_thousand_strangers_a_day_to_groups, MAX_PARTICIPANTS = "10");
+async fn a_user_adds_at_most_a_thousand_strangers_a_day_to_groups(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann, bob, cat, dan, eve] = hub.users(["ann", "bob", "cat", "dan", "eve"]).await;
@@ -83,8 +83,8 @@ async fn a_person_brings_a_thousand_strangers_a_day_into_groups_at_most(hub: &mu
     make(&ann, &[&bob, &cat], "the-next-day").await.is(201);
 }
 
-both_databases!(who_left_a_group_is_not_brought_back_by_the_stranger_who_added_them);
-async fn who_left_a_group_is_not_brought_back_by_the_stranger_who_added_them(hub: &mut TestHub) {
+both_databases!(a_stranger_cannot_add_a_member_back_after_they_left);
+async fn a_stranger_cannot_add_a_member_back_after_they_left(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     group.set_role(&ann, &bob, "admin").await.is(204);

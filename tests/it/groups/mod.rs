@@ -76,8 +76,8 @@ async fn what_is_said_in_a_group_reaches_every_device_of_everybody(hub: &mut Tes
     assert_eq!(bob.conversation(group.id).await["unread_count"], 0);
 }
 
-both_databases!(one_other_person_and_a_title_make_a_group_beside_the_direct_conversation);
-async fn one_other_person_and_a_title_make_a_group_beside_the_direct_conversation(hub: &mut TestHub) {
+both_databases!(a_title_makes_a_two_person_group_beside_the_direct_one);
+async fn a_title_makes_a_two_person_group_beside_the_direct_one(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = make(&ann, and(with(&[&bob]), json!({"title": "Us"})), 201).await;
     let direct = make(&ann, with(&[&bob]), 201).await;
@@ -209,8 +209,8 @@ async fn nobody_is_brought_into_a_group_by_those_they_do_not_want(hub: &mut Test
     assert_eq!(hub.stored(), stored);
 }
 
-both_databases!(under_the_contacts_policy_a_group_is_of_people_who_know_its_maker, MESSAGE_POLICY = "contacts");
-async fn under_the_contacts_policy_a_group_is_of_people_who_know_its_maker(hub: &mut TestHub) {
+both_databases!(users_add_only_people_who_know_them_under_contacts_policy, MESSAGE_POLICY = "contacts");
+async fn users_add_only_people_who_know_them_under_contacts_policy(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     bob.adds_contact(&ann).await;
     ann.adds_contact(&cat).await;

@@ -11,8 +11,8 @@ async fn roles(group: Group, seen_by: &User) -> Value {
     json!(group.roles(seen_by).await)
 }
 
-both_databases!(a_disabled_owner_hands_each_group_to_the_longest_standing_admin_or_member);
-async fn a_disabled_owner_hands_each_group_to_the_longest_standing_admin_or_member(hub: &mut TestHub) {
+both_databases!(the_senior_admin_or_member_succeeds_a_disabled_owner);
+async fn the_senior_admin_or_member_succeeds_a_disabled_owner(hub: &mut TestHub) {
     let [ann, bob, cat, dan, eve] = hub.users(["ann", "bob", "cat", "dan", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let with_an_admin = Group::of(&ann, &[&bob, &cat]).await;
@@ -45,8 +45,8 @@ async fn a_disabled_owner_hands_each_group_to_the_longest_standing_admin_or_memb
     assert_eq!(roles(of_members, &bob).await, json!({"ann": "member", "bob": "owner", "cat": "member"}));
 }
 
-both_databases!(a_disabled_account_neither_inherits_a_group_nor_counts_as_its_owner);
-async fn a_disabled_account_neither_inherits_a_group_nor_counts_as_its_owner(hub: &mut TestHub) {
+both_databases!(a_disabled_account_neither_inherits_nor_counts_as_owner);
+async fn a_disabled_account_neither_inherits_nor_counts_as_owner(hub: &mut TestHub) {
     let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;

@@ -30,8 +30,8 @@ async fn online(who: &User) -> Vec<i64> {
     ids
 }
 
-both_databases!(a_group_shows_its_people_to_each_other_as_long_as_they_are_in_it);
-async fn a_group_shows_its_people_to_each_other_as_long_as_they_are_in_it(hub: &mut TestHub) {
+both_databases!(group_members_see_each_other_online_until_they_leave);
+async fn group_members_see_each_other_online_until_they_leave(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     bob.adds_contact(&ann).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);

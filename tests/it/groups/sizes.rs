@@ -38,8 +38,8 @@ async fn receipts_are_shared_by_up_to_thirty_two_people(hub: &mut TestHub) {
     assert_eq!(status(&ann, &sent).await, "sent", "the others have not read it");
 }
 
-both_databases!(a_group_lists_up_to_sixty_four_people_and_of_more_the_caller_alone);
-async fn a_group_lists_up_to_sixty_four_people_and_of_more_the_caller_alone(hub: &mut TestHub) {
+both_databases!(a_group_of_more_than_sixty_four_lists_only_the_caller);
+async fn a_group_of_more_than_sixty_four_lists_only_the_caller(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut others = crowd(hub, &ann, 62).await;
     others.push(bob.id);

@@ -156,7 +156,7 @@ async fn a_proxy_that_sends_its_own_name_serves_probes_and_back_ends(hub: &mut T
 }
 
 #[tokio::test]
-async fn nginx_on_ipv4_is_trusted_by_a_hub_on_ipv6_and_by_none_unasked() {
+async fn an_ipv6_hub_trusts_nginx_on_ipv4_only_when_configured() {
     let public = Place::new().with("BIND", "[::]:0").with("PUBLIC_URL", "https://chat.example.org");
     let refused_from = async |place: &Place, changes: &[(&str, &str)]| {
         let mut hub = place.start(&[]);

@@ -223,8 +223,8 @@ async fn or_5_every_call_answers_with_the_strict_headers(hub: &mut TestHub) {
 /// What no place in a list can be.
 const NO_PLACES: [&str; 7] = ["nonsense", "-1", "1.5", "9007199254740992", "%00", "1%20OR%201%3D1", "1e1"];
 
-both_databases!(in_5_every_page_has_a_bound_and_every_place_in_a_list_is_checked);
-async fn in_5_every_page_has_a_bound_and_every_place_in_a_list_is_checked(hub: &mut TestHub) {
+both_databases!(in_5_every_page_size_is_bounded_and_every_cursor_checked);
+async fn in_5_every_page_size_is_bounded_and_every_cursor_checked(hub: &mut TestHub) {
     let ann = somebody(hub).await;
     let (mut limits, mut places) = (0, 0);
     for call in calls(hub).await.iter().filter(|call| call.reads()) {

@@ -38,7 +38,7 @@ fn is_kept(head: &str) -> bool {
 }
 
 #[tokio::test]
-async fn idle_connections_take_half_of_the_places_and_keep_nobody_waiting() {
+async fn idle_connections_take_at_most_half_of_the_limit() {
     // 56 connections may speak HTTP.
     let place = Place::new().with("WORKERS", "1").with("DATABASE_POOL", "2").with("REQUEST_BURST", "1000");
     let mut hub = place.start_with_descriptors(256);
@@ -113,7 +113,7 @@ fn count_answers(stream: &TcpStream, answers: &mut usize) {
 }
 
 #[tokio::test]
-async fn requests_sent_ahead_of_an_answer_cost_neither_processor_nor_memory() {
+async fn pipelined_requests_cost_neither_processor_nor_memory() {
     const CONNECTIONS: usize = 8;
     let place =
         Place::new().with("TRUSTED_PROXIES", "127.0.0.1/32").with("REQUEST_RATE", "1").with("REQUEST_BURST", "1");
@@ -146,7 +146,7 @@ async fn requests_sent_ahead_of_an_answer_cost_neither_processor_nor_memory() {
 }
 
 #[tokio::test]
-async fn large_bodies_and_answers_pass_while_requests_wait_behind_them() {
+async fn large_bodies_and_answers_pass_ahead_of_pipelined_requests() {
     let place = Place::new();
     let mut hub = place.start(&[]);
     let address = hub.address().await;

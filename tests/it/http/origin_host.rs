@@ -52,8 +52,8 @@ async fn refused_everywhere(client: &Client) -> String {
     told
 }
 
-any_database!(or_1_a_page_of_another_site_changes_nothing_and_opens_no_socket, PUBLIC_URL = "https://chat.example.org");
-async fn or_1_a_page_of_another_site_changes_nothing_and_opens_no_socket(hub: &mut TestHub) {
+any_database!(or_1_another_site_changes_nothing_and_opens_no_socket, PUBLIC_URL = "https://chat.example.org");
+async fn or_1_another_site_changes_nothing_and_opens_no_socket(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for origin in HOSTILE {
         let told = refused_everywhere(&ann.with("origin", origin)).await;
@@ -293,11 +293,11 @@ async fn or_4_no_script_of_another_origin_reads_an_answer(hub: &mut TestHub) {
 }
 
 any_database!(
-    or_4_scripts_of_an_allowed_origin_read_answers_and_nobody_else,
+    or_4_only_scripts_of_an_allowed_origin_read_answers,
     PUBLIC_URL = "https://chat.example.org",
     ALLOWED_ORIGINS = "https://app.example.org:8443,https://other.example.org"
 );
-async fn or_4_scripts_of_an_allowed_origin_read_answers_and_nobody_else(hub: &mut TestHub) {
+async fn or_4_only_scripts_of_an_allowed_origin_read_answers(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let pair = |name: &str, value: &str| (format!("access-control-{name}"), value.to_owned());
     for origin in ["https://app.example.org:8443", "https://other.example.org"] {

@@ -126,8 +126,8 @@ async fn refusal(socket: &mut Socket, frame: Value) -> Value {
     answer
 }
 
-both_databases!(a_conversation_one_is_not_in_and_one_that_does_not_exist_answer_alike);
-async fn a_conversation_one_is_not_in_and_one_that_does_not_exist_answer_alike(hub: &mut TestHub) {
+both_databases!(inaccessible_and_missing_conversations_answer_the_same);
+async fn inaccessible_and_missing_conversations_answer_the_same(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let real = ann.gets_to_know(&bob).await;
     let missing = real + 1000;

@@ -27,7 +27,7 @@ fn place() -> Place {
 }
 
 #[tokio::test]
-async fn what_a_frame_declares_costs_nothing_however_much_is_pushed_after_it() {
+async fn a_huge_declared_frame_length_costs_no_memory_or_time() {
     let place = place();
     let mut hub = place.start(&[]);
     let address = hub.address().await;

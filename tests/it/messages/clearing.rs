@@ -16,8 +16,8 @@ async fn written(from: &User, to: &User, count: usize) -> (i64, Vec<Value>) {
     (sent[0]["conversation_id"].as_i64().unwrap(), sent)
 }
 
-both_databases!(a_cleared_conversation_is_gone_for_oneself_and_the_other_keeps_everything);
-async fn a_cleared_conversation_is_gone_for_oneself_and_the_other_keeps_everything(hub: &mut TestHub) {
+both_databases!(a_cleared_conversation_is_gone_only_for_the_caller);
+async fn a_cleared_conversation_is_gone_only_for_the_caller(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = written(&ann, &bob, 3).await;
     let before = ann.conversation(id).await;

@@ -26,8 +26,8 @@ async fn told_unread(socket: &mut Socket, total: i64) -> Value {
     }
 }
 
-both_databases!(a_message_that_is_deleted_for_everyone_is_a_tombstone_everywhere);
-async fn a_message_that_is_deleted_for_everyone_is_a_tombstone_everywhere(hub: &mut TestHub) {
+both_databases!(a_message_deleted_for_everyone_is_a_tombstone_everywhere);
+async fn a_message_deleted_for_everyone_is_a_tombstone_everywhere(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     for mut transport in Transport::both(&ann).await {
@@ -154,8 +154,8 @@ async fn what_one_deleted_for_oneself_is_gone_for_oneself_alone(hub: &mut TestHu
     }
 }
 
-both_databases!(whoever_hid_a_message_is_told_of_its_changes_only_that_the_number_moved);
-async fn whoever_hid_a_message_is_told_of_its_changes_only_that_the_number_moved(hub: &mut TestHub) {
+both_databases!(changes_to_a_hidden_message_arrive_as_skip_frames);
+async fn changes_to_a_hidden_message_arrive_as_skip_frames(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hide me").await;
     let id = sent["conversation_id"].clone();

@@ -108,8 +108,8 @@ async fn the_same_text_again_changes_nothing(hub: &mut TestHub) {
     assert_eq!(message(&bob, &sent["id"]).await, sent);
 }
 
-both_databases!(a_retry_of_the_send_after_an_edit_finds_the_message_as_it_is_now);
-async fn a_retry_of_the_send_after_an_edit_finds_the_message_as_it_is_now(hub: &mut TestHub) {
+both_databases!(a_send_retried_after_an_edit_returns_the_edited_message);
+async fn a_send_retried_after_an_edit_returns_the_edited_message(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let send = |content: &str| json!({"recipient_id": bob.id, "content": content, "client_message_id": "key"});
     let [mut rest, mut socket] = Transport::both(&ann).await;

@@ -123,8 +123,8 @@ async fn list_all(user: &User, limit: usize) -> Vec<i64> {
     }
 }
 
-both_databases!(conversations_are_listed_by_latest_activity_in_pages_without_gap_or_repeat);
-async fn conversations_are_listed_by_latest_activity_in_pages_without_gap_or_repeat(hub: &mut TestHub) {
+both_databases!(conversation_pages_by_activity_have_no_gap_or_repeat);
+async fn conversation_pages_by_activity_have_no_gap_or_repeat(hub: &mut TestHub) {
     let [ann, bob, cat, dan, eve] = hub.users(["ann", "bob", "cat", "dan", "eve"]).await;
     // Two pairs were active in the same millisecond: the later one comes first.
     let clock = Clock::fixed_at(Timestamp::from_millis(1_000));

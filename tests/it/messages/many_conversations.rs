@@ -43,8 +43,8 @@ fn write(hub: &TestHub, which: &str, first: i64, last: i64) {
     ));
 }
 
-both_databases!(a_client_that_holds_nothing_is_told_of_a_thousand_conversations_at_once);
-async fn a_client_that_holds_nothing_is_told_of_a_thousand_conversations_at_once(hub: &mut TestHub) {
+both_databases!(an_empty_client_gets_a_thousand_conversations_in_one_sync);
+async fn an_empty_client_gets_a_thousand_conversations_in_one_sync(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     begin_conversations(hub, &ann);
     write(hub, "TRUE", 1, 60);

@@ -66,8 +66,8 @@ async fn kinds_and_people_come_in_the_order_in_which_they_reacted(hub: &mut Test
     assert_eq!(message(&ann, &sent["id"]).await["reactions"], expected);
 }
 
-both_databases!(of_many_who_react_the_first_twenty_are_named_and_all_are_counted);
-async fn of_many_who_react_the_first_twenty_are_named_and_all_are_counted(hub: &mut TestHub) {
+both_databases!(reactions_count_everybody_and_name_the_first_twenty);
+async fn reactions_count_everybody_and_name_the_first_twenty(hub: &mut TestHub) {
     let names: Vec<String> = (1..=21).map(|number| format!("guest{number}")).collect();
     let mut guests = Vec::new();
     for name in &names {

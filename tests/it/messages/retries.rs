@@ -131,8 +131,8 @@ async fn a_retry_is_answered_though_the_sender_is_over_the_rate(hub: &mut TestHu
     assert_eq!(hub.stored(), before);
 }
 
-both_databases!(a_retry_is_answered_though_the_recipient_has_blocked_the_sender);
-async fn a_retry_is_answered_though_the_recipient_has_blocked_the_sender(hub: &mut TestHub) {
+both_databases!(a_retry_is_answered_after_the_recipient_blocked_the_sender);
+async fn a_retry_is_answered_after_the_recipient_blocked_the_sender(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     let first = phone.ack(frame(&bob, "hi", "a")).await["message"].clone();

@@ -217,8 +217,8 @@ async fn the_syntax_of_a_database_means_nothing(hub: &mut TestHub) {
     }
 }
 
-both_databases!(what_changes_is_found_by_what_it_says_now_and_what_is_gone_is_not_found);
-async fn what_changes_is_found_by_what_it_says_now_and_what_is_gone_is_not_found(hub: &mut TestHub) {
+both_databases!(search_finds_edited_text_and_no_deleted_or_hidden_messages);
+async fn search_finds_edited_text_and_no_deleted_or_hidden_messages(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     for is_settled in [false, true] {
         let edited = ann.send_rest(&bob, "needle one").await["id"].as_i64().unwrap();

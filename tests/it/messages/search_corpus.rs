@@ -112,8 +112,8 @@ async fn answers_hold(user: &User, when: &str) {
     }
 }
 
-both_databases!(a_corpus_of_languages_gives_the_answers_that_are_written_down, MESSAGE_BURST = "100");
-async fn a_corpus_of_languages_gives_the_answers_that_are_written_down(hub: &mut TestHub) {
+both_databases!(search_in_many_languages_gives_the_expected_answers, MESSAGE_BURST = "100");
+async fn search_in_many_languages_gives_the_expected_answers(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     for (at, content) in CORPUS.iter().enumerate() {
         assert_eq!(ann.send_rest(&bob, content).await["id"], json!(at + 1));

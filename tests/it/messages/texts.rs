@@ -55,11 +55,11 @@ async fn answer(phone: &mut Socket, frame: &str, is_good: bool) -> Value {
 }
 
 both_databases!(
-    in_3_a_message_comes_back_byte_for_byte_or_is_refused_at_both_doors,
+    in_3_rest_and_socket_keep_every_byte_or_refuse_the_message,
     MAX_MESSAGE_CHARS = "20000",
     MAX_FRAME_BYTES = "262144"
 );
-async fn in_3_a_message_comes_back_byte_for_byte_or_is_refused_at_both_doors(hub: &mut TestHub) {
+async fn in_3_rest_and_socket_keep_every_byte_or_refuse_the_message(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let first = ann.send_rest(&bob, "first").await;
     let (id, conversation) = (&first["id"], first["conversation_id"].as_i64().unwrap());

@@ -31,7 +31,7 @@ async fn an_empty_file_is_no_database_to_promote_somebody_in() {
 }
 
 #[tokio::test]
-async fn au_4_who_is_promoted_or_demoted_while_the_hub_runs_logs_in_anew() {
+async fn au_4_promotion_and_demotion_end_the_logins_of_the_user() {
     for scratch in [Scratch::sqlite(), Scratch::postgres()] {
         let place = Place::new().with("DATABASE_URL", &scratch.url);
         let told = async |what: &'static str, name: &'static str| user(&place, what, name).await;
@@ -123,7 +123,7 @@ async fn a_database_that_is_away_is_named() {
 }
 
 #[tokio::test]
-async fn the_log_tells_what_administrators_and_owners_do_to_accounts_and_no_more() {
+async fn the_log_has_admin_and_owner_account_changes_but_no_secrets() {
     let place = Place::new();
     let mut hub = place.start(&[]);
     let address = hub.address().await;

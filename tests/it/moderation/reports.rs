@@ -60,8 +60,8 @@ async fn administrators_see_what_was_reported_as_it_is_now(hub: &mut TestHub) {
     eve.get(&message_path).await.refused(404, "not_found");
 }
 
-both_databases!(what_one_may_not_read_cannot_be_reported_and_looks_as_if_it_were_not_there);
-async fn what_one_may_not_read_cannot_be_reported_and_looks_as_if_it_were_not_there(hub: &mut TestHub) {
+both_databases!(reporting_an_unreadable_message_answers_not_found);
+async fn reporting_an_unreadable_message_answers_not_found(hub: &mut TestHub) {
     let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let between = ann.send_rest(&bob, "between us").await;

@@ -169,7 +169,7 @@ async fn closed(hub: &Binary, sockets: usize) {
 }
 
 #[tokio::test]
-async fn op_3_nothing_that_people_write_or_prove_themselves_with_is_logged_or_told_back() {
+async fn op_3_texts_and_credentials_are_never_logged_or_echoed() {
     let place = place();
     let mut hub = place.start(&[]);
     let address = hub.address().await;
@@ -234,7 +234,7 @@ async fn op_3_nothing_that_people_write_or_prove_themselves_with_is_logged_or_to
 }
 
 #[tokio::test]
-async fn op_3_whoever_is_kept_out_leaves_a_line_with_user_address_and_origin() {
+async fn op_3_every_refusal_is_logged_with_user_address_and_origin() {
     let place = Place::new().with("TRUSTED_PROXIES", "127.0.0.1").with("MESSAGE_RATE", "1").with("MESSAGE_BURST", "1");
     let mut hub = place.start(&[]);
     let address = hub.address().await;

@@ -5,7 +5,7 @@ use crate::harness::{Kind, TestHub, eventually, run};
 use serde_json::json;
 
 #[test]
-fn who_asks_while_the_database_is_away_is_told_and_all_is_well_when_it_is_back() {
+fn a_database_outage_answers_unavailable_and_the_hub_recovers() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob] = hub.users(["ann", "bob"]).await;
         let id = ann.gets_to_know(&bob).await;

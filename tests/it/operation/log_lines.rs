@@ -110,7 +110,7 @@ async fn in_writing(address: &str, ann: &Person, bob: &Person) {
 }
 
 #[tokio::test]
-async fn in_6_no_control_character_comes_into_the_log_whatever_is_sent() {
+async fn in_6_control_characters_never_reach_the_log() {
     let place = Place::new()
         .with("RUST_LOG", "trace")
         .with("TRUSTED_PROXIES", "127.0.0.1")
@@ -224,7 +224,7 @@ async fn op_3_every_limit_that_is_hit_has_a_line() {
 }
 
 #[tokio::test]
-async fn op_3_frames_before_authenticate_have_one_line_for_each_socket() {
+async fn op_3_frames_before_authenticate_log_one_line_per_socket() {
     let place = Place::new();
     let mut hub = place.start(&[]);
     let address = hub.address().await;

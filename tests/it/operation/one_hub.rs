@@ -87,7 +87,7 @@ fn holder(conn: &mut PgConnection) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn a_lost_lock_is_taken_again_and_ends_the_hub_if_another_has_it() {
+async fn a_lost_lock_is_retaken_or_ends_the_hub_if_another_holds_it() {
     let database = Scratch::postgres();
     let place = place(&database);
     let mut hub = place.start(&[]);

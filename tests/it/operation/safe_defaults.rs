@@ -53,7 +53,7 @@ async fn op_2_nobody_has_an_account_at_first(hub: &mut TestHub) {
 }
 
 #[tokio::test]
-async fn au_5_plain_http_at_another_address_than_loopback_is_warned_of_at_every_start() {
+async fn au_5_every_start_warns_of_plain_http_beyond_loopback() {
     for (bind, public_url, is_warned) in [
         ("127.0.0.1:0", "", false),
         ("127.0.0.1:0", "http://localhost:8080", false),

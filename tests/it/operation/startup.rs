@@ -144,7 +144,7 @@ async fn check_says_whether_settings_and_database_are_good() {
 }
 
 #[tokio::test]
-async fn help_and_version_answer_whatever_the_settings_are_and_touch_nothing() {
+async fn help_and_version_ignore_bad_settings_and_write_nothing() {
     let place = Place::new().with("BIND", "somewhere").with("DATABASE_URL", "mysql://db/chat");
     for (argument, fragment) in [("--help", "check"), ("--version", env!("CARGO_PKG_VERSION"))] {
         let Ended { status, stdout, stderr } = place.run(&[argument]).await;
@@ -220,7 +220,7 @@ async fn what_the_hub_keeps_is_readable_by_its_owner_alone() {
 }
 
 #[tokio::test]
-async fn the_key_of_access_tokens_is_made_once_and_not_at_all_when_one_is_given() {
+async fn the_access_token_key_is_created_once_unless_configured() {
     let place = Place::new();
     let mut keys = Vec::new();
     for _ in 0..2 {
@@ -283,7 +283,7 @@ async fn a_dot_env_that_cannot_be_read_is_refused_without_showing_it() {
 }
 
 #[tokio::test]
-async fn a_setting_that_would_be_passed_over_in_silence_stops_the_start() {
+async fn a_setting_that_would_be_ignored_prevents_the_start() {
     for (text, refusal) in [
         ("REGISTRATON=closed\n", ".env, line 1: REGISTRATON is not a setting; did you mean REGISTRATION?"),
         ("\nregistration=closed\n", ".env, line 2: registration is not a setting; did you mean REGISTRATION?"),

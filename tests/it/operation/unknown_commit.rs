@@ -51,8 +51,8 @@ async fn told_to_sync(socket: &mut Socket) -> Value {
     told
 }
 
-both_databases!(a_commit_that_the_database_refuses_is_no_news_for_anybody_else);
-async fn a_commit_that_the_database_refuses_is_no_news_for_anybody_else(hub: &mut TestHub) {
+both_databases!(a_refused_commit_sends_nothing_to_anybody_else);
+async fn a_refused_commit_sends_nothing_to_anybody_else(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = ann.gets_to_know(&bob).await;
     let _excused = hub.excuse_errors("a write was refused at COMMIT");
@@ -93,7 +93,7 @@ fn a_full_disk_is_told_to_the_sender_alone() {
 }
 
 #[test]
-fn a_commit_that_is_not_answered_is_told_to_everybody_and_the_repeat_makes_one_message() {
+fn an_unknown_commit_resyncs_everybody_and_a_retry_sends_once() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
         let id = ann.gets_to_know(&bob).await;
@@ -124,7 +124,7 @@ fn a_commit_that_is_not_answered_is_told_to_everybody_and_the_repeat_makes_one_m
 }
 
 #[test]
-fn a_commit_that_happened_untold_is_found_by_sync_and_its_repeat_is_a_duplicate() {
+fn sync_finds_an_unconfirmed_commit_and_its_retry_is_a_replay() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
         let id = ann.gets_to_know(&bob).await;

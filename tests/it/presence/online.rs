@@ -229,8 +229,8 @@ async fn a_block_is_no_news_for_whoever_could_not_see_the_other(hub: &mut TestHu
     }
 }
 
-both_databases!(the_first_message_shows_its_sender_to_the_recipient_and_not_the_other_way);
-async fn the_first_message_shows_its_sender_to_the_recipient_and_not_the_other_way(hub: &mut TestHub) {
+both_databases!(a_first_message_shows_only_its_sender_online);
+async fn a_first_message_shows_only_its_sender_online(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     wait_until_told(hub).await;
@@ -243,8 +243,8 @@ async fn the_first_message_shows_its_sender_to_the_recipient_and_not_the_other_w
     assert!(ann_socket.presence_of(&bob).await);
 }
 
-both_databases!(a_new_contact_sees_at_once_who_added_them_and_a_lost_one_no_longer);
-async fn a_new_contact_sees_at_once_who_added_them_and_a_lost_one_no_longer(hub: &mut TestHub) {
+both_databases!(a_contact_sees_the_presence_of_the_user_who_added_them);
+async fn a_contact_sees_the_presence_of_the_user_who_added_them(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     wait_until_told(hub).await;

@@ -30,8 +30,8 @@ async fn heard(socket: &mut Socket) -> Vec<(i64, bool)> {
     socket.arrived().await.iter().filter(|frame| frame["type"] == "viewing").map(told).collect()
 }
 
-both_databases!(the_others_see_the_first_device_that_looks_and_the_last_that_stops);
-async fn the_others_see_the_first_device_that_looks_and_the_last_that_stops(hub: &mut TestHub) {
+both_databases!(others_see_viewing_from_the_first_device_to_the_last);
+async fn others_see_viewing_from_the_first_device_to_the_last(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let id = ann.gets_to_know(&bob).await;
     ann.gets_to_know(&eve).await;
@@ -116,8 +116,8 @@ async fn looking_over_rest_is_told_too(hub: &mut TestHub) {
     assert_eq!(next(&mut reader).await, (ann.id, false));
 }
 
-both_databases!(a_block_looks_like_leaving_to_both_and_hides_what_comes_after);
-async fn a_block_looks_like_leaving_to_both_and_hides_what_comes_after(hub: &mut TestHub) {
+both_databases!(a_block_ends_viewing_for_both_and_hides_later_viewing);
+async fn a_block_ends_viewing_for_both_and_hides_later_viewing(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
@@ -143,8 +143,8 @@ async fn a_block_looks_like_leaving_to_both_and_hides_what_comes_after(hub: &mut
     assert_eq!(heard(&mut reader).await, [(ann.id, true)]);
 }
 
-both_databases!(a_block_between_two_hides_them_in_groups_from_each_other_alone);
-async fn a_block_between_two_hides_them_in_groups_from_each_other_alone(hub: &mut TestHub) {
+both_databases!(a_block_hides_group_viewing_only_between_the_two_users);
+async fn a_block_hides_group_viewing_only_between_the_two_users(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let (mut ann_socket, mut bob_socket, mut cat_socket) =
@@ -186,8 +186,8 @@ async fn who_leaves_a_group_looks_no_more_and_sees_nobody_look(hub: &mut TestHub
     assert_eq!(heard(&mut owner).await, [], "he looks no more, though he is back");
 }
 
-both_databases!(with_a_seventeenth_conversation_a_socket_stops_looking_at_the_first);
-async fn with_a_seventeenth_conversation_a_socket_stops_looking_at_the_first(hub: &mut TestHub) {
+both_databases!(viewing_a_seventeenth_conversation_ends_the_first);
+async fn viewing_a_seventeenth_conversation_ends_the_first(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut ids = Vec::new();
     for _ in 0..17 {
@@ -224,8 +224,8 @@ async fn in_a_group_of_more_than_a_hundred_nobody_is_shown(hub: &mut TestHub) {
     assert_eq!(heard(&mut reader).await, [(ann.id, false)], "what he was told of ends for him");
 }
 
-both_databases!(of_a_direct_conversation_that_one_opened_the_other_hears_nothing);
-async fn of_a_direct_conversation_that_one_opened_the_other_hears_nothing(hub: &mut TestHub) {
+both_databases!(an_empty_direct_conversation_stays_unknown_to_the_other);
+async fn an_empty_direct_conversation_stays_unknown_to_the_other(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
     let to = |user: &User| json!({"type": "join_conversation", "recipient_id": user.id});

@@ -138,8 +138,8 @@ async fn every_session_of_everybody_hears_of_a_move_once(hub: &mut TestHub) {
     stranger.expect_silence().await;
 }
 
-both_databases!(the_status_of_a_message_follows_from_the_positions_of_the_others);
-async fn the_status_of_a_message_follows_from_the_positions_of_the_others(hub: &mut TestHub) {
+both_databases!(a_message_status_follows_from_the_positions_of_others);
+async fn a_message_status_follows_from_the_positions_of_others(hub: &mut TestHub) {
     const NOON: i64 = 1_769_860_800_000;
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
@@ -198,8 +198,8 @@ async fn receipts_tell_who_got_and_who_read_a_message_and_when(hub: &mut TestHub
     }
 }
 
-both_databases!(a_position_that_makes_no_sense_is_refused_and_the_key_is_named);
-async fn a_position_that_makes_no_sense_is_refused_and_the_key_is_named(hub: &mut TestHub) {
+both_databases!(an_invalid_position_is_refused_and_its_key_named);
+async fn an_invalid_position_is_refused_and_its_key_named(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = messages(&ann, &bob, 2).await;
     let mut phone = bob.connect().await;

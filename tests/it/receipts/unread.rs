@@ -39,8 +39,8 @@ async fn messages_of_others_count_until_they_are_read(hub: &mut TestHub) {
     assert_eq!(unread(&bob).await["total_unread"], 2, "to have it is not to have read it");
 }
 
-both_databases!(every_device_is_told_when_a_message_comes_and_when_one_of_them_reads_it);
-async fn every_device_is_told_when_a_message_comes_and_when_one_of_them_reads_it(hub: &mut TestHub) {
+both_databases!(every_device_gets_unread_counts_on_messages_and_reads);
+async fn every_device_gets_unread_counts_on_messages_and_reads(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut ann_socket = ann.connect().await;
     let (mut phone, mut laptop) = (bob.connect().await, bob.log_in_again().await.connect().await);
@@ -86,8 +86,8 @@ async fn updates_are_merged_and_name_every_conversation_that_changed(hub: &mut T
     assert!(updates <= began.elapsed().as_millis() / 250 + 1, "{updates} updates in {:?}", began.elapsed());
 }
 
-any_database!(counts_that_could_not_be_told_are_told_when_the_database_answers_again);
-async fn counts_that_could_not_be_told_are_told_when_the_database_answers_again(hub: &mut TestHub) {
+any_database!(failed_unread_counts_are_sent_once_the_database_recovers);
+async fn failed_unread_counts_are_sent_once_the_database_recovers(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);

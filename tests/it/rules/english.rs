@@ -8,6 +8,9 @@ use std::process::Command;
 /// Characters of a line of prose.
 const MAX_LINE: usize = 120;
 
+/// Characters of the name of a test.
+const MAX_NAME: usize = 60;
+
 /// Words that have a plainer one, in prose of any kind.
 const BANNED: [&str; 3] = ["whoever", "anew", "oneself"];
 
@@ -132,6 +135,34 @@ fn comments_are_plain_english() {
         (path, [faults_of_words(&lines), long_lines(&lines)].concat())
     });
     assert_none(faults.collect());
+}
+
+/// The names of functions that are too long, by the numbers of their lines.
+fn long_names(text: &str) -> Vec<(usize, String)> {
+    let name = |line: &str| {
+        let rest = line.trim_start().trim_start_matches("pub ").trim_start_matches("async ");
+        let name = rest.strip_prefix("fn ")?.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        (name.len() > MAX_NAME).then(|| format!("the name {name}"))
+    };
+    text.lines().enumerate().filter_map(|(at, line)| Some((at + 1, name(line)?))).collect()
+}
+
+#[test]
+fn names_of_tests_have_at_most_60_characters() {
+    let sources = files(&["src/*.rs", "tests/it/*.rs"]);
+    assert!(sources.len() > 300, "they are found");
+    let faults = sources.into_iter().map(|path| {
+        let text = fs::read_to_string(&path).expect("a text");
+        (path, long_names(&text))
+    });
+    assert_none(faults.collect());
+}
+
+#[test]
+fn a_name_may_have_60_characters_and_no_more() {
+    let named = |length: usize| long_names(&format!("#[test]\nasync fn {}() {{}}", "x".repeat(length)));
+    assert!(named(60).is_empty());
+    assert_eq!(named(61).len(), 1);
 }
 
 #[test]

@@ -16,8 +16,8 @@ fn padded(to: &User, bytes: usize) -> String {
     frame.replace(r#""padding":"""#, &format!(r#""padding":"{padding}""#))
 }
 
-any_database!(in_1_a_frame_or_body_may_have_max_frame_bytes_and_not_one_more);
-async fn in_1_a_frame_or_body_may_have_max_frame_bytes_and_not_one_more(hub: &mut TestHub) {
+any_database!(in_1_a_frame_or_body_over_max_frame_bytes_is_refused);
+async fn in_1_a_frame_or_body_over_max_frame_bytes_is_refused(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     ann.post_text("/api/messages", "application/json", padded(&bob, LIMIT)).await.is(201);
@@ -76,8 +76,8 @@ async fn a_text_in_fragments_is_put_together(hub: &mut TestHub) {
     assert_eq!(phone.expect("[pong]").await["payload"], "between");
 }
 
-any_database!(what_breaks_the_protocol_closes_the_socket_with_the_right_code);
-async fn what_breaks_the_protocol_closes_the_socket_with_the_right_code(hub: &mut TestHub) {
+any_database!(a_protocol_violation_closes_the_socket_with_its_code);
+async fn a_protocol_violation_closes_the_socket_with_its_code(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let text = |bytes: &[u8]| fragment(bytes, Data::Text, true);
     for (what, message, code) in [

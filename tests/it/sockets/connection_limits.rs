@@ -132,12 +132,12 @@ async fn headers_of_more_than_16_kib_or_100_lines_are_refused(hub: &mut TestHub)
 }
 
 any_database!(
-    who_sends_too_many_bytes_is_read_more_slowly_and_nobody_else_waits,
+    a_sender_over_the_byte_rate_is_slowed_and_others_are_not,
     FRAME_RATE = "16",
     FRAME_BURST = "1000000",
     WORKERS = "1"
 );
-async fn who_sends_too_many_bytes_is_read_more_slowly_and_nobody_else_waits(hub: &mut TestHub) {
+async fn a_sender_over_the_byte_rate_is_slowed_and_others_are_not(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut eager, mut other) = (ann.connect().await, bob.connect().await);
     // 128 KiB a second after the first 256.
@@ -236,7 +236,7 @@ async fn one_address_keeps_nobody_else_from_authenticating() {
 }
 
 #[tokio::test]
-async fn sockets_beyond_the_share_of_descriptors_are_refused_and_http_goes_on() {
+async fn sockets_over_the_descriptor_share_are_refused_but_not_http() {
     let place = small();
     let mut hub = place.start_with_descriptors(256);
     let address = hub.address().await;
@@ -272,7 +272,7 @@ async fn sockets_beyond_the_share_of_descriptors_are_refused_and_http_goes_on() 
 }
 
 #[tokio::test]
-async fn a_thousand_slow_headers_are_closed_in_time_and_keep_nobody_waiting() {
+async fn a_thousand_slow_headers_time_out_and_delay_nobody() {
     let place = small();
     let mut hub = place.start(&[]);
     let address = hub.address().await;

@@ -134,12 +134,8 @@ async fn a_socket_that_waits_when_it_is_told_to_stays(hub: &mut TestHub) {
     }
 }
 
-both_databases!(
-    messages_over_the_rate_are_refused_on_both_doors_and_not_stored,
-    MESSAGE_RATE = "1",
-    MESSAGE_BURST = "3"
-);
-async fn messages_over_the_rate_are_refused_on_both_doors_and_not_stored(hub: &mut TestHub) {
+both_databases!(messages_over_the_rate_limit_are_refused_and_not_stored, MESSAGE_RATE = "1", MESSAGE_BURST = "3");
+async fn messages_over_the_rate_limit_are_refused_and_not_stored(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut laptop) = (ann.connect().await, ann.log_in_again().await.connect().await);
     let mut accepted = 0;

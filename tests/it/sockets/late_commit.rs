@@ -65,7 +65,7 @@ async fn found(reader: &User, id: i64) -> (Vec<String>, Value) {
 }
 
 #[test]
-fn what_took_its_number_first_and_commits_last_is_missed_by_nobody() {
+fn nobody_misses_a_message_that_commits_after_later_ones() {
     run(Kind::Postgres, &[], async |here: &mut TestHub| {
         let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
         let id = ann.gets_to_know(&bob).await;
@@ -172,7 +172,7 @@ fn a_position_that_two_nodes_move_at_once_ends_at_the_further() {
 }
 
 #[test]
-fn who_is_removed_at_one_node_neither_hears_nor_says_anything_later_at_another() {
+fn a_removal_at_one_node_takes_effect_at_another() {
     run(Kind::Postgres, &[], async |here: &mut TestHub| {
         let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
         let there = here.second_node();
@@ -204,7 +204,7 @@ fn who_is_removed_at_one_node_neither_hears_nor_says_anything_later_at_another()
 }
 
 #[test]
-fn whatever_waits_for_a_conversation_finds_a_block_that_was_committed_meanwhile() {
+fn writes_waiting_for_a_conversation_obey_a_new_block() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob] = hub.users(["ann", "bob"]).await;
         let id = ann.gets_to_know(&bob).await;
@@ -234,7 +234,7 @@ fn whatever_waits_for_a_conversation_finds_a_block_that_was_committed_meanwhile(
 }
 
 #[test]
-fn a_block_waits_for_a_message_that_is_being_committed_at_another_node() {
+fn a_block_waits_for_a_message_in_commit_at_another_node() {
     run(Kind::Postgres, &[], async |here: &mut TestHub| {
         let there = here.second_node();
         let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;

@@ -51,8 +51,8 @@ fn ping(reference: &str) -> String {
     json!({"type": "ping", "ref": reference}).to_string()
 }
 
-both_databases!(the_answer_to_a_handshake_and_the_greeting_come_in_one_packet);
-async fn the_answer_to_a_handshake_and_the_greeting_come_in_one_packet(hub: &mut TestHub) {
+both_databases!(the_handshake_response_and_the_greeting_share_one_packet);
+async fn the_handshake_response_and_the_greeting_share_one_packet(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut socket = RawSocket::open(&ann.address(), ann.cookie()).await;
     assert_eq!(socket.arrived(), 2);
@@ -61,7 +61,7 @@ async fn the_answer_to_a_handshake_and_the_greeting_come_in_one_packet(hub: &mut
 
 /// What is held back for longer than anything may wait is not late for that.
 #[test]
-fn a_handshake_is_answered_though_the_greeting_fails_after_a_while() {
+fn a_handshake_is_answered_even_if_the_greeting_fails_later() {
     run(Kind::Postgres, &[("OUTBOX_AGE", "1s")], async |hub: &mut TestHub| {
         let [ann] = hub.users(["ann"]).await;
         // That the first socket came is written meanwhile, or cannot be.
@@ -282,8 +282,8 @@ async fn a_message_has_ten_seconds_from_its_first_byte_to_its_last(hub: &mut Tes
     futures_util::future::join_all(cut).await;
 }
 
-any_database!(a_message_that_began_behind_a_slowly_read_answer_has_its_full_time, OUTBOX_AGE = "1m");
-async fn a_message_that_began_behind_a_slowly_read_answer_has_its_full_time(hub: &mut TestHub) {
+any_database!(a_message_behind_a_slowly_read_answer_has_its_full_time, OUTBOX_AGE = "1m");
+async fn a_message_behind_a_slowly_read_answer_has_its_full_time(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     for _ in 0..200 {
         ann.send_rest(&bob, &"😀".repeat(1000)).await;

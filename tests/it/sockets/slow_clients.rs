@@ -177,8 +177,8 @@ async fn ask_for_much(user: &User, socket: &mut Socket) {
     socket.frame(json!({"type": "sync", "ref": "much", "conversations": seen})).await;
 }
 
-any_database!(an_answer_does_not_count_and_the_next_frame_waits_until_it_is_taken, OUTBOX_BYTES = "4096");
-async fn an_answer_does_not_count_and_the_next_frame_waits_until_it_is_taken(hub: &mut TestHub) {
+any_database!(a_large_answer_passes_and_holds_the_next_frame_until_read, OUTBOX_BYTES = "4096");
+async fn a_large_answer_passes_and_holds_the_next_frame_until_read(hub: &mut TestHub) {
     let [ann, bob] = much_to_sync(hub).await;
     let (mut asker, mut other) = (Socket::open_narrow(&ann).await, bob.connect().await);
     asker.welcome().await;
@@ -222,12 +222,12 @@ async fn a_slow_line_that_keeps_reading_gets_its_large_answer(hub: &mut TestHub)
 }
 
 any_database!(
-    who_pauses_gets_every_lasting_frame_and_the_last_of_the_passing,
+    a_paused_client_gets_reliable_and_last_ephemeral_frames,
     OUTBOX_BYTES = "1048576",
     OUTBOX_AGE = "10m",
     PRESENCE_GRACE = "0s"
 );
-async fn who_pauses_gets_every_lasting_frame_and_the_last_of_the_passing(hub: &mut TestHub) {
+async fn a_paused_client_gets_reliable_and_last_ephemeral_frames(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let id = ann.gets_to_know(&bob).await;
     ann.gets_to_know(&eve).await;

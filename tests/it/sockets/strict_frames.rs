@@ -120,8 +120,8 @@ async fn in_1_every_number_of_every_frame_is_held_to_its_bounds(hub: &mut TestHu
     }
 }
 
-any_database!(in_1_a_key_of_the_wrong_type_is_refused_by_name_in_every_frame);
-async fn in_1_a_key_of_the_wrong_type_is_refused_by_name_in_every_frame(hub: &mut TestHub) {
+any_database!(in_1_a_key_of_the_wrong_type_is_named_in_the_refusal);
+async fn in_1_a_key_of_the_wrong_type_is_named_in_the_refusal(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut phone = ann.connect().await;
     for frame in described() {

@@ -169,8 +169,8 @@ async fn two_thousand_positions_are_answered_and_one_more_is_refused(hub: &mut T
     assert!(detail.contains("conversations"), "{detail}");
 }
 
-both_databases!(a_request_that_makes_no_sense_is_refused_and_the_key_is_named);
-async fn a_request_that_makes_no_sense_is_refused_and_the_key_is_named(hub: &mut TestHub) {
+both_databases!(an_invalid_sync_request_is_refused_and_its_key_named);
+async fn an_invalid_sync_request_is_refused_and_its_key_named(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut phone = ann.connect().await;
     for (request, key) in [
@@ -252,8 +252,8 @@ pub async fn catch_up(user: &User, model: &mut Model) -> (BTreeMap<i64, Vec<i64>
     unreachable!("it is asked until it is complete")
 }
 
-both_databases!(a_thousand_missed_messages_come_in_bounded_portions_each_once);
-async fn a_thousand_missed_messages_come_in_bounded_portions_each_once(hub: &mut TestHub) {
+both_databases!(a_thousand_missed_messages_come_once_in_bounded_portions);
+async fn a_thousand_missed_messages_come_once_in_bounded_portions(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let mut model = Model::default();
     for from in [&bob, &cat, &dan] {

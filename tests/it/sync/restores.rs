@@ -104,12 +104,12 @@ async fn a_message_to_a_lost_conversation_reaches_no_other(database: Scratch) {
 }
 
 #[tokio::test]
-async fn a_message_to_a_lost_conversation_reaches_no_other_on_sqlite() {
+async fn messages_to_a_lost_group_reach_no_other_group_on_sqlite() {
     a_message_to_a_lost_conversation_reaches_no_other(Scratch::sqlite()).await;
 }
 
 #[tokio::test]
-async fn a_message_to_a_lost_conversation_reaches_no_other_on_postgres() {
+async fn messages_to_a_lost_group_reach_no_other_group_on_postgres() {
     a_message_to_a_lost_conversation_reaches_no_other(Scratch::postgres()).await;
 }
 
@@ -244,12 +244,12 @@ async fn the_first_start_of_this_version_takes_the_epoch_over(database: Scratch)
 }
 
 #[tokio::test]
-async fn the_first_start_of_this_version_takes_the_epoch_over_on_sqlite() {
+async fn an_upgraded_hub_keeps_its_epoch_on_sqlite() {
     the_first_start_of_this_version_takes_the_epoch_over(Scratch::sqlite()).await;
 }
 
 #[tokio::test]
-async fn the_first_start_of_this_version_takes_the_epoch_over_on_postgres() {
+async fn an_upgraded_hub_keeps_its_epoch_on_postgres() {
     the_first_start_of_this_version_takes_the_epoch_over(Scratch::postgres()).await;
 }
 
@@ -271,17 +271,17 @@ async fn with_another_data_directory(database: Scratch, is_another_epoch: bool) 
 }
 
 #[tokio::test]
-async fn a_file_without_its_data_directory_is_taken_for_a_backup_on_sqlite() {
+async fn a_missing_data_directory_means_a_backup_on_sqlite() {
     with_another_data_directory(Scratch::sqlite(), true).await;
 }
 
 #[tokio::test]
-async fn a_hub_on_another_host_goes_on_and_a_command_says_that_a_backup_was_restored_on_postgres() {
+async fn a_missing_data_directory_keeps_the_epoch_on_postgres() {
     with_another_data_directory(Scratch::postgres(), false).await;
 }
 
 #[tokio::test]
-async fn a_server_that_comes_back_without_what_was_acknowledged_ends_the_hub() {
+async fn a_database_that_lost_acknowledged_messages_ends_the_hub() {
     let mut world = World::begin(Scratch::postgres()).await;
     let [ann, bob] = world.people(["ann", "bob"]).await;
     let first = epoch_of(&ann).await;

@@ -62,8 +62,8 @@ impl Asker<'_> {
     }
 }
 
-both_databases!(two_thousand_of_the_longest_positions_take_portions_or_a_larger_frame);
-async fn two_thousand_of_the_longest_positions_take_portions_or_a_larger_frame(hub: &mut TestHub) {
+both_databases!(two_thousand_long_positions_need_portions_or_larger_frames);
+async fn two_thousand_long_positions_need_portions_or_larger_frames(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut asker = Asker { user: &ann, socket: ann.connect().await };
     for only in [true, false] {
@@ -81,8 +81,8 @@ async fn two_thousand_of_the_longest_positions_take_portions_or_a_larger_frame(h
     assert_eq!(asker.sync(longest(2_000)).await["left"].as_array().unwrap().len(), 2_000);
 }
 
-both_databases!(a_hundred_thousand_positions_are_refused_and_the_next_request_is_not, MAX_FRAME_BYTES = "1048576");
-async fn a_hundred_thousand_positions_are_refused_and_the_next_request_is_not(hub: &mut TestHub) {
+both_databases!(only_the_request_with_a_hundred_thousand_positions_fails, MAX_FRAME_BYTES = "1048576");
+async fn only_the_request_with_a_hundred_thousand_positions_fails(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let mut asker = Asker { user: &ann, socket: ann.connect().await };
@@ -157,8 +157,8 @@ async fn positions_that_cannot_be_are_answered_alike_on_both_doors(hub: &mut Tes
     asker.socket.answers().await;
 }
 
-both_databases!(pages_out_of_bounds_are_refused_alike_and_beyond_the_ends_there_is_nothing);
-async fn pages_out_of_bounds_are_refused_alike_and_beyond_the_ends_there_is_nothing(hub: &mut TestHub) {
+both_databases!(invalid_page_bounds_are_refused_and_pages_past_end_empty);
+async fn invalid_page_bounds_are_refused_and_pages_past_end_empty(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let mut asker = Asker { user: &ann, socket: ann.connect().await };

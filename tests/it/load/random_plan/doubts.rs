@@ -191,7 +191,7 @@ fn an_answer_after_somebody_left_is_noticed() {
 }
 
 #[test]
-fn what_counts_as_unread_is_what_others_wrote_after_ones_own_position_and_one_may_see() {
+fn unread_counts_visible_messages_by_others_past_the_position() {
     let counts = |change: fn(&mut Rows)| {
         let mut rows = stored();
         change(&mut rows);

@@ -45,12 +45,12 @@ const SEEDS: u64 = 3;
 const STEPS: u64 = 150;
 
 #[test]
-fn whatever_happens_every_client_ends_with_what_the_database_has_on_sqlite() {
+fn every_client_ends_with_what_the_database_has_on_sqlite() {
     run("sqlite", Scratch::sqlite);
 }
 
 #[test]
-fn whatever_happens_every_client_ends_with_what_the_database_has_on_postgres() {
+fn every_client_ends_with_what_the_database_has_on_postgres() {
     run("postgres", Scratch::postgres);
 }
 
@@ -110,7 +110,7 @@ impl Drop for Replay {
             println!(
                 "seed {seed} failed after step {step} on {database}; see it again with\n\
                  SWITCHBOARD_PLAN_SEED={seed} SWITCHBOARD_PLAN_SEEDS=1 SWITCHBOARD_PLAN_STEPS={step} \
-                 scripts/with-servers cargo test --test it random_plan::whatever_happens -- {database}"
+                 scripts/with-servers cargo test --test it random_plan::every_client_ends -- {database}"
             );
         }
     }
