@@ -1,6 +1,6 @@
 /**
- * The hub's HTTP calls, each answered with its JSON or with a HubError.
- * Owns paths and the reading of problem answers; refuses to keep anything.
+ * The hub's HTTP calls; each returns the JSON of the answer or throws a HubError. Owns paths and the parsing of problem
+ * answers; keeps no state.
  */
 import { HubError } from './errors.js';
 
@@ -22,7 +22,7 @@ export function createApi(fetch = globalThis.fetch.bind(globalThis)) {
     const response = await fetch(path, init).catch(() => {
       throw new HubError('offline');
     });
-    // Something between us and the hub may answer in its stead, with a page that is not JSON.
+    // A proxy between the client and the hub may answer instead, with a page that is not JSON.
     const json = await response.json().catch(() => null);
     if (response.ok) return json;
     const retryInMs = Number(response.headers.get('retry-after') ?? 0) * 1000;

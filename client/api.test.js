@@ -1,9 +1,9 @@
-/** The HTTP calls against a fake fetch: what is asked, and what an answer becomes. */
+/** The HTTP calls against a fake fetch: the requests they make, and how they handle answers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createApi } from './api.js';
 
-/** An api whose every request is answered with `answer`, and the requests it made. */
+/** An api whose every request gets `answer`, and the requests it made. */
 function apiWith(answer) {
   const asked = [];
   const api = createApi(async (path, init) => {

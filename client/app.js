@@ -1,6 +1,6 @@
 /**
- * The page: the login form, and for whoever is logged in a session and the two views that show it.
- * Owns what is written in the address (`#chat-12`, `#user-7`), the window's title and the notice line.
+ * The page: the login form and, for a user who is logged in, a session and the two views that show it. Owns the
+ * fragment of the address (`#chat-12`, `#user-7`), the window's title and the notice line.
  */
 import { createApi } from './api.js';
 import { createChat } from './chat.js';
@@ -73,7 +73,7 @@ function leave(why) {
 }
 
 async function logout() {
-  // The hub closes the socket of this login, perhaps before it answers.
+  // The hub closes the socket of this login, perhaps before the answer to the logout.
   isLoggingOut = true;
   try {
     await api.logout();
@@ -93,7 +93,7 @@ function failed(error) {
   noticeTimer = setTimeout(() => (byId('notice').hidden = true), NOTICE_MS);
 }
 
-/** Opens what the address names. */
+/** Opens the conversation that the address names. */
 function route() {
   const [, kind, digits] = /^#(chat|user)-(\d+)$/.exec(location.hash) ?? [];
   if (kind === 'chat') session?.show({ id: Number(digits) });
@@ -107,7 +107,7 @@ function addressOf(open) {
   return open ? `#user-${open.peerId}` : '';
 }
 
-/** Shows what changed, once for all changes of one moment. */
+/** Shows all changes of one moment at once. */
 function changed() {
   if (isRenderDue) return;
   isRenderDue = true;
@@ -154,7 +154,12 @@ function renderSidebar({ model, open, me, socket, next }, conversations, now) {
   });
 }
 
-/** What stands for a conversation: the other person, or the group by its title. @param {Session['model']} model @param {number} id @param {number} peerId */
+/**
+ * The subject of a conversation: the other user, or the group by its title.
+ * @param {Session['model']} model
+ * @param {number} id
+ * @param {number} peerId
+ */
 function faceOf(model, id, peerId) {
   const group = model.group(id);
   return group ? { id, username: '', display_name: group.title } : model.user(peerId);

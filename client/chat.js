@@ -1,11 +1,11 @@
 /**
  * The right side: one open conversation, its history and the field to write in.
- * Owns scrolling and the text being written; messages, names and rules come from outside.
+ * Owns scrolling and the draft text; messages, names and rules come from outside.
  */
 import { avatar, byId, dayOf, h, showList, timeOf } from './dom.js';
 import { sentence } from './errors.js';
 
-/** Closer to an end than this counts as being there. */
+/** A scroll position closer to an end than this counts as being there. */
 const NEAR_PX = 60;
 
 /**
@@ -39,7 +39,7 @@ export function createChat(on) {
     isAtEnd = history.scrollHeight - history.scrollTop - history.clientHeight < NEAR_PX;
     if (history.scrollTop < NEAR_PX && !byId('older').hidden) on.older();
   });
-  // The keyboard of a phone takes the height from under the last message.
+  // A phone's keyboard covers the space below the last message.
   new ResizeObserver(() => isAtEnd && toEnd()).observe(history);
 
   byId('older').addEventListener('click', on.older);
@@ -74,7 +74,7 @@ export function createChat(on) {
     /** @type {Row[]} */
     const rows = [
       ...messages.map((message) => ({
-        // Mine keep the key they were written under, so confirming one does not replace its row.
+        // The user's own messages keep the key of their draft, so confirming one does not replace its row.
         key: message.sender_id === me && message.client_message_id ? message.client_message_id : `seq-${message.seq}`,
         createdAt: message.created_at,
         content: message.content,
@@ -106,7 +106,7 @@ export function createChat(on) {
     const error = row.outgoing?.error ?? null;
     const state = !row.outgoing ? 'sent' : error ? 'failed' : isConnected ? 'sending' : 'waiting';
     const [author, content, meta] = node.children;
-    // Between two people, sides tell who wrote; it is said aloud all the same.
+    // Between two users, the side shows the sender; screen readers announce the name all the same.
     author.classList.toggle('spoken', Boolean(row.isMine) || !isGroup);
     const look = JSON.stringify([state, row.author, row.content, row.note]);
     if (node.look === look) return;
@@ -125,7 +125,10 @@ export function createChat(on) {
     }
   }
 
-  /** What could not be sent goes back into the field, before what is already being written there. @param {Outgoing} outgoing */
+  /**
+   * Puts an unsent text back into the field, before the text that is being written there.
+   * @param {Outgoing} outgoing
+   */
   function takeBack(outgoing) {
     on.discard(outgoing);
     text.value = [outgoing.content, text.value].filter(Boolean).join('\n');
@@ -133,7 +136,7 @@ export function createChat(on) {
   }
 
   return {
-    /** Another conversation is opened, or none. @param {boolean} isOpen */
+    /** Handles that another conversation is opened, or none. @param {boolean} isOpen */
     open(isOpen) {
       byId('workspace').classList.toggle('chatting', isOpen);
       byId('open-chat').hidden = !isOpen;
@@ -142,7 +145,7 @@ export function createChat(on) {
       text.value = '';
       isAtEnd = true;
       if (menu.matches(':popover-open')) menu.hidePopover();
-      // On a phone this would raise the keyboard over the history one came to read.
+      // On a phone this would raise the keyboard over the history that the user wants to read.
       if (isOpen && matchMedia('(hover: hover)').matches) text.focus();
     },
 
@@ -166,7 +169,7 @@ export function createChat(on) {
       const first = byId('messages').querySelector('.message');
       const firstTop = first?.offsetTop ?? 0;
       showList(byId('messages'), rowsOf(view), (row) => row.key, makeRow, (node, row) => updateRow(node, row, view));
-      // What one was reading stays where it was when older messages come in above it.
+      // The text that the user is reading stays in place when older messages are inserted above it.
       if (isAtEnd) toEnd();
       else if (first?.isConnected) history.scrollTop += first.offsetTop - firstTop;
     },

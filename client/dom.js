@@ -1,14 +1,14 @@
 /**
- * The little that the views need of the DOM. Text reaches the page as text nodes only, never as markup.
+ * The DOM helpers of the views. Text reaches the page as text nodes only, never as markup.
  */
 
-/** The element of the page with this id. @param {string} id @returns {any} */
+/** Returns the element of the page with this id. @param {string} id @returns {any} */
 export function byId(id) {
   return document.getElementById(id);
 }
 
 /**
- * Makes an element. Names that are its properties are set as such, `on…` listens, the rest are attributes.
+ * Makes an element. Names of properties are set as properties, `on…` adds a listener, the rest are attributes.
  * @param {string} tag
  * @param {Record<string, any>} [props]
  * @param {...(Node | string)} children
@@ -26,8 +26,8 @@ export function h(tag, props = {}, ...children) {
 }
 
 /**
- * Makes the children of `parent` show `items`, one each, in order. An item keeps its element as long as its key
- * stays, so that focus and scrolling stay, and what is read out is only what is new.
+ * Makes the children of `parent` show `items`, one each, in order. An item keeps its element as long as its key stays.
+ * So focus and scrolling stay, and screen readers announce only new items.
  * @template T
  * @param {Element} parent
  * @param {T[]} items
@@ -54,7 +54,7 @@ export function showList(parent, items, keyOf, make, update) {
 }
 
 /**
- * A disc with a name's initials, in a colour that stays with the id.
+ * A disc with a name's initials, in a colour that depends on the id.
  * @param {{id: number, display_name: string} | undefined} user
  */
 export function avatar(user) {
@@ -85,7 +85,7 @@ export function shortTimeOf(iso) {
   return dayOf(iso) === 'Today' ? timeOf(iso) : format(iso, { day: 'numeric', month: 'short' });
 }
 
-/** For a sentence: "at 10:24", or with the day before it. @param {string} iso */
+/** The time within a sentence: "at 10:24", or with the day before it. @param {string} iso */
 export function momentOf(iso) {
   return `${dayOf(iso) === 'Today' ? '' : `${dayOf(iso)} `}at ${timeOf(iso)}`;
 }

@@ -1,14 +1,14 @@
 /**
- * What can go wrong, in one type and in words for people.
- * Owns the sentence for every code of the hub, and the three codes that only a client can know:
- * `offline` (no connection), `timeout` (no answer in time), `closed` (the connection ended for good).
+ * All client errors in one type, with texts for users. Owns the sentence for every code of the hub, and the three codes
+ * that only a client can know: `offline` (no connection), `timeout` (no answer in time), `closed` (the connection ended
+ * for good).
  */
 
-/** A refusal of the hub, over HTTP or the socket, or the lack of an answer. */
+/** A refusal by the hub, over HTTP or the socket, or a missing answer. */
 export class HubError extends Error {
   /**
    * @param {string} code one word, stable, as in the protocol's table
-   * @param {string} [detail] the hub's own words, naming the key when something was invalid
+   * @param {string} [detail] the hub's error message, naming the key when something was invalid
    * @param {number} [retryInMs] how long to wait before asking again; 0: unknown
    */
   constructor(code, detail = '', retryInMs = 0) {
@@ -39,7 +39,7 @@ const SENTENCES = {
   closed: 'The connection to the hub has ended.',
 };
 
-/** Every code that has a sentence of its own. */
+/** Every code that has its own sentence. */
 export const CODES = Object.freeze(Object.keys(SENTENCES));
 
 /**

@@ -1,4 +1,4 @@
-/** Every code that can reach the page has words of its own. */
+/** Checks that every code that can reach the page has its own sentence. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CODES, HubError, sentence } from './errors.js';

@@ -1,6 +1,5 @@
 /**
- * The form at the door: log in, or create an account.
- * Owns its fields and its error line; what happens after a success is the caller's.
+ * The sign-in form: log in, or create an account. Owns its fields and its error line; the caller handles success.
  */
 import { byId } from './dom.js';
 import { sentence } from './errors.js';
@@ -28,7 +27,7 @@ export function createLogin(on) {
     byId('account-switch').textContent = to ? 'I have an account' : 'Create an account';
     byId('name-field').hidden = !to;
     fields.password.autocomplete = to ? 'new-password' : 'current-password';
-    // A shorter password can only be a wrong one, but that is the hub's to say when logging in.
+    // A shorter password can only be wrong, but at login the hub decides that.
     fields.password.minLength = to ? 8 : 0;
     fields.password.placeholder = to ? 'At least 8 characters' : '';
     say('');

@@ -1,8 +1,8 @@
 /**
- * One logged-in person at work: joins the model to the connection and to the HTTP calls.
- * Owns which conversation is open, and when to ask the hub for what is missing. No DOM: whoever shows it is told
- * that something `changed`, that something `failed`, or that the login `ended`.
- * Rules about messages are in state.js, about the connection in socket.js.
+ * The session of one logged-in user: joins the model to the connection and to the HTTP calls. Owns the open
+ * conversation, and decides when to request missing data from the hub. Uses no DOM: its listener is told that something
+ * `changed`, that something `failed`, or that the login `ended`. Rules about messages are in state.js, about the
+ * connection in socket.js.
  */
 import { HubError, sentence } from './errors.js';
 import { State } from './socket.js';
@@ -25,17 +25,17 @@ const FRAMES = [
 export class Session {
   /** @type {Target | null} */
   open = null;
-  /** people this person has blocked @type {Set<number>} */
+  /** users that this user has blocked @type {Set<number>} */
   blocks = new Set();
   /** @type {Set<number>} */
   contacts = new Set();
-  /** where the list of conversations goes on; null: it is all here @type {string | null} */
+  /** where the list of conversations continues; null: it is complete @type {string | null} */
   next = null;
 
   #api;
   #on;
   #typing;
-  /** What is being fetched, and whether it was asked for again meanwhile. @type {Map<string, boolean>} */
+  /** The fetches under way, and whether each was requested again meanwhile. @type {Map<string, boolean>} */
   #fetches = new Map();
   #hasEnded = false;
 
@@ -56,12 +56,12 @@ export class Session {
     for (const type of FRAMES) socket.on(type, (frame) => this.#receive(frame));
     socket.on('state', (change) => this.#connectionChanged(change));
     socket.on('system', (frame) => {
-      // The cookie is shared with other tabs, where somebody else may have logged in since.
+      // The cookie is shared with other tabs, where another user may have logged in since.
       if (frame.event === 'welcome' && frame.user_id !== me.id) this.#end('You were logged out. Please log in again.');
     });
   }
 
-  /** Connects, and fills the list without waiting for that. */
+  /** Connects, and loads the list at the same time. */
   start() {
     this.socket.connect();
     this.#attempt(async () => {
@@ -70,7 +70,7 @@ export class Session {
     });
   }
 
-  /** Ends the connection; nothing is reported any more. */
+  /** Ends the connection; the listener gets no more events. */
   stop() {
     this.#typing.stop();
     this.#hasEnded = true;
@@ -86,14 +86,14 @@ export class Session {
     this.#on.changed();
   }
 
-  /** Fetches what lies before the history that is shown. */
+  /** Fetches the messages before the history that is shown. */
   older() {
     const id = this.open?.id;
     const beforeSeq = id && this.model.olderThan(id);
     if (beforeSeq && !this.isFetching(id)) this.#attempt(() => this.#fetchHistory(id, beforeSeq));
   }
 
-  /** Fetches the rest of the list, a page of it. */
+  /** Fetches the next page of the list. */
   moreConversations() {
     this.#attempt(async () => this.#putPage(await this.#api.conversations(this.next ?? undefined)));
   }
@@ -104,17 +104,17 @@ export class Session {
     return users.filter((/** @type {User} */ user) => user.id !== this.me.id);
   }
 
-  /** Whether a history is on its way. @param {number} id */
+  /** Whether a history page is being fetched. @param {number} id */
   isFetching(id) {
     return [...this.#fetches.keys()].some((key) => key.startsWith(`history ${id} `));
   }
 
-  /** The other one of what is open. */
+  /** The other user of the open conversation. */
   peerId() {
     return this.open?.peerId ?? (this.open?.id ? this.model.peerOf(this.open.id) : undefined);
   }
 
-  /** Keys are pressed in the open conversation, or no more. @param {boolean} isTyping */
+  /** Reports whether the user is typing in the open conversation. @param {boolean} isTyping */
   typing(isTyping) {
     if (isTyping && this.open?.id) this.#typing.pressed(this.open.id);
     if (!isTyping) this.#typing.stop();
@@ -136,7 +136,10 @@ export class Session {
     this.retry(outgoing);
   }
 
-  /** Sends a message, or sends it again: with the same id and target, so that it is stored once. @param {Outgoing} outgoing */
+  /**
+   * Sends a message, or sends it again with the same id and target, so that it is stored once.
+   * @param {Outgoing} outgoing
+   */
   retry(outgoing) {
     const { created_at, error, ...body } = outgoing;
     const setError = (/** @type {unknown} */ why) => {
@@ -144,7 +147,7 @@ export class Session {
       this.#on.changed();
     };
     setError(null);
-    // Its ack is a frame like any other, and is received as one.
+    // Its ack is handled like any other frame.
     this.socket.call('private_message', body).catch(setError);
   }
 
@@ -179,7 +182,7 @@ export class Session {
   #connectionChanged({ state, previous, code }) {
     if (state === State.ONLINE) this.#attempt(() => this.#refresh());
     if (state === State.OFFLINE) this.model.disconnected();
-    // To a page, a refused handshake looks like a dead network; only HTTP tells that the login is over.
+    // To a page, a refused handshake looks like a dead network; only HTTP shows that the login has ended.
     if (state === State.OFFLINE && previous === State.CONNECTING) this.#attempt(() => this.#api.me(), () => {});
     if (code === 4501) this.#end('You were logged out. Please log in again.');
     if (code === 4503) this.#end('This account is disabled.');
@@ -203,7 +206,7 @@ export class Session {
     this.#on.changed();
   }
 
-  /** Of a large group the hub names few; whoever wrote is asked for. @param {number} id */
+  /** Fetches an unknown sender: the hub names only a few members of a large group. @param {number} id */
   #nameAuthors(id) {
     for (const userId of this.model.unnamed(id)) {
       const key = `user ${userId}`;
@@ -212,7 +215,7 @@ export class Session {
     }
   }
 
-  /** All that may have changed without us: the list, blocks and contacts, the open history. */
+  /** Fetches all data that may have changed meanwhile: the list, blocks and contacts, the open history. */
   async #refresh() {
     const [page, blocks, contacts] = await Promise.all([this.#api.conversations(), this.#api.blocks(), this.#api.contacts()]);
     this.#putPage(page);
@@ -241,14 +244,14 @@ export class Session {
     if (target.id) await this.#fetchHistory(target.id);
   }
 
-  /** Learns whose conversation it is that a frame or an address spoke of. @param {number} id */
+  /** Fetches the conversation that a frame or an address named. @param {number} id */
   #describe(id) {
     return this.#once(`conversation ${id}`, async () => {
       this.model.putConversation((await this.#api.conversation(id)).conversation);
     });
   }
 
-  /** The newest page of a history, or the one before a seq. @param {number} id @param {number} [beforeSeq] */
+  /** Fetches the newest page of a history, or the one before a seq. @param {number} id @param {number} [beforeSeq] */
   #fetchHistory(id, beforeSeq) {
     return this.#once(`history ${id} ${beforeSeq ?? ''}`, async () => {
       this.model.putHistory(id, await this.#api.messages(id, beforeSeq), beforeSeq);
@@ -257,8 +260,8 @@ export class Session {
   }
 
   /**
-   * Runs one of a kind at a time. Whoever asks meanwhile may know of something newer than the answer that is
-   * under way, so it is run once more.
+   * Runs one fetch of each key at a time. A call made meanwhile may know of something newer than the answer under way,
+   * so the fetch then runs once more.
    * @param {string} key
    * @param {() => Promise<void>} fetch
    */
@@ -276,9 +279,9 @@ export class Session {
   }
 
   /**
-   * Does something, and reports that it changed what is shown, or why it failed.
+   * Does the work, and reports that it changed the view, or why it failed.
    * @param {() => Promise<unknown>} work
-   * @param {(error: unknown) => void} [otherwise] what to do with a failure that is not the login's end
+   * @param {(error: unknown) => void} [otherwise] handles a failure that does not end the login
    */
   async #attempt(work, otherwise = this.#on.failed) {
     try {
@@ -304,7 +307,7 @@ export class Session {
   }
 }
 
-/** `crypto.randomUUID` is missing where a page came over plain http from another machine, as at home. */
+/** `crypto.randomUUID` is missing where a page came over plain http from another machine, as on a home network. */
 function randomId() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

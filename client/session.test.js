@@ -1,4 +1,4 @@
-/** A session against a hub of plain objects: what it fetches, when, and what it does with a refusal. */
+/** A session against a hub of plain objects: its fetches, their times, and its handling of refusals. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HubError } from './errors.js';
@@ -15,7 +15,7 @@ const message = (seq) => ({
   created_at: '2026-01-31T12:00:00.000Z', deleted_at: null,
 });
 
-/** The hub as Ann's session meets it: `rows` is the truth, `asked` the calls that were made. */
+/** The hub of Ann's session: `rows` is its data, `asked` the calls that were made. */
 function hubWith(lastSeq) {
   const hub = {
     rows: Array.from({ length: lastSeq }, (_, i) => message(i + 1)),
@@ -48,7 +48,7 @@ function hubWith(lastSeq) {
   return { hub, api };
 }
 
-/** Stands where the connection stands; `hears` is the hub speaking, `calls` what the session asked of it. */
+/** A fake connection; `hears` plays the hub's frames, `calls` are the requests of the session. */
 class FakeConnection {
   state = State.CONNECTING;
   listeners = [];
@@ -84,7 +84,7 @@ async function start(lastSeq = 3) {
   return { hub, socket, told, session };
 }
 
-/** Until every promise that can go on has gone on: nothing here waits for a clock. */
+/** Waits until every promise that can settle has settled: no test waits for a clock. */
 const settled = () => new Promise(setImmediate);
 
 const frame = (one) => ({ type: 'private_message', conversation_id: CHAT, rev: one.rev, sender_id: one.sender_id, message: one });
@@ -239,7 +239,7 @@ test('the session ends once: when a call says so, when the socket does, or when 
     ({ socket }) => socket.becomes(State.STOPPED, { code: 4501 }),
     ({ socket }) => socket.hears({ type: 'system', event: 'welcome', user_id: BOB.id }),
     ({ hub, socket }) => {
-      // Refused at the handshake, which a page sees as a lost socket.
+      // The handshake is refused, which a page sees as a lost socket.
       hub.refusal = new HubError('unauthenticated');
       socket.becomes(State.OFFLINE, { code: 1006 });
     },

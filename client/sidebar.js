@@ -1,11 +1,11 @@
 /**
- * The left side: who I am, the connection, the search for people, the list of conversations.
- * Owns what is typed into the search; everything else it is told.
+ * The left side: the user's own name, the connection, the search for users, the list of conversations. Owns the text of
+ * the search; all other data comes from outside.
  */
 import { avatar, byId, h, shortTimeOf, showList } from './dom.js';
 import { State } from './socket.js';
 
-/** Long enough to skip the letters of a word typed at once. */
+/** A delay long enough to skip the letters of a word typed at once. */
 const SEARCH_DELAY_MS = 200;
 
 /** @type {Record<string, string>} */

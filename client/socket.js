@@ -1,12 +1,11 @@
 /**
- * The connection to the hub: one WebSocket that comes back by itself.
- * Owns its state, the way back after a loss, and every call until its ack, error or timeout.
- * Refuses to know what a frame means: that is the caller's, who listens by frame type.
+ * The connection to the hub: one WebSocket that reconnects by itself. Owns its state, the reconnect after a loss, and
+ * every call until its ack, error or timeout. Does not interpret frames: the caller does, and listens by frame type.
  * The WebSocket constructor, the timers and the randomness come from outside, so tests need no browser.
  */
 import { HubError } from './errors.js';
 
-/** What the connection is doing. ONLINE begins with the hub's welcome, not with the open socket. */
+/** The state of the connection. ONLINE begins with the hub's welcome, not with the open socket. */
 export const State = Object.freeze({
   CONNECTING: 'connecting',
   ONLINE: 'online',
@@ -16,20 +15,20 @@ export const State = Object.freeze({
   STOPPED: 'stopped',
 });
 
-/** An ack that takes longer than this is given up. Only time on the wire counts. */
+/** Timeout of an ack. Only time on the connection counts. */
 export const CALL_TIMEOUT_MS = 10_000;
 
-/** From the start of a handshake to the welcome. */
+/** Timeout from the start of a handshake to the welcome. */
 export const WELCOME_TIMEOUT_MS = 15_000;
 
 const RETRY_STEPS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 
-/** Codes below 4000 that would come again for the same bytes: protocol, data, size. */
+/** Codes below 4000 that the same bytes would cause again: protocol, data, size. */
 const FAULTS = new Set([1002, 1003, 1007, 1008, 1009, 1010]);
 
 /**
- * The wait before the nth retry: a rising step, of which a random part up to half is taken off, so that
- * the clients of a restarted hub do not return in one moment.
+ * The wait before the nth retry: a rising step, minus a random part of up to half, so that the clients of a restarted
+ * hub do not return at the same moment.
  * @param {number} attempt from 0
  * @param {() => number} random
  */
@@ -39,7 +38,7 @@ export function retryDelay(attempt, random) {
 }
 
 /**
- * Whether a socket that closed with this code is opened again: 4500–4999 mean "not before the person acts".
+ * Whether a socket that closed with this code is opened again: 4500–4999 mean "not before the user acts".
  * @param {number} code
  */
 export function mayReconnect(code) {
@@ -71,7 +70,7 @@ export class Connection {
   #refs = 0;
   #attempts = 0;
   #heard = false;
-  /** @type {number | undefined} the hub's own wish for our return, while it drains */
+  /** @type {number | undefined} the reconnect delay that the hub asks for while it drains */
   #returnInMs;
   /** @type {any} */
   #retryTimer;
@@ -88,7 +87,7 @@ export class Connection {
     this.#random = random;
   }
 
-  /** Opens the socket now, also when a retry was only due later. Does nothing when there is one. */
+  /** Opens the socket now, also when a retry is scheduled for later. Does nothing when there is one. */
   connect() {
     if (this.#ws) return;
     const ws = new this.#WebSocket(this.#url);
@@ -99,16 +98,16 @@ export class Connection {
     this.#enter(State.CONNECTING);
   }
 
-  /** Ends the connection for good. Calls without an answer are rejected with `closed`. */
+  /** Ends the connection for good. Pending calls are rejected with `closed`. */
   close() {
     this.#release();
     this.#stop(1000);
   }
 
   /**
-   * Sends a frame and waits for its answer. A frame with a `client_message_id` is safe to repeat: without a
-   * connection it waits for the next one, and one that was under way in a loss is sent again, in its old
-   * order and with the same id. Any other frame needs the connection now, or is rejected with `offline`.
+   * Sends a frame and waits for its answer. A frame with a `client_message_id` is safe to repeat: without a connection
+   * it waits for the next one. If the connection is lost before the answer, it is sent again, in its old order and with
+   * the same id. Any other frame needs the connection now, or is rejected with `offline`.
    * @param {string} type
    * @param {object} [body]
    * @returns {Promise<Frame>} the ack; rejected with a HubError
@@ -122,7 +121,11 @@ export class Connection {
     });
   }
 
-  /** Sends a frame nobody waits for; without a connection it is dropped. @param {string} type @param {object} [body] */
+  /**
+   * Sends a frame that needs no answer; without a connection it is dropped.
+   * @param {string} type
+   * @param {object} [body]
+   */
   send(type, body = {}) {
     if (this.state === State.ONLINE) this.#ws?.send(JSON.stringify({ type, ...body }));
   }
@@ -182,8 +185,8 @@ export class Connection {
   }
 
   /**
-   * A browser hides the hub's protocol pings, and reports a dead network minutes late. So each beat sends a
-   * ping, and a whole beat in which nothing was heard, not even its pong, is a loss.
+   * Detects a lost connection. A browser hides the hub's protocol pings, and reports a dead network minutes late. So
+   * each beat sends a ping, and a whole beat without any frame, not even its pong, is a loss.
    * @param {number} everyMs
    */
   #beat(everyMs) {
@@ -203,7 +206,7 @@ export class Connection {
     this.#ws?.send(JSON.stringify(call.frame));
   }
 
-  /** Lets go of the socket, so that nothing it still reports is heard. */
+  /** Detaches the socket, so that its later events are ignored. */
   #release() {
     const ws = this.#ws;
     this.#ws = null;

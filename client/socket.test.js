@@ -5,7 +5,7 @@ import { CALL_TIMEOUT_MS, Connection, State, WELCOME_TIMEOUT_MS, mayReconnect, r
 
 const HEARTBEAT_MS = 15_000;
 
-/** Plays the hub's end of a socket. The last one made is `FakeSocket.last`. */
+/** A fake of the hub's end of a socket. The last one made is `FakeSocket.last`. */
 class FakeSocket {
   /** @type {FakeSocket[]} */
   static all = [];
@@ -31,7 +31,7 @@ class FakeSocket {
     this.onclose?.({ code });
   }
   sentOf(type) { return this.sent.filter((frame) => frame.type === type); }
-  /** The state as the sockets themselves tell it. */
+  /** The state according to the sockets themselves. */
   static stateShouldBe(isStopped) {
     const open = FakeSocket.all.filter((socket) => !socket.isClosed);
     assert.ok(open.length <= 1, 'more than one socket is open');
@@ -317,7 +317,7 @@ test('whatever happens, the reported state is the socket’s and every call is s
       () => {
         const wasOpen = !FakeSocket.last.isClosed;
         t.mock.timers.tick(Math.floor(random() * 12_000));
-        if (wasOpen && FakeSocket.last.isClosed) endedWith = 1006; // given up for silence
+        if (wasOpen && FakeSocket.last.isClosed) endedWith = 1006; // closed after silence
       },
       () => {
         const id = calls;
@@ -343,7 +343,7 @@ test('whatever happens, the reported state is the socket’s and every call is s
   }
 });
 
-/** A small repeatable source of chance, so that a failing seed can be played again. */
+/** A small reproducible random generator, so that a failing seed can be played again. */
 function randomOf(seed) {
   let state = seed;
   return () => {

@@ -1,9 +1,8 @@
 /**
- * What this person sees: conversations, messages, presence, typing. No DOM, no network, no clock.
- * Owns the rules that make it right in whatever order things arrive: a message is one row, by its seq; a row is
- * replaced only by one whose rev is not lower; what is shown is unbroken, so a row that came too early
- * waits unseen for what lies before it.
- * Refuses to fetch: it tells what is missing (`hasGap`, `isKnown`), and the caller asks the hub.
+ * The user's view of the data: conversations, messages, presence, typing. Uses no DOM, no network, no clock. Owns the
+ * rules that make it right for every order of arrival. A message is one row, by its seq. A row is replaced only by one
+ * whose rev is not lower. The visible history has no gap, so a row that came too early waits unseen for the rows before
+ * it. Never fetches: it reports missing data (`hasGap`, `isKnown`), and the caller requests it from the hub.
  */
 
 /**
@@ -17,10 +16,10 @@
  *   created_at: string, error: unknown}} Outgoing a message that the hub has not confirmed; error: why it failed
  */
 
-/** A typist who is not heard again within this time has stopped, even if nobody says so. */
+/** A typist who is silent for this time has stopped, even if no frame says so. */
 export const TYPIST_MS = 6_000;
 
-/** One conversation as far as it is known. The rows from `floor` to `ceiling` are all here. */
+/** The known part of one conversation. The rows from `floor` to `ceiling` are all here. */
 class Chat {
   /** @type {Conversation | null} null while only its messages were seen */
   info = null;
@@ -45,7 +44,7 @@ class Chat {
   }
 
   /**
-   * Every row from low to high is known now. Two stretches that touch become one; of two that do not, the newer stays.
+   * Marks every row from low to high as known. Two ranges that touch become one; if they do not touch, the newer stays.
    * @param {number} low
    * @param {number} high
    */
@@ -66,7 +65,7 @@ export class Model {
   #chats = new Map();
   /** @type {Map<number, User>} */
   #users = new Map();
-  /** In the order they were written. @type {Map<string, Outgoing>} */
+  /** Unconfirmed messages in the order they were written. @type {Map<string, Outgoing>} */
   #outgoing = new Map();
   /** @type {Map<number, {isOnline: boolean, lastSeenAt: string | null}>} */
   #presence = new Map();
@@ -77,7 +76,7 @@ export class Model {
   }
 
   /**
-   * A frame of the socket. Types that mean nothing here are ignored.
+   * Applies a frame of the socket. Unknown types are ignored.
    * @param {{type: string, [key: string]: any}} frame
    * @param {number} now
    */
@@ -106,7 +105,7 @@ export class Model {
     }
   }
 
-  /** What only a live connection tells is not known any more. */
+  /** Drops the state that only a live connection provides. */
   disconnected() {
     this.#presence.clear();
     for (const chat of this.#chats.values()) chat.typists.clear();
@@ -122,12 +121,15 @@ export class Model {
     return this.#users.get(id);
   }
 
-  /** undefined: not known. @param {number} userId */
+  /** The presence of a user; undefined: not known. @param {number} userId */
   presence(userId) {
     return this.#presence.get(userId);
   }
 
-  /** Whole, from the list, or with the changed participants only, from a live frame. @param {Conversation} conversation */
+  /**
+   * Applies a conversation: complete, from the list, or with the changed participants only, from a live frame.
+   * @param {Conversation} conversation
+   */
   putConversation(conversation) {
     const chat = this.#chat(conversation.id);
     const held = chat.info;
@@ -144,17 +146,17 @@ export class Model {
     if (conversation.last_message) this.putMessage(conversation.last_message);
   }
 
-  /** Whether its people are known, or only messages of it were seen. @param {number} id */
+  /** Whether its participants are known, or only messages of it were seen. @param {number} id */
   isKnown(id) {
     return Boolean(this.#chats.get(id)?.info);
   }
 
-  /** Ids of the conversations a frame spoke of that nobody has described yet. */
+  /** Ids of the conversations that a frame mentioned and whose details are unknown. */
   unknown() {
     return [...this.#chats].filter(([, chat]) => !chat.info).map(([id]) => id);
   }
 
-  /** The direct conversation with a person. @param {number} userId @returns {number | undefined} */
+  /** The direct conversation with a user. @param {number} userId @returns {number | undefined} */
   directWith(userId) {
     if (userId === this.me) return undefined;
     for (const [id, { info }] of this.#chats) {
@@ -163,13 +165,16 @@ export class Model {
     return undefined;
   }
 
-  /** The other one of a direct conversation. @param {number} id @returns {number | undefined} */
+  /** The other user of a direct conversation. @param {number} id @returns {number | undefined} */
   peerOf(id) {
     const info = this.#chats.get(id)?.info;
     return info?.kind === 'direct' ? info.participants.find((one) => one.user_id !== this.me)?.user_id : undefined;
   }
 
-  /** A group's title, or else the names of the others, and how many are in it; undefined: it is no group. @param {number} id */
+  /**
+   * A group's title, or else the names of the others, and the number of members; undefined: it is not a group.
+   * @param {number} id
+   */
   group(id) {
     const info = this.#chats.get(id)?.info;
     if (info?.kind !== 'group') return undefined;
@@ -178,7 +183,7 @@ export class Model {
     return { title: title || 'Group', size: info.participant_count };
   }
 
-  /** Who wrote something that is shown and has no name yet. @param {number} id @returns {number[]} user ids */
+  /** The senders of shown messages who have no name yet. @param {number} id @returns {number[]} user ids */
   unnamed(id) {
     return [...new Set(this.messages(id).map((message) => message.sender_id))].filter((userId) => !this.#users.has(userId));
   }
@@ -194,7 +199,7 @@ export class Model {
       .sort((a, b) => b.activeAt.localeCompare(a.activeAt) || b.id - a.id);
   }
 
-  /** Everything in it was looked at. @param {number} id */
+  /** Marks the whole conversation as seen. @param {number} id */
   markSeen(id) {
     const chat = this.#chats.get(id);
     if (chat) chat.seen = chat.top;
@@ -204,7 +209,7 @@ export class Model {
     for (const id of this.#chats.keys()) this.markSeen(id);
   }
 
-  /** One message, from wherever it came. @param {Message} message */
+  /** Applies one message, from any source. @param {Message} message */
   putMessage(message) {
     const chat = this.#chat(message.conversation_id);
     chat.put(message);
@@ -214,7 +219,7 @@ export class Model {
   }
 
   /**
-   * A page of history: the rows before `beforeSeq`, or the newest.
+   * Applies a page of history: the rows before `beforeSeq`, or the newest.
    * @param {number} id
    * @param {{messages: Message[], has_more: boolean}} page
    * @param {number} [beforeSeq]
@@ -226,7 +231,7 @@ export class Model {
     this.#chat(id).cover(low, high);
   }
 
-  /** The messages to show, ascending, without a hole. @param {number} id @returns {Message[]} */
+  /** The messages to show, ascending, without a gap. @param {number} id @returns {Message[]} */
   messages(id) {
     const chat = this.#chats.get(id);
     if (!chat) return [];
@@ -235,7 +240,7 @@ export class Model {
       .sort((a, b) => a.seq - b.seq);
   }
 
-  /** Where the next older page ends, or null when the beginning is here. @param {number} id */
+  /** The position before which the next older page ends, or null when the beginning is here. @param {number} id */
   olderThan(id) {
     const chat = this.#chats.get(id);
     return chat && chat.floor > 1 ? chat.floor : null;
@@ -252,7 +257,11 @@ export class Model {
     this.#outgoing.set(outgoing.client_message_id, { ...outgoing, error: null });
   }
 
-  /** One that was confirmed meanwhile stays confirmed. @param {string} clientMessageId @param {unknown} error null: under way again */
+  /**
+   * Records a failure; a message that was confirmed meanwhile stays confirmed.
+   * @param {string} clientMessageId
+   * @param {unknown} error null: under way again
+   */
   setOutgoingError(clientMessageId, error) {
     const outgoing = this.#outgoing.get(clientMessageId);
     if (outgoing) outgoing.error = error;
@@ -264,7 +273,7 @@ export class Model {
   }
 
   /**
-   * Those of a conversation, or to a person with whom there was none when they were written.
+   * The unconfirmed messages of a conversation, or to a user without a conversation when they were written.
    * @param {number | undefined} id
    * @param {number | undefined} peerId
    */
@@ -278,7 +287,7 @@ export class Model {
     return [...(this.#chats.get(id)?.typists ?? [])].filter(([, until]) => until > now).map(([userId]) => userId);
   }
 
-  /** The moment the next typing sign ends by itself; Infinity: there is none. @param {number} now */
+  /** The moment the next typing sign expires; Infinity: there is none. @param {number} now */
   nextTypingEnd(now) {
     const ends = [...this.#chats.values()].flatMap((chat) => [...chat.typists.values()]);
     return Math.min(Infinity, ...ends.filter((until) => until > now));

@@ -1,4 +1,4 @@
-/** The model: whatever the order in which things arrive, each message is shown once, in order, in its newest form. */
+/** The model: for every order of arrival, each message is shown once, in order, in its newest form. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Model, TYPIST_MS } from './state.js';
@@ -25,7 +25,7 @@ const range = (low, high) => Array.from({ length: high - low + 1 }, (_, i) => lo
 const page = (low, high) => ({ messages: range(low, high).map((seq) => message(seq)), has_more: low > 1 });
 const seqs = (model) => model.messages(CHAT).map(({ seq }) => seq);
 
-/** Ann's model, who knows of her conversation with Bob. */
+/** Ann's model, which has her conversation with Bob. */
 function annWith(last_seq) {
   const model = new Model(ANN);
   model.putConversation(conversation(CHAT, last_seq));

@@ -1,7 +1,7 @@
 /**
- * Tells the other side that this person is typing.
- * Owns the pace only: `true` at once and then at most every two seconds while keys are pressed, `false` two
- * seconds after the last key or when told to stop. Who is typing to us is in state.js.
+ * Tells the other side that this user is typing. Owns the pace only: `true` at once and then at most every two seconds
+ * while keys are pressed, `false` two seconds after the last key or when told to stop. The typing of others is in
+ * state.js.
  */
 
 export const REPEAT_MS = 2_000;
@@ -27,7 +27,7 @@ export class TypingNotice {
     this.#now = now;
   }
 
-  /** A key was pressed in this conversation. @param {number} conversationId */
+  /** Handles a key press in this conversation. @param {number} conversationId */
   pressed(conversationId) {
     if (this.#conversationId !== conversationId) this.stop();
     if (this.#conversationId === null || this.#now() - this.#toldAt >= REPEAT_MS) {
@@ -39,7 +39,7 @@ export class TypingNotice {
     this.#quietTimer = this.#timers.setTimeout(() => this.stop(), QUIET_MS);
   }
 
-  /** The text was sent, emptied or left. Says `false` only after a `true`. */
+  /** Handles that the text was sent, emptied or left. Sends `false` only after a `true`. */
   stop() {
     this.#timers.clearTimeout(this.#quietTimer);
     if (this.#conversationId === null) return;

@@ -1,4 +1,4 @@
-/** The pace of telling others that one is typing. */
+/** The pace of typing frames. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QUIET_MS, REPEAT_MS, TypingNotice } from './typing.js';

@@ -10,15 +10,15 @@
 servers=
 server_pids=()
 
-# Ports below the kernel's ephemeral range, so that no outgoing connection takes
-# one between this look and the server's bind.
+# Ports below the kernel's ephemeral range, so that no outgoing connection takes one
+# between this check and the server's bind.
 free_port() {
     local port
     while port=$((20000 + RANDOM % 12000)) && (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
     echo "$port"
 }
 
-# Waits until a server answers, by running the given command, or has ended.
+# Waits until a server answers to the given command, or has ended.
 answers() {
     local name=$1 pid=$2
     shift 2
@@ -59,9 +59,9 @@ start_servers() {
 	synchronous_commit = on
 	CONF
 
-    # In process groups of their own, the servers outlive a Ctrl-C that is meant for
-    # the command beside them. They stay in its session: Linux shares the processors
-    # between sessions first, and a priority has a meaning only within one.
+    # In process groups of their own, the servers survive a Ctrl-C that is meant for the
+    # command beside them. They stay in its session: Linux shares the processors between
+    # sessions first, and a priority matters only within one.
     set -m
     "${as_server[@]}" postgres -D postgres >>"$servers/log" 2>&1 &
     server_pids+=($!)
@@ -84,8 +84,8 @@ stop_servers() {
     [[ -n $servers ]] || return 0
     local pid
     for pid in "${server_pids[@]}"; do
-        # To both servers this means: end now, whoever is connected. Said again
-        # until it is done, for one that was only just starting.
+        # To both servers this signal means: end now, also with clients connected. It is
+        # repeated until they end, for a server that was only just starting.
         while kill -INT "$pid" 2>/dev/null; do sleep 0.05; done
     done
     rm -rf "$servers"

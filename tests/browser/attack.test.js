@@ -1,4 +1,4 @@
-/** What others can do to somebody who is logged in: from a page of another origin, and by what they write. */
+/** Attacks by others on a logged-in user: from a page of another origin, and by the content they write. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -9,12 +9,12 @@ import { HOSTILE, HOSTILE_NAMES, watch } from './hostile.js';
 import { Hub } from './hub.js';
 import { PATIENCE_MS, Person } from './person.js';
 
-/** Part of no other name. */
+/** A marker that is part of no other name. */
 const WRITER = '<b onclick=alert(1)>Will Wood</b>';
 
 let hub;
 let browser;
-/** Serves one empty page to whatever host name asks. */
+/** Serves one empty page to every host name. */
 let elsewhere;
 
 before(async () => {
@@ -36,7 +36,7 @@ afterEach(async (t) => {
   for (const complaint of await Person.sendAllHome()) t.diagnostic(complaint);
 });
 
-/** Runs in the page of somebody who is logged in, with their login. */
+/** Runs in the page of a logged-in user, with their login. */
 async function calls(person, method, path, body) {
   return person.page.evaluate(async ([method, path, body]) => {
     const answer = await fetch(path, { method, headers: { 'content-type': 'application/json' }, body: body && JSON.stringify(body) });
@@ -44,10 +44,10 @@ async function calls(person, method, path, body) {
   }, [method, path, body]);
 }
 
-/** All that there is of a person, as the hub knows it. */
+/** All data of a user, as the hub stores it. */
 const everythingOf = async (person) => (await calls(person, 'POST', '/api/sync', {})).body;
 
-/** An account without a browser: its id, and how it writes. */
+/** An account without a browser: its id, and its way to send. */
 async function registered(username, displayName) {
   const headers = { 'content-type': 'application/json' };
   const form = { username, password: Person.password, display_name: displayName };
@@ -61,13 +61,13 @@ async function registered(username, displayName) {
   return { id: (await answer.json()).user.id, writes };
 }
 
-/** Sockets that the hub knows of; it learns of one that goes when it goes. */
+/** Number of sockets that the hub has; it notices a closed socket when it closes. */
 async function connections() {
   const { services } = await (await fetch(`${hub.url}/health`)).json();
   return services.websocket.connections;
 }
 
-/** Looks until it is so, and for as long as any step may take. */
+/** Polls until the condition holds, for as long as any step may take. */
 async function becomes(look, expected, what) {
   const until = Date.now() + PATIENCE_MS;
   let seen = await look();
@@ -75,7 +75,10 @@ async function becomes(look, expected, what) {
   assert.equal(seen, expected, what);
 }
 
-/** What a page of another origin tries; gives what it got: sockets that opened, bytes that it read, answers it may see. */
+/**
+ * The attempts of a page of another origin; returns the results: sockets that opened, bytes that it read, answers it
+ * may see.
+ */
 async function attack([hubUrl, friendId]) {
   const got = { sockets: 0, read: [], tried: 0 };
   const change = { recipient_id: friendId, content: 'forged' };
@@ -145,7 +148,7 @@ async function attack([hubUrl, friendId]) {
   return got;
 }
 
-/** The same host at another port is the same site, so the login goes along; the other name is another site. */
+/** The same host at another port is the same site, so the browser sends the login; the other name is another site. */
 for (const host of ['127.0.0.1', 'localhost']) {
   test(`OR-2: a page of ${host} at another port opens no socket, reads nothing and changes nothing`, async () => {
     const name = host === 'localhost' ? 'Vera Vane' : 'Walt West';

@@ -1,4 +1,4 @@
-/** How the browser is started: without a sandbox, which containers lack, and without what it does for itself. */
+/** The start options of the browser: without a sandbox, which containers lack, and without its background work. */
 export const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',

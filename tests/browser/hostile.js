@@ -1,6 +1,6 @@
-/** Texts that would run as a script where somebody took them for markup, and the ways to take note if one did. */
+/** Texts that would run as a script if a page treated them as markup, and ways to detect that one did. */
 
-/** What each would do: tell the page that watches, and be seen in its title. */
+/** The effects of each: it reports to the page that watches, and it is visible in its title. */
 const DEEDS = ['alert(1)', 'top.document.title="taken"', 'window.taken=true', 'fetch("/api/auth/logout",{method:"POST"})'];
 
 /** @type {((deed: string) => string)[]} */
@@ -57,14 +57,14 @@ const FORMS = [
   (deed) => `<p id=messages><p id=workspace><form name=body><input name=firstChild> ${deed}`,
 ];
 
-/** 200 of them, no two alike. */
+/** 200 of them, all different. */
 export const HOSTILE = FORMS.flatMap((form) => DEEDS.map((deed) => form(deed)));
 
-/** As many of them as fit a name. */
+/** The number of them that fit a name. */
 export const HOSTILE_NAMES = FORMS.map((form) => form('alert(1)'))
   .filter((name) => name.length <= 64 && !/[\n\t\u202c\u202e]/.test(name));
 
-/** Has a page note what would be a script that ran; gives what it noted. */
+/** Makes a page record each script that runs; returns the records. */
 export async function watch(page) {
   const dialogs = [];
   page.on('dialog', (dialog) => {

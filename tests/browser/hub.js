@@ -1,6 +1,6 @@
 /**
- * Runs the real server for the browser tests: on a free port, with a data directory of its own, and with
- * nothing of the surrounding environment, so that a test means the same everywhere.
+ * Runs the real server for the browser tests: on a free port, with a data directory of its own. It gets nothing of the
+ * surrounding environment, so that a test behaves the same everywhere.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 
 const SETTINGS = {
   PRESENCE_GRACE: '300ms',
-  // A test writes a long history in one go.
+  // A test writes a long history at once.
   MESSAGE_RATE: '1000',
   MESSAGE_BURST: '1000',
   REQUEST_RATE: '1000',
@@ -21,8 +21,8 @@ const SETTINGS = {
 };
 
 /**
- * For a server that goes away and comes back: below the ports that the system gives to outgoing connections, so that
- * none of them takes it meanwhile.
+ * Ports for a server that restarts: below the ports that the system gives to outgoing connections, so that none of them
+ * takes it meanwhile.
  */
 export async function freePort() {
   for (;;) {
@@ -51,7 +51,7 @@ export class Hub {
     return hub;
   }
 
-  /** Ends the server as an operator would, and expects a clean end. The data stays. */
+  /** Ends the server as an operator would, and expects a clean exit. The data stays. */
   async stop() {
     const ended = once(this.#process, 'exit');
     this.#process.kill('SIGTERM');
@@ -60,12 +60,12 @@ export class Hub {
     assert.doesNotMatch(this.#log, /\bERROR\b|panicked/, 'the server logged an error');
   }
 
-  /** Starts the server again where it was. */
+  /** Starts the server again on the same port and data. */
   async startAgain() {
     await this.#run(new URL(this.url).host);
   }
 
-  /** Stops the server and forgets its data. */
+  /** Stops the server and deletes its data. */
   async discard() {
     await this.stop();
     await rm(this.#dataDir, { recursive: true });

@@ -1,4 +1,4 @@
-/** The page as two people use it, in real browsers against the real server. */
+/** The page with two users, in real browsers against the real server. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -23,7 +23,7 @@ afterEach(async (t) => {
   for (const complaint of await Person.sendAllHome()) t.diagnostic(complaint);
 });
 
-/** Two people who have just found each other; everybody has a name of their own, as all tests share one hub. */
+/** Two users who have just found each other; each has a unique name, as all tests share one hub. */
 async function pair(nameA, nameB, optionsA, optionsB) {
   const a = await Person.registered(hub, browser, nameA, optionsA);
   const b = await Person.registered(hub, browser, nameB, optionsB);

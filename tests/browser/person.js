@@ -1,18 +1,18 @@
 /**
- * Somebody at a browser, and the words the tests are written in. Finds things as a person does, by their label
- * and role, and waits until they are there. Whatever the browser complains about is kept for `leave` to judge.
+ * A user at a browser, and the helpers of the tests. Finds elements as a user does, by their label and role, and waits
+ * until they are there. Every complaint of the browser is kept for `leave` to check.
  */
 import assert from 'node:assert/strict';
 
 const PASSWORD = 'correct horse battery';
 
-/** More than any step takes on a loaded machine; a test that fails should not fail for minutes. */
+/** More than any step takes on a loaded machine; a failing test should not take minutes. */
 export const PATIENCE_MS = 15_000;
 
-/** What Chromium itself reports when a request is refused on purpose: asking who one is, and a wrong password. */
+/** Chromium's own reports of refusals that tests cause: the check of who is logged in, and a wrong password. */
 const EXPECTED_REFUSAL = /\/api\/auth\/(me|login) Failed to load resource: .* 401/;
 
-/** And while the server is away on purpose. */
+/** The reports while the server is stopped on purpose. */
 const OUTAGE = /net::ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)/;
 
 export class Person {
@@ -22,7 +22,7 @@ export class Person {
   /** @type {Set<Person>} */
   static #present = new Set();
 
-  /** Closes the browsers that a failed test left open, and gives what their pages complained of. */
+  /** Closes the browsers that a failed test left open, and returns the complaints of their pages. */
   static async sendAllHome() {
     const complaints = [];
     for (const person of Person.#present) {
@@ -33,7 +33,7 @@ export class Person {
     return complaints;
   }
 
-  /** Opens a browser of their own on the page; `memory` is what an earlier one remembered. */
+  /** Opens a browser of its own on the page; `memory` is the storage of an earlier one. */
   static async at(hub, browser, { memory, phone = false, scheme = 'light' } = {}) {
     const person = new Person();
     person.context = await browser.newContext({
@@ -47,7 +47,7 @@ export class Person {
       if (message.type() === 'error') person.#complaints.push(complaintOf(message));
     });
     const answer = await person.page.goto(hub.url);
-    // Without a policy there would be no violation to complain of.
+    // Without a policy there would be no violation to report.
     assert.match(answer.headers()['content-security-policy'], /^default-src 'none'/);
     return person;
   }
@@ -89,7 +89,7 @@ export class Person {
   async sees(role, name) { await this.page.getByRole(role, { name }).waitFor(); }
   async reads(text) { await this.page.getByText(text).first().waitFor(); }
 
-  /** Looks somebody up by the beginning of their name and opens the conversation with them. */
+  /** Searches for a user by the beginning of their name and opens the conversation with them. */
   async find(other) {
     await this.field('Find a person').fill(other.name.slice(0, 3));
     await this.page.getByRole('region', { name: 'People found' }).getByRole('link', { name: other.name }).click();
@@ -102,7 +102,9 @@ export class Person {
     await this.sees('heading', other.name);
   }
 
-  /** Types on for as long as somebody is to see it: a page that was busy might not show what was over meanwhile. */
+  /**
+   * Keeps typing for as long as the other user should see it: a busy page might not show typing that ended meanwhile.
+   */
   async typesUntil(seen) {
     let isSeen = false;
     const looking = seen.finally(() => { isSeen = true; });
@@ -127,7 +129,7 @@ export class Person {
   /** The texts that are shown now, without waiting. */
   texts(selector) { return this.page.locator(selector).allTextContents(); }
 
-  /** Where a message stands: 'sent' once the hub has confirmed it. */
+  /** The state of a message: 'sent' once the hub has confirmed it. */
   async seesState(text, state) {
     await this.page.locator(`.message[data-state=${state}]`, { hasText: text }).waitFor();
   }
@@ -149,18 +151,18 @@ export class Person {
 
   async id() { return (await this.asks('GET', '/api/auth/me')).user.id; }
 
-  /** What was written between the two, as the hub has it. */
+  /** The messages between the two, as the hub stores them. */
   async messagesWith(other) {
     const { conversations } = await this.asks('GET', `/api/conversations?with=${await other.id()}`);
     return (await this.asks('GET', `/api/conversations/${conversations[0].id}/messages`)).messages;
   }
 
-  /** A complaint that the test has asked for. */
+  /** A complaint that the test expects. */
   forgives(message) {
     this.#complaints = this.#complaints.filter((text) => text !== complaintOf(message));
   }
 
-  /** Closes the browser, and fails if the page had complained. Gives what the browser remembers. */
+  /** Closes the browser, and fails if the page had complained. Returns the browser's storage. */
   async leaves() {
     const memory = await this.context.storageState();
     await this.context.close();
@@ -170,7 +172,7 @@ export class Person {
     return memory;
   }
 
-  /** Says what was there instead when what is waited for does not come. */
+  /** Reports the actual content when the expected one does not come. */
   async #becomes(selector, expected) {
     const isThere = ([css, texts]) => JSON.stringify([...document.querySelectorAll(css)].map((node) => node.textContent)) === JSON.stringify(texts);
     try {

@@ -1,7 +1,7 @@
 /**
- * WebSocket clients of several makes behind one set of words. Each `open` gives what sends: `send`, `close`, and where
- * the client can, `ping` and `fragments`. What comes goes to `hear`: frames as objects, the rest as `['pong', payload]`
- * and `['closed', code]`.
+ * WebSocket clients of several implementations with one interface. Each `open` returns the sender: `send`, `close`, and
+ * where the client can, `ping` and `fragments`. Received data goes to `hear`: frames as objects, the rest as `['pong',
+ * payload]` and `['closed', code]`.
  */
 import { spawn } from 'node:child_process';
 import WebSocket from 'ws';
@@ -58,7 +58,7 @@ function spawned(command, args, hear) {
   children.push(child);
   child.on('error', (error) => hear(['error', String(error)]));
   let unread = '';
-  // Not by `readline`, to which there are more ends of a line than one.
+  // `readline` is not used, because it accepts more line endings than one.
   child.stdout.setEncoding('utf8').on('data', (text) => {
     const lines = (unread + text).split('\n');
     unread = lines.pop();
@@ -67,7 +67,7 @@ function spawned(command, args, hear) {
   return child;
 }
 
-/** A program that speaks as `examples/pipe.rs` says. */
+/** A program with the protocol that `examples/pipe.rs` describes. */
 export function byPipe(command, args, { fragments = true } = {}) {
   return (url, cookie, hear) => {
     const child = spawned(command, [...args, url, cookie], hear);
@@ -81,7 +81,7 @@ export function byPipe(command, args, { fragments = true } = {}) {
   };
 }
 
-/** websocat, which has frames as lines; it closes when its input ends, and cannot tell with which code it was. */
+/** websocat, which has frames as lines; it closes when its input ends, and cannot report the close code. */
 export function byWebsocat(command) {
   return (url, cookie, hear) => {
     const args = ['--text', '--linemode-strip-newlines', '--buffer-size', String(1 << 21), '--close-status-code', '1000'];

@@ -1,11 +1,11 @@
-/** One conversation in 30 steps, for every client the same: Ann has the client in question, Bob one that is known. */
+/** One conversation in 30 steps, the same for every client: Ann has the client under test, Bob one that is known. */
 import assert from 'node:assert/strict';
 
 const UNICODE = 'Grüße 😀 👩‍👩‍👧 שלום e\u0301 \u2028 \u{10ffff} "\\/\t';
 const LARGEST = '😀'.repeat(1000);
 const MAX_FRAME_BYTES = 65_536;
 
-/** What the steps hand to each other. */
+/** The values that the steps pass to each other. */
 export function scene(ann, bob, byAnn, byBob) {
   return { ann, bob, byAnn, byBob, to: { recipient_id: bob.id } };
 }

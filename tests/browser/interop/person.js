@@ -1,4 +1,4 @@
-/** Somebody with an account and one socket, by whichever client: what they do, and what they hear. */
+/** A user with an account and one socket, by any client: their actions, and the frames they receive. */
 import assert from 'node:assert/strict';
 
 const PASSWORD = 'correct horse battery';
@@ -12,7 +12,7 @@ export class Person {
   #socket;
   #refs = 0;
 
-  /** Registers, and logs in anew. */
+  /** Registers, and logs in again. */
   static async at(hub, username) {
     const person = new Person();
     person.hub = hub;
@@ -46,7 +46,7 @@ export class Person {
   pings(payload) { return this.#socket.ping(payload); }
   sendsInFragments(parts) { return this.#socket.fragments(parts); }
 
-  /** Sends a frame with a `ref` and gives the answer. */
+  /** Sends a frame with a `ref` and returns the answer. */
   async call(frame) {
     this.#refs += 1;
     const ref = String(this.#refs);
@@ -66,7 +66,7 @@ export class Person {
     return answer;
   }
 
-  /** The next frame of this type that nobody asked for yet. */
+  /** The next frame of this type that was not asked for yet. */
   hears(type, also = () => true) {
     return this.#take(type, (heard) => heard.type === type && also(heard));
   }

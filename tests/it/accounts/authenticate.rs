@@ -1,5 +1,5 @@
-//! Sockets that say by a frame who they are, and sockets that end with the
-//! token they were opened by.
+//! Sockets that authenticate with their first frame, and sockets that close when the token that
+//! opened them expires.
 
 use crate::harness::{Socket, TestHub, User, any_database, both_databases, eventually};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -24,7 +24,7 @@ fn authenticate(token: &str) -> Value {
     json!({"type": "authenticate", "token": token})
 }
 
-/// A token as the hub would sign it for this login, that ends so soon after noon.
+/// An access token as the hub would sign it for this login, expiring this long after noon.
 async fn short_token(user: &User, seconds: i64) -> String {
     let long = token(user).await;
     let mut claims: Value = jsonwebtoken::dangerous::insecure_decode(&long).unwrap().claims;
@@ -175,7 +175,8 @@ async fn au_9_a_socket_ends_with_its_token(hub: &mut TestHub) {
     by_frame.welcome().await;
     sockets.push(by_frame);
     let mut by_cookie = ann.connect().await;
-    // As long as this takes, the hub has looked at the clock, which stands still.
+    // The hub checks its clock while this connection waits to be closed. The test's clock stands
+    // still.
     assert_eq!(open(&ann).await.closed().await, Some(4508));
     clock.set(Timestamp::from_millis(NOON + 999));
     for socket in &mut sockets {
@@ -226,7 +227,7 @@ async fn au_9_a_socket_that_is_renewed_goes_on(hub: &mut TestHub) {
     let first = socket.expect("authenticated").await["expires_at"].clone();
     socket.welcome().await;
     let told = ann.post("/api/auth/token", json!({})).await.ok();
-    // The earlier token, shown again, takes nothing away.
+    // Sending the earlier token again does not shorten the session.
     for token in [told["access_token"].as_str().unwrap(), &short_token(&ann, 2).await] {
         socket.frame(authenticate(token)).await;
         assert_eq!(socket.next().await["expires_at"], told["expires_at"], "and no second welcome");

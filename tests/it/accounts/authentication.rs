@@ -1,4 +1,4 @@
-//! Who gets in: every state of an account, by every proof, on both doors. A
+//! Authentication: every account state is tried with every credential, over HTTP and the socket. A
 //! state without a row does not compile.
 
 use crate::harness::issuer::{RSA, now};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const SECRET: &str = "Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUe";
 
-/// An enum, and the list of all that is in it.
+/// Declares an enum and the list of all its variants.
 macro_rules! all {
     ($name:ident: $($(#[$doc:meta])* $item:ident),+ $(,)?) => {
         #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,11 +20,11 @@ macro_rules! all {
 all!(State:
     Active,
     Disabled,
-    /// Disabled, and let in again: the logins of before are gone.
+    /// Disabled and enabled again: the earlier logins are revoked.
     Enabled,
     Closed,
     LoggedOut,
-    /// Not used for too long.
+    /// Expired because it was not used for too long.
     LoginExpired,
     TokenExpired,
     Foreign,
@@ -43,12 +43,12 @@ enum Answer {
     Unauthenticated,
     /// 403, and 4503.
     Forbidden,
-    /// Nobody has such a proof.
+    /// This credential cannot exist.
     NoSuchThing,
 }
 use Answer::{Forbidden, In, NoSuchThing, Unauthenticated};
 
-/// By cookie, refresh token, bearer token, ticket and `authenticate`.
+/// The credentials: cookie, refresh token, bearer token, ticket and `authenticate`.
 fn answers(state: State) -> [Answer; 5] {
     match state {
         State::Active => [In; 5],
@@ -68,7 +68,7 @@ fn is_foreign(state: State) -> bool {
     format!("{state:?}").starts_with("Foreign")
 }
 
-/// What somebody holds in their hands.
+/// The credentials that a client holds.
 struct Hands {
     user: User,
     refresh_token: String,
@@ -123,7 +123,7 @@ impl Hands {
         }
     }
 
-    /// Over HTTP and at `/ws`, where the proof can be shown there.
+    /// Tries the credential over HTTP and at `/ws`, where each accepts it.
     async fn try_in(&self, proof: Proof) -> Vec<Answer> {
         let stranger = self.user.without_credentials();
         let both = async |who: &User| {
@@ -156,7 +156,7 @@ impl Hands {
     }
 }
 
-/// The same token, some time later.
+/// The same token at a later time.
 fn ended(token: &str, key: &EncodingKey, algorithm: Algorithm) -> String {
     let mut claims: Value = jsonwebtoken::dangerous::insecure_decode(token).unwrap().claims;
     claims["exp"] = json!(now() - 1);

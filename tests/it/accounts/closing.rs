@@ -1,5 +1,5 @@
-//! Closing an account: who it was is forgotten, what was said stays, and nobody
-//! reaches it any more.
+//! Closing an account: the user's identity is erased, their messages stay, and nobody can reach
+//! them any more.
 
 use crate::harness::{Group, PASSWORD, Reply, TestHub, User, both_databases, refused_on_both};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ async fn closes(user: &User) {
     close(user, PASSWORD).await.is(204);
 }
 
-/// What is shown of somebody who closed their account.
+/// The view of a user who closed their account.
 fn assert_deleted(shown: &Value, user: &User) {
     assert_eq!(shown["username"], format!("deleted:{}", user.id), "{shown}");
     assert_eq!(shown["display_name"], "Deleted user", "{shown}");
@@ -123,7 +123,7 @@ async fn others_hear_that_the_name_is_another(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let mut ids = [ann.gets_to_know(&bob).await, cat.gets_to_know(&bob).await];
     ids.sort_unstable();
-    // Dan opened one, and Bob another, in which nothing was said.
+    // Dan opened one conversation and Bob another. Both have no messages.
     let open = async |by: &User, with: &User| {
         let body = json!({"participant_ids": [with.id]});
         by.post("/api/conversations", body).await.is(201).ok()["conversation"]["id"].as_i64().unwrap()

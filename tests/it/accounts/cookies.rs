@@ -1,10 +1,10 @@
-//! The cookie of a login: its name, the name it had before, and the login that
-//! a browser had when it logs in again.
+//! The login cookie: its name, its earlier name, and the login that a browser already had when it
+//! logs in again.
 
 use crate::harness::{Client, PASSWORD, Reply, TestHub, any_database, both_databases, register};
 use serde_json::{Value, json};
 
-/// What the answer has the browser keep (a value) or forget (none), by name.
+/// The cookies that the answer sets (a value) or deletes (none), by name.
 fn kept(reply: &Reply) -> Vec<(String, Option<String>)> {
     let mut kept: Vec<_> = reply
         .headers
@@ -40,12 +40,12 @@ async fn log_in(browser: &Client, name: &str) -> Reply {
     browser.post("/api/auth/login", json!({"username": name, "password": PASSWORD})).await
 }
 
-/// The username of whoever the cookies are of.
+/// The username that the cookies authenticate.
 async fn who(browser: &Client) -> Value {
     browser.get("/api/auth/me").await.ok()["user"]["username"].clone()
 }
 
-/// As Flask sets it, and as Flask-Session does.
+/// The cookies that Flask and Flask-Session set.
 const OF_ANOTHER_PROGRAM: [&str; 2] =
     ["eyJ1c2VyIjo0Mn0.Zk3vT9.qLw1xR7bNs5mYc8hJd2fGp4aUe", "Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUeZk3vT9qLw1x"];
 
@@ -135,7 +135,7 @@ async fn logging_in_again_ends_the_earlier_login_of_that_browser(hub: &mut TestH
     assert_eq!(tab.closed().await, Some(4501));
     ann.get("/api/auth/me").await.refused(401, "unauthenticated");
     other.answers().await;
-    // Somebody else, in the same browser.
+    // Another user logs in with the same browser.
     let browser = ann.with_header("cookie", &again);
     let mut tab = browser.connect().await;
     log_in(&browser, "bob").await.is(200);
@@ -145,7 +145,7 @@ async fn logging_in_again_ends_the_earlier_login_of_that_browser(hub: &mut TestH
     let reply = bob.post("/api/auth/register", json!({"username": "cat", "password": PASSWORD})).await.is(201);
     assert_eq!(tab.closed().await, Some(4501));
     bob.get("/api/auth/me").await.refused(401, "unauthenticated");
-    // By the name of version 0.1.
+    // The cookie has the name that version 0.1 used.
     let cat = hub.visitor().with("cookie", &format!("session={}", secret(&reply.cookie().0)));
     let reply = log_in(&cat, "bob").await.is(200);
     let kept = kept(&reply);

@@ -1,5 +1,5 @@
-//! Devices: where one is logged in, ending a login from another device, and
-//! how long a login lives that a socket alone uses.
+//! Devices: listing the logins of an account, revoking a login from another device, and the
+//! lifetime of a login that only a socket uses.
 
 use crate::harness::{TestHub, User, both_databases, eventually};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ async fn sessions(user: &User) -> Vec<Value> {
     user.get("/api/auth/sessions").await.ok()["sessions"].as_array().unwrap().clone()
 }
 
-/// The id of the login that asks.
+/// The id of the login that sends the request.
 async fn current(user: &User) -> i64 {
     let sessions = sessions(user).await;
     let mut current = sessions.iter().filter(|session| session["current"] == true);
@@ -26,7 +26,7 @@ fn session(id: i64) -> String {
     format!("/api/auth/sessions/{id}")
 }
 
-/// The same person, logged in on a device that calls itself so.
+/// The same user, logged in on a device with this name.
 async fn on_device(user: &User, agent: &str) -> User {
     user.with_header("user-agent", agent).log_in_again().await
 }
@@ -53,7 +53,7 @@ async fn everybody_sees_their_own_devices_and_which_of_them_asks(hub: &mut TestH
     }
     assert_eq!(sessions(&bob).await.len(), 1);
     hub.visitor().get("/api/auth/sessions").await.refused(401, "unauthenticated");
-    // What nobody can use any more is not shown.
+    // Logins that are no longer valid are not listed.
     clock.set(Timestamp::from_millis(NOON + 14 * 24 * 60 * MINUTE));
     assert_eq!(current(&phone).await, second);
     assert_eq!(sessions(&phone).await.len(), 1);
@@ -102,14 +102,14 @@ async fn nobody_ends_a_login_of_another_or_learns_of_it(hub: &mut TestHub) {
     assert_eq!(hub.database.count("logins"), 2);
 }
 
-/// Logins that one person has at most.
+/// Maximum number of logins for each user.
 const MOST: usize = 100;
 
 both_databases!(a_login_over_the_limit_ends_the_least_recently_used_one);
 async fn a_login_over_the_limit_ends_the_least_recently_used_one(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let oldest = ann.log_in_again().await;
-    // As if others had been made meanwhile, and this one were used again.
+    // Simulates that other logins were made meanwhile and this one was used again.
     hub.database.execute(&format!(
         "INSERT INTO logins (user_id, token_hash, created_at, last_used_at)
          WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {more})
@@ -147,7 +147,7 @@ async fn a_login_lives_as_long_as_a_socket_of_it_is_open(hub: &mut TestHub) {
     bob.handshake().await.refused(401, "unauthenticated");
     socket.close().await;
     hub.wait_for_connections(0).await;
-    // Nobody uses it any more.
+    // The login is no longer used.
     clock.set(Timestamp::from_millis(NOON + 161 * MINUTE));
     ann.get("/api/auth/me").await.refused(401, "unauthenticated");
 }

@@ -1,5 +1,5 @@
-//! People whom another system vouches for: who they are here, and that its
-//! keys can be changed under way.
+//! Users of an external identity provider: which account they get here, and key rotation while the
+//! hub runs.
 
 use crate::harness::issuer::{AUDIENCE, EC, ED, ISSUER, OTHER_RSA, RSA, claims, now, pem};
 use crate::harness::{Reply, Socket, TestHub, User, both_databases};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use switchboard::clock::Clock;
 use switchboard::ids::Timestamp;
 
-/// Somebody who shows this token.
+/// A client that authenticates with this token.
 async fn arrives(hub: &TestHub, token: &str) -> User {
     let [friend] = hub.users([&*format!("friend{}", hub.database.count("users"))]).await;
     let mut arrived = friend.showing(token);
@@ -32,7 +32,7 @@ async fn an_external_token_creates_and_identifies_an_account(hub: &mut TestHub) 
     let renamed = RSA.token("u-1", "Somebody Else");
     let again = hub.visitor().with_token(&renamed).get("/api/auth/me").await.ok()["user"].clone();
     assert_eq!((&again["id"], &again["display_name"]), (&json!(ann.id), &json!("Ann Ünal")), "by subject alone");
-    // A subject is no number of ours.
+    // The subject of an external token is not one of our user ids.
     let bobs_number = arrives(hub, &RSA.token(&bob.id.to_string(), "Eve")).await;
     assert_ne!(bobs_number.id, bob.id);
     ann.post("/api/auth/token", json!({})).await.refused(401, "unauthenticated");
@@ -127,7 +127,7 @@ async fn who_is_disabled_stays_out_whatever_another_system_says(hub: &mut TestHu
     }
 }
 
-/// Ann's token, which says that it was issued then.
+/// Ann's token with this time of issue.
 fn issued(iat: &Value) -> String {
     let mut claims = claims("u-1");
     claims["iat"] = iat.clone();
@@ -180,7 +180,7 @@ async fn a_password_that_an_account_does_not_have_is_not_guessed(hub: &mut TestH
         ann.post("/api/auth/password", body).await.refused(403, "forbidden");
     }
     assert_eq!(hub.database.count("attempts"), 0);
-    // Whoever has a password needs it, also with a token.
+    // A user with a password must give it, also when authenticated with a token.
     let [bob] = hub.users(["bob"]).await;
     let told = bob.by_token().await.call_with("DELETE", "/api/auth/me", json!({})).await.refused(400, "invalid");
     assert_eq!(told, "password is missing");

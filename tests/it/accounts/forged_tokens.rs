@@ -1,4 +1,4 @@
-//! Tokens that somebody made who may not: none opens anything, by any way in.
+//! Forged tokens: none authenticates, on any transport.
 
 use crate::harness::issuer::{
     self, AUDIENCE, EC, ED, ISSUER, Key, OTHER_EC, OTHER_ED, OTHER_RSA, RSA, claims, now, unsigned,
@@ -14,7 +14,7 @@ const PREVIOUS: &str = "Pq8sW2nXc6vB1mKj4hGf7dSa9zQe3rTy";
 
 type Forged = Vec<(String, String)>;
 
-/// A token as the hub signs it, with these changes; null takes a key away.
+/// A token as the hub signs it, with these changes; null removes a key.
 fn ours(pattern: &Value, header: &Value, changes: &Value) -> String {
     ours_by(SECRET.as_bytes(), Algorithm::HS256, pattern, header, changes)
 }
@@ -39,7 +39,7 @@ fn changed(value: &Value, changes: &Value) -> Value {
     value
 }
 
-/// What points elsewhere for a key, or must be understood.
+/// Header keys that refer to a key elsewhere, or that a verifier must understand.
 fn pointers() -> Vec<Value> {
     let key = URL_SAFE_NO_PAD.encode(SECRET);
     vec![
@@ -57,7 +57,7 @@ fn pointers() -> Vec<Value> {
     ]
 }
 
-/// Of the hub's own kind; `bob` is another user, with another login.
+/// Forged tokens of the hub's own kind; `bob` is another user, with another login.
 fn of_ours(pattern: &Value, bob: &Value) -> Forged {
     let none = json!({});
     let mut all = Forged::new();
@@ -105,7 +105,7 @@ fn of_ours(pattern: &Value, bob: &Value) -> Forged {
     for algorithm in [Algorithm::HS384, Algorithm::HS512] {
         all.push((format!("{algorithm:?}"), ours_by(SECRET.as_bytes(), algorithm, pattern, &none, &none)));
     }
-    // Key confusion: what everybody may know of a key, as a secret.
+    // Key confusion: the public part of a key, used as a secret.
     for key in [RSA, EC, ED] {
         for (what, secret) in [("PEM", key.pem().into_bytes()), ("DER", key.public.to_vec())] {
             let token = ours_by(&secret, Algorithm::HS256, pattern, &none, &none);
@@ -134,7 +134,7 @@ fn of_ours(pattern: &Value, bob: &Value) -> Forged {
     all
 }
 
-/// Of the other system's kind. `pattern` is what a token of ours says.
+/// Forged tokens of the external kind. `pattern` holds the claims of a valid token.
 fn of_theirs(pattern: &Value) -> Forged {
     let none = json!({});
     let mut all = Forged::new();
@@ -180,7 +180,7 @@ fn of_theirs(pattern: &Value) -> Forged {
     ] {
         all.push((format!("theirs with {changes}"), theirs(RSA, &none, &changes)));
     }
-    // Somebody of here, by number, as that system could say it.
+    // A user of this hub, named by number, as the external system could name one.
     all.push(("our claims by their key".into(), RSA.sign(&json!({"alg": "RS256", "typ": "at+jwt"}), pattern)));
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let header = json!({"alg": "HS256", "typ": "JWT"});
@@ -188,13 +188,13 @@ fn of_theirs(pattern: &Value) -> Forged {
     all
 }
 
-/// What the hub's own token for this login says.
+/// The claims of the hub's own token for this login.
 async fn said_of(user: &User) -> Value {
     let token = user.post("/api/auth/token", json!({})).await.ok()["access_token"].as_str().unwrap().to_owned();
     jsonwebtoken::dangerous::insecure_decode(&token).unwrap().claims
 }
 
-/// By header on both doors, and by frame.
+/// Tries the token as a header over HTTP and at the handshake, and in a frame.
 async fn opens(user: &User, token: &str) -> [bool; 3] {
     let device = user.showing(token);
     let (rest, handshake) = (device.get("/api/auth/me").await, device.handshake().await);

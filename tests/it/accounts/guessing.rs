@@ -1,4 +1,5 @@
-//! Whoever guesses passwords: how often, and whom it does not concern.
+//! Brute-force protection: how many password attempts are allowed, and which users a lockout does
+//! not affect.
 
 use crate::harness::{Client, PASSWORD, Reply, TestHub, any_database, both_databases, eventually};
 use serde_json::json;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use switchboard::clock::Clock;
 use switchboard::ids::Timestamp;
 
-/// Tries for one account from one address, and the time they count.
+/// Attempts for one account from one address, and the time in which they count.
 const TRIES: usize = 10;
 const WINDOW: i64 = 15 * 60 * 1000;
 const HOUR: i64 = 4 * WINDOW;
@@ -22,7 +23,7 @@ async fn guess(client: &Client, name: &str, times: usize) {
     }
 }
 
-/// Refused, and told when to come back.
+/// Expects a refusal that says when to retry.
 async fn is_shut_out(client: &Client, name: &str, password: &str) {
     let reply = log_in(client, name, password).await;
     let seconds: i64 = reply.header("retry-after").expect("it says when").parse().unwrap();
@@ -80,7 +81,7 @@ async fn op_2_a_claimed_address_gives_no_further_guess(hub: &mut TestHub) {
 any_database!(op_2_junk_before_the_proxy_s_word_hides_nobody, TRUSTED_PROXIES = "127.0.0.1");
 async fn op_2_junk_before_the_proxy_s_word_hides_nobody(hub: &mut TestHub) {
     hub.users(["ann"]).await;
-    // As nginx passes on what a client sent, and adds the client's address.
+    // The header as nginx forwards it: the client's own value, then the client's address.
     for junk in ["\u{ff}", "unknown", "\"", ",,", "192.0.2.99:x", "[", "127.0.0.1", "for=127.0.0.1", "_", "-"] {
         guess(&behind(&hub.visitor(), &format!("{junk}, 192.0.2.7")), "ann", 1).await;
     }
@@ -165,7 +166,7 @@ async fn who_waits_may_try_again(hub: &mut TestHub) {
     later(WINDOW);
     guess(&visitor, "ann", TRIES / 2).await;
     is_shut_out(&visitor, "ann", PASSWORD).await;
-    // Each of the fifteen was a check of a password as well.
+    // Each of the fifteen attempts also counted as a password check.
     assert!(hub.database.count("attempts") <= TRIES as i64 + 15, "places are used again");
     later(3 * WINDOW);
     log_in(&visitor, "ann", PASSWORD).await.is(200);
@@ -174,7 +175,7 @@ async fn who_waits_may_try_again(hub: &mut TestHub) {
 any_database!(one_address_cannot_try_every_account, TRUSTED_PROXIES = "127.0.0.1");
 async fn one_address_cannot_try_every_account(hub: &mut TestHub) {
     hub.users(["ann"]).await;
-    // One household has a whole network of IPv6.
+    // One household has a whole IPv6 network.
     let house = |turn: usize| behind(&hub.visitor(), &format!("2001:db8:1:2::{turn:x}"));
     for turn in 0..100 {
         guess(&house(turn), &format!("name{turn}"), 1).await;
@@ -190,7 +191,7 @@ async fn one_address_cannot_register_without_end(hub: &mut TestHub) {
         behind(&hub.visitor(), address).post("/api/auth/register", form).await
     };
     register("192.0.2.1", "taken").await.is(201);
-    // To ask for names that are taken is to try, too.
+    // Asking for usernames that are taken counts as an attempt, too.
     for _ in 1..100 {
         register("192.0.2.1", "taken").await.refused(409, "username_taken");
     }
@@ -214,7 +215,7 @@ async fn a_login_that_is_refused_costs_no_hash(hub: &mut TestHub) {
         }
         shortest
     };
-    // A hash takes some 20 ms of work, which nothing makes shorter.
+    // A password hash takes some 20 ms of work, which cannot be made shorter.
     let hashed = shortest(TRIES).await;
     let refused = shortest(100).await;
     assert!(refused < hashed / 2, "{refused:?} against {hashed:?}");
@@ -281,7 +282,7 @@ async fn au_2_a_flood_of_right_passwords_turns_nobody_else_away(hub: &mut TestHu
     let flooder = behind(&hub.visitor(), "192.0.2.66");
     let flood =
         futures_util::future::join_all((0..30 * OWN).map(|turn| log_in(&flooder, &names[turn % OWN], PASSWORD)));
-    // Each from an address of their own, one after another, while the flood lasts.
+    // The attempts come one after another while the flood lasts, each from its own address.
     let others = async {
         let mut statuses = Vec::new();
         for turn in 0..30 {

@@ -1,4 +1,4 @@
-//! Accounts, logins and what proves them.
+//! Accounts, logins and credentials.
 
 pub mod authenticate;
 pub mod authentication;

@@ -1,4 +1,4 @@
-//! Names that nobody sees, or that read as somebody else's.
+//! Names that are invisible, or that look like another user's name.
 
 use crate::harness::{PASSWORD, Reply, TestHub, both_databases};
 use serde_json::json;
@@ -58,7 +58,7 @@ async fn reserved_names_and_names_of_others_are_refused(hub: &mut TestHub) {
     }
     register(hub, "bob", "Ann Lee").await.is(201);
     register(hub, "cat", "CAT").await.is(201);
-    // The username of a closed account stays that person's.
+    // The username of a closed account stays reserved for that user.
     ann.call_with("DELETE", "/api/auth/me", json!({"password": PASSWORD})).await.is(204);
     register(hub, "dan", "ann.lee").await.refused(409, "conflict");
 }

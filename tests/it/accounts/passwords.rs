@@ -1,4 +1,4 @@
-//! Passwords: changing one, what that ends, and how they are kept.
+//! Passwords: changing one, the logins that this revokes, and how passwords are stored.
 
 use crate::harness::{PASSWORD, Reply, TestHub, User, any_database, both_databases};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -106,7 +106,7 @@ async fn of_many_new_passwords_at_once_one_counts(hub: &mut TestHub) {
 
 both_databases!(au_1_a_password_of_8_to_1024_bytes_counts_to_its_last_byte);
 async fn au_1_a_password_of_8_to_1024_bytes_counts_to_its_last_byte(hub: &mut TestHub) {
-    // 256 characters, the most there may be, of four bytes each.
+    // The password has the maximum of 256 characters, four bytes each.
     let [longest, other] = ["😀", "😁"].map(|last| format!("{}{last}", "😀".repeat(255)));
     assert_eq!((longest.len(), &longest.as_bytes()[..1023]), (1024, &other.as_bytes()[..1023]));
     let of_64 = |last: char| format!("{}{last}", "correct horse".repeat(5).split_at(63).0);
@@ -160,7 +160,7 @@ any_database!(au_2_a_full_password_queue_answers_with_retry_after);
 async fn au_2_a_full_password_queue_answers_with_retry_after(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (mut tried, mut turned_away) = (0, 0);
-    // Four are at work and 64 wait; whoever comes then is turned away.
+    // Four hashes are running and 64 are waiting; the next request is refused.
     for round in 0..20 {
         let calls = (0..150).map(|number| {
             let form = json!({"username": format!("nobody{round}.{number}"), "password": PASSWORD});
@@ -182,12 +182,12 @@ async fn au_2_a_full_password_queue_answers_with_retry_after(hub: &mut TestHub) 
         }
     }
     assert!(turned_away > 0, "{tried} had their turn");
-    // As a guess, and as a password that was checked.
+    // The attempt counts as a guess, and as a password that was checked.
     assert_eq!(hub.database.count("attempts"), 2 * tried, "a try counts only if there was one");
     log_in(hub, &ann, PASSWORD).await.is(200);
 }
 
-/// What is stored of a password by parameters that are lower than today's.
+/// The stored hash of a password with parameters lower than today's.
 fn weakly_hashed(password: &str) -> String {
     let (params, salt, mut output) = (Params::new(64, 1, 1, None).unwrap(), [7; 16], [0; 32]);
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -211,7 +211,7 @@ async fn au_1_a_weaker_hash_is_replaced_at_the_next_login(hub: &mut TestHub) {
     log_in(hub, &ann, "wrong horse battery").await.refused(401, "bad_credentials");
 }
 
-/// Each as one system sends it, and as another does.
+/// Each password is sent in the form of one system and then in the form of another.
 const FORMS: [[&str; 2]; 4] = [
     ["Gänseblümchen", "Ga\u{308}nseblu\u{308}mchen"],
     ["한국어비밀번호입니다", "\u{1112}\u{1161}\u{11ab}국어비밀번호입니다"],

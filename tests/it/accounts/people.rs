@@ -1,4 +1,4 @@
-//! Finding people, and the private lists of contacts and blocks.
+//! Searching for users, and the private lists of contacts and blocks.
 
 use crate::harness::{PASSWORD, Reply, TestHub, User, both_databases, percent_encoded};
 use serde_json::json;
@@ -143,7 +143,7 @@ async fn a_name_is_found_however_people_type_it(hub: &mut TestHub) {
         missed
     };
     assert_eq!(missed().await, [""; 0]);
-    // As in a database of the version before: the hub fills the words in at its start.
+    // The database is as the version before left it: the hub fills in the words at its start.
     hub.stop();
     hub.database.execute("DELETE FROM user_words; UPDATE user_words_progress SET version = 0, filled_upto = 0");
     hub.restart();

@@ -1,4 +1,4 @@
-//! Another display name or e-mail address, and who is told of it.
+//! Changes of the display name and the e-mail address, and who is notified of them.
 
 use crate::harness::{Group, TestHub, User, both_databases};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ async fn change(user: &User, body: Value) -> Value {
     user.patch("/api/users/me", body).await.is(200).ok()["user"].clone()
 }
 
-/// The participant of that id with the name that this conversation shows.
+/// The participant with this id and the name that this conversation shows.
 fn shown(participants: &Value, id: i64) -> Value {
     let all = participants.as_array().unwrap();
     all.iter().find(|row| row["user_id"] == id).map(|row| row["display_name"].clone()).unwrap_or_default()

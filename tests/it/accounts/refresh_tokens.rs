@@ -1,4 +1,4 @@
-//! Logins of clients that keep no cookies: a secret in their own hands.
+//! Logins of clients without cookies: the client keeps a refresh token itself.
 
 use crate::harness::{PASSWORD, TestHub, both_databases};
 use serde_json::json;

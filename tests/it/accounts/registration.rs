@@ -1,4 +1,4 @@
-//! Accounts and logins: who gets in, what proves it, and when it ends.
+//! Accounts and logins: who may register, how a login authenticates, and when it ends.
 
 use crate::harness::{PASSWORD, Reply, TestHub, any_database, both_databases, eventually};
 use serde_json::json;
@@ -248,7 +248,7 @@ async fn a_login_lives_as_long_as_it_is_used(hub: &mut TestHub) {
         let (cookie, attributes) = reply.cookie();
         assert_eq!(cookie, ann.cookie());
         assert!(attributes.contains(&"Max-Age=3600".to_owned()), "the browser keeps it as long: {attributes:?}");
-        // Written beside the request, which does not wait for it.
+        // The row is written in the background; the request does not wait for it.
         let used = format!("logins WHERE last_used_at = {now}");
         eventually("the use is written down", async || hub.database.count(&used) == 1).await;
     }
@@ -271,11 +271,11 @@ async fn a_slow_body_is_refused_after_its_sender_logged_out(hub: &mut TestHub) {
     );
     let mut request = TcpStream::connect(address).await.unwrap();
     request.write_all(head.as_bytes()).await.unwrap();
-    // Whatever was sent before this call is nearly always read by now.
+    // The hub has nearly always read the bytes that were sent before this call.
     ann.post("/api/auth/logout", json!({})).await.is(204);
     request.write_all(body.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    // Where it was not, the hub did not wait for the body, and its answer ends with a reset.
+    // If not, the hub did not wait for the body, and its answer ends with a reset.
     let _ = request.read_to_end(&mut answer).await;
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");

@@ -1,5 +1,5 @@
-//! Whoever is shut out while others write to them: of every way to end a login,
-//! the sockets are closed at once, and nothing that is committed later comes.
+//! Revocation while others write to the user: every way to end a login closes its sockets at once,
+//! and they receive nothing that is committed later.
 
 use crate::harness::{PASSWORD, Socket, TestHub, User, both_databases};
 use futures_util::future::join_all;
@@ -8,23 +8,23 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
-/// Devices that write, and messages of each when all is over.
+/// Devices that write, and messages that each sends after the end.
 const SPEAKERS: usize = 5;
 const AFTER: usize = 5;
-/// Messages before anybody is shut out.
+/// Messages before the login is revoked.
 const BEFORE: usize = 20;
-/// How often each way is gone, and with the sockets on another node.
+/// Runs of each way to end a login, and runs with the sockets on another node.
 const ROUNDS: usize = 3;
 const ROUNDS_ELSEWHERE: usize = 2;
 
-/// One who is shut out, on the phone.
+/// The user whose login on the phone is revoked.
 struct Victim {
     phone: User,
     laptop: User,
     admin: User,
 }
 
-/// A way to end the login on the phone, and the code that its sockets close with.
+/// A way to end the login on the phone, and the close code of its sockets.
 struct Way {
     what: &'static str,
     code: u16,
@@ -62,10 +62,10 @@ impl Way {
     }
 }
 
-/// What goes on meanwhile.
+/// The state of the writers during a run.
 #[derive(Default)]
 struct Talk {
-    /// Messages that were sent, and that were acknowledged.
+    /// Messages that were sent, and messages that were acknowledged.
     sent: Cell<usize>,
     acknowledged: Cell<usize>,
     is_warm: Notify,
@@ -80,7 +80,7 @@ impl Talk {
             self.sent.set(self.sent.get() + 1);
             let told =
                 from.call(json!({"type": "private_message", "recipient_id": to.id, "content": "and so on"})).await;
-            // Nobody writes to an account that is closed.
+            // Messages to a closed account are refused.
             if told["type"] == "ack" {
                 self.acknowledged.set(self.acknowledged.get() + 1);
             } else {
@@ -103,14 +103,14 @@ impl Talk {
 }
 
 struct Ended {
-    /// Messages that were acknowledged before it was asked for.
+    /// Messages that were acknowledged before the revocation was requested.
     before: usize,
-    /// Those that were sent before it was done.
+    /// Messages that were sent before the revocation was done.
     until: usize,
     at: Instant,
 }
 
-/// The `seq` of all messages that came, the code of the close, and when.
+/// The `seq` of every message that came, the close code, and the time of the close.
 async fn listen(mut socket: Socket) -> (Vec<usize>, Option<u16>, Instant) {
     let code = socket.closed().await;
     let at = Instant::now();
@@ -119,7 +119,7 @@ async fn listen(mut socket: Socket) -> (Vec<usize>, Option<u16>, Instant) {
     (messages.map(seq).collect(), code, at)
 }
 
-/// How many messages there were, and how late the later of two sockets closed.
+/// The number of messages, and the delay until the later of two sockets closed.
 async fn shut_out(way: &Way, speaker: &User, victim: &Victim) -> (usize, Duration) {
     let (phone, what) = (&victim.phone, way.what);
     let sockets = (phone.connect().await, phone.by_token().await.connect().await);
@@ -141,7 +141,7 @@ async fn shut_out(way: &Way, speaker: &User, victim: &Victim) -> (usize, Duratio
     (talk.acknowledged.get(), one.2.max(other.2).saturating_duration_since(at))
 }
 
-/// What the hub does is late each time, what the machine does is not.
+/// A delay of the hub recurs in each run, a delay of the machine does not.
 fn is_once_within(seconds: u64, late: &[Duration]) -> bool {
     late.iter().any(|late| *late < Duration::from_secs(seconds))
 }
@@ -171,7 +171,7 @@ async fn au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut T
     let admin = hub.promote(&admin).await;
     let mut node = hub.second_node();
     let mut stays = ann.at_node(&node).connect().await;
-    // Of each way, by cookie and by token.
+    // Each way to end a login runs with a cookie and with a token.
     let mut late = [const { Vec::new() }; 2 * WAYS.len()];
     for round in 0..ROUNDS_ELSEWHERE {
         let mut closing = Vec::new();
@@ -181,7 +181,7 @@ async fn au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut T
             let sockets = [phone.at_node(&node).connect().await, phone.by_token().await.at_node(&node).connect().await];
             way.go(&Victim { phone, laptop, admin: admin.clone() }).await;
             let at = Instant::now();
-            // Each is heard when it comes.
+            // The test reads each message when it comes.
             closing.extend(sockets.map(|socket| {
                 tokio::spawn(async move {
                     let (_, code, closed) = listen(socket).await;

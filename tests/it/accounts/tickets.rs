@@ -1,4 +1,4 @@
-//! Tickets: what opens a socket where no header can be set.
+//! Tickets: they open a socket where a client cannot set headers.
 
 use crate::harness::{Socket, TestHub, both_databases};
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! Who joins sees from then on: what was said before is neither shown to them
-//! nor changed by their coming.
+//! Joining a group: a new member sees only later messages. Joining does not change earlier
+//! messages.
 
 use crate::harness::{Group, Model, TestHub, User, both_databases, eventually, kinds};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ async fn message(reader: &User, sent: &Value) -> Value {
     reader.get(&format!("/api/messages/{}", sent["id"])).await.is(200).ok()["message"].clone()
 }
 
-/// Who had it, and who read it, as everybody may know.
+/// The delivered and read status of a message, as every member may see it.
 async fn receivers(asker: &User, sent: &Value) -> Vec<i64> {
     let receipts = asker.get(&format!("/api/messages/{}/receipts", sent["id"])).await.is(200).ok();
     receipts["receipts"].as_array().unwrap().iter().map(|row| row["user_id"].as_i64().unwrap()).collect()
@@ -99,7 +99,7 @@ async fn who_comes_back_sees_nothing_of_before_and_nothing_of_between(hub: &mut 
     assert_eq!(cat.history(group.id, "").await["messages"], json!([]));
     let conversation = cat.conversation(group.id).await;
     assert_eq!((&conversation["unread_count"], &conversation["visible_from_seq"]), (&json!(0), &json!(3)));
-    // A device that was away all the time learns it from what it asks next.
+    // A device that was offline all the time learns it from its next sync.
     let positions = json!({"conversations": {group.id.to_string(): held}, "only": true});
     let answer = cat.post("/api/sync", positions).await.ok();
     let changed = &answer["conversations"][0];

@@ -1,5 +1,4 @@
-//! Who leaves or is removed is told so once, on every device, and nothing
-//! later reaches them.
+//! Leaving and removal: every device of the member is told once, and receives nothing later.
 
 use crate::harness::{Group, Model, Socket, TestHub, User, both_databases, kinds};
 use serde_json::{Value, json};
@@ -70,7 +69,7 @@ async fn a_device_that_was_away_at_the_removal_learns_it_by_asking(hub: &mut Tes
     assert_eq!((&rows[0]["user_id"], &rows[0]["role"], &rows[1]), (&json!(bob.id), &Value::Null, &Value::Null));
 }
 
-/// Applies what came, and asks where the rules say so.
+/// Applies the frames that came, and syncs where the protocol says so.
 async fn follow(who: &User, socket: &mut Socket, model: &mut Model) {
     socket.arrived().await.iter().for_each(|frame| model.frame(frame));
     while model.wants_sync() {

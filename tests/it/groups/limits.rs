@@ -1,5 +1,4 @@
-//! How many groups there may be, and who is brought into them against their
-//! will.
+//! How many groups a user may have, and limits on adding users against their will.
 
 use crate::harness::{Group, Reply, TestHub, User, both_databases};
 use serde_json::{Value, json};
@@ -20,7 +19,7 @@ fn has_used(hub: &TestHub, who: &User, kind: &str, at: i64, amount: i64) {
         .execute(&format!("INSERT INTO quotas (user_id, kind, at, amount) VALUES ({id}, '{kind}', {at}, {amount})"));
 }
 
-/// The seconds after which a refused request may be repeated.
+/// The number of seconds after which a refused request may be repeated.
 fn retry_after(reply: &Reply) -> i64 {
     reply.headers["retry-after"].to_str().unwrap().parse().unwrap()
 }
@@ -40,7 +39,7 @@ async fn a_person_is_in_five_thousand_groups_at_most(hub: &mut TestHub) {
     let told = make(&bob, &[&cat], "b").await.refused(409, "conflict");
     assert!(told.contains("leave one first"), "{told}");
     assert_eq!(hub.stored()[1], stored[1] + 1, "the refusals stored nothing");
-    // Direct conversations are no groups.
+    // Direct conversations do not count as groups.
     bob.send_rest(&ann, "hi").await;
     group.remove(&bob, &bob).await.is(204);
     make(&bob, &[&cat], "b").await.is(201);
@@ -95,11 +94,11 @@ async fn a_stranger_cannot_add_a_member_back_after_they_left(hub: &mut TestHub) 
     told.dedup();
     assert_eq!(told.len(), 1, "as where there is a block: {told:?}");
     assert_eq!(hub.stored(), stored);
-    // Somebody else may, and is refused in turn when Cat leaves again.
+    // Another user may add Cat, and is refused in turn when Cat leaves again.
     group.add(&bob, &cat).await.is(204);
     group.remove(&cat, &cat).await.is(204);
     group.add(&bob, &cat).await.refused(403, "forbidden");
-    // Whom Cat makes a contact, or writes to, may again.
+    // A user whom Cat makes a contact, or writes to, may add her again.
     cat.adds_contact(&ann).await;
     group.add(&ann, &cat).await.is(204);
     cat.send_rest(&bob, "it is all right").await;
@@ -112,7 +111,7 @@ async fn who_was_removed_by_another_may_be_brought_back(hub: &mut TestHub) {
     let group = Group::of(&ann, &[&bob]).await;
     group.remove(&ann, &bob).await.is(204);
     group.add(&ann, &bob).await.is(204);
-    // The maker was brought in by nobody.
+    // Nobody added the creator of the group.
     group.set_role(&ann, &bob, "owner").await.is(204);
     group.remove(&ann, &ann).await.is(204);
     group.add(&bob, &ann).await.is(204);

@@ -1,5 +1,5 @@
-//! Somebody in more groups than a statement can bind values, written into the
-//! database past the hub: every call works, and asks as little as for anybody.
+//! A user in more groups than a statement can bind values, written directly into the database.
+//! Every call works, and runs as few queries as for any other user.
 
 use crate::harness::{Socket, TestHub, User, both_databases};
 use crate::rules::query_counts::{caller, count_queries, from};
@@ -17,7 +17,7 @@ use switchboard::ops::sync::Sync;
 /// More than SQLite binds, or Postgres parses in one search.
 const GROUPS: i64 = 33_000;
 
-/// So many groups of two, with a message in each tenth.
+/// Creates this many groups of two; each tenth has a message.
 fn put_into_groups(hub: &TestHub, who: &User, other: &User, groups: i64) {
     let (who, other) = (who.id, other.id);
     hub.database.execute(&format!(

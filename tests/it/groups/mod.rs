@@ -1,4 +1,4 @@
-//! Groups: who makes them, who does what in them, and who sees what.
+//! Groups: creating them, what each role may do, and who sees what.
 
 mod joining;
 mod leaving;
@@ -13,12 +13,12 @@ mod sizes;
 use crate::harness::{Group, TestHub, User, both_databases};
 use serde_json::{Value, json};
 
-/// What a call to make a conversation says.
+/// The answer to a call that makes a conversation.
 fn with(others: &[&User]) -> Value {
     json!({"participant_ids": others.iter().map(|user| user.id).collect::<Vec<_>>()})
 }
 
-/// The same with more keys.
+/// The same with additional keys.
 fn and(mut body: Value, more: Value) -> Value {
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
@@ -114,7 +114,7 @@ async fn an_empty_direct_conversation_is_there_for_whoever_opened_it(hub: &mut T
         told.refused(404, "not_found");
     }
     assert_eq!(bob.conversations().await, Vec::<Value>::new());
-    // Nor does he find it by her name, or is shown what she does there.
+    // He does not find it by her name either, and does not see what she does there.
     for kind in ["conversation_read", "load_history"] {
         let frame = json!({"type": kind, "recipient_id": ann.id});
         assert_eq!(bob_socket.refused(frame).await, ("not_found".into(), "no such conversation".into()), "{kind}");
@@ -123,7 +123,7 @@ async fn an_empty_direct_conversation_is_there_for_whoever_opened_it(hub: &mut T
     ann_socket.types(&bob, true).await;
     ann_socket.expect_silence().await;
     bob_socket.expect_silence().await;
-    // Bob opens it too: new for him, and no news for Ann.
+    // Bob opens it too: it is new for him and changes nothing for Ann.
     let opened = make(&bob, with(&[&ann]), 201).await;
     assert_eq!((&opened["id"], &opened["rev"]), (&json!(id), &json!(2)));
     assert_eq!(bob_socket.next().await["conversation"]["id"], id);
@@ -145,7 +145,7 @@ async fn making_a_group_again_with_the_same_client_id_makes_it_once(hub: &mut Te
     let mut bob_socket = bob.connect().await;
     assert_eq!(make(&ann, body.clone(), 200).await, made);
     bob_socket.expect_silence().await;
-    // Whatever became of it meanwhile: it is that group, as it is now.
+    // The answer is that group as it is now, even if it changed meanwhile.
     group.rename(&ann, "Dinner").await.is(200);
     group.remove(&ann, &cat).await.is(204);
     cat.blocks(&ann).await;
@@ -222,7 +222,8 @@ async fn users_add_only_people_who_know_them_under_contacts_policy(hub: &mut Tes
     group.add(&ann, &cat).await.refused(403, "forbidden");
     cat.adds_contact(&ann).await;
     group.add(&ann, &cat).await.is(204);
-    // Being in one group is not being known: Bob may not add whom Ann may.
+    // Sharing a group does not make two users known to each other: Bob may not add everyone Ann
+    // may.
     group.remove(&ann, &cat).await.is(204);
     group.set_role(&ann, &bob, "admin").await.is(204);
     group.add(&bob, &cat).await.refused(403, "forbidden");

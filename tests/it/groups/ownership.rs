@@ -1,4 +1,4 @@
-//! A group keeps an owner who can manage it when an account is disabled.
+//! A group always has an owner who can manage it, also when an account is disabled.
 
 use crate::harness::{Group, TestHub, User, both_databases, eventually};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ async fn the_senior_admin_or_member_succeeds_a_disabled_owner(hub: &mut TestHub)
     of_members.rename(&bob, "Ours").await.is(200);
     of_members.set_role(&bob, &ann, "member").await.is(204);
 
-    // Enabling takes nothing back.
+    // Enabling the account does not revert the change.
     set(&eve, "enable", &ann).await;
     assert_eq!(roles(of_members, &bob).await, json!({"ann": "member", "bob": "owner", "cat": "member"}));
 }
@@ -56,7 +56,7 @@ async fn a_disabled_account_neither_inherits_nor_counts_as_owner(hub: &mut TestH
     assert_eq!(roles(group, &cat).await["cat"], "owner", "the admin is disabled");
     set(&eve, "enable", &ann).await;
     set(&eve, "disable", &ann).await;
-    // Cat is the last owner who can use the role, and nobody active is left.
+    // Cat is the last active owner, and no active member remains.
     group.set_role(&cat, &cat, "member").await.refused(409, "conflict");
     group.remove(&cat, &cat).await.is(204);
     set(&eve, "enable", &bob).await;
@@ -83,7 +83,7 @@ both_databases!(a_job_finds_owners_for_what_was_left_without_one);
 async fn a_job_finds_owners_for_what_was_left_without_one(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
-    // As a database of an earlier version has it after the migration.
+    // The rows are as the migration of an earlier version's database leaves them.
     hub.database.execute(&format!("UPDATE users SET disabled_at = 1, groups_due_at = 0 WHERE id = {}", ann.id));
     eventually("Bob owns the group", async || roles(group, &bob).await["bob"] == "owner").await;
     assert_eq!(hub.database.count("users WHERE groups_due_at IS NOT NULL"), 0);

@@ -1,27 +1,27 @@
-//! People come and go while others talk: whoever is out hears nothing of what
-//! was committed later, and whoever is in misses nothing.
+//! Members join and leave while others write. A removed user receives nothing that was committed
+//! later, and a member misses nothing.
 
 use crate::harness::{Group, Socket, TestHub, User, both_databases};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use tokio::sync::Semaphore;
 
-/// How often somebody comes or goes.
+/// Number of joins and removals.
 const CHANGES: usize = 200;
 
-/// The last that is said, when everybody is back.
+/// The last message, sent when everybody is back.
 const LAST: &str = "that is all";
 
-/// What goes on.
+/// The shared state of the run.
 struct Talk {
     group: Group,
-    /// One for each message since the last change.
+    /// One permit for each message since the last change.
     said: Semaphore,
     is_settled: Cell<bool>,
 }
 
 impl Talk {
-    /// How many messages were sent.
+    /// The number of messages sent.
     async fn speak(&self, who: &User) -> usize {
         let mut count = 1;
         while !self.is_settled.get() {
@@ -36,7 +36,7 @@ impl Talk {
         count
     }
 
-    /// They are removed or leave, and come back, by turns.
+    /// The members are removed or leave, and come back, in turns.
     async fn come_and_go(&self, owner: &User, who: [&User; 2]) {
         for number in 0..CHANGES / 2 {
             let one = who[number % 2];
@@ -50,7 +50,7 @@ impl Talk {
     }
 }
 
-/// All that the socket hears, in its order, to the last.
+/// Every frame the socket receives, in order, up to the last message.
 async fn listen(mut socket: Socket) -> Vec<Value> {
     let mut heard = Vec::new();
     loop {
@@ -65,8 +65,8 @@ fn rev(frame: &Value) -> Option<i64> {
     frame["rev"].as_i64()
 }
 
-/// The revs that somebody is there to hear, by what one hears who was there
-/// all the time: from each coming to each going, both included.
+/// The revs that a member must receive, worked out from what a permanent member receives: from each
+/// join to each removal, both included.
 fn revs_of(who: &User, all: &[Value]) -> Vec<i64> {
     let (mut revs, mut is_in) = (Vec::new(), true);
     for frame in all.iter().filter(|frame| rev(frame).is_some()) {
@@ -85,7 +85,7 @@ both_databases!(nothing_reaches_anybody_after_the_commit_that_removed_them);
 async fn nothing_reaches_anybody_after_the_commit_that_removed_them(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let sockets = (ann.connect().await, cat.connect().await, cat.connect().await, dan.connect().await);
-    // Those who leave let her add them again.
+    // A member who leaves by themselves first lets her add them again.
     cat.adds_contact(&ann).await;
     dan.adds_contact(&ann).await;
     let group = Group::of(&ann, &[&bob, &cat, &dan]).await;

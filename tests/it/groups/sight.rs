@@ -1,19 +1,19 @@
-//! Who sees whom online, and typing, by being in a group together.
+//! Presence and typing that members of a shared group see of each other.
 
 use crate::harness::{Group, Socket, TestHub, User, both_databases, crowd, eventually};
 use serde_json::json;
 
-/// Up to this many people in a group see each other.
+/// Members of a group up to this size see each other.
 const MAX_SEEN: usize = 100;
 
-/// What the socket was told of these people's presence, and of nobody else's.
+/// The presence frames that the socket received about these users, and about nobody else.
 async fn told(socket: &mut Socket, of: &[&User]) -> Vec<(i64, bool)> {
     let told = socket.presence_arrived().await;
     told.into_iter().filter(|(id, _)| of.iter().any(|user| user.id == *id)).collect()
 }
 
-/// Waits until the hub has told everybody who came so far: until then a late
-/// word of it could come between.
+/// Waits until the hub has announced everybody who came so far: until then a late presence frame
+/// could come between.
 async fn settle(hub: &TestHub) {
     let [watcher, latecomer] = hub.users(["watcher", "latecomer"]).await;
     latecomer.adds_contact(&watcher).await;
@@ -73,7 +73,7 @@ async fn who_block_each_other_do_not_see_each_other_in_a_group_either(hub: &mut 
     }
     let frames = bob_socket.arrived().await;
     assert!(frames.iter().all(|frame| frame["type"] != "typing_indicator"), "{frames:#?}");
-    // What they write there, the group reads.
+    // The group reads the messages they write there.
     group.says(&cat, "to all").await;
     assert_eq!(bob_socket.expect("private_message").await["message"]["content"], "to all");
 }

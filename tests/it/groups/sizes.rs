@@ -1,4 +1,4 @@
-//! What changes as a group grows: shared receipts, and the list of people.
+//! Behaviour that depends on the size of a group: shared receipts, and the list of people.
 
 use crate::harness::{Group, Model, TestHub, User, both_databases, crowd};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn receipts_are_shared_by_up_to_thirty_two_people(hub: &mut TestHub) {
     assert_eq!(bob.conversation(group.id).await["unread_count"], 0);
     let receipts = ann.get(&format!("/api/messages/{}/receipts", later["id"])).await.ok();
     assert!(receipts["receipts"].as_array().unwrap().iter().all(|row| row["read_at"].is_null()), "{receipts}");
-    // Fewer again, they share again, from then on.
+    // When the group is small again, receipts are shared again from then on.
     group.remove(&cat, &cat).await.is(204);
     assert_eq!(watching.next().await["type"], "conversation_update");
     bob.post(&group.at("/read"), json!({})).await.is(204);

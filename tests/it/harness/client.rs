@@ -1,6 +1,5 @@
-//! Somebody who sends requests: with a cookie, with a token or with nothing.
-//! Each request has a TCP connection of its own, so none lingers when the hub
-//! is asked to stop.
+//! A client that sends requests, with a cookie, with a token or without credentials. Each request
+//! has a TCP connection of its own, so none lingers when the hub is asked to stop.
 
 use super::DEADLINE;
 use super::reply::Reply;
@@ -17,9 +16,9 @@ use tokio::sync::OnceCell;
 pub struct Client {
     http: reqwest::Client,
     port: Arc<AtomicU16>,
-    /// Sent with every request and handshake.
+    /// Headers sent with every request and handshake.
     pub(super) headers: HeaderMap,
-    /// A person nobody has to do with, for the fences of `Socket`.
+    /// A user that no test relates to, for the fences of `Socket`.
     pub(super) bystander: Arc<OnceCell<Bystander>>,
 }
 
@@ -31,7 +30,7 @@ pub struct Bystander {
 }
 
 impl Client {
-    /// Of the hub at whatever port this is by then.
+    /// The same client at the hub's current port.
     pub fn new(port: Arc<AtomicU16>, public_url: Option<&str>) -> Self {
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -87,15 +86,15 @@ impl Client {
         Reply { status, headers, body: response.text().await.unwrap() }
     }
 
-    /// Open sockets, as `/health` tells, also while it says that the database is slow;
-    /// none where no hub runs that would know.
+    /// Number of open sockets, as `/health` reports it, also while the database is slow; none when
+    /// no hub runs.
     pub async fn connections(&self) -> Option<u64> {
         let websocket = self.get("/health").await.json()["services"]["websocket"].clone();
         if websocket["status"] == "active" { websocket["connections"].as_u64() } else { None }
     }
 
-    /// Whether one more socket may be opened: without a WebSocket to open, the
-    /// hub refuses after it has found a slot.
+    /// Whether one more socket may be opened: without a WebSocket to open, the hub refuses after it
+    /// has found a slot.
     pub async fn has_a_slot(&self) -> bool {
         self.get("/ws").await.status == 426
     }
@@ -112,7 +111,7 @@ impl Client {
         self.call("DELETE", path).await
     }
 
-    /// Any method, without a body.
+    /// Sends a request of any method, without a body.
     pub async fn call(&self, method: &str, path: &str) -> Reply {
         self.answer(self.request(method.parse().unwrap(), path)).await
     }
@@ -125,12 +124,12 @@ impl Client {
         self.text(Method::PATCH, path, "application/json", body.to_string()).await
     }
 
-    /// Any method, with a body.
+    /// Sends a request of any method, with a body.
     pub async fn call_with(&self, method: &str, path: &str, body: Value) -> Reply {
         self.text(method.parse().unwrap(), path, "application/json", body.to_string()).await
     }
 
-    /// A body exactly as it is, and what it claims to be.
+    /// Sends a body exactly as given, with this content type.
     pub async fn post_text(&self, path: &str, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
         self.text(Method::POST, path, content_type, body).await
     }
@@ -139,7 +138,7 @@ impl Client {
         self.answer(self.request(method, path).header(CONTENT_TYPE, content_type).body(body)).await
     }
 
-    /// A handshake that the hub is expected to refuse.
+    /// Sends a handshake that the hub is expected to refuse.
     pub async fn handshake(&self) -> Reply {
         self.handshake_at("/ws").await
     }
@@ -154,13 +153,13 @@ impl Client {
         self.answer(request).await
     }
 
-    /// A request as exactly these bytes, where HTTP libraries are too polite.
-    /// Returns all the hub says until it closes the connection.
+    /// Sends exactly these bytes as the request, which HTTP libraries would refuse to send. Returns
+    /// everything the hub sends until it closes the connection.
     pub async fn raw(&self, request: &str) -> String {
         self.raw_until(request, |_| false).await
     }
 
-    /// The same, but only the head of the answer.
+    /// The same, but returns only the head of the answer.
     pub async fn raw_head(&self, request: &str) -> String {
         self.raw_until(request, |answer| answer.windows(4).any(|end| end == b"\r\n\r\n")).await
     }

@@ -1,5 +1,5 @@
-//! A wire between a hub and its Postgres that breaks right after a COMMIT was
-//! done: it happened, and the hub is not told.
+//! A proxy between a hub and its Postgres that cuts the connection right after a COMMIT succeeded:
+//! the hub never gets the answer.
 
 use super::database::Database;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use tokio::sync::oneshot;
 use url::Url;
 
 pub struct Cut {
-    /// As `DATABASE_URL` takes it.
+    /// The URL of the proxied database, in the form of `DATABASE_URL`.
     pub url: String,
     was_cut: Arc<AtomicBool>,
-    /// Dropped: the wire ends.
+    /// Dropping this ends the proxy.
     _end: oneshot::Sender<()>,
 }
 
 impl Cut {
-    /// Cuts, once, the connection that commits a row with these words in it.
-    /// Has a thread of its own, because hubs start and stop on the test's.
+    /// Cuts the connection that commits a row with these words in it, once. Runs on a thread of its
+    /// own, because hubs start and stop on the test's thread.
     pub fn after_commit_of(database: &Database, words: &'static [u8]) -> Self {
         let mut url = Url::parse(&database.url()).unwrap();
         let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
@@ -46,7 +46,7 @@ async fn carry_all(listener: std::net::TcpListener, server: String, words: &'sta
     let listener = TcpListener::from_std(listener).unwrap();
     while let Ok((hub, _)) = listener.accept().await {
         let wire = Wire { hub, server: TcpStream::connect(&server).await.unwrap(), words };
-        // Small packets wait for each other otherwise.
+        // Disables the delay of small packets, which otherwise wait for each other.
         [&wire.hub, &wire.server].iter().for_each(|end| end.set_nodelay(true).unwrap());
         tokio::spawn(wire.carry(Arc::clone(&cut)));
     }
@@ -77,7 +77,7 @@ impl Wire {
                 return;
             }
             if is_commit {
-                // Its answer says that it is done, and goes nowhere.
+                // The answer confirms the COMMIT, and the proxy discards it.
                 self.server.read_buf(&mut told).await.unwrap();
                 return;
             }

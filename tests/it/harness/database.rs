@@ -1,5 +1,5 @@
-//! A database of its own for each test, gone when the test ends; and a look
-//! into it past the hub.
+//! A database of its own for each test, removed when the test ends, with direct access that
+//! bypasses the hub.
 
 use super::DEADLINE;
 use diesel::connection::SimpleConnection;
@@ -60,7 +60,7 @@ impl Database {
         }
     }
 
-    /// Rows of a table, as the database counts them.
+    /// The row count of a table, as the database reports it.
     pub fn count(&self, table: &str) -> i64 {
         let query = diesel::sql_query(format!("SELECT count(*) AS n FROM {table}"));
         let count: Count = match &self.postgres {
@@ -71,7 +71,7 @@ impl Database {
         count.n
     }
 
-    /// What a query gives, which calls its one column `line`.
+    /// The lines of a query whose only column is named `line`.
     pub fn texts(&self, query: &str) -> Vec<String> {
         let query = diesel::sql_query(query.to_owned());
         let lines: Vec<Line> = match &self.postgres {
@@ -82,9 +82,8 @@ impl Database {
         lines.into_iter().map(|Line { line }| line).collect()
     }
 
-    /// Every row of every table, as text, but for the index of words, which the
-    /// hub makes in its own time, the row that is written to see whether it can be, and
-    /// the count of its transactions.
+    /// Every row of every table, as text. Leaves out the word index, which the hub updates in the
+    /// background, the row of the write probe, and the transaction count.
     pub fn rows(&self) -> Vec<String> {
         let tables = match &self.postgres {
             None => "SELECT name AS line FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'",
@@ -108,7 +107,7 @@ impl Database {
         self.texts(&format!("SELECT '{table}: ' || {row} AS line FROM {table} ORDER BY 1"))
     }
 
-    /// As the hub's own store opens it.
+    /// Opens the database as the hub's own store does.
     pub fn target(&self) -> Target {
         match &self.postgres {
             None => Target::Sqlite(self.dir.path().join("switchboard.db")),
@@ -116,7 +115,7 @@ impl Database {
         }
     }
 
-    /// Runs statements past the hub.
+    /// Runs statements directly on the database, without the hub.
     pub fn execute(&self, sql: &str) {
         match &self.postgres {
             None => self.sqlite().batch_execute(sql),
@@ -125,7 +124,7 @@ impl Database {
         .unwrap();
     }
 
-    /// Ends every connection to the database and lets nobody in.
+    /// Ends every connection to the database and refuses new ones.
     pub fn go_away(&self) {
         self.postgres.as_ref().expect("only a server goes away").admit(false);
     }
@@ -134,12 +133,12 @@ impl Database {
         self.postgres.as_ref().expect("only a server comes back").admit(true);
     }
 
-    /// A connection past the hub.
+    /// A direct connection that bypasses the hub.
     pub fn postgres(&self) -> PgConnection {
         connect(&self.url())
     }
 
-    /// Whether these bytes stand anywhere in the database, as text or not.
+    /// Whether the database contains these bytes anywhere, as text or not.
     pub fn holds(&self, bytes: &[u8]) -> bool {
         match &self.postgres {
             None => std::fs::read_dir(self.dir.path()).unwrap().any(|file| {
@@ -176,7 +175,7 @@ impl Postgres {
     fn url(&self) -> String {
         let mut url = self.server.clone();
         url.set_path(&self.name);
-        // The hub's own two seconds are not enough where the machine stalls.
+        // The hub's own timeout of two seconds is too short where the machine stalls.
         url.query_pairs_mut().append_pair("connect_timeout", &DEADLINE.as_secs().to_string());
         url.into()
     }

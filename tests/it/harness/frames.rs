@@ -1,5 +1,5 @@
-//! Every frame against the description of the socket: what the hub sends must
-//! be what `docs/asyncapi.json` says, and so must whatever it took.
+//! Checks every frame against the description of the socket: each frame that the hub sends or
+//! accepts must match `docs/asyncapi.json`.
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use switchboard::http::describe::{Bounds, asyncapi};
 
-/// By the names of the messages: `client.ping`, `ack.search`, `server.pong`.
+/// Schemas by the names of the messages: `client.ping`, `ack.search`, `server.pong`.
 static MESSAGES: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
-    // Tests set other bounds, and the hub holds them to those.
+    // Tests set other limits, which the hub enforces itself.
     let document = asyncapi(&Bounds { is_https: false, max_message_chars: 100_000, max_participants: 100_000 });
     let messages: &Map<String, Value> = document["components"]["messages"].as_object().unwrap();
     let validator = |name: &String| {
@@ -17,7 +17,7 @@ static MESSAGES: LazyLock<BTreeMap<String, Validator>> = LazyLock::new(|| {
             "$ref": format!("#/components/messages/{name}/payload"),
             "components": document["components"],
         });
-        // A client may send more than is known; the hub says what it says.
+        // A client may send unknown keys; the hub's frames have only described keys.
         if !name.starts_with("client.") {
             schema["unevaluatedProperties"] = json!(false);
         }
@@ -35,7 +35,7 @@ fn check(side: &str, kind: &Value, frame: &Value) {
     assert!(faults.is_empty(), "{name} is described otherwise: {faults:#?}\n{frame}");
 }
 
-/// A frame of the server. Of an answer only its asker knows what it answers.
+/// Checks a server frame. Only the sender of a request knows what an answer is for.
 #[track_caller]
 pub fn check_told(frame: &Value) {
     if frame["type"] != "ack" {
@@ -43,7 +43,7 @@ pub fn check_told(frame: &Value) {
     }
 }
 
-/// A frame that was acknowledged, and the `ack`.
+/// Checks a frame that was acknowledged, and the `ack`.
 #[track_caller]
 pub fn check_acked(asked: &Value, ack: &Value) {
     check("client", &asked["type"], asked);

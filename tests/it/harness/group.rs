@@ -1,4 +1,4 @@
-//! Groups, and what people do in them.
+//! Groups, and the actions of their members.
 
 use super::{Reply, TestHub, User};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// With whoever makes and owns it.
+    /// A group with its creator and owner.
     pub async fn of(owner: &User, others: &[&User]) -> Self {
         let ids: Vec<i64> = others.iter().map(|user| user.id).collect();
         Self::of_ids(owner, &ids).await
@@ -22,7 +22,7 @@ impl Group {
         Self { id: made["conversation"]["id"].as_i64().unwrap() }
     }
 
-    /// A path of its own calls.
+    /// The path of a call on this group.
     pub fn at(self, tail: &str) -> String {
         format!("/api/conversations/{}{tail}", self.id)
     }
@@ -48,7 +48,7 @@ impl Group {
         who.post(&self.at("/messages"), json!({"content": content})).await.is(201).ok()["message"].clone()
     }
 
-    /// Who is in it as what, by name.
+    /// The role of each member, by name.
     pub async fn roles(self, seen_by: &User) -> BTreeMap<String, String> {
         let page = seen_by.get(&self.at("/participants")).await.is(200).ok();
         let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
@@ -56,8 +56,7 @@ impl Group {
     }
 }
 
-/// So many people who never log in, written into the database past the hub;
-/// their ids.
+/// Creates this many users who never log in, directly in the database; returns their ids.
 pub async fn crowd(hub: &TestHub, seen_by: &User, size: usize) -> Vec<i64> {
     let mut ids = Vec::with_capacity(size);
     for begin in (0..size).step_by(100) {

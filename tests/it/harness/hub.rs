@@ -16,9 +16,8 @@ use switchboard::config::Config;
 use switchboard::store::accounts::users::Appointed;
 use tokio::sync::oneshot;
 
-/// What differs from the defaults in every test: no rate limits, unless the
-/// test is about them, and two workers, so that sessions and the hub run on
-/// different threads.
+/// Settings of every test that differ from the defaults. There are no rate limits, unless the test
+/// is about them. Two workers let sessions and the hub run on different threads.
 const USUAL: [(&str, &str); 9] = [
     ("DATABASE_POOL", "4"),
     ("WORKERS", "2"),
@@ -35,7 +34,7 @@ pub struct TestHub {
     pub database: Arc<Database>,
     settings: BTreeMap<&'static str, String>,
     port: Arc<AtomicU16>,
-    /// Runs beside another one.
+    /// Allows a second hub to run on the database.
     is_second: bool,
     server: Option<Server>,
     visitor: Client,
@@ -60,7 +59,7 @@ impl TestHub {
         hub
     }
 
-    /// A second hub on the same database, of which the first knows nothing.
+    /// Starts a second hub on the same database, which the first does not know.
     pub fn second_node(&self) -> Self {
         let port = Arc::new(AtomicU16::new(0));
         let visitor = self.visitor.at_port(&port);
@@ -82,7 +81,7 @@ impl TestHub {
         let (stop, stopped) = oneshot::channel();
         let serving = move || {
             actix_web::rt::System::new().block_on(app.run(listener, async {
-                // A dropped sender means stop, too.
+                // A dropped sender also stops the hub.
                 let _ = stopped.await;
             }))
         };
@@ -93,7 +92,7 @@ impl TestHub {
     /// Asks the hub to stop, as SIGTERM does, and waits until it has.
     pub fn stop(&mut self) {
         let Some(Server { stop, thread }) = self.server.take() else { return };
-        // Fails when the hub has ended by itself; then the thread says why.
+        // Sending fails when the hub has ended by itself; then the thread gives the reason.
         let _ = stop.send(());
         let outcome = thread.join();
         if !thread::panicking() {
@@ -101,7 +100,7 @@ impl TestHub {
         }
     }
 
-    /// The stop of a hub whose sockets the test goes on reading meanwhile.
+    /// Stops the hub while the test goes on reading its sockets.
     pub async fn stop_while<T>(&mut self, meanwhile: impl Future<Output = T>) -> T {
         let Some(Server { stop, thread }) = self.server.take() else { panic!("the hub runs") };
         stop.send(()).unwrap();
@@ -111,12 +110,12 @@ impl TestHub {
         seen
     }
 
-    /// The same database, in a hub that begins anew.
+    /// Restarts the hub on the same database.
     pub fn restart(&mut self) {
         self.restart_at(&Clock::system());
     }
 
-    /// A restart with a clock that the test moves.
+    /// Restarts the hub with a clock that the test controls.
     pub fn restart_at(&mut self, clock: &Clock) {
         self.stop();
         self.serve(clock.clone());
@@ -127,13 +126,12 @@ impl TestHub {
         self.settings.insert(name, value.to_owned());
     }
 
-    /// Errors in the log with these words are what the test wants, until this
-    /// is dropped.
+    /// Expects errors with these words in the log, until the returned guard is dropped.
     pub fn excuse_errors(&self, words: &'static str) -> Excused {
         log_watch::excuse(words)
     }
 
-    /// Somebody without an account.
+    /// A client without an account.
     pub fn visitor(&self) -> Client {
         self.visitor.clone()
     }
@@ -146,7 +144,7 @@ impl TestHub {
         self.port.load(Ordering::SeqCst)
     }
 
-    /// Accounts with these usernames, each with one login.
+    /// Creates accounts with these usernames, each with one login.
     pub async fn users<const N: usize>(&self, names: [&str; N]) -> [User; N] {
         let mut users = Vec::with_capacity(N);
         for name in names {
@@ -155,8 +153,7 @@ impl TestHub {
         users.try_into().unwrap_or_else(|_| unreachable!("as many users as names"))
     }
 
-    /// Makes somebody an administrator, as the command line does, and has them
-    /// log in again.
+    /// Makes a user an administrator, as the command line does, and logs them in again.
     pub async fn promote(&self, user: &User) -> User {
         self.appoint(user, true).await
     }
@@ -170,7 +167,7 @@ impl TestHub {
         user.log_in_again().await
     }
 
-    /// What the store holds of messages: to show that a refusal left nothing.
+    /// The stored messages and conversations, to show that a refusal left nothing behind.
     pub fn stored(&self) -> [i64; 3] {
         ["messages", "conversations", "participants"].map(|table| self.database.count(table))
     }

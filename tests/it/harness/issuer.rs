@@ -1,5 +1,5 @@
-//! Tokens: those of another system, which has keys of its own, and forged
-//! ones of any kind.
+//! Test tokens: those of an external identity provider with its own keys, and forged tokens of any
+//! kind.
 
 use super::hub::TestHub;
 use base64::Engine;
@@ -11,8 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const ISSUER: &str = "https://id.example.org";
 pub const AUDIENCE: &str = "chat";
 
-/// A key pair of that system; of each kind there is another that it does not
-/// have.
+/// A key pair of the provider; each kind has a second pair that the provider does not own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Key {
     pub algorithm: Algorithm,
@@ -50,7 +49,7 @@ impl Key {
         json!({"alg": format!("{:?}", self.algorithm), "typ": "JWT"})
     }
 
-    /// The token that the system would give this person.
+    /// The token that the provider issues to this user.
     pub fn token(&self, subject: &str, name: &str) -> String {
         let mut claims = claims(subject);
         claims["name"] = json!(name);
@@ -72,19 +71,19 @@ pub fn pem(der: &[u8]) -> String {
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
 }
 
-/// What the system says of a person, for a quarter of an hour.
+/// The claims that the provider makes for a user, valid for a quarter of an hour.
 pub fn claims(subject: &str) -> Value {
     json!({"iss": ISSUER, "aud": AUDIENCE, "sub": subject, "exp": now() + 900})
 }
 
-/// Any header and any claims, with a signature that belongs to them.
+/// Builds a token of any header and claims, with a valid signature.
 pub fn sign(header: &Value, claims: &Value, key: &EncodingKey, algorithm: Algorithm) -> String {
     let text = unsigned(header, &claims.to_string());
     let signature = jsonwebtoken::crypto::sign(text.as_bytes(), key, algorithm).unwrap();
     format!("{text}.{signature}")
 }
 
-/// The two parts that a signature is made of.
+/// The two parts that the signature covers.
 pub fn unsigned(header: &Value, claims: &str) -> String {
     format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims))
 }
@@ -95,7 +94,7 @@ pub fn now() -> i64 {
 }
 
 impl TestHub {
-    /// Begins anew as a hub that trusts this file of keys.
+    /// Restarts a hub that trusts this key file.
     pub fn trust(&mut self, pem: &str) {
         let file = format!("{}/keys.pem", self.database.data_dir());
         std::fs::write(&file, pem).unwrap();

@@ -1,11 +1,11 @@
-//! Watches the log of every hub in this process: a line of level `error`
-//! means that somebody must look, so it fails the test that runs.
+//! Watches the log of every hub in this process: a line of level `error` needs the operator's
+//! attention, so it fails the test that runs.
 //!
-//! What actix says of a request or frame that it cannot read does not count:
-//! strangers can send that at any time, and nobody must look.
+//! Errors that actix logs about an unreadable request or frame do not count: any stranger can send
+//! those at any time, and they need no attention.
 //!
-//! Hubs share worker thread names, so a line cannot be told apart by its
-//! hub: with tests side by side, the one that fails may be the neighbour.
+//! Hubs share worker thread names, so a line does not identify its hub. When tests run side by
+//! side, the test that fails may be the neighbour.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ struct Watch {
 
 static WATCH: Watch = Watch { errors: Mutex::new(Vec::new()), excused: Mutex::new(Vec::new()) };
 
-/// While this lives, lines with these words are what a test wants.
+/// Expects lines with these words for as long as it lives.
 pub struct Excused(Arc<Excuse>);
 
 struct Excuse {

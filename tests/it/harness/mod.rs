@@ -1,9 +1,9 @@
 //! The vocabulary of the integration tests: a real hub on a port of its own,
 //! people who use it over HTTP, and their sockets.
 //!
-//! A test gets a hub on an empty database, and says what people do and what
-//! they see. Nothing here knows how the hub works inside, and nothing waits
-//! for a duration: waits are for frames and conditions, with a deadline.
+//! A test gets a hub on an empty database, and describes the actions of users and the results they
+//! see. The harness knows nothing of the hub's internals, and never waits for a fixed duration. It
+//! waits for frames and conditions, with a deadline.
 
 mod client;
 mod cut;
@@ -39,12 +39,11 @@ pub use user::{PASSWORD, User, register};
 
 use std::time::Duration;
 
-/// How long anything may take before a test gives up on it, also on a machine
-/// that stands still for some seconds.
+/// Deadline for any single wait, also on a machine that stalls for some seconds.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Makes two tests of the function that follows, one for each database.
-/// Settings of the hub may stand after its name: `both_databases!(name, MESSAGE_RATE = "1");`.
+/// Makes two tests of the function that follows, one for each database. Settings of the hub may
+/// follow its name: `both_databases!(name, MESSAGE_RATE = "1");`.
 macro_rules! both_databases {
     ($test:ident $(, $setting:ident = $value:expr)* $(,)?) => {
         mod $test {
@@ -64,7 +63,7 @@ macro_rules! both_databases {
 }
 pub(crate) use both_databases;
 
-/// The same for what no database has a part in.
+/// Makes a test that does not depend on the database.
 macro_rules! any_database {
     ($test:ident $(, $setting:ident = $value:expr)* $(,)?) => {
         mod $test {
@@ -79,8 +78,8 @@ macro_rules! any_database {
 }
 pub(crate) use any_database;
 
-/// Runs a test on a hub of its own, and then holds the hub to what must be
-/// true after every test: nobody is connected and nothing went wrong inside.
+/// Runs a test on a hub of its own, and then checks what must hold after every test: no client is
+/// connected and nothing failed inside the hub.
 pub fn run(kind: Kind, settings: &[(&'static str, &str)], test: impl AsyncFnOnce(&mut TestHub)) {
     log_watch::install();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -93,7 +92,7 @@ pub fn run(kind: Kind, settings: &[(&'static str, &str)], test: impl AsyncFnOnce
     log_watch::expect_no_errors();
 }
 
-/// Asks again until the answer is yes.
+/// Repeats a check until it succeeds.
 pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !holds().await {
@@ -103,7 +102,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     assert!(tokio::time::timeout(DEADLINE, asking).await.is_ok(), "it never came true that {what}");
 }
 
-/// The next number below `below` of the sequence that a seed begins.
+/// The next number below `below` in the sequence of a seed.
 pub fn draw(state: &mut u64, below: usize) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) as usize % below

@@ -1,6 +1,6 @@
-//! A client as the protocol document describes it: pure state that applies
-//! frames and the answers of `sync`. It asks nobody and knows no time, so what
-//! it holds is what the rules lead to.
+//! A client as the protocol document describes it: pure state that applies frames and `sync`
+//! answers. It does no I/O and reads no clock, so its state follows from the protocol's rules
+//! alone.
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,32 +12,32 @@ pub struct Model {
     pub blocks: BTreeSet<i64>,
     pub contacts: BTreeSet<i64>,
     pub conversations: BTreeMap<i64, Held>,
-    /// One's own position where it is not shared, also in conversations that
-    /// come with a later answer.
+    /// The user's own position where it is not shared, also in conversations that come with a later
+    /// answer.
     own_read: BTreeMap<i64, i64>,
-    /// How far each conversation was cleared, likewise.
+    /// The position up to which each conversation was cleared, also in conversations that come
+    /// later.
     cleared: BTreeMap<i64, i64>,
-    /// Messages deleted for oneself.
+    /// Messages that the user deleted for themselves.
     hidden: BTreeSet<i64>,
     /// Frames that are further ahead, or came while a sync was in flight.
     kept: Vec<Value>,
-    /// So many of them, the first, came before it was asked last: the answer
-    /// knows of them.
+    /// The number of buffered frames that came before the last request: the answer includes them.
     asked_with: usize,
     is_syncing: bool,
     needs_sync: bool,
 }
 
-/// One conversation as the client has it.
+/// A conversation as the client has it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Held {
     pub rev: i64,
     pub title: Value,
-    /// Messages are here from this `seq` on; older ones come by history.
+    /// The client has messages from this `seq` on; older ones come from history.
     from: i64,
-    /// By `seq`, also those that do not show.
+    /// Messages by `seq`, also those that are not shown.
     messages: BTreeMap<i64, Value>,
-    /// By user, also those who left.
+    /// Participants by user, also those who left.
     participants: BTreeMap<i64, Value>,
 }
 
@@ -49,12 +49,12 @@ fn rows<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The conversation is no longer one's own.
+/// The user is no longer in the conversation.
 fn is_gone(frame: &Value) -> bool {
     frame["type"] == "conversation_update" && frame["conversation"].is_null()
 }
 
-/// Puts a row in, unless a newer one is there.
+/// Stores a row, unless a newer one is there.
 fn put(rows: &mut BTreeMap<i64, Value>, at: i64, row: &Value) {
     let is_older = rows.get(&at).is_some_and(|known| number(known, "rev") > number(row, "rev"));
     if !is_older {
@@ -63,7 +63,7 @@ fn put(rows: &mut BTreeMap<i64, Value>, at: i64, row: &Value) {
 }
 
 impl Held {
-    /// Also a change of an older one, which history gives as it is then.
+    /// Applies a message, also a change of an older one, which history returns in its current form.
     fn put_message(&mut self, row: &Value) {
         let seq = number(row, "seq");
         if seq >= self.from {
@@ -71,7 +71,7 @@ impl Held {
         }
     }
 
-    /// What `conversation` alone tells: one's own view may begin later by now.
+    /// Applies the `conversation` row alone: the user's own view may begin later by now.
     fn describe(&mut self, conversation: &Value) {
         self.title = conversation["title"].clone();
         if let Some(seq) = conversation["visible_from_seq"].as_i64() {
@@ -85,7 +85,7 @@ impl Held {
         rows(from, "participants").iter().for_each(|row| put(&mut self.participants, number(row, "user_id"), row));
     }
 
-    /// Everything anew.
+    /// Resets the model to its initial state.
     fn reset(&mut self, anew: &Value) {
         *self = Self::default();
         let conversation = &anew["conversation"];
@@ -95,7 +95,7 @@ impl Held {
         self.put_rows(conversation);
     }
 
-    /// A frame with the next `rev`.
+    /// Applies a frame with the next `rev`.
     fn apply(&mut self, frame: &Value) {
         self.rev = number(frame, "rev");
         match frame["type"].as_str() {
@@ -121,7 +121,7 @@ impl Held {
         }
     }
 
-    /// Who is in it, by user.
+    /// The members, by user.
     pub fn members(&self) -> BTreeMap<i64, &Value> {
         let members = self.participants.iter().filter(|(_, row)| !row["role"].is_null());
         members.map(|(user_id, row)| (*user_id, row)).collect()
@@ -129,7 +129,7 @@ impl Held {
 }
 
 impl Model {
-    /// Whether it is time to ask.
+    /// Whether a sync is due.
     pub fn wants_sync(&self) -> bool {
         self.needs_sync && !self.is_syncing
     }
@@ -138,23 +138,23 @@ impl Model {
         self.is_syncing
     }
 
-    /// Whether there is nothing to ask, and no answer to wait for.
+    /// Whether no sync is needed and none is in flight.
     pub fn is_at_rest(&self) -> bool {
         !self.needs_sync && !self.is_syncing
     }
 
-    /// What a client asks that has just connected, or has to.
+    /// The sync request of a client that has just connected, or needs to sync.
     pub fn ask(&mut self) -> Value {
         (self.is_syncing, self.needs_sync, self.asked_with) = (true, false, self.kept.len());
         let held = self.conversations.iter().map(|(id, held)| (*id, held.rev));
-        // Named, because one that was cleared is not told of by itself.
+        // The request names the conversation, because a cleared one is not returned otherwise.
         let ids = self.kept.iter().filter_map(|frame| frame["conversation_id"].as_i64());
         let unknown = ids.filter(|id| !self.conversations.contains_key(id)).map(|id| (id, 0));
         let held: BTreeMap<String, i64> = held.chain(unknown).map(|(id, rev)| (id.to_string(), rev)).collect();
         json!({"epoch": self.epoch, "me": self.me, "conversations": held})
     }
 
-    /// A request that went with its connection.
+    /// Drops a request that was lost with its connection.
     pub fn disconnect(&mut self) {
         (self.is_syncing, self.needs_sync) = (false, false);
         self.kept.clear();
@@ -219,20 +219,20 @@ impl Model {
         self.hidden.extend(rows(from, "hidden").iter().map(|id| id.as_i64().expect("an id")));
     }
 
-    /// A message as an ack tells it, which does not move the position.
+    /// Applies a message from an ack, which does not move the position.
     pub fn told(&mut self, message: &Value) {
         if let Some(held) = self.conversations.get_mut(&number(message, "conversation_id")) {
             held.put_message(message);
         }
     }
 
-    /// Whether any is held that was not cleared, also one that is hidden.
+    /// Whether the model holds a message that was not cleared, including hidden ones.
     pub fn has_messages(&self, id: i64) -> bool {
         let after = self.cleared.get(&id).copied().unwrap_or(0) + 1;
         self.conversations[&id].messages.range(after..).next().is_some()
     }
 
-    /// The messages that are held and show, by `seq`.
+    /// The messages that are held and shown, by `seq`.
     pub fn shown(&self, id: i64) -> BTreeMap<i64, &Value> {
         let after = self.cleared.get(&id).copied().unwrap_or(0) + 1;
         let held = self.conversations[&id].messages.range(after..);
@@ -241,7 +241,7 @@ impl Model {
             .collect()
     }
 
-    /// Messages of others after one's own position, of those that show.
+    /// The shown messages of others after the user's own position.
     pub fn unread(&self, id: i64, me: i64) -> usize {
         let held = &self.conversations[&id];
         let shared = held.participants.get(&me).map_or(0, |row| number(row, "read_seq"));
@@ -250,7 +250,7 @@ impl Model {
         self.shown(id).range(after..).map(|(_, message)| message).filter(is_news).count()
     }
 
-    /// Applies an answer of `sync`; false when there is more to ask for.
+    /// Applies a `sync` answer; returns false when there is more to request.
     pub fn answer(&mut self, answer: &Value) -> bool {
         if self.epoch.as_deref() != answer["epoch"].as_str() {
             let (kept, asked_with) = (std::mem::take(&mut self.kept), self.asked_with);
@@ -262,8 +262,8 @@ impl Model {
             if changed["reset"] == true {
                 held.reset(changed);
             }
-            // What changed is in these two alone; that `conversation` says it
-            // again while it is small is no promise.
+            // Only these two keys hold the changes. The protocol does not promise that
+            // `conversation` repeats them while it is small.
             held.put_rows(changed);
             held.describe(&changed["conversation"]);
             held.rev = number(changed, "rev");
@@ -288,7 +288,7 @@ impl Model {
             self.needs_sync = true;
             return false;
         }
-        // Each may be the one that the next waited for.
+        // Each buffered frame may be the one that the next waited for.
         let mut kept = std::mem::take(&mut self.kept);
         kept.sort_by_key(|frame| frame["rev"].as_i64().or(frame["me"].as_i64()));
         kept.iter().for_each(|frame| self.frame(frame));

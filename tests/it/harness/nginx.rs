@@ -1,5 +1,5 @@
-//! A real nginx in front of a hub, by the lines of `deploy/nginx.conf` and by
-//! others that people write in their place.
+//! A real nginx in front of a hub, with the lines of `deploy/nginx.conf` and with other common
+//! configurations.
 
 use super::client::Client;
 use super::eventually;
@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 
 const DOCUMENTED: &str = include_str!("../../../deploy/nginx.conf");
 
-/// What a configuration needs besides, to run in a folder of its own, as
-/// whoever runs the test.
+/// The additional configuration that nginx needs to run in a folder of its own, as the user who
+/// runs the test.
 const AROUND: [&str; 2] = [
     "daemon off;
      master_process off;
@@ -38,18 +38,18 @@ pub struct Nginx {
     pub port: u16,
 }
 
-/// A port that nobody listens at.
+/// A free port.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Nginx {
-    /// In front of a hub at this port, as documented.
+    /// Starts nginx in front of a hub at this port, as documented.
     pub async fn start(hub: u16) -> Self {
         Self::start_with(free_port(), hub, &[]).await
     }
 
-    /// At a port of its own, with other lines in the place of documented ones.
+    /// Starts nginx at a port of its own, with some of the documented lines replaced.
     pub async fn start_with(port: u16, hub: u16, changes: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut lines = DOCUMENTED.to_owned();
@@ -73,7 +73,7 @@ impl Nginx {
         nginx
     }
 
-    /// Somebody without an account, who asks nginx for this host.
+    /// A client without an account, which requests this host from nginx.
     pub fn visitor(&self, host: &str) -> Client {
         Client::new(Arc::new(AtomicU16::new(self.port)), None).with("host", host)
     }
@@ -81,7 +81,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both calls fail only when nginx has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -94,7 +94,7 @@ fn spawn(dir: &Path) -> Child {
         command.arg("-p").arg(dir).args(["-c", "nginx.conf", "-e", "stderr"]);
         command.stdout(log.try_clone().unwrap()).stderr(log.try_clone().unwrap()).spawn()
     };
-    // Debian has it where only root looks.
+    // Debian installs it where only root's PATH finds it.
     let started = match start("nginx") {
         Err(error) if error.kind() == ErrorKind::NotFound => start("/usr/sbin/nginx"),
         started => started,

@@ -1,5 +1,4 @@
-//! A transaction of a hub on Postgres, held up before its COMMIT for as long
-//! as a test wants.
+//! Pauses a transaction of a hub on Postgres before its COMMIT, for as long as a test wants.
 
 use super::database::Database;
 use super::eventually;
@@ -7,8 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-/// The trigger waits for a lock that the test holds, without the deadline
-/// that the hub's own locks have.
+/// The trigger waits for a lock that the test holds, without the timeout of the hub's own locks.
 const TRIGGER: &str = "
     CREATE OR REPLACE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0
     AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$;
@@ -25,8 +23,8 @@ struct Waiting {
 }
 
 impl Pause {
-    /// From now on whoever does this, `INSERT ON messages`, to such a row stops
-    /// right after it.
+    /// Makes each transaction that does this, `INSERT ON messages`, to such a row stop right after
+    /// it.
     pub fn after(database: &Database, what: &str, when: &str) -> Self {
         let mut conn = database.postgres();
         let trigger = format!(
@@ -36,18 +34,18 @@ impl Pause {
         Self { conn }
     }
 
-    /// Until so many transactions wait, for this or for each other.
+    /// Waits until this many transactions wait, for this pause or for each other.
     pub async fn wait_for(&mut self, count: i64) {
         eventually(&format!("{count} transactions wait"), async || count_waiting(&mut self.conn) == count).await;
     }
 
-    /// Everybody goes on.
+    /// Resumes all transactions.
     pub fn release(mut self) {
         self.conn.batch_execute("SELECT pg_advisory_unlock(1)").unwrap();
     }
 }
 
-/// A conversation whose row somebody past the hub has locked.
+/// A conversation whose row a direct connection has locked.
 pub struct Held {
     conn: PgConnection,
     others: PgConnection,
@@ -60,12 +58,12 @@ impl Held {
         Self { conn, others: database.postgres() }
     }
 
-    /// Until a transaction waits for it.
+    /// Waits until a transaction waits for the row.
     pub async fn wait_for_one(&mut self) {
         eventually("a transaction waits for the conversation", async || count_waiting(&mut self.others) > 0).await;
     }
 
-    /// Changes something more and lets go.
+    /// Makes one more change and releases the lock.
     pub fn commit(&mut self, sql: &str) {
         self.conn.batch_execute(sql).unwrap();
         self.conn.batch_execute("COMMIT").unwrap();

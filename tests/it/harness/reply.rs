@@ -1,4 +1,4 @@
-//! What the hub answered over HTTP, and the usual things to say about it.
+//! An HTTP response of the hub, and the usual assertions about it.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -32,7 +32,7 @@ impl Reply {
         self
     }
 
-    /// The detail of a refusal, which must be a whole RFC 9457 problem.
+    /// The detail of a refusal, which must be a complete RFC 9457 problem.
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
@@ -49,7 +49,7 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// The `Set-Cookie` of a login: `name=value` and, apart, its attributes.
+    /// The `Set-Cookie` of a login: `name=value` and, separately, its attributes.
     pub fn cookie(&self) -> (String, Vec<String>) {
         let mut parts = self.header("set-cookie").expect("a cookie").split(';').map(|part| part.trim().to_owned());
         (parts.next().unwrap(), parts.collect())

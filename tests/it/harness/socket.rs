@@ -1,9 +1,8 @@
 //! One socket of a user, played by an independent WebSocket client.
 //!
-//! Frames are kept in the order in which they came until a test asks for
-//! them. Presence and what one user alone is told (unread counts, changes of
-//! one's own) come besides, so only a test that asks for them by name sees
-//! them.
+//! Frames are kept in the order in which they came until a test asks for them. Presence and private
+//! frames (unread counts, changes of the user's own state) are kept apart, so only a test that asks
+//! for them by name sees them.
 
 use super::client::{Bystander, Client};
 use super::frames::{check_acked, check_told};
@@ -20,10 +19,10 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 pub struct Socket {
     user: User,
     stream: WebSocketStream<TcpStream>,
-    /// Came, and was not asked for yet.
+    /// Frames that came and were not asked for yet.
     waiting: Vec<Value>,
     refs: u32,
-    /// The code, or none for a connection that just ended.
+    /// The close code, or none for a connection that ended without one.
     closed: Option<Option<u16>>,
 }
 
@@ -36,8 +35,7 @@ fn kind(frame: &Value) -> &str {
     frame["type"].as_str().unwrap_or_default()
 }
 
-/// Comes besides what a test is about: presence, what one user alone is told,
-/// and frames of the protocol below.
+/// Whether a frame is kept apart: presence, private frames, and frames of the protocol below.
 fn is_aside(frame: &Value) -> bool {
     matches!(kind(frame), "user_online_status" | "unread_count_update" | "me_update" | "[ping]" | "[pong]")
 }
@@ -47,12 +45,12 @@ impl Socket {
         Self::open_at(user, "/ws").await
     }
 
-    /// By another path: with a ticket, or to say by a frame who it is.
+    /// Opens a socket at another path: with a ticket, or to authenticate with a frame.
     pub async fn open_at(user: &User, path: &str) -> Self {
         Self::open_on(TcpStream::connect(user.address()).await.unwrap(), user, path).await
     }
 
-    /// On a connection that holds little of what is not read.
+    /// Opens a socket on a connection with small buffers for unread data.
     pub async fn open_narrow(user: &User) -> Self {
         let tcp = TcpSocket::new_v4().unwrap();
         tcp.set_recv_buffer_size(4096).unwrap();
@@ -84,12 +82,12 @@ impl Socket {
         self.message(Message::text(text)).await;
     }
 
-    /// Any frame the library can make.
+    /// Sends any frame that the library can make.
     pub async fn message(&mut self, message: Message) {
         self.stream.send(message).await.unwrap();
     }
 
-    /// The same message so often, in one piece.
+    /// Sends the same message this many times, in one piece.
     pub async fn repeat(&mut self, message: &Message, times: usize) {
         for _ in 0..times {
             self.stream.feed(message.clone()).await.unwrap();
@@ -97,17 +95,17 @@ impl Socket {
         self.stream.flush().await.unwrap();
     }
 
-    /// False when the connection is gone.
+    /// Sends bytes; returns false when the connection is gone.
     pub async fn try_message(&mut self, message: Message) -> bool {
         self.stream.send(message).await.is_ok()
     }
 
-    /// Bytes that are no frame a library would make.
+    /// Sends bytes that no library would send as a frame.
     pub async fn bytes(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).await.unwrap();
     }
 
-    /// There is something to read.
+    /// Waits until there is something to read.
     pub async fn readable(&mut self) {
         let waiting = tokio::time::timeout(DEADLINE, self.stream.get_mut().readable());
         waiting.await.expect("something comes").unwrap();
@@ -126,7 +124,7 @@ impl Socket {
         answer
     }
 
-    /// The answer to a frame that was sent with this `ref`.
+    /// The answer to the frame with this `ref`.
     pub async fn answer_to(&mut self, reference: &Value) -> Value {
         self.take("the answer", |frame| frame["ref"] == *reference).await
     }
@@ -156,66 +154,65 @@ impl Socket {
         self.ack(json!({"type": "typing_indicator", "recipient_id": to.id, "is_typing": is_typing})).await;
     }
 
-    /// The socket still answers.
+    /// Checks that the socket still answers.
     pub async fn answers(&mut self) {
         assert_eq!(self.call(json!({"type": "ping"})).await["type"], "pong");
     }
 
-    /// The first frame of this type that nobody asked for yet.
+    /// The first frame of this type that was not asked for yet.
     pub async fn expect(&mut self, expected: &str) -> Value {
         self.take(expected, |frame| kind(frame) == expected).await
     }
 
-    /// The first frame of any type that nobody asked for yet.
+    /// The first frame of any type that was not asked for yet.
     pub async fn next(&mut self) -> Value {
         self.take("any frame", |frame| !is_aside(frame)).await
     }
 
-    /// What is told about somebody's presence next.
+    /// The next presence frame about this user.
     pub async fn presence_of(&mut self, other: &User) -> bool {
         let id = json!(other.id);
         let told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
         self.take("presence", told).await["is_online"].as_bool().unwrap()
     }
 
-    /// Everything that came and was not asked for, without what comes besides.
+    /// Every frame that came and was not asked for, without those kept apart.
     pub async fn arrived(&mut self) -> Vec<Value> {
         self.fence().await;
         self.waiting.drain(..).filter(|frame| !is_aside(frame)).collect()
     }
 
-    /// Everything that came before this message, and the message.
+    /// Every frame that came before this message, and the message.
     pub async fn until_message(&mut self, content: &str) -> Vec<Value> {
         let at = self.wait_for("the message", |frame| frame["message"]["content"] == content).await;
         self.waiting.drain(..=at).collect()
     }
 
-    /// The frames that came before the close and that nobody asked for.
+    /// The frames that came before the close and were not asked for.
     pub fn take_arrived(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Everything that came and was not asked for, what comes besides included.
+    /// Every frame that came and was not asked for, including those kept apart.
     pub async fn all_arrived(&mut self) -> Vec<Value> {
         self.fence().await;
         std::mem::take(&mut self.waiting)
     }
 
-    /// Everything that came and was not asked for until the hub answered a
-    /// ping: whatever anybody had an answer to before is among it, because the
-    /// hub hands out what happened before it answers.
+    /// Every frame that came and was not asked for until the hub answered a ping. Earlier effects
+    /// are included, because the hub delivers them before it answers.
     pub async fn heard(&mut self) -> Vec<Value> {
         self.answers().await;
         std::mem::take(&mut self.waiting)
     }
 
-    /// Nothing came that was not asked for, but for what comes besides.
+    /// Checks that no frame came that was not asked for, except those kept apart.
     pub async fn expect_silence(&mut self) {
         let arrived = self.arrived().await;
         assert!(arrived.is_empty(), "{} should hear nothing: {arrived:#?}", self.user.name);
     }
 
-    /// What was told about anybody's presence and not asked for yet.
+    /// The presence frames about any user that were not asked for yet.
     pub async fn presence_arrived(&mut self) -> Vec<(i64, bool)> {
         self.fence().await;
         let fence = json!(bystander(&self.user).await.id);
@@ -224,11 +221,10 @@ impl Socket {
         told.map(|frame| (frame["user_id"].as_i64().unwrap(), frame["is_online"].as_bool().unwrap())).collect()
     }
 
-    /// Has the hub send this socket something on the way that everything
-    /// goes, through the writer and the hub: when it is here, all that
-    /// was on its way before is here. The first part is a presence frame about
-    /// the bystander. The second is a change of the user's own, and its number
-    /// tells it from the fences of their other sockets.
+    /// Fence: has the hub send this socket a frame through the writer and the hub, as everything
+    /// else goes. When the frame is here, everything sent before is here. The first part is a
+    /// presence frame about the bystander. The second is a change of the user's own state, and its
+    /// number tells it from the fences of their other sockets.
     async fn fence(&mut self) {
         let bystander = bystander(&self.user).await;
         let they = self.user.without("authorization").with("cookie", &bystander.cookie);
@@ -244,8 +240,7 @@ impl Socket {
         self.take("the bystander's presence", is_told).await;
     }
 
-    /// The code with which the hub closes this socket; none when the
-    /// connection ends without one.
+    /// The code with which the hub closes this socket; none when the connection ends without one.
     pub async fn closed(&mut self) -> Option<u16> {
         while self.closed.is_none() {
             self.read("a close").await;
@@ -253,20 +248,20 @@ impl Socket {
         self.closed.flatten()
     }
 
-    /// ReadPool to the end: the code as above, and what came before it.
+    /// Reads to the end: the code as above, and the frames before it.
     pub async fn ended(mut self) -> (Option<u16>, Vec<Value>) {
         let code = self.closed().await;
         (code, self.waiting)
     }
 
-    /// The types of the frames that came before the close and that nobody
-    /// asked for, without what comes besides.
+    /// The types of the frames that came before the close and were not asked for, without those
+    /// kept apart.
     pub fn left_behind(&self) -> Vec<&str> {
         self.waiting.iter().filter(|frame| !is_aside(frame)).map(kind).collect()
     }
 
-    /// At most so many bytes off the wire, past the library; none when there are
-    /// no more.
+    /// Reads at most this many bytes from the connection, bypassing the library; none when there
+    /// are no more.
     pub async fn sip(&mut self, most: usize) -> Vec<u8> {
         let mut bytes = vec![0; most];
         let reading = tokio::time::timeout(DEADLINE, self.stream.get_mut().read(&mut bytes)).await;
@@ -274,8 +269,8 @@ impl Socket {
         bytes
     }
 
-    /// All that is on the wire until it ends, for a client that does not read
-    /// along: reading would answer pings.
+    /// Everything on the connection until it ends, for a client that does not read meanwhile:
+    /// reading would answer pings.
     pub async fn unread(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let reading = tokio::time::timeout(DEADLINE, self.stream.get_mut().read_to_end(&mut bytes));
@@ -283,7 +278,7 @@ impl Socket {
         bytes
     }
 
-    /// Says goodbye, and waits for the other side to do so.
+    /// Sends a close frame, and waits for the other side's.
     pub async fn close(mut self) {
         self.stream.close(None).await.unwrap();
         self.closed().await;
@@ -294,7 +289,7 @@ impl Socket {
         self.waiting.remove(at)
     }
 
-    /// ReadPool until such a frame is among those that wait, and says where.
+    /// Reads until such a frame is among those that wait, and returns its place.
     async fn wait_for(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> usize {
         loop {
             if let Some(at) = self.waiting.iter().position(&is_it) {
@@ -307,7 +302,7 @@ impl Socket {
         }
     }
 
-    /// Takes one frame off the wire.
+    /// Reads one frame from the connection.
     async fn read(&mut self, what: &str) {
         let Ok(received) = tokio::time::timeout(DEADLINE, self.stream.next()).await else {
             panic!("{} waited in vain for {what}; there is {:#?}", self.user.name, self.waiting);
@@ -325,7 +320,7 @@ impl Socket {
     }
 }
 
-/// A frame of the server is one that is described.
+/// Checks that a frame of the server is described.
 fn checked(text: &str) -> Value {
     let frame: Value = serde_json::from_str(text).unwrap();
     check_told(&frame);

@@ -1,10 +1,10 @@
-//! What can be asked by either transport, with one way to ask and one to hear the
-//! answer, so that a test says once what holds of both.
+//! The operations that both transports offer, with one way to send a request and one to read the
+//! answer, so that a test describes both at once.
 
 use super::{Reply, Socket, User};
 use serde_json::{Value, json};
 
-/// One person's way in.
+/// One user's transport.
 pub enum Transport {
     Rest(User),
     Socket(Box<Socket>),
@@ -16,8 +16,8 @@ impl Transport {
         [Transport::Rest(user.clone()), Transport::Socket(Box::new(user.connect().await))]
     }
 
-    /// The answer, without what is the transport's own: either what succeeded, or
-    /// code and words of the refusal.
+    /// The answer without the parts that belong to the transport: either the result, or the code
+    /// and message of the refusal.
     pub async fn ask(&mut self, kind: &str, body: Value) -> Value {
         match self {
             Transport::Rest(user) => ask_by_rest(user, kind, body).await,
@@ -25,7 +25,7 @@ impl Transport {
         }
     }
 
-    /// The answer to what the hub must accept.
+    /// The answer to a request that the hub must accept.
     #[track_caller]
     pub fn ok(&mut self, kind: &str, body: Value) -> impl Future<Output = Value> {
         let at = std::panic::Location::caller();
@@ -36,7 +36,7 @@ impl Transport {
         }
     }
 
-    /// Code and words of what the hub must refuse.
+    /// Code and message of a request that the hub must refuse.
     #[track_caller]
     pub fn refused(&mut self, kind: &str, body: Value) -> impl Future<Output = (String, String)> {
         let at = std::panic::Location::caller();
@@ -48,7 +48,7 @@ impl Transport {
     }
 }
 
-/// Asks by both transports of a login and returns the one refusal.
+/// Sends a request by both transports of a login and returns the one refusal.
 pub async fn refused_on_both(user: &User, kind: &str, body: Value) -> (String, String) {
     let [mut rest, mut socket] = Transport::both(user).await;
     let told = rest.refused(kind, body.clone()).await;
@@ -56,7 +56,7 @@ pub async fn refused_on_both(user: &User, kind: &str, body: Value) -> (String, S
     told
 }
 
-/// The call that asks for the same as a frame.
+/// The HTTP call that corresponds to a frame.
 async fn over_rest(user: &User, kind: &str, body: Value) -> Reply {
     let at = |tail: &str| format!("/api/conversations/{}/{tail}", body["conversation_id"]);
     let message = |tail: &str| format!("/api/messages/{}{tail}", body["message_id"]);
@@ -99,7 +99,7 @@ async fn over_rest(user: &User, kind: &str, body: Value) -> Reply {
     }
 }
 
-/// As it stands in a path.
+/// The value in the form that a path needs.
 pub fn percent_encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -1,9 +1,9 @@
-//! What the hub has, for a client's model to be held against.
+//! The stored state of the hub, to compare with a client's model.
 
 use super::{Model, User};
 use serde_json::Value;
 
-/// As a client that has just read all of it would hold it.
+/// The state of a client that has just read all of it.
 pub async fn truth(user: &User) -> Model {
     let mut model = Model::default();
     for _ in 0..500 {
@@ -15,8 +15,8 @@ pub async fn truth(user: &User) -> Model {
     panic!("sync never comes to an end for {}", user.name)
 }
 
-/// Equal but for what a client may work out when it needs it: how a message
-/// that it holds stands with the others.
+/// Compares everything except the delivery status of held messages, which a client derives when it
+/// needs it.
 pub fn assert_same(held: &Model, expected: &Model, who: &str) {
     assert_eq!((&held.blocks, &held.contacts), (&expected.blocks, &expected.contacts), "{who}");
     let ids = |model: &Model| model.conversations.keys().copied().collect::<Vec<_>>();
@@ -43,7 +43,7 @@ pub fn assert_same(held: &Model, expected: &Model, who: &str) {
             let shown = model.shown(*id);
             shown.range(from..).map(|(_, message)| keys.iter().map(|key| message[key].clone()).collect()).collect()
         };
-        // A client that was not away long may hold more than comes anew.
+        // A client that was offline briefly may hold more than a first sync returns.
         let from = expected.shown(*id).keys().next().copied().unwrap_or(i64::MAX);
         assert_eq!(written(held, from), written(expected, from), "{who} in {id}");
     }

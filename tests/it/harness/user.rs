@@ -1,4 +1,4 @@
-//! People with an account, and what they do.
+//! Users with an account, and their actions.
 
 use super::client::Client;
 use super::hub::TestHub;
@@ -6,10 +6,10 @@ use super::socket::Socket;
 use serde_json::{Value, json};
 use std::ops::Deref;
 
-/// Everybody's password.
+/// The password of every user.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// A person with one login; clones share the login.
+/// A user with one login; clones share the login.
 #[derive(Clone)]
 pub struct User {
     pub id: i64,
@@ -17,7 +17,7 @@ pub struct User {
     client: Client,
 }
 
-/// What a user can do without being mentioned: send requests.
+/// Lets a user send requests directly.
 impl Deref for User {
     type Target = Client;
 
@@ -33,13 +33,13 @@ pub async fn register(visitor: &Client, name: &str) -> User {
 }
 
 impl User {
-    /// The person of this login.
+    /// The user of this login.
     pub fn with_cookie(user: &Value, visitor: &Client, cookie: &str) -> User {
         let name = user["username"].as_str().unwrap().to_owned();
         User { id: user["id"].as_i64().unwrap(), name, client: visitor.with("cookie", cookie) }
     }
 
-    /// The same person on another device, with a login of its own.
+    /// The same user on another device, with a login of its own.
     pub async fn log_in_again(&self) -> User {
         let credentials = json!({"username": self.name, "password": PASSWORD});
         let mut client = self.client.clone();
@@ -54,18 +54,18 @@ impl User {
         self.client.headers["cookie"].to_str().unwrap()
     }
 
-    /// The same login, shown by an access token instead.
+    /// The same login, with an access token instead of the cookie.
     pub async fn by_token(&self) -> User {
         let token = self.post("/api/auth/token", json!({})).await.ok()["access_token"].clone();
         self.showing(token.as_str().unwrap())
     }
 
-    /// The same person, with this access token and nothing else.
+    /// The same user, with this access token and no other credential.
     pub fn showing(&self, token: &str) -> User {
         User { client: self.client.with_token(token), ..self.clone() }
     }
 
-    /// The same person on a device that keeps no cookies, and its refresh token.
+    /// The same user on a device without cookies, and its refresh token.
     pub async fn with_refresh_token(&self) -> (User, String) {
         let stranger = self.without_credentials();
         let credentials = json!({"username": self.name, "password": PASSWORD, "refresh": true});
@@ -73,7 +73,7 @@ impl User {
         (stranger, token.as_str().unwrap().to_owned())
     }
 
-    /// The same person, showing nothing.
+    /// The same user without credentials.
     pub fn without_credentials(&self) -> User {
         let mut client = self.client.clone();
         client.headers.remove("cookie");
@@ -81,7 +81,7 @@ impl User {
         User { client, ..self.clone() }
     }
 
-    /// A path that opens one socket.
+    /// A path with a ticket, which opens one socket.
     pub async fn ticket(&self) -> String {
         let ticket = self.post("/api/auth/ticket", json!({})).await.ok()["ticket"].clone();
         format!("/ws?ticket={}", ticket.as_str().unwrap())
@@ -97,7 +97,7 @@ impl User {
         User { client: self.client.with(name, value), ..self.clone() }
     }
 
-    /// The same login, behind a proxy that says so.
+    /// The same login, behind a proxy that names this address.
     pub fn behind(&self, address: &str) -> User {
         User { client: self.client.with("x-forwarded-for", address), ..self.clone() }
     }
@@ -107,7 +107,7 @@ impl User {
         User { client: self.client.at_port(node.port_cell()), ..self.clone() }
     }
 
-    /// A socket that is attached and has had its greeting.
+    /// A socket that is attached and has received its greeting.
     pub async fn connect(&self) -> Socket {
         let mut socket = Socket::open(self).await;
         socket.welcome().await;
@@ -154,7 +154,7 @@ impl User {
         messages.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The list of conversations, first page.
+    /// The first page of the list of conversations.
     pub async fn conversations(&self) -> Vec<Value> {
         self.get("/api/conversations").await.ok()["conversations"].as_array().unwrap().clone()
     }

@@ -1,13 +1,13 @@
-//! What makes no sense is refused with an error that names the key, the same
-//! on both doors; the socket stays open and nothing is stored.
+//! Malformed requests are refused with an error that names the key, the same over HTTP and the
+//! socket. The socket stays open and nothing is stored.
 
 use crate::harness::{PASSWORD, TestHub, both_databases};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use switchboard::ops::frames::FRAMES;
 
-/// Bodies of a message, the code they are refused with and what the error
-/// names. `TO` stands for the id of somebody who may be written to.
+/// Bodies of a message, with the code of the refusal and the key that the error names. `TO` stands
+/// for the id of a user who accepts messages.
 const BODIES: &[(&str, &str, &str)] = &[
     (r#"{"#, "invalid", "not JSON"),
     (r#"{"recipient_id":TO,"content":"x""#, "invalid", "not JSON"),
@@ -79,7 +79,7 @@ async fn a_message_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut 
         let message = error["message"].as_str().unwrap();
         assert_eq!(error["code"], *code, "{template}: {error}");
         assert!(message.contains(names), "{template}: {message}");
-        // Only the place of a syntax error differs, as the frame is longer.
+        // Only the position of a syntax error differs, as the frame is longer.
         assert!(message == detail || message.contains("not JSON"), "{template}: {message} is not {detail}");
         phone.answers().await;
     }
@@ -255,7 +255,7 @@ async fn az_3_no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
             frame[key] = json!("1999-01-01T00:00:00.000Z");
         }
         if frame["type"] == "private_message" {
-            // It would lose the date of a message unnoticed, so it is refused.
+            // It would silently lose the date of a message, so it is refused.
             let (code, told) = phone.refused(frame.clone()).await;
             assert!(code == "invalid" && told.starts_with("created_at"), "{told}");
             frame.as_object_mut().unwrap().remove("created_at");

@@ -1,6 +1,5 @@
-//! The hub behind a real nginx, with the lines that are documented and those
-//! that people usually write: whose address counts, under which names the hub
-//! is found, and that sockets open.
+//! The hub behind a real nginx, with the documented lines and with common alternatives: the client
+//! address that counts, the host names that are accepted, and sockets that open.
 
 use crate::harness::{Nginx, PASSWORD, TestHub, any_database, free_port, register};
 use crate::support::binary::{Place, wait_for};
@@ -12,8 +11,8 @@ const HOST: &str = "chat.example.org";
 const HOST_LINE: &str = "proxy_set_header Host $host;";
 const ADDRESS_LINE: &str = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
 
-/// One request from an address of this machine, with headers of any bytes.
-/// Returns the status and the body.
+/// Sends one request from an address of this machine, with headers of any bytes. Returns the status
+/// and the body.
 async fn ask(nginx: &Nginx, from: &str, line: &str, headers: &[&[u8]], body: &Value) -> (u16, Value) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
@@ -38,7 +37,7 @@ async fn ask(nginx: &Nginx, from: &str, line: &str, headers: &[&[u8]], body: &Va
     (status, serde_json::from_str(body).unwrap_or(Value::Null))
 }
 
-/// What a client sends to be taken for somebody else.
+/// Headers that a client sends to spoof another address.
 const CLAIMS: [&[u8]; 10] = [
     b"X-Forwarded-For: \xff",
     b"X-Forwarded-For: 192.0.2.1, \xff",
@@ -127,7 +126,7 @@ async fn the_host_is_known_in_every_form_that_nginx_sends(hub: &mut TestHub) {
     nginx.visitor(HOST).with("cookie", ann.cookie()).get("/api/auth/me").await.is(200);
 }
 
-/// The port of one that has ended.
+/// The port of a server that has ended.
 fn port_after(nginx: Nginx) -> u16 {
     nginx.port
 }
@@ -139,7 +138,7 @@ any_database!(
 );
 async fn a_proxy_that_sends_its_own_name_serves_probes_and_back_ends(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    // Then Host is what stands in proxy_pass.
+    // Then Host is the name in proxy_pass.
     let nginx = Nginx::start_with(free_port(), hub.port(), &[(HOST_LINE, "")]).await;
     let client = nginx.visitor(HOST);
     let told = client.with("cookie", ann.cookie()).get("/api/auth/me").await.refused(421, "bad_host");
@@ -163,7 +162,7 @@ async fn an_ipv6_hub_trusts_nginx_on_ipv4_only_when_configured() {
         let port = hub.address().await.rsplit_once(':').unwrap().1.parse().unwrap();
         let nginx = Nginx::start_with(free_port(), port, changes).await;
         assert_eq!(ask(&nginx, "127.0.0.2", "GET /api/auth/me", &[CLAIMS[0]], &Value::Null).await.0, 401);
-        // A line is written a moment after the answer.
+        // The line is written a moment after the answer.
         wait_for("the line of the refusal", async || Some(hub.log()).filter(|log| log.contains("refused user="))).await
     };
     let log = refused_from(&public, &[]).await;
@@ -173,7 +172,7 @@ async fn an_ipv6_hub_trusts_nginx_on_ipv4_only_when_configured() {
     let log = refused_from(&trusting, &[]).await;
     assert!(log.contains("refused user=none address=127.0.0.2 "), "{log}");
     assert!(!log.contains("TRUSTED_PROXIES is empty"), "{log}");
-    // Without the list that nginx adds to, and by the header of RFC 7239.
+    // The first case has no list that nginx appends to, the second uses the RFC 7239 header.
     let alone = "proxy_set_header X-Forwarded-For $remote_addr;";
     let log = refused_from(&trusting, &[(ADDRESS_LINE, alone)]).await;
     assert!(log.contains("refused user=none address=127.0.0.2 "), "{log}");

@@ -1,4 +1,4 @@
-//! What holds for every call that `/api/openapi.json` names, whatever it does.
+//! Rules that every call in `/api/openapi.json` follows.
 
 use super::origin_host::readers;
 use super::strict_headers::assert_strict;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 struct Call {
     method: String,
-    /// With ids of what is there.
+    /// A path with ids that exist.
     path: String,
     takes_body: bool,
     parameters: Vec<Value>,
@@ -24,7 +24,7 @@ impl Call {
     }
 }
 
-/// A path of the description, about who asks, and what they said first.
+/// A path of the description, the user who calls it, and their first message.
 fn filled(path: &str) -> String {
     let fill = |part: &str| match part {
         "{emoji}" => percent_encoded("👍"),
@@ -51,7 +51,7 @@ async fn calls(hub: &TestHub) -> Vec<Call> {
     calls
 }
 
-/// An administrator, who has talked with somebody.
+/// An administrator with one conversation.
 async fn somebody(hub: &TestHub) -> User {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
@@ -154,7 +154,7 @@ const ORIGINS: [&str; 10] = [
     "https://user@app.example.org",
 ];
 
-/// No answer to any call tells a browser that scripts of this origin may read it.
+/// No answer to any call allows scripts of this origin to read it.
 async fn nobody_reads(hub: &TestHub, origins: &[&str]) {
     let ann = somebody(hub).await;
     for call in calls(hub).await {
@@ -220,7 +220,7 @@ async fn or_5_every_call_answers_with_the_strict_headers(hub: &mut TestHub) {
     assert!(done > 20, "{done}");
 }
 
-/// What no place in a list can be.
+/// A value that is no position in a list.
 const NO_PLACES: [&str; 7] = ["nonsense", "-1", "1.5", "9007199254740992", "%00", "1%20OR%201%3D1", "1e1"];
 
 both_databases!(in_5_every_page_size_is_bounded_and_every_cursor_checked);

@@ -1,4 +1,4 @@
-//! Connections that speak HTTP and say nothing more: they keep nobody else out.
+//! Idle HTTP connections keep nobody else out.
 
 use crate::harness::eventually;
 use crate::support::binary::Place;
@@ -17,10 +17,10 @@ use tokio::time::timeout;
 /// Shorter than the 75 seconds for which an idle connection is kept.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A connection that asked once; and the head of the answer, empty when there was none.
+/// A connection that sent one request, and the head of the answer, empty when there was none.
 async fn ask(address: &str) -> (String, TcpStream) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // Fails where the hub has closed it already.
+    // Writing fails where the hub has closed the connection already.
     let _ = stream.write_all(format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await;
     let mut answer = Vec::new();
     while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -44,7 +44,7 @@ async fn idle_connections_take_at_most_half_of_the_limit() {
     let mut hub = place.start_with_descriptors(256);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
-    // A socket speaks HTTP no longer.
+    // An open socket no longer speaks HTTP.
     let mut sockets = Vec::new();
     for _ in 0..30 {
         sockets.push(ann.connect(&address).await.unwrap());
@@ -61,7 +61,7 @@ async fn idle_connections_take_at_most_half_of_the_limit() {
     eventually("connections are kept again", async || is_kept(&ask(&address).await.0)).await;
 }
 
-/// A server where one address may have two connections, which counts those it refused.
+/// A server that allows two connections for each address, and counts those it refused.
 fn serve() -> (String, Arc<AtomicUsize>, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -85,7 +85,7 @@ fn serve() -> (String, Arc<AtomicUsize>, oneshot::Sender<()>) {
             let server = transport::serve(listener, settings, connections, app).unwrap();
             let handle = server.handle();
             actix_web::rt::spawn(server);
-            // A dropped sender means stop, too.
+            // A dropped sender also stops the server.
             let _ = stopped.await;
             handle.stop(false).await;
         });
@@ -104,7 +104,7 @@ async fn an_address_has_its_share_of_the_connections() {
     eventually("there is a place again", async || !ask(&address).await.0.is_empty()).await;
 }
 
-/// Counts the answers that have come, as far as they can be read now.
+/// Counts the answers that have arrived and can be read now.
 fn count_answers(stream: &TcpStream, answers: &mut usize) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = stream.try_read(&mut bytes) {
@@ -126,7 +126,7 @@ async fn pipelined_requests_cost_neither_processor_nor_memory() {
         streams.push((TcpStream::connect(&address).await.unwrap(), 0, requests.as_bytes()));
     }
     let (memory, busy) = (hub.memory(), hub.busy_seconds());
-    // Over its rate, an address waits for each refusal.
+    // An address over its rate limit waits for each refusal.
     eventually("each has been refused ten times", async || {
         for (stream, answers, unsent) in &mut streams {
             while let Ok(count @ 1..) = stream.try_write(unsent) {

@@ -1,5 +1,5 @@
-//! Who may do what in a conversation: every operation, by everybody there is,
-//! through both doors. An operation without a row fails here.
+//! The permission matrix of a conversation: every operation, by every kind of caller, over HTTP and
+//! the socket. An operation without a row fails here.
 
 use crate::harness::{Group, TestHub, User, both_databases};
 use serde_json::{Value, json};
@@ -12,29 +12,30 @@ use switchboard::ops::frames::FRAMES;
 enum Answer {
     Yes,
     Forbidden,
-    /// As for what does not exist.
+    /// The answer for something that does not exist.
     NotFound,
     Invalid,
     Conflict,
 }
 use Answer::{Conflict, Forbidden, Invalid, NotFound, Yes};
 
-/// Who asks. The first four have to do with one group; one who is blocked with
-/// the direct conversation of the two; a stranger with nobody. An administrator
-/// of the site is a stranger, too, and may do no more in a conversation.
+/// The callers. The first four relate to one group; a blocked caller relates to the direct
+/// conversation with the blocker; a stranger relates to nobody. A site administrator is a stranger,
+/// too, and may do no more in a conversation.
 const CALLERS: [&str; 7] = ["owner", "group_admin", "member", "former", "blocked", "stranger", "site_admin"];
 
-/// What everybody gets who may read a conversation, and nobody else.
+/// The expected results of reading: allowed for every reader of a conversation, and for nobody
+/// else.
 const READERS: [Answer; 7] = [Yes, Yes, Yes, NotFound, Yes, NotFound, NotFound];
-/// The same for writing: a block stops it.
+/// The expected results of writing, which a block also stops.
 const WRITERS: [Answer; 7] = [Yes, Yes, Yes, NotFound, Forbidden, NotFound, NotFound];
-/// For what has to do with no conversation.
+/// The expected results of operations that concern no conversation.
 const EVERYBODY: [Answer; 7] = [Yes; 7];
-/// For what is the site's administrators' alone.
+/// The expected results of operations for site administrators only.
 const ADMINISTRATORS: [Answer; 7] = [Forbidden, Forbidden, Forbidden, Forbidden, Forbidden, Forbidden, Yes];
-/// For what nobody may who is there.
+/// The expected results of operations that no participant may do.
 const NOBODY: [Answer; 7] = [Forbidden, Forbidden, Forbidden, NotFound, Forbidden, NotFound, NotFound];
-/// For what is done with groups alone, by those who run them.
+/// The expected results of operations on groups only, for those who manage them.
 const MANAGERS: [Answer; 7] = [Yes, Yes, Forbidden, NotFound, Invalid, NotFound, NotFound];
 
 struct Row {
@@ -44,25 +45,25 @@ struct Row {
     answers: [Answer; 7],
 }
 
-/// Where it is asked for.
+/// The conversation or message that a request names.
 #[derive(Clone)]
 struct Place {
     id: i64,
-    /// A message of whoever asks, if they ever wrote there, else as `theirs`.
+    /// A message of the caller, if they ever wrote there, else as `theirs`.
     own: i64,
-    /// A message of somebody else.
+    /// A message of another user.
     theirs: i64,
     me: i64,
     owner: i64,
     admin: i64,
-    /// A member.
+    /// The id of a member.
     other: i64,
-    /// Not in it.
+    /// The id of a user who is not in the conversation.
     newcomer: i64,
 }
 
 impl Place {
-    /// One that is not there.
+    /// The id of something that does not exist.
     fn missing(&self) -> Self {
         let nowhere = |id: i64| id + 1_000_000;
         Self { id: nowhere(self.id), own: nowhere(self.own), theirs: nowhere(self.theirs), ..self.clone() }
@@ -83,7 +84,7 @@ fn frame(kind: &str, mut keys: Value) -> Ask {
     Ask::Frame(keys)
 }
 
-/// A call below the conversation, or below one of its messages.
+/// A call on the conversation, or on one of its messages.
 fn at(place: &Place, method: &'static str, tail: &str, body: Value) -> Ask {
     rest(method, format!("/api/conversations/{}{tail}", place.id), body)
 }
@@ -134,7 +135,7 @@ const ROWS: &[Row] = &[
         },
         answers: WRITERS,
     },
-    // Under a block too: one may read there, and is not shown.
+    // Under a block, the caller may still read there, but is not shown as viewing.
     Row { op: "JoinConversation", what: "", asks: |place| look(place, "PUT", "join_conversation"), answers: READERS },
     Row {
         op: "LeaveConversation",
@@ -260,7 +261,7 @@ const ROWS: &[Row] = &[
         op: "RemoveParticipant",
         what: "of an admin",
         asks: |place| vec![participant(place, "DELETE", place.admin, Value::Null)],
-        // Who is that admin, leaves.
+        // That admin is the caller, and leaves.
         answers: [Yes, Yes, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
@@ -299,7 +300,7 @@ const ROWS: &[Row] = &[
         op: "CreateReport",
         what: "of a message",
         asks: |place| vec![rest("POST", "/api/reports", json!({"message_id": place.theirs, "reason": "rude"}))],
-        // A block is no hindrance.
+        // A block does not prevent this.
         answers: READERS,
     },
     Row {
@@ -345,8 +346,8 @@ fn delete(message: i64, whom: &str) -> Vec<Ask> {
     vec![of(message, "DELETE", &format!("?for={whom}"), Value::Null), frame("delete_message", keys)]
 }
 
-/// Operations that name no conversation: of one's own account, and about
-/// people, whom everybody may look up.
+/// Operations that name no conversation: on the caller's own account, and about users, whom
+/// everybody may look up.
 const ELSEWHERE: &[&str] = &[
     "CloseAccount",
     "EndLogin",
@@ -366,7 +367,7 @@ const ELSEWHERE: &[&str] = &[
     "UpdateProfile",
 ];
 
-/// The files of a folder and of those in it.
+/// The files of a folder and of its subfolders.
 fn files_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files_in(&path) } else { vec![path] }).collect()
@@ -392,7 +393,7 @@ fn every_operation_has_a_row() {
     assert_eq!(frames.collect::<BTreeSet<_>>(), FRAMES.iter().map(|entry| entry.kind.to_owned()).collect());
 }
 
-/// Everybody there is.
+/// One user for each kind of caller.
 struct People {
     callers: [User; 7],
     other: User,
@@ -404,15 +405,15 @@ impl People {
         let mut callers = hub.users(CALLERS).await;
         callers[6] = hub.promote(&callers[6]).await;
         let [other, newcomer] = hub.users(["other", "newcomer"]).await;
-        // Those who leave a group here want to be in the next one.
+        // Members who leave a group here must be able to join the next one.
         for member in callers[1..4].iter().chain([&other, &newcomer]) {
             member.adds_contact(&callers[0]).await;
         }
         Self { callers, other, newcomer }
     }
 
-    /// A group in which everybody is what they are called, or, for one who is
-    /// blocked, the direct conversation with who blocks them.
+    /// A group in which every caller has the role of that name, or, for the blocked caller, the
+    /// direct conversation with the blocker.
     async fn place(&self, caller: &User) -> Place {
         let [owner, admin, member, former, blocked, ..] = &self.callers;
         let is_direct = caller.id == blocked.id;
@@ -437,7 +438,7 @@ impl People {
     }
 }
 
-/// What was answered, and every byte of it that is the same each time.
+/// The answer, reduced to the bytes that are the same each time.
 async fn ask(caller: &User, place: &Place, ask: &Ask) -> (Answer, String) {
     let (mut told, code) = match ask {
         Ask::Rest(method, path, body) => {
@@ -494,11 +495,11 @@ fn answer(code: &str) -> Answer {
     }
 }
 
-/// After these, the place is another than it was.
+/// Operations that change the conversation, so that the next caller needs a new one.
 const SPENDING: &[&str] =
     &["AddParticipant", "ClearConversation", "DeleteMessage", "ReadConversation", "RemoveParticipant", "SetRole"];
 
-/// Asks everything a row has, and holds the answers to what is expected.
+/// Sends every request of a row, and compares the answers with the expected ones.
 async fn check(row: &Row, people: &People, caller: &User, expected: Answer, place: &mut Place) {
     let witness = if caller.name == "blocked" { &people.other } else { &people.callers[0] };
     for number in 0..(row.asks)(place).len() {

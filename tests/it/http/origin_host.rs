@@ -1,5 +1,5 @@
-//! What a page of another site cannot do in its visitor's name, and the one
-//! host the hub answers to.
+//! Requests that a page of another site cannot make in its visitor's name, and the one host that
+//! the hub accepts.
 
 use crate::harness::{Client, PASSWORD, Reply, Socket, TestHub, User, any_database};
 use serde_json::json;
@@ -30,7 +30,7 @@ const HOSTILE: &[&str] = &[
     "*",
 ];
 
-/// Every way to change something, and the handshake, come to the same end.
+/// Every state-changing request, and the handshake, get the same result.
 async fn refused_everywhere(client: &Client) -> String {
     let form = json!({"username": "eve", "password": PASSWORD});
     let told = client.post("/api/auth/register", form.clone()).await.refused(403, "bad_origin");
@@ -141,7 +141,7 @@ async fn who_shows_a_bearer_token_may_come_from_anywhere(hub: &mut TestHub) {
     let app: User = ann.by_token().await.at("https://evil.example");
     app.send_rest(&bob, "x").await;
     app.connect().await.answers().await;
-    // A bearer header that proves nothing does not let the cookie in.
+    // An invalid bearer header does not make the cookie count.
     let lying = ann.with("origin", "https://evil.example").with("authorization", "Bearer x");
     lying.post("/api/messages", json!({"recipient_id": bob.id, "content": "x"})).await.refused(401, "unauthenticated");
     lying.handshake().await.refused(401, "unauthenticated");
@@ -210,7 +210,7 @@ async fn or_4_any_other_host_is_misdirected(hub: &mut TestHub) {
         ("http://evil.example/app.js", "Host: chat.example.org\r\n", "421"),
         ("http://chat.example.org/app.js", "Host: chat.example.org\r\n", "200"),
         ("http://Chat.example.org.:443/app.js", "Host: evil.example\r\n", "200"),
-        // A probe's call, written in another way.
+        // The call of a health probe, written differently.
         ("/%68ealth", "Host: evil.example\r\n", "421"),
         ("//health", "Host: evil.example\r\n", "421"),
     ] {
@@ -239,7 +239,7 @@ async fn a_bearer_token_works_under_any_host(hub: &mut TestHub) {
         let back_end = by_token.with_header("host", host);
         back_end.send_rest(&bob, "x").await;
         back_end.connect().await.answers().await;
-        // Only a token that is good opens anything, and the cookie beside it counts for nothing.
+        // Only a valid token authenticates, and the cookie beside it is ignored.
         for lying in [ann.with("host", host), by_token.with("host", host)] {
             let lying = lying.with("authorization", "Bearer x");
             lying.get("/api/auth/me").await.refused(401, "unauthenticated");
@@ -258,7 +258,7 @@ async fn a_bearer_token_works_under_any_host(hub: &mut TestHub) {
     }
 }
 
-/// What a browser may be told of who else may read an answer.
+/// The headers that tell a browser which other origins may read an answer.
 pub fn readers(reply: &Reply) -> Vec<(String, String)> {
     let told = reply.headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control"));
     let mut told: Vec<_> = told.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
@@ -266,7 +266,7 @@ pub fn readers(reply: &Reply) -> Vec<(String, String)> {
     told
 }
 
-/// Answers of every kind, and the question that a browser asks first.
+/// Answers of every kind, and the preflight request that a browser sends first.
 async fn answers(client: &Client) -> Vec<Reply> {
     let mut replies = vec![client.handshake().await];
     for path in ["/", "/health", "/api/auth/me", "/api/conversations", "/api/conversations/9", "/no/such/place"] {

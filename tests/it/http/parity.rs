@@ -1,13 +1,13 @@
-//! Two transports, one house: what is done over REST and what is done by frames
-//! leaves the same rows, tells the others the same and is refused the same.
+//! REST and frames are equivalent: the same action stores the same rows, tells the others the same
+//! and gets the same refusals.
 
 use crate::harness::{TestHub, Transport, User, both_databases};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use switchboard::ops::frames::FRAMES;
 
-/// The value with ids, names and times replaced by what they stand for, so
-/// that two runs with different people can be compared.
+/// Replaces ids, names and times in the value by placeholders, so that two runs with different
+/// users can be compared.
 fn plain(value: &Value, people: [&User; 2]) -> Value {
     let [sender, reader] = people;
     match value {
@@ -42,7 +42,7 @@ fn plain(value: &Value, people: [&User; 2]) -> Value {
     }
 }
 
-/// The story so far: what was asked for or heard, and what was told.
+/// The transcript of a run: requests, received frames and answers.
 struct Story {
     transport: Transport,
     asked: BTreeSet<String>,
@@ -62,7 +62,7 @@ impl Story {
     }
 }
 
-/// Messages and typing, sent and refused.
+/// Sends messages and typing, some of them refused.
 async fn write(story: &mut Story, [sender, reader]: [&User; 2], stranger: i64) -> i64 {
     let to_reader = |content: &str| json!({"recipient_id": reader.id, "content": content});
     let keyed = json!({"recipient_id": reader.id, "content": "keyed", "client_message_id": "key"});
@@ -107,7 +107,7 @@ async fn look(story: &mut Story, id: i64, stranger: i64) {
     }
 }
 
-/// Replies, edits, reactions and deletions, done and refused.
+/// Replies, edits, reactions and deletions, some of them refused.
 async fn change(story: &mut Story, [sender, reader]: [&User; 2], id: i64, foreign: i64) {
     let told = reader.send_rest(sender, "asked").await;
     let said = |content: &str, reply_to: i64| json!({"conversation_id": id, "content": content, "client_message_id": content, "reply_to_id": reply_to});
@@ -151,7 +151,7 @@ async fn change(story: &mut Story, [sender, reader]: [&User; 2], id: i64, foreig
     }
 }
 
-/// Receipts, history and sync, of what the reader wrote back.
+/// Receipts, history and sync, for the messages that the reader wrote back.
 async fn read(story: &mut Story, [sender, reader]: [&User; 2], id: i64, stranger: i64) {
     let mut back = Vec::new();
     for content in ["one", "two", "three"] {
@@ -174,7 +174,7 @@ async fn read(story: &mut Story, [sender, reader]: [&User; 2], id: i64, stranger
     ] {
         for conversation_id in [id, stranger] {
             let mut body = keys.clone();
-            // A message says by itself where it is.
+            // A message id identifies its conversation.
             if keys.get("message_id").is_none() {
                 body["conversation_id"] = json!(conversation_id);
             }
@@ -191,7 +191,7 @@ async fn read(story: &mut Story, [sender, reader]: [&User; 2], id: i64, stranger
     }
 }
 
-/// What is found of it, and what is not.
+/// Searches with and without results.
 async fn search(story: &mut Story, id: i64, stranger: i64) {
     for body in [
         json!({"q": "first"}),
@@ -209,8 +209,8 @@ async fn search(story: &mut Story, id: i64, stranger: i64) {
     }
 }
 
-/// Everything that can be told from outside about one pair of people, of whom
-/// the first used this transport.
+/// Everything that is visible from outside about one pair of users, of whom the first used this
+/// transport.
 async fn story(transport: Transport, people: [&User; 2], (stranger, foreign): (i64, i64)) -> Vec<(String, Value)> {
     let [sender, reader] = people;
     let (mut listening, mut own) = (reader.connect().await, sender.connect().await);

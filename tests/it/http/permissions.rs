@@ -1,4 +1,4 @@
-//! Who may not write: a clear refusal, the same on both doors, and nothing
+//! Users who may not write get a clear refusal, the same over HTTP and the socket, and nothing is
 //! stored or delivered.
 
 use crate::harness::{Socket, TestHub, User, both_databases};
@@ -14,8 +14,8 @@ fn to_user(user: &User) -> Value {
     json!({"recipient_id": user.id})
 }
 
-/// The sender is refused on both doors with the same words, which are
-/// returned, and leaves no trace.
+/// Checks that the sender is refused on both transports with the same message, which is returned,
+/// and that nothing is stored or delivered.
 async fn refused(hub: &TestHub, sender: &User, target: &Value, status: u16, code: &str) -> String {
     let mut phone = sender.connect().await;
     let (stored, listed) = (hub.stored(), sender.conversations().await);
@@ -27,7 +27,7 @@ async fn refused(hub: &TestHub, sender: &User, target: &Value, status: u16, code
     detail
 }
 
-/// The same for telling that one types.
+/// The same for typing.
 async fn typing_refused(sender: &User, conversation_id: &Value, status: u16, code: &str) -> String {
     let path = format!("/api/conversations/{conversation_id}/typing");
     let detail = sender.post(&path, json!({"is_typing": true})).await.refused(status, code);
@@ -81,10 +81,10 @@ async fn under_the_contacts_policy_only_those_may_write_who_are_known(hub: &mut 
     bob.adds_contact(&ann).await;
     ann.send_rest(&bob, "you know me").await;
     assert_eq!(bob_socket.expect("private_message").await["message"]["content"], "you know me");
-    // Bob was written to, so he may answer, though Ann dropped him meanwhile.
+    // Ann wrote to Bob, so he may answer, although she removed him from her contacts meanwhile.
     ann.removes_contact(&bob).await;
     bob_socket.send(&ann, "an answer").await;
-    // And having answered, he may be written to, though he drops Ann.
+    // Bob has answered, so Ann may write to him, although he removes her from his contacts.
     bob.removes_contact(&ann).await;
     ann.send_rest(&bob, "still here").await;
     bob.blocks(&cat).await;
@@ -98,7 +98,7 @@ async fn having_written_in_vain_does_not_open_the_way(hub: &mut TestHub) {
     bob.adds_contact(&ann).await;
     let id = ann.send_rest(&bob, "hi").await["conversation_id"].clone();
     bob.removes_contact(&ann).await;
-    // Ann has written, Bob has not: she is a stranger to him again.
+    // Ann has written and Bob has not: she is a stranger to him again.
     refused(hub, &ann, &to_user(&bob), 403, "forbidden").await;
     refused(hub, &ann, &json!({"conversation_id": id}), 403, "forbidden").await;
 }
@@ -116,7 +116,7 @@ async fn nobody_writes_to_themselves_or_to_no_one(hub: &mut TestHub) {
     assert_eq!(hub.stored(), [0, 0, 0]);
 }
 
-/// The frame of a refusal without what is different each time.
+/// The frame of a refusal without the parts that differ each time.
 async fn refusal(socket: &mut Socket, frame: Value) -> Value {
     let mut answer = socket.call(frame).await;
     assert_eq!(answer["type"], "error");

@@ -1,10 +1,10 @@
-//! How often one person may do what, over all sockets and REST: both sides of
-//! each limit, and that one does not use up another.
+//! Rate limits of one user over all sockets and REST: both sides of each limit, and that the limits
+//! are independent.
 
 use crate::harness::{Reply, Socket, TestHub, User, any_database};
 use serde_json::{Value, json};
 
-/// None is awaited before the next, so that they come faster than tokens do.
+/// The requests run at the same time, so that they come faster than tokens are refilled.
 async fn refusals(ann: &User, asks: &[(&'static str, String, Value)], times: usize) -> Vec<Reply> {
     let calls = (0..times).map(|turn| {
         let (method, path, body) = &asks[turn % asks.len()];
@@ -17,7 +17,7 @@ async fn refusals(ann: &User, asks: &[(&'static str, String, Value)], times: usi
     refused
 }
 
-/// Turns until one is refused: tokens come back meanwhile.
+/// Repeats until one is refused, as tokens are refilled meanwhile.
 const TURNS: usize = 50;
 
 async fn use_up(ann: &User, asks: &[(&'static str, String, Value)], times: usize) -> Vec<Reply> {
@@ -30,7 +30,7 @@ async fn use_up(ann: &User, asks: &[(&'static str, String, Value)], times: usize
     panic!("nothing is ever refused");
 }
 
-/// The same over a socket, which takes one frame after the other.
+/// The same over a socket, which handles one frame after the other.
 async fn use_up_by(socket: &mut Socket, mut frame: Value, times: usize) -> Value {
     let refs: Vec<Value> = (0..times).map(|number| json!(number.to_string())).collect();
     for _ in 0..TURNS {
@@ -50,7 +50,7 @@ async fn use_up_by(socket: &mut Socket, mut frame: Value, times: usize) -> Value
     panic!("nothing is ever refused");
 }
 
-/// Over the limit both doors say when to come back.
+/// Over the limit, both transports say when to retry.
 async fn is_refused_on_both_doors(ann: &User, asks: &[(&'static str, String, Value)], frame: Value, times: usize) {
     for reply in use_up(ann, asks, times).await {
         assert_eq!(reply.header("retry-after"), Some("1"), "{reply:?}");
@@ -79,7 +79,7 @@ async fn marks_have_a_rate_of_their_own(hub: &mut TestHub) {
     assert!(refusals(&ann, &asks, 20).await.is_empty(), "ten times the burst of messages");
     let types = json!({"type": "typing_indicator", "conversation_id": id, "is_typing": true});
     is_refused_on_both_doors(&ann, &asks, types, 30).await;
-    // It is theirs alone, and of this class alone.
+    // The limit covers this user and this class of requests only.
     assert!(refusals(&bob, &asks, 20).await.is_empty());
     ann.adds_contact(&bob).await;
     ann.send_rest(&bob, "still").await;
@@ -103,7 +103,7 @@ async fn other_changes_have_a_rate_of_their_own(hub: &mut TestHub) {
         ("POST", "/api/reports".to_owned(), json!({"user_id": cid.id, "reason": "rude"})),
         ("POST", "/api/conversations".to_owned(), json!({"participant_ids": [bob.id]})),
     ];
-    // One was used up by the group.
+    // Creating the group above used one token.
     assert!(refusals(&ann, &asks, 9).await.is_empty(), "five times the burst of messages");
     let react = json!({"type": "react", "message_id": id, "emoji": "👍", "on": true});
     is_refused_on_both_doors(&ann, &asks, react, 18).await;

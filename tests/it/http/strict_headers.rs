@@ -1,10 +1,10 @@
-//! The headers that keep browsers strict, on answers of every kind.
+//! The security headers for browsers, on answers of every kind.
 
 use super::origin_host::readers;
 use crate::harness::{Client, PASSWORD, Reply, TestHub, User, any_database};
 use serde_json::json;
 
-/// What the hub answers when something is wrong with it.
+/// The hub's answers in error states.
 async fn at_fault(hub: &TestHub, user: &User) -> Reply {
     let fault = hub.excuse_errors("list_contacts failed");
     hub.database.execute("ALTER TABLE contacts RENAME TO elsewhere");
@@ -14,7 +14,7 @@ async fn at_fault(hub: &TestHub, user: &User) -> Reply {
     reply
 }
 
-/// Somebody who guessed too often.
+/// The answer to a locked-out client.
 async fn shut_out(visitor: &Client) -> Reply {
     let guess = json!({"username": "bob", "password": "a wrong guess"});
     for _ in 0..10 {
@@ -59,7 +59,7 @@ async fn or_5_every_kind_of_response_has_the_strict_headers(hub: &mut TestHub) {
     }
 }
 
-/// The headers of every answer of a hub at https that allows no other origin.
+/// Checks the headers of every answer of a hub at https that allows no other origin.
 #[track_caller]
 pub fn assert_strict(reply: &Reply) {
     let policy = reply.header("content-security-policy").unwrap_or_default();

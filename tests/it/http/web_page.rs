@@ -1,4 +1,4 @@
-//! What a browser and an operator ask for without an account.
+//! Pages and calls for browsers and operators that need no account.
 
 use crate::harness::{TestHub, any_database, both_databases};
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! The real binary under frames that are meant to cost it something: what it
-//! spends on them is read from the system.
+//! The real binary under frames that are costly to handle. Its resource use is read from the
+//! operating system.
 
 use crate::support::binary::{Binary, Place};
 use crate::support::hub_process::Person;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const KIB: u64 = 1024;
 
 impl Binary {
-    /// The most resident bytes since `forget_peak`.
+    /// Peak resident bytes since `forget_peak`.
     fn peak(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -41,7 +41,7 @@ async fn a_huge_declared_frame_length_costs_no_memory_or_time() {
         assert_eq!(frames.last().and_then(Frame::close_code), Some(1009), "{declared}");
         began_at.elapsed()
     };
-    // What is allocated once, is.
+    // The first run does all one-time allocations.
     attack(1 << 40).await;
     hub.forget_peak();
     let before = hub.memory() as u64;
@@ -51,11 +51,11 @@ async fn a_huge_declared_frame_length_costs_no_memory_or_time() {
     }
     let peak = hub.peak();
     assert!(peak < before + (1 << 20), "{before} bytes grew to {peak}");
-    // One that is let push is long, however quiet the machine.
+    // A sender that may go on takes long, however quiet the machine is.
     assert!(times.iter().min() < Some(&Duration::from_millis(100)), "{times:?}");
 }
 
-/// Seconds of the processor, of this long, because it is a share of the time.
+/// Processor seconds during this time, because the bound is a share of the time.
 async fn busy_for_five_seconds(hub: &Binary) -> f64 {
     let before = hub.busy_seconds();
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -88,7 +88,8 @@ async fn a_socket_that_was_closed_costs_nothing_though_its_peer_stays() {
     }
     let spent = busy_for_five_seconds(&hub).await;
     drop(left);
-    // What it does without them is not theirs, and takes longer where much else runs.
+    // The hub's own background work does not count for the frames, and takes longer on a busy
+    // machine.
     let quiet = busy_for_five_seconds(&hub).await;
     assert!(spent < quiet + 0.05, "under 1 % of 5 s more than {quiet} s, not {spent} s");
 }

@@ -1,5 +1,5 @@
-//! Frames that are nearly right, over a live socket, before the handshake is
-//! done and after: nothing ends, nothing panics, and no answer is long.
+//! Mutated frames over a live socket, before and after the handshake is done: the hub never ends or
+//! panics, and no answer is long.
 //!
 //! The short form runs with the tests; `scripts/mutate` runs a million.
 
@@ -12,7 +12,7 @@ use switchboard::ops::frames::FRAMES;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Of an answer to what makes no sense.
+/// Maximum length of an answer to a malformed frame.
 const MOST_BYTES: usize = 1024;
 /// Frames that are sent before the answers are read.
 const AT_ONCE: usize = 500;
@@ -66,7 +66,7 @@ const KEYS: &[&str] = &[
     "x",
 ];
 
-/// A frame of the table with keys, values and then bytes that are not its own.
+/// A frame of the table with random keys, values and then bytes changed.
 fn mutated(state: &mut u64) -> Vec<u8> {
     let mut draw = |below: usize| draw(state, below);
     let mut text = format!(r#"{{"type":"{}","ref":"r""#, FRAMES[draw(FRAMES.len())].kind);
@@ -88,15 +88,15 @@ fn mutated(state: &mut u64) -> Vec<u8> {
     bytes
 }
 
-/// An error is short.
+/// Checks that an error is short.
 fn is_brief(answer: &Frame) {
-    // What was asked for rightly may be long.
+    // An answer to a valid request may be long.
     let is_error = answer.text().is_some_and(|text| text.contains(r#""type":"error""#));
     assert!(!is_error || answer.payload.len() <= MOST_BYTES, "{answer:?}");
 }
 
-/// Sends so many, some of them broken as frames too; a new socket for each that
-/// is closed for that.
+/// Sends this many frames, some of them broken at the protocol level too. A closed socket is
+/// replaced by a new one.
 async fn after_login(address: &str, cookie: &str, times: usize, state: &mut u64) -> usize {
     let (mut sent, mut closed) = (0, 0);
     while sent < times {
@@ -110,7 +110,7 @@ async fn after_login(address: &str, cookie: &str, times: usize, state: &mut u64)
                     let at = draw(state, bytes.len());
                     bytes[at] = draw(state, 256) as u8;
                 } else if std::str::from_utf8(&payload).is_err() && draw(state, 200) != 0 {
-                    // Text that is none closes the socket, which is not the point of all.
+                    // Invalid UTF-8 closes the socket, so only some frames have it.
                     bytes = frame(FINAL | TEXT, String::from_utf8_lossy(&payload).as_bytes());
                 }
                 batch.extend(bytes);
@@ -133,7 +133,7 @@ async fn after_login(address: &str, cookie: &str, times: usize, state: &mut u64)
     closed
 }
 
-/// The same bytes where a handshake is expected, by who has no login.
+/// Sends the same bytes in place of a handshake, without a login.
 async fn before_login(address: &str, times: usize, state: &mut u64) {
     let mut sent = 0;
     while sent < times {
@@ -150,7 +150,7 @@ async fn before_login(address: &str, times: usize, state: &mut u64) {
             bytes.extend(frame(FINAL | TEXT, mutated(state)));
             sent += 1;
         }
-        // The hub may close before it has read all.
+        // The hub may close before it has read everything.
         let _ = stream.write_all(&bytes).await;
         let _ = stream.shutdown().await;
         let mut answer = Vec::new();

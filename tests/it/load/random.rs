@@ -1,9 +1,8 @@
-//! Chance that can be had again: SplitMix64, from a seed, which the environment
-//! may name.
+//! A reproducible random generator: SplitMix64, from a seed, which the environment may name.
 
 use std::time::Duration;
 
-/// A setting of the test run itself.
+/// Reads a setting of the test run itself.
 pub fn number_in(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}")))
@@ -25,12 +24,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 to one less than `bound`.
+    /// A number from 0 to one less than `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
-    /// One of these, if there are any.
+    /// A random element, if there is any.
     pub fn pick<'a, T>(&mut self, among: &'a [T]) -> Option<&'a T> {
         if among.is_empty() { None } else { Some(&among[self.below(among.len())]) }
     }
@@ -39,7 +38,7 @@ impl Random {
         Duration::from_micros(self.next() % (longest.as_micros() as u64 + 1))
     }
 
-    /// Another sequence, decided by this one.
+    /// Another sequence, derived from this one.
     pub fn fork(&mut self) -> Self {
         Self::new(self.next())
     }

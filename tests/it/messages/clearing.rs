@@ -1,4 +1,4 @@
-//! Clearing a conversation: it is empty for oneself, and for nobody else.
+//! Clearing a conversation empties it for the caller, and for nobody else.
 
 use crate::harness::{Model, Socket, TestHub, Transport, User, assert_same, both_databases, kinds, truth};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ async fn clear(user: &User, id: i64) {
     user.delete(&format!("/api/conversations/{id}")).await.is(204);
 }
 
-/// A conversation with so many messages of the first.
+/// A conversation with this many messages of the first user.
 async fn written(from: &User, to: &User, count: usize) -> (i64, Vec<Value>) {
     let mut sent = Vec::new();
     for n in 1..=count {
@@ -66,7 +66,7 @@ async fn a_new_message_brings_it_back_without_the_old_ones(hub: &mut TestHub) {
         let messages = page["messages"].as_array().unwrap();
         assert!(messages.iter().all(|message| message["seq"] == 4) && page["has_more"] == false, "{query}: {page}");
     }
-    // Read from here on as ever, and the sender sees it.
+    // Reading works as usual from here on, and the sender sees it.
     bob.post(&format!("/api/conversations/{id}/read"), json!({})).await.is(204);
     let places = ann.conversation(id).await["participants"].clone();
     let of_bob = places.as_array().unwrap().iter().find(|row| row["user_id"] == bob.id).unwrap().clone();
@@ -136,7 +136,7 @@ async fn every_device_ends_with_the_same_whether_it_was_there_or_not(hub: &mut T
     };
     follow(&mut phone, &mut live).await;
     assert!(live.shown(id).is_empty(), "{:?}", live.shown(id));
-    // A device that comes anew is not told of it, and a frame has it ask.
+    // A new device does not learn of it from sync, and syncs when a frame comes.
     let mut new = truth(&bob).await;
     assert!(new.conversations.is_empty());
     let mut tablet = bob.connect().await;

@@ -1,4 +1,4 @@
-//! Deleting: for everyone, which leaves a tombstone, and for oneself alone.
+//! Deleting messages: for everyone, which leaves a tombstone, or only for the caller.
 
 use crate::harness::{Socket, TestHub, Transport, User, both_databases, kinds, refused_on_both};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn total_unread(user: &User) -> Value {
     user.get("/api/unread").await.ok()["total_unread"].clone()
 }
 
-/// The update that says this in total.
+/// The update with this total of unread messages.
 async fn told_unread(socket: &mut Socket, total: i64) -> Value {
     loop {
         let update = socket.expect("unread_count_update").await;
@@ -91,12 +91,12 @@ async fn of_a_deleted_message_nothing_is_kept(hub: &mut TestHub) {
         ann.send_rest(&bob, "something that stays").await;
         transport.ok("delete_message", delete(&sent, "everyone")).await;
     }
-    // What was in the write-ahead log goes with the last connection.
+    // The write-ahead log is emptied when the last connection closes.
     hub.stop();
     assert!(hub.database.holds(b"something that stays"), "what is there is found");
     for (n, secret) in secrets.iter().enumerate() {
         assert!(!hub.database.holds(secret.as_bytes()), "{secret}");
-        // Nor what a short text could be guessed by.
+        // No hash remains either, from which a short text could be guessed.
         let first = secret.clone() + &"x".repeat(n * 40);
         assert!(!hub.database.holds(&Sha256::digest(first)), "{secret}");
     }
@@ -136,7 +136,7 @@ async fn what_one_deleted_for_oneself_is_gone_for_oneself_alone(hub: &mut TestHu
         assert_eq!(update.as_object().unwrap().len(), 4, "and nothing else: {update}");
         assert_eq!(told_unread(&mut tablet, 1).await["unread_count"], 1);
         tablet.expect_silence().await;
-        // The fence was Bob's own.
+        // The fence changed Bob's own state.
         number = bob.post("/api/sync", json!({"only": true})).await.ok()["me"].as_i64().unwrap();
         other.expect_silence().await;
         assert_eq!(bob.conversation(id).await["rev"], rev, "nobody else's number moves");

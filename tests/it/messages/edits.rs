@@ -1,5 +1,4 @@
-//! Editing: another text in place of the one that was sent, for everybody and
-//! everywhere.
+//! Edits replace the text of a sent message for everybody and everywhere.
 
 use crate::harness::{TestHub, Transport, User, assert_same, both_databases, kinds, refused_on_both, truth};
 use serde_json::{Value, json};
@@ -194,7 +193,7 @@ async fn of_an_edited_message_the_old_text_is_kept_nowhere(hub: &mut TestHub) {
             transport.ok("edit_message", edit(&sent, content)).await;
         }
     }
-    // What was in the write-ahead log goes with the last connection.
+    // The write-ahead log is emptied when the last connection closes.
     hub.stop();
     assert!(hub.database.holds(b"and then a long one"), "what is there is found");
     for n in 0..20 {

@@ -1,4 +1,4 @@
-//! What was said before: pages of messages and the list of conversations.
+//! History: pages of messages and the list of conversations.
 
 use crate::harness::{TestHub, User, both_databases};
 use serde_json::{Value, json};

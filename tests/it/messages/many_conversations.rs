@@ -1,5 +1,5 @@
-//! Somebody with 1,000 conversations, written into the database past the hub:
-//! what a client is told at once, and in which portions.
+//! A user with 1,000 conversations, written directly into the database: the parts that a client
+//! gets at once, and the page sizes.
 
 use crate::harness::{Model, Reply, TestHub, User, both_databases};
 use crate::rules::query_counts::{caller, count_queries};
@@ -18,8 +18,8 @@ fn numbers(first: i64, last: i64) -> String {
     format!("WITH RECURSIVE number (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM number WHERE n < {last})")
 }
 
-/// A direct conversation with each of so many others, still empty; the last of
-/// them is the latest active.
+/// A direct conversation with each of this many other users, still empty; the last of them is the
+/// latest active.
 fn begin_conversations(hub: &TestHub, me: &User) {
     let (me, numbers) = (me.id, numbers(1, CONVERSATIONS));
     hub.database.execute(&format!(
@@ -33,7 +33,7 @@ fn begin_conversations(hub: &TestHub, me: &User) {
     ));
 }
 
-/// The messages from `first` to `last` of these conversations, by the others.
+/// Inserts the messages from `first` to `last` of these conversations, sent by the others.
 fn write(hub: &TestHub, which: &str, first: i64, last: i64) {
     let (numbers, text) = (numbers(first, last), "x".repeat(100));
     hub.database.execute(&format!(

@@ -1,4 +1,4 @@
-//! Reactions: what everybody sees of them, and what counts as one emoji.
+//! Reactions: how participants see them, and the definition of one emoji.
 
 use crate::harness::{Group, TestHub, Transport, User, both_databases, kinds, percent_encoded, refused_on_both};
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ async fn reactions_count_everybody_and_name_the_first_twenty(hub: &mut TestHub) 
     }
     let ids: Vec<i64> = guests.iter().map(|guest| guest.id).collect();
     let sent = Group::of_ids(&guests[0], &ids[1..]).await.says(&guests[0], "hi").await;
-    // Whoever came last reacts first.
+    // The user who came last reacts first.
     for guest in guests.iter().rev() {
         Transport::Rest(guest.clone()).ok("react", react(&sent, "👍", true)).await;
     }

@@ -86,7 +86,7 @@ async fn a_retry_that_answers_something_else_is_a_conflict(hub: &mut TestHub) {
     for other in [two["id"].clone(), Value::Null] {
         assert_eq!(refused_on_both(&bob, "private_message", keyed(other)).await.0, "conflict");
     }
-    // The answer is found before anything is asked about what it answers.
+    // The retry is answered before the message it replies to is checked.
     transport.ok("delete_message", json!({"message_id": one["id"], "for": "me"})).await;
     let again = transport.ok("private_message", keyed(one["id"].clone())).await;
     assert_eq!(again, json!({"message": sent, "duplicate": true}));

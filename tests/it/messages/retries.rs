@@ -1,5 +1,5 @@
-//! Sending again: with the same `client_message_id` nothing happens twice,
-//! and the answer is the first message.
+//! Retries: with the same `client_message_id` nothing happens twice, and the answer is the first
+//! message.
 
 use crate::harness::{TestHub, User, both_databases, kinds};
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ async fn a_retry_is_answered_though_the_sender_is_over_the_rate(hub: &mut TestHu
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     let first = ann.post("/api/messages", body(&bob, "hi", "first")).await.is(201).ok()["message"].clone();
-    // Whatever the burst left is used up here, so the next new one is refused.
+    // Every token left of the burst is used up here, so the next new message is refused.
     let mut number = 0;
     while phone.call(frame(&bob, "more", &format!("more-{number}"))).await["type"] == "ack" {
         number += 1;

@@ -1,12 +1,12 @@
-//! Looking for messages: found by their words in any language, on both doors
-//! and both databases alike, and nothing that the asker may not read.
+//! Message search: it finds messages by their words in any language, the same over HTTP and the
+//! socket and on both databases. It never returns a message that the caller may not read.
 
 use crate::harness::{TestHub, User, both_databases, eventually};
 use serde_json::{Value, json};
 use switchboard::ids::MessageId;
 use switchboard::store::messaging::search_index::indexed_upto;
 
-/// `GET /api/search` with these keys.
+/// Calls `GET /api/search` with these keys.
 async fn search(user: &User, keys: &[(&str, &str)]) -> Value {
     user.get(&path(keys)).await.is(200).ok()
 }
@@ -27,7 +27,7 @@ pub async fn find(user: &User, q: &str) -> Vec<i64> {
     ids(&search(user, &[("q", q), ("limit", "100")]).await)
 }
 
-/// Until the index covers everything that is stored.
+/// Waits until the index covers everything that is stored.
 pub async fn is_indexed(hub: &TestHub) {
     let stored = hub.database.count("messages");
     let target = hub.database.target();

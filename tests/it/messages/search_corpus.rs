@@ -1,11 +1,11 @@
-//! Messages in many languages, and what finds each: the same whether they are
-//! indexed or not, and on both databases.
+//! Messages in many languages, and queries that find each: the same whether they are indexed or
+//! not, and on both databases.
 
 use super::search::{find, is_indexed};
 use crate::harness::{TestHub, User, both_databases};
 use serde_json::json;
 
-/// What was written, and what finds it; messages count from 1.
+/// The messages, and the queries that find each; messages count from 1.
 const CORPUS: [&str; 24] = [
     "Hello World, this is the first message",
     "hello again — the WORLD is round",

@@ -82,7 +82,7 @@ async fn frames_of_one_socket_are_stored_in_the_order_they_were_sent(hub: &mut T
         phone.frame(json!({"type": "private_message", "recipient_id": bob.id, "content": number.to_string()})).await;
     }
     phone.frame(json!({"type": "ping", "ref": "after"})).await;
-    // The pong is the answer to the last frame, so it comes when all are done.
+    // The pong answers the last frame, so it comes when all are handled.
     assert_eq!(phone.expect("pong").await["ref"], "after");
     let id = bob.conversations().await[0]["id"].as_i64().unwrap();
     let expected: Vec<String> = (0..50).map(|number| number.to_string()).collect();
@@ -144,7 +144,7 @@ async fn a_client_that_knows_only_the_four_basic_frames_works(hub: &mut TestHub)
     const KNOWN: [&str; 4] = ["private_message", "typing_indicator", "user_online_status", "system"];
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut bob_socket = bob.connect().await;
-    // The client: it reads these four and posts; whatever else comes, it drops.
+    // This client reads these four frames and posts; it drops every other frame.
     let mut simple = Socket::open(&ann).await;
     assert_eq!(simple.expect("system").await["event"], "welcome");
     let mut log: Vec<Value> = Vec::new();

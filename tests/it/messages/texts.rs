@@ -1,11 +1,11 @@
-//! Text of every kind in every place that takes text: it comes back byte for
-//! byte, or is refused, by whatever transport it came and whichever database keeps
-//! it; and what looks like a query is text like any other.
+//! Text of every kind in every place that accepts text. It is returned byte for byte, or refused,
+//! on each transport and each database. Text that looks like a query is handled like any other
+//! text.
 
 use crate::harness::{PASSWORD, Socket, TestHub, User, both_databases, percent_encoded};
 use serde_json::{Value, json};
 
-/// As it stands in JSON; whether it may be a message, and whether a name.
+/// A text in JSON form, whether it is valid as a message, and whether as a name.
 fn corpus() -> Vec<(String, bool, bool)> {
     let marks = |many: usize| format!("\"Z{}\"", "\u{351}".repeat(many));
     let mut corpus = vec![(marks(8 * 1024), true, false), (marks(63), true, true)];
@@ -43,12 +43,12 @@ fn corpus() -> Vec<(String, bool, bool)> {
     corpus
 }
 
-/// The text itself; none where JSON has no such text.
+/// The text itself; none where JSON cannot represent it.
 fn text(literal: &str) -> Option<String> {
     serde_json::from_str(literal).ok()
 }
 
-/// The answer to a frame as exactly this text.
+/// The answer to a frame with exactly this text.
 async fn answer(phone: &mut Socket, frame: &str, is_good: bool) -> Value {
     phone.text(frame).await;
     phone.expect(if is_good { "ack" } else { "error" }).await
@@ -163,7 +163,7 @@ async fn in_4_what_looks_like_a_query_is_text(hub: &mut TestHub) {
         let query = percent_encoded(hostile);
         let found = cat.get(&format!("/api/users?q={query}")).await.ok();
         let found = found["users"].as_array().unwrap().iter().map(|user| user["username"].clone());
-        // Without what is no word, one of them is a name.
+        // Without the characters that are part of no word, one of them is a name.
         let expected: &[&str] = if hostile.starts_with("{ann}") { &["ann"] } else { &[] };
         assert_eq!(found.collect::<Vec<_>>(), expected, "{hostile}");
         let found = cat.get(&format!("/api/search?q={query}")).await.ok();

@@ -1,10 +1,9 @@
-//! Administrators of the site: who is one, and what becomes of an account that
-//! they disable.
+//! Site administrators: how the role is given, and the effects of disabling an account.
 
 use crate::harness::{Group, PASSWORD, Reply, TestHub, User, both_databases};
 use serde_json::json;
 
-/// What an administrator does to an account: `disable` or `enable`.
+/// An administrator's action on an account: `disable` or `enable`.
 async fn call(by: &User, what: &str, id: i64) -> Reply {
     by.call("POST", &format!("/api/admin/users/{id}/{what}")).await
 }
@@ -70,7 +69,7 @@ async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut T
     let mut sockets = [bob.connect().await, bob.connect().await, laptop.connect().await, token.connect().await];
     let mut other = ann.connect().await;
     let wrong = log_in(hub, &bob, "wrong horse battery").await;
-    // Once more is harmless.
+    // Repeating it is harmless.
     for _ in 0..2 {
         disable(&eve, &bob).await;
         for way_in in [&bob, &laptop, &token] {
@@ -113,7 +112,7 @@ async fn an_administrator_sees_and_ends_the_connections_of_a_person(hub: &mut Te
     let mut sockets = [bob.connect().await, phone.connect().await, token.connect().await];
     let mut other = ann.connect().await;
     assert_eq!(of_bob().await, json!({"is_connected": true, "connections": 3}));
-    // Once more is harmless.
+    // Repeating it is harmless.
     for _ in 0..2 {
         eve.delete(&path(bob.id)).await.is(204);
         for ended in [&bob, &phone, &token] {

@@ -1,5 +1,5 @@
-//! `user promote` and `user demote` on the command line, also while the hub
-//! runs, and what its log tells of administrators.
+//! `user promote` and `user demote` on the command line, also while the hub runs, and its log lines
+//! about administrators.
 
 use crate::support::binary::{Ended, Place};
 use crate::support::hub_process::{Person, close_code};
@@ -13,7 +13,7 @@ async fn call(address: &str, by: &Person, method: &str, path: &str, body: Value)
     request.send().await.unwrap().status().as_u16()
 }
 
-/// Exit code, and the one line it says.
+/// The exit code, and the one line of output.
 async fn user(place: &Place, what: &str, name: &str) -> (i32, String) {
     let Ended { status, stdout, stderr } = place.run(&["user", what, name]).await;
     let code = status.code().unwrap();
@@ -74,7 +74,7 @@ async fn an_operator_sets_a_forgotten_password_while_the_hub_runs() {
         let address = hub.address().await;
         let ann = Person::register(&address, "ann").await;
         let bob = Person::register(&address, "bob").await;
-        // Whoever logs in on a device is the only one there.
+        // A user who logs in on a device replaces the earlier user there.
         let device = Person::register(&address, "device").await;
         let socket = ann.connect(&address).await.unwrap();
         let set = async |name: &'static str, input: &'static str| {

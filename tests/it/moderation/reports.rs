@@ -1,4 +1,4 @@
-//! Reports: who may report what, and what administrators see of it.
+//! Reports: permissions of reporters, and the view of administrators.
 
 use crate::harness::{Group, PASSWORD, TestHub, User, any_database, both_databases, eventually};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn reports(by: &User, body: Value, status: u16) -> Value {
     by.post("/api/reports", body).await.is(status).ok()["report"].clone()
 }
 
-/// What an administrator sees, newest first.
+/// The reports that an administrator sees, newest first.
 async fn page(admin: &User, query: &str) -> Value {
     admin.get(&format!("/api/admin/reports{query}")).await.is(200).ok()
 }
@@ -102,7 +102,7 @@ async fn a_report_names_one_other_person_or_a_message_of_theirs(hub: &mut TestHu
     }
     hub.visitor().post("/api/reports", of_user(&bob)).await.refused(401, "unauthenticated");
     assert_eq!(hub.database.count("reports"), 0);
-    // Whoever blocks or is blocked reports all the same.
+    // A block, in either direction, does not prevent a report.
     ann.blocks(&bob).await;
     for (who, body) in [(&ann, of_user(&bob)), (&ann, of_message(&theirs)), (&bob, of_user(&ann))] {
         reports(who, body, 201).await;
@@ -228,7 +228,7 @@ async fn a_report_keeps_what_was_reported_whatever_becomes_of_it(hub: &mut TestH
     reports(&ann, of_user(&bob), 201).await;
     bob.patch(&threat, json!({"content": "have a nice day"})).await.is(200);
     bob.delete(&format!("{insult}?for=everyone")).await.is(204);
-    // What is reported later is what is there later.
+    // A later report has the content of its own time.
     reports(&ann, of_message(&sent[0]), 200).await;
     bob.delete(&format!("/api/conversations/{}", sent[0]["conversation_id"])).await.is(204);
     bob.call_with("DELETE", "/api/auth/me", json!({"password": PASSWORD})).await.is(204);

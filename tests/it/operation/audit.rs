@@ -1,5 +1,5 @@
-//! What the real binary writes down: a line for everybody who is kept out, and
-//! nothing, at any level, of what people write or prove themselves with.
+//! The audit log of the real binary: a line for every refused client, and no message text or
+//! credential at any level.
 
 use crate::harness::issuer::{AUDIENCE, ED, ISSUER, OTHER_RSA, RSA, claims, now};
 use crate::support::binary::{Binary, Place, wait_for};
@@ -10,15 +10,15 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// Stands in everything that nobody may find in a log.
+/// A marker in every value that must never be in a log.
 const CANARY: &str = "canary";
 
-/// Somebody at the hub, by HTTP and by a socket.
+/// A user of the hub, over HTTP and a socket.
 struct Person {
     http: Client,
     address: String,
     headers: Vec<(&'static str, String)>,
-    /// Of every refusal.
+    /// The error message of every refusal.
     told: Vec<String>,
 }
 
@@ -82,14 +82,13 @@ impl Person {
     }
 }
 
-/// The lines of the trail in which all of these stand.
+/// The lines of the trail that contain all of these.
 fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
     let is_meant = |line: &&str| line.contains("switchboard::audit]") && words.iter().all(|word| line.contains(word));
     log.lines().filter(is_meant).collect()
 }
 
-/// What is written by it, and what is wrong with it: by everybody, through
-/// every transport.
+/// Writes the marker in every way, valid and invalid: as every kind of user, over every transport.
 async fn writes_and_errs(ann: &mut Person, bob: i64) {
     let text = |what: &str| format!("{CANARY} {what}");
     let (_, sent) = ann
@@ -147,14 +146,14 @@ async fn writes_and_errs(ann: &mut Person, bob: i64) {
     ann.says(&frames).await;
 }
 
-/// Says who one is by the address or by a frame, and waits for an answer.
+/// Authenticates by the address or by a frame, and waits for an answer.
 async fn proves(address: &str, path: &str, frame: Option<Value>) {
     let (mut socket, _) = connect_async(format!("ws://{address}{path}")).await.unwrap();
     if let Some(frame) = frame {
         socket.send(Message::text(frame.to_string())).await.unwrap();
     }
     assert!(socket.next().await.unwrap().unwrap().is_text());
-    // It is closed already where it was refused.
+    // The socket is closed already where it was refused.
     let _ = socket.close(None).await;
     while let Some(Ok(_)) = socket.next().await {}
 }
@@ -273,7 +272,7 @@ async fn op_3_every_refusal_is_logged_with_user_address_and_origin() {
     let log = hub.log();
     for (words, count) in [
         (vec!["registered", from.as_str()], 1),
-        // With the one that a registration is.
+        // Including the login that a registration creates.
         (vec!["logged in", from.as_str()], 2),
         (vec!["WARN", "login failed", from.as_str(), "code=bad_credentials status=401 call=POST:/api/auth/login"], 10),
         (
@@ -318,7 +317,7 @@ async fn op_3_every_refusal_is_logged_with_user_address_and_origin() {
     assert!(!log.contains(is_raw), "no control characters: {log:?}");
 }
 
-/// Tokens of another system that are refused, and why.
+/// External tokens that are refused, and the reasons.
 fn refused_tokens() -> Vec<(String, &'static str)> {
     let claim = |name: &str, value: Value| {
         let mut claims = claims("u-1");
@@ -359,7 +358,7 @@ async fn why_a_signed_token_was_refused_is_in_the_log_alone() {
     let tokens = refused_tokens();
     for (number, (token, reason)) in tokens.iter().enumerate() {
         let mut stranger = Person::new(&address);
-        // One address causes a few lines alone.
+        // One address causes only a few lines.
         stranger.headers.push(("x-forwarded-for", format!("192.0.2.{number}")));
         stranger.headers.push(("authorization", format!("Bearer {token}")));
         let (status, told) = stranger.call("GET", "/api/auth/me", Value::Null).await;

@@ -1,5 +1,5 @@
-//! The database goes away for a while: whoever asks is told so, nobody is cut
-//! off, and all is as before when it is back.
+//! A temporary database outage: requests get an error, no socket is closed, and everything works
+//! again afterwards.
 
 use crate::harness::{Kind, TestHub, eventually, run};
 use serde_json::json;
@@ -12,9 +12,8 @@ fn a_database_outage_answers_unavailable_and_the_hub_recovers() {
         let mut phone = ann.connect().await;
         let message = json!({"type": "private_message", "recipient_id": bob.id, "content": "back"});
 
-        // Of what is read there is no line that somebody must look at: it is
-        // the reader who is told. What the hub writes by itself may be in the
-        // same batch, or at its COMMIT in that moment.
+        // A failed read logs no error, because the reader gets the error. The hub's own write may
+        // be in the same batch, or at its COMMIT in that moment.
         let excused = hub.excuse_errors("a batch of ");
         hub.database.go_away();
         for _ in 0..2 {

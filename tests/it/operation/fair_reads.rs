@@ -1,5 +1,4 @@
-//! ReadPool that cost much, and requests that come too often, harm nobody but
-//! those who ask.
+//! Costly reads, and requests over the rate limit, slow down only the users who send them.
 
 use crate::harness::{TestHub, User, any_database, both_databases};
 use std::sync::Arc;
@@ -7,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Enough for a look at all of them to take far longer than anything else here.
+/// Messages enough that scanning all of them takes far longer than anything else here.
 const DELETED: usize = 200_000;
-/// Requests of one person at once.
+/// Concurrent requests of one user.
 const FLOOD: usize = 32;
 
 impl TestHub {
-    /// Bob has written so much to Eve, past the hub, and deleted it: none of it counts as unread,
-    /// so that counting ends at none.
+    /// Bob's messages to Eve are written directly into the database and deleted. None of them
+    /// counts as unread, so counting must scan all of them.
     async fn fill(&self, eve: &User, bob: &User) {
         let id = bob.gets_to_know(eve).await;
         let numbers = if self.database.url().starts_with("sqlite") {
@@ -46,7 +45,7 @@ async fn one_person_who_counts_a_lot_delays_nobody_else(hub: &mut TestHub) {
             reply
         });
     }
-    // They are under way.
+    // The searches are under way.
     let mut replies = vec![flood.join_next().await.unwrap().unwrap()];
     ann.get("/api/auth/me").await.is(200);
     drop(ann.connect().await);
@@ -91,7 +90,7 @@ async fn to_open_a_socket_counts_as_four_requests(hub: &mut TestHub) {
     while ann.get("/api/auth/me").await.status == 200 {
         answered += 1;
     }
-    // One a second comes back; 60 would be left if a socket counted as one.
+    // One token a second is refilled; 60 would be left if a socket counted as one.
     assert!(answered < 40, "{answered} requests after 20 sockets");
 }
 
@@ -119,7 +118,7 @@ async fn an_address_that_asks_too_often_is_told_when_to_come_back(hub: &mut Test
     assert_eq!(refused.header("retry-after"), Some("1"));
     refused.refused(429, "rate_limited");
     other.get("/no/such/page").await.is(404);
-    // Everybody comes by way of the proxy, and the machine itself is no stranger.
+    // All clients come through the proxy, and the machine itself is not rate limited as a stranger.
     for _ in 0..200 {
         hub.visitor().get("/no/such/page").await.is(404);
     }

@@ -1,4 +1,4 @@
-//! What a log that nobody reads, and a stranger who fills it, cost everybody else: nothing.
+//! A log that nobody reads, and a stranger who fills it, cost the other users nothing.
 
 use crate::support::binary::{Place, wait_for};
 use std::io::Read;
@@ -78,7 +78,7 @@ async fn op_3_a_log_that_nobody_reads_stops_nobody() {
 #[tokio::test]
 async fn a_hub_that_cannot_go_on_ends_though_nobody_reads_why() {
     let (mut log, stderr) = std::io::pipe().unwrap();
-    // Full to the last byte.
+    // The pipe is full to the last byte.
     let mut full = stderr.try_clone().unwrap();
     let filling = std::thread::spawn(move || std::io::Write::write_all(&mut full, &vec![b'x'; 64 * 1024]));
     filling.join().unwrap().unwrap();
@@ -88,7 +88,7 @@ async fn a_hub_that_cannot_go_on_ends_though_nobody_reads_why() {
     assert_eq!(log.read(&mut [0]).unwrap(), 1);
 }
 
-/// The sum of what the log says of refusals with this code: lines, and what it counts.
+/// The total of refusals with this code in the log: lines, plus the counts in summaries.
 fn refusals(log: &str, code: &str) -> (usize, usize) {
     let code = format!("code={code}");
     let told = log.lines().filter(|line| line.contains("refused ") && line.contains(&code));
@@ -112,7 +112,7 @@ async fn op_3_a_flood_of_refusals_is_a_few_lines_and_their_sum() {
     let log = hub.ended().await.stderr;
     let (lines, refused) = refusals(&log, "unauthenticated");
     assert_eq!(refused, TIMES, "{log}");
-    // Ten and a sum in each minute that it took.
+    // Each minute of the run has at most ten lines and a summary.
     assert!(lines <= 55, "{lines} lines");
     assert_eq!(refusals(&log, "bad_host"), (3, 3), "another kind has lines of its own");
     assert_eq!(said(&log, "reason=\"credentials are required\""), lines - said(&log, "unauthenticated, and "));

@@ -1,5 +1,5 @@
-//! The lines of the log under attack: nobody writes one of their own, and no
-//! socket that ends badly and no limit that is hit is without one.
+//! The log lines under attack: no client can inject a line, and every failed socket and every
+//! exceeded limit is logged.
 
 use crate::support::binary::{Binary, Place, wait_for};
 use crate::support::hub_process::Person;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-/// What a terminal or a reader of logs would take for more than text.
+/// Characters that a terminal or log reader would treat as more than text.
 const CONTROLS: [&str; 8] = [
     "\u{1b}[31mred\u{1b}[0m",
     "x\r\n[2026-01-01T00:00:00Z INFO  switchboard::audit] logged in user=1",
@@ -25,16 +25,16 @@ const CONTROLS: [&str; 8] = [
     "a\0b",
 ];
 
-/// Sends these bytes, and reads what comes until the hub ends the connection.
+/// Sends these bytes, and reads until the hub ends the connection.
 async fn raw(address: &str, request: &[u8]) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // The hub may refuse before it has read all.
+    // The hub may refuse before it has read everything.
     let _ = stream.write_all(request).await;
     let _ = stream.shutdown().await;
     let _ = stream.read_to_end(&mut Vec::new()).await;
 }
 
-/// In the method, the path, the query, and each header that the hub reads.
+/// Puts them in the method, the path, the query, and each header that the hub reads.
 async fn in_requests(address: &str, cookie: &str) {
     for text in CONTROLS {
         let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
@@ -66,7 +66,7 @@ async fn in_requests(address: &str, cookie: &str) {
                 let head =
                     format!("{target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n");
                 raw(address, format!("{head}{name}: {text}\r\n\r\n").as_bytes()).await;
-                // As one byte, which is no UTF-8.
+                // The character as one byte, which is invalid UTF-8.
                 let latin: Vec<u8> = text.chars().map(|letter| letter as u32 as u8).collect();
                 raw(address, &[head.as_bytes(), name.as_bytes(), b": ", &latin, b"\r\n\r\n"].concat()).await;
             }
@@ -74,7 +74,7 @@ async fn in_requests(address: &str, cookie: &str) {
     }
 }
 
-/// In whatever people write, by REST and by frames.
+/// Puts them in all text that users write, by REST and by frames.
 async fn in_writing(address: &str, ann: &Person, bob: &Person) {
     let mut socket = ann.connect(address).await.unwrap();
     for text in CONTROLS {
@@ -131,13 +131,13 @@ async fn in_6_control_characters_never_reach_the_log() {
     assert!(ended.stderr.contains("TRACE") && ended.stderr.contains("refused"), "all that there is to say");
     let wild: Vec<&str> = ended.stderr.lines().filter(|line| line.contains(char::is_control)).collect();
     assert!(wild.is_empty(), "{wild:#?}");
-    // One that begins like a line of ours is one.
+    // A line that begins like one of ours would be taken for one.
     let forged = ended.stderr.lines().filter(|line| line.starts_with("[2026-01-01T00:00:00Z"));
     assert_eq!(forged.count(), 0);
     assert!(!ended.stdout.trim_end_matches('\n').contains(char::is_control), "{:?}", ended.stdout);
 }
 
-/// Waits for a line of the trail with these words, and holds it to its form.
+/// Waits for a line of the trail with these words, and checks its form.
 async fn is_told(hub: &Binary, words: &[&str]) {
     let found = async || {
         let log = hub.log();
@@ -159,7 +159,7 @@ async fn op_3_every_bad_end_of_a_socket_has_a_line() {
     let mut hub = place.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
-    // With one more header behind it.
+    // The request has one more header behind it.
     let shown = format!("{}\r\nOrigin: http://{address}", ann.cookie);
     let who = format!("socket closed user={} address=127.0.0.1 origin=\"http://{address}\"", ann.id);
     for (code, bytes) in [

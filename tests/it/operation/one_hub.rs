@@ -1,5 +1,5 @@
-//! One hub for each database: a second one refuses to start and says which is
-//! there, and a hub whose lock is taken by another ends.
+//! Each database has one hub: a second one refuses to start and names the first, and a hub ends
+//! when another takes its lock.
 
 use crate::support::binary::{Binary, Place, wait_for};
 use crate::support::hub_process::Person;
@@ -30,7 +30,7 @@ async fn a_second_hub_refuses_to_start(database: Scratch) {
     refuses_to_start_beside(&first, &places[1]).await;
     refuses_to_start_beside(&first, &places[0]).await;
     assert!(ann.connect(&address).await.is_some(), "the first one serves on");
-    // What needs no hub needs no lock.
+    // Commands that need no hub need no lock.
     for command in [&["check"][..], &["user", "promote", "ann"]] {
         let ended = places[1].run(command).await;
         assert!(ended.status.success(), "{}", ended.stderr);
@@ -100,7 +100,7 @@ async fn a_lost_lock_is_retaken_or_ends_the_hub_if_another_holds_it() {
     assert_ne!(again, first);
     Person::register(&address, "ann").await;
 
-    // The hub may be faster more than once.
+    // The hub may win the race more than once.
     conn.batch_execute("SET application_name = 'the other hub'").unwrap();
     wait_for("another to take the lock", async || {
         if let Some(pid) = holder(&mut conn) {

@@ -1,10 +1,10 @@
-//! A database that takes no writes: the node says so, and why, before and after
-//! somebody tries.
+//! A database that refuses writes: the node reports it, and why, before and after a client tries to
+//! write.
 
 use crate::harness::{Reply, TestHub, both_databases, eventually};
 use serde_json::json;
 
-/// Has whatever is done to a table fail as if the database were in this state.
+/// Makes every change of a table fail as if the database were in this state.
 fn fail(hub: &TestHub, what: &str, sqlstate: &str, message: &str) {
     let sql = if hub.database.url().starts_with("sqlite") {
         format!("CREATE TRIGGER trap BEFORE {what} BEGIN SELECT RAISE(ABORT, '{message}'); END")
@@ -61,7 +61,7 @@ async fn a_write_that_finds_no_space_says_so_and_takes_the_node_out(hub: &mut Te
         let refused = ann.post("/api/messages", json!({"recipient_id": bob.id, "content": "hello"})).await;
         assert_eq!(refused.json()["detail"], reason);
         refused.refused(503, "unavailable");
-        // Though the smallest write would succeed.
+        // The smallest write would still succeed.
         assert!(says(&visitor.get("/ready").await, reason));
         mend(hub, "messages");
         ann.send_rest(&bob, "hello").await;

@@ -1,5 +1,5 @@
-//! A hub that nobody has thought about much is no danger: it begins without
-//! accounts, refuses keys that everybody knows, and warns of plain http.
+//! The defaults are safe: a new hub has no accounts, refuses published example keys, and warns
+//! about plain http.
 
 use super::startup::assert_refused;
 use crate::harness::{TestHub, both_databases};
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 
-/// What `NAME=` stands before in what an operator reads.
+/// The values that follow `NAME=` in the operator's documents.
 fn shown_values(name: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let documents = [".env.example", "README.md", "docs/PROTOCOL.md", "docs/SECURITY.md", "deploy/switchboard.service"];

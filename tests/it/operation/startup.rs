@@ -1,5 +1,5 @@
-//! How the program begins and ends: what it says of settings that cannot work,
-//! what it makes and with which modes, and how it goes down when asked to.
+//! Startup and shutdown of the program: errors for invalid settings, the files it creates and their
+//! modes, and how it stops on request.
 
 use crate::support::binary::{Ended, Place, wait_for};
 use crate::support::hub_process::{Person, close_code};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
 
-/// One line that says what is wrong, nothing else, and the exit code for it.
+/// Expects one line that describes the error, nothing else, and its exit code.
 fn assert_refusal(ended: &Ended, fragments: &[&str]) {
     let Ended { status, stdout, stderr } = ended;
     assert_eq!(status.code(), Some(1), "{stderr}");
@@ -27,7 +27,7 @@ fn assert_refusal(ended: &Ended, fragments: &[&str]) {
     assert!(!stderr.contains("panicked") && !stderr.contains("hunter2"), "{stderr}");
 }
 
-/// Refused in the same words by the hub itself and by `check`.
+/// Expects the same refusal from the hub itself and from `check`.
 pub async fn assert_refused(place: &Place, fragments: &[&str]) {
     let (served, checked) = (place.run(&[]).await, place.run(&["check"]).await);
     assert_refusal(&served, fragments);
@@ -81,7 +81,7 @@ async fn au_6_a_bad_secret_is_named_without_its_value() {
     }
 }
 
-/// Too long for a name, so that no resolver has to be asked.
+/// The host is too long for a name, so that no resolver has to be asked.
 const NO_HOST: &str = "no-such-host-as-one-with-a-name-that-is-longer-than-the-63-letters-allowed";
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
             assert!(matches!(socket.next().await, Some(Ok(Message::Text(welcome))) if welcome.contains("welcome")));
             sockets.push(socket);
         }
-        // Somebody who connected and says nothing must not hold it up.
+        // A silent connection must not delay the shutdown.
         let _silent = TcpStream::connect(&address).unwrap();
         let asked_at = Instant::now();
         hub.signal(signal);
@@ -180,7 +180,8 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
         assert_eq!(stdout.lines().count(), 1, "{stdout}");
         assert!(!stderr.contains("ERROR") && !stderr.contains("panicked"), "{stderr}");
         let left: Vec<_> = fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
-        // The database, its lock, the key of access tokens, and two for noticing a restored backup.
+        // The files: the database, its lock, the key of access tokens, and two for noticing a
+        // restored backup.
         assert_eq!(left.len(), 5, "the write-ahead log is written back, so the database is one file: {left:?}");
     }
 }

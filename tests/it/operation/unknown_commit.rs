@@ -1,7 +1,6 @@
-//! A COMMIT that is refused: the sender is told why and to come later, and
-//! nobody else hears of it. One that is not answered, so that nobody knows
-//! whether it happened: everybody is told to sync. Either way a repeat makes
-//! exactly one message.
+//! Failed and unanswered COMMITs. After a refused COMMIT the sender gets the reason and retries
+//! later, and nobody else is told. After an unanswered COMMIT the result is unknown, and every
+//! client is told to sync. Either way a retry makes exactly one message.
 
 use crate::harness::{Cut, Kind, Model, Socket, TestHub, both_databases, run};
 use serde_json::{Value, json};
@@ -18,14 +17,14 @@ const POSTGRES_TRAP: &str = "
     CREATE CONSTRAINT TRIGGER trap AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.content = 'doubtful') EXECUTE FUNCTION trap();";
 
-/// The connection ends within COMMIT, so nobody hears how it ended.
+/// The connection ends within COMMIT, so the result is unknown.
 const POSTGRES_CUT: &str = "
     CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER trap AFTER INSERT ON messages DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.content = 'doubtful') EXECUTE FUNCTION trap();";
 
-/// No file can grow any more.
+/// Prevents every file from growing.
 const POSTGRES_FULL: &str = "
     CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -44,7 +43,7 @@ fn frame(recipient_id: i64) -> Value {
     frame
 }
 
-/// The next that this socket hears is the word to sync.
+/// The next frame that this socket receives is `resync`.
 async fn told_to_sync(socket: &mut Socket) -> Value {
     let told = socket.next().await;
     assert_eq!((&told["type"], &told["event"]), (&json!("system"), &json!("resync")), "{told}");
@@ -101,7 +100,7 @@ fn an_unknown_commit_resyncs_everybody_and_a_retry_sends_once() {
         hub.database.execute(POSTGRES_CUT);
         let mut sockets =
             [ann.connect().await, ann.log_in_again().await.connect().await, bob.connect().await, cat.connect().await];
-        // Each leaves a doubt, and everybody is told once of all that came together.
+        // Each leaves an unknown result. Every client is told once about those that came together.
         for _ in 0..3 {
             assert_eq!(sockets[0].refused(frame(bob.id)).await.0, "unavailable");
         }
@@ -154,7 +153,7 @@ fn sync_finds_an_unconfirmed_commit_and_its_retry_is_a_replay() {
         for socket in &mut sockets {
             socket.expect_silence().await;
         }
-        // Its end goes past the wire, which ends here.
+        // The end of the hub bypasses the proxy, which ends here.
         drop(sockets);
         hub.set("DATABASE_URL", &hub.database.url());
         hub.restart();

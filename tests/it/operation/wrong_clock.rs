@@ -1,4 +1,4 @@
-//! What is left of a clock that was five hours ahead, once it is right again: nothing that lasts.
+//! A clock that was five hours ahead leaves nothing permanent once it is right again.
 
 use crate::harness::{PASSWORD, TestHub, both_databases, eventually};
 use serde_json::json;
@@ -30,7 +30,8 @@ async fn message_times_are_at_most_a_minute_ahead_of_the_clock(hub: &mut TestHub
         ann.send_rest(&bob, "hello").await["created_at"].clone()
     };
     assert_eq!(sent_at(5 * HOUR).await, "2026-01-31T17:00:00.000Z");
-    // Carried for a minute, so that a small correction of the clock turns no time back.
+    // The hub carries its last time for up to a minute, so that a small correction of the clock
+    // turns no time back.
     for (millis, created_at) in [
         (0, "2026-01-31T12:01:00.000Z"),
         (SECOND, "2026-01-31T12:01:00.000Z"),
@@ -58,7 +59,7 @@ async fn a_lockout_by_a_clock_ahead_ends_with_the_clock(hub: &mut TestHub) {
         assert_eq!(log_in("a wrong guess").await, 401);
     }
     assert_eq!(log_in(PASSWORD).await, 429);
-    // A clock of another node may be a minute behind.
+    // The clock of another node may be a minute behind.
     clock.set(at(5 * HOUR - MINUTE));
     assert_eq!(log_in(PASSWORD).await, 429);
     clock.set(at(0));

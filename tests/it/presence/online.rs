@@ -1,4 +1,4 @@
-//! Who is online, and who may know.
+//! Online presence, and who may see it.
 
 use crate::harness::{Socket, TestHub, User, both_databases};
 use serde_json::{Value, json};
@@ -9,8 +9,8 @@ fn online(state: &Value) -> Vec<i64> {
     state["online"].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect()
 }
 
-/// Waits until everybody who may know was told who came so far: it is told in
-/// the order of coming, so it is done when a latecomer's coming is told.
+/// Waits until everybody who may know was told who came so far. Presence is announced in the order
+/// of arrival, so a latecomer's arrival proves it.
 async fn wait_until_told(hub: &TestHub) {
     let [watcher, latecomer] = hub.users(["watcher", "latecomer"]).await;
     latecomer.adds_contact(&watcher).await;
@@ -28,8 +28,8 @@ async fn coming_and_going_is_told_once_however_many_sockets(hub: &mut TestHub) {
     let (one, two) = (bob.connect().await, bob.connect().await);
     assert!(watching.presence_of(&bob).await);
     one.close().await;
-    // Dan comes and goes later than Bob's first socket went: that it went
-    // would have been told by the time that Dan's is.
+    // Dan comes and goes after Bob's first socket closed. If that close were announced, it would
+    // come before Dan's.
     let passing = dan.connect().await;
     assert!(watching.presence_of(&dan).await);
     passing.close().await;
@@ -45,7 +45,7 @@ async fn whoever_is_online_when_the_hub_stops_was_last_seen_then(hub: &mut TestH
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(1_769_860_800_000)));
-    // A login of the future is none.
+    // A login of the future is invalid.
     let there = ann.log_in_again().await.connect().await;
     hub.restart();
     drop(there);
@@ -68,13 +68,13 @@ async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
     assert!(watching.presence_of(&dan).await);
     drop(leaving);
     hub.wait_for_connections(2).await;
-    // By the time that Eve's coming is told, Bob's going would have been.
+    // If Bob's leaving were announced, it would come before Eve's arrival.
     let _eve = eve.connect().await;
     assert!(watching.presence_of(&eve).await);
     let (_, state) = Socket::open(&ann).await.welcome().await;
     assert_eq!(online(&state), [bob.id, dan.id, eve.id], "he counts as online meanwhile");
     let _back = bob.connect().await;
-    // And Dan's going is told when the whole of Bob's grace is over.
+    // Dan's leaving is announced when all of Bob's grace period is over.
     going.close().await;
     assert!(!watching.presence_of(&dan).await);
     assert_eq!(watching.presence_arrived().await, []);
@@ -94,11 +94,11 @@ async fn who_comes_and_goes_in_a_moment_is_not_left_online(hub: &mut TestHub) {
     }
 }
 
-/// How the person who is seen stands to the one who looks, and whether the
-/// contract lets the one see the other.
+/// The relation of the observed user to the observer, and whether the protocol lets the observer
+/// see them.
 type Case = (&'static str, fn(&User, &User) -> Vec<Step>, bool);
 
-/// Somebody does something to somebody.
+/// An action of one user on another.
 struct Step(User, Act, User);
 
 #[derive(Clone, Copy)]
@@ -167,7 +167,7 @@ async fn presence_is_shown_by_the_rule_and_to_nobody_else(hub: &mut TestHub) {
     for (number, (case, steps, may_see)) in CASES.iter().enumerate() {
         let names = ["looks", "seen", "last"].map(|name| format!("{name}{number}"));
         let [looks, seen, last] = hub.users([&*names[0], &names[1], &names[2]]).await;
-        // Known to the looker and, by a later account, told after the others.
+        // A user known to the observer who, with a later account, is announced after the others.
         last.adds_contact(&looks).await;
         for step in steps(&looks, &seen) {
             step.run().await;
@@ -205,7 +205,7 @@ async fn a_block_shows_both_offline_and_its_end_shows_them_again(hub: &mut TestH
         assert_eq!((&ann_sees["user_id"], &ann_sees["is_online"]), (&json!(bob.id), &json!(!is_blocked)));
         assert_eq!((&bob_sees["user_id"], &bob_sees["is_online"]), (&json!(ann.id), &json!(!is_blocked)));
         assert!(!is_blocked || ann_sees["last_seen_at"].is_string(), "as if he had just gone: {ann_sees}");
-        // Doing it again is no news.
+        // Repeating it announces nothing.
         bob.call(change, &format!("/api/blocks/{}", ann.id)).await.is(204);
         assert_eq!(ann_socket.presence_arrived().await, []);
         assert_eq!(bob_socket.presence_arrived().await, []);
@@ -288,7 +288,7 @@ async fn who_went_was_last_seen_when_they_went(hub: &mut TestHub) {
     assert_eq!((&went["is_online"], &went["last_seen_at"]), (&json!(false), &json!("2027-01-15T08:00:05.000Z")));
     drop(watching);
     hub.restart();
-    // It is kept: whoever may see him learns it when they ask.
+    // It is stored: a user who may see him learns it on request.
     let mut watching = ann.connect().await;
     bob.removes_contact(&ann).await;
     bob.adds_contact(&ann).await;

@@ -1,4 +1,4 @@
-//! Who types: relayed, never stored, and never left standing.
+//! Typing: relayed, never stored, and never left standing.
 
 use crate::harness::{Socket, TestHub, User, both_databases, kinds};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ async fn typing_without_a_ref_is_relayed_and_not_answered(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
-    // What it says of who types is not believed.
+    // The frame's own claim of who types is ignored.
     phone
         .frame(json!({"type": "typing_indicator", "recipient_id": bob.id, "user_id": bob.id, "is_typing": true}))
         .await;
@@ -110,7 +110,7 @@ async fn a_typist_whose_socket_goes_is_cleared_however_it_goes(hub: &mut TestHub
     assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
     drop(vanishing);
     assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
-    // A socket that did not type takes nothing along.
+    // Closing a socket that did not type ends no typing.
     let bystanding = ann.connect().await;
     other_device.types(&bob, true).await;
     assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
@@ -140,7 +140,7 @@ async fn the_message_itself_ends_typing_without_another_word(hub: &mut TestHub) 
     phone.send(&bob, "typed").await;
     assert_eq!(mark(&mut reader).await, (json!(ann.id), true));
     assert_eq!(reader.next().await["message"]["content"], "typed");
-    // Cat began later: when her time is over, Ann's would have been, too.
+    // Cat began later: when her typing ends, Ann's would have ended, too.
     cat_phone.types(&bob, true).await;
     assert_eq!(mark(&mut reader).await, (json!(cat.id), true));
     assert_eq!(mark(&mut reader).await, (json!(cat.id), false));

@@ -1,5 +1,4 @@
-//! Who looks at a conversation: relayed, never stored, and gone with the
-//! socket that looks.
+//! Viewing a conversation: relayed, never stored, and ended with the socket that views.
 
 use crate::harness::{Group, Socket, TestHub, User, both_databases, crowd};
 use serde_json::{Value, json};
@@ -20,12 +19,12 @@ fn told(frame: &Value) -> (i64, bool) {
     (frame["user_id"].as_i64().unwrap(), frame["is_viewing"].as_bool().unwrap())
 }
 
-/// Who is said to look or not, next.
+/// The user and state of the next viewing frame.
 async fn next(socket: &mut Socket) -> (i64, bool) {
     told(&socket.expect("viewing").await)
 }
 
-/// All that came of it and was not asked for.
+/// All viewing frames that came and were not asked for.
 async fn heard(socket: &mut Socket) -> Vec<(i64, bool)> {
     socket.arrived().await.iter().filter(|frame| frame["type"] == "viewing").map(told).collect()
 }
@@ -71,7 +70,7 @@ async fn who_joins_is_shown_who_looks_already(hub: &mut TestHub) {
     cat_phone.ack(join(group.id)).await;
     assert_eq!(heard(&mut cat_phone).await, [(ann.id, true), (bob.id, true)]);
     cat_laptop.expect_silence().await;
-    // Another device of hers asks for itself, and is no news.
+    // Another device of hers views it separately, which announces nothing.
     cat_laptop.ack(join(group.id)).await;
     assert_eq!(heard(&mut cat_laptop).await, [(ann.id, true), (bob.id, true)]);
     assert_eq!(heard(&mut phone).await, [(bob.id, true), (cat.id, true)]);
@@ -129,7 +128,7 @@ async fn a_block_ends_viewing_for_both_and_hides_later_viewing(hub: &mut TestHub
     bob.blocks(&ann).await;
     assert_eq!(next(&mut reader).await, (ann.id, false));
     assert_eq!(next(&mut phone).await, (bob.id, false));
-    // Reading goes on under a block, so looking is no error, and shows nobody.
+    // Reading is allowed under a block, so viewing is no error, and is not announced.
     for frame in [join(id), leave(id), join(id)] {
         phone.ack(frame.clone()).await;
         reader.ack(frame).await;
@@ -236,7 +235,7 @@ async fn an_empty_direct_conversation_stays_unknown_to_the_other(hub: &mut TestH
     let id = made["conversation"]["id"].as_i64().unwrap();
     phone.ack(join(id)).await;
     reader.expect_silence().await;
-    // Nor does he find out by asking.
+    // He does not learn it by request either.
     for frame in [to(&ann), join(id), leave(id)] {
         assert_eq!(reader.refused(frame).await, missing);
     }

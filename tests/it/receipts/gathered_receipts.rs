@@ -1,4 +1,4 @@
-//! Receipts of groups, which are told together, and how long their times are kept.
+//! Receipts of groups, which are announced together, and how long their times are kept.
 
 use crate::harness::{Group, TestHub, User, both_databases, eventually, register};
 use futures_util::future::join_all;
@@ -9,7 +9,7 @@ use switchboard::ids::Timestamp;
 
 /// The largest group whose positions are shared.
 const MEMBERS: usize = 32;
-/// Moves within it are told together.
+/// Moves within this time are announced together.
 const GATHERED: Duration = Duration::from_millis(100);
 const NOON: i64 = 1_769_860_800_000;
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -18,7 +18,7 @@ async fn rev(user: &User, group: Group) -> i64 {
     user.conversation(group.id).await["rev"].as_i64().unwrap()
 }
 
-/// How far each of the others came, as this person may see it.
+/// The positions of the other members, as this user may see them.
 async fn read_seqs(user: &User, group: Group) -> Vec<i64> {
     let seen = user.conversation(group.id).await;
     let others = seen["participants"].as_array().unwrap().iter().filter(|row| row["user_id"] != user.id);
@@ -114,7 +114,7 @@ async fn the_times_of_receipts_are_kept_for_ninety_days(hub: &mut TestHub) {
     };
     let noon = json!("2026-01-31T12:00:00.000Z");
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(NOON + 90 * DAY)));
-    // Nobody stays logged in for so long.
+    // No user stays logged in for that long.
     let ann = ann.log_in_again().await;
     assert_eq!(told(&ann).await, [(); 3].map(|()| noon.clone()));
     assert_eq!(hub.database.count("receipt_marks"), 2);

@@ -1,12 +1,11 @@
-//! Delivered and read: how far each person came, who hears of it, and what it
-//! says about messages.
+//! Delivered and read positions: who is told of each, and the status that they give messages.
 
 use crate::harness::{Reply, Socket, TestHub, User, both_databases};
 use serde_json::{Value, json};
 use switchboard::clock::Clock;
 use switchboard::ids::Timestamp;
 
-/// A conversation in which the first has written so many messages.
+/// A conversation in which the first user has written this many messages.
 async fn messages(from: &User, to: &User, count: usize) -> (i64, Vec<Value>) {
     let mut sent = Vec::new();
     for number in 1..=count {
@@ -15,7 +14,7 @@ async fn messages(from: &User, to: &User, count: usize) -> (i64, Vec<Value>) {
     (sent[0]["conversation_id"].as_i64().unwrap(), sent)
 }
 
-/// What everybody sees of a participant: delivered, read, and the rev of it.
+/// The part of a participant that everybody sees: delivered, read, and the rev of it.
 async fn place(watcher: &User, id: i64, of: &User) -> [i64; 3] {
     let conversation = watcher.conversation(id).await;
     let row = conversation["participants"].as_array().unwrap().iter().find(|row| row["user_id"] == of.id).unwrap();
@@ -231,7 +230,7 @@ async fn an_invalid_position_is_refused_and_its_key_named(hub: &mut TestHub) {
     phone.expect_silence().await;
 }
 
-/// Everything one may ask for about a conversation and a message in it.
+/// Everything that a user may request about a conversation and a message in it.
 async fn asked(user: &User, phone: &mut Socket, id: i64, message_id: i64) -> Vec<(u16, String)> {
     let over_http = |reply: Reply| (reply.status, reply.body);
     let at = |tail: &str| format!("/api/conversations/{id}/{tail}");
@@ -271,7 +270,7 @@ async fn what_is_not_mine_and_what_is_not_there_answer_alike(hub: &mut TestHub) 
     assert_eq!(place(&ann, id, &bob).await, [0, 0, 1]);
 }
 
-/// The next private change that is about conversations.
+/// The next private change about conversations.
 async fn own_places(socket: &mut Socket) -> Value {
     loop {
         let mut update = socket.expect("me_update").await;

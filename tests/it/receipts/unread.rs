@@ -1,4 +1,4 @@
-//! Unread counts: what is counted, and that every device is told.
+//! Unread counts: which messages count, and that every device is told.
 
 use crate::harness::{Socket, TestHub, User, any_database, both_databases, draw, eventually};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ async fn unread(user: &User) -> Value {
     user.get("/api/unread").await.ok()
 }
 
-/// The update that says this in total, and how many came until then.
+/// The update with this total, and how many came until then.
 async fn told(socket: &mut Socket, total: i64) -> (Value, u128) {
     let mut count = 0;
     loop {
@@ -107,7 +107,7 @@ async fn counts_equal_a_recount_of_the_history_whatever_happens(hub: &mut TestHu
     let people = hub.users(["ann", "bob", "cat"]).await;
     for seed in 1..=3 {
         let mut state = seed;
-        // How far each person has read in each conversation.
+        // The read position of each user in each conversation.
         let mut read: BTreeMap<(i64, i64), i64> = BTreeMap::new();
         for user in &people {
             for conversation in user.conversations().await {

@@ -1,7 +1,7 @@
-//! Who may import whom, which names belong to which place, and what has to be
-//! written down: rules that no compiler knows, held against the sources.
+//! Architecture rules that no compiler checks: the allowed imports of each layer, the files that
+//! may use certain names, and the required documentation. They are checked against the sources.
 //!
-//! A change of layers is a change of `LAYERS`, made on purpose.
+//! Changing the layers requires a deliberate change of `LAYERS`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,8 +11,8 @@ use switchboard::error::Code;
 use switchboard::ops::frames::FRAMES;
 use switchboard::wire::CloseCode;
 
-/// A layer, and what of the crate it may name: a module, or one item of it.
-/// `main` and `app` wire the parts and may name everything.
+/// A layer, and the parts of the crate it may name: a module, or one item of it. `main` and `app`
+/// wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("fuzzing", &["ws::transport::Inbound", "ops::frames::Entry", "wire"]),
     ("ws", &["http", "dispatch", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids"]),
@@ -54,7 +54,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &[]),
 ];
 
-/// Where in `src/` a name from outside may stand; a folder ends with a slash.
+/// The places in `src/` where an external name is allowed; a folder ends with a slash.
 const PLACES: &[(&str, &[&str])] = &[
     ("diesel", &["store/"]),
     ("diesel_migrations", &["store/"]),
@@ -63,18 +63,18 @@ const PLACES: &[(&str, &[&str])] = &[
     ("actix_server", &["ws/transport/"]),
     ("jsonwebtoken", &["auth/"]),
     ("env::var", &["config/"]),
-    // Every route is a `Call`, which says what it is.
+    // Every route is a `Call`, which describes it.
     ("web::resource", &["http/call.rs"]),
     ("web::route", &[]),
     ("dotenvy", &["config/"]),
 ];
 
-/// The least version of each package that is free of a known fault.
+/// The lowest version of each package that is free of a known fault.
 const FLOORS: &[(&str, [u64; 3])] = &[("actix-http", [3, 19, 0]), ("diesel", [2, 3, 10])];
 
 /// A file of `src/`: its code without comments, strings and unit tests.
 pub struct Source {
-    /// Below `src/`.
+    /// The path below `src/`.
     pub path: String,
     text: String,
     code: String,
@@ -87,12 +87,13 @@ impl Source {
         Self { path: below.to_str().expect("a plain name").to_owned(), code: code(&text), text }
     }
 
-    /// A file that exists in a test alone.
+    /// A file that exists only in a test.
     pub fn new(path: &str, text: &str) -> Self {
         Self { path: path.into(), code: code(text), text: text.into() }
     }
 
-    /// What its `use` lines name, each with whether it hands it on: the path, and the name it gets.
+    /// The imports of its `use` lines, each with whether it is a re-export: the path, and the local
+    /// name.
     pub fn uses(&self) -> Vec<(bool, Vec<(String, String)>)> {
         let mut uses = Vec::new();
         for statement in self.statements() {
@@ -140,7 +141,7 @@ impl Source {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// Declared for tests alone, and no part of what is built.
+    /// Whether it is declared for tests only, and is not part of the build.
     fn is_for_tests(&self) -> bool {
         let path = root().join("src").join(&self.path);
         let declared = |parent: &str| {
@@ -202,13 +203,13 @@ fn leaves_with_names(tree: &str, prefix: &str) -> Vec<(String, String)> {
     leaves
 }
 
-/// A `use` tree, or a plain path, read from its beginning.
+/// Parses a `use` tree, or a plain path, from its beginning.
 struct Tree<'a> {
     rest: &'a str,
 }
 
 impl<'a> Tree<'a> {
-    /// The leaves, each with `prefix` before it, and what follows the tree.
+    /// The leaves, each with `prefix` before it, and the text after the tree.
     fn leaves(self, prefix: &str) -> (Vec<String>, &'a str) {
         let rest = self.rest.trim_start();
         if let Some(mut rest) = rest.strip_prefix('{') {
@@ -228,7 +229,7 @@ impl<'a> Tree<'a> {
         let (name, rest) = rest.split_at(end);
         let path = match (prefix, name) {
             ("", name) => name.to_owned(),
-            // A glob: the whole module.
+            // A glob imports the whole module.
             (prefix, "") => prefix.to_owned(),
             (prefix, name) => format!("{prefix}::{name}"),
         };
@@ -240,7 +241,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// What follows ` as name`.
+/// The name after ` as name`.
 fn skip_alias(rest: &str) -> &str {
     match rest.strip_prefix(" as ") {
         Some(alias) => alias.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'),
@@ -257,7 +258,7 @@ fn code(text: &str) -> String {
         let length = match next {
             '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
             '"' => end_of_string(rest),
-            // A character, not a lifetime.
+            // This is a character, not a lifetime.
             '\'' if rest.starts_with("'\\") => 3 + rest[3..].find('\'').expect("a character ends"),
             '\'' if rest.chars().nth(2) == Some('\'') => 2 + rest.chars().nth(1).map_or(0, char::len_utf8),
             _ => 0,
@@ -305,13 +306,13 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// Those that end up in the binary.
+/// The files that are part of the binary.
 pub fn shipped() -> Vec<Source> {
     sources().into_iter().filter(|source| !source.is_for_tests()).collect()
 }
 
-/// Their paths, and their text without comments and unit tests; lines keep
-/// their numbers.
+/// The paths of those files, and their text without comments and unit tests; lines keep their
+/// numbers.
 pub fn shipped_texts() -> Vec<(String, String)> {
     let without_comments =
         |line: &str| if line.trim_start().starts_with("//") { String::new() } else { line.to_owned() };
@@ -322,7 +323,7 @@ pub fn shipped_texts() -> Vec<(String, String)> {
     shipped().into_iter().map(text).collect()
 }
 
-/// What is wrong, and where; printed as `src/file.rs:7: …`.
+/// A violation and its place; printed as `src/file.rs:7: …`.
 struct Violation {
     file: String,
     line: usize,
@@ -378,13 +379,13 @@ fn violations_of_places(source: &Source) -> Vec<Violation> {
     violations
 }
 
-/// `docs/PROTOCOL.md`.
+/// Reads `docs/PROTOCOL.md`.
 fn protocol() -> String {
     let path = root().join("docs/PROTOCOL.md");
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("docs/PROTOCOL.md describes the protocol: {error}"))
 }
 
-/// Whether the text speaks of `name`, as code: `` `name` ``.
+/// Whether the text mentions `name`, as code: `` `name` ``.
 fn names(text: &str, name: &str) -> bool {
     text.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{name}`")))
 }
@@ -471,7 +472,7 @@ fn every_error_and_close_code_is_documented() {
     assert!(missing.is_empty(), "docs/PROTOCOL.md lacks {missing:?}");
 }
 
-/// Whether the number stands there by itself.
+/// Whether the number appears there by itself.
 fn has_number(text: &str, number: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == number)
 }
@@ -485,7 +486,7 @@ fn every_error_code_is_given_by_somebody() {
     assert!(unused.is_empty(), "nobody outside error.rs makes {unused:?}");
 }
 
-/// Whether the code makes the error of that name, other than in a pattern.
+/// Whether the code constructs the error of that name, other than in a pattern.
 fn makes(text: &str, code: Code) -> bool {
     let name = format!("Error::{code:?}");
     text.match_indices(&name).any(|(at, _)| {

@@ -1,12 +1,12 @@
-//! No statement binds a list whose length nobody bounds: SQLite binds 32,766
-//! values, and a list grows with what a person has.
+//! No statement binds a list of unbounded length: SQLite binds 32,766 values, and some lists grow
+//! with a user's data.
 
 use super::architecture::shipped_texts;
 
 /// Arguments that are queries of their own, and bind no list.
 const SUBQUERIES: [&str; 1] = ["beyond"];
 
-/// Every list that a statement of this source binds by Diesel's own means, value by value.
+/// Every list that a statement of this source binds value by value with Diesel's own methods.
 fn unbounded(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for call in [".eq_any(", ".ne_all("] {

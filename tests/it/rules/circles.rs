@@ -1,8 +1,8 @@
-//! Circles of files: none of `src/` may import itself by way of others.
+//! Import cycles: no file of `src/` may import itself by way of others.
 //!
-//! A file imports another when it names something that the other defines. A name
-//! that a `mod.rs` only hands on counts as an import of the file that defines it,
-//! and declaring or handing on its children is no import by the `mod.rs`.
+//! A file imports another when it names an item that the other defines. A name that a `mod.rs` only
+//! re-exports counts as an import of the file that defines it. A `mod.rs` that declares or
+//! re-exports its children does not import them.
 
 use super::architecture::{Source, shipped};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// The files by their modules: `ws::transport` for `ws/transport/mod.rs`.
 struct House {
     modules: BTreeMap<String, Source>,
-    /// Names that a module hands on, with the paths they stand for.
+    /// Names that a module re-exports, with their full paths.
     faces: HashMap<(String, String), String>,
 }
 
@@ -55,7 +55,7 @@ impl House {
         Some(parts[1..].iter().map(|part| (*part).to_owned()).collect())
     }
 
-    /// The module that defines what the path names.
+    /// The module that defines the item of the path.
     fn defined_in(&self, path: &[String], depth: usize) -> Option<String> {
         (0..=path.len()).rev().find_map(|length| {
             let module = path[..length].join("::");
@@ -81,7 +81,7 @@ impl House {
         all.filter(|other| other != module && !other.is_empty()).collect()
     }
 
-    /// The files of each circle.
+    /// The files of each cycle.
     fn circles(&self) -> Vec<Vec<String>> {
         let arrows: BTreeMap<&String, BTreeSet<String>> =
             self.modules.keys().map(|module| (module, self.imports(module))).collect();
@@ -100,7 +100,7 @@ impl House {
     }
 }
 
-/// Every module that can be reached by at least one arrow.
+/// Every module that can be reached by at least one import.
 fn reachable(from: &String, arrows: &BTreeMap<&String, BTreeSet<String>>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut next: Vec<&String> = arrows[from].iter().collect();

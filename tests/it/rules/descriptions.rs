@@ -1,5 +1,5 @@
-//! `/api/openapi.json` tells of every call there is, and of none besides;
-//! `/api/asyncapi.json` of every frame, which `harness` holds against it.
+//! `/api/openapi.json` describes every call and no others; `/api/asyncapi.json` describes every
+//! frame, and `harness` checks frames against it.
 
 use crate::harness::{TestHub, any_database, percent_encoded};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use switchboard::http::describe::{Bounds, asyncapi};
 
 const METHODS: [&str; 5] = ["DELETE", "GET", "PATCH", "POST", "PUT"];
 
-/// A path of the description with something in it that is not there.
+/// A path of the description with ids that do not exist.
 fn filled(path: &str) -> String {
     let fill = |part: &str| match part {
         "{emoji}" => percent_encoded("👍"),
@@ -33,7 +33,7 @@ async fn every_call_that_is_described_is_there_and_no_other_method(hub: &mut Tes
     let document = document(hub).await;
     for (path, operations) in document["paths"].as_object().unwrap() {
         let offered = described(operations);
-        // What answers GET answers HEAD; this goes without saying.
+        // A call that answers GET also answers HEAD, which is not listed.
         let mut allowed_here = offered.clone();
         allowed_here.extend(offered.contains("GET").then(|| "HEAD".to_owned()));
         for method in METHODS.into_iter().chain(["OPTIONS", "TRACE"]) {
@@ -46,7 +46,7 @@ async fn every_call_that_is_described_is_there_and_no_other_method(hub: &mut Tes
             }
             let operation = &operations[method.to_lowercase()];
             assert!(operation["responses"].get(reply.status.to_string()).is_some(), "{method} {path}: {reply:?}");
-            // A body that must be there is asked for first.
+            // A missing required body is reported first.
             let needs_login = !operation["security"].as_array().unwrap().is_empty();
             let needs_body = operation["requestBody"]["required"] == true;
             assert_eq!(reply.status == 401, needs_login && !needs_body, "{method} {path}: {reply:?}");
@@ -121,7 +121,7 @@ async fn every_call_that_is_described_is_documented(hub: &mut TestHub) {
     assert!(missing.is_empty(), "docs/PROTOCOL.md lacks {missing:?}");
 }
 
-/// With `RENEW` set it writes the file instead.
+/// With `RENEW` set, it writes the file instead.
 #[test]
 fn the_file_describes_the_frames_there_are() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/asyncapi.json");

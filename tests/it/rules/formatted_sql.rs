@@ -1,9 +1,9 @@
-//! No statement is put together of what somebody sent: SQL in the sources is
-//! text that never changes, and values are bound.
+//! No statement contains text from a client: SQL in the sources is constant text, and values are
+//! bound.
 
 use super::architecture::shipped_texts;
 
-/// What takes SQL; its argument begins right behind.
+/// Functions and macros that take SQL; the argument begins right behind.
 const TAKERS: [&str; 5] = ["sql_query(", "batch_execute(", "push_sql(", "sql(", ">("];
 
 /// Words that begin a statement, or a part of one.
@@ -11,7 +11,7 @@ const STATEMENTS: [&str; 11] = [
     "SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ", "DROP ", "ALTER ", "PRAGMA ", "TRUNCATE", "SET ", " WHERE ",
 ];
 
-/// Whether a literal's places, if any, are filled with constants alone: `{LIKE_THIS}`.
+/// Whether a literal's placeholders, if any, are filled only with constants: `{LIKE_THIS}`.
 fn holds_constants_alone(literal: &str) -> bool {
     literal.split('{').skip(1).all(|rest| {
         let name = rest.split('}').next().unwrap_or_default();
@@ -19,7 +19,7 @@ fn holds_constants_alone(literal: &str) -> bool {
     })
 }
 
-/// The text between the quotes with which this begins, if it does.
+/// The text between the quotes at the beginning, if there are any.
 fn literal(text: &str) -> Option<&str> {
     let text = text.trim_start().strip_prefix('"')?;
     let mut is_escaped = false;
@@ -31,7 +31,7 @@ fn literal(text: &str) -> Option<&str> {
     Some(&text[..end.0])
 }
 
-/// Whether what a taker of SQL is given never changes.
+/// Whether the SQL argument is constant.
 fn is_fixed(argument: &str) -> bool {
     let argument = argument.trim_start().trim_start_matches('&');
     if let Some(argument) = argument.strip_prefix("format!(") {
@@ -39,11 +39,11 @@ fn is_fixed(argument: &str) -> bool {
     }
     let name: String = argument.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
     let is_constant = !name.is_empty() && !name.contains(|letter: char| letter.is_lowercase());
-    // `$sql:literal` of a macro is text, too.
+    // `$sql:literal` of a macro is constant text, too.
     literal(argument).is_some() || is_constant || argument.starts_with("$sql")
 }
 
-/// Every place where SQL is made of what is not text of ours.
+/// Every place that builds SQL from non-constant text.
 fn formatted(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let line = |at: usize| source[..at].matches('\n').count() + 1;
@@ -52,7 +52,7 @@ fn formatted(source: &str) -> Vec<String> {
             let before = &source[..at];
             let is_name_of_its_own = !before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
             let is_taker = match taker {
-                // `sql::<BigInt>(…)`.
+                // This form is `sql::<BigInt>(…)`.
                 ">(" => before.rsplit(['\n', ' ', '(']).next().is_some_and(|name| name.starts_with("sql::<")),
                 "sql(" => is_name_of_its_own && !before.ends_with('.'),
                 _ => is_name_of_its_own,

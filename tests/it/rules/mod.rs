@@ -1,4 +1,4 @@
-//! Rules of the sources and documents that no compiler knows.
+//! Rules of the sources and documents that no compiler checks.
 
 pub mod architecture;
 pub mod bound_lists;

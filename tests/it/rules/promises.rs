@@ -1,17 +1,17 @@
-//! `docs/SECURITY.md` promises nothing that no test shows: each row of its
-//! tables names tests, scripts and benchmarks, and these are there.
+//! Every guarantee in `docs/SECURITY.md` has evidence: each row of its tables names tests, scripts
+//! and benchmarks, and these exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the ids of promises begin with.
+/// Prefixes of the ids of guarantees.
 const GROUPS: [&str; 5] = ["AU", "OR", "AZ", "IN", "OP"];
 
-/// A row: `| AU-1 | what is promised | what shows it |`.
+/// A row: `| AU-1 | the guarantee | the evidence |`.
 struct Promise {
     id: String,
-    /// What stands there as code.
+    /// The parts of the evidence that are written as code.
     shown_by: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ fn promises(document: &str) -> Vec<Promise> {
     rows.collect()
 }
 
-/// `au_3_ten_wrong_guesses` and `AU-3: ten wrong guesses` are of `AU-3`.
+/// `au_3_ten_wrong_guesses` and `AU-3: ten wrong guesses` belong to `AU-3`.
 fn id_of(test: &str) -> Option<String> {
     let (group, rest) = test.split_once(['_', '-'])?;
     let (number, _) = rest.split_once(['_', ':'])?;
@@ -37,7 +37,7 @@ fn id_of(test: &str) -> Option<String> {
     is_id.then(|| format!("{group}-{number}"))
 }
 
-/// The names of tests in a file of Rust, or of JavaScript.
+/// The names of tests in a Rust or JavaScript file.
 fn tests_in(path: &Path, text: &str) -> Vec<String> {
     let name = |rest: &str| -> String {
         rest.trim_start().chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
@@ -59,7 +59,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The tests of each file, by its path; those that this file speaks of are none.
+/// The tests of each file, by its path, without the example names in this file.
 fn tests() -> BTreeMap<String, Vec<String>> {
     let mut tests = BTreeMap::new();
     let mut folders = ["tests/it", "tests/browser", "src", "client"].map(|folder| root().join(folder)).to_vec();
@@ -79,13 +79,13 @@ fn tests() -> BTreeMap<String, Vec<String>> {
     tests
 }
 
-/// What is wrong with the tables, by the tests that there are.
+/// The errors in the tables, given the existing tests.
 fn faults(document: &str, tests: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let promises = promises(document);
     let mut faults = Vec::new();
     for Promise { id, shown_by } in &promises {
         for shown in shown_by {
-            // A file without a folder is one of `tests/it`, in any folder of it.
+            // A file without a folder is in any folder of `tests/it`.
             let (file, test) = shown.split_once("::").map_or((&**shown, None), |(file, test)| (file, Some(test)));
             let is_named = |path: &&String| path.starts_with("tests/it/") && path.ends_with(&format!("/{file}"));
             let file = tests.keys().find(is_named).map_or(file, String::as_str);

@@ -1,5 +1,4 @@
-//! No operation asks the database more queries because more people are in a
-//! conversation.
+//! The number of database queries of an operation does not grow with the people in a conversation.
 
 use super::architecture::shipped_texts;
 use crate::harness::{Group, TestHub, User, both_databases, crowd};
@@ -36,13 +35,13 @@ use switchboard::ops::receipts::{announce_unread::AnnounceUnread, get_unread::Ge
 use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
 use switchboard::store::Db;
 
-/// Members of the two groups that are compared. Both are small enough for their
-/// members to see each other.
+/// Members of the two groups that are compared. Both are small enough for their members to see each
+/// other.
 const FEW: usize = 4;
 const MANY: usize = 90;
 
-/// Operations that have no conversation and no group in them: about logins,
-/// tickets and rates, or the hub's own bookkeeping.
+/// Operations without a conversation or group: about logins, tickets and rates, or the hub's own
+/// bookkeeping.
 const WITHOUT_MEMBERS: &[&str] = &[
     "provision_external_user",
     "are_groups_due",
@@ -67,10 +66,10 @@ const WITHOUT_MEMBERS: &[&str] = &[
     "merge_index",
     "register",
     "set_password",
-    // What it does is counted with `close_account`.
+    // Its queries are counted with `close_account`.
     "settle_groups",
     "prune_receipts",
-    // Some for each of those who moved, of whom there are 32 at most.
+    // It runs some queries for each user who moved, at most 32 of them.
     "publish_receipts",
     "sweep_attempts",
     "take_ticket",
@@ -78,7 +77,7 @@ const WITHOUT_MEMBERS: &[&str] = &[
     "write_last_seen",
 ];
 
-/// How many queries the work asks the database; what it changes is rolled back.
+/// Counts the database queries of the work; its changes are rolled back.
 pub fn count_queries(hub: &TestHub, work: impl FnOnce(&mut Cx) -> Result<()>) -> usize {
     let count = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&count);
@@ -110,7 +109,7 @@ pub fn count_queries(hub: &TestHub, work: impl FnOnce(&mut Cx) -> Result<()>) ->
     count.load(Ordering::Relaxed)
 }
 
-/// By a signed token, which has no login.
+/// The caller has a signed token, which has no login.
 pub fn caller(user: &User) -> Caller {
     Caller { user_id: UserId::new(user.id), login_id: None, session_id: None }
 }
@@ -130,7 +129,7 @@ struct Place {
     group: Group,
     message: i64,
     stranger: User,
-    /// The owner's, as they asked last.
+    /// The credentials of the owner's latest request.
     login_id: LoginId,
     hash: String,
 }
@@ -151,7 +150,7 @@ impl Place {
              WHERE conversation_id = {}",
             group.id
         ));
-        // The lists of the owner's contacts and of whom the member blocks are as long.
+        // The owner's contact list and the member's block list are as long.
         let rest = format!("FROM participants WHERE conversation_id = {} AND user_id <> {}", group.id, owner.id);
         hub.database.execute(&format!(
             "INSERT INTO contacts (user_id, contact_id, created_at, me) SELECT {}, user_id, 0, 1 {rest};
@@ -165,7 +164,7 @@ impl Place {
         Self { owner, member, group, message, stranger, login_id, hash }
     }
 
-    /// Queries of each operation that the owner asks for, by its name.
+    /// Counts the queries of each operation that the owner requests, by its name.
     fn counts(&self, hub: &TestHub) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         let id = ConversationId::new(self.group.id);
@@ -256,7 +255,7 @@ async fn no_query_count_grows_with_the_members_of_a_group(hub: &mut TestHub) {
     assert_eq!(covered, known, "every operation is either counted or has no members");
 }
 
-/// What each operation calls itself in the sources.
+/// The name of each operation in the sources.
 fn names_of_operations() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (_, text) in shipped_texts().into_iter().filter(|(path, _)| path.starts_with("ops/")) {

@@ -1,14 +1,14 @@
-//! How large a folder and a file may be.
+//! Size limits of folders and files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files of one folder, without its subfolders.
+/// Maximum files of one folder, without its subfolders.
 const MAX_FILES: usize = 20;
-/// Lines of a file before its unit tests.
+/// Maximum lines of a file before its unit tests.
 const MAX_LINES: usize = 400;
 
-/// Folders of this repository that people read, with all folders below.
+/// Source folders of this repository, with all folders below.
 const READ: [&str; 3] = ["src", "client", "tests"];
 
 fn folders_below(folder: &Path) -> Vec<PathBuf> {

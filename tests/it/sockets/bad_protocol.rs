@@ -1,5 +1,4 @@
-//! What breaks the limits of size or the WebSocket protocol, and text that is
-//! unusual but right.
+//! Frames that break the size limits or the WebSocket protocol, and text that is unusual but valid.
 
 use crate::harness::{TestHub, User, any_database, both_databases};
 use serde_json::json;
@@ -9,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 const LIMIT: usize = 65_536;
 
-/// A message frame of exactly so many bytes, most of them ignored.
+/// A message frame of exactly this many bytes, most of them ignored.
 fn padded(to: &User, bytes: usize) -> String {
     let frame = json!({"type": "private_message", "recipient_id": to.id, "content": "hi", "padding": ""}).to_string();
     let padding = "p".repeat(bytes - frame.len());
@@ -63,7 +62,7 @@ any_database!(a_text_in_fragments_is_put_together);
 async fn a_text_in_fragments_is_put_together(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
-    // Cut in the middle of a character, with a ping in between.
+    // The message is cut in the middle of a character, with a ping in between.
     let frame = json!({"type": "private_message", "recipient_id": bob.id, "content": "grüße 😀"}).to_string();
     let bytes = frame.as_bytes();
     let middle = frame.find('😀').unwrap() + 2;

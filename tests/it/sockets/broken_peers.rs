@@ -1,6 +1,5 @@
-//! Peers that break every rule of a conversation, or just go, in every phase
-//! of it: the binary is afterwards as it was before, with as many descriptors,
-//! nothing to do, and no panic.
+//! Peers that break every rule of a conversation, or disconnect, in every phase of it. Afterwards
+//! the binary is as before, with as many descriptors, no work left, and no panic.
 
 use crate::support::binary::{Binary, Place, wait_for};
 use crate::support::hub_process::Person;
@@ -9,9 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Besides as many as there may be files.
+/// Rounds in addition to the maximum number of open files.
 const TIMES: usize = 5;
-/// What the database may open meanwhile.
+/// Files that the database may open meanwhile.
 const FILES: usize = 20;
 
 struct Scene {
@@ -42,7 +41,7 @@ impl Scene {
         TcpStream::connect(&self.address).await.unwrap()
     }
 
-    /// A handshake is sent, and nothing was read.
+    /// A peer that sent a handshake and has read nothing.
     async fn ask(&self) -> TcpStream {
         let mut stream = self.connect().await;
         let request = format!(
@@ -54,7 +53,7 @@ impl Scene {
         stream
     }
 
-    /// A socket that has had its welcome.
+    /// A socket that has received its welcome.
     async fn open(&self) -> TcpStream {
         let mut stream = self.ask().await;
         let mut read = Vec::new();
@@ -64,7 +63,7 @@ impl Scene {
         stream
     }
 
-    /// Everything is as it was.
+    /// Checks that the hub is as before.
     async fn is_unharmed(&self, descriptors: usize) {
         wait_for("the descriptors", async || (self.hub.descriptors() < descriptors + FILES).then_some(())).await;
         wait_for("an idle hub", async || {
@@ -78,7 +77,7 @@ impl Scene {
         assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
     }
 
-    /// One kind of peer, again and again, and one after the other.
+    /// Runs one kind of peer again and again, one after the other.
     async fn survives(&self, what: &str, peer: impl AsyncFn() -> Option<TcpStream>) {
         println!("{what}");
         let descriptors = self.hub.descriptors();
@@ -90,7 +89,7 @@ impl Scene {
     }
 }
 
-/// A masked frame; the mask is zero, which is one like any other.
+/// A masked frame; the mask is zero, which is valid.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match u16::try_from(payload.len()).unwrap() {
@@ -114,7 +113,7 @@ fn slow_call() -> Vec<u8> {
     frame(TEXT, br#"{"type":"sync","ref":"1"}"#)
 }
 
-/// The next thing the other side hears is a reset.
+/// Closes the connection with a reset.
 fn reset(stream: TcpStream) -> Option<TcpStream> {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
@@ -154,7 +153,7 @@ async fn whoever_goes_in_whatever_phase_leaves_nothing_behind() {
                 reset(stream)
             })
             .await;
-        // It goes on reading, and the hub says when it is over.
+        // It goes on reading until the hub closes the connection.
         scene
             .survives(&format!("{what}, then an end of what is sent"), async || {
                 drop_half(scene.open().await, &bytes).await
@@ -163,10 +162,10 @@ async fn whoever_goes_in_whatever_phase_leaves_nothing_behind() {
     }
 }
 
-/// Sends, says that nothing follows, and reads until the hub ends it as well.
+/// Sends the bytes, ends its side, and reads until the hub ends the connection as well.
 async fn drop_half(mut stream: TcpStream, bytes: &[u8]) -> Option<TcpStream> {
     stream.write_all(bytes).await.unwrap();
-    // Fails when the hub was faster.
+    // This fails when the hub was faster.
     let _ = stream.shutdown().await;
     let mut read = Vec::new();
     let reading = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut read));
@@ -199,7 +198,7 @@ async fn whoever_does_not_read_is_gone_in_time_whatever_it_sends() {
 #[tokio::test]
 async fn ten_thousand_quick_connections_leave_nothing_behind() {
     let scene = Scene::start(&[]).await;
-    // Past what the allocator and the caches take once.
+    // The first rounds do the one-time allocations of the allocator and the caches.
     come_and_go(&scene, 2000).await;
     let (descriptors, memory) = (scene.hub.descriptors(), scene.hub.memory());
     come_and_go(&scene, 8000).await;
@@ -228,14 +227,14 @@ async fn a_hub_that_stops_waits_for_nobody_who_does_not_read() {
     }
     let (stopped, good) = sockets.split_at_mut(100);
     for stream in stopped.iter_mut() {
-        // Their answers fill what the kernels hold.
+        // The answers fill the kernels' buffers.
         stream.write_all(&frame(TEXT, &[b'x'; 60]).repeat(3000)).await.unwrap();
     }
     scene.hub.signal("TERM");
     let began = Instant::now();
     for stream in good {
         let mut read = Vec::new();
-        // Ends with the close frame of a hub that restarts, and is answered.
+        // The connection ends with the close frame of a restarting hub, which is answered.
         while !read.windows(4).any(|bytes: &[u8]| bytes[0] == CLOSE && bytes[2..] == 1012_u16.to_be_bytes()) {
             assert!(stream.read_buf(&mut read).await.unwrap() > 0, "closed without a word");
         }

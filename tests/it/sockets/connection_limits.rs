@@ -1,5 +1,5 @@
-//! How many connections there are, and what may come before a socket is one:
-//! limits by person, by address and by descriptor, headers and bodies.
+//! Connection limits by user, by address and by descriptor, and limits on headers and bodies before
+//! a connection becomes a socket.
 
 use crate::harness::{Client, TestHub, User, any_database, eventually};
 use crate::support::binary::{Binary, Place, keeps_its_time, wait_for};
@@ -16,8 +16,8 @@ fn from(user: &User, address: &str) -> Client {
     user.with("x-forwarded-for", address)
 }
 
-/// Whether there is a slot for one more: without a WebSocket to open, the hub
-/// refuses after it has found one.
+/// Whether there is a slot for one more socket: without a WebSocket to open, the hub refuses after
+/// it has found one.
 async fn is_free(client: &Client) -> bool {
     match client.get("/ws").await.status {
         426 => true,
@@ -82,7 +82,7 @@ async fn of_fifty_sockets_at_once_ten_are_opened(hub: &mut TestHub) {
         let opened: Vec<TcpStream> = attempts.into_iter().flatten().collect();
         assert_eq!(opened.len(), 10);
         assert!(!is_free(&ann).await);
-        // Gone in every way there is: with a word, or without.
+        // The sockets disconnect in every way: with a close frame, or without.
         drop(opened);
         hub.wait_for_connections(0).await;
         eventually("the slots are free", async || is_free(&ann).await).await;
@@ -140,7 +140,7 @@ any_database!(
 async fn a_sender_over_the_byte_rate_is_slowed_and_others_are_not(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut eager, mut other) = (ann.connect().await, bob.connect().await);
-    // 128 KiB a second after the first 256.
+    // The line carries 128 KiB a second after the first 256.
     let large = json!({"type": "ping", "filler": "x".repeat(60_000)}).to_string();
     let began = Instant::now();
     let answers = Cell::new(0);
@@ -171,10 +171,10 @@ async fn a_sender_over_the_byte_rate_is_slowed_and_others_are_not(hub: &mut Test
     assert!(most > 20, "{most} answers while one waits for the next of its own");
 }
 
-/// What the database may open meanwhile.
+/// Files that the database may open meanwhile.
 const FILES: usize = 20;
 
-/// One worker, so that what is counted does not depend on the machine.
+/// One worker, so that the count does not depend on the machine.
 fn small() -> Place {
     Place::new()
         .with("WORKERS", "1")
@@ -189,10 +189,10 @@ async fn health(address: &str) -> u16 {
     client.get(format!("http://{address}/health")).send().await.map_or(0, |answer| answer.status().as_u16())
 }
 
-/// For the head of a request.
+/// Deadline for the head of a request.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 
-/// Nothing runs where nothing is to do.
+/// Waits until the hub is idle and uses no processor time.
 async fn is_idle(hub: &Binary) {
     wait_for("an idle hub", async || {
         let before = hub.busy_seconds();
@@ -202,7 +202,7 @@ async fn is_idle(hub: &Binary) {
     .await;
 }
 
-/// A socket that nobody has authenticated, from this address.
+/// An unauthenticated socket from this address.
 async fn unknown_socket(address: &str, from: &str) -> (u16, TcpStream) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = handshake(address, "").replace("GET /ws ", "GET /ws?auth=message ");
@@ -254,13 +254,13 @@ async fn sockets_over_the_descriptor_share_are_refused_but_not_http() {
     assert_eq!(refused, 503);
     assert!((100..230).contains(&opened.len()), "{}", opened.len());
     assert_eq!(health(&address).await, 200);
-    // More connections than there are descriptors for; nobody says anything.
+    // There are more connections than descriptors, and all of them are silent.
     let mut idle = Vec::new();
     for _ in 0..150 {
         idle.push(TcpStream::connect(&address).await.unwrap());
     }
     is_idle(&hub).await;
-    // Until a request has to be there; then there is room again.
+    // The silent connections time out; then there is room again.
     wait_for("an answer", async || (health(&address).await == 200).then_some(())).await;
     drop((opened, idle));
     wait_for("the descriptors", async || (hub.descriptors() < before + FILES).then_some(())).await;
@@ -280,7 +280,7 @@ async fn a_thousand_slow_headers_time_out_and_delay_nobody() {
     keeps_its_time(async || a_thousand_slow_headers(&hub, &address, before).await).await;
 }
 
-/// For them, and for whoever asks beside them.
+/// Checks these connections, and one more client beside them.
 async fn a_thousand_slow_headers(hub: &Binary, address: &str, before: usize) -> Result<(), String> {
     wait_for("the end of others", async || (hub.descriptors() < before + FILES).then_some(())).await;
     let began = Instant::now();
@@ -302,7 +302,7 @@ async fn a_thousand_slow_headers(hub: &Binary, address: &str, before: usize) -> 
     let mut statuses = BTreeSet::new();
     wait_for("the end of all", async || {
         for stream in &mut slow {
-            // Another byte, now and then; fails when it is closed.
+            // Sends another byte now and then; fails when it is closed.
             let _ = stream.try_write(b"x");
         }
         let asked = Instant::now();
@@ -333,7 +333,7 @@ async fn a_body_that_trickles_in_is_refused_in_time() {
     let mut sent = body.bytes();
     let answer = wait_for("an answer", async || {
         stream.write_all(&[sent.next().expect("the hub does not wait for all of it")]).await.unwrap();
-        // It trickles by the clock alone.
+        // It trickles in real time only.
         let mut answer = [0; 12];
         let reading = tokio::time::timeout(Duration::from_millis(500), stream.read_exact(&mut answer)).await;
         reading.ok().map(|read| {
@@ -356,7 +356,7 @@ async fn a_body_in_chunks_that_nobody_reads_ends_with_the_answer(hub: &mut TestH
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut read = Vec::new();
         eventually("the hub closes", async || {
-            // Fails when it has.
+            // It fails when the hub has closed the connection.
             let _ = stream.write_all(b"1\r\nx\r\n").await;
             let reading = tokio::time::timeout(Duration::from_millis(50), stream.read_buf(&mut read)).await;
             reading.is_ok_and(|count| {
@@ -367,7 +367,7 @@ async fn a_body_in_chunks_that_nobody_reads_ends_with_the_answer(hub: &mut TestH
         let answer = String::from_utf8_lossy(&read);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
-    // One that is read to its end does not end the connection.
+    // A body that is read to its end does not end the connection.
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let body = r#"{"username":"nobody","password":"wrong horse"}"#;
     let request = format!(

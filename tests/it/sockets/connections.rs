@@ -1,5 +1,4 @@
-//! The life of a socket: how it opens, what it may do how often, and how it
-//! ends.
+//! The life of a socket: opening, rate limits, and closing.
 
 use crate::harness::{Socket, TestHub, User, any_database, both_databases, eventually};
 use serde_json::{Value, json};
@@ -109,7 +108,7 @@ async fn a_flood_of_frames_is_warned_of_and_then_cut_off(hub: &mut TestHub) {
             }
         };
         assert!(error["retry_in_ms"].as_i64().is_some_and(|wait| (1..=1000).contains(&wait)), "{error}");
-        // In one piece, which the hub takes as a whole also when it cuts off.
+        // The frames are sent in one piece, which the hub takes as a whole also when it cuts off.
         phone.repeat(&flood, 40).await;
         assert_eq!(phone.closed().await, Some(4029), "{flood:?}");
     }
@@ -128,7 +127,7 @@ async fn a_socket_that_waits_when_it_is_told_to_stays(hub: &mut TestHub) {
             }
         };
         let wait = warning["retry_in_ms"].as_u64().unwrap();
-        // Not until something happens, but as long as the hub asked for.
+        // The test waits as long as the hub asked for, not for an event.
         tokio::time::sleep(Duration::from_millis(wait + 1)).await;
         phone.answers().await;
     }
@@ -140,7 +139,7 @@ async fn messages_over_the_rate_limit_are_refused_and_not_stored(hub: &mut TestH
     let (mut phone, mut laptop) = (ann.connect().await, ann.log_in_again().await.connect().await);
     let mut accepted = 0;
     let refusal = loop {
-        // Each device in turn: the limit is the person's.
+        // The devices take turns: the limit belongs to the user.
         let socket = if accepted % 2 == 0 { &mut phone } else { &mut laptop };
         let answer = socket.call(message_to(&bob)).await;
         if answer["type"] == "error" {
@@ -196,7 +195,7 @@ any_database!(a_socket_that_answers_pings_stays, HEARTBEAT_INTERVAL = "800ms", H
 async fn a_socket_that_answers_pings_stays(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut quiet = ann.connect().await;
-    // Eight intervals are longer than the time-out.
+    // Eight intervals are longer than the timeout.
     for _ in 0..8 {
         quiet.expect("[ping]").await;
     }

@@ -1,4 +1,4 @@
-//! The request that asks for a socket, to the letter (RFC 6455, 4.2.1).
+//! The WebSocket handshake request, checked in every detail (RFC 6455, 4.2.1).
 
 use crate::harness::{TestHub, User, any_database};
 
@@ -45,7 +45,7 @@ async fn a_right_handshake_is_accepted_whatever_its_letters(hub: &mut TestHub) {
         assert_eq!(header(&answer, "sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{answer}");
         assert!(header(&answer, "upgrade").is_some_and(|token| token.eq_ignore_ascii_case("websocket")), "{answer}");
         assert!(header(&answer, "connection").is_some_and(|token| token.eq_ignore_ascii_case("upgrade")), "{answer}");
-        // None is spoken here, so none is agreed on.
+        // The hub supports no subprotocol, so none is negotiated.
         for name in ["sec-websocket-protocol", "sec-websocket-extensions", "transfer-encoding"] {
             assert_eq!(header(&answer, name), None, "{headers:?}: {answer}");
         }

@@ -1,13 +1,13 @@
-//! Two nodes on one Postgres: whoever takes a number first and commits last
-//! loses nobody a message, and turns nobody back.
-//!
-//! The nodes do not hear each other live, so a client at the other one learns
+//! Two nodes on one Postgres: a transaction that takes a number first and commits last loses no
+//! client a message, and no client goes back.
+//! The nodes do not receive each other's live events, so a client at the other one gets the change
+//! by sync.
 //! of it by sync.
 
 use crate::harness::{Group, Held, Kind, Model, Pause, Socket, TestHub, User, kinds, run};
 use serde_json::{Value, json};
 
-/// A device and what it holds.
+/// A device and its state.
 struct Device {
     user: User,
     socket: Socket,
@@ -15,7 +15,7 @@ struct Device {
 }
 
 impl Device {
-    /// Attaches first and syncs then.
+    /// Attaches first and then syncs.
     async fn connect(user: &User) -> Self {
         let mut device = Self { user: user.clone(), socket: user.connect().await, model: Model::default() };
         device.sync().await;
@@ -29,8 +29,7 @@ impl Device {
         assert!(self.model.answer(&answer), "it is little: {answer}");
     }
 
-    /// Applies what came, and asks where the frames say that something is
-    /// missing.
+    /// Applies the frames that came, and syncs where they show that something is missing.
     async fn read(&mut self) -> bool {
         for frame in self.socket.all_arrived().await {
             self.model.frame(&frame);
@@ -47,7 +46,7 @@ impl Device {
     }
 }
 
-/// Asks again while the hub cannot, as a client does: the answer.
+/// The sync answer, with retries while the hub is unavailable, as a client does.
 async fn ask_surely(from: &mut Socket, frame: Value) -> Value {
     loop {
         let answer = from.call(frame.clone()).await;
@@ -57,8 +56,8 @@ async fn ask_surely(from: &mut Socket, frame: Value) -> Value {
     }
 }
 
-/// Of one conversation, as a reader who asks finds it: the history, and the
-/// position that sync leads to.
+/// The state of one conversation as a reader gets it: the history, and the position that sync leads
+/// to.
 async fn found(reader: &User, id: i64) -> (Vec<String>, Value) {
     let answer = reader.post("/api/sync", json!({"conversations": {id.to_string(): 0}, "only": true})).await.ok();
     (reader.contents(id).await, answer["conversations"][0]["rev"].clone())
@@ -75,13 +74,14 @@ fn nobody_misses_a_message_that_commits_after_later_ones() {
         let mut devices = [Device::connect(&bob).await, Device::connect(&bob_there).await, Device::connect(&ann).await];
         let (mut ann_phone, mut cat_phone) = (ann.connect().await, cat.connect().await);
 
-        // The next one may lose its patience on a very busy machine.
+        // The next transaction may time out on a very busy machine.
         let _excused = here.excuse_errors("canceling statement due to lock timeout");
         let mut pause = Pause::after(&here.database, "INSERT ON messages", "NEW.content = 'late'");
         let late = json!({"type": "private_message", "conversation_id": id, "content": "late", "ref": "late"});
         ann_phone.frame(late).await;
         pause.wait_for(1).await;
-        // Behind it in its node, and in another one in another conversation.
+        // One message queues behind it in its node. Another goes to another conversation in the
+        // other node.
         let behind = json!({"type": "private_message", "recipient_id": bob.id, "content": "behind", "ref": "behind"});
         cat_phone.frame(behind).await;
         cat_there.send_rest(&bob_there, "meanwhile").await;
@@ -92,7 +92,7 @@ fn nobody_misses_a_message_that_commits_after_later_ones() {
         let mut synced_meanwhile = Device::connect(&bob_there).await;
         assert_eq!(synced_meanwhile.contents(other_id), ["hello", "hello", "meanwhile"]);
 
-        // In the same conversation the next has to wait; those who read do not.
+        // In the same conversation the next write must wait; reads do not wait.
         let mut bob_phone = bob_there.connect().await;
         let after = json!({"type": "private_message", "conversation_id": id, "content": "after",
             "client_message_id": "after"});
@@ -121,8 +121,8 @@ fn nobody_misses_a_message_that_commits_after_later_ones() {
     });
 }
 
-/// One node moves bob far and is held up before its COMMIT, while another moves
-/// him less far, each with the block that is there by then.
+/// One node moves bob far and is held up before its COMMIT, while another moves him less far, each
+/// with the blocks of its time.
 async fn move_at_two_nodes(here: &TestHub, there: &TestHub, people: [&User; 2], blocks: [bool; 2]) {
     let [ann, bob] = people;
     let mut id = 0;
@@ -135,13 +135,14 @@ async fn move_at_two_nodes(here: &TestHub, there: &TestHub, people: [&User; 2], 
         bob.blocks(ann).await;
     }
     let mut pause = Pause::after(&here.database, "UPDATE ON participants", "NEW.own_read_seq = 4");
-    // The next one may lose its patience on a very busy machine.
+    // The next transaction may time out on a very busy machine.
     let _excused = here.excuse_errors("canceling statement due to lock timeout");
     let read = |seq: i64| json!({"type": "message_read", "conversation_id": id, "seq": seq, "ref": "read"});
     phone.frame(read(4)).await;
     pause.wait_for(1).await;
     if blocks[1] && !blocks[0] {
-        // Past the hubs, where a block would wait for what is under way.
+        // The block is written directly, because a hub would make it wait for the transactions
+        // under way.
         here.database.execute(&format!(
             "INSERT INTO blocks (user_id, blocked_id, created_at, me) VALUES ({}, {}, 0, 1)",
             bob.id, ann.id
@@ -177,7 +178,7 @@ fn a_removal_at_one_node_takes_effect_at_another() {
         let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
         let there = here.second_node();
         let (bob_there, cat_there) = (bob.at_node(&there), cat.at_node(&there));
-        // The next one may lose its patience on a very busy machine.
+        // The next transaction may time out on a very busy machine.
         let _excused = here.excuse_errors("canceling statement due to lock timeout");
         for speaker in [&cat_there, &bob_there] {
             let group = Group::of(&ann, &[&bob, &cat]).await;
@@ -209,7 +210,7 @@ fn writes_waiting_for_a_conversation_obey_a_new_block() {
         let [ann, bob] = hub.users(["ann", "bob"]).await;
         let id = ann.gets_to_know(&bob).await;
         let message = ann.send_rest(&bob, "before").await["id"].clone();
-        // The next one may lose its patience on a very busy machine.
+        // The next transaction may time out on a very busy machine.
         let _excused = hub.excuse_errors("canceling statement due to lock timeout");
         let mut phone = ann.connect().await;
         for frame in [
@@ -239,9 +240,9 @@ fn a_block_waits_for_a_message_in_commit_at_another_node() {
         let there = here.second_node();
         let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
         ann.gets_to_know(&bob).await;
-        // The next one may lose its patience on a very busy machine.
+        // The next transaction may time out on a very busy machine.
         let _excused = here.excuse_errors("canceling statement due to lock timeout");
-        // One conversation is there already, the other is made by the message.
+        // One conversation is there already, the message creates the other.
         for peer in [&bob, &cat] {
             let mut phone = ann.connect().await;
             let peer_there = peer.at_node(&there);

@@ -1,5 +1,5 @@
-//! What no WebSocket library sends: frames that break the protocol or its
-//! bounds, byte by byte, and what the hub makes of them.
+//! Frames that no WebSocket library sends, which break the protocol or its limits, byte by byte,
+//! and the hub's reaction to them.
 
 use crate::harness::{Kind, TestHub, User, any_database, both_databases, run};
 use crate::support::tcp::{
@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 const LIMIT: usize = 65_536;
-/// From the bad frame to the end of the connection. What it takes is under a
-/// millisecond; the rest is for machines that do other things besides.
+/// Maximum time from the bad frame to the end of the connection. The hub takes under a millisecond;
+/// the rest is for busy machines.
 const PROMPTLY: Duration = Duration::from_millis(100);
-/// After which a frame counts as not answered at all.
+/// The time after which a frame counts as not answered.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl RawSocket {
-    /// A socket that has had its greeting.
+    /// A socket that has received its greeting.
     async fn of(user: &User) -> Self {
         let mut socket = Self::open(&user.address(), user.cookie()).await;
         socket.welcomed().await;
@@ -30,7 +30,7 @@ impl RawSocket {
         self.json("presence_state").await;
     }
 
-    /// The next frame, which has to be of this type.
+    /// The next frame, which must be of this type.
     async fn json(&mut self, kind: &str) -> Value {
         let frame = self.next().await.unwrap_or_else(|| panic!("{kind}, not the end"));
         let json: Value = serde_json::from_str(frame.text().unwrap_or_else(|| panic!("{kind}: {frame:?}"))).unwrap();
@@ -38,7 +38,7 @@ impl RawSocket {
         json
     }
 
-    /// One close frame with this code, then nothing more.
+    /// Expects one close frame with this code, then nothing more.
     async fn is_closed(&mut self, code: u16, what: &str) {
         let frames = self.rest().await;
         let codes: Vec<_> = frames.iter().map(Frame::close_code).collect();
@@ -59,16 +59,16 @@ async fn the_handshake_response_and_the_greeting_share_one_packet(hub: &mut Test
     socket.welcomed().await;
 }
 
-/// What is held back for longer than anything may wait is not late for that.
+/// Frames that are held back for longer than the outbox age do not count as late.
 #[test]
 fn a_handshake_is_answered_even_if_the_greeting_fails_later() {
     run(Kind::Postgres, &[("OUTBOX_AGE", "1s")], async |hub: &mut TestHub| {
         let [ann] = hub.users(["ann"]).await;
-        // That the first socket came is written meanwhile, or cannot be.
+        // The arrival of the first socket is being written meanwhile, or cannot be.
         let _unwritten = hub.excuse_errors("canceling statement due to lock timeout");
         let mut others = hub.database.postgres();
-        // Of what a session begins with, and a handshake does not ask for; the
-        // hub waits for it for two seconds.
+        // The session start reads this table and the handshake does not; the hub waits for it for
+        // two seconds.
         others.batch_execute("BEGIN; LOCK TABLE contacts IN ACCESS EXCLUSIVE MODE").unwrap();
         let mut socket = RawSocket::open(&ann.address(), ann.cookie()).await;
         assert_eq!(socket.json("error").await["code"], "unavailable");
@@ -91,7 +91,7 @@ async fn what_came_whole_before_a_bad_frame_is_answered(hub: &mut TestHub) {
     assert_eq!(rest.last().and_then(Frame::close_code), Some(1002));
 }
 
-/// What breaks the protocol, and the code it has to be answered with.
+/// Protocol violations, each with the close code it must get.
 fn bad_frames() -> Vec<(String, Vec<u8>, u16)> {
     let mut table = Vec::new();
     let mut add = |code: u16, what: &str, bytes: &[&[u8]]| table.push((what.to_owned(), bytes.concat(), code));
@@ -161,7 +161,7 @@ async fn every_bad_frame_is_answered_with_one_close_frame_and_the_end(hub: &mut 
     for (what, bytes, code) in bad_frames() {
         let mut socket = RawSocket::of(&ann).await;
         let began_at = Instant::now();
-        // What follows is not looked at.
+        // The hub ignores the bytes that follow.
         socket.send([&bytes[..], &frame(FINAL | TEXT, ping("after"))].concat()).await;
         let answer = timeout(PATIENCE, socket.rest()).await;
         times.push(began_at.elapsed());
@@ -193,7 +193,7 @@ async fn a_close_frame_is_answered_with_its_code(hub: &mut TestHub) {
     assert_eq!(socket.rest().await, [Frame { first: CLOSE, payload: Vec::new() }], "no code for none");
 }
 
-/// The message in so many fragments, all but the last of them of one size.
+/// The message in this many fragments, all but the last of them of one size.
 fn in_fragments(text: &str, count: usize) -> Vec<u8> {
     let size = text.len() / count;
     let mut bytes = Vec::new();
@@ -266,7 +266,7 @@ async fn a_message_has_ten_seconds_from_its_first_byte_to_its_last(hub: &mut Tes
     let fragments = in_fragments(&ping("1"), 20);
     let (start, rest) = fragments.split_at(frame(TEXT, "{").len());
     let long = frame(FINAL | TEXT, " ".repeat(1000));
-    // Neither going on with it nor a sign of life gives more time.
+    // Neither more fragments nor a sign of life extends the deadline.
     let sips: [(&[u8], Vec<u8>); 3] =
         [(start, rest.to_vec()), (&long[..7], long[7..].to_vec()), (start, frame(PING, "").repeat(100))];
     let cut = sips.map(async |(start, sips)| {
@@ -275,7 +275,7 @@ async fn a_message_has_ten_seconds_from_its_first_byte_to_its_last(hub: &mut Tes
         socket.send(start).await;
         let frames = socket.push(sips.chunks(6).take(8), Duration::from_secs(1)).await;
         assert_eq!(frames.last().and_then(Frame::close_code), Some(1009), "{frames:?}");
-        // Eight seconds later, if the last of them gave it the full time again.
+        // The deadline would be eight seconds later, if the last fragment restarted it.
         let took = began_at.elapsed();
         assert!((Duration::from_secs(10)..Duration::from_secs(18)).contains(&took), "{took:?}");
     });
@@ -294,7 +294,7 @@ async fn a_message_behind_a_slowly_read_answer_has_its_full_time(hub: &mut TestH
     let mut socket = RawSocket::with_small_buffer(&ann.address(), ann.cookie()).await;
     socket.welcomed().await;
     socket.send([&frame(FINAL | TEXT, history), begin].concat()).await;
-    // Longer than a message may take.
+    // This is longer than a message may take.
     tokio::time::sleep(Duration::from_secs(12)).await;
     assert_eq!(socket.json("ack").await["ref"], "1");
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,6 +1,6 @@
-//! Peers that read too slowly, or are not there any more: each is cut off in
-//! time, costs the others nothing, and misses nothing when it comes back. A
-//! peer that keeps reading is not cut off, however slow its line is.
+//! Peers that read too slowly, or have vanished: each is cut off in time, costs the others nothing,
+//! and misses nothing when it comes back. A peer that keeps reading is not cut off, however slow
+//! its line is.
 
 use crate::harness::{Model, Socket, TestHub, User, any_database, both_databases, eventually};
 use crate::sync::catching_up::catch_up;
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 /// More than the kernels of both sides hold for a narrow socket.
 const ENOUGH: usize = 60;
 
-/// Some 3 KiB, of which a number is the beginning.
+/// A message of some 3 KiB that begins with a number.
 fn content(number: usize) -> String {
     format!("{number} {}", "€".repeat(990))
 }
 
-/// Each of these is answered, so whoever writes them is served meanwhile.
+/// The hub answers each of these, so it serves their sender meanwhile.
 async fn flood(from: &mut Socket, to: &User, count: usize) {
     for number in 0..count {
         from.send(to, &content(number)).await;
@@ -28,12 +28,12 @@ fn numbers(frames: &[Value]) -> Vec<usize> {
     contents.map(|text| text.split(' ').next().unwrap().parse().unwrap()).collect()
 }
 
-/// A frame that closes with this code ends the bytes.
+/// Whether the bytes contain a close frame with this code.
 fn is_closed_with(code: u16, bytes: &[u8]) -> bool {
     bytes.windows(4).any(|frame| frame[0] == 0x88 && frame[2..] == code.to_be_bytes())
 }
 
-/// Comes and goes, and somebody who keeps up sees it.
+/// Connects and disconnects, and a client that keeps up sees it.
 async fn comes_and_goes(who: &User, seen_by: &mut Socket) {
     let socket = who.connect().await;
     while !seen_by.presence_of(who).await {}
@@ -46,14 +46,14 @@ async fn looks(socket: &mut Socket, id: i64, is_viewing: bool) {
     socket.ack(json!({"type": kind, "conversation_id": id})).await;
 }
 
-/// ReadPool nothing until it is cut off, and what is left at once: the hub waits
-/// two seconds for that to be taken. With one other socket there.
+/// Reads nothing until it is cut off, and then the rest at once: the hub waits two seconds for that
+/// to be read. One other socket is there.
 async fn closed_when_cut_off(hub: &TestHub, stopped: &mut Socket) -> Option<u16> {
     hub.wait_for_connections(1).await;
     stopped.closed().await
 }
 
-/// Comes back in the only slot there is, and has everything.
+/// Reconnects in the only slot there is, and has everything.
 async fn comes_back(user: &User, mut model: Model, conversation_id: i64, stored: usize) {
     eventually("her slot is given back", async || user.has_a_slot().await).await;
     user.connect().await.answers().await;
@@ -125,7 +125,7 @@ async fn more_than_may_wait_is_a_close_and_no_gap(hub: &mut TestHub) {
     stopped.welcome().await;
     let mut model = Model::default();
     catch_up(&ann, &mut model).await;
-    // Long before the oldest is too old.
+    // This is long before the oldest is too old.
     let (code, ()) = tokio::join!(closed_when_cut_off(hub, &mut stopped), flood(&mut other, &ann, ENOUGH));
     assert_eq!(code, Some(4000));
     let read = numbers(&stopped.take_arrived());
@@ -145,7 +145,7 @@ async fn who_is_not_there_any_more_is_closed_when_the_time_is_over(hub: &mut Tes
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let began = Instant::now();
-    // The library answers pings when it reads, so it does not.
+    // The library answers pings when it reads, so it does not read.
     let mut silent = ann.connect().await;
     let mut other = bob.connect().await;
     eventually("she is gone", async || {
@@ -153,14 +153,14 @@ async fn who_is_not_there_any_more_is_closed_when_the_time_is_over(hub: &mut Tes
         hub.connections().await == 1
     })
     .await;
-    // Not with the next ping after that, which would be twice the time.
+    // The close does not wait for the ping after that, which would be twice the time.
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
     while other.presence_of(&ann).await {}
     assert!(is_closed_with(4008, &silent.unread().await));
     eventually("her slot is given back", async || ann.has_a_slot().await).await;
 }
 
-/// Messages whose sync answer is far larger than what may wait.
+/// Messages whose sync answer is far larger than the outbox.
 async fn much_to_sync(hub: &TestHub) -> [User; 2] {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut writer = bob.connect().await;
@@ -205,7 +205,7 @@ async fn a_slow_line_that_keeps_reading_gets_its_large_answer(hub: &mut TestHub)
     slow.welcome().await;
     ask_for_much(&ann, &mut slow).await;
     let (began, mut read) = (Instant::now(), 0);
-    // A line is slow by the clock alone: longer than is allowed without reading.
+    // The line is slow in real time only, and slower than the allowed time without reading.
     while began.elapsed() < Duration::from_secs(7) {
         let bytes = slow.sip(6 * 1024).await;
         assert!(!bytes.is_empty(), "cut off after {read} bytes and {:?}", began.elapsed());
@@ -277,7 +277,7 @@ async fn what_passes_is_given_up_first_when_half_of_the_room_is_used(hub: &mut T
     let (mut pausing, mut writer) = (Socket::open_narrow(&ann).await, bob.connect().await);
     pausing.welcome().await;
     pausing.all_arrived().await;
-    // More than half of the room and less than all, whether the kernels take 24 KiB or 60.
+    // This is more than half of the room and less than all, whether the kernels take 24 KiB or 60.
     flood(&mut writer, &ann, 38).await;
     comes_and_goes(&eve, &mut writer).await;
     writer.types(&ann, true).await;

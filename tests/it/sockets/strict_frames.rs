@@ -1,5 +1,5 @@
-//! Frames are taken as they are described and not otherwise: whole numbers
-//! within their bounds, keys of the right type, and no deeper than they may be.
+//! Frames must match their description exactly: whole numbers within their bounds, keys of the
+//! right type, and limited nesting.
 
 use crate::harness::{Socket, TestHub, any_database};
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ struct Described {
     required: Vec<String>,
 }
 
-/// What a schema refers to, without the null that stands for "not there".
+/// The schema that a reference names, without the null that means "absent".
 fn resolved<'a>(mut schema: &'a Value, schemas: &'a Value) -> Value {
     loop {
         let first = schema["anyOf"].get(0).unwrap_or(schema);
@@ -46,7 +46,7 @@ fn described() -> Vec<Described> {
 }
 
 impl Described {
-    /// A frame in which this key is what is wrong, if anything.
+    /// A frame whose only possible error is this key.
     fn with(&self, key: &str, value: Value) -> Value {
         let mut frame = json!({"type": self.kind});
         let usual = |key: &str| match key {
@@ -78,7 +78,7 @@ async fn names_the_key(phone: &mut Socket, frame: &Value, key: &str) {
 
 any_database!(in_1_every_number_of_every_frame_is_held_to_its_bounds);
 async fn in_1_every_number_of_every_frame_is_held_to_its_bounds(hub: &mut TestHub) {
-    // The first to come is whom the least number names.
+    // The first user to register has the lowest number.
     let [bob, ann] = hub.users(["bob", "ann"]).await;
     ann.gets_to_know(&bob).await;
     let mut phone = ann.connect().await;
@@ -100,7 +100,8 @@ async fn in_1_every_number_of_every_frame_is_held_to_its_bounds(hub: &mut TestHu
             for good in [least, most] {
                 let asked = frame.with(key, json!(good));
                 let answer = phone.call(asked.clone()).await;
-                // `from 1 to 200`; whether somebody has that number is another matter.
+                // The range is `from 1 to 200`; whether a user has that number does not matter
+                // here.
                 let is_out_of_bounds = answer["message"].as_str().is_some_and(|told| told.contains(" from "));
                 assert!(!is_out_of_bounds, "{asked}: {answer}");
             }
@@ -158,7 +159,7 @@ async fn in_1_a_frame_or_body_goes_16_deep_and_not_one_further(hub: &mut TestHub
     const TOO_DEEP: &str = "the body must not be nested more than 16 deep";
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
-    // The body itself is one.
+    // The body itself is one level.
     let nested = |[open, close]: [&str; 2], depth: usize| {
         let (opened, closed) = (open.repeat(depth - 1), close.repeat(depth - 1));
         format!(r#"{{"type":"private_message","recipient_id":{},"content":"[[{{","more":{opened}1{closed}}}"#, bob.id)

@@ -1,12 +1,12 @@
-//! Answers that their readers do not take: they are bounded for each person, over all of their
-//! sockets and requests, and nobody else notices.
+//! Answers that clients do not read are limited for each user, over all of their sockets and
+//! requests, and no other user notices.
 
 use crate::harness::{Socket, TestHub, User, any_database, eventually};
 use serde_json::{Value, json};
 
-/// Some 900 KB in one answer.
+/// Messages of some 900 KB in one answer.
 const MESSAGES: usize = 300;
-/// Of such answers, as many as one person may leave unread.
+/// Number of such answers that one user may leave unread.
 const AT_ONCE: usize = 4;
 
 async fn ask_for_everything(user: &User, socket: &mut Socket) {
@@ -40,11 +40,11 @@ async fn one_persons_unread_answers_are_bounded_and_the_next_waits(hub: &mut Tes
     eventually("a request of the same person is refused", async || ann.get(&path).await.status == 503).await;
     let detail = ann.get(&path).await.refused(503, "unavailable");
     assert!(detail.contains("read them"), "{detail}");
-    // The next answer waits until one is taken.
+    // The next answer waits until one is read.
     let mut next = Socket::open_narrow(&ann).await;
     next.welcome().await;
     ask_for_everything(&ann, &mut next).await;
-    // Small requests, and other people, notice nothing.
+    // Small requests, and other users, notice nothing.
     ann.get("/api/auth/me").await.is(200);
     assert_eq!(bob.get(&path).await.ok()["messages"].as_array().map(Vec::len), Some(200));
     ask_for_everything(&bob, &mut writer).await;

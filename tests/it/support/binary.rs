@@ -1,8 +1,7 @@
 //! The real binary as a child process, in a working directory of its own.
 //!
-//! Starts it with nothing but the settings it is given, waits for the line
-//! that names its address, ends it by any signal, and keeps what it said. No
-//! child outlives its handle.
+//! A child starts with only the settings it is given. The harness waits for the line that names its
+//! address, ends it by any signal, and keeps its output. No child outlives its handle.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,20 +9,19 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Nothing a hub is asked to do here takes this long on a busy machine.
+/// Longer than any task of a hub here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at a child or a file, which cannot be awaited.
+/// Time between two polls of a child or a file, which cannot be awaited.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// A working directory, and the environment of what runs there.
+/// A working directory, and the environment of the programs that run there.
 pub struct Place {
     _dir: TempDir,
     path: PathBuf,
     settings: Vec<(String, String)>,
 }
 
-/// The hub to test: the one that `SWITCHBOARD_BIN` names, or else the one that
-/// was built with the tests.
+/// The hub to test: the binary that `SWITCHBOARD_BIN` names, or else the one built with the tests.
 fn binary() -> PathBuf {
     std::env::var_os("SWITCHBOARD_BIN").map_or_else(|| env!("CARGO_BIN_EXE_switchboard").into(), PathBuf::from)
 }
@@ -36,14 +34,14 @@ impl Place {
         Self { _dir: dir, path, settings: vec![("BIND".into(), "127.0.0.1:0".into())] }
     }
 
-    /// In a folder of the directory it was in.
+    /// A place in a subfolder of the directory.
     pub fn inside(mut self, folder: &str) -> Self {
         self.path.push(folder);
         std::fs::create_dir(&self.path).unwrap();
         self
     }
 
-    /// With one more setting; the last of two counts.
+    /// Adds one more setting; the last of two counts.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
         self
@@ -60,24 +58,24 @@ impl Place {
         self.start_command(command, None)
     }
 
-    /// The same with so many descriptors at most.
+    /// The same with at most this many descriptors.
     pub fn start_with_descriptors(&self, most: usize) -> Binary {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {most} && exec {}", binary().display())]);
         self.start_command(command, None)
     }
 
-    /// The same with another standard error, which the log then goes to.
+    /// The same with another standard error, which receives the log.
     pub fn start_with_stderr(&self, stderr: impl Into<Stdio>) -> Binary {
         self.start_command(Command::new(binary()), Some(stderr.into()))
     }
 
-    /// Another program in the same place.
+    /// Starts another program in the same place.
     pub fn start_other(&self, command: Command) -> Binary {
         self.start_command(command, None)
     }
 
-    /// The same, with this on standard input.
+    /// Starts it with this on standard input.
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
         let path = self.path("input");
         std::fs::write(&path, input).unwrap();
@@ -118,7 +116,7 @@ pub struct Binary {
     stderr: PathBuf,
 }
 
-/// What is left of one.
+/// The result of a child that ended.
 pub struct Ended {
     pub status: ExitStatus,
     pub stdout: String,
@@ -126,14 +124,14 @@ pub struct Ended {
 }
 
 impl Binary {
-    /// `127.0.0.1:PORT`, as soon as it listens there.
+    /// The address `127.0.0.1:PORT`, as soon as it listens there.
     pub async fn address(&mut self) -> String {
         wait_for("the address", async || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the hub ended ({status}): {}", read(&self.stderr));
             }
             let said = read(&self.stdout);
-            // Before it, the test program says that it runs.
+            // The test program prints its own line before it.
             let is_said = |line: &&str| line.ends_with('\n') && !["\n", "running 1 test\n"].contains(line);
             let line = said.split_inclusive('\n').find(is_said)?.trim_end();
             let address = line.strip_prefix("switchboard listening on http://");
@@ -142,12 +140,12 @@ impl Binary {
         .await
     }
 
-    /// Of the process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it wrote to standard error so far.
+    /// Its output on standard error so far.
     pub fn log(&self) -> String {
         read(&self.stderr)
     }
@@ -156,7 +154,7 @@ impl Binary {
         Path::new("/proc").join(self.child.id().to_string()).join(name)
     }
 
-    /// Open files and sockets.
+    /// Number of open files and sockets.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(self.proc("fd")).unwrap().count()
     }
@@ -167,16 +165,16 @@ impl Binary {
         pages * 4096
     }
 
-    /// Seconds of a processor since it began.
+    /// Processor seconds since it began.
     pub fn busy_seconds(&self) -> f64 {
         let stat = read(&self.proc("stat"));
         let (_, fields) = stat.rsplit_once(") ").unwrap();
-        // In user mode and in the kernel's, in hundredths.
+        // The two values are user and kernel time, in hundredths of a second.
         let ticks = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u32>().unwrap());
         f64::from(ticks.sum::<u32>()) / 100.0
     }
 
-    /// SIGKILL, and gone.
+    /// Kills it with SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -188,7 +186,7 @@ impl Binary {
         assert!(sent.unwrap().success(), "the hub still runs");
     }
 
-    /// Waits until it has ended by itself, and says whether it meant to.
+    /// Waits until it has ended by itself, and returns whether it succeeded.
     pub async fn has_ended_well(&mut self) -> bool {
         wait_for("the end of the process", async || self.child.try_wait().unwrap()).await.success()
     }
@@ -202,7 +200,7 @@ impl Binary {
 
 impl Drop for Binary {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both calls fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -212,8 +210,8 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// A promise about time is kept in one of three tries, which says how it was
-/// broken otherwise: a machine that stalls spoils one, a hub that is slow all.
+/// A promise about time must be kept in one of three tries, each of which describes how it was
+/// broken otherwise. A machine that stalls spoils one try, a slow hub spoils all.
 pub async fn keeps_its_time(mut once: impl AsyncFnMut() -> Result<(), String>) {
     let mut broken = Vec::new();
     while broken.len() < 3 {
@@ -225,7 +223,7 @@ pub async fn keeps_its_time(mut once: impl AsyncFnMut() -> Result<(), String>) {
     panic!("{broken:#?}");
 }
 
-/// Looks until there is something.
+/// Polls until there is a value.
 pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let looking = async {
         loop {

@@ -1,5 +1,5 @@
-//! Somebody with an account on a hub that runs as a process: the little that
-//! tests of the process itself need.
+//! A user with an account on a hub that runs as a process, with the few calls that tests of the
+//! process itself need.
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub struct Person {
     pub id: i64,
     name: String,
-    /// Of the login, as a `Cookie` header has it.
+    /// The login's cookies, as a `Cookie` header has them.
     pub cookie: String,
 }
 
@@ -28,7 +28,7 @@ impl Person {
         Self::enter(address, "register", username).await
     }
 
-    /// The same person with another login.
+    /// The same user with another login.
     pub async fn log_in(&self, address: &str) -> Self {
         Self::enter(address, "login", &self.name).await
     }
@@ -44,7 +44,7 @@ impl Person {
         Self { id: body["user"]["id"].as_i64().unwrap(), name: username.to_owned(), cookie }
     }
 
-    /// None when nobody listens there.
+    /// Opens a connection; none when nothing listens there.
     pub async fn connect(&self, address: &str) -> Option<Socket> {
         let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
         request.headers_mut().insert("cookie", HeaderValue::from_str(&self.cookie).unwrap());
@@ -52,7 +52,7 @@ impl Person {
     }
 }
 
-/// The code that the hub closes a socket with.
+/// The code with which the hub closes a socket.
 pub async fn close_code(mut socket: Socket) -> Option<u16> {
     let closing = async {
         loop {

@@ -1,4 +1,4 @@
-//! What several folders of tests share, besides the harness.
+//! Helpers that several test folders share, besides the harness.
 
 pub mod binary;
 pub mod hub_process;

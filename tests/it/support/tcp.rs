@@ -1,5 +1,5 @@
-//! A WebSocket by hand over TCP: for what no library would send, and to see
-//! exactly what comes back, up to the last byte.
+//! A hand-written WebSocket over TCP: it sends bytes that no library would send, and shows exactly
+//! which bytes come back, up to the last one.
 
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,7 +7,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// How long anything may take before a test gives up on it.
+/// Deadline for any single wait.
 const DEADLINE: Duration = Duration::from_secs(60);
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -20,7 +20,7 @@ pub const CLOSE: u8 = FINAL | 8;
 pub const PING: u8 = FINAL | 9;
 pub const PONG: u8 = FINAL | 10;
 
-/// The header of a masked frame that declares so many bytes.
+/// The header of a masked frame that declares this many bytes.
 pub fn header(first: u8, declared: u64) -> Vec<u8> {
     let mut bytes = vec![first];
     match declared {
@@ -51,7 +51,7 @@ pub fn close(code: u16) -> Vec<u8> {
     frame(CLOSE, code.to_be_bytes())
 }
 
-/// A frame of the other side.
+/// A frame from the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub first: u8,
@@ -59,7 +59,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Of a close frame; 1005 when it has none.
+    /// The code of a close frame; 1005 when it has none.
     pub fn close_code(&self) -> Option<u16> {
         let code = self.payload.first_chunk().map_or(1005, |bytes| u16::from_be_bytes(*bytes));
         (self.first == CLOSE).then_some(code)
@@ -70,7 +70,7 @@ impl Frame {
     }
 }
 
-/// At least, before what comes is looked at.
+/// The least number of bytes to read before they are parsed.
 const READ_BYTES: usize = 16 * 1024;
 
 pub struct RawSocket {
@@ -80,17 +80,17 @@ pub struct RawSocket {
 }
 
 impl RawSocket {
-    /// After a handshake that carries this cookie.
+    /// A socket after a handshake that carries this cookie.
     pub async fn open(address: &str, cookie: &str) -> Self {
         Self::open_with(address, cookie, b"").await
     }
 
-    /// With these bytes right behind the handshake, in one packet.
+    /// A socket with these bytes right behind the handshake, in one packet.
     pub async fn open_with(address: &str, cookie: &str, early: &[u8]) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap(), address, cookie, early).await
     }
 
-    /// Of a peer whose system takes little before it is read.
+    /// A socket of a peer whose system buffers little before it is read.
     pub async fn with_small_buffer(address: &str, cookie: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4096).unwrap();
@@ -122,12 +122,12 @@ impl RawSocket {
         }
     }
 
-    /// False when the other side does not take it any more.
+    /// Sends bytes; returns false when the other side no longer accepts them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         timeout(DEADLINE, self.writing.write_all(bytes.as_ref())).await.expect("it is taken").is_ok()
     }
 
-    /// Frames that have come as a whole and were not looked at yet.
+    /// Complete frames that have come and were not read yet.
     pub fn arrived(&self) -> usize {
         let mut rest = &self.unread[..];
         let lengths = std::iter::from_fn(|| {
@@ -161,14 +161,13 @@ impl RawSocket {
         frames
     }
 
-    /// Sends the bytes so often, as fast as they are taken, until a close frame
-    /// comes.
+    /// Sends the bytes this many times, as fast as they are accepted, until a close frame comes.
     pub async fn flood(&mut self, bytes: &[u8], times: usize) -> Vec<Frame> {
         self.push(std::iter::repeat_n(bytes, times), Duration::ZERO).await
     }
 
-    /// Sends one piece after the other, each after a pause, until they are not
-    /// taken any more; and reads meanwhile, until a close frame comes.
+    /// Sends one piece after the other, each after a pause, until they are no longer accepted.
+    /// Reads meanwhile, until a close frame comes.
     pub async fn push(&mut self, pieces: impl IntoIterator<Item = &[u8]>, pause: Duration) -> Vec<Frame> {
         let mut frames = Vec::new();
         let Self { writing, reading, unread } = self;
@@ -204,7 +203,7 @@ impl RawSocket {
         frames
     }
 
-    /// False at the end.
+    /// Reads more bytes; returns false at the end.
     async fn read(&mut self) -> bool {
         let read = timeout(DEADLINE, self.reading.read_buf(&mut self.unread)).await;
         read.expect("something comes").expect("no reset") > 0

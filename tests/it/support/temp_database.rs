@@ -1,4 +1,4 @@
-//! A database for one test, of either kind, gone when the test ends.
+//! A database for one test, of either kind, removed when the test ends.
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
@@ -9,9 +9,9 @@ use tempfile::TempDir;
 
 /// An empty database.
 pub struct Scratch {
-    /// As `DATABASE_URL` takes it.
+    /// The URL, in the form of `DATABASE_URL`.
     pub url: String,
-    /// Of Postgres: the server, and the name in it.
+    /// The Postgres server, and the database name in it.
     postgres: Option<(String, String)>,
     _dir: Option<TempDir>,
 }
@@ -22,7 +22,7 @@ impl Scratch {
         Self { url: format!("sqlite://{}/scratch.db", dir.path().display()), postgres: None, _dir: Some(dir) }
     }
 
-    /// In the server that `scripts/test` and `scripts/with-servers` start.
+    /// Creates it in the server that `scripts/test` and `scripts/with-servers` start.
     pub fn postgres() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
@@ -34,12 +34,12 @@ impl Scratch {
         Self { url: format!("{before}/{name}"), postgres: Some((server, name)), _dir: None }
     }
 
-    /// Where SQLite has it.
+    /// The file path, for SQLite.
     fn file(&self) -> Option<PathBuf> {
         self.url.strip_prefix("sqlite://").map(PathBuf::from)
     }
 
-    /// A copy of the database, of which nobody makes use meanwhile.
+    /// A copy of the database, which must not be in use meanwhile.
     pub fn back_up(&self) -> Backup {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let Some((server, name)) = &self.postgres else {
@@ -52,7 +52,7 @@ impl Scratch {
         Backup::Database { server: server.clone(), name: copy }
     }
 
-    /// Puts the copy in the place of the database, of which nobody makes use.
+    /// Replaces the database, which must not be in use, by the copy.
     pub fn put_back(&self, backup: &Backup) {
         match (backup, &self.postgres) {
             (Backup::Database { name: copy, .. }, Some((server, name))) => {
@@ -84,7 +84,7 @@ fn run(server: &str, sql: &str) {
     conn.batch_execute(sql).expect(sql);
 }
 
-/// A copy of a database, gone when it is dropped.
+/// A copy of a database, deleted when it is dropped.
 pub enum Backup {
     File(TempDir),
     Database { server: String, name: String },
@@ -98,7 +98,7 @@ impl Drop for Backup {
     }
 }
 
-/// The file of SQLite, and the log beside it, in the place of others.
+/// Copies the SQLite file, and the log beside it, over others.
 fn copy_database(from: &Path, to: &Path) {
     for end in ["", "-wal", "-shm"] {
         let with_end = |path: &Path| PathBuf::from(format!("{}{end}", path.display()));
@@ -106,7 +106,7 @@ fn copy_database(from: &Path, to: &Path) {
         if to.exists() {
             fs::remove_file(&to).unwrap();
         }
-        // The third belongs to a process that is gone.
+        // The third file belongs to a process that is gone.
         if end != "-shm" && from.exists() {
             fs::copy(&from, &to).unwrap();
         }

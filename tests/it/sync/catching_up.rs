@@ -1,5 +1,5 @@
-//! Catching up: whatever a client holds and however long it was away, it ends
-//! with what the hub has.
+//! Catching up: whatever a client holds and however long it was offline, it ends with the hub's
+//! state.
 
 use crate::harness::{Model, Reply, Socket, TestHub, User, assert_same, both_databases, truth};
 use serde_json::{Value, json};
@@ -17,13 +17,13 @@ fn seqs(conversation: &Value) -> Vec<i64> {
     rows(conversation, "messages").iter().map(|message| message["seq"].as_i64().unwrap()).collect()
 }
 
-/// The ids that an answer speaks of, and whether each comes anew.
+/// The ids in an answer, and whether each is a full reset.
 fn told(answer: &Value) -> Vec<(i64, bool)> {
     let one = |changed: &Value| (changed["id"].as_i64().unwrap(), changed["reset"].as_bool().unwrap());
     rows(answer, "conversations").iter().map(one).collect()
 }
 
-/// Writes so many messages of this text; returns the conversation.
+/// Writes this many messages of this text; returns the conversation.
 async fn write(from: &User, to: &User, count: usize, text: &str) -> i64 {
     let mut socket = from.connect().await;
     let mut id = 0;
@@ -230,8 +230,8 @@ async fn history_is_loaded_over_the_socket_by_person_or_conversation(hub: &mut T
     }
 }
 
-/// Asks until the answer is complete, from what this model holds; returns every
-/// message that came, by conversation and in order, and how often was asked.
+/// Syncs until the answer is complete, from the state of this model. Returns every message that
+/// came, by conversation and in order, and the number of requests.
 pub async fn catch_up(user: &User, model: &mut Model) -> (BTreeMap<i64, Vec<i64>>, usize) {
     let mut came: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
     for asked in 1.. {
@@ -344,7 +344,7 @@ async fn a_snapshot_and_the_frames_since_are_the_whole(hub: &mut TestHub) {
         let id = write(&ann, &bob, COUNT, "while you look").await;
         reader.ack(json!({"type": "conversation_read", "conversation_id": id})).await;
     };
-    // The answer is of some moment in the middle, and what came before it was kept.
+    // The answer is from a moment in the middle, and the frames before it were kept.
     let (answer, ()) = tokio::join!(phone.ack(request), writing);
     for frame in phone.all_arrived().await {
         model.frame(&frame);

@@ -1,5 +1,5 @@
-//! A restored backup is another history, and the hub notices by itself: whoever
-//! was ahead of it loads everything again, and ends with what is there.
+//! A restored backup has a new epoch, and the hub notices the restore by itself. A client that was
+//! ahead of it loads everything again, and ends with the stored state.
 
 use crate::harness::{Client, Group, Model, User, assert_same, register, truth};
 use crate::load::random_plan::port_of;
@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use tempfile::TempDir;
 
-/// A hub, its place, and where it listens.
+/// A hub, its place, and its address.
 struct World {
-    // Dropped first, so that the database has no users any more.
+    // Dropped first, so that the database has no connections any more.
     hub: Binary,
     place: Place,
     database: Scratch,
@@ -56,7 +56,7 @@ impl World {
         }
     }
 
-    /// What the data directory holds.
+    /// The contents of the data directory.
     fn copy_data_dir(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
         copy_files(&self.place.path("data"), copy.path());
@@ -81,8 +81,8 @@ async fn epoch_of(user: &User) -> String {
     user.post("/api/sync", json!({"only": true})).await.ok()["epoch"].as_str().unwrap().to_owned()
 }
 
-/// Ann wrote to a group that the backup does not have, and heard no answer. Bob makes another
-/// group with her: her message must not reach it.
+/// Ann wrote to a group that the backup does not have, and got no answer. Bob makes another group
+/// with her: her message must not reach it.
 async fn a_message_to_a_lost_conversation_reaches_no_other(database: Scratch) {
     let mut world = World::begin(database).await;
     let [ann, bob, cat] = world.people(["ann", "bob", "cat"]).await;
@@ -113,7 +113,7 @@ async fn messages_to_a_lost_group_reach_no_other_group_on_postgres() {
     a_message_to_a_lost_conversation_reaches_no_other(Scratch::postgres()).await;
 }
 
-/// What of the hub's files is put back with the database.
+/// The hub's files that are restored with the database.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum PutBack {
     Database,
@@ -234,7 +234,7 @@ async fn the_first_start_of_this_version_takes_the_epoch_over(database: Scratch)
     let [ann] = world.people(["ann"]).await;
     let first = epoch_of(&ann).await;
     world.stop().await;
-    // As an earlier version left it.
+    // The files are as an earlier version left them.
     world.execute("DELETE FROM hub_runs");
     for name in ["history", "history.seal"] {
         fs::remove_file(world.place.path("data").join(name)).unwrap();
@@ -253,7 +253,7 @@ async fn an_upgraded_hub_keeps_its_epoch_on_postgres() {
     the_first_start_of_this_version_takes_the_epoch_over(Scratch::postgres()).await;
 }
 
-/// A hub with an empty data directory, and what the command makes of it.
+/// A hub with an empty data directory, and the result of the command on it.
 async fn with_another_data_directory(database: Scratch, is_another_epoch: bool) {
     let mut world = World::begin(database).await;
     let [ann] = world.people(["ann"]).await;
@@ -287,13 +287,13 @@ async fn a_database_that_lost_acknowledged_messages_ends_the_hub() {
     let first = epoch_of(&ann).await;
     bob.send_rest(&ann, "hello").await;
     let mut socket = bob.connect().await;
-    // A server that took over, and had not got the last of it.
+    // A server took over without the latest changes.
     world.execute("DELETE FROM hub_runs");
     world.execute(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid()",
     );
-    // The first finds the connection broken, the second opens another one.
+    // The first request finds the connection broken, the second opens another one.
     for _ in 0..2 {
         socket.frame(json!({"type": "private_message", "recipient_id": ann.id, "content": "once more"})).await;
     }

@@ -1,11 +1,11 @@
-//! Positions and pages at and beyond every bound, on both doors alike.
+//! Positions and pages at and beyond every limit, the same over HTTP and the socket.
 
 use crate::harness::{Reply, Socket, TestHub, User, both_databases};
 use serde_json::{Value, json};
 
 const MAX_ID: i64 = (1 << 53) - 1;
 
-/// So many entries of the longest ids and positions.
+/// This many entries of the longest ids and positions.
 fn longest(count: i64) -> Value {
     let entries = (0..count).map(|n| ((MAX_ID - n).to_string(), json!(MAX_ID)));
     json!({"conversations": entries.collect::<serde_json::Map<_, _>>()})
@@ -16,8 +16,7 @@ fn frame(kind: &str, mut body: Value) -> Value {
     body
 }
 
-/// What the socket answers without what only an ack has; an error as its code
-/// and words.
+/// The socket's answer without the keys that only an ack has; an error as its code and message.
 async fn over_socket(socket: &mut Socket, kind: &str, body: Value) -> Value {
     let mut answer = socket.call(frame(kind, body)).await;
     if answer["type"] == "error" {
@@ -37,14 +36,14 @@ fn over_rest(reply: &Reply) -> Value {
     }
 }
 
-/// Who asks on both doors.
+/// A user who sends the request over both transports.
 struct Asker<'a> {
     user: &'a User,
     socket: Socket,
 }
 
 impl Asker<'_> {
-    /// The one answer that both doors give.
+    /// The answer, which must be the same over both transports.
     async fn sync(&mut self, body: Value) -> Value {
         let told = over_rest(&self.user.post("/api/sync", body.clone()).await);
         assert_eq!(over_socket(&mut self.socket, "sync", body.clone()).await, told, "{body}");
@@ -93,10 +92,10 @@ async fn only_the_request_with_a_hundred_thousand_positions_fails(hub: &mut Test
     assert_eq!(refusal, json!({"code": "invalid", "detail": "conversations must have at most 2000 entries"}));
     let answer = asker.sync(json!({"conversations": {id.to_string(): 2}})).await;
     assert_eq!(answer["conversations"][0]["messages"][0]["seq"], 2, "{answer}");
-    // As many of the longest do not fit, and are not read.
+    // A request with as many of the longest entries is too large, and is not read.
     let too_many = longest(100_000);
     ann.post("/api/sync", too_many.clone()).await.refused(413, "too_large");
-    // The hub may close before it has taken all of it.
+    // The hub may close before it has read all of it.
     let _ = asker.socket.try_message(too_many.to_string().into()).await;
     assert!(matches!(asker.socket.closed().await, Some(1009) | None));
     ann.connect().await.answers().await;
@@ -110,13 +109,14 @@ async fn positions_that_cannot_be_are_answered_alike_on_both_doors(hub: &mut Tes
     let mut asker = Asker { user: &ann, socket: ann.connect().await };
     let epoch = asker.sync(json!({})).await["epoch"].clone();
     for (request, reset, left) in [
-        // From the future, a little and as far as it goes.
+        // The positions are from the future, by a little and by the maximum.
         (json!({"epoch": epoch, "conversations": {id.to_string(): 4}}), json!(true), json!([])),
         (json!({"epoch": epoch, "conversations": {id.to_string(): MAX_ID}}), json!(true), json!([])),
-        // Of another history, where it is, ahead or behind.
+        // The positions are of another epoch: equal, ahead or behind.
         (json!({"epoch": "another", "conversations": {id.to_string(): 3}}), json!(true), json!([])),
         (json!({"epoch": "another", "conversations": {id.to_string(): 1}}), json!(true), json!([])),
-        // Somebody else's, and nobody's, by itself and beside one's own.
+        // The conversations belong to another user, or do not exist, alone and beside the caller's
+        // own.
         (json!({"conversations": {not_mine.to_string(): 1}, "only": true}), json!(null), json!([not_mine])),
         (json!({"conversations": {MAX_ID.to_string(): MAX_ID}, "only": true}), json!(null), json!([MAX_ID])),
         (

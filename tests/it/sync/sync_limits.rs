@@ -1,5 +1,5 @@
-//! `sync` says `complete` only when nothing that shows is left out, however
-//! much of what changed is hidden or cleared.
+//! `sync` answers `complete` only when no visible message is left out, even if many of the changed
+//! messages are hidden or cleared.
 
 use super::catching_up::catch_up;
 use crate::harness::{Model, Socket, TestHub, User, both_databases};
@@ -18,7 +18,7 @@ async fn whole_history(user: &User, id: i64) -> Vec<Value> {
     }
 }
 
-/// What a client shows is what history has, from its oldest message on.
+/// Checks that a client shows the same as history, from its oldest message on.
 async fn assert_no_gap(user: &User, model: &Model, id: i64) {
     let brief = |message: &Value| (message["seq"].as_i64().unwrap(), message["content"].clone());
     let shown: Vec<(i64, Value)> = model.shown(id).into_values().map(brief).collect();
@@ -45,7 +45,7 @@ async fn hidden_messages_do_not_make_room_for_a_gap(hub: &mut TestHub) {
     let mut model = Model::default();
     catch_up(&ann, &mut model).await;
     let missed = write(&mut from_bob, &ann, 600).await;
-    // A device that was here meanwhile without reading would be cut off.
+    // A connected device that does not read would be cut off.
     let mut other_device = ann.connect().await;
     for message in &missed[400..] {
         other_device.ack(json!({"type": "delete_message", "message_id": message["id"], "for": "me"})).await;
@@ -64,7 +64,7 @@ async fn a_change_is_told_after_many_of_cleared_messages(hub: &mut TestHub) {
     let mut model = Model::default();
     let visible = write(&mut from_bob, &ann, 1).await;
     catch_up(&ann, &mut model).await;
-    // So many that the one before them is not among the newest that are loaded.
+    // There are so many that the one before them is not among the newest that are loaded.
     for _ in 0..2 {
         write(&mut from_bob, &ann, 253).await;
         catch_up(&ann, &mut model).await;
@@ -84,7 +84,7 @@ async fn a_conversation_anew_has_no_gap_after_an_older_change(hub: &mut TestHub)
     let (mut from_bob, mut other_device) = (bob.connect().await, ann.connect().await);
     let sent = write(&mut from_bob, &ann, 520).await;
     let id = sent[0]["conversation_id"].as_i64().unwrap();
-    // Of the newest 501, which are loaded, fewer show than come anew.
+    // The newest 501 are loaded, and fewer of them are visible than a reset may return.
     for message in &sent[25..] {
         other_device.ack(json!({"type": "delete_message", "message_id": message["id"], "for": "me"})).await;
     }

@@ -1,5 +1,5 @@
-//! What an account does to stop the others. Each goes on until the round is
-//! over, as fast as the hub lets it, and keeps to no `Retry-After`.
+//! The attacks of an account on the service of others. Each runs until the round is over, as fast
+//! as the hub allows, and ignores `Retry-After`.
 
 use super::crowd::Guest;
 use futures_util::future::{BoxFuture, join_all};
@@ -14,12 +14,12 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 pub struct Attack {
-    /// After the number of attackers.
+    /// The name of the attack, after the number of attackers.
     pub name: &'static str,
     pub run: fn(Guest, Arc<AtomicBool>) -> BoxFuture<'static, ()>,
 }
 
-/// In this order.
+/// The attacks, in this order.
 pub const ATTACKS: &[Attack] = &[
     Attack { name: "make groups of the same people", run: |guest, over| Box::pin(make_groups(guest, over)) },
     Attack { name: "count what they have not read", run: |guest, over| Box::pin(read(guest, over, COUNTS)) },
@@ -31,7 +31,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack { name: "connect again and again", run: |guest, over| Box::pin(reconnect(guest, over)) },
 ];
 
-/// What one account has under way at once.
+/// Concurrent requests of one account.
 const AT_ONCE: usize = 16;
 const COUNTS: &[&str] = &["/api/unread", "/api/conversations"];
 const SEARCHES: &[&str] = &[
@@ -39,14 +39,14 @@ const SEARCHES: &[&str] = &[
     "/api/search?q=everywhere%20always",
     "/api/search?q=%22always%20everywhere%22",
 ];
-/// Sockets of one account that ask and do not read, as many as it may have.
+/// Sockets of one account that send requests and do not read, as many as it may have.
 const UNREAD_SOCKETS: usize = 32;
-/// Connections of one account that say nothing.
+/// Idle connections of one account.
 const IDLE: usize = 200;
-/// Requests in one piece.
+/// Requests sent in one piece.
 const PIPELINED: usize = 200;
 
-/// Runs so many of these side by side until it is over.
+/// Runs this many copies side by side until the round is over.
 async fn side_by_side<F: Future<Output = ()>>(count: usize, is_over: &AtomicBool, mut work: impl FnMut(usize) -> F) {
     let mut number = 0;
     while !is_over.load(Ordering::Relaxed) {
@@ -64,7 +64,7 @@ async fn until(is_over: &AtomicBool) {
     }
 }
 
-/// The answer does not matter; neither does that there is none.
+/// Sends a request; an answer, or its absence, does not matter.
 async fn ask(request: reqwest::RequestBuilder) {
     if let Ok(Ok(answer)) = timeout(Duration::from_secs(10), request.send()).await {
         let _ = answer.bytes().await;
@@ -80,7 +80,7 @@ async fn read(guest: Guest, is_over: Arc<AtomicBool>, paths: &[&str]) {
     side_by_side(2 * AT_ONCE, &is_over, |number| ask(guest.request("GET", paths[number % paths.len()]))).await;
 }
 
-/// One frame for each socket and turn, with an answer of up to 1 MiB.
+/// Sends one frame for each socket and turn, with an answer of up to 1 MiB.
 async fn ask_unread(guest: Guest, is_over: Arc<AtomicBool>) {
     let mut sockets = Vec::new();
     let sync = json!({"type": "sync", "ref": "all", "conversations": {}});
@@ -93,7 +93,7 @@ async fn ask_unread(guest: Guest, is_over: Arc<AtomicBool>) {
         }
         for socket in &mut sockets {
             for frame in [&sync, &history] {
-                // A socket that was cut off takes no more.
+                // A socket that was cut off accepts no more frames.
                 let _ = timeout(Duration::from_millis(50), socket.send(Message::text(frame.to_string()))).await;
             }
         }
@@ -108,12 +108,12 @@ async fn log_in(guest: Guest, is_over: Arc<AtomicBool>) {
     .await;
 }
 
-/// Some begin a request and do not end it, the others say nothing.
+/// Some connections begin a request and do not end it, the others stay silent.
 async fn stay_idle(guest: Guest, is_over: Arc<AtomicBool>) {
     let mut connections = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
         if connections.len() < IDLE {
-            // Past the proxy, so that the hub knows the address of the peer.
+            // They bypass the proxy, so that the hub sees the peer's address.
             let socket = TcpSocket::new_v4().unwrap();
             socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
             if let Ok(mut stream) = socket.connect(guest.address.parse().unwrap()).await {
@@ -123,14 +123,14 @@ async fn stay_idle(guest: Guest, is_over: Arc<AtomicBool>) {
                 connections.push(stream);
             }
         } else {
-            // Those that were closed are opened again.
+            // Connections that were closed are opened again.
             sleep(Duration::from_secs(1)).await;
             connections.retain(|stream| !matches!(stream.try_read(&mut [0; 1024]), Ok(0)));
         }
     }
 }
 
-/// From another page, to a host that is not here, with a cookie that is none.
+/// Requests from another origin, to an unknown host, with an invalid cookie.
 async fn be_refused(guest: Guest, is_over: Arc<AtomicBool>) {
     let address = &guest.address;
     let request = format!(
@@ -144,14 +144,14 @@ async fn be_refused(guest: Guest, is_over: Arc<AtomicBool>) {
     while !is_over.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(address).await else { continue };
         let mut answers = vec![0; 64 * 1024];
-        // It is closed when it was too much.
+        // The hub closes the connection when the rate is too high.
         let (mut input, mut output) = stream.split();
         let writing = async { while output.write_all(requests.as_bytes()).await.is_ok() {} };
         let reading = async { while input.read(&mut answers).await.is_ok_and(|count| count > 0) {} };
         tokio::select! {
             () = writing => {}
             () = reading => {}
-            // What was written and not read yet is dropped.
+            // Frames that were written and not read yet are dropped.
             () = until(&is_over) => {}
         }
     }

@@ -1,5 +1,5 @@
-//! The people who chat in pairs at a steady pace, and call the hub beside it,
-//! each from an address of their own.
+//! The users who chat in pairs at a steady pace, and also call the hub, each from an address of
+//! their own.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -15,22 +15,22 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 const PASSWORD: &str = "correct horse battery";
-/// Between two calls of the crowd besides its messages.
+/// Time between two calls of the crowd besides its messages.
 const CALL_EVERY: Duration = Duration::from_millis(200);
-/// How long a call may take before it counts as a trouble.
+/// A call that takes longer counts as a trouble.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Somebody with an account, behind a proxy that the hub trusts.
+/// A user with an account, behind a proxy that the hub trusts.
 #[derive(Clone)]
 pub struct Guest {
     pub id: i64,
     pub name: String,
     pub cookie: String,
-    /// As the proxy names it.
+    /// The address that the proxy names.
     pub from: String,
-    /// Of the hub.
+    /// The address of the hub.
     pub address: String,
-    /// Whom the guest puts into groups.
+    /// The users whom the guest adds to groups.
     pub victims: Vec<i64>,
     pub http: reqwest::Client,
 }
@@ -49,13 +49,13 @@ impl Guest {
         Self { id, name, cookie, from, address, victims: Vec::new(), http }
     }
 
-    /// The same guest at a hub that was started again.
+    /// The same guest at a hub that was restarted.
     pub fn at(self, address: &str, victims: &[Guest]) -> Self {
         let victims = victims.iter().map(|victim| victim.id).collect();
         Self { address: address.to_owned(), victims, ..self }
     }
 
-    /// Connections belong to the runtime that opened them.
+    /// Opens new connections, because a connection belongs to the runtime that opened it.
     pub fn with_connections_of_its_own(self) -> Self {
         Self { http: reqwest::Client::new(), ..self }
     }
@@ -68,7 +68,7 @@ impl Guest {
             .header("cookie", &self.cookie)
     }
 
-    /// Without the cookie, as somebody who has not logged in yet.
+    /// Sends the request without the cookie, as a client that has not logged in yet.
     pub fn log_in(&self, password: &str) -> reqwest::RequestBuilder {
         self.http
             .post(format!("http://{}/api/auth/login", self.address))
@@ -80,20 +80,21 @@ impl Guest {
         self.log_in(PASSWORD)
     }
 
-    /// A socket that was let in; what the hub said where it was not.
+    /// Opens a socket; returns the hub's answer where it was refused.
     pub async fn connect(&self) -> Result<WebSocketStream<TcpStream>, String> {
         let mut request = format!("ws://{}/ws", self.address).into_client_request().unwrap();
         for (name, value) in [("cookie", &self.cookie), ("x-forwarded-for", &self.from)] {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
         let tcp = TcpStream::connect(&self.address).await.map_err(|error| error.to_string())?;
-        // As browsers do; else a message waits for the acknowledgement of the pong before it.
+        // Browsers set this too; else a message waits for the acknowledgement of the pong before
+        // it.
         tcp.set_nodelay(true).map_err(|error| error.to_string())?;
         client_async(request, tcp).await.map(|(socket, _)| socket).map_err(|error| error.to_string())
     }
 }
 
-/// People who share an address.
+/// Users who share an address.
 pub async fn register(address: &str, kind: &str, from: &str, count: usize) -> Vec<Guest> {
     let mut guests = Vec::with_capacity(count);
     for number in 0..count {
@@ -102,7 +103,7 @@ pub async fn register(address: &str, kind: &str, from: &str, count: usize) -> Ve
     guests
 }
 
-/// People with an address each.
+/// Users with an address each.
 pub async fn register_apart(address: &str, kind: &str, count: usize) -> Vec<Guest> {
     let mut guests = Vec::with_capacity(count);
     for number in 0..count {
@@ -112,14 +113,14 @@ pub async fn register_apart(address: &str, kind: &str, count: usize) -> Vec<Gues
     guests
 }
 
-/// What the people of the crowd saw.
+/// The observations of the crowd.
 struct Seen {
     /// Times in messages count from here.
     began: Instant,
     is_measured: AtomicBool,
     is_over: AtomicBool,
     times: Mutex<Vec<Duration>>,
-    /// Sender and time of what was sent while it was measured, and has not arrived.
+    /// Sender and time of each message of the measurement that has not arrived.
     on_the_way: Mutex<HashSet<(i64, u64)>>,
     troubles: Mutex<Vec<String>>,
     /// Microseconds that the latest message took, and when it came.
@@ -159,7 +160,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Everybody is connected and writes from now on.
+    /// Connects everybody, who write from now on.
     pub async fn start(people: &[Guest], pace: Duration) -> Self {
         let seen = Arc::new(Seen {
             began: Instant::now(),
@@ -188,8 +189,8 @@ impl Crowd {
         self.seen.is_measured.store(true, Ordering::Relaxed);
     }
 
-    /// How long each message took from when it was due to be sent until its
-    /// recipient had it, or until now, and the troubles.
+    /// The time from when each message was due to be sent until its recipient received it, or until
+    /// now, and the troubles.
     pub fn end(&self) -> (Vec<Duration>, Vec<String>) {
         self.seen.is_measured.store(false, Ordering::Relaxed);
         let now = self.seen.micros();
@@ -199,7 +200,7 @@ impl Crowd {
         (times, std::mem::take(&mut *self.seen.troubles.lock().unwrap()))
     }
 
-    /// How long the latest message took, or since when none has come.
+    /// The time that the latest message took, or the time since the last one came.
     pub fn latest(&self) -> Duration {
         let since = self.seen.micros().saturating_sub(self.seen.came_at.load(Ordering::Relaxed));
         Duration::from_micros(self.seen.latest.load(Ordering::Relaxed).max(since.saturating_sub(100_000)))
@@ -213,13 +214,13 @@ impl Crowd {
     }
 }
 
-/// Writes to the partner at a steady pace, whatever became of what was
-/// written before, and reads what the partner writes.
+/// Writes to the partner at a steady pace, regardless of the results of earlier messages, and reads
+/// the partner's messages.
 async fn chat(socket: WebSocketStream<TcpStream>, me: Guest, partner: i64, pace: Duration, seen: Arc<Seen>) {
     let (mut sink, mut stream) = socket.split();
     let mut turns = interval(pace);
     turns.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    // Not everybody at the same moment.
+    // The users start at different moments.
     turns.reset_after(pace.mul_f64((me.id % 50) as f64 / 50.0));
     while !seen.is_over.load(Ordering::Relaxed) {
         tokio::select! {
@@ -252,7 +253,7 @@ async fn chat(socket: WebSocketStream<TcpStream>, me: Guest, partner: i64, pace:
     }
 }
 
-/// ReadPool, logs in and opens sockets, one person after another.
+/// Reads, logs in and opens sockets, one user after another.
 async fn call(people: Vec<Guest>, seen: Arc<Seen>) {
     let mut turns = interval(CALL_EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -283,7 +284,7 @@ async fn call(people: Vec<Guest>, seen: Arc<Seen>) {
     }
 }
 
-/// Until it is welcomed.
+/// Waits until the socket gets its welcome.
 async fn open_socket(guest: &Guest) -> Result<(), String> {
     let mut socket = guest.connect().await?;
     match socket.next().await {

@@ -1,7 +1,6 @@
-//! Ordinary people chat while one account, or twenty of one address, do the
-//! worst that an account can do. The others must not notice: their messages
-//! arrive as fast as before, nothing of theirs is refused, none of their
-//! sockets closes, and the hub's memory stays bounded.
+//! Ordinary users chat while one account, or twenty of one address, attack the hub in every way an
+//! account can. The others must not notice. Their messages arrive as fast as before, none of their
+//! requests is refused, none of their sockets closes, and the hub's memory stays bounded.
 //!
 //! `scripts/hostile` runs the long form on the release binary, with a million
 //! unread messages. The short form runs with the other tests.
@@ -21,29 +20,29 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// How large the form is, and what it must keep to.
+/// The size of a form, and its bounds.
 struct Scale {
-    /// People who chat, an even number.
+    /// Users who chat, an even number.
     people: usize,
-    /// Between two messages of one person.
+    /// Time between two messages of one user.
     pace: Duration,
-    /// How long each state is measured.
+    /// Duration of each measurement.
     round: Duration,
-    /// How many attack at once, one state after another.
+    /// Numbers of simultaneous attackers, one state after another.
     attackers: &'static [usize],
-    /// People whom the attackers put into groups.
+    /// Users whom the attackers add to groups.
     victims: usize,
-    /// Messages that every attacker has not read.
+    /// Unread messages of every attacker.
     unread: i64,
     bounds: Bounds,
 }
 
 struct Bounds {
-    /// The 99th percentile under attack, as a multiple of that in quiet.
+    /// Bound on the 99th percentile under attack, as a multiple of the quiet one.
     slowdown: f64,
-    /// The 99th percentile under attack. Quiet has it, too.
+    /// Bound on the 99th percentile, under attack and in quiet.
     p99: Duration,
-    /// Bytes of memory above what the hub had in quiet.
+    /// Bound on the bytes of memory above those of the quiet hub.
     memory: usize,
 }
 
@@ -57,8 +56,8 @@ const LONG: Scale = Scale {
     bounds: Bounds { slowdown: 3.0, p99: Duration::from_millis(100), memory: 100 << 20 },
 };
 
-/// The tests beside this one keep the processors busy, so this form has no
-/// bound on the ratio, and only one on time that a stopped hub would miss.
+/// The short form. The tests beside it keep the processors busy, so it has no bound on the ratio,
+/// and only a time bound that a stalled hub would miss.
 const SHORT: Scale = Scale {
     people: 10,
     pace: Duration::from_millis(250),
@@ -74,9 +73,9 @@ struct Round {
     p50: Duration,
     p99: Duration,
     messages: usize,
-    /// The most that the hub had.
+    /// Peak memory of the hub.
     memory: usize,
-    /// What went wrong for the people who chat.
+    /// Errors that the users who chat ran into.
     troubles: Vec<String>,
 }
 
@@ -84,10 +83,10 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Attacks from a thread of its own until it is over. It runs only when nothing else on
-/// the machine wants to: it stands for other machines, and only what the hub does for
-/// it may cost the crowd anything. A low priority is not enough for that, as Linux lets a
-/// thread of any priority go on for milliseconds before one that woke up.
+/// Attacks from a thread of its own until the round is over. The thread runs only when nothing else
+/// on the machine wants to run. It stands for other machines, so the crowd may only feel the hub's
+/// own work for it. A low priority is not enough, because Linux lets a thread of any priority run
+/// for milliseconds before one that woke up.
 fn begin(attack: &'static Attack, attackers: Vec<Guest>, is_over: Arc<AtomicBool>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
@@ -102,7 +101,7 @@ fn begin(attack: &'static Attack, attackers: Vec<Guest>, is_over: Arc<AtomicBool
     })
 }
 
-/// Lets the crowd chat for a round, with these attackers at work.
+/// Lets the crowd chat for a round while these attackers run.
 async fn measure(hub: &Binary, crowd: &Crowd, scale: &Scale, attack: Option<(&'static Attack, &[Guest])>) -> Round {
     let is_over = Arc::new(AtomicBool::new(false));
     let attacking = attack.map(|(attack, attackers)| begin(attack, attackers.to_vec(), Arc::clone(&is_over)));
@@ -158,8 +157,8 @@ async fn play(database: Scratch, scale: Scale) {
     for attack in attacks {
         for count in scale.attackers.iter().copied() {
             let mut ratios = Vec::new();
-            // A machine that was busy for a moment is no fault of the hub's: a state that was
-            // slow is measured twice more, each time beside quiet, and the median counts.
+            // A machine that was busy for a moment is not the hub's fault. A slow state is measured
+            // twice more, each time beside quiet, and the median counts.
             for turn in 1..=3 {
                 let beside = if turn == 1 { quiet.p99 } else { measure(&hub, &crowd, &scale, None).await.p99 };
                 let round = measure(&hub, &crowd, &scale, Some((attack, &attackers[..count]))).await;
@@ -184,7 +183,7 @@ async fn play(database: Scratch, scale: Scale) {
                     fails(format!("{:?}", &round.troubles[..round.troubles.len().min(3)]));
                 }
                 ratios.push((ratio, round.p99));
-                // What the attack left open is gone before the next begins.
+                // The connections that the attack left open are gone before the next one begins.
                 let mut calm = 0;
                 wait_for("the hub to be quiet again", async || {
                     tokio::time::sleep(Duration::from_millis(200)).await;

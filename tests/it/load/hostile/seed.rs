@@ -1,5 +1,5 @@
-//! Messages that would take too long to send: written into the database past
-//! the hub, which finds them when it starts again.
+//! Messages that would take too long to send: written directly into the database, where the hub
+//! finds them at its next start.
 
 use super::crowd::Guest;
 use crate::support::binary::Place;
@@ -15,8 +15,8 @@ use switchboard::store::{Db, Target};
 /// Messages in one statement.
 const PORTION: i64 = 100_000;
 
-/// A group of the readers, in which the first of `writers` wrote so many
-/// messages that nobody has read; indexed, as it would be by now.
+/// Creates a group of the readers with this many unread messages of the first of `writers`, indexed
+/// as the hub would have indexed them by now.
 pub fn unread(place: &Place, url: &str, readers: &[Guest], writers: &[Guest], count: i64) {
     let data_dir = place.path("data").display().to_string();
     let config = Config::from_lookup(|name| match name {
@@ -30,7 +30,7 @@ pub fn unread(place: &Place, url: &str, readers: &[Guest], writers: &[Guest], co
         None => Target::Postgres(url.to_owned()),
     };
     write(&mut target.open().unwrap(), readers, writers[0].id, count);
-    // A thread of its own has no runtime yet.
+    // The new thread has no runtime yet.
     std::thread::scope(|threads| threads.spawn(|| index(config)).join()).unwrap();
 }
 
@@ -64,7 +64,7 @@ fn write(db: &mut Db, readers: &[Guest], writer: i64, count: i64) {
     run(db, &sql);
     for first in (1..=count).step_by(PORTION as usize) {
         let last = count.min(first + PORTION - 1);
-        // Two words that all of them have, and one that few have.
+        // Two words are in every message, and one word is in few.
         run(
             db,
             &format!(

@@ -1,5 +1,5 @@
-//! A backup of the database, and what the plan knew when it was made. When it is put
-//! back, what was acknowledged since is gone, and clients are ahead of the hub.
+//! A backup of the database, and the plan's knowledge at the time of the backup. After a restore,
+//! everything acknowledged since is gone, and clients are ahead of the hub.
 
 use super::groups::Founding;
 use super::ledger::Ledger;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 pub struct Backup {
     database: temp_database::Backup,
-    /// What the data directory held.
+    /// The contents of the data directory.
     files: TempDir,
     ledger: Ledger,
     order: Order,
@@ -41,7 +41,7 @@ impl World {
         });
     }
 
-    /// The first time there is none, and one is made for the next.
+    /// The first restore has no backup, so one is made for the next.
     pub async fn put_back(&mut self, random: &mut Random) {
         self.end_by_kill(random).await;
         let Some(backup) = self.backup.take() else {
@@ -62,7 +62,7 @@ impl World {
         self.foundings.clone_from(&backup.foundings);
         self.backup = Some(backup);
         self.start_again().await;
-        // A client does nothing before it knows what is there.
+        // A client does nothing before it knows the current state.
         for at in 0..self.devices.len() {
             let device = &mut self.devices[at];
             device.connect().await;

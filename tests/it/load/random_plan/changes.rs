@@ -1,5 +1,5 @@
-//! Changes of messages in a plan: what each must lead to, worked out from the
-//! tables before it.
+//! Changes of messages in a plan, with the expected result of each, computed from the tables before
+//! the change.
 
 use super::plan::Action;
 use super::rows::{MessageRow, ParticipantRow, Rows};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const EMOJI: [&str; 3] = ["👍", "❤️", "🎉"];
 
-/// What somebody asks for.
+/// The requested change.
 struct Change {
     user_id: i64,
     message: MessageRow,
@@ -35,7 +35,7 @@ impl Change {
         }
     }
 
-    /// Why it must be refused, if it must.
+    /// The reason why the change must be refused, if any.
     fn refusal(&self, rows: &Rows, row: &MessageRow) -> Option<&'static str> {
         let is_mine = row.sender_id == self.user_id;
         let is_blocked = rows.is_blocked_in(rows.conversation(row.conversation_id));
@@ -48,7 +48,7 @@ impl Change {
         }
     }
 
-    /// What it makes of the rows.
+    /// Applies the change to the rows.
     fn apply(&self, rows: &mut Rows) {
         let Rows { conversations, messages, hidden, changed, .. } = rows;
         let row = messages.iter_mut().find(|row| row.id == self.message.id).expect("it is known");
@@ -79,7 +79,7 @@ impl Change {
 }
 
 impl World {
-    /// Of a message that the device shows, which may be gone by now.
+    /// Picks a message that the device shows, which may be gone by now.
     pub async fn change(&mut self, at: usize, action: Action, random: &mut Random) {
         let device = &mut self.devices[at];
         let user_id = device.user.id;
@@ -134,8 +134,7 @@ impl World {
         }
     }
 
-    /// One of the conversations that the device knows, in which its person may
-    /// be no longer.
+    /// Picks a conversation that the device knows, which its user may have left.
     pub async fn clear(&mut self, at: usize, random: &mut Random) {
         let device = &self.devices[at];
         let known: Vec<i64> = device.model.conversations.keys().copied().collect();

@@ -1,5 +1,5 @@
-//! One device of a person: a socket, what is on the wire to it, and the client
-//! that holds what arrived.
+//! One device of a user: a socket, the frames on the way to it, and the client that holds the
+//! frames that arrived.
 
 use super::properties::Order;
 use super::rows::{MessageRow, Rows};
@@ -14,7 +14,7 @@ pub struct Device {
     pub user: User,
     pub model: Model,
     socket: Option<Socket>,
-    /// Came from the hub, and has not arrived yet: the plan decides what does.
+    /// Frames that came from the hub and have not arrived yet: the plan decides which do.
     wire: Vec<Value>,
     /// The last rev of each conversation that this socket was told.
     told: BTreeMap<i64, i64>,
@@ -22,7 +22,7 @@ pub struct Device {
     pub counts: Counts,
 }
 
-/// What happened to frames and to the client.
+/// Counts of the events of frames and of the client.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub arrived: u64,
@@ -61,7 +61,7 @@ impl Device {
         self.socket.is_some()
     }
 
-    /// Attaches first, and asks then.
+    /// Attaches first, and syncs then.
     pub async fn connect(&mut self) {
         let mut socket = Socket::open(&self.user).await;
         let (welcome, _) = socket.welcome().await;
@@ -71,8 +71,7 @@ impl Device {
         self.sync().await;
     }
 
-    /// The connection is gone, and what was on the wire with it: a sync that
-    /// was in flight is never answered.
+    /// Drops the connection and the frames in flight on it: a sync in flight is never answered.
     pub fn disconnect(&mut self) -> Option<Socket> {
         self.wire.clear();
         self.told.clear();
@@ -91,7 +90,7 @@ impl Device {
         self.model.ask()
     }
 
-    /// Asks over the socket; the answer arrives when the plan lets it.
+    /// Sends a sync over the socket; the answer arrives when the plan lets it.
     pub async fn sync(&mut self) {
         let mut request = self.ask();
         (request["type"], request["ref"]) = (json!("sync"), self.reference());
@@ -100,7 +99,7 @@ impl Device {
         }
     }
 
-    /// The same by the other transport.
+    /// The same over REST.
     pub async fn sync_by_rest(&mut self, order: &mut Order) {
         let request = self.ask();
         let mut answer = self.user.post("/api/sync", request).await.is(200).ok();
@@ -109,7 +108,7 @@ impl Device {
         self.wire.push(answer);
     }
 
-    /// What came is on the wire, and counts as told, whatever becomes of it.
+    /// A received frame is in flight, and counts as told, even if the plan drops it.
     async fn hear(&mut self, order: &mut Order) {
         if let Some(socket) = &mut self.socket {
             let heard = socket.heard().await;
@@ -121,8 +120,8 @@ impl Device {
         }
     }
 
-    /// A socket is told every rev of a conversation, of what its user may not see
-    /// the number alone.
+    /// Checks that a socket is told every rev of a conversation; if its user may not see the
+    /// change, only the number.
     fn expect_no_gap(&mut self, frame: &Value) {
         let (Some(id), Some(rev)) = (frame["conversation_id"].as_i64(), frame["rev"].as_i64()) else { return };
         let is_last = frame["type"] == "conversation_update" && frame["conversation"].is_null();
@@ -130,7 +129,7 @@ impl Device {
         assert!(before.is_none_or(|before| rev == before + 1), "{} was told {before:?}, and then {frame}", self.name);
     }
 
-    /// Asks, and the answer is made now and arrives only after what comes
+    /// Sends a sync. The hub answers now, and the answer arrives only after the frames that come
     /// until [`Device::arrive_before_the_answer`].
     pub async fn ask_early(&mut self, order: &mut Order) {
         if self.socket.is_some() && !self.model.is_syncing() {
@@ -139,8 +138,8 @@ impl Device {
         }
     }
 
-    /// Nothing happens any more in a group that nobody is in, to tell who holds it
-    /// still.
+    /// Syncs a device that holds a group without members: nothing happens there any more, so no
+    /// frame reveals it.
     pub async fn ask_of_the_abandoned(&mut self, rows: &Rows) {
         let is_abandoned = |id: &i64| rows.participants_in(*id).next().is_none();
         if !self.model.is_syncing() && self.model.conversations.keys().any(is_abandoned) {
@@ -153,8 +152,8 @@ impl Device {
         self.wire.sort_by_key(|frame| frame["type"] == "ack");
     }
 
-    /// As much of what is on the wire arrives as the weather has it; without
-    /// weather everything does, in order.
+    /// Delivers the frames in flight as the weather decides; without weather all of them arrive, in
+    /// order.
     pub async fn listen(&mut self, weather: Option<&mut Random>, order: &mut Order) {
         if self.socket.is_none() {
             return;
@@ -173,20 +172,20 @@ impl Device {
         }
     }
 
-    /// Whatever came by now never arrives.
+    /// Drops the frames that came by now; they never arrive.
     pub async fn lose_frames(&mut self, order: &mut Order) {
         self.hear(order).await;
         self.counts.lost += self.wire.len() as u64;
         self.wire.clear();
     }
 
-    /// A frame of this type, which may come after other answers.
+    /// The next frame of this type, which may come after other answers.
     pub async fn wait_for(&mut self, kind: &str) {
         let socket = self.socket.as_mut().expect("it is connected");
         self.wire.push(socket.expect(kind).await);
     }
 
-    /// Until the client has everything and nothing to ask.
+    /// Delivers frames and syncs until the client has everything and needs no sync.
     pub async fn settle(&mut self, order: &mut Order) {
         for _ in 0..500 {
             self.listen(None, order).await;
@@ -201,7 +200,7 @@ impl Device {
         let mut arriving = Vec::new();
         for frame in mem::take(&mut self.wire) {
             match random.below(10) {
-                // An answer is lost with its connection alone.
+                // An answer is lost only with its connection.
                 0 | 1 if frame["type"] != "ack" => self.counts.lost += 1,
                 2 | 3 => {
                     self.counts.late += 1;
@@ -222,7 +221,7 @@ impl Device {
         arriving
     }
 
-    /// An answer that nobody waits for any more is not looked at.
+    /// The client ignores an answer that it no longer waits for.
     fn receive(&mut self, frame: &Value) {
         if frame["type"] != "ack" {
             assert_ne!(frame["type"], "error", "{}: {frame}", self.name);

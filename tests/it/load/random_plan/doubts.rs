@@ -1,5 +1,4 @@
-//! A check that cannot fail shows nothing: each property, held against what it
-//! forbids.
+//! Tests of the checks themselves: each property must fail on a state that violates it.
 
 use super::ledger::{Answer, Ledger, To};
 use super::properties::{self, Order};
@@ -26,7 +25,7 @@ fn participant(user_id: i64, own_read_seq: i64) -> ParticipantRow {
     }
 }
 
-/// Three messages that 1 sent to 2, who has read the first.
+/// Three messages that user 1 sent to user 2, who has read the first.
 fn stored() -> Rows {
     Rows {
         conversations: vec![ConversationRow {
@@ -43,7 +42,7 @@ fn stored() -> Rows {
     }
 }
 
-/// The sender has an answer for each.
+/// The ledger in which the sender has an answer for each.
 fn answered() -> Ledger {
     let mut ledger = Ledger::default();
     for seq in 1..=3 {
@@ -144,7 +143,7 @@ fn a_send_without_an_answer_is_noticed() {
     properties::every_send_ends_stored_or_refused(&ledger, &stored());
 }
 
-/// 1 was in group 7 from rev 5 to rev 8, and sees messages from the fourth on.
+/// User 1 was in group 7 from rev 5 to rev 8, and sees messages from the fourth on.
 fn stays() -> Stays {
     let (mut stays, mut rows) = (Stays::default(), Rows::default());
     let group = ConversationRow { last_seq: 3, rev: 5, ..ConversationRow::group(7, None) };

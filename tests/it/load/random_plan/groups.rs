@@ -1,5 +1,5 @@
-//! Groups in a plan: who makes one, comes, goes, and becomes what. What each
-//! change must lead to is worked out from the tables before it.
+//! Groups in a plan: creation, joining, leaving and role changes. The expected result of each
+//! change is computed from the tables before it.
 
 use super::plan::Action;
 use super::properties;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 const ROLES: [&str; 3] = ["owner", "admin", "member"];
 
-/// A group that somebody wants to make, and its number when it is made.
+/// A group that a user wants to create, and its id once it exists.
 #[derive(Clone, Debug)]
 pub struct Founding {
     maker_id: i64,
@@ -21,7 +21,7 @@ pub struct Founding {
     id: Option<i64>,
 }
 
-/// What somebody asks for.
+/// The requested change.
 #[derive(Clone, Debug)]
 struct Regrouping {
     user_id: i64,
@@ -38,7 +38,7 @@ enum Kind {
 }
 
 impl Regrouping {
-    /// Why it must be refused, if it must.
+    /// The reason why the change must be refused, if any.
     fn refusal(&self, rows: &Rows) -> Option<&'static str> {
         let role_of = |user_id| rows.place(user_id, self.id).and_then(|place| place.role.as_deref());
         let Some(mine) = role_of(self.user_id) else { return Some("not_found") };
@@ -64,7 +64,7 @@ impl Regrouping {
         }
     }
 
-    /// What it makes of the rows.
+    /// Applies the change to the rows.
     fn apply(&self, rows: &mut Rows) {
         let Rows { conversations, participants, .. } = rows;
         let conversation = conversations.iter_mut().find(|row| row.id == self.id).expect("it is known");
@@ -102,12 +102,12 @@ impl Regrouping {
     }
 }
 
-/// Also of somebody who left.
+/// The participant's row, also of a user who left.
 fn place_of(participants: &mut [ParticipantRow], id: i64, user_id: i64) -> Option<&mut ParticipantRow> {
     participants.iter_mut().find(|row| (row.conversation_id, row.user_id) == (id, user_id))
 }
 
-/// Whether that is a change.
+/// Whether the request changes anything.
 fn set_role(place: Option<&mut ParticipantRow>, role: Option<&str>, rev: i64) -> bool {
     let place = place.expect("they are in it");
     let is_new = place.role.as_deref() != role;
@@ -118,7 +118,7 @@ fn set_role(place: Option<&mut ParticipantRow>, role: Option<&str>, rev: i64) ->
 }
 
 impl World {
-    /// One that the device knows, or, seldom, any.
+    /// Picks a group that the device knows, or, seldom, any group.
     pub fn pick_group(&self, at: usize, random: &mut Random) -> Option<i64> {
         let any = random.below(8) == 0;
         let known = &self.devices[at].model.conversations;
@@ -127,10 +127,10 @@ impl World {
         random.pick(&ids).copied()
     }
 
-    /// What one does with a group first of all, is to have one.
+    /// A user without a group creates one first.
     pub async fn regroup(&mut self, at: usize, action: Action, fails: bool, random: &mut Random) {
         let rows = self.tables.look();
-        // Rather something that is allowed.
+        // Prefers an allowed change.
         let mut drawn: Vec<Regrouping> = (0..4).filter_map(|_| self.draw_regrouping(at, action, random)).collect();
         let allowed = drawn.iter().position(|change| change.refusal(&rows).is_none()).unwrap_or(0);
         if drawn.is_empty() {
@@ -164,7 +164,7 @@ impl World {
         Some(Regrouping { user_id, id: self.pick_group(at, random)?, kind })
     }
 
-    /// Asks for it, and holds the tables against what must have become of it.
+    /// Sends the request, and compares the tables with the expected result.
     async fn make(&mut self, at: usize, change: &Regrouping, fails: bool) {
         let before = self.tables.look();
         let (mut refusal, mut expected) = (change.refusal(&before), before.clone());
@@ -185,7 +185,7 @@ impl World {
         self.note_regrouping(refusal.is_some(), &expected, change);
     }
 
-    /// A new group, or one more try with an earlier one.
+    /// Creates a new group, or retries an earlier one.
     pub async fn found(&mut self, at: usize, fails: bool, random: &mut Random) {
         let maker_id = self.devices[at].user.id;
         let mine = |number: &usize| self.foundings[*number].maker_id == maker_id;
@@ -200,7 +200,7 @@ impl World {
                 if others.is_empty() {
                     others.push(self.other_than(at, random).id);
                 }
-                // With one other person and no title it is no group.
+                // A conversation with one other user and no title is not a group.
                 let title = (others.len() == 1 || random.below(2) == 0).then(|| format!("group {number}"));
                 let client_id = format!("group{number}");
                 self.foundings.push(Founding { maker_id, others, title, client_id, id: None });
@@ -259,8 +259,7 @@ impl World {
         }
     }
 
-    /// Everybody who left a group where there is still somebody to do it: which,
-    /// and who.
+    /// Users who left a group that still has a member who can add them, with the group.
     pub async fn bring_back_who_left(&mut self) -> Vec<(i64, i64)> {
         let rows = self.tables.look();
         let left = rows.participants.iter().filter(|row| row.role.is_none());

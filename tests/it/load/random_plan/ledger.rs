@@ -1,11 +1,10 @@
-//! What people sent, and what they were told became of it.
+//! The messages that users sent, and the answers they received.
 
 use super::rows::MessageRow;
 use crate::harness::Reply;
 use serde_json::{Value, json};
 
-/// A message that somebody wants to send, and goes on wanting until there is
-/// an answer.
+/// A message that a user retries until there is an answer.
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub sender_id: i64,
@@ -15,30 +14,30 @@ pub struct Draft {
     pub content: String,
     pub attempts: u32,
     pub fate: Fate,
-    /// As it is since somebody changed it.
+    /// The message in its current form, after a user changed it.
     pub now: Option<MessageRow>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
-    /// The direct conversation with somebody, which there need not be yet.
+    /// The direct conversation with a user, which may not exist yet.
     Person(i64),
     Group(i64),
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fate {
-    /// No answer, or one that says that nobody knows.
+    /// No answer, or one that leaves the result unknown.
     Open,
     Stored(MessageRow),
-    /// With this code.
+    /// Refused with this code.
     Refused(String),
-    /// The sender is not in the group, or no longer, and is not told what became
-    /// of earlier attempts.
+    /// The sender is not in the group, or has left it, and does not learn the result of earlier
+    /// attempts.
     Withheld,
 }
 
-/// What one attempt was answered.
+/// The answer to one attempt.
 #[derive(Debug)]
 pub enum Answer {
     Stored {
@@ -46,25 +45,25 @@ pub enum Answer {
         is_duplicate: bool,
     },
     Refused(String),
-    /// `not_found`: the group is not the sender's.
+    /// `not_found`: the sender is not in the group.
     Withheld,
-    /// `unavailable`: to be repeated.
+    /// `unavailable`: the client must retry.
     Unknown,
 }
 
 #[derive(Clone, Default)]
 pub struct Ledger {
-    /// By number, which is a draft's key as well.
+    /// Drafts by number, which is a draft's key as well.
     pub drafts: Vec<Draft>,
     pub counts: Counts,
 }
 
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
-    /// Repeated because no answer came, and those of them that had been stored.
+    /// Sends repeated because no answer came, and how many of them had been stored.
     pub reopened: u64,
     pub reopened_but_stored: u64,
-    /// Repeated although the answer had come.
+    /// Sends repeated although the answer had come.
     pub repeated: u64,
 }
 
@@ -112,7 +111,7 @@ impl Answer {
 }
 
 impl Ledger {
-    /// A new message; returns its number.
+    /// Adds a new message; returns its number.
     pub fn compose(&mut self, sender_id: i64, to: To) -> usize {
         let number = self.drafts.len();
         let (key, content) = (format!("key{number}"), format!("the text of key{number}"));
@@ -120,25 +119,25 @@ impl Ledger {
         number
     }
 
-    /// One more attempt to send it.
+    /// Adds one more attempt to send it.
     pub fn attempt(&mut self, number: usize) -> Draft {
         self.drafts[number].attempts += 1;
         self.drafts[number].clone()
     }
 
-    /// Those whose sender still waits for an answer.
+    /// Messages whose sender still waits for an answer.
     pub fn list_open(&self, is_of: impl Fn(&Draft) -> bool) -> Vec<usize> {
         let is_open = |draft: &Draft| draft.fate == Fate::Open && draft.attempts > 0 && is_of(draft);
         (0..self.drafts.len()).filter(|number| is_open(&self.drafts[*number])).collect()
     }
 
-    /// Those that are stored, or may be.
+    /// Messages that are stored, or may be.
     pub fn list_stored(&self, is_of: impl Fn(&Draft) -> bool) -> Vec<usize> {
         let is_stored = |draft: &Draft| matches!(draft.fate, Fate::Stored(_) | Fate::Withheld) && is_of(draft);
         (0..self.drafts.len()).filter(|number| is_stored(&self.drafts[*number])).collect()
     }
 
-    /// Whoever asks from here on is told of the message as it is now.
+    /// Updates a message: later answers contain its current form.
     pub fn change(&mut self, message: &MessageRow) {
         let draft = self.drafts.iter_mut().find(|draft| draft.key == message.client_message_id);
         let draft = draft.expect("somebody sent it");
@@ -148,8 +147,8 @@ impl Ledger {
         }
     }
 
-    /// A backup of when the plan knew that much was put back: whoever sent something
-    /// since, or heard what became of it since, goes on wanting to.
+    /// Restores the ledger of an earlier time with the backup: a user who sent a message since, or
+    /// got its answer since, retries it.
     pub fn put_back(&mut self, earlier: &Self) {
         for (number, draft) in self.drafts.iter_mut().enumerate() {
             let known = earlier.drafts.get(number);
@@ -158,7 +157,7 @@ impl Ledger {
         }
     }
 
-    /// Holds an answer against what was sent, and against earlier answers.
+    /// Checks an answer against the message and earlier answers.
     pub fn settle(&mut self, number: usize, answer: &Answer) {
         let Draft { sender_id, key, content, attempts, fate, now: changed, .. } = &mut self.drafts[number];
         let now = match answer {
@@ -187,7 +186,7 @@ impl Ledger {
                 self.counts.reopened += u64::from(*attempts > 1 && now != Fate::Open);
                 *fate = now;
             }
-            // The sender is back.
+            // The sender is a member again.
             (Fate::Withheld, Fate::Stored(_)) => *fate = now,
             (_, Fate::Open | Fate::Withheld) => {}
             _ => {

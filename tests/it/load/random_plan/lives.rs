@@ -1,4 +1,4 @@
-//! How the hub's lives end, and how the plan does.
+//! The end of each hub process in a plan, and the end of the plan.
 
 use super::ledger::{Answer, To};
 use super::world::World;
@@ -7,11 +7,11 @@ use crate::load::random::Random;
 use crate::support::binary::wait_for;
 use std::sync::atomic::Ordering;
 
-/// What a failed COMMIT leaves in the log, and nothing else may.
+/// The log lines of a failed COMMIT; no other errors are allowed.
 const FAILED_COMMITS: [&str; 2] = ["a write was refused at COMMIT", "nobody knows whether a batch"];
 
 impl World {
-    /// SIGKILL while some send: whoever has no answer sends again one day.
+    /// SIGKILL while some send: a sender without an answer retries later.
     pub async fn kill(&mut self, random: &mut Random) {
         self.end_by_kill(random).await;
         self.start_again().await;
@@ -20,7 +20,7 @@ impl World {
     pub async fn end_by_kill(&mut self, random: &mut Random) {
         let under_way = self.send_without_waiting(random).await;
         if let Some((at, number)) = random.pick(&under_way).copied().filter(|_| random.below(2) == 0) {
-            // The worst moment, if something is promised before it is kept.
+            // The worst moment, if the hub acknowledges before it commits.
             let key = self.ledger.drafts[number].key.clone().into();
             let socket = self.devices[at].socket().expect("it sent by it");
             let answer = Answer::of_frame(&socket.answer_to(&key).await);
@@ -35,7 +35,7 @@ impl World {
         self.wait_until_unused().await;
     }
 
-    /// SIGTERM while some send: everybody is told to come back.
+    /// SIGTERM while some send: every client is told to reconnect.
     pub async fn restart(&mut self, random: &mut Random) {
         self.stop(random).await;
         self.start_again().await;
@@ -69,8 +69,8 @@ impl World {
         under_way
     }
 
-    /// What came before the end: an answer to a message counts, the rest is
-    /// lost. Returns who heard which close code.
+    /// Reads the frames before the end: an answer to a message counts, the rest is lost. Returns
+    /// the close code that each device received.
     async fn hear_the_end(&mut self, under_way: &[(usize, usize)]) -> Vec<(String, Option<u16>)> {
         let mut codes = Vec::new();
         for (at, device) in self.devices.iter_mut().enumerate() {
@@ -90,7 +90,7 @@ impl World {
         codes
     }
 
-    /// Until nobody makes use of the database.
+    /// Waits until nothing uses the database.
     async fn wait_until_unused(&mut self) {
         self.check_log();
         wait_for("the end of what the last hub had asked of the database", async || {
@@ -105,7 +105,7 @@ impl World {
         self.port.store(super::world::port_of(&mut self.hub).await, Ordering::SeqCst);
     }
 
-    /// The hub complains of nothing but what the plan did to it.
+    /// Checks that the hub logged no errors except those that the plan caused.
     pub fn check_log(&mut self) {
         let log = self.hub.log();
         let complaints = log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked"));
@@ -115,16 +115,16 @@ impl World {
         assert_eq!(expected.len(), std::mem::take(&mut self.doubts), "{log}");
     }
 
-    /// A change in everything after which nothing is lost any more: it shows
-    /// those who stayed what they missed, and whoever was away comes back. Then
-    /// everything is held against everything.
+    /// Makes a change in every conversation after which nothing is lost any more. The change shows
+    /// connected clients what they missed, and offline clients reconnect. Then everything is
+    /// compared.
     pub async fn end(&mut self) {
         for number in 0..self.ledger.drafts.len() {
             while self.ledger.list_open(|_| true).contains(&number) {
                 self.send_for_sender(number).await;
             }
         }
-        // Who is here may have asked before, and be answered after.
+        // A connected client may have a sync in flight, which is answered later.
         for device in self.devices.iter_mut().step_by(2) {
             device.ask_early(&mut self.order).await;
         }
@@ -139,7 +139,7 @@ impl World {
         let left = self.bring_back_who_left().await;
         self.write_everywhere().await;
         self.all_hear().await;
-        // By now they have everything, and hear the last of it live.
+        // By now the clients have everything, and receive the last change live.
         self.remove_again(left).await;
         self.write_everywhere().await;
         self.all_hear().await;
@@ -171,7 +171,7 @@ impl World {
         }
     }
 
-    /// Whoever is away comes back for it. Nobody lacks anything then.
+    /// Reconnects the offline devices. No client lacks anything then.
     async fn all_hear(&mut self) {
         let rows = self.tables.look();
         for device in &mut self.devices {
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// By the sender's first device, over REST.
+    /// Sends from the sender's first device, over REST.
     async fn send_for_sender(&mut self, number: usize) {
         let at = self.first_device_of(self.ledger.drafts[number].sender_id);
         self.send(at, number, false).await;

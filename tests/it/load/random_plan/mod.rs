@@ -1,16 +1,15 @@
-//! Nothing is missed: people with several devices do whatever comes to mind,
-//! alone and in groups that they join and leave, frames are lost, doubled, late and out of order, connections go, the hub is
-//! killed and started again, backups are put back; and at rest every client has what the database
-//! has.
+//! Random plans: no client misses anything. Users with several devices do random things, alone and
+//! in groups that they join and leave. Frames are lost, doubled, late and out of order, connections
+//! are lost, the hub is killed and started again, and backups are restored. At rest every client
+//! has the state of the database.
 //!
-//! `plan` has what can happen; `world`, `sends`, `changes` and `groups` do it;
-//! `properties` and `stays` say what must hold, and `tables` reads the tables
-//! past the hub; `small_hub` is the hub, with small limits. One seed decides all that
-//! the plan decides; what the machine decides, such as how far a message got
-//! before the kill, is another matter each time. `SWITCHBOARD_PLAN_SEED` and
-//! `SWITCHBOARD_PLAN_SEEDS` choose the first seed and how many,
-//! `SWITCHBOARD_PLAN_STEPS` how long each plan is, and `SWITCHBOARD_PLAN_JOBS`
-//! how many run side by side; `scripts/plan` runs the long form.
+//! `plan` has the possible steps; `world`, `sends`, `changes` and `groups` perform them.
+//! `properties` and `stays` define what must hold, and `tables` reads the tables directly.
+//! `small_hub` is the hub, with small limits. One seed decides every choice of the plan. Effects of
+//! the machine, such as how far a message got before the kill, differ each time.
+//! `SWITCHBOARD_PLAN_SEED` and `SWITCHBOARD_PLAN_SEEDS` choose the first seed and how many,
+//! `SWITCHBOARD_PLAN_STEPS` the length of each plan, and `SWITCHBOARD_PLAN_JOBS` how many run side
+//! by side; `scripts/plan` runs the long form.
 
 mod backups;
 mod changes;
@@ -40,7 +39,7 @@ use tally::Tally;
 pub use world::port_of;
 use world::{DEVICES, World};
 
-/// When nobody asks for more.
+/// The defaults of the short form.
 const SEEDS: u64 = 3;
 const STEPS: u64 = 150;
 
@@ -96,7 +95,7 @@ fn run_one(database: &'static str, scratch: Scratch, seed: u64, steps: usize) ->
     })
 }
 
-/// Says how to see it again, if it ends badly.
+/// Prints how to reproduce a plan that fails.
 struct Replay {
     database: &'static str,
     seed: u64,

@@ -1,24 +1,24 @@
-//! What can happen in a plan, how often, and the steps that a seed makes of it.
+//! The possible steps of a plan, how often each occurs, and the steps that a seed generates.
 
 use crate::load::random::Random;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Over the socket, or over REST where there is none.
+    /// Sends over the socket, or over REST where there is none.
     Send,
     SendByRest,
     /// The answer is lost on the way back.
     SendUnheard,
     /// The connection is lost before there can be an answer.
     SendAndVanish,
-    /// COMMIT fails, and nobody knows whether it happened.
+    /// COMMIT fails, and its result is unknown.
     SendAndFail,
-    /// Once more with the same `client_message_id`, whether answered or not.
+    /// Retries with the same `client_message_id`, whether answered or not.
     Repeat,
     Edit,
     DeleteForEveryone,
     DeleteForMe,
-    /// Or takes the reaction back.
+    /// Adds a reaction, or removes it.
     React,
     Clear,
     MarkDelivered,
@@ -28,40 +28,39 @@ pub enum Action {
     Unblock,
     AddContact,
     RemoveContact,
-    /// Or once more with the same `client_id`.
+    /// Creates a group, or retries with the same `client_id`.
     Found,
-    /// Also whoever was in it before.
+    /// Adds a user, also one who was in the group before.
     Add,
     Remove,
     Leave,
     SetRole,
-    /// Makes somebody else an owner, and is one no longer.
+    /// Makes another member an owner, and gives up the role.
     HandOver,
     Rename,
-    /// COMMIT fails for any of these.
+    /// COMMIT fails for any of these group changes.
     RegroupAndFail,
-    /// What came on the wire arrives: some of it lost, doubled, late or out of
-    /// order.
+    /// The frames in flight arrive: some of them lost, doubled, late or out of order.
     Listen,
-    /// Everything arrives, until the client has nothing to ask.
+    /// Everything arrives, until the client needs no sync.
     Settle,
     Sync,
     SyncByRest,
     Connect,
-    /// The connection goes, and with it what was on the wire.
+    /// The connection is lost, together with the frames in flight.
     Vanish,
     Close,
     /// SIGKILL, while some send.
     KillHub,
     /// SIGTERM, while some send.
     RestartHub,
-    /// The hub is stopped, and a copy of its database made.
+    /// The hub is stopped, and its database is copied.
     BackUp,
-    /// The hub is killed, while some send, and the last copy put back.
+    /// The hub is killed, while some send, and the last copy is restored.
     PutBack,
 }
 
-/// How often each is drawn, out of the sum of all.
+/// The weight of each step, out of the sum of all.
 const WEIGHTS: &[(Action, usize)] = &[
     (Action::Send, 150),
     (Action::SendByRest, 80),
@@ -102,16 +101,14 @@ const WEIGHTS: &[(Action, usize)] = &[
     (Action::PutBack, 12),
 ];
 
-/// One thing that one device does; what else there is to decide about it comes
-/// from `random`.
+/// One step of one device; its other choices come from `random`.
 pub struct Step {
     pub device: usize,
     pub action: Action,
     pub random: Random,
 }
 
-/// Each step has a chance of its own, so that a shorter plan is the beginning
-/// of a longer one.
+/// Each step has its own random sequence, so that a shorter plan is the beginning of a longer one.
 pub fn steps(seed: u64, count: usize, devices: usize) -> impl Iterator<Item = Step> {
     let mut random = Random::new(seed);
     (0..count).map(move |_| {

@@ -1,4 +1,4 @@
-//! What holds of every plan, each property by its name.
+//! The properties of every plan, by name.
 //!
 //! | the property | where it is shown |
 //! | --- | --- |
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use switchboard::ids::Timestamp;
 
-/// Which message stands where, as anybody was ever told.
+/// The message at each position, as any client was ever told.
 #[derive(Clone, Default)]
 pub struct Order {
     told: BTreeMap<(i64, i64), i64>,
@@ -38,7 +38,7 @@ impl Order {
         assert_eq!(*self.told.entry(place).or_insert(id), id, "every client shows one order, also at {place:?}");
     }
 
-    /// Every message that this frame to somebody speaks of.
+    /// Every message that a frame to a user mentions.
     pub fn note_all(&mut self, user_id: i64, frame: &Value) {
         self.stays.check(user_id, frame);
         if frame["message"].is_object() {
@@ -70,7 +70,7 @@ pub fn every_client_shows_one_order(order: &Order, rows: &Rows) {
         assert!(as_sent.by_ref().map(|row| row.rev).is_sorted(), "messages are numbered as they were committed");
         let mut revs: Vec<i64> = rows.messages_in(conversation.id).map(|row| row.rev).collect();
         let places = rows.participants.iter().filter(|row| row.conversation_id == conversation.id);
-        // Several may have moved in one change.
+        // One change may move the positions of several users.
         let changes: BTreeSet<i64> = places.map(|row| row.rev).filter(|rev| *rev > 1).collect();
         revs.extend(changes);
         revs.sort_unstable();
@@ -96,8 +96,8 @@ pub fn every_send_ends_stored_or_refused(ledger: &Ledger, rows: &Rows) {
     assert_eq!(by_key.len(), ledger.drafts.iter().filter(is_there).count(), "nothing is there that nobody sent");
 }
 
-/// Whoever may write is not refused, and whoever may not is: to people a block
-/// decides it, in a group alone whether one is in it.
+/// Checks that every permitted sender is accepted, and every other one is refused: between two
+/// users a block decides it, in a group only membership.
 pub fn who_may_write_is_not_refused(draft: &Draft, answer: &Answer, rows: &Rows) {
     let Draft { sender_id, key, .. } = draft;
     let (is_blocked, is_in) = match draft.to {
@@ -115,8 +115,8 @@ pub fn who_may_write_is_not_refused(draft: &Draft, answer: &Answer, rows: &Rows)
     }
 }
 
-/// A mark up to `seq` moves this person's position in one conversation, not
-/// back, and what others see of it where there is no block; and nothing else.
+/// Checks that a mark up to `seq` moves this user's position in one conversation, never back, and
+/// the position that others see where there is no block; and nothing else.
 pub fn a_mark_moves_one_position(user: &User, id: i64, (delivered, read): (i64, i64), before: &Rows, after: &Rows) {
     let is_shared = !before.is_blocked_in(before.conversation(id));
     let expected: Vec<[i64; 5]> = before
@@ -138,8 +138,8 @@ pub fn a_mark_moves_one_position(user: &User, id: i64, (delivered, read): (i64, 
     assert_eq!(positions, expected, "{} marks {id}", user.name);
 }
 
-/// What others see of a position was reached at some time, which is kept; but
-/// for where somebody began who came later.
+/// Checks that a position visible to others was reached at some time, which is stored; the start of
+/// a member who joined later is exempt.
 pub fn every_position_has_its_mark(rows: &Rows) {
     for place in &rows.participants {
         for (kind, seq) in [("delivered", place.delivered_seq), ("read", place.read_seq)] {
@@ -150,7 +150,7 @@ pub fn every_position_has_its_mark(rows: &Rows) {
     }
 }
 
-/// So that nobody is ever left in one that nobody can change.
+/// Checks that every group has a member who can change it.
 pub fn a_group_that_anybody_is_in_has_an_owner(rows: &Rows) {
     for group in rows.conversations.iter().filter(|row| row.is_group()) {
         let mut people = rows.participants_in(group.id).peekable();
@@ -174,8 +174,8 @@ pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {
         assert_eq!(held.title, json!(conversation.title), "{name} in {id}");
         let messages: Vec<MessageRow> = model.shown(id).into_values().map(MessageRow::told).collect();
         let mut stored: Vec<MessageRow> = rows.shown_in(id, user.id).cloned().collect();
-        // Whoever was away long has the newest, as many as there was room for, and
-        // asks for older ones; also when those that came have been hidden since.
+        // A client that was offline long has the newest messages, as many as fit, and requests
+        // older ones; also when those that came have been hidden since.
         let has_some = model.has_messages(id) || stored.is_empty();
         assert!(has_some, "{name} has no message of {id}, but there are {stored:#?}");
         let newest = stored.split_off(stored.len().saturating_sub(messages.len()));
@@ -187,15 +187,15 @@ pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {
     }
 }
 
-/// Somebody who has just come gets by `sync` what those have who were there.
+/// Checks that a new member gets the same by `sync` as the members who were there.
 pub async fn a_new_client_gets_the_same(user: &User, rows: &Rows) {
     let mut device = Device::new(user, format!("{}-new", user.name));
     device.model = truth(user).await;
     after_a_reconnect_nothing_is_missing(&device, rows);
 }
 
-/// What everybody in a conversation sees of somebody: their role, and the rev
-/// of that, and how far they came.
+/// The state of a participant that everybody in a conversation sees: their role, the rev of it, and
+/// their positions.
 type Place = (Option<String>, [i64; 3]);
 
 fn place(participant: &Value) -> Place {
@@ -208,7 +208,7 @@ fn places_in(rows: &Rows, conversation_id: i64) -> BTreeMap<i64, Place> {
     rows.participants_in(conversation_id).map(|row| (row.user_id, place(row))).collect()
 }
 
-/// What the hub counts as unread is what is counted by hand.
+/// Checks that the hub's unread counts equal a recount.
 pub async fn unread_counts_equal_a_recount(user: &User, rows: &Rows) {
     let counts = rows.unread(user.id);
     let (unread, list) = tokio::join!(user.get("/api/unread"), user.get("/api/conversations?limit=200"));
@@ -229,7 +229,7 @@ pub async fn unread_counts_equal_a_recount(user: &User, rows: &Rows) {
     assert_eq!(listed, by_hand.collect(), "unread counts and last messages in the list of {}", user.name);
 }
 
-/// Conversations, history and receipts, read over REST, are what is stored.
+/// Checks that conversations, history and receipts, read over REST, match the stored rows.
 pub async fn requests_tell_what_is_stored(user: &User, rows: &Rows) {
     for other in rows.conversations.iter().filter(|row| rows.place(user.id, row.id).is_none()) {
         user.get(&format!("/api/conversations/{}", other.id)).await.refused(404, "not_found");

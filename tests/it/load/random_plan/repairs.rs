@@ -1,12 +1,12 @@
-//! A live frame that is lost is made good in each of three ways: by the next
-//! frame of its conversation, by `resync`, and by the next connect.
+//! A lost live frame is recovered in each of three ways: by the next frame of its conversation, by
+//! `resync`, and by the next connect.
 
 use super::ledger::To;
 use super::properties;
 use super::world::World;
 use crate::support::temp_database::Scratch;
 
-/// Devices of three people.
+/// Devices of three users.
 const ANN: usize = 0;
 const BOB: usize = 3;
 const CAT: usize = 6;
@@ -67,8 +67,8 @@ impl World {
         properties::after_a_reconnect_nothing_is_missing(&self.devices[BOB], &self.tables.look());
     }
 
-    /// A message and a change of Bob's own that do not reach him, and that he
-    /// does not come to know of by himself.
+    /// A message and a private change of Bob's that do not reach him, and that he does not learn of
+    /// by himself.
     async fn lose_frames(&mut self) {
         let before = self.devices[BOB].model.clone();
         self.ann_writes_to_bob().await;

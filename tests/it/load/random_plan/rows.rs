@@ -1,27 +1,27 @@
-//! What stood in the tables at one moment, and what follows from it by the
-//! plainest of computations: none of the hub's own queries is used here.
+//! The contents of the tables at one moment, and the state that follows from them by the simplest
+//! computation: none of the hub's own queries is used here.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Everything that lasts, at one moment.
+/// All stored rows, at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     pub conversations: Vec<ConversationRow>,
-    /// Also those who left.
+    /// Participants, including those who left.
     pub participants: Vec<ParticipantRow>,
-    /// By conversation, and by `seq` within it.
+    /// Messages by conversation, and by `seq` within it.
     pub messages: Vec<MessageRow>,
-    /// Ids of messages that are not as they were sent.
+    /// Ids of messages that were changed after sending.
     pub changed: BTreeSet<i64>,
-    /// Who deleted which message for themselves.
+    /// The users and the messages that each deleted for themselves.
     pub hidden: BTreeSet<(i64, i64)>,
-    /// Who has whom blocked, and on the list of contacts.
+    /// The blocks and contacts of each user.
     pub blocks: Vec<Tie>,
     pub contacts: Vec<Tie>,
-    /// Who left a group, and who had brought them into it.
+    /// The users who left a group, with the user who had added them.
     pub declined: Vec<Tie>,
     pub marks: Vec<Mark>,
 }
@@ -34,7 +34,7 @@ pub struct ConversationRow {
     pub last_seq: i64,
     #[diesel(sql_type = BigInt)]
     pub rev: i64,
-    /// Of a direct conversation.
+    /// The pair of users, for a direct conversation.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub user_low: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -49,7 +49,7 @@ pub struct ParticipantRow {
     pub conversation_id: i64,
     #[diesel(sql_type = BigInt)]
     pub user_id: i64,
-    /// None: left.
+    /// The role; none: left.
     #[diesel(sql_type = Nullable<Text>)]
     pub role: Option<String>,
     #[diesel(sql_type = BigInt)]
@@ -78,7 +78,7 @@ pub struct MessageRow {
     pub client_message_id: String,
     pub is_edited: bool,
     pub is_deleted: bool,
-    /// With what, and who.
+    /// The reactions, each with its user.
     pub reactions: BTreeSet<(String, i64)>,
 }
 
@@ -109,14 +109,14 @@ impl ConversationRow {
         self.user_low.is_none()
     }
 
-    /// One that was just made.
+    /// A new participant.
     pub fn group(id: i64, title: Option<String>) -> Self {
         Self { id, last_seq: 0, rev: 1, user_low: None, user_high: None, title }
     }
 }
 
 impl ParticipantRow {
-    /// Whoever comes begins after what was said.
+    /// A new member's view begins after the existing messages.
     pub fn joined(conversation: &ConversationRow, user_id: i64, role: &str, rev: i64) -> Self {
         let last = conversation.last_seq;
         Self {
@@ -142,8 +142,8 @@ impl Rows {
         self.blocks.iter().any(|tie| (tie.from, tie.to) == (one, other) || (tie.from, tie.to) == (other, one))
     }
 
-    /// Whether somebody left a group of this adder's, and has neither made them a
-    /// contact nor written to them.
+    /// Whether the user left a group of this adder's, and has neither made them a contact nor
+    /// written to them.
     pub fn declines(&self, whom: i64, adder: i64) -> bool {
         let is_known = self.contacts.iter().any(|tie| (tie.from, tie.to) == (whom, adder))
             || self.messages.iter().any(|message| {
@@ -154,7 +154,7 @@ impl Rows {
         !is_known && self.declined.iter().any(|tie| (tie.from, tie.to) == (whom, adder))
     }
 
-    /// In a group a block is in nobody's way.
+    /// A block has no effect in a group.
     pub fn is_blocked_in(&self, conversation: &ConversationRow) -> bool {
         let pair = conversation.user_low.zip(conversation.user_high);
         pair.is_some_and(|(low, high)| self.is_block_between(low, high))
@@ -168,7 +168,7 @@ impl Rows {
         self.messages.iter().filter(move |message| message.conversation_id == conversation_id)
     }
 
-    /// Who is in it.
+    /// The members.
     pub fn participants_in(&self, conversation_id: i64) -> impl Iterator<Item = &ParticipantRow> {
         let is_in = move |row: &&ParticipantRow| row.conversation_id == conversation_id && row.role.is_some();
         self.participants.iter().filter(is_in)
@@ -182,21 +182,21 @@ impl Rows {
         self.participants_in(conversation_id).find(|place| place.user_id == user_id)
     }
 
-    /// Whether one may see the message: it is not from before one came, not
-    /// cleared and not hidden.
+    /// Whether a user may see the message: it is not from before they joined, not cleared and not
+    /// hidden.
     pub fn may_see(&self, user_id: i64, message: &MessageRow) -> bool {
         let Some(place) = self.place(user_id, message.conversation_id) else { return false };
         let is_there = message.seq >= place.visible_from_seq && message.seq > place.cleared_seq;
         is_there && !self.hidden.contains(&(user_id, message.id))
     }
 
-    /// What one may see of a conversation.
+    /// The messages of a conversation that a user may see.
     pub fn shown_in(&self, conversation_id: i64, user_id: i64) -> impl Iterator<Item = &MessageRow> {
         self.messages_in(conversation_id).filter(move |message| self.may_see(user_id, message))
     }
 
-    /// Those of one's conversations that the list has: cleared ones come back
-    /// with the next message, and groups are there before the first.
+    /// The conversations in a user's list: cleared ones come back with the next message, and groups
+    /// are listed before their first message.
     pub fn listed_for(&self, user_id: i64) -> impl Iterator<Item = &ConversationRow> {
         let has_news = move |row: &ConversationRow| {
             let place = self.place(user_id, row.id);
@@ -205,7 +205,7 @@ impl Rows {
         self.conversations_of(user_id).filter(move |row| has_news(row))
     }
 
-    /// What one has not read, message by message, where there is any.
+    /// The unread counts of a user, counted message by message, where there are any.
     pub fn unread(&self, user_id: i64) -> BTreeMap<i64, i64> {
         let mut counts = BTreeMap::new();
         for place in self.participants.iter().filter(|place| place.user_id == user_id) {
@@ -219,7 +219,7 @@ impl Rows {
         counts
     }
 
-    /// When one came to this message: the first mark that is not before it.
+    /// The time when a user reached this message: the first mark that is not before it.
     pub fn reached_at(&self, message: &MessageRow, user_id: i64, kind: &str) -> Option<i64> {
         let is_of = |mark: &&Mark| mark.conversation_id == message.conversation_id && mark.user_id == user_id;
         self.marks.iter().filter(is_of).find(|mark| mark.kind == kind && mark.seq >= message.seq).map(|mark| mark.at)
@@ -227,7 +227,7 @@ impl Rows {
 }
 
 impl MessageRow {
-    /// As a frame or an answer tells it.
+    /// The position as a frame or an answer has it.
     pub fn told(message: &Value) -> Self {
         let number = |key: &str| message[key].as_i64().unwrap();
         let text = |key: &str| message[key].as_str().unwrap().to_owned();

@@ -1,5 +1,5 @@
-//! Messages in a plan: what is sent, by which transport, and whether the sender hears
-//! what became of it.
+//! Messages in a plan: sending by either transport, with and without the answer reaching the
+//! sender.
 
 use super::ledger::{Answer, To};
 use super::properties;
@@ -14,8 +14,8 @@ impl World {
         self.ledger.compose(self.devices[at].user.id, to)
     }
 
-    /// Sends it once more, by either transport, and returns the answer, of which the
-    /// sender knows nothing yet.
+    /// Sends it once more, by either transport, and returns the answer, which the sender has not
+    /// received yet.
     pub async fn request(&mut self, at: usize, number: usize, by_socket: bool) -> Answer {
         let (draft, rows) = (self.ledger.attempt(number), self.tables.look());
         let device = &mut self.devices[at];
@@ -30,7 +30,7 @@ impl World {
         answer
     }
 
-    /// The same, and the sender hears the answer.
+    /// The same, and the sender receives the answer.
     pub async fn send(&mut self, at: usize, number: usize, by_socket: bool) {
         let answer = self.request(at, number, by_socket).await;
         self.ledger.settle(number, &answer);
@@ -59,7 +59,8 @@ impl World {
         self.tables.set_trap(true);
         let answer = self.request(at, number, random.below(2) == 0).await;
         self.tables.set_trap(false);
-        // Under a block, and outside of the group, it is refused before anything is written.
+        // Under a block, or for a sender outside of the group, it is refused before anything is
+        // written.
         if matches!(answer, Answer::Unknown) {
             self.counts.failed_commits += 1;
             self.doubts += 1;
@@ -67,7 +68,7 @@ impl World {
         self.ledger.settle(number, &answer);
     }
 
-    /// The connection of the hub to its database ends within COMMIT.
+    /// The hub's database connection ends within COMMIT.
     pub async fn send_and_lose_the_answer(&mut self, at: usize) {
         let number = self.compose(at, &mut Random::new(1));
         self.tables.set_cut(true);
@@ -78,7 +79,7 @@ impl World {
         self.ledger.settle(number, &answer);
     }
 
-    /// Rather what is still open than what had its answer.
+    /// Prefers messages without an answer.
     pub async fn repeat(&mut self, at: usize, random: &mut Random) {
         let me = self.devices[at].user.id;
         let open = self.ledger.list_open(|draft| draft.sender_id == me);

@@ -1,6 +1,6 @@
-//! The hub that plans are played against: the app itself, with limits of `sync` so
-//! small that every plan passes all of them. No setting makes them so small, so it
-//! is this program that serves, started once more.
+//! The hub that plans run against: the app itself, with limits of `sync` so small that every plan
+//! exceeds all of them. No setting allows such limits, so this test program runs once more as the
+//! server.
 
 use crate::support::binary::{Binary, Place};
 use std::net::TcpListener;
@@ -14,10 +14,10 @@ use tokio::signal::unix::{SignalKind, signal};
 const LIMITS: SyncLimits =
     SyncLimits { messages: 5, conversations: 5, bytes: 16 << 10, changes: 5, reset_messages: 5, own_rows: 5 };
 
-/// Set where a plan asks for it.
+/// Environment variable that is set when a plan asks for this hub.
 pub const ASKED: &str = "SWITCHBOARD_PLAN_HUB";
 
-/// As `Place::start` starts the binary.
+/// Starts the program as `Place::start` starts the binary.
 pub fn start(place: &Place) -> Binary {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["load::random_plan::small_hub::serves_where_a_plan_asks_for_it", "--exact", "--nocapture"]);

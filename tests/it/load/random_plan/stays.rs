@@ -1,11 +1,11 @@
-//! Who was in which group from when to when: nothing of it that was committed at
-//! another time reaches them, and no message from before they came.
+//! The periods in which each user was a member of each group. A user receives nothing of it that
+//! was committed outside them, and no message from before they joined.
 
 use super::rows::Rows;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// From the change that brought somebody in to the one that took them out.
+/// A stay, from the change that added a user to the change that removed them.
 #[derive(Clone, Debug)]
 struct Stay {
     from_rev: i64,
@@ -15,12 +15,12 @@ struct Stay {
 
 #[derive(Clone, Default)]
 pub struct Stays {
-    /// By group and person, one after another.
+    /// Stays by group and user, in order.
     stays: BTreeMap<i64, BTreeMap<i64, Vec<Stay>>>,
 }
 
 impl Stays {
-    /// After each change of who is in a group.
+    /// Records each change of a group's members.
     pub fn follow(&mut self, rows: &Rows) {
         for row in rows.participants.iter().filter(|row| rows.conversation(row.conversation_id).is_group()) {
             let stays = self.stays.entry(row.conversation_id).or_default().entry(row.user_id).or_default();
@@ -35,7 +35,7 @@ impl Stays {
         }
     }
 
-    /// What the hub tells somebody, live or by `sync`.
+    /// Checks each frame and `sync` answer for a user.
     pub fn check(&self, user_id: i64, frame: &Value) {
         match (frame["conversation_id"].as_i64(), frame["rev"].as_i64()) {
             (Some(id), Some(rev)) => self.check_live(user_id, id, rev, frame),
@@ -46,13 +46,13 @@ impl Stays {
             let id = piece["id"].as_i64().expect("an id");
             match piece["rev"].as_i64() {
                 Some(rev) => self.check_answer(user_id, id, rev, piece),
-                // Of one's own.
+                // A private change of the user.
                 None => assert!(self.was_ever_in(user_id, id), "{user_id} was never in {id}: {frame}"),
             }
         }
     }
 
-    /// The last that one hears is that one is out, and nobody else hears it so.
+    /// The last frame tells a user of their removal, and nobody else receives it in that form.
     fn check_live(&self, user_id: i64, id: i64, rev: i64, frame: &Value) {
         let Some(stay) = self.stay_at(user_id, id, rev, frame) else { return };
         let is_out = frame["type"] == "conversation_update" && frame["conversation"].is_null();
@@ -69,7 +69,7 @@ impl Stays {
         messages.chain([&conversation["last_message"]]).for_each(|message| stay.check_message(user_id, message));
     }
 
-    /// None for a direct conversation.
+    /// The group; none for a direct conversation.
     fn stay_at(&self, user_id: i64, id: i64, rev: i64, told: &Value) -> Option<&Stay> {
         let stays = self.stays.get(&id)?.get(&user_id);
         let is_then = |stay: &&Stay| stay.from_rev <= rev && stay.to_rev.is_none_or(|to_rev| rev <= to_rev);

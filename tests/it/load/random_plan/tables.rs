@@ -1,4 +1,4 @@
-//! The tables, read past the hub, and a hand in what it does not expect.
+//! Direct reads of the tables, and faults that the hub does not expect.
 
 use super::rows::{MessageRow, Rows};
 use crate::support::temp_database::Scratch;
@@ -6,11 +6,10 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
-/// A look past the hub, and a hand in what it does not expect.
+/// A direct database connection that also injects faults.
 pub struct Tables {
     url: String,
-    /// Let go of before a kill, so that the next hub is alone with what the
-    /// last one left.
+    /// Closed before a kill, so that the next hub is alone with the state that the last one left.
     conn: Option<Conn>,
 }
 
@@ -59,7 +58,7 @@ struct Stored {
     is_changed: bool,
 }
 
-/// What one person made of one message: hid it, or reacted to it.
+/// A user's own state of a message: hidden, or a reaction.
 #[derive(QueryableByName)]
 struct Touch {
     #[diesel(sql_type = BigInt)]
@@ -70,8 +69,8 @@ struct Touch {
     emoji: String,
 }
 
-/// While a row stands in `plan_trap`, whatever takes a rev makes COMMIT fail: a
-/// reference that is looked at only then.
+/// While a row stands in `plan_trap`, every write that takes a rev makes COMMIT fail, by a deferred
+/// reference.
 const TRAP: &str = "CREATE TABLE plan_trap (n BIGINT);
     CREATE TABLE plan_orphans (n BIGINT REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED);";
 const SPRING_ON_SQLITE: &str = "CREATE TRIGGER plan_spring AFTER UPDATE ON conversations
@@ -116,7 +115,7 @@ impl Tables {
         on!(self.open(), conn => conn.batch_execute(sql)).unwrap();
     }
 
-    /// Once, when the hub has made its tables.
+    /// Sets up the traps once, when the hub has made its tables.
     pub fn lay_trap(&mut self) {
         self.run(TRAP);
         match self.open() {
@@ -139,14 +138,14 @@ impl Tables {
         self.run(if is_set { CUT } else { "DROP TRIGGER plan_cut ON messages; DROP FUNCTION plan_cut" });
     }
 
-    /// Whether somebody moved and the others were not told yet.
+    /// Whether a user moved a position and the others were not told yet.
     pub fn has_pending_receipts(&mut self) -> bool {
         let sql = "SELECT count(*) AS n FROM pending_receipts";
         on!(self.open(), conn => diesel::sql_query(sql).get_result::<Count>(conn)).unwrap().n > 0
     }
 
-    /// Whether anybody else is connected: a server of Postgres ends what it was
-    /// asked a moment after the asker was killed.
+    /// Whether another client is connected: a Postgres server ends a killed client's request a
+    /// moment later.
     pub fn has_other_users(&mut self) -> bool {
         match self.open() {
             Conn::Sqlite(_) => false,
@@ -158,7 +157,7 @@ impl Tables {
         }
     }
 
-    /// All of it from one snapshot.
+    /// Reads all rows from one snapshot.
     pub fn look(&mut self) -> Rows {
         on!(self.open(), conn => conn.transaction(|conn| {
             let stored: Vec<Stored> = diesel::sql_query(

@@ -1,4 +1,4 @@
-//! What the plans of a run came to.
+//! The totals of a run of plans.
 
 use super::ledger::Fate;
 use super::world::World;

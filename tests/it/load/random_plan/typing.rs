@@ -1,8 +1,8 @@
-//! Nobody is shown typing for long: people type to each other at once, from
-//! several devices, and end in every way there is.
+//! A typing indicator never stays for long: users type to each other at once, from several devices,
+//! and end in every possible way.
 //!
-//! When the hub itself goes, so does the socket, and a client without a
-//! connection shows nobody (`client/state.js`); the next hub knows of nobody.
+//! When the hub itself ends, the socket closes too. A client without a connection shows no typing
+//! (`client/state.js`), and the next hub starts without any.
 
 use crate::harness::{Socket, TestHub, User, both_databases};
 use crate::load::random::Random;
@@ -10,20 +10,20 @@ use chrono::{DateTime, TimeDelta};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// From the first sign of a typist to the end of it, by the hub's clock: most of
-/// them, because a machine that stands still delays some.
+/// Maximum time from a typist's first sign to the end of it, by the hub's clock, for most of them,
+/// because a machine that stalls delays some.
 const IN_TIME: TimeDelta = TimeDelta::seconds(2);
-/// Far less than a minute.
+/// Bound where the typing timeout is a minute: far less than that.
 const WITHOUT_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 const SEEDS: u64 = 3;
-/// How typing may end; falling silent is the last of them.
+/// The ways in which typing may end; falling silent is the last of them.
 const WAYS: usize = 5;
 
-/// Who is shown to one reader as typing, and since when.
+/// The users shown to one reader as typing, and since when.
 struct Reader {
     socket: Socket,
     shown: BTreeMap<i64, Value>,
-    /// Whose typing was shown and has ended.
+    /// The users whose typing was shown and has ended.
     ended: BTreeSet<i64>,
     shown_for: Vec<TimeDelta>,
 }
@@ -32,7 +32,7 @@ impl Reader {
     fn see(&mut self, frame: &Value) {
         let (typist, ends) = match frame["type"].as_str().unwrap() {
             "typing_indicator" => (&frame["user_id"], frame["is_typing"] == false),
-            // The message itself says that its writer types no more.
+            // The message itself ends its writer's typing.
             "private_message" => (&frame["sender_id"], true),
             _ => return,
         };
@@ -84,8 +84,8 @@ async fn all_get_to_know(people: &[User]) {
     }
 }
 
-/// Everybody to everybody, and each ends in one of the first so many ways; how
-/// long each was shown.
+/// Everybody types to everybody, and each ends in one of the first `ways` ways; returns how long
+/// each was shown.
 async fn type_to_each_other(people: &[User], ways: usize, random: &mut Random) -> Vec<TimeDelta> {
     let mut readers = Vec::new();
     for user in people {

@@ -1,7 +1,6 @@
-//! The hub as a process, the people, their devices, and what one step does.
+//! The hub as a process, the users, their devices, and the effect of each step.
 //!
-//! After a step nothing is under way but answers to `sync`: so what is counted
-//! then is what counts.
+//! After a step only answers to `sync` are under way, so counts taken then are final.
 
 use super::backups::Backup;
 use super::device::Device;
@@ -21,12 +20,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
 
 const NAMES: [&str; 5] = ["ann", "bob", "cat", "dan", "eve"];
-/// Whose the devices are: some people have several.
+/// The owner of each device: some users have several.
 const OWNERS: [usize; 10] = [0, 0, 0, 1, 1, 1, 2, 2, 3, 4];
 pub const DEVICES: usize = OWNERS.len();
 
 pub struct World {
-    // Dropped first, so that the database has no users any more.
+    // Dropped first, so that the database has no connections any more.
     pub tables: Tables,
     pub hub: Binary,
     pub place: Place,
@@ -34,15 +33,15 @@ pub struct World {
     pub backup: Option<Backup>,
     pub port: Arc<AtomicU16>,
     pub people: Vec<User>,
-    /// Nobody has to do with them.
+    /// A user that nobody relates to.
     bystander: User,
     pub devices: Vec<Device>,
-    /// Groups that somebody made, or wanted to.
+    /// Groups that a user created, or tried to.
     pub foundings: Vec<Founding>,
     pub ledger: Ledger,
     pub order: Order,
     pub counts: Counts,
-    /// COMMITs that failed in the life of this hub.
+    /// Failed COMMITs of this hub process.
     pub doubts: usize,
 }
 
@@ -52,10 +51,10 @@ pub struct Counts {
     pub restarts: u64,
     pub backups_put_back: u64,
     pub failed_commits: u64,
-    /// Of messages, and those that were refused.
+    /// Changes of messages, and those that were refused.
     pub changes: u64,
     pub refused_changes: u64,
-    /// Of groups, likewise.
+    /// Changes of groups, and those that were refused.
     pub regroupings: u64,
     pub refused_regroupings: u64,
 }
@@ -108,7 +107,7 @@ impl World {
             Action::SendByRest => self.send_new(at, false, random).await,
             Action::SendUnheard => {
                 let number = self.compose(at, random);
-                // The plan saw that it is answered; the sender did not.
+                // The plan saw the answer; the sender did not.
                 self.request(at, number, random.below(2) == 0).await;
             }
             Action::SendAndVanish => self.send_and_vanish(at, random).await,
@@ -143,22 +142,21 @@ impl World {
         }
     }
 
-    /// What a device without a socket does first of all, is to get one.
+    /// A device without a socket opens one first.
     async fn hear(&mut self, at: usize, action: Action, random: &mut Random) {
         let device = &mut self.devices[at];
         match action {
             _ if !device.is_connected() => return self.connect(at, random).await,
             Action::Listen => device.listen(Some(random), &mut self.order).await,
             Action::Settle => device.settle(&mut self.order).await,
-            // One sync at a time.
+            // A client has one sync in flight at a time.
             _ if device.model.is_syncing() => {}
             Action::Sync => device.sync().await,
             _ => device.sync_by_rest(&mut self.order).await,
         }
     }
 
-    /// Half of all connects have quiet weather, and show at once what they are
-    /// worth.
+    /// Half of all connects have quiet weather, and their result is checked at once.
     async fn connect(&mut self, at: usize, random: &mut Random) {
         let device = &mut self.devices[at];
         if device.is_connected() {
@@ -171,7 +169,7 @@ impl World {
         }
     }
 
-    /// Returns when the hub knows, too.
+    /// Returns when the hub has noticed the close, too.
     pub async fn disconnect(&mut self, at: usize, says_goodbye: bool) {
         match self.devices[at].disconnect() {
             Some(socket) if says_goodbye => socket.close().await,
@@ -181,8 +179,8 @@ impl World {
         let left = self.devices.iter().filter(|device| device.is_connected()).count();
         wait_for("the hub to notice", async || (self.bystander.connections().await == Some(left as u64)).then_some(()))
             .await;
-        // Goes the way of all writes, behind what the hub had begun for the
-        // one that is gone.
+        // This write goes through the queue, behind the writes that the hub had begun for the
+        // closed connection.
         self.bystander.removes_contact(&self.people[0]).await;
     }
 
@@ -191,7 +189,7 @@ impl World {
         others[random.below(others.len())].clone()
     }
 
-    /// Somewhere up to what the device knows.
+    /// A random position up to the device's last known one.
     async fn mark(&mut self, at: usize, action: Action, random: &mut Random) {
         let (by_socket, before) = (random.below(2) == 0, self.tables.look());
         let device = &mut self.devices[at];
@@ -234,7 +232,7 @@ impl World {
     }
 }
 
-/// Of a hub that has just been started.
+/// The port of a hub that was just started.
 pub async fn port_of(hub: &mut Binary) -> u16 {
     let address = hub.address().await;
     address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address ends with a port")

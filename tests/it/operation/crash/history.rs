@@ -1,8 +1,7 @@
-//! What the clients sent, what they were told, and whether it is true.
+//! The messages that the clients sent, the answers they got, and checks against the database.
 //!
-//! Whatever an answer or a live frame said of a message has to be true for
-//! good, so it is compared at once with what was said of it before, and in the
-//! end with what is stored.
+//! Every statement of an answer or a live frame about a message must stay true. So it is compared
+//! at once with earlier statements, and in the end with the stored rows.
 
 use super::writer::Draft;
 use serde::Deserialize;
@@ -10,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use tokio::sync::watch;
 
-/// A message, as far as it never changes.
+/// The fields of a message that never change.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Message {
     pub id: i64,
@@ -24,7 +23,7 @@ pub struct Message {
     pub created_at: String,
 }
 
-/// A conversation as one of its two people reads it in the end.
+/// A conversation as one of its two users reads it in the end.
 pub struct Conversation {
     pub id: i64,
     pub last_seq: i64,
@@ -40,9 +39,9 @@ pub struct Answer {
 }
 
 pub struct History {
-    /// By `client_message_id`, which is never used twice here.
+    /// Messages by `client_message_id`, which is never used twice here.
     acknowledged: HashMap<String, Message>,
-    /// By id, from live frames.
+    /// Messages by id, from live frames.
     delivered: HashMap<i64, Message>,
     progress: watch::Sender<u64>,
     counts: Counts,
@@ -50,8 +49,8 @@ pub struct History {
 
 #[derive(Clone, Copy, Default)]
 struct Counts {
-    /// Messages sent again because no answer came, and those of them that had
-    /// been stored all the same.
+    /// Messages sent again because no answer came, and how many of them had been stored all the
+    /// same.
     unanswered: u64,
     unanswered_but_stored: u64,
     /// Messages sent again although the answer had come.
@@ -59,7 +58,7 @@ struct Counts {
 }
 
 impl History {
-    /// The number of acknowledged messages can be waited for.
+    /// Lets a test wait for the number of acknowledged messages.
     pub fn new() -> (Self, watch::Receiver<u64>) {
         let (progress, count) = watch::channel(0);
         let history =
@@ -97,7 +96,7 @@ impl History {
         assert_eq!(*first, message, "everybody is told the same of message {id}");
     }
 
-    /// Holds all that was said against all that is stored.
+    /// Compares every answer and frame with the stored rows.
     pub fn check(&self, stored: &[Conversation]) -> Summary {
         let mut by_id: HashMap<i64, &Message> = HashMap::new();
         let mut readers: HashMap<i64, u32> = HashMap::new();
@@ -148,7 +147,7 @@ impl Conversation {
     }
 }
 
-/// What a run showed.
+/// The results of a run.
 pub struct Summary {
     acknowledged: usize,
     delivered: usize,
@@ -175,7 +174,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// A check that cannot fail shows nothing.
+/// Tests of the check itself: it must fail on wrong histories.
 mod tests {
     use super::*;
 

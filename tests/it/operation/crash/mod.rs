@@ -1,12 +1,10 @@
-//! Acknowledged means stored, whatever happens: the real binary is killed with
-//! SIGKILL under load, at random moments or the moment an answer arrives, again
-//! and again, and every message that was ever acknowledged must be there, once,
-//! as it was sent.
+//! Acknowledged means stored. The real binary is killed with SIGKILL under load, again and again,
+//! at random moments or the moment an answer arrives. Every message that was ever acknowledged must
+//! be there, once, as it was sent.
 //!
-//! `writer` plays the clients, `history` keeps what they were told and holds
-//! it against what is stored in the end. `SWITCHBOARD_CRASH_KILLS` and
-//! `SWITCHBOARD_CRASH_SEED` choose another number of kills and the random
-//! moments of an earlier run; `scripts/crash` runs the long form.
+//! `writer` plays the clients, `history` records the answers they got and compares them with the
+//! rows stored in the end. `SWITCHBOARD_CRASH_KILLS` and `SWITCHBOARD_CRASH_SEED` choose another
+//! number of kills and the random moments of an earlier run; `scripts/crash` runs the long form.
 
 mod history;
 mod writer;
@@ -24,26 +22,26 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use writer::{Transport, Writer};
 
-/// People who write at full speed, each by every kind of client.
+/// Users who write at full speed, each with every kind of client.
 const AUTHORS: usize = 6;
 const CLIENTS: [Transport; 4] = [Transport::Socket, Transport::Rest, Transport::Rest, Transport::Socket];
-/// Kills when nobody asks for more.
+/// Default number of kills.
 const KILLS: u64 = 12;
-/// How long a hub lives at most after the first message it acknowledged.
+/// Maximum lifetime of a hub after the first message it acknowledged.
 const LIFE: Duration = Duration::from_millis(500);
-/// How far a start gets at most when the hub is killed while it starts.
+/// Maximum time of a start before the hub is killed while it starts.
 const START: Duration = Duration::from_millis(60);
-/// For any answer to come, and for the writers to get their last ones.
+/// Timeout of any answer, and of the writers' last ones.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the writers see of the world.
+/// The state that the writers share.
 #[derive(Clone, Default)]
 struct Scene {
-    /// Where the hub listens; none while it is down.
+    /// The address of the hub; none while it is down.
     address: Option<String>,
-    /// To whom one may write; the last has no conversation with anybody yet.
+    /// The recipients; the last has no conversation with anybody yet.
     people: Vec<i64>,
-    /// Time to get the last answers and go home.
+    /// Set when the writers should get the last answers and stop.
     is_over: bool,
 }
 
@@ -93,7 +91,7 @@ async fn kill_again_and_again(database: Scratch) {
         }
         tokio::time::sleep(random.up_to(LIFE)).await;
         if random.below(2) == 0 {
-            // The worst moment, if something is promised before it is kept.
+            // The worst moment, if the hub acknowledges before it commits.
             acknowledged.mark_unchanged();
             next_answer(&mut acknowledged, &mut writers, &hub).await;
         }
@@ -135,7 +133,7 @@ fn seed_of_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs()
 }
 
-/// A hub without limits that a writer at full speed would meet.
+/// A hub without the limits that a writer at full speed would hit.
 fn place(database: &Scratch) -> Place {
     let place = Place::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn");
     ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST", "REQUEST_RATE", "REQUEST_BURST"]
@@ -143,14 +141,14 @@ fn place(database: &Scratch) -> Place {
         .fold(place, |place, name| place.with(name, "1000000"))
 }
 
-/// Kills the hub, which had nothing to complain of until then.
+/// Kills the hub, which had logged no errors until then.
 fn end(hub: &mut Binary) {
     hub.kill();
     let log = hub.log();
     assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
 }
 
-/// What SQLite itself thinks of the file.
+/// SQLite's own integrity check of the file.
 fn assert_intact(database: &Scratch) {
     #[derive(diesel::QueryableByName)]
     struct Verdict {
@@ -164,7 +162,7 @@ fn assert_intact(database: &Scratch) {
     }
 }
 
-/// Every conversation as each of its people reads it, page by page.
+/// Every conversation as each of its users reads it, page by page.
 async fn read_everything(address: &str, people: &[Person]) -> Vec<Conversation> {
     let client = reqwest::Client::new();
     let mut found = Vec::new();

@@ -1,8 +1,8 @@
-//! A client that writes as fast as it is answered, by one of the two transports,
-//! and repeats what it got no answer to, under the same `client_message_id`.
+//! A client that writes as fast as it is answered, by one of the two transports, and retries each
+//! message without an answer, with the same `client_message_id`.
 //!
-//! Now and then it also repeats what it did get an answer to. It goes home
-//! when the scene is over and every message has its answer.
+//! Now and then it also repeats an answered message. It stops when the run is over and every
+//! message has its answer.
 
 use super::Scene;
 use super::history::{Answer, History, Message};
@@ -18,13 +18,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message as Packet;
 
-/// Messages a socket has under way; a request is answered before the next.
+/// Messages in flight on a socket; a request is answered before the next.
 const WINDOW: usize = 32;
-/// One in so many acknowledged messages is sent again.
+/// One in this many acknowledged messages is sent again.
 const REPEAT: usize = 20;
-/// Characters of a message at most, besides its key.
+/// Maximum characters of a message, besides its key.
 const FILLER: usize = 200;
-/// Longer than the hub takes to give up a write by itself.
+/// Longer than the hub's own write timeout.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub enum Transport {
     Rest,
 }
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub sender_id: i64,
@@ -41,17 +41,17 @@ pub struct Draft {
     /// Its `client_message_id`.
     pub key: String,
     pub content: String,
-    /// How often it was sent.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
-/// Why a writer stopped using a connection.
+/// The reason why a writer stopped using a connection.
 enum End {
-    /// Everything is answered and the scene is over.
+    /// Everything is answered and the run is over.
     Home,
     /// The hub does not listen there any more.
     NobodyThere,
-    /// It did, and broke off.
+    /// The hub answered, and then the connection broke.
     Broken,
 }
 
@@ -61,7 +61,7 @@ pub struct Writer {
     scene: watch::Receiver<Scene>,
     history: Arc<Mutex<History>>,
     random: Random,
-    /// What is to be sent before anything new.
+    /// Messages to send before any new one.
     waiting: VecDeque<Draft>,
     last_acknowledged: Option<Draft>,
     prefix: usize,
@@ -100,7 +100,7 @@ impl Writer {
             match end {
                 End::Home => return,
                 End::NobodyThere => self.leave(&address).await,
-                // The first thing said to the next hub, if there is one.
+                // The first message to the next hub, if there is one.
                 End::Broken => self.waiting.extend(self.last_acknowledged.take()),
             }
         }
@@ -116,7 +116,7 @@ impl Writer {
         drop(gone.expect("the test goes on"));
     }
 
-    /// What to send next; none when the scene is over.
+    /// The next message to send; none when the run is over.
     fn next(&mut self) -> Option<Draft> {
         let draft = match self.waiting.pop_front() {
             Some(draft) => draft,
@@ -136,8 +136,8 @@ impl Writer {
         Draft { sender_id: self.me.id, recipient_id, key, content, attempts: 0 }
     }
 
-    /// Half of all messages go to the newest, so that making a conversation is
-    /// interrupted too.
+    /// Half of all messages go to the newest user, so that creating a conversation is interrupted
+    /// too.
     fn choose_recipient(&mut self) -> i64 {
         let scene = self.scene.borrow();
         let people: Vec<i64> = scene.people.iter().copied().filter(|id| *id != self.me.id).collect();
@@ -200,7 +200,7 @@ impl Writer {
             while line.under_way.len() < WINDOW {
                 let Some(draft) = self.next() else { break };
                 if line.under_way.contains_key(&draft.key) {
-                    // Its repetition is answered by the same `ref`: later.
+                    // The answer to its repetition has the same `ref` and comes later.
                     self.waiting.push_back(Draft { attempts: draft.attempts - 1, ..draft });
                     break;
                 }
@@ -253,16 +253,16 @@ impl Writer {
     }
 }
 
-/// An open socket and what is known of it.
+/// An open socket and its state.
 struct Line {
     socket: Socket,
     under_way: HashMap<String, Draft>,
-    /// The last rev that came, of each conversation.
+    /// The last rev that came, for each conversation.
     revs: HashMap<i64, i64>,
 }
 
 impl Line {
-    /// From the first frame on, a socket hears of every change, in order.
+    /// From the first frame on, a socket receives every change, in order.
     fn count(&mut self, conversation: Option<i64>, rev: Option<i64>, text: &str) {
         let (Some(conversation), Some(rev)) = (conversation, rev) else { panic!("a change has numbers: {text}") };
         if let Some(before) = self.revs.insert(conversation, rev) {

@@ -1,11 +1,10 @@
-//! A client that vanishes: in a network namespace of its own, which is taken
-//! down.
+//! A client that vanishes: it runs in a network namespace of its own, which is taken down.
 
 use super::peers::handshake;
 use crate::support::hub_process::Person;
 use std::process::{Child, Command, Stdio};
 
-/// A network of its own for one client; none where that is not allowed.
+/// A network namespace for one client; none where that is not allowed.
 pub struct Elsewhere {
     name: String,
 }
@@ -27,7 +26,7 @@ impl Elsewhere {
         made.iter().all(|command| ip(command)).then_some(elsewhere)
     }
 
-    /// From now on nothing arrives from there, and nothing that is sent there.
+    /// From now on all packets from there and to there are dropped.
     pub fn vanish(&self) {
         assert!(ip(&format!("-n {0} link set {0}b down", self.name)));
     }
@@ -45,7 +44,7 @@ fn ip(arguments: &str) -> bool {
     done.is_ok_and(|output| output.status.success())
 }
 
-/// A client in a network of its own, past its welcome.
+/// A client in a network namespace of its own, after its welcome.
 pub async fn away(elsewhere: &Elsewhere, address: &str, port: &str, person: &Person) -> Child {
     let script = format!(
         "exec 3<>/dev/tcp/{}/{port} && printf '{}' >&3 && exec cat <&3",

@@ -1,6 +1,6 @@
-//! What peers that do not read cost, measured on the binary with its default
-//! settings: memory, time until they are gone, and how much longer the others
-//! wait. `scripts/slow` runs this; it takes a minute and a half.
+//! The cost of peers that do not read, measured on the binary with its default settings: memory,
+//! time until they are gone, and the delay of the others. `scripts/slow` runs this; it takes a
+//! minute and a half.
 
 mod elsewhere;
 mod peers;
@@ -18,16 +18,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 const HEALTHY: usize = 50;
-/// Stopped people, with as many sockets each as one may have.
+/// Users who stop reading, each with the maximum number of sockets.
 const STOPPED: usize = 32;
 const SOCKETS_EACH: usize = 32;
 const FLOODERS: usize = 20;
-/// Of some 4 KiB: more than the kernels hold, and less than may wait besides.
+/// Messages of some 4 KiB: more than the kernels hold, and less than the outbox holds besides.
 const MESSAGES: usize = 38;
 const HTTP_READERS: usize = 60;
-/// What the database may open meanwhile.
+/// Files that the database may open meanwhile.
 const FILES: usize = 20;
-/// Healthy people write this often, within the default rate.
+/// Time between two messages of a healthy user, within the default rate.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
 const QUIET: Duration = Duration::from_secs(15);
 
@@ -41,14 +41,14 @@ fn percentile_99(mut times: Vec<Duration>) -> f64 {
     times[times.len() * 99 / 100].as_secs_f64() * 1000.0
 }
 
-/// Of all sockets of this network namespace, clients included.
+/// Kernel memory of all sockets of this network namespace, clients included.
 fn kernel_bytes() -> usize {
     let stat = std::fs::read_to_string("/proc/net/sockstat").unwrap();
     let pages = stat.lines().find(|line| line.starts_with("TCP:")).and_then(|line| line.rsplit(' ').next());
     pages.unwrap().parse::<usize>().unwrap() * 4096
 }
 
-/// Everything that a person has missed, by asking until it is complete.
+/// Every message that a user has missed, by syncing until it is complete.
 async fn count_by_sync(address: &str, person: &Person) -> usize {
     let client = reqwest::Client::new();
     let mut positions = json!({});
@@ -67,7 +67,7 @@ async fn count_by_sync(address: &str, person: &Person) -> usize {
     }
 }
 
-/// The one bound after the other, and whether all hold.
+/// Prints the bounds one after the other, and whether all hold.
 #[derive(Default)]
 struct Verdict {
     broken: Vec<String>,
@@ -83,7 +83,7 @@ impl Verdict {
     }
 }
 
-/// Sockets that each user no longer has, by the log.
+/// The number of closed sockets of each user, by the log.
 fn closed(hub: &Binary) -> HashMap<i64, usize> {
     let mut closed = HashMap::new();
     for line in hub.log().lines().filter(|line| line.contains("socket closed")) {
@@ -93,8 +93,8 @@ fn closed(hub: &Binary) -> HashMap<i64, usize> {
     closed
 }
 
-/// When each of these people had no socket any more, and the most memory until
-/// then: of the hub, and of the kernel.
+/// The time when each of these users had no socket any more, and peak memory until then: of the
+/// hub, and of the kernel.
 async fn gone(hub: &Binary, expected: &[(i64, usize)]) -> (Vec<Instant>, (usize, usize)) {
     let mut gone = vec![None; expected.len()];
     let mut peak = (0, 0);
@@ -171,7 +171,7 @@ async fn slow_peers_are_gone_in_time_and_cost_the_others_little() {
     to.extend([still.id, sipping.id]);
     let slow_from = Instant::now();
     let sipping_on = tokio::spawn(async move {
-        // A byte a second is what this is about.
+        // The slow peer reads a byte a second by design.
         let mut byte = [0];
         while sips.read(&mut byte).await.is_ok_and(|count| count > 0) {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -244,11 +244,11 @@ async fn slow_peers_are_gone_in_time_and_cost_the_others_little() {
     assert!(verdict.broken.is_empty(), "{:#?}", verdict.broken);
 }
 
-/// Peers that ask for a large answer over HTTP and do not read it.
+/// Peers that request a large answer over HTTP and do not read it.
 async fn http_readers(verdict: &mut Verdict, hub: &Binary, address: &str, people: &[Person]) {
     let before = hub.descriptors();
     let mut readers = Vec::new();
-    // One person may not ask for so much at once.
+    // One user may not request that much at once.
     for person in people.iter().cycle().take(HTTP_READERS) {
         let mut stream = narrow(address).await;
         let request = format!(

@@ -1,5 +1,5 @@
-//! Who takes part: people who write at a steady pace, people who flood, and
-//! sockets that nobody reads.
+//! The participants: users who write at a steady pace, users who flood, and sockets that nobody
+//! reads.
 
 use super::{FLOODERS, MESSAGES, WRITE_EVERY};
 use crate::support::hub_process::{Person, Socket};
@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
-/// A connection that holds little of what is not read.
+/// A connection with small buffers for unread data.
 pub async fn narrow(address: &str) -> TcpStream {
     let tcp = TcpSocket::new_v4().unwrap();
     tcp.set_recv_buffer_size(4096).unwrap();
@@ -28,8 +28,8 @@ pub fn handshake(address: &str, person: &Person) -> String {
     )
 }
 
-/// A socket that has had its welcome, and reads no more. Opening counts as several requests of
-/// a login, so one that has opened many is told to come again in a second.
+/// A socket that has received its welcome, and reads no more. Opening counts as several requests of
+/// a login, so a login that has opened many is told to retry in a second.
 pub async fn stopped(address: &str, person: &Person) -> TcpStream {
     for _ in 0..60 {
         let mut stream = narrow(address).await;
@@ -54,8 +54,7 @@ pub async fn people<const N: usize>(address: &str, kind: &str) -> Vec<Person> {
     people
 }
 
-/// Writes to another at a steady pace; each time from a message to its ack is
-/// kept.
+/// Writes to another user at a steady pace, and records the time from each message to its ack.
 pub async fn write_on(
     mut socket: Socket,
     to: i64,
@@ -71,7 +70,7 @@ pub async fn write_on(
     }
 }
 
-/// Until it is acknowledged.
+/// Waits until it is acknowledged.
 pub async fn send(socket: &mut Socket, to: i64, content: &str) {
     let frame = json!({"type": "private_message", "ref": "it", "recipient_id": to, "content": content});
     loop {
@@ -85,7 +84,7 @@ pub async fn send(socket: &mut Socket, to: i64, content: &str) {
             }
         };
         match answer["retry_in_ms"].as_u64() {
-            // Not a wait for something to happen, but what the hub asked for.
+            // This sleeps for the time that the hub asked for; it does not wait for an event.
             Some(wait) => tokio::time::sleep(Duration::from_millis(wait + 1)).await,
             None if answer["type"] == "ack" => return,
             None => panic!("{answer}"),
@@ -93,8 +92,7 @@ pub async fn send(socket: &mut Socket, to: i64, content: &str) {
     }
 }
 
-/// Sends everybody in `to` all the messages; when the first of each was
-/// acknowledged.
+/// Sends everybody in `to` all the messages. Returns when the first message to each was sent.
 pub async fn flood(flooders: Vec<Socket>, to: Vec<i64>) -> Vec<(i64, Instant)> {
     let mut flooding = JoinSet::new();
     for (number, mut socket) in flooders.into_iter().enumerate() {
