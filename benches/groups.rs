@@ -105,7 +105,7 @@ fn measure<W>(db: &mut Db, what: &str, most: Duration, who: &W, op: &impl Op<W>)
         let rolled_back: Result<(), HubError> = db.write_transaction(|db| {
             let began = Instant::now();
             let done = op.run(who, &mut Cx { db, now, rules: &rules, epoch: "epoch" });
-            outcome = Some(done.map(|done| (began.elapsed(), done.events.len())));
+            outcome = Some(done.map(|done| (began.elapsed(), done.effects.len())));
             Err(HubError::NotFound("to roll it back"))
         });
         let Some(done) = outcome else { return Err(format!("{what}: {rolled_back:?}").into()) };

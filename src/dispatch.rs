@@ -1,8 +1,8 @@
 //! Dispatcher: runs operations for all callers. Sockets and REST get the same limits, the same
-//! transaction, the same order of events and the same errors.
+//! transaction, the same order of effects and the same errors.
 //!
 //! The dispatcher loads no facts itself. It takes an operation and a principal, and runs the
-//! operation on a snapshot or in the writer. It hands the events to the hub, and logs internal
+//! operation on a snapshot or in the writer. It hands the effects to the hub, and logs internal
 //! errors once.
 
 use crate::auth::Caller;
@@ -73,7 +73,7 @@ impl Dispatcher {
     }
 
     /// Runs the operation for the principal. Before this returns `Ok`, a write is committed and its
-    /// events are handed to the hub.
+    /// effects are handed to the hub.
     pub async fn call<P: Party, O: AnyOp<P>>(&self, principal: P, op: O) -> Result<O::Output> {
         let terms = op.terms();
         let (name, access, who) = (terms.name, terms.access, principal.into());
@@ -118,8 +118,8 @@ impl Dispatcher {
         let env = self.env();
         let terms = ReadTerms { cost, owner: principal.into().user_id() };
         let outcome = self.inner.reads.read(terms, move |db| op.run(&principal, &mut env.cx(db))).await?;
-        let Outcome { output, events } = outcome;
-        self.inner.hub.deliver(events).await;
+        let Outcome { output, effects } = outcome;
+        self.inner.hub.deliver(effects).await;
         Ok(output)
     }
 
@@ -219,9 +219,9 @@ struct Write<P, O: AnyOp<P>> {
 impl<P: Party, O: AnyOp<P>> Job<Effect> for Write<P, O> {
     fn run(&mut self, db: &mut Db) -> Result<Vec<Effect>> {
         self.locks.take(db)?;
-        let Outcome { output, events } = self.op.run(&self.principal, &mut self.env.cx(db))?;
+        let Outcome { output, effects } = self.op.run(&self.principal, &mut self.env.cx(db))?;
         self.output = Some(output);
-        Ok(events)
+        Ok(effects)
     }
 
     fn settle(&mut self, db: &mut Db, error: Error) -> Result<()> {

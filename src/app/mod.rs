@@ -24,7 +24,7 @@ use crate::http::calls::calls;
 use crate::http::client_address::TrustedProxies;
 use crate::http::describe::{Bounds, describe};
 use crate::http::held_refusals::HeldRefusals;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::http::write_check::WriteCheck;
 use crate::hub::{Announcements, Hub, HubSettings};
 use crate::jobs::announce_presence::AnnouncePresenceJob;
@@ -164,10 +164,10 @@ impl App {
         let descriptors = Descriptors::allocate(workers);
         let connection_limits = ConnectionLimits::new(settings::connection_limits(&self.config, descriptors.sockets));
         let mut jobs = Jobs::new(self.clock.clone());
-        let net = self.net(dispatcher.clone(), hub.clone(), jobs.statuses(), descriptors.requests, port)?;
-        let net = web::Data::new(net);
-        let sockets = web::Data::new(self.sockets(net.clone().into_inner(), connection_limits.clone()));
-        let audit = net.audit.clone();
+        let state = self.state(dispatcher.clone(), hub.clone(), jobs.statuses(), descriptors.requests, port)?;
+        let state = web::Data::new(state);
+        let sockets = web::Data::new(self.sockets(state.clone().into_inner(), connection_limits.clone()));
+        let audit = state.audit.clone();
         let settings = ServerSettings {
             workers,
             max_connections: descriptors.requests / workers,
@@ -178,7 +178,7 @@ impl App {
         let connections = self.http_connections(descriptors.requests, audit.clone());
         let server = transport::serve(listener, settings, connections, move || {
             starter.start();
-            actix_web::App::new().app_data(net.clone()).app_data(sockets.clone()).configure(routes::routes)
+            actix_web::App::new().app_data(state.clone()).app_data(sockets.clone()).configure(routes::routes)
         })
         .map_err(Error::internal)?;
         let handle = server.handle();
@@ -277,7 +277,14 @@ impl App {
         TrustedProxies::new(http.trusted_proxies.clone(), http.proxy_header)
     }
 
-    fn net(&self, dispatcher: Dispatcher, hub: Hub, jobs: JobStatuses, requests: usize, port: u16) -> Result<Net> {
+    fn state(
+        &self,
+        dispatcher: Dispatcher,
+        hub: Hub,
+        jobs: JobStatuses,
+        requests: usize,
+        port: u16,
+    ) -> Result<HttpState> {
         let config = &self.config;
         let origins = settings::origins(config, port);
         let bounds = Bounds {
@@ -285,7 +292,7 @@ impl App {
             max_message_chars: config.messages.max_chars,
             max_participants: config.messages.max_participants,
         };
-        Ok(Net {
+        Ok(HttpState {
             dispatcher,
             hub,
             jobs,
@@ -305,7 +312,7 @@ impl App {
         })
     }
 
-    fn sockets(&self, http: Arc<Net>, connection_limits: ConnectionLimits) -> Sockets {
+    fn sockets(&self, http: Arc<HttpState>, connection_limits: ConnectionLimits) -> Sockets {
         let config = &self.config.socket;
         Sockets {
             http,

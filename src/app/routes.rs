@@ -7,7 +7,7 @@ use crate::ws::upgrade;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 
-/// Registers every route. The surrounding `App` must hold a [`Net`](crate::http::state::Net) and
+/// Registers every route. The surrounding `App` must hold a [`HttpState`](crate::http::state::HttpState) and
 /// [`Sockets`](crate::ws::state::Sockets) as data.
 pub fn routes(config: &mut web::ServiceConfig) {
     config.service(

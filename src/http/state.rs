@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The state that every request can reach. Each node has one.
-pub struct Net {
+pub struct HttpState {
     pub dispatcher: Dispatcher,
     pub hub: Hub,
     pub jobs: JobStatuses,
@@ -42,10 +42,10 @@ pub struct Net {
     pub descriptions: Descriptions,
 }
 
-impl Net {
+impl HttpState {
     /// Returns the state that the app was built with.
-    pub fn of(data: Option<&web::Data<Net>>) -> Result<&Net> {
-        data.map(web::Data::get_ref).ok_or_else(|| Error::bug("the app is built with a Net"))
+    pub fn of(data: Option<&web::Data<HttpState>>) -> Result<&HttpState> {
+        data.map(web::Data::get_ref).ok_or_else(|| Error::bug("the app is built with an HttpState"))
     }
 
     /// Returns the network of the client's address.

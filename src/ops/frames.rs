@@ -128,8 +128,8 @@ where
     }
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Reply>> {
-        let Outcome { output, events } = Op::run(&self.0, caller, cx)?;
-        Ok(Outcome { output: wire::json(&output), events })
+        let Outcome { output, effects } = Op::run(&self.0, caller, cx)?;
+        Ok(Outcome { output: wire::json(&output), effects })
     }
 
     fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reply>> {

@@ -1,7 +1,7 @@
 //! Operations: everything that the hub can do for a caller, one file each.
 //!
 //! An operation is a plain synchronous function from facts to an [`op::Outcome`]. It loads the
-//! facts, asks `policy`, changes the store and names the events and their audience. All of this
+//! facts, asks `policy`, changes the store and names the effects and their audience. All of this
 //! happens inside one transaction that the dispatcher began. An operation knows no sockets, no
 //! actors and no HTTP, and never waits.
 //!

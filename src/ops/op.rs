@@ -30,18 +30,18 @@ pub struct Cx<'a> {
     pub epoch: &'a str,
 }
 
-/// The outcome of an operation. The events are delivered in this order once the transaction is
+/// The outcome of an operation. The effects are delivered in this order once the transaction is
 /// committed. Without a commit they are dropped.
 #[derive(Debug)]
 pub struct Outcome<T> {
     pub output: T,
-    pub events: Vec<Effect>,
+    pub effects: Vec<Effect>,
 }
 
 impl<T> Outcome<T> {
     /// An outcome that notifies no other user.
     pub fn without_effects(output: T) -> Self {
-        Self { output, events: Vec::new() }
+        Self { output, effects: Vec::new() }
     }
 }
 

@@ -6,7 +6,7 @@ use super::session::{AUTHENTICATE, Ctx, Session};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::http::extract::identity::{Credential, admit_token};
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ops::people::get_user::GetUser;
 use crate::wire::{self, Authenticated, CloseCode, UserView};
 use actix::prelude::*;
@@ -20,10 +20,10 @@ struct Authenticate {
     token: String,
 }
 
-async fn check_token(net: &Net, token: &str) -> Result<(Credential, UserView)> {
-    let credential = admit_token(net, token).await?;
+async fn check_token(state: &HttpState, token: &str) -> Result<(Credential, UserView)> {
+    let credential = admit_token(state, token).await?;
     let user_id = credential.caller.user_id;
-    Ok((credential, net.dispatcher.call(credential.caller, GetUser { user_id }).await?.user))
+    Ok((credential, state.dispatcher.call(credential.caller, GetUser { user_id }).await?.user))
 }
 
 impl Session {
@@ -59,17 +59,17 @@ impl Session {
     pub(crate) fn authenticate(&mut self, text: &str, reference: Option<String>, ctx: &mut Ctx) {
         let token = match wire::parse::<Authenticate>(text.as_bytes()) {
             Ok(Authenticate { token }) => token,
-            Err(error) => return self.socket.text(wire::error(reference.as_deref(), self.net.clock.now(), &error)),
+            Err(error) => return self.socket.text(wire::error(reference.as_deref(), self.state.clock.now(), &error)),
         };
-        let (net, session_id, is_new) = (Arc::clone(&self.net), self.id, self.credential.is_none());
+        let (state, session_id, is_new) = (Arc::clone(&self.state), self.id, self.credential.is_none());
         let check = async move {
             // The session accepts nothing from the hub while it waits for this check.
             if !is_new {
-                net.hub.suspend(session_id).await?;
+                state.hub.suspend(session_id).await?;
             }
-            let checked = check_token(&net, &token).await;
+            let checked = check_token(&state, &token).await;
             if checked.is_err() && !is_new {
-                net.hub.opened(session_id, None).await?;
+                state.hub.opened(session_id, None).await?;
             }
             checked
         };
@@ -114,7 +114,7 @@ impl Session {
         // If there was no deadline until now, this cancels nothing.
         ctx.cancel_future(std::mem::take(&mut self.deadline));
         if let Some(expires_at) = credential.expires_at {
-            let clock = self.net.clock.clone();
+            let clock = self.state.clock.clone();
             let end = async move {
                 while let left @ 1.. = expires_at.as_millis() - clock.now().as_millis() {
                     tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
@@ -140,14 +140,14 @@ impl Session {
             expires_at: self.credential.and_then(|credential| credential.expires_at),
             r#ref: reference,
         };
-        self.socket.text(wire::encode("authenticated", self.net.clock.now(), &body));
+        self.socket.text(wire::encode("authenticated", self.state.clock.now(), &body));
     }
 
     /// Refuses a token. A temporary error does not close the socket, because the client may send
     /// the token again.
     fn refuse_token(&mut self, error: &Error, reference: Option<&str>, ctx: &mut Ctx) {
         self.tell_refusal(AUTHENTICATE, error);
-        self.socket.text(wire::auth_error(reference, self.net.clock.now(), error));
+        self.socket.text(wire::auth_error(reference, self.state.clock.now(), error));
         if !error.code().meaning().is_temporary {
             self.turn_away(error, ctx);
         }

@@ -16,7 +16,7 @@ use crate::http::answers::Share;
 use crate::http::audit::{self, Peer};
 use crate::http::extract::identity::Credential;
 use crate::http::problem::Refusal;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::hub::{Attachment, Delivery, Ephemeral, ToSession};
 use crate::ids::{SessionId, Timestamp, UserId};
 use crate::ops::frames::{Entry, FrameOp, Reply};
@@ -51,7 +51,7 @@ const USUAL_CLOSES: [u16; 6] = [1000, 1001, NO_CODE, ABNORMAL, 1012, 4501];
 pub(crate) const AUTHENTICATE: &str = "authenticate";
 
 pub struct Session {
-    pub(crate) net: Arc<Net>,
+    pub(crate) state: Arc<HttpState>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) socket: Socket,
     peer: Peer,
@@ -83,12 +83,12 @@ impl Session {
         permit: Option<Rc<ConnectionPermit>>,
         socket: Socket,
     ) -> Self {
-        let net = Arc::clone(&sockets.http);
+        let state = Arc::clone(&sockets.http);
         Self {
             frames: RateLimiter::direct(sockets.frames.quota()),
             waiting: None,
-            opened_at: net.clock.now(),
-            net,
+            opened_at: state.clock.now(),
+            state,
             sockets,
             socket,
             peer,
@@ -105,11 +105,11 @@ impl Session {
     /// Attaches to the hub first and reads the initial state then. The hub keeps the changes that
     /// are committed in between, and delivers them after the welcome. Presence also arrives after
     /// the welcome, through the hub.
-    async fn open(net: Arc<Net>, caller: Caller, attachment: Attachment) -> Result<i64> {
+    async fn open(state: Arc<HttpState>, caller: Caller, attachment: Attachment) -> Result<i64> {
         let session_id = attachment.session_id;
-        let is_new = net.hub.attach(attachment).await?;
-        let Opening { me, visible } = net.dispatcher.call(caller, OpenSession).await?;
-        net.hub.opened(session_id, is_new.then_some(visible)).await?;
+        let is_new = state.hub.attach(attachment).await?;
+        let Opening { me, visible } = state.dispatcher.call(caller, OpenSession).await?;
+        state.hub.opened(session_id, is_new.then_some(visible)).await?;
         Ok(me)
     }
 
@@ -120,7 +120,7 @@ impl Session {
     pub(crate) fn attach(&mut self, caller: Caller, greet: impl FnOnce(&mut Self, i64) + 'static, ctx: &mut Ctx) {
         let Caller { user_id, login_id, .. } = caller;
         let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
-        let opening = timeout(OPENING, Self::open(Arc::clone(&self.net), caller, attachment));
+        let opening = timeout(OPENING, Self::open(Arc::clone(&self.state), caller, attachment));
         self.socket.hold();
         ctx.wait(opening.into_actor(self).map(|opening, session, ctx| {
             session.socket.release();
@@ -138,16 +138,16 @@ impl Session {
             protocol: PROTOCOL,
             user_id: caller.user_id,
             session_id: self.id,
-            epoch: &self.net.epoch,
+            epoch: &self.state.epoch,
             me,
             heartbeat_ms: self.sockets.transport.heartbeat_interval.as_millis(),
         };
-        self.socket.text(wire::encode("system", self.net.clock.now(), &body));
+        self.socket.text(wire::encode("system", self.state.clock.now(), &body));
     }
 
     fn refuse_opening(&mut self, error: &Error, ctx: &mut Ctx) {
         self.tell_refusal("open_session", error);
-        self.socket.text(wire::error(None, self.net.clock.now(), error));
+        self.socket.text(wire::error(None, self.state.clock.now(), error));
         self.turn_away(error, ctx);
     }
 
@@ -187,7 +187,7 @@ impl Session {
             if self.refused == 1 {
                 self.tell_refusal("any", &error);
             }
-            self.socket.text(wire::error(None, self.net.clock.now(), &error));
+            self.socket.text(wire::error(None, self.state.clock.now(), &error));
         }
         false
     }
@@ -195,7 +195,7 @@ impl Session {
     fn handle_frame(&mut self, text: &str, ctx: &mut Ctx) {
         let head = match Head::parse(text) {
             Ok(head) => head,
-            Err(error) => return self.socket.text(wire::error(None, self.net.clock.now(), &error)),
+            Err(error) => return self.socket.text(wire::error(None, self.state.clock.now(), &error)),
         };
         let reference = head.r#ref.as_deref();
         if head.kind == AUTHENTICATE {
@@ -206,15 +206,15 @@ impl Session {
             if !std::mem::replace(&mut self.is_told_of, true) {
                 self.tell_refusal("any", &error);
             }
-            return self.socket.text(wire::error(reference, self.net.clock.now(), &error));
+            return self.socket.text(wire::error(reference, self.state.clock.now(), &error));
         };
         if head.kind == "ping" {
-            return self.socket.text(wire::encode("pong", self.net.clock.now(), &Pong { r#ref: reference }));
+            return self.socket.text(wire::encode("pong", self.state.clock.now(), &Pong { r#ref: reference }));
         }
         let unknown = || Error::Invalid("type is unknown".into());
         match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text, reference.is_some())) {
             Ok(op) => self.begin(caller, op, reference.map(str::to_owned), ctx),
-            Err(error) => self.socket.text(wire::error(reference, self.net.clock.now(), &error)),
+            Err(error) => self.socket.text(wire::error(reference, self.state.clock.now(), &error)),
         }
     }
 
@@ -222,7 +222,7 @@ impl Session {
     /// the answer.
     fn begin(&mut self, caller: Caller, op: FrameOp, reference: Option<String>, ctx: &mut Ctx) {
         self.socket.pause();
-        let (dispatcher, answers) = (self.net.dispatcher.clone(), self.net.answers.clone());
+        let (dispatcher, answers) = (self.state.dispatcher.clone(), self.state.answers.clone());
         let terms = op.terms();
         let call = async move {
             // The answer to a change is at most one message, so it is not counted.
@@ -267,11 +267,11 @@ impl Session {
     pub(crate) fn tell_refusal(&self, frame: &str, error: &Error) {
         let refusal = Refusal::of(error);
         let more = format_args!(" session={} frame={frame}", self.id);
-        self.peer.refused(&self.net.audit, "refused", self.user_id(), Some(&refusal), more);
+        self.peer.refused(&self.state.audit, "refused", self.user_id(), Some(&refusal), more);
     }
 
     pub(crate) fn tell(&self, level: Level, what: &'static str, more: fmt::Arguments) {
-        self.peer.socket(&self.net.audit, level, what, self.user_id(), more);
+        self.peer.socket(&self.state.audit, level, what, self.user_id(), more);
     }
 
     fn user_id(&self) -> Option<UserId> {
@@ -280,7 +280,7 @@ impl Session {
 
     /// Returns the answer to a frame. Without a `ref` only errors are answered.
     fn answer(&self, reference: Option<&str>, outcome: Result<Reply>) -> Option<Frame> {
-        let now = self.net.clock.now();
+        let now = self.state.clock.now();
         match (outcome, reference) {
             (Ok(reply), Some(reference)) => Some(wire::ack(reference, now, &reply)),
             (Ok(_), None) => None,
@@ -332,13 +332,13 @@ impl Actor for Session {
     }
 
     fn stopped(&mut self, _: &mut Ctx) {
-        self.net.hub.detach(self.id);
+        self.state.hub.detach(self.id);
         let code = self.closed_with.or(self.socket.closed_with()).unwrap_or(ABNORMAL);
         let level = if USUAL_CLOSES.contains(&code) { Level::Info } else { Level::Warn };
         let more = format_args!(
             " session={} seconds={} code={code} dropped={}",
             self.id,
-            (self.net.clock.now().as_millis() - self.opened_at.as_millis()) / 1000,
+            (self.state.clock.now().as_millis() - self.opened_at.as_millis()) / 1000,
             self.waiting.as_ref().map_or(0, |waiting| waiting.dropped()),
         );
         self.tell(level, "socket closed", more);

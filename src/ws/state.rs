@@ -2,14 +2,14 @@
 
 use super::connection_limits::ConnectionLimits;
 use super::transport::TransportSettings;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::limits::Rate;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The state that every connection can reach. Each node has one.
 pub struct Sockets {
-    pub http: Arc<Net>,
+    pub http: Arc<HttpState>,
     pub transport: Arc<TransportSettings>,
     /// The rate limit of frames of any kind, per socket.
     pub frames: Rate,

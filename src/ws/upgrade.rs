@@ -17,13 +17,13 @@ use std::sync::Arc;
 
 /// Handles `GET /ws`.
 pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
-    let net = &sockets.http;
+    let state = &sockets.http;
     if !has_bearer(request.headers()) {
-        net.origins.check_page(request.headers())?;
+        state.origins.check_page(request.headers())?;
     }
     let credential = match (query.text("ticket"), query.text("auth").as_deref()) {
         _ if has_bearer(request.headers()) => Some(admit(&request).await?),
-        (Some(ticket), _) => Some(admit_ticket(net, &ticket).await?),
+        (Some(ticket), _) => Some(admit_ticket(state, &ticket).await?),
         (None, Some("message")) => None,
         (None, Some(_)) => return Err(Error::Invalid("auth must be message".into()).into()),
         (None, None) => Some(admit(&request).await?),
@@ -35,7 +35,7 @@ pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Q
     if has_body(request.headers()) {
         return Err(Error::Invalid("a handshake has no body".into()).into());
     }
-    let peer = net.peer(&request);
+    let peer = state.peer(&request);
     let permit = sockets.connections.acquire(user_id, peer.address)?;
     let sockets = sockets.into_inner();
     let transport = Arc::clone(&sockets.transport);

@@ -2,7 +2,7 @@
 
 use crate::auth::{Caller, SecretToken};
 use crate::http::credential::has_bearer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::cookie::time::Duration as CookieAge;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponseBuilder};
@@ -23,8 +23,8 @@ pub fn old_cookie_name(is_https: bool) -> &'static str {
 }
 
 /// Returns the cookie that authenticates the request.
-pub fn login_cookie(net: &Net, request: &HttpRequest) -> Option<Cookie<'static>> {
-    let is_https = net.origins.is_https();
+pub fn login_cookie(state: &HttpState, request: &HttpRequest) -> Option<Cookie<'static>> {
+    let is_https = state.origins.is_https();
     request.cookie(cookie_name(is_https)).or_else(|| request.cookie(old_cookie_name(is_https)))
 }
 
@@ -37,29 +37,31 @@ pub struct CookieLogins {
 
 /// Returns the cookies for a browser that logs in: the cookie of the new login, which replaces
 /// those of the `earlier` logins.
-pub fn new(net: &Net, token: &SecretToken, earlier: &CookieLogins) -> Cookies {
-    [Some(cookie(net, token.as_str().to_owned())), old_removal(net, earlier)].into_iter().flatten().collect()
+pub fn new(state: &HttpState, token: &SecretToken, earlier: &CookieLogins) -> Cookies {
+    [Some(cookie(state, token.as_str().to_owned())), old_removal(state, earlier)].into_iter().flatten().collect()
 }
 
 /// Returns the cookies for a browser that authenticates by cookie. They carry `token`, which proves
 /// the same login from now on, or the current cookie with its full lifetime.
-pub fn renewed(net: &Net, request: &HttpRequest, token: Option<&SecretToken>) -> Cookies {
-    let Some(shown) = login_cookie(net, request).filter(|_| !has_bearer(request.headers())) else { return Vec::new() };
+pub fn renewed(state: &HttpState, request: &HttpRequest, token: Option<&SecretToken>) -> Cookies {
+    let Some(shown) = login_cookie(state, request).filter(|_| !has_bearer(request.headers())) else {
+        return Vec::new();
+    };
     let value = token.map_or(shown.value(), SecretToken::as_str).to_owned();
-    let is_old = shown.name() == old_cookie_name(net.origins.is_https());
-    [Some(cookie(net, value)), is_old.then(|| removal(shown.name()))].into_iter().flatten().collect()
+    let is_old = shown.name() == old_cookie_name(state.origins.is_https());
+    [Some(cookie(state, value)), is_old.then(|| removal(shown.name()))].into_iter().flatten().collect()
 }
 
 /// Removes the cookie with which the browser authenticated.
-pub fn ended(net: &Net, request: &HttpRequest) -> Cookies {
-    let name = cookie_name(net.origins.is_https());
-    let shown = login_cookie(net, request).filter(|shown| !has_bearer(request.headers()) && shown.name() != name);
+pub fn ended(state: &HttpState, request: &HttpRequest) -> Cookies {
+    let name = cookie_name(state.origins.is_https());
+    let shown = login_cookie(state, request).filter(|shown| !has_bearer(request.headers()) && shown.name() != name);
     [Some(removal(name)), shown.map(|shown| removal(shown.name()))].into_iter().flatten().collect()
 }
 
 /// Removes the cookie with the old name, if it belongs to the hub.
-pub fn old_removal(net: &Net, logins: &CookieLogins) -> Option<Cookie<'static>> {
-    logins.owns_old_name.then(|| removal(old_cookie_name(net.origins.is_https())))
+pub fn old_removal(state: &HttpState, logins: &CookieLogins) -> Option<Cookie<'static>> {
+    logins.owns_old_name.then(|| removal(old_cookie_name(state.origins.is_https())))
 }
 
 pub fn set(response: &mut HttpResponseBuilder, cookies: impl IntoIterator<Item = Cookie<'static>>) {
@@ -68,9 +70,9 @@ pub fn set(response: &mut HttpResponseBuilder, cookies: impl IntoIterator<Item =
     }
 }
 
-fn cookie(net: &Net, value: String) -> Cookie<'static> {
-    let seconds = i64::try_from(net.login_lifetime.as_secs()).unwrap_or(i64::MAX);
-    let mut cookie = named(cookie_name(net.origins.is_https()), value);
+fn cookie(state: &HttpState, value: String) -> Cookie<'static> {
+    let seconds = i64::try_from(state.login_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let mut cookie = named(cookie_name(state.origins.is_https()), value);
     cookie.set_max_age(CookieAge::seconds(seconds));
     cookie
 }

@@ -9,7 +9,7 @@ use crate::http::client_address::UNKNOWN_ADDRESS;
 use crate::http::credential::{bearer, has_bearer};
 use crate::http::middleware::rate::rate_tokens;
 use crate::http::problem::Problem;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::Timestamp;
 use crate::ops::accounts::provision_external_user::ProvisionExternalUser;
 use crate::ops::logins::find_caller::{FindCaller, Found, Proof};
@@ -70,68 +70,69 @@ pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
 /// # Errors
 /// The errors of [`find_caller`], and `RateLimited` if this login sends too many requests.
 pub async fn admit(request: &HttpRequest) -> Result<Credential> {
-    let net = Net::of(request.app_data())?;
+    let state = HttpState::of(request.app_data())?;
     let credential = match bearer(request.headers()) {
-        Some(token) => admit_token(net, token).await?,
+        Some(token) => admit_token(state, token).await?,
         None => {
-            let cookie = login_cookie(net, request).ok_or(Error::Unauthenticated("credentials are required"))?;
-            admit_secret(net, cookie.value()).await?
+            let cookie = login_cookie(state, request).ok_or(Error::Unauthenticated("credentials are required"))?;
+            admit_secret(state, cookie.value()).await?
         }
     };
-    net.dispatcher.count_request(credential.caller, rate_tokens(request.path()))?;
+    state.dispatcher.count_request(credential.caller, rate_tokens(request.path()))?;
     Ok(credential)
 }
 
 /// Authenticates by a bearer token, from the header or from a frame.
-pub async fn admit_token(net: &Net, token: &str) -> Result<Credential> {
-    let Bearer { holder, expires_at } = net.tokens.verify(token, net.clock.now())?;
+pub async fn admit_token(state: &HttpState, token: &str) -> Result<Credential> {
+    let Bearer { holder, expires_at } = state.tokens.verify(token, state.clock.now())?;
     let (found, issued_at) = match holder {
-        Holder::Login(user_id, login_id) => (find(net, Proof::Token(user_id, login_id)).await?, None),
+        Holder::Login(user_id, login_id) => (find(state, Proof::Token(user_id, login_id)).await?, None),
         Holder::ExternalUser(external_user) => {
             let issued_at = external_user.issued_at;
-            (find_external_user(net, external_user).await?, issued_at)
+            (find_external_user(state, external_user).await?, issued_at)
         }
     };
-    Ok(Credential { issued_at, ..enter(net, found.ok_or(UNKNOWN)?, Some(expires_at)) })
+    Ok(Credential { issued_at, ..enter(state, found.ok_or(UNKNOWN)?, Some(expires_at)) })
 }
 
 /// Authenticates by the secret of a login: a cookie or a refresh token.
-pub async fn admit_secret(net: &Net, secret: &str) -> Result<Credential> {
-    let found = find(net, Proof::Secret(hash_token(secret))).await?;
-    Ok(enter(net, found.ok_or(UNKNOWN)?, None))
+pub async fn admit_secret(state: &HttpState, secret: &str) -> Result<Credential> {
+    let found = find(state, Proof::Secret(hash_token(secret))).await?;
+    Ok(enter(state, found.ok_or(UNKNOWN)?, None))
 }
 
 const UNKNOWN: Error = Error::Unauthenticated("the credentials are invalid or have expired");
 
-async fn find(net: &Net, proof: Proof) -> Result<Option<Found>> {
-    net.dispatcher.call(Anonymous, FindCaller { proof, lifetime: net.login_lifetime }).await
+async fn find(state: &HttpState, proof: Proof) -> Result<Option<Found>> {
+    state.dispatcher.call(Anonymous, FindCaller { proof, lifetime: state.login_lifetime }).await
 }
 
 /// Finds the user of a token from another system. A new user gets an account.
-async fn find_external_user(net: &Net, external_user: ExternalUser) -> Result<Option<Found>> {
+async fn find_external_user(state: &HttpState, external_user: ExternalUser) -> Result<Option<Found>> {
     let ExternalUser { issuer, subject, .. } = external_user.clone();
     let proof = Proof::External { issuer, subject };
-    if let Some(found) = find(net, proof.clone()).await? {
+    if let Some(found) = find(state, proof.clone()).await? {
         return Ok(Some(found));
     }
     let (usernames, display_name) = (external_user.usernames(), external_user.display_name());
     let ExternalUser { issuer, subject, .. } = external_user;
     let user_id =
-        net.dispatcher.call(Anonymous, ProvisionExternalUser { issuer, subject, usernames, display_name }).await?;
+        state.dispatcher.call(Anonymous, ProvisionExternalUser { issuer, subject, usernames, display_name }).await?;
     log::info!("vouched for by another system user={user_id}");
-    find(net, proof).await
+    find(state, proof).await
 }
 
 /// Authenticates by a ticket, which works once.
-pub async fn admit_ticket(net: &Net, ticket: &str) -> Result<Credential> {
-    let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: net.login_lifetime };
-    let (found, expires_at) = net.dispatcher.call(Anonymous, op).await?;
-    Ok(enter(net, found, expires_at))
+pub async fn admit_ticket(state: &HttpState, ticket: &str) -> Result<Credential> {
+    let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: state.login_lifetime };
+    let (found, expires_at) = state.dispatcher.call(Anonymous, op).await?;
+    Ok(enter(state, found, expires_at))
 }
 
-fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Credential {
+fn enter(state: &HttpState, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Credential {
     if needs_touch {
-        let (dispatcher, op) = (net.dispatcher.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
+        let (dispatcher, op) =
+            (state.dispatcher.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });
         // The request does not wait for this call. The dispatcher logs its errors.
         actix_web::rt::spawn(async move { dispatcher.call(System, op).await.map(drop) });
     }
@@ -142,12 +143,12 @@ fn enter(net: &Net, Found { caller, needs_touch }: Found, expires_at: Option<Tim
 ///
 /// # Errors
 /// The database is unavailable.
-pub async fn cookie_logins(net: &Net, request: &HttpRequest) -> Result<CookieLogins> {
+pub async fn cookie_logins(state: &HttpState, request: &HttpRequest) -> Result<CookieLogins> {
     let mut found = CookieLogins { callers: Vec::new(), owns_old_name: false };
-    let is_https = net.origins.is_https();
+    let is_https = state.origins.is_https();
     for (name, is_old) in [(cookie_name(is_https), false), (old_cookie_name(is_https), true)] {
         let Some(cookie) = request.cookie(name) else { continue };
-        match admit_secret(net, cookie.value()).await {
+        match admit_secret(state, cookie.value()).await {
             Ok(credential) => {
                 found.callers.push(credential.caller);
                 found.owns_old_name |= is_old;
@@ -165,12 +166,12 @@ pub fn came_by_cookie(request: &HttpRequest) -> bool {
 }
 
 /// Returns the device that logs in, and the logins that it already has.
-pub fn device(net: &Net, request: &HttpRequest, earlier: &CookieLogins) -> Device {
+pub fn device(state: &HttpState, request: &HttpRequest, earlier: &CookieLogins) -> Device {
     let earlier = earlier.callers.iter().filter_map(|caller| Some((caller.user_id, caller.login_id?)));
     Device {
         earlier: earlier.collect(),
         user_agent: request.headers().get(header::USER_AGENT).and_then(|value| readable(value.as_bytes())),
-        ip: net
+        ip: state
             .trusted_proxies
             .client_address(request)
             .filter(|address| *address != UNKNOWN_ADDRESS)

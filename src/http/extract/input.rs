@@ -5,7 +5,7 @@ use super::identity::find_caller;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::http::problem::Problem;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::OutOfBounds;
 use crate::wire;
 use actix_web::dev::Payload;
@@ -103,7 +103,7 @@ fn is_json(request: &HttpRequest) -> bool {
 
 fn bytes(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<BytesMut, Problem>> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let max = Net::of(request.app_data()).map(|net| net.max_body_bytes);
+    let max = HttpState::of(request.app_data()).map(|state| state.max_body_bytes);
     let payload = payload.take();
     Box::pin(async move {
         let bytes = tokio::time::timeout(MAX_BODY_TIME, read(payload, declared, max?));

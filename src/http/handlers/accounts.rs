@@ -8,7 +8,7 @@ use crate::http::extract::cookies;
 use crate::http::extract::identity::{self, Authenticated};
 use crate::http::extract::input::{AuthedJson, Json};
 use crate::http::problem::Answer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ops::accounts::begin_registration::BeginRegistration;
 use crate::ops::accounts::register::Register;
 use crate::ops::accounts::update_profile::UpdateProfile;
@@ -39,14 +39,14 @@ pub struct Registration {
     _metadata: NotKept,
 }
 
-pub async fn register(net: web::Data<Net>, request: HttpRequest, Json(body): Json<Registration>) -> Answer {
-    net.origins.check_page(request.headers())?;
-    let address = net.client_network(&request);
-    let attempt = net.dispatcher.call(Anonymous, BeginRegistration { address }).await?;
-    let hashed = net.passwords.of(address).hash(body.password.as_str().to_owned()).await;
-    let password_hash = refund_on_error(&net, &attempt, hashed).await?;
+pub async fn register(state: web::Data<HttpState>, request: HttpRequest, Json(body): Json<Registration>) -> Answer {
+    state.origins.check_page(request.headers())?;
+    let address = state.client_network(&request);
+    let attempt = state.dispatcher.call(Anonymous, BeginRegistration { address }).await?;
+    let hashed = state.passwords.of(address).hash(body.password.as_str().to_owned()).await;
+    let password_hash = refund_on_error(&state, &attempt, hashed).await?;
     let username = body.username.as_str().to_owned();
-    let earlier = identity::cookie_logins(&net, &request).await?;
+    let earlier = identity::cookie_logins(&state, &request).await?;
     let token = SecretToken::random();
     let op = Register {
         display_name: body.display_name.map_or_else(|| username.clone(), |name| name.as_str().to_owned()),
@@ -54,15 +54,15 @@ pub async fn register(net: web::Data<Net>, request: HttpRequest, Json(body): Jso
         email: body.email.map(|email| email.as_str().to_owned()),
         password_hash,
         token_hash: token.hash(),
-        device: identity::device(&net, &request, &earlier),
-        lifetime: net.login_lifetime,
+        device: identity::device(&state, &request, &earlier),
+        lifetime: state.login_lifetime,
     };
-    let user = net.dispatcher.call(Anonymous, op).await?;
+    let user = state.dispatcher.call(Anonymous, op).await?;
     for event in ["registered", "logged in"] {
-        net.audit_event(&request, event, user.id);
+        state.audit_event(&request, event, user.id);
     }
     let mut response = HttpResponse::Created();
-    cookies::set(&mut response, cookies::new(&net, &token, &earlier));
+    cookies::set(&mut response, cookies::new(&state, &token, &earlier));
     Ok(response.json(UserReply { user }))
 }
 
@@ -82,89 +82,95 @@ pub struct LoggedIn {
     refresh_token: Option<String>,
 }
 
-pub async fn log_in(net: web::Data<Net>, request: HttpRequest, Json(body): Json<Credentials>) -> Answer {
-    net.origins.check_page(request.headers())?;
-    let address = net.client_network(&request);
-    let passwords = net.passwords.of(address);
+pub async fn log_in(state: web::Data<HttpState>, request: HttpRequest, Json(body): Json<Credentials>) -> Answer {
+    state.origins.check_page(request.headers())?;
+    let address = state.client_network(&request);
+    let passwords = state.passwords.of(address);
     let op = BeginLogin { username: body.username, address };
-    let BegunLogin { credentials, attempt } = net.dispatcher.call(Anonymous, op).await?;
+    let BegunLogin { credentials, attempt } = state.dispatcher.call(Anonymous, op).await?;
     let (user_id, stored) = credentials.unzip();
     if let Some(user_id) = user_id {
         audit::names(&request, user_id);
     }
     let verified = passwords.verify(body.password.clone(), stored.clone()).await;
-    let verdict = refund_on_error(&net, &attempt, verified).await?;
+    let verdict = refund_on_error(&state, &attempt, verified).await?;
     let (Some(user_id), Some(checked_hash)) = (user_id, stored) else { return Err(Error::BadCredentials.into()) };
     let new_password_hash = match verdict {
         Verdict::Wrong => return Err(Error::BadCredentials.into()),
         Verdict::Right => None,
-        Verdict::RightButOutdated => Some(refund_on_error(&net, &attempt, passwords.hash(body.password).await).await?),
+        Verdict::RightButOutdated => {
+            Some(refund_on_error(&state, &attempt, passwords.hash(body.password).await).await?)
+        }
     };
-    let earlier = refund_on_error(&net, &attempt, identity::cookie_logins(&net, &request).await).await?;
+    let earlier = refund_on_error(&state, &attempt, identity::cookie_logins(&state, &request).await).await?;
     let token = SecretToken::random();
     let op = LogIn {
         user_id,
         checked_hash,
         token_hash: token.hash(),
-        device: identity::device(&net, &request, &earlier),
+        device: identity::device(&state, &request, &earlier),
         attempt: Some(attempt),
         new_password_hash,
-        lifetime: net.login_lifetime,
+        lifetime: state.login_lifetime,
     };
-    let user = net.dispatcher.call(Anonymous, op).await?;
-    net.audit_event(&request, "logged in", user_id);
+    let user = state.dispatcher.call(Anonymous, op).await?;
+    state.audit_event(&request, "logged in", user_id);
     let refresh_token = body.refresh.then(|| token.as_str().to_owned());
     let mut response = HttpResponse::Ok();
-    cookies::set(&mut response, cookies::new(&net, &token, &earlier));
+    cookies::set(&mut response, cookies::new(&state, &token, &earlier));
     Ok(response.json(LoggedIn { user, refresh_token }))
 }
 
 /// Gives the attempt back on an error. The client is not to blame if the hub has no time to check
 /// a password.
-async fn refund_on_error<T>(net: &Net, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
+async fn refund_on_error<T>(state: &HttpState, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
     if outcome.is_err() {
-        forget(net, attempt).await;
+        forget(state, attempt).await;
     }
     outcome
 }
 
 /// Gives the attempt back, as if the client had not tried.
-pub(crate) async fn forget(net: &Net, attempt: &Attempt) {
+pub(crate) async fn forget(state: &HttpState, attempt: &Attempt) {
     // An attempt that cannot be given back now expires later. The dispatcher logs the cause.
-    let _ = net.dispatcher.call(Anonymous, RefundAttempt(attempt.clone())).await;
+    let _ = state.dispatcher.call(Anonymous, RefundAttempt(attempt.clone())).await;
 }
 
-pub async fn log_out(net: web::Data<Net>, request: HttpRequest, Authenticated(caller): Authenticated) -> Answer {
-    net.dispatcher.call(caller, LogOut).await?;
-    net.audit_event(&request, "logged out", caller.user_id);
+pub async fn log_out(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    Authenticated(caller): Authenticated,
+) -> Answer {
+    state.dispatcher.call(caller, LogOut).await?;
+    state.audit_event(&request, "logged out", caller.user_id);
     let mut response = HttpResponse::NoContent();
-    cookies::set(&mut response, cookies::ended(&net, &request));
+    cookies::set(&mut response, cookies::ended(&state, &request));
     if identity::came_by_cookie(&request) {
         // A browser may have a second cookie, with the other name.
-        let left = identity::cookie_logins(&net, &request).await?;
+        let left = identity::cookie_logins(&state, &request).await?;
         for other in &left.callers {
-            net.dispatcher.call(*other, LogOut).await?;
-            net.audit_event(&request, "logged out", other.user_id);
+            state.dispatcher.call(*other, LogOut).await?;
+            state.audit_event(&request, "logged out", other.user_id);
         }
-        cookies::set(&mut response, cookies::old_removal(&net, &left));
+        cookies::set(&mut response, cookies::old_removal(&state, &left));
     }
     Ok(response.finish())
 }
 
-pub async fn me(net: web::Data<Net>, request: HttpRequest, Authenticated(caller): Authenticated) -> Answer {
-    let user = net.dispatcher.call(caller, GetUser { user_id: caller.user_id }).await?;
+pub async fn me(state: web::Data<HttpState>, request: HttpRequest, Authenticated(caller): Authenticated) -> Answer {
+    let user = state.dispatcher.call(caller, GetUser { user_id: caller.user_id }).await?;
     let mut response = HttpResponse::Ok();
     // A page sends this request when it opens, so the cookie gets its full lifetime again here.
-    cookies::set(&mut response, cookies::renewed(&net, &request, None));
+    cookies::set(&mut response, cookies::renewed(&state, &request, None));
     Ok(response.json(user))
 }
 
 pub async fn update_profile(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, op): AuthedJson<UpdateProfile>,
 ) -> Answer {
-    let user = net.dispatcher.call(caller, op).await?;
-    net.audit_event(&request, "changed profile", caller.user_id);
+    let user = state.dispatcher.call(caller, op).await?;
+    state.audit_event(&request, "changed profile", caller.user_id);
     Ok(HttpResponse::Ok().json(user))
 }

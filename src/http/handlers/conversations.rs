@@ -3,7 +3,7 @@
 use crate::http::extract::identity::Authenticated;
 use crate::http::extract::input::{AuthedJson, Query, part};
 use crate::http::problem::Answer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::{Role, UserId};
 use crate::ops::conversations::clear_conversation::ClearConversation;
 use crate::ops::conversations::create_conversation::CreateConversation;
@@ -19,9 +19,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub async fn list_conversations(net: web::Data<Net>, Authenticated(caller): Authenticated, query: Query) -> Answer {
+pub async fn list_conversations(
+    state: web::Data<HttpState>,
+    Authenticated(caller): Authenticated,
+    query: Query,
+) -> Answer {
     let op = ListConversations { before: query.text("before"), limit: query.limit()?, with: query.get("with")? };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -30,21 +34,21 @@ pub struct ConversationReply {
 }
 
 pub async fn get_conversation(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
     let op = GetConversation { conversation_id: part(&request, "id")? };
-    let conversation = net.dispatcher.call(caller, op).await?;
+    let conversation = state.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
 /// Answers 201 for a new conversation, and 200 for an existing one.
 pub async fn create_conversation(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     AuthedJson(caller, op): AuthedJson<CreateConversation>,
 ) -> Answer {
-    let created = net.dispatcher.call(caller, op).await?;
+    let created = state.dispatcher.call(caller, op).await?;
     let mut response = if created.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(created))
 }
@@ -55,24 +59,24 @@ pub struct TitleBody {
 }
 
 pub async fn rename_conversation(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, TitleBody { title }): AuthedJson<TitleBody>,
 ) -> Answer {
     let op = RenameConversation { conversation_id: part(&request, "id")?, title };
-    let conversation = net.dispatcher.call(caller, op).await?;
+    let conversation = state.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::Ok().json(ConversationReply { conversation }))
 }
 
 pub async fn list_participants(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
     query: Query,
 ) -> Answer {
     let op =
         ListParticipants { conversation_id: part(&request, "id")?, after: query.get("after")?, limit: query.limit()? };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -81,11 +85,11 @@ pub struct ParticipantBody {
 }
 
 pub async fn add_participant(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, ParticipantBody { user_id }): AuthedJson<ParticipantBody>,
 ) -> Answer {
-    net.dispatcher.call(caller, AddParticipant { conversation_id: part(&request, "id")?, user_id }).await?;
+    state.dispatcher.call(caller, AddParticipant { conversation_id: part(&request, "id")?, user_id }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -95,30 +99,30 @@ pub struct RoleBody {
 }
 
 pub async fn set_role(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, RoleBody { role }): AuthedJson<RoleBody>,
 ) -> Answer {
     let op = SetRole { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")?, role };
-    net.dispatcher.call(caller, op).await?;
+    state.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn remove_participant(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
     let op = RemoveParticipant { conversation_id: part(&request, "id")?, user_id: part(&request, "user_id")? };
-    net.dispatcher.call(caller, op).await?;
+    state.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn clear_conversation(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
-    net.dispatcher.call(caller, ClearConversation { conversation_id: part(&request, "id")? }).await?;
+    state.dispatcher.call(caller, ClearConversation { conversation_id: part(&request, "id")? }).await?;
     Ok(HttpResponse::NoContent().finish())
 }

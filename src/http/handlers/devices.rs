@@ -8,7 +8,7 @@ use crate::http::extract::cookies;
 use crate::http::extract::identity::{self, Authenticated, admit};
 use crate::http::extract::input::{AuthedJson, part};
 use crate::http::problem::Answer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::{LoginId, Timestamp};
 use crate::ops::accounts::close_account::CloseAccount;
 use crate::ops::accounts::set_password::SetPassword;
@@ -22,28 +22,36 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
 
-pub async fn list_logins(net: web::Data<Net>, Authenticated(caller): Authenticated) -> Answer {
-    let devices = net.dispatcher.call(caller, ListLogins { lifetime: net.login_lifetime }).await?;
+pub async fn list_logins(state: web::Data<HttpState>, Authenticated(caller): Authenticated) -> Answer {
+    let devices = state.dispatcher.call(caller, ListLogins { lifetime: state.login_lifetime }).await?;
     Ok(HttpResponse::Ok().json(devices))
 }
 
-pub async fn end_login(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
+pub async fn end_login(
+    state: web::Data<HttpState>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let login_id: LoginId = part(&request, "id")?;
-    net.dispatcher.call(caller, EndLogin { login_id }).await?;
-    net.audit_event(&request, &format!("ended login={login_id}"), caller.user_id);
+    state.dispatcher.call(caller, EndLogin { login_id }).await?;
+    state.audit_event(&request, &format!("ended login={login_id}"), caller.user_id);
     let mut response = HttpResponse::NoContent();
     if Some(login_id) == caller.login_id {
-        cookies::set(&mut response, cookies::ended(&net, &request));
+        cookies::set(&mut response, cookies::ended(&state, &request));
     }
     Ok(response.finish())
 }
 
 /// Ends the caller's logins on every device, including this one.
-pub async fn end_own_logins(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
-    net.dispatcher.call(caller, EndOwnLogins).await?;
-    net.audit_event(&request, "ended all logins", caller.user_id);
+pub async fn end_own_logins(
+    state: web::Data<HttpState>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
+    state.dispatcher.call(caller, EndOwnLogins).await?;
+    state.audit_event(&request, "ended all logins", caller.user_id);
     let mut response = HttpResponse::NoContent();
-    cookies::set(&mut response, cookies::ended(&net, &request));
+    cookies::set(&mut response, cookies::ended(&state, &request));
     Ok(response.finish())
 }
 
@@ -54,19 +62,20 @@ pub struct PasswordChange {
 }
 
 pub async fn set_password(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, body): AuthedJson<PasswordChange>,
 ) -> Answer {
-    let checked_hash = check_password(&net, &request, &caller, body.current_password).await?;
-    let new_hash = net.passwords.of(net.client_network(&request)).hash(body.new_password.as_str().to_owned()).await?;
+    let checked_hash = check_password(&state, &request, &caller, body.current_password).await?;
+    let new_hash =
+        state.passwords.of(state.client_network(&request)).hash(body.new_password.as_str().to_owned()).await?;
     // A new secret also signs out anyone who copied the cookie.
     let token = identity::came_by_cookie(&request).then(SecretToken::random);
     let op = SetPassword { checked_hash, new_hash, token_hash: token.as_ref().map(SecretToken::hash) };
-    net.dispatcher.call(caller, op).await?;
-    net.audit_event(&request, "changed password", caller.user_id);
+    state.dispatcher.call(caller, op).await?;
+    state.audit_event(&request, "changed password", caller.user_id);
     let mut response = HttpResponse::NoContent();
-    cookies::set(&mut response, cookies::renewed(&net, &request, token.as_ref()));
+    cookies::set(&mut response, cookies::renewed(&state, &request, token.as_ref()));
     Ok(response.finish())
 }
 
@@ -78,22 +87,22 @@ pub struct CloseAccountBody {
 }
 
 pub async fn close_account(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, body): AuthedJson<CloseAccountBody>,
 ) -> Answer {
     let checked_hash = match body.password {
-        Some(password) => Some(check_password(&net, &request, &caller, password).await?),
+        Some(password) => Some(check_password(&state, &request, &caller, password).await?),
         None if caller.login_id.is_some() => return Err(Error::Invalid("password is missing".into()).into()),
         None => {
-            check_fresh(admit(&request).await?.issued_at, net.clock.now())?;
+            check_fresh(admit(&request).await?.issued_at, state.clock.now())?;
             None
         }
     };
-    net.dispatcher.call(caller, CloseAccount { checked_hash }).await?;
-    net.audit_event(&request, "closed account", caller.user_id);
+    state.dispatcher.call(caller, CloseAccount { checked_hash }).await?;
+    state.audit_event(&request, "closed account", caller.user_id);
     let mut response = HttpResponse::NoContent();
-    cookies::set(&mut response, cookies::ended(&net, &request));
+    cookies::set(&mut response, cookies::ended(&state, &request));
     Ok(response.finish())
 }
 
@@ -108,15 +117,15 @@ fn check_fresh(issued_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
 }
 
 /// Checks the caller's password and returns its stored hash.
-async fn check_password(net: &Net, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
-    let address = net.client_network(request);
-    let FoundPassword { stored, attempt } = net.dispatcher.call(*caller, FindPassword { address }).await?;
-    let verified = net.passwords.of(address).verify(password, Some(stored.clone())).await;
+async fn check_password(state: &HttpState, request: &HttpRequest, caller: &Caller, password: String) -> Result<String> {
+    let address = state.client_network(request);
+    let FoundPassword { stored, attempt } = state.dispatcher.call(*caller, FindPassword { address }).await?;
+    let verified = state.passwords.of(address).verify(password, Some(stored.clone())).await;
     if !matches!(verified, Ok(Verdict::Wrong)) {
         // A correct password counts as a checked password. A password that was not checked does not
         // count at all.
         let counted = if verified.is_ok() { attempt.guesses() } else { attempt };
-        forget(net, &counted).await;
+        forget(state, &counted).await;
     }
     if verified? == Verdict::Wrong { Err(Error::BadCredentials) } else { Ok(stored) }
 }

@@ -1,6 +1,6 @@
 //! The health of the hub, for people, load balancers and service managers.
 
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::http::write_check::within_deadline;
 use crate::ids::Timestamp;
 use crate::jobs::driver::JobStatus;
@@ -62,10 +62,10 @@ pub struct Websocket {
 }
 
 /// `GET /health`: answers 200 while all required services respond, else 503.
-pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
-    let trouble = trouble_of_database(&net).await;
+pub async fn health(state: web::Data<HttpState>, request: HttpRequest) -> HttpResponse {
+    let trouble = trouble_of_database(&state).await;
     let database = if trouble.is_none() { "connected" } else { "unavailable" };
-    let stats = net.hub.stats().await;
+    let stats = state.hub.stats().await;
     let reason = trouble.or_else(|| stats.as_ref().err().map(|error| error.detail().into_owned().into()));
     let is_ok = reason.is_none();
     let status = if is_ok { "ok" } else { "unavailable" };
@@ -73,7 +73,7 @@ pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
     let stats = stats.unwrap_or_default();
     let details = is_local(&request).then(|| Details {
         reason,
-        timestamp: net.clock.now(),
+        timestamp: state.clock.now(),
         version: env!("CARGO_PKG_VERSION"),
         services: Services {
             database,
@@ -84,7 +84,7 @@ pub async fn health(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
                 authenticated_users: stats.authenticated_users,
             },
         },
-        jobs: net.jobs.list().into_iter().map(|(name, status)| (name, status.into())).collect(),
+        jobs: state.jobs.list().into_iter().map(|(name, status)| (name, status.into())).collect(),
     });
     let body = Health { status, details };
     if is_ok { HttpResponse::Ok().json(body) } else { HttpResponse::ServiceUnavailable().json(body) }
@@ -99,10 +99,10 @@ pub struct Readiness {
 }
 
 /// `GET /ready`: tells whether this node takes new work.
-pub async fn ready(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
-    let reason = match trouble_of_database(&net).await {
+pub async fn ready(state: web::Data<HttpState>, request: HttpRequest) -> HttpResponse {
+    let reason = match trouble_of_database(&state).await {
         Some(trouble) => Some(trouble),
-        None => match net.hub.stats().await {
+        None => match state.hub.stats().await {
             Ok(stats) if !stats.is_draining => None,
             Ok(_) => Some("the hub is restarting".into()),
             Err(error) => Some(error.detail().into_owned().into()),
@@ -117,11 +117,11 @@ pub async fn ready(net: web::Data<Net>, request: HttpRequest) -> HttpResponse {
 }
 
 /// Returns why the database cannot be used now, or `None` if it can.
-async fn trouble_of_database(net: &Net) -> Option<Cow<'static, str>> {
-    let answers = within_deadline(net.dispatcher.probe()).await;
-    match answers.or_else(|| net.dispatcher.recent_write_trouble()) {
+async fn trouble_of_database(state: &HttpState) -> Option<Cow<'static, str>> {
+    let answers = within_deadline(state.dispatcher.probe()).await;
+    match answers.or_else(|| state.dispatcher.recent_write_trouble()) {
         Some(trouble) => Some(trouble),
-        None => net.writes.trouble(&net.dispatcher).await,
+        None => state.writes.trouble(&state.dispatcher).await,
     }
 }
 

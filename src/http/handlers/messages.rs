@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::http::extract::identity::Authenticated;
 use crate::http::extract::input::{AuthedJson, Query, part};
 use crate::http::problem::Answer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::{ConversationId, MessageId};
 use crate::ops::messages::delete_message::{DeleteMessage, Whom};
 use crate::ops::messages::edit_message::EditMessage;
@@ -19,8 +19,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub async fn send(net: web::Data<Net>, AuthedJson(caller, message): AuthedJson<SendMessage>) -> Answer {
-    let sent = net.dispatcher.call(caller, message).await?;
+pub async fn send(state: web::Data<HttpState>, AuthedJson(caller, message): AuthedJson<SendMessage>) -> Answer {
+    let sent = state.dispatcher.call(caller, message).await?;
     Ok(stored(&sent))
 }
 
@@ -47,13 +47,13 @@ pub struct MessageBody {
 }
 
 pub async fn send_to(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, MessageBody { content, client_message_id, reply_to_id, .. }): AuthedJson<MessageBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     let message = SendMessage { recipient_id: None, conversation_id, content, client_message_id, reply_to_id };
-    let sent = net.dispatcher.call(caller, message).await?;
+    let sent = state.dispatcher.call(caller, message).await?;
     Ok(stored(&sent))
 }
 
@@ -63,9 +63,13 @@ fn stored(sent: &Sent) -> HttpResponse {
     response.json(sent)
 }
 
-pub async fn get_message(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
+pub async fn get_message(
+    state: web::Data<HttpState>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let op = GetMessage { message_id: part(&request, "id")? };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -80,16 +84,16 @@ pub struct EditBody {
 }
 
 pub async fn edit_message(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, EditBody { content, .. }): AuthedJson<EditBody>,
 ) -> Answer {
     let op = EditMessage { message_id: part(&request, "id")?, content };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
 pub async fn delete_message(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
     query: Query,
@@ -100,26 +104,30 @@ pub async fn delete_message(
         Some(_) => return Err(Error::Invalid("for must be `everyone` or `me`".into()).into()),
         None => return Err(Error::Invalid("for is missing".into()).into()),
     };
-    net.dispatcher.call(caller, DeleteMessage { message_id: part(&request, "id")?, r#for: whom }).await?;
+    state.dispatcher.call(caller, DeleteMessage { message_id: part(&request, "id")?, r#for: whom }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn add_reaction(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
-    react(&net, authenticated, &request, true).await
+pub async fn add_reaction(state: web::Data<HttpState>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    react(&state, authenticated, &request, true).await
 }
 
-pub async fn remove_reaction(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
-    react(&net, authenticated, &request, false).await
+pub async fn remove_reaction(
+    state: web::Data<HttpState>,
+    authenticated: Authenticated,
+    request: HttpRequest,
+) -> Answer {
+    react(&state, authenticated, &request, false).await
 }
 
-async fn react(net: &Net, Authenticated(caller): Authenticated, request: &HttpRequest, on: bool) -> Answer {
+async fn react(state: &HttpState, Authenticated(caller): Authenticated, request: &HttpRequest, on: bool) -> Answer {
     let emoji = Emoji::parse(request.match_info().query("emoji"))?;
     let op = React { message_id: part(request, "id")?, emoji, on };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
 pub async fn list_messages(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
     query: Query,
@@ -130,16 +138,16 @@ pub async fn list_messages(
         after_seq: query.get("after_seq")?,
         limit: query.limit()?,
     };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
-pub async fn search(net: web::Data<Net>, Authenticated(caller): Authenticated, query: Query) -> Answer {
+pub async fn search(state: web::Data<HttpState>, Authenticated(caller): Authenticated, query: Query) -> Answer {
     let q = query.text("q").ok_or_else(|| Error::Invalid("q is missing".into()))?;
     let (conversation_id, before) = (query.get("conversation_id")?, query.get("before")?);
     let op = Search { q, conversation_id, before, limit: query.limit()? };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
-pub async fn sync(net: web::Data<Net>, AuthedJson(caller, positions): AuthedJson<Sync>) -> Answer {
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, positions).await?))
+pub async fn sync(state: web::Data<HttpState>, AuthedJson(caller, positions): AuthedJson<Sync>) -> Answer {
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, positions).await?))
 }

@@ -4,7 +4,7 @@
 use crate::http::extract::identity::Authenticated;
 use crate::http::extract::input::{AuthedJson, Query, part};
 use crate::http::problem::Answer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::UserId;
 use crate::ops::moderation::create_report::CreateReport;
 use crate::ops::moderation::end_logins::EndLogins;
@@ -16,42 +16,42 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Answers 201 for a new report, and 200 for an existing one.
-pub async fn report(net: web::Data<Net>, AuthedJson(caller, op): AuthedJson<CreateReport>) -> Answer {
-    let reported = net.dispatcher.call(caller, op).await?;
+pub async fn report(state: web::Data<HttpState>, AuthedJson(caller, op): AuthedJson<CreateReport>) -> Answer {
+    let reported = state.dispatcher.call(caller, op).await?;
     let mut response = if reported.was_there { HttpResponse::Ok() } else { HttpResponse::Created() };
     Ok(response.json(reported))
 }
 
 pub async fn list_reports(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
     query: Query,
 ) -> Answer {
     let op = ListReports { before: query.get("before")?, limit: query.limit()? };
-    let page = net.dispatcher.call(caller, op).await?;
-    net.audit_event(&request, &format!("admin read reports count={}", page.reports.len()), caller.user_id);
+    let page = state.dispatcher.call(caller, op).await?;
+    state.audit_event(&request, &format!("admin read reports count={}", page.reports.len()), caller.user_id);
     Ok(HttpResponse::Ok().json(page))
 }
 
-pub async fn disable(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
-    set_disabled(&net, authenticated, &request, true).await
+pub async fn disable(state: web::Data<HttpState>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_disabled(&state, authenticated, &request, true).await
 }
 
-pub async fn enable(net: web::Data<Net>, authenticated: Authenticated, request: HttpRequest) -> Answer {
-    set_disabled(&net, authenticated, &request, false).await
+pub async fn enable(state: web::Data<HttpState>, authenticated: Authenticated, request: HttpRequest) -> Answer {
+    set_disabled(&state, authenticated, &request, false).await
 }
 
 async fn set_disabled(
-    net: &Net,
+    state: &HttpState,
     Authenticated(caller): Authenticated,
     request: &HttpRequest,
     is_disabled: bool,
 ) -> Answer {
     let user_id: UserId = part(request, "id")?;
-    net.dispatcher.call(caller, SetDisabled { user_id, is_disabled }).await?;
+    state.dispatcher.call(caller, SetDisabled { user_id, is_disabled }).await?;
     let done = if is_disabled { "disabled" } else { "enabled" };
-    net.audit_event(request, &format!("admin {done} account={user_id}"), caller.user_id);
+    state.audit_event(request, &format!("admin {done} account={user_id}"), caller.user_id);
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -62,24 +62,24 @@ pub struct Connections {
 }
 
 pub async fn get_connections(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
     let user_id: UserId = part(&request, "id")?;
-    net.dispatcher.call(caller, GetConnections { user_id }).await?;
-    let connections = net.hub.count_sessions(user_id).await?;
-    net.audit_event(&request, &format!("admin read connections of={user_id}"), caller.user_id);
+    state.dispatcher.call(caller, GetConnections { user_id }).await?;
+    let connections = state.hub.count_sessions(user_id).await?;
+    state.audit_event(&request, &format!("admin read connections of={user_id}"), caller.user_id);
     Ok(HttpResponse::Ok().json(Connections { is_connected: connections > 0, connections }))
 }
 
 pub async fn end_connections(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
     let user_id: UserId = part(&request, "id")?;
-    net.dispatcher.call(caller, EndLogins { user_id }).await?;
-    net.audit_event(&request, &format!("admin ended logins of={user_id}"), caller.user_id);
+    state.dispatcher.call(caller, EndLogins { user_id }).await?;
+    state.audit_event(&request, &format!("admin ended logins of={user_id}"), caller.user_id);
     Ok(HttpResponse::NoContent().finish())
 }

@@ -3,7 +3,7 @@
 use crate::http::extract::identity::Authenticated;
 use crate::http::extract::input::{AuthedJson, OptionalAuthedJson, part};
 use crate::http::problem::Answer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::Seq;
 use crate::ops::presence::join_conversation::JoinConversation;
 use crate::ops::presence::leave_conversation::LeaveConversation;
@@ -23,32 +23,32 @@ pub struct TypingBody {
 }
 
 pub async fn set_typing(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, TypingBody { is_typing }): AuthedJson<TypingBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
-    net.dispatcher.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
+    state.dispatcher.call(caller, SetTyping { recipient_id: None, conversation_id, is_typing }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn join_conversation(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
     let op = JoinConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
-    net.dispatcher.call(caller, op).await?;
+    state.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 pub async fn leave_conversation(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
     let op = LeaveConversation { recipient_id: None, conversation_id: Some(part(&request, "id")?) };
-    net.dispatcher.call(caller, op).await?;
+    state.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -60,14 +60,14 @@ pub struct ReadBody {
 }
 
 pub async fn read_conversation(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     OptionalAuthedJson(caller, ReadBody { seq }): OptionalAuthedJson<ReadBody>,
 ) -> Answer {
     let conversation_id = Some(part(&request, "id")?);
     match seq {
-        Some(_) => net.dispatcher.call(caller, MarkRead { message_id: None, conversation_id, seq }).await?,
-        None => net.dispatcher.call(caller, ReadConversation { recipient_id: None, conversation_id }).await?,
+        Some(_) => state.dispatcher.call(caller, MarkRead { message_id: None, conversation_id, seq }).await?,
+        None => state.dispatcher.call(caller, ReadConversation { recipient_id: None, conversation_id }).await?,
     };
     Ok(HttpResponse::NoContent().finish())
 }
@@ -78,11 +78,11 @@ pub struct DeliveredBody {
 }
 
 pub async fn mark_delivered(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     AuthedJson(caller, DeliveredBody { seq }): AuthedJson<DeliveredBody>,
 ) -> Answer {
-    net.dispatcher.call(caller, MarkDelivered { conversation_id: part(&request, "id")?, seq }).await?;
+    state.dispatcher.call(caller, MarkDelivered { conversation_id: part(&request, "id")?, seq }).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -91,20 +91,24 @@ pub async fn mark_delivered(
 pub struct Empty {}
 
 pub async fn mark_read(
-    net: web::Data<Net>,
+    state: web::Data<HttpState>,
     request: HttpRequest,
     OptionalAuthedJson(caller, _): OptionalAuthedJson<Empty>,
 ) -> Answer {
     let op = MarkRead { message_id: Some(part(&request, "id")?), ..MarkRead::default() };
-    net.dispatcher.call(caller, op).await?;
+    state.dispatcher.call(caller, op).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub async fn list_receipts(net: web::Data<Net>, Authenticated(caller): Authenticated, request: HttpRequest) -> Answer {
+pub async fn list_receipts(
+    state: web::Data<HttpState>,
+    Authenticated(caller): Authenticated,
+    request: HttpRequest,
+) -> Answer {
     let op = ListReceipts { message_id: part(&request, "id")? };
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, op).await?))
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, op).await?))
 }
 
-pub async fn get_unread(net: web::Data<Net>, Authenticated(caller): Authenticated) -> Answer {
-    Ok(HttpResponse::Ok().json(net.dispatcher.call(caller, GetUnread).await?))
+pub async fn get_unread(state: web::Data<HttpState>, Authenticated(caller): Authenticated) -> Answer {
+    Ok(HttpResponse::Ok().json(state.dispatcher.call(caller, GetUnread).await?))
 }

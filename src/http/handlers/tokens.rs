@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::http::extract::identity::{self, Credential, admit, admit_secret};
 use crate::http::extract::input::OptionalJson;
 use crate::http::problem::Answer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use crate::ids::Timestamp;
 use crate::ops::logins::create_ticket::CreateTicket;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -28,15 +28,19 @@ pub struct Token {
 
 /// Issues an access token. It accepts only the secret of a login. A token that could fetch the next
 /// token would live as long as the login.
-pub async fn token(net: web::Data<Net>, request: HttpRequest, OptionalJson(body): OptionalJson<Refresh>) -> Answer {
+pub async fn token(
+    state: web::Data<HttpState>,
+    request: HttpRequest,
+    OptionalJson(body): OptionalJson<Refresh>,
+) -> Answer {
     const NEEDED: Error = Error::Unauthenticated("a refresh_token or the cookie of a login is required");
     let credential = match body.refresh_token {
-        Some(secret) => admit_secret(&net, &secret).await?,
+        Some(secret) => admit_secret(&state, &secret).await?,
         None if identity::came_by_cookie(&request) => admit(&request).await?,
         None => return Err(NEEDED.into()),
     };
     let login_id = credential.caller.login_id.ok_or(NEEDED)?;
-    let (access_token, expires_at) = net.tokens.ours.issue(credential.caller.user_id, login_id, net.clock.now())?;
+    let (access_token, expires_at) = state.tokens.ours.issue(credential.caller.user_id, login_id, state.clock.now())?;
     Ok(HttpResponse::Ok().json(Token { access_token, token_type: "Bearer", expires_at }))
 }
 
@@ -46,9 +50,9 @@ pub struct Ticket {
     expires_at: Timestamp,
 }
 
-pub async fn ticket(net: web::Data<Net>, credential: Credential) -> Answer {
+pub async fn ticket(state: web::Data<HttpState>, credential: Credential) -> Answer {
     let ticket = SecretToken::random();
     let op = CreateTicket { ticket_hash: ticket.hash(), token_expires_at: credential.expires_at };
-    let expires_at = net.dispatcher.call(credential.caller, op).await?;
+    let expires_at = state.dispatcher.call(credential.caller, op).await?;
     Ok(HttpResponse::Ok().json(Ticket { ticket: ticket.as_str().to_owned(), expires_at }))
 }

@@ -3,7 +3,7 @@
 use crate::error::Code;
 use crate::http::audit::{keeps_out, named};
 use crate::http::problem::Refusal;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::HttpRequest;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -23,13 +23,13 @@ pub async fn record(
     let path = path.as_deref().unwrap_or("other");
     let is_handshake = path == "/ws" && response.status().as_u16() >= 400;
     if (code.is_some_and(keeps_out) || is_handshake)
-        && let Ok(net) = Net::of(request.app_data())
+        && let Ok(state) = HttpState::of(request.app_data())
     {
         let what = if code == Some(Code::BadCredentials) { "login failed" } else { "refused" };
         let user = named(request);
         let (status, method) = (response.status().as_u16(), method(request));
         let more = format_args!(" status={status} call={method}:{path}");
-        net.peer(request).refused(&net.audit, what, user, refusal.as_ref(), more);
+        state.peer(request).refused(&state.audit, what, user, refusal.as_ref(), more);
     }
     Ok(response)
 }

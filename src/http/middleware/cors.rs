@@ -1,7 +1,7 @@
 //! Sets what scripts of other origins may read (CORS). Pages of `ALLOWED_ORIGINS` may read
 //! everything, with their visitor's login. All other origins may read nothing.
 
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::Error;
 use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
@@ -20,9 +20,11 @@ pub async fn allow(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let Ok(net) = Net::of(request.app_data()) else { return Ok(next.call(request).await?.map_into_boxed_body()) };
-    let varies = net.origins.allows_others();
-    let reader = reader(net, request.headers());
+    let Ok(state) = HttpState::of(request.app_data()) else {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    };
+    let varies = state.origins.allows_others();
+    let reader = reader(state, request.headers());
     let is_question = request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
         && reader.is_some();
@@ -49,9 +51,9 @@ pub async fn allow(
 }
 
 /// Returns the allowed origin that sends the request, in the operator's spelling.
-fn reader(net: &Net, headers: &HeaderMap) -> Option<HeaderValue> {
+fn reader(state: &HttpState, headers: &HeaderMap) -> Option<HeaderValue> {
     let mut sent = headers.get_all(header::ORIGIN);
     let (Some(origin), None) = (sent.next(), sent.next()) else { return None };
-    let allowed = net.origins.find_allowed(origin.to_str().ok()?)?;
+    let allowed = state.origins.find_allowed(origin.to_str().ok()?)?;
     HeaderValue::from_str(allowed).ok()
 }

@@ -2,7 +2,7 @@
 
 use super::rate::refuse_or_continue;
 use crate::http::problem::Problem;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -33,7 +33,7 @@ pub async fn add_headers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let is_https = Net::of(request.app_data()).is_ok_and(|net| net.origins.is_https());
+    let is_https = HttpState::of(request.app_data()).is_ok_and(|state| state.origins.is_https());
     let mut response = next.call(request).await?.map_into_boxed_body();
     let headers = response.headers_mut();
     for (name, value) in [

@@ -3,7 +3,7 @@
 use super::origin::is_safe;
 use super::rate::refuse_or_continue;
 use crate::http::credential::has_bearer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -28,7 +28,7 @@ pub async fn check_host(
         let mut named = request.headers().get_all(header::HOST).map(HeaderValue::as_bytes);
         let host = target.or_else(|| named.next());
         let is_ambiguous = request.headers().get_all(header::HOST).count() > 1;
-        Net::of(request.app_data()).and_then(|net| net.origins.check_host(host.filter(|_| !is_ambiguous)))
+        HttpState::of(request.app_data()).and_then(|state| state.origins.check_host(host.filter(|_| !is_ambiguous)))
     };
     refuse_or_continue(verdict, request, next).await
 }

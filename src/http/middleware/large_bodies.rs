@@ -8,7 +8,7 @@
 use crate::http::answers::Share;
 use crate::http::audit;
 use crate::http::problem::Problem;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
@@ -64,8 +64,8 @@ pub async fn count(
         Ok(bytes) => bytes,
         Err(body) => return Ok(ServiceResponse::new(request, response.set_body(body))),
     };
-    let share = match (audit::named(&request), Net::of(request.app_data())) {
-        (Some(user_id), Ok(net)) => net.answers.take(user_id, bytes.len()).map(Some),
+    let share = match (audit::named(&request), HttpState::of(request.app_data())) {
+        (Some(user_id), Ok(state)) => state.answers.take(user_id, bytes.len()).map(Some),
         _ => Ok(None),
     };
     let mut share = match share {

@@ -2,7 +2,7 @@
 
 use super::rate::refuse_or_continue;
 use crate::http::credential::has_bearer;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -19,7 +19,7 @@ pub async fn check_origin(
     let verdict = if is_safe(request.method()) || has_bearer(request.headers()) {
         Ok(())
     } else {
-        Net::of(request.app_data()).and_then(|net| net.origins.check_page(request.headers()))
+        HttpState::of(request.app_data()).and_then(|state| state.origins.check_page(request.headers()))
     };
     refuse_or_continue(verdict, request, next).await
 }

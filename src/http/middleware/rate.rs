@@ -1,7 +1,7 @@
 //! Limits the rate of requests from one address, and sets the cost of a refusal for the client.
 
 use crate::http::problem::Problem;
-use crate::http::state::Net;
+use crate::http::state::HttpState;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
@@ -38,10 +38,10 @@ pub fn rate_tokens(path: &str) -> NonZeroU32 {
 
 /// Counts a request for its address.
 fn count(request: &ServiceRequest) -> crate::error::Result<()> {
-    let net = Net::of(request.app_data())?;
-    let address = net.client_network(request.request());
-    let is_counted = !address.is_loopback() && !net.trusted_proxies.contains(address);
-    if is_counted { net.dispatcher.count_request_from(address, rate_tokens(request.path())) } else { Ok(()) }
+    let state = HttpState::of(request.app_data())?;
+    let address = state.client_network(request.request());
+    let is_counted = !address.is_loopback() && !state.trusted_proxies.contains(address);
+    if is_counted { state.dispatcher.count_request_from(address, rate_tokens(request.path())) } else { Ok(()) }
 }
 
 /// Delays the refusal for an address over its rate limit, and the next requests of its connection.
@@ -49,8 +49,8 @@ fn count(request: &ServiceRequest) -> crate::error::Result<()> {
 /// [`HeldRefusals`](crate::http::held_refusals::HeldRefusals) limits how many refusals wait. Above
 /// that limit a refusal is sent immediately.
 async fn hold(request: &ServiceRequest) {
-    if let Ok(net) = Net::of(request.app_data())
-        && let Ok(_held) = net.held_refusals.0.try_acquire()
+    if let Ok(state) = HttpState::of(request.app_data())
+        && let Ok(_held) = state.held_refusals.0.try_acquire()
     {
         tokio::time::sleep(HOLD).await;
     }

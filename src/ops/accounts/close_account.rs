@@ -38,14 +38,14 @@ impl Op for CloseAccount {
         let viewers = presence::list_viewers(cx.db, me)?;
         logins::delete_logins(cx.db, me)?;
         users::close(cx.db, me, cx.now)?;
-        let mut events = vec![Effect::LoginsEnded(me)];
-        events.extend(settle(me, cx)?);
+        let mut effects = vec![Effect::LoginsEnded(me)];
+        effects.extend(settle(me, cx)?);
         let direct = members::list_direct(cx.db, me)?;
-        events.extend(tell_name(me, &direct, true, cx)?);
+        effects.extend(tell_name(me, &direct, true, cx)?);
         // Viewers get no other notice: no user sees the presence of a closed account.
-        events.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
+        effects.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
         // Blocks and contacts are deleted last, so that blocked users see nothing of the closing.
         people::delete_ties(cx.db, me)?;
-        Ok(Outcome { output: Done {}, events })
+        Ok(Outcome { output: Done {}, effects })
     }
 }

@@ -44,8 +44,8 @@ impl Op<Anonymous> for Register {
         let user = users::insert_user(cx.db, &new)?;
         // Ends the logins of earlier accounts on this device.
         let ended = add_login(user.id, self.token_hash, &self.device, self.lifetime, cx)?;
-        let events = ended.into_iter().map(Effect::LoginEnded).collect();
-        Ok(Outcome { output: views::own_user(user), events })
+        let effects = ended.into_iter().map(Effect::LoginEnded).collect();
+        Ok(Outcome { output: views::own_user(user), effects })
     }
 }
 

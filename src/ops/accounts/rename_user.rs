@@ -11,7 +11,7 @@ use crate::wire::{self, ConversationUpdate, Effect};
 /// Tells the participants of these conversations that `me` has a new name. With `has_left`, a
 /// direct conversation tells only the other user.
 pub(crate) fn tell_name(me: UserId, ids: &[ConversationId], has_left: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
-    let mut events = Vec::new();
+    let mut effects = Vec::new();
     for ids in ids.chunks(members::CHUNK) {
         positions::set_changed(cx.db, ids, me)?;
         let rows = conversations::list_by_ids(cx.db, ids)?;
@@ -28,10 +28,10 @@ pub(crate) fn tell_name(me: UserId, ids: &[ConversationId], has_left: bool, cx: 
                 ConversationUpdate { conversation_id: row.id, rev: row.rev, conversation: Some(&conversation) };
             let frame = wire::encode("conversation_update", cx.now, &update);
             if has_left {
-                events.push(Effect::Left { conversation_id: row.id, user_id: me });
+                effects.push(Effect::Left { conversation_id: row.id, user_id: me });
             }
-            events.push(Effect::Frame { to, frame, ends_typing: None });
+            effects.push(Effect::Frame { to, frame, ends_typing: None });
         }
     }
-    Ok(events)
+    Ok(effects)
 }

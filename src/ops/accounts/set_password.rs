@@ -35,7 +35,7 @@ impl Op for SetPassword {
             logins::set_token_hash(cx.db, login_id, hash)?;
         }
         let ended = logins::delete_others(cx.db, caller.user_id, login_id)?;
-        Ok(Outcome { output: Done {}, events: ended.into_iter().map(Effect::LoginEnded).collect() })
+        Ok(Outcome { output: Done {}, effects: ended.into_iter().map(Effect::LoginEnded).collect() })
     }
 }
 
@@ -63,13 +63,13 @@ mod tests {
             new_password_hash: None,
             lifetime: Duration::from_secs(60),
         };
-        Ok(op.run(&Anonymous, cx)?.events)
+        Ok(op.run(&Anonymous, cx)?.effects)
     }
 
     fn change(login: i64, from: &str, to: &str, cx: &mut Cx) -> Result<Vec<Effect>> {
         let caller = Caller { user_id: ANN, login_id: Some(LoginId::new(login)), session_id: None };
         let op = SetPassword { checked_hash: from.into(), new_hash: to.into(), token_hash: None };
-        Ok(op.run(&caller, cx)?.events)
+        Ok(op.run(&caller, cx)?.effects)
     }
 
     /// Covers a login, and a second password change, that checked the old password before the

@@ -48,7 +48,7 @@ impl Op for UpdateProfile {
             user.email = email.as_ref().map(|email| email.as_str().to_owned());
             users::set_email(cx.db, me, user.email.as_deref())?;
         }
-        let mut events = Vec::new();
+        let mut effects = Vec::new();
         if let Some(name) = self.display_name.as_ref().filter(|name| name.as_str() != user.display_name) {
             check_display_name(name.as_str(), &user.username, cx)?;
             count_rename(me, cx)?;
@@ -58,8 +58,8 @@ impl Op for UpdateProfile {
             conversations.extend(members::list_groups(cx.db, me, i64::MAX)?);
             // Every operation locks conversations in this order.
             conversations.sort_unstable();
-            events = tell_name(me, &conversations, false, cx)?;
+            effects = tell_name(me, &conversations, false, cx)?;
         }
-        Ok(Outcome { output: UserReply { user: views::own_user(user) }, events })
+        Ok(Outcome { output: UserReply { user: views::own_user(user) }, effects })
     }
 }

@@ -29,6 +29,6 @@ impl Op for ClearConversation {
         let number = positions::set_cleared(cx.db, id, me, seq)?;
         let own = OwnPlaceView { id, cleared_seq: seq, visible_from_seq: place.visible_from_seq, read_seq: seq };
         let update = tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx);
-        Ok(Outcome { output: Done {}, events: vec![update, Effect::Unread { conversation_id: id, users: vec![me] }] })
+        Ok(Outcome { output: Done {}, effects: vec![update, Effect::Unread { conversation_id: id, users: vec![me] }] })
     }
 }

@@ -116,9 +116,9 @@ impl CreateConversation {
         let id = members::insert_group(cx.db, me, title, client_id, cx.now)?;
         members::insert_members(cx.db, id, me, &everybody, cx.now)?;
         let created = show(me, id, false, cx)?;
-        let mut events = vec![announce_group(&created.conversation.shared, ids.clone(), cx)];
-        events.extend(presence_visibility::on_create(id, &ids, cx)?);
-        Ok(Outcome { output: created, events })
+        let mut effects = vec![announce_group(&created.conversation.shared, ids.clone(), cx)];
+        effects.extend(presence_visibility::on_create(id, &ids, cx)?);
+        Ok(Outcome { output: created, effects })
     }
 }
 
@@ -151,13 +151,13 @@ fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created
             (membership.conversation_id, is_new)
         }
     };
-    let mut events = Vec::new();
+    let mut effects = Vec::new();
     if !is_new {
         let skip = Skip { conversation_id: id, rev: positions::next_rev(cx.db, id)? };
-        events.push(Effect::Frame { to: vec![other], frame: wire::encode("skip", cx.now, &skip), ends_typing: None });
+        effects.push(Effect::Frame { to: vec![other], frame: wire::encode("skip", cx.now, &skip), ends_typing: None });
     }
-    events.push(announce_conversation(id, &[me], cx)?);
-    Ok(Outcome { output: show(me, id, false, cx)?, events })
+    effects.push(announce_conversation(id, &[me], cx)?);
+    Ok(Outcome { output: show(me, id, false, cx)?, effects })
 }
 
 fn show(me: UserId, id: ConversationId, was_there: bool, cx: &mut Cx) -> Result<Created> {

@@ -18,7 +18,7 @@ use crate::wire::{self, ConversationUpdate, Effect, Target};
 pub(crate) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFacts> {
     match target {
         Target::Recipient(recipient) if recipient == me => {
-            Err(Error::Invalid("recipient_id must be another user's".into()))
+            Err(Error::Invalid("recipient_id must not be your own id".into()))
         }
         Target::Recipient(recipient) => {
             conversations::find_facts_by_recipient(cx.db, me, recipient)?.ok_or(Error::NotFound("no such user"))

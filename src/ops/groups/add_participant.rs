@@ -44,9 +44,9 @@ impl Op for AddParticipant {
         take_quotas(caller.user_id, &[(Kind::Strangers, strangers, cx.rules.max_strangers_a_day())], cx)?;
         let rev = positions::next_rev(cx.db, id)?;
         members::set_joined(cx.db, id, (caller.user_id, added), group.conversation.last_seq, rev, cx.now)?;
-        let mut events = tell_members(id, rev, &[added], None, cx)?;
-        events.push(Effect::Unread { conversation_id: id, users: vec![added] });
-        events.extend(presence_visibility::on_change(id, &there, added, Step::Joins, cx)?);
-        Ok(Outcome { output: Done {}, events })
+        let mut effects = tell_members(id, rev, &[added], None, cx)?;
+        effects.push(Effect::Unread { conversation_id: id, users: vec![added] });
+        effects.extend(presence_visibility::on_change(id, &there, added, Step::Joins, cx)?);
+        Ok(Outcome { output: Done {}, effects })
     }
 }

@@ -101,10 +101,10 @@ pub(crate) fn pass_on_ownership(id: ConversationId, leaving: Option<UserId>, cx:
 pub(crate) fn remove_member(id: ConversationId, removed: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let rev = positions::next_rev(cx.db, id)?;
     members::remove(cx.db, id, removed, rev)?;
-    let mut events = vec![Effect::Left { conversation_id: id, user_id: removed }];
-    events.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
-    events.push(Effect::Unread { conversation_id: id, users: vec![removed] });
-    Ok(events)
+    let mut effects = vec![Effect::Left { conversation_id: id, user_id: removed }];
+    effects.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
+    effects.push(Effect::Unread { conversation_id: id, users: vec![removed] });
+    Ok(effects)
 }
 
 /// Tells all members that these participants changed. Tells a removed user that the conversation is
@@ -127,12 +127,12 @@ pub(crate) fn tell_members(
     };
     let conversation = views::conversation(&row, rows);
     let update = ConversationUpdate { conversation_id: id, rev, conversation: Some(&conversation) };
-    let mut events =
+    let mut effects =
         vec![Effect::Frame { to, frame: wire::encode("conversation_update", cx.now, &update), ends_typing: None }];
     if let Some(removed) = removed {
         let update = ConversationUpdate { conversation_id: id, rev, conversation: None };
         let frame = wire::encode("conversation_update", cx.now, &update);
-        events.push(Effect::Frame { to: vec![removed], frame, ends_typing: None });
+        effects.push(Effect::Frame { to: vec![removed], frame, ends_typing: None });
     }
-    Ok(events)
+    Ok(effects)
 }

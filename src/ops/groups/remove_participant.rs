@@ -45,8 +45,8 @@ impl Op for RemoveParticipant {
         if removed == caller.user_id {
             members::decline_adder(cx.db, id, removed, cx.now)?;
         }
-        let mut events = remove_member(id, removed, cx)?;
-        events.extend(presence_visibility::on_change(id, &others, removed, Step::Leaves, cx)?);
-        Ok(Outcome { output: Done {}, events })
+        let mut effects = remove_member(id, removed, cx)?;
+        effects.extend(presence_visibility::on_change(id, &others, removed, Step::Leaves, cx)?);
+        Ok(Outcome { output: Done {}, effects })
     }
 }

@@ -30,12 +30,12 @@ impl Op for RenameConversation {
         let (me, id) = (caller.user_id, self.conversation_id);
         let group = get_group(caller, id, cx)?;
         may_manage(group.role)?;
-        let mut events = Vec::new();
+        let mut effects = Vec::new();
         if group.conversation.title.as_deref() != Some(self.title.as_str()) {
             let rev = positions::next_rev(cx.db, id)?;
             members::set_title(cx.db, id, self.title.as_str())?;
-            events = tell_members(id, rev, &[], None, cx)?;
+            effects = tell_members(id, rev, &[], None, cx)?;
         }
-        Ok(Outcome { output: views::own_conversation(cx.db, me, id)?, events })
+        Ok(Outcome { output: views::own_conversation(cx.db, me, id)?, effects })
     }
 }

@@ -37,6 +37,6 @@ impl Op for SetRole {
         if theirs == Role::Owner && !members::has_owner(cx.db, id, Some(whose))? {
             return Err(Error::Conflict("you are the last owner: make another member an owner first"));
         }
-        Ok(Outcome { output: Done {}, events: grant_role(id, whose, self.role, cx)? })
+        Ok(Outcome { output: Done {}, effects: grant_role(id, whose, self.role, cx)? })
     }
 }

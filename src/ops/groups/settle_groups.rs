@@ -41,11 +41,11 @@ impl Op<System> for SettleGroups {
     const COST: Cost = Cost::Heavy;
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
-        let events = match users::find_groups_due(cx.db)? {
+        let effects = match users::find_groups_due(cx.db)? {
             Some(id) => settle(id, cx)?,
             None => Vec::new(),
         };
-        Ok(Outcome { output: Done {}, events })
+        Ok(Outcome { output: Done {}, effects })
     }
 }
 
@@ -59,16 +59,16 @@ pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
         true => members::list_groups(cx.db, id, limit)?,
         false => members::list_ownerless(cx.db, id, limit)?,
     };
-    let mut events = Vec::new();
+    let mut effects = Vec::new();
     for group in due.iter().take(PORTION) {
         conversations::lock(cx.db, *group)?;
-        events.extend(match is_closed {
+        effects.extend(match is_closed {
             true => leave(id, *group, cx)?,
             false => pass_on_ownership(*group, None, cx)?,
         });
     }
     users::set_groups_due(cx.db, id, (due.len() > PORTION).then_some(cx.now))?;
-    Ok(events)
+    Ok(effects)
 }
 
 /// Removes the user from a locked group, and passes its ownership on first.
@@ -76,11 +76,11 @@ fn leave(me: UserId, id: ConversationId, cx: &mut Cx) -> Result<Vec<Effect>> {
     let Some(role) = members::find_role(cx.db, id, me)? else { return Ok(Vec::new()) };
     let mut others = participants::list_member_ids(cx.db, id)?;
     others.retain(|member| *member != me);
-    let mut events = if role == Role::Owner { pass_on_ownership(id, Some(me), cx)? } else { Vec::new() };
-    events.extend(remove_member(id, me, cx)?);
+    let mut effects = if role == Role::Owner { pass_on_ownership(id, Some(me), cx)? } else { Vec::new() };
+    effects.extend(remove_member(id, me, cx)?);
     // Updates what the remaining members see of each other. The leaving user is visible to no user.
     if others.len() == MAX_PRESENCE_GROUP as usize {
-        events.extend(presence_visibility::on_change(id, &others, me, Step::Leaves, cx)?);
+        effects.extend(presence_visibility::on_change(id, &others, me, Step::Leaves, cx)?);
     }
-    Ok(events)
+    Ok(effects)
 }

@@ -19,7 +19,7 @@ impl Op for EndLogin {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         match logins::delete_login(cx.db, caller.user_id, self.login_id)? {
-            true => Ok(Outcome { output: Done {}, events: vec![Effect::LoginEnded(self.login_id)] }),
+            true => Ok(Outcome { output: Done {}, effects: vec![Effect::LoginEnded(self.login_id)] }),
             false => Err(Error::NotFound("no such session")),
         }
     }

@@ -22,6 +22,6 @@ impl Op for EndOwnLogins {
             return Err(Error::Forbidden("this token was issued by another system; sign out there"));
         }
         logins::delete_logins(cx.db, caller.user_id)?;
-        Ok(Outcome { output: Done {}, events: vec![Effect::LoginsEnded(caller.user_id)] })
+        Ok(Outcome { output: Done {}, effects: vec![Effect::LoginsEnded(caller.user_id)] })
     }
 }

@@ -33,7 +33,7 @@ impl Op<System> for FindRevoked {
 }
 
 /// Second half: ends the sessions of owners that are still revoked. The writer decides, so that its
-/// order of events holds. An account enabled in the meantime keeps the session that it opens then.
+/// order of effects holds. An account enabled in the meantime keeps the session that it opens then.
 #[derive(Clone, Debug)]
 pub struct EndRevoked {
     /// The owners to check again, sorted by user.
@@ -51,7 +51,10 @@ impl Op<System> for EndRevoked {
             Standing::Disabled => Effect::AccountDisabled(user_id),
             _ => Effect::LoginsEnded(user_id),
         });
-        Ok(Outcome { output: Done {}, events: of_accounts.chain(logins.into_iter().map(Effect::LoginEnded)).collect() })
+        Ok(Outcome {
+            output: Done {},
+            effects: of_accounts.chain(logins.into_iter().map(Effect::LoginEnded)).collect(),
+        })
     }
 }
 
@@ -100,8 +103,8 @@ mod tests {
         // Each user has an owner with a login, one with an ended login, and one without a login.
         let owners = (1..=3).flat_map(|user| [None, Some(user), Some(user + 10)].map(|login| (user, login)));
         let owners = owners.map(|(user, login)| (UserId::new(user), login.map(LoginId::new))).collect();
-        let events = EndRevoked { owners }.run(&System, cx).unwrap().events;
-        let told: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
+        let effects = EndRevoked { owners }.run(&System, cx).unwrap().effects;
+        let told: Vec<String> = effects.iter().map(|event| format!("{event:?}")).collect();
         let expected = [
             "AccountDisabled(UserId(2))",
             "LoginsEnded(UserId(3))",
@@ -111,7 +114,7 @@ mod tests {
             "LoginEnded(LoginId(13))",
         ];
         assert_eq!(told, expected);
-        assert!(EndRevoked { owners: vec![] }.run(&System, cx).unwrap().events.is_empty());
+        assert!(EndRevoked { owners: vec![] }.run(&System, cx).unwrap().effects.is_empty());
     }
     both_databases!(whoever_may_not_be_here_any_more_is_found_and_nobody_else);
 
@@ -127,8 +130,8 @@ mod tests {
         let owners = FindRevoked { owners: vec![ann, by_token, bob] }.run(&System, cx).unwrap().output;
         assert_eq!(owners, [by_token, bob]);
         users::set_disabled(cx.db, UserId::new(2), None).unwrap();
-        let events = EndRevoked { owners }.run(&System, cx).unwrap().events;
-        assert!(matches!(events[..], [Effect::LoginEnded(login)] if login == LoginId::new(12)), "{events:?}");
+        let effects = EndRevoked { owners }.run(&System, cx).unwrap().effects;
+        assert!(matches!(effects[..], [Effect::LoginEnded(login)] if login == LoginId::new(12)), "{effects:?}");
     }
     both_databases!(an_account_enabled_during_the_check_keeps_its_new_session);
 }

@@ -61,8 +61,8 @@ impl Op<Anonymous> for LogIn {
         if let Some(hash) = &self.new_password_hash {
             users::set_password_hash(cx.db, self.user_id, hash)?;
         }
-        let events = ended.into_iter().map(Effect::LoginEnded).collect();
-        Ok(Outcome { output: views::own_user(user), events })
+        let effects = ended.into_iter().map(Effect::LoginEnded).collect();
+        Ok(Outcome { output: views::own_user(user), effects })
     }
 }
 

@@ -20,6 +20,6 @@ impl Op for LogOut {
         let login_id =
             caller.login_id.ok_or(Error::Forbidden("this token was issued by another system; sign out there"))?;
         logins::delete_login(cx.db, caller.user_id, login_id)?;
-        Ok(Outcome { output: Done {}, events: vec![Effect::LoginEnded(login_id)] })
+        Ok(Outcome { output: Done {}, effects: vec![Effect::LoginEnded(login_id)] })
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn check_may_write(me: UserId, id: ConversationId, cx: &mut Cx) -> Re
     }
 }
 
-/// Returns the current message and the events. Users who may see the message get the frame from
+/// Returns the current message and the effects. Users who may see the message get the frame from
 /// `encode`. Other participants only learn the new `rev`.
 pub(crate) fn tell_change(
     id: MessageId,
@@ -66,10 +66,10 @@ fn tell(
     let sight = participants::list_sight(cx.db, conversation_id, id, seq)?;
     let (seeing, others): (Vec<_>, Vec<_>) = sight.into_iter().partition(|(_, sees)| *sees);
     let ids = |people: Vec<(UserId, bool)>| people.into_iter().map(|(user_id, _)| user_id).collect::<Vec<_>>();
-    let mut events = vec![Effect::Frame { to: ids(seeing), frame, ends_typing: None }];
+    let mut effects = vec![Effect::Frame { to: ids(seeing), frame, ends_typing: None }];
     if !others.is_empty() {
         let frame = wire::encode("skip", cx.now, &Skip { conversation_id, rev });
-        events.push(Effect::Frame { to: ids(others), frame, ends_typing: None });
+        effects.push(Effect::Frame { to: ids(others), frame, ends_typing: None });
     }
-    Ok(events)
+    Ok(effects)
 }

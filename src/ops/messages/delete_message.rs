@@ -36,11 +36,11 @@ impl Op for DeleteMessage {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let message = get_visible_message(caller, self.message_id, cx)?;
-        let events = match self.r#for {
+        let effects = match self.r#for {
             Whom::Everyone => for_everyone(caller, &message, cx)?,
             Whom::Me => for_me(caller, &message, cx)?,
         };
-        Ok(Outcome { output: Done {}, events })
+        Ok(Outcome { output: Done {}, effects })
     }
 }
 
@@ -55,11 +55,11 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effec
     reactions::delete_reactions(cx.db, row.id)?;
     search_index::forget(cx.db, row.id)?;
     let now = cx.now;
-    let (_, mut events) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
+    let (_, mut effects) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
     let members = participants::list_member_ids(cx.db, row.conversation_id)?;
     let readers = members.into_iter().filter(|member| *member != row.sender_id).collect();
-    events.push(Effect::Unread { conversation_id: row.conversation_id, users: readers });
-    Ok(events)
+    effects.push(Effect::Unread { conversation_id: row.conversation_id, users: readers });
+    Ok(effects)
 }
 
 fn for_me(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effect>> {

@@ -63,7 +63,7 @@ impl Op for EditMessage {
         search_index::reindex(cx.db, row.id)?;
         let now = cx.now;
         let encode = |message: &_| wire::encode("message_edited", now, &change(message));
-        let (message, events) = tell_change(row.id, cx, encode)?;
-        Ok(Outcome { output: MessageReply { message }, events })
+        let (message, effects) = tell_change(row.id, cx, encode)?;
+        Ok(Outcome { output: MessageReply { message }, effects })
     }
 }

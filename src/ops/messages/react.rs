@@ -50,7 +50,7 @@ impl Op for React {
             let change = ReactionChange { change: change(message), emoji, user_id: me, on };
             wire::encode("message_reaction", now, &change)
         };
-        let (message, events) = tell_change(row.id, cx, encode)?;
-        Ok(Outcome { output: MessageReply { message }, events })
+        let (message, effects) = tell_change(row.id, cx, encode)?;
+        Ok(Outcome { output: MessageReply { message }, effects })
     }
 }

@@ -89,15 +89,15 @@ impl Op for SendMessage {
         if let Some(answered) = self.reply_to_id {
             check_answered(caller, answered, id, cx)?;
         }
-        let mut events = Vec::new();
+        let mut effects = Vec::new();
         if let (Some(peer), true) = (peer, is_new) {
-            events.push(announce_conversation(id, &pair(me, peer), cx)?);
+            effects.push(announce_conversation(id, &pair(me, peer), cx)?);
         }
         if let (Some(peer), false) = (peer, membership.has_written) {
             conversations::set_has_written(cx.db, id, me)?;
             // The recipient may see the sender's presence from the first message on.
             let last_seen_at = users::find_last_seen(cx.db, me)?;
-            events.push(Effect::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
+            effects.push(Effect::Presence { viewer: peer, subject: me, is_visible: true, last_seen_at });
         }
         // Locks the conversation: from here on no other node blocks, adds or removes a user. The
         // facts were read before the lock and may be outdated.
@@ -125,9 +125,9 @@ impl Op for SendMessage {
             },
         );
         let readers = audience.iter().copied().filter(|user_id| *user_id != me).collect();
-        events.push(Effect::Frame { to: audience, frame, ends_typing: Some((id, me)) });
-        events.push(Effect::Unread { conversation_id: id, users: readers });
-        Ok(Outcome { output: Sent { message, duplicate: false }, events })
+        effects.push(Effect::Frame { to: audience, frame, ends_typing: Some((id, me)) });
+        effects.push(Effect::Unread { conversation_id: id, users: readers });
+        Ok(Outcome { output: Sent { message, duplicate: false }, effects })
     }
 
     fn replays(&self) -> bool {

@@ -23,6 +23,6 @@ impl Op for EndLogins {
         check_admin(caller, cx)?;
         users::find_user(cx.db, self.user_id)?.ok_or(Error::NotFound("no such user"))?;
         logins::delete_logins(cx.db, self.user_id)?;
-        Ok(Outcome { output: Done {}, events: vec![Effect::LoginsEnded(self.user_id)] })
+        Ok(Outcome { output: Done {}, effects: vec![Effect::LoginsEnded(self.user_id)] })
     }
 }

@@ -32,13 +32,13 @@ impl Op for SetDisabled {
         }
         users::find_user(cx.db, id)?.ok_or(Error::NotFound("no such user"))?;
         users::set_disabled(cx.db, id, self.is_disabled.then_some(cx.now))?;
-        let mut events = Vec::new();
+        let mut effects = Vec::new();
         if self.is_disabled {
             logins::delete_logins(cx.db, id)?;
-            events.push(Effect::AccountDisabled(id));
+            effects.push(Effect::AccountDisabled(id));
         }
-        events.extend(settle(id, cx)?);
-        Ok(Outcome { output: Done {}, events })
+        effects.extend(settle(id, cx)?);
+        Ok(Outcome { output: Done {}, effects })
     }
 }
 
@@ -91,8 +91,8 @@ mod tests {
             log_in(cx, &caller).unwrap();
             OpenSession.run(&caller, cx).unwrap();
         }
-        let events = SetDisabled { user_id: OTHER.user_id, is_disabled: true }.run(&ADMIN, cx).unwrap().events;
-        assert!(matches!(events[..], [Effect::AccountDisabled(id)] if id == OTHER.user_id));
+        let effects = SetDisabled { user_id: OTHER.user_id, is_disabled: true }.run(&ADMIN, cx).unwrap().effects;
+        assert!(matches!(effects[..], [Effect::AccountDisabled(id)] if id == OTHER.user_id));
         assert_eq!(told(log_in(cx, &OTHER)), "forbidden: this account is disabled");
         assert_eq!(told(OpenSession.run(&OTHER, cx)), "forbidden: this account is disabled");
         OpenSession.run(&ADMIN, cx).unwrap();

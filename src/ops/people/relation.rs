@@ -11,7 +11,7 @@ use crate::wire::Effect;
 /// closed since can be removed.
 pub(crate) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &mut Cx) -> Result<()> {
     if other == me {
-        return Err(Error::Invalid("user_id must be another user's".into()));
+        return Err(Error::Invalid("user_id must not be your own id".into()));
     }
     let found = users::find_user(cx.db, other)?.filter(|user| may_be_closed || user.deleted_at.is_none());
     found.map(drop).ok_or(Error::NotFound("no such user"))

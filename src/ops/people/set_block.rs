@@ -30,17 +30,17 @@ impl Op for SetBlock {
         let (me, other) = (caller.user_id, self.user_id);
         check_other(me, other, !self.is_blocked, cx)?;
         let before = presence::between(cx.db, me, other)?;
-        let mut events = Vec::new();
+        let mut effects = Vec::new();
         if let Some(number) = people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {
             let tie = [TieView { user_id: other, removed: !self.is_blocked }];
-            events.push(tell_me(me, &MeUpdate { me: number, blocks: &tie, ..MeUpdate::default() }, cx));
+            effects.push(tell_me(me, &MeUpdate { me: number, blocks: &tie, ..MeUpdate::default() }, cx));
             if self.is_blocked {
-                events.push(Effect::Parted(me, other));
+                effects.push(Effect::Parted(me, other));
             }
             let now = presence::between(cx.db, me, other)?;
-            events.extend(visibility_change(me, other, (before.one_sees_other, now.one_sees_other), cx)?);
-            events.extend(visibility_change(other, me, (before.other_sees_one, now.other_sees_one), cx)?);
+            effects.extend(visibility_change(me, other, (before.one_sees_other, now.one_sees_other), cx)?);
+            effects.extend(visibility_change(other, me, (before.other_sees_one, now.other_sees_one), cx)?);
         }
-        Ok(Outcome { output: Done {}, events })
+        Ok(Outcome { output: Done {}, effects })
     }
 }

@@ -25,13 +25,13 @@ impl Op for SetContact {
         let (me, other) = (caller.user_id, self.user_id);
         check_other(me, other, !self.is_contact, cx)?;
         let they_saw = presence::between(cx.db, me, other)?.other_sees_one;
-        let mut events = Vec::new();
+        let mut effects = Vec::new();
         if let Some(number) = people::set_contact(cx.db, me, other, self.is_contact, cx.now)? {
             let tie = [TieView { user_id: other, removed: !self.is_contact }];
-            events.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
+            effects.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
             let they_see = presence::between(cx.db, me, other)?.other_sees_one;
-            events.extend(visibility_change(other, me, (they_saw, they_see), cx)?);
+            effects.extend(visibility_change(other, me, (they_saw, they_see), cx)?);
         }
-        Ok(Outcome { output: Done {}, events })
+        Ok(Outcome { output: Done {}, effects })
     }
 }

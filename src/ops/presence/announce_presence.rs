@@ -32,6 +32,6 @@ impl Op<System> for AnnouncePresence {
         let to = presence::list_viewers(cx.db, user_id)?;
         let last_seen_at = users::find_last_seen(cx.db, user_id)?;
         let frame = wire::encode("user_online_status", cx.now, &OnlineStatus { user_id, is_online, last_seen_at });
-        Ok(Outcome { output: Done {}, events: vec![Effect::Status { to, user_id, frame }] })
+        Ok(Outcome { output: Done {}, effects: vec![Effect::Status { to, user_id, frame }] })
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the audience of ephemeral events in a conversation: typing and viewing, which are not
+//! Finds the audience of ephemeral effects in a conversation: typing and viewing, which are not
 //! stored.
 
 use crate::error::Result;

@@ -34,12 +34,12 @@ impl Op for JoinConversation {
         let me = caller.user_id;
         let target = Target::named(self.recipient_id, self.conversation_id)?;
         let (id, facts) = find_own(me, target, cx)?;
-        // A large group gets no viewing events, as with presence.
+        // A large group gets no viewing effects, as with presence.
         let is_large =
             facts.peer.is_none() && conversations::get_conversation(cx.db, id)?.member_count > MAX_PRESENCE_GROUP;
         let to = if is_large { Vec::new() } else { list_ephemeral_audience(me, id, &facts, cx)? };
         let event = ViewingEvent { conversation_id: id, user_id: me, is_viewing: true, to, session: caller.session_id };
-        Ok(Outcome { output: Done {}, events: vec![Effect::Viewing(event)] })
+        Ok(Outcome { output: Done {}, effects: vec![Effect::Viewing(event)] })
     }
 }
 

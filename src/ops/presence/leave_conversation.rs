@@ -38,6 +38,6 @@ impl Op for LeaveConversation {
             to: Vec::new(),
             session: caller.session_id,
         };
-        Ok(Outcome { output: Done {}, events: vec![Effect::Viewing(event)] })
+        Ok(Outcome { output: Done {}, effects: vec![Effect::Viewing(event)] })
     }
 }

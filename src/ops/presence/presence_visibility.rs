@@ -1,4 +1,4 @@
-//! Presence events when a group changes. Members of a small group see each other's presence, so
+//! Presence effects when a group changes. Members of a small group see each other's presence, so
 //! only pairs of its members can gain or lose visibility.
 
 use crate::error::Result;
@@ -15,16 +15,16 @@ pub(crate) enum Step {
     Leaves,
 }
 
-/// Events of a new group.
+/// Effects of a new group.
 pub(crate) fn on_create(id: ConversationId, members: &[UserId], cx: &mut Cx) -> Result<Vec<Effect>> {
     if !is_small(members.len()) {
         return Ok(Vec::new());
     }
     let pairs = presence::list_visible_pairs_by_group(cx.db, id, members, Whose::Everybody)?;
-    events(&pairs, true, cx)
+    effects(&pairs, true, cx)
 }
 
-/// Events of a group that `member` joins or leaves, with `others` as the other members.
+/// Effects of a group that `member` joins or leaves, with `others` as the other members.
 pub(crate) fn on_change(
     id: ConversationId,
     others: &[UserId],
@@ -34,7 +34,7 @@ pub(crate) fn on_change(
 ) -> Result<Vec<Effect>> {
     let Some((whose, is_gained)) = effect(others.len(), member, step) else { return Ok(Vec::new()) };
     let pairs = presence::list_visible_pairs_by_group(cx.db, id, others, whose)?;
-    events(&pairs, is_gained, cx)
+    effects(&pairs, is_gained, cx)
 }
 
 fn is_small(size: usize) -> bool {
@@ -52,7 +52,7 @@ fn effect(others: usize, member: UserId, step: Step) -> Option<(Whose, bool)> {
     }
 }
 
-fn events(pairs: &[VisiblePair], is_visible: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
+fn effects(pairs: &[VisiblePair], is_visible: bool, cx: &mut Cx) -> Result<Vec<Effect>> {
     if !is_visible {
         return Ok(pairs.iter().map(|(viewer, subject)| hidden(*viewer, *subject)).collect());
     }

@@ -47,6 +47,6 @@ impl Op for SetTyping {
             to,
             session: caller.session_id,
         };
-        Ok(Outcome { output: Done {}, events: vec![Effect::Typing(event)] })
+        Ok(Outcome { output: Done {}, effects: vec![Effect::Typing(event)] })
     }
 }

@@ -39,7 +39,7 @@ impl Op<System> for AnnounceUnread {
         let frame = wire::encode("unread_count_update", cx.now, &update);
         Ok(Outcome {
             output: Done {},
-            events: vec![Effect::Frame { to: vec![self.user_id], frame, ends_typing: None }],
+            effects: vec![Effect::Frame { to: vec![self.user_id], frame, ends_typing: None }],
         })
     }
 }

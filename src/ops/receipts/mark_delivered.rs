@@ -25,7 +25,7 @@ impl Op for MarkDelivered {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let room = move_position::enter(caller, Target::Conversation(self.conversation_id), cx)?;
-        let events = move_position::move_to(caller, &room, Kind::Delivered, self.seq, cx)?;
-        Ok(Outcome { output: Done {}, events })
+        let effects = move_position::move_to(caller, &room, Kind::Delivered, self.seq, cx)?;
+        Ok(Outcome { output: Done {}, effects })
     }
 }

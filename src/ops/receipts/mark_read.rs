@@ -50,7 +50,7 @@ impl Op for MarkRead {
             }
         };
         let room = move_position::enter(caller, Target::Conversation(conversation_id), cx)?;
-        let events = move_position::move_to(caller, &room, Kind::Read, seq, cx)?;
-        Ok(Outcome { output: Done {}, events })
+        let effects = move_position::move_to(caller, &room, Kind::Read, seq, cx)?;
+        Ok(Outcome { output: Done {}, effects })
     }
 }

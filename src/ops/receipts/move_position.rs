@@ -43,7 +43,7 @@ pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
     Ok(Room { conversation, is_shared, is_gathered: is_shared && facts.peer.is_none() })
 }
 
-/// Moves the caller's position up to `seq` and returns the events. Returns no events when the
+/// Moves the caller's position up to `seq` and returns the effects. Returns no effects when the
 /// position is already there.
 ///
 /// # Errors
@@ -62,18 +62,18 @@ pub(crate) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &m
     if after == before {
         return Ok(Vec::new());
     }
-    let mut events = Vec::new();
+    let mut effects = Vec::new();
     if (after.delivered_seq, after.read_seq) == (before.delivered_seq, before.read_seq) {
-        events.push(tell_own(me, id, (before, after), cx)?);
+        effects.push(tell_own(me, id, (before, after), cx)?);
     } else {
         let rev = positions::next_rev(cx.db, id)?;
         positions::set_shared(cx.db, id, me, (before, after), rev, cx.now)?;
-        events.push(tell_move(me, conversation, rev, kind, (before, after), cx.now, cx)?);
+        effects.push(tell_move(me, conversation, rev, kind, (before, after), cx.now, cx)?);
     }
     if after.own_read_seq > before.own_read_seq {
-        events.push(Effect::Unread { conversation_id: id, users: vec![me] });
+        effects.push(Effect::Unread { conversation_id: id, users: vec![me] });
     }
-    Ok(events)
+    Ok(effects)
 }
 
 /// Moves the caller's own position. [`PublishReceipts`](super::publish_receipts::PublishReceipts)
@@ -95,11 +95,11 @@ fn gather(
     let Positions { delivered_seq, read_seq, .. } = after;
     let pending = PendingReceipt { conversation_id: id, user_id: me, delivered_seq, read_seq, at: cx.now };
     pending_receipts::put(cx.db, &pending)?;
-    let mut events = vec![Effect::ReceiptsPending];
+    let mut effects = vec![Effect::ReceiptsPending];
     if after.own_read_seq > before.own_read_seq {
-        events.push(Effect::Unread { conversation_id: id, users: vec![me] });
+        effects.push(Effect::Unread { conversation_id: id, users: vec![me] });
     }
-    Ok(events)
+    Ok(effects)
 }
 
 fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positions), cx: &mut Cx) -> Result<Effect> {

@@ -37,11 +37,11 @@ impl Op<System> for PublishReceipts {
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Option<ConversationId>>> {
         let after = self.after.map_or(0, ConversationId::get);
         let ids = pending_receipts::list_conversations(cx.db, after, AT_ONCE)?;
-        let mut events = Vec::new();
+        let mut effects = Vec::new();
         for id in &ids {
-            events.extend(publish(*id, cx)?);
+            effects.extend(publish(*id, cx)?);
         }
-        Ok(Outcome { output: ids.last().copied(), events })
+        Ok(Outcome { output: ids.last().copied(), effects })
     }
 }
 

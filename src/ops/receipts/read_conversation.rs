@@ -30,7 +30,7 @@ impl Op for ReadConversation {
         let target = Target::named(self.recipient_id, self.conversation_id)?;
         let room = move_position::enter(caller, target, cx)?;
         let last = room.conversation.last_seq;
-        let events = move_position::move_to(caller, &room, Kind::Read, last, cx)?;
-        Ok(Outcome { output: Done {}, events })
+        let effects = move_position::move_to(caller, &room, Kind::Read, last, cx)?;
+        Ok(Outcome { output: Done {}, effects })
     }
 }
