@@ -13,7 +13,7 @@ use crate::limits::{Limits, RequestLimits};
 use crate::ops::check_writes::CheckWrites;
 use crate::ops::op::{Access, AnyOp, Cx, OpTerms, Outcome, Principal, System};
 use crate::policy::Rules;
-use crate::store::{Cost, Db, Job, Locks, Probe, ReadPool, ReadTerms, Terms, Writer};
+use crate::store::{Cost, Db, Locks, Probe, ReadPool, ReadTerms, Terms, WriteJob, Writer};
 use crate::wire::Effect;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -216,7 +216,7 @@ struct Write<P, O: AnyOp<P>> {
     asker: oneshot::Sender<Result<O::Output>>,
 }
 
-impl<P: Party, O: AnyOp<P>> Job<Effect> for Write<P, O> {
+impl<P: Party, O: AnyOp<P>> WriteJob<Effect> for Write<P, O> {
     fn run(&mut self, db: &mut Db) -> Result<Vec<Effect>> {
         self.locks.take(db)?;
         let Outcome { output, effects } = self.op.run(&self.principal, &mut self.env.cx(db))?;
@@ -224,7 +224,7 @@ impl<P: Party, O: AnyOp<P>> Job<Effect> for Write<P, O> {
         Ok(effects)
     }
 
-    fn settle(&mut self, db: &mut Db, error: Error) -> Result<()> {
+    fn resolve(&mut self, db: &mut Db, error: Error) -> Result<()> {
         if !self.replays {
             return Err(error);
         }
@@ -232,9 +232,9 @@ impl<P: Party, O: AnyOp<P>> Job<Effect> for Write<P, O> {
         if self.output.is_some() { Ok(()) } else { Err(error) }
     }
 
-    fn answer(self: Box<Self>, fate: Result<()>) {
+    fn answer(self: Box<Self>, result: Result<()>) {
         let Write { output, asker, .. } = *self;
-        let outcome = fate.and_then(|()| output.ok_or_else(|| Error::bug("a job that succeeded has an output")));
+        let outcome = result.and_then(|()| output.ok_or_else(|| Error::bug("a job that succeeded has an output")));
         // No caller waits any more when the deadline passed or the request was dropped. A committed
         // write stays committed.
         let _ = asker.send(outcome);

@@ -370,7 +370,7 @@ impl Publish<Effect> for ToHub {
         self.hub.deliver_blocking(events, answers);
     }
 
-    fn doubt(&mut self) {
+    fn on_unknown_commit(&mut self) {
         self.moved.notify_one();
         self.hub.deliver_blocking(vec![Effect::Resync], Vec::new());
     }

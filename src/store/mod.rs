@@ -31,6 +31,6 @@ pub use connection::read_gates::ReadTerms;
 pub use connection::read_pool::ReadPool;
 pub use connection::target::Target;
 pub use writer::group_commit::Writer;
-pub use writer::job::{Answer, Job, Publish, Terms, WriterSettings};
+pub use writer::job::{Answer, Publish, Terms, WriteJob, WriterSettings};
 pub use writer::locks::Locks;
 pub use writer::queue::QueueBounds;

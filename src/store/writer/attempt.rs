@@ -1,6 +1,6 @@
 //! Runs one job in its own savepoint, and decides which errors end the whole batch.
 
-use super::job::Job;
+use super::job::WriteJob;
 use crate::error::{Error, Result};
 use crate::store::Db;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,12 +15,12 @@ pub(crate) enum Failure {
     /// Nothing was committed, and the connection is unusable.
     Broken(Error),
     /// The COMMIT was not answered.
-    InDoubt(Error),
+    UnknownCommit(Error),
 }
 
 /// Runs one job in its own savepoint. The outer failure ends the batch. A transaction must not be
 /// committed after a savepoint could not be begun, released or rolled back.
-pub(crate) fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec<E>>, Failure> {
+pub(crate) fn run_one<E>(db: &mut Db, job: &mut dyn WriteJob<E>) -> Result<Result<Vec<E>>, Failure> {
     db.begin_savepoint()?;
     match end_of_batch(guarded(|| job.run(db)))? {
         Ok(events) => {
@@ -29,12 +29,12 @@ pub(crate) fn run_one<E>(db: &mut Db, job: &mut dyn Job<E>) -> Result<Result<Vec
         }
         Err(error) => {
             db.roll_back()?;
-            // `settle` only reads. It has a savepoint too: on Postgres a statement that fails
+            // `resolve` only reads. It has a savepoint too: on Postgres a statement that fails
             // outside a savepoint aborts the whole transaction.
             db.begin_savepoint()?;
-            let settled = end_of_batch(guarded(|| job.settle(db, error)))?;
+            let resolved = end_of_batch(guarded(|| job.resolve(db, error)))?;
             db.roll_back()?;
-            Ok(settled.map(|()| Vec::new()))
+            Ok(resolved.map(|()| Vec::new()))
         }
     }
 }

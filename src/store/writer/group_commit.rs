@@ -17,7 +17,7 @@ use crate::ids::UserId;
 use crate::store::connection::db::CommitFailure;
 use crate::store::connection::time_budget;
 use crate::store::writer::attempt::{Failure, run_one};
-use crate::store::writer::job::{Answer, Job, Publish, Terms, WriterSettings};
+use crate::store::writer::job::{Answer, Publish, Terms, WriteJob, WriterSettings};
 use crate::store::{Cost, Db, Target};
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -83,14 +83,14 @@ impl<E: Send + 'static> Writer<E> {
     }
 
     /// Queues a job, or answers it at once with a refusal.
-    pub fn submit(&self, job: Box<dyn Job<E>>, terms: Terms) {
-        self.sender.0.submit(WriteJob { job, terms });
+    pub fn submit(&self, job: Box<dyn WriteJob<E>>, terms: Terms) {
+        self.sender.0.submit(QueuedJob { job, terms });
     }
 }
 
 /// A job and its terms, in the queue.
-struct WriteJob<E> {
-    job: Box<dyn Job<E>>,
+struct QueuedJob<E> {
+    job: Box<dyn WriteJob<E>>,
     terms: Terms,
 }
 
@@ -101,7 +101,7 @@ struct Shared<E> {
 }
 
 struct State<E> {
-    queue: WriteQueue<WriteJob<E>>,
+    queue: WriteQueue<QueuedJob<E>>,
     /// The time until which jobs of this name and owner count as heavy.
     slow: HashMap<(&'static str, UserId), Instant>,
     /// No caller can submit any more, or the thread runs no more jobs.
@@ -118,7 +118,7 @@ impl<E: Send + 'static> Shared<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(&self, job: WriteJob<E>) {
+    fn submit(&self, job: QueuedJob<E>) {
         let mut state = self.state();
         let Terms { name, owner, .. } = job.terms;
         let slow_until = owner.and_then(|user_id| state.slow.get(&(name, user_id)));
@@ -130,13 +130,13 @@ impl<E: Send + 'static> Shared<E> {
         };
         drop(state);
         match refused {
-            Some((WriteJob { job, .. }, error)) => job.answer(Err(error)),
+            Some((QueuedJob { job, .. }, error)) => job.answer(Err(error)),
             None => self.has_changed.notify_one(),
         }
     }
 
     /// Waits for the next turn. Returns `None` once the queue is closed and empty.
-    fn next(&self, most: usize) -> Option<Turn<WriteJob<E>>> {
+    fn next(&self, most: usize) -> Option<Turn<QueuedJob<E>>> {
         let mut state = self.state();
         loop {
             if let Some(turn) = state.queue.next(most) {
@@ -210,7 +210,7 @@ impl<P> Worker<P> {
 
     /// Runs the jobs in one transaction and answers them. Jobs for which there was no time go back
     /// to the queue.
-    fn commit<E: Send + 'static>(&mut self, mut jobs: Vec<WriteJob<E>>, reruns: usize, shared: &Shared<E>)
+    fn commit<E: Send + 'static>(&mut self, mut jobs: Vec<QueuedJob<E>>, reruns: usize, shared: &Shared<E>)
     where
         P: Publish<E>,
     {
@@ -218,7 +218,7 @@ impl<P> Worker<P> {
         let mut outcomes = Vec::with_capacity(jobs.len());
         let ending = self.run_all(&mut jobs, &mut outcomes, began_at, shared);
         let ran = match ending {
-            Ok(()) | Err(Failure::InDoubt(_)) => outcomes.len(),
+            Ok(()) | Err(Failure::UnknownCommit(_)) => outcomes.len(),
             // The job that ended the transaction ran without an outcome.
             Err(Failure::LostToOthers | Failure::RolledBack(_)) => jobs.len().min(outcomes.len() + 1),
             // No job waits for another attempt to connect.
@@ -226,15 +226,15 @@ impl<P> Worker<P> {
         };
         if ran < jobs.len() {
             let left = jobs.split_off(ran).into_iter();
-            shared.state().queue.put_back(left.map(|WriteJob { job, terms }| (WriteJob { job, terms }, terms.owner)));
+            shared.state().queue.put_back(left.map(|QueuedJob { job, terms }| (QueuedJob { job, terms }, terms.owner)));
         }
         match ending {
             Ok(()) => {
                 let mut events = Vec::new();
                 let mut answers: Vec<Answer> = Vec::with_capacity(jobs.len());
-                for (WriteJob { job, .. }, outcome) in jobs.into_iter().zip(outcomes) {
-                    let fate = outcome.map(|mut made| events.append(&mut made));
-                    answers.push(Box::new(move || job.answer(fate)));
+                for (QueuedJob { job, .. }, outcome) in jobs.into_iter().zip(outcomes) {
+                    let result = outcome.map(|mut made| events.append(&mut made));
+                    answers.push(Box::new(move || job.answer(result)));
                 }
                 self.publish.publish(events, answers);
             }
@@ -248,14 +248,14 @@ impl<P> Worker<P> {
             }
             Err(Failure::RolledBack(error)) => {
                 // There is at most one job here.
-                if let Some(WriteJob { job, .. }) = jobs.pop() {
+                if let Some(QueuedJob { job, .. }) = jobs.pop() {
                     job.answer(Err(refused(error)));
                 }
             }
-            Err(Failure::InDoubt(error)) => {
+            Err(Failure::UnknownCommit(error)) => {
                 log::error!("nobody knows whether a batch of {} writes was committed: {error}", jobs.len());
                 self.db = None;
-                self.publish.doubt();
+                self.publish.on_unknown_commit();
                 refuse(jobs, || Error::Unavailable("the database is away; whether it wrote is unknown"));
             }
             Err(Failure::Broken(error)) => {
@@ -270,7 +270,7 @@ impl<P> Worker<P> {
     /// committed, or the result is unknown because COMMIT was not answered.
     fn run_all<E: Send + 'static>(
         &mut self,
-        jobs: &mut [WriteJob<E>],
+        jobs: &mut [QueuedJob<E>],
         outcomes: &mut Vec<Result<Vec<E>>>,
         began_at: Instant,
         shared: &Shared<E>,
@@ -288,7 +288,7 @@ impl<P> Worker<P> {
         };
         db.begin_write()?;
         self.publish.on_begin(db)?;
-        for WriteJob { job, terms } in jobs {
+        for QueuedJob { job, terms } in jobs {
             let job_began_at = Instant::now();
             if job_began_at >= terms.deadline {
                 outcomes.push(Err(Error::Unavailable("the write waited too long; nothing was written")));
@@ -319,7 +319,7 @@ impl<P> Worker<P> {
                 self.checkpoints.count();
                 Ok(())
             }
-            Err(CommitFailure::Unknown(error)) => Err(Failure::InDoubt(error)),
+            Err(CommitFailure::Unknown(error)) => Err(Failure::UnknownCommit(error)),
             Err(CommitFailure::RolledBack(Error::Contention(_))) => Err(Failure::LostToOthers),
             Err(CommitFailure::RolledBack(error)) => Err(Failure::RolledBack(error)),
         }
@@ -342,8 +342,8 @@ fn look_at_time<E: Send + 'static>(Terms { name, cost, owner, .. }: Terms, took:
     }
 }
 
-fn refuse<E>(jobs: Vec<WriteJob<E>>, why: impl Fn() -> Error) {
-    jobs.into_iter().for_each(|WriteJob { job, .. }| job.answer(Err(why())));
+fn refuse<E>(jobs: Vec<QueuedJob<E>>, why: impl Fn() -> Error) {
+    jobs.into_iter().for_each(|QueuedJob { job, .. }| job.answer(Err(why())));
 }
 
 /// The error for the job that caused a refused transaction. It says that the job may be retried,
@@ -376,24 +376,24 @@ mod tests {
     /// A job that does what a test needs. Its events are numbers.
     struct Fake {
         run: Box<Run>,
-        settle: Box<Settle>,
+        resolve: Box<Resolve>,
         answer: Box<dyn FnOnce(Result<()>) + Send>,
     }
 
     type Run = dyn FnMut(&mut Db) -> Result<Vec<i64>> + Send;
-    type Settle = dyn FnMut(&mut Db, Error) -> Result<()> + Send;
+    type Resolve = dyn FnMut(&mut Db, Error) -> Result<()> + Send;
 
-    impl Job<i64> for Fake {
+    impl WriteJob<i64> for Fake {
         fn run(&mut self, db: &mut Db) -> Result<Vec<i64>> {
             (self.run)(db)
         }
 
-        fn settle(&mut self, db: &mut Db, error: Error) -> Result<()> {
-            (self.settle)(db, error)
+        fn resolve(&mut self, db: &mut Db, error: Error) -> Result<()> {
+            (self.resolve)(db, error)
         }
 
-        fn answer(self: Box<Self>, fate: Result<()>) {
-            (self.answer)(fate);
+        fn answer(self: Box<Self>, result: Result<()>) {
+            (self.answer)(result);
         }
     }
 
@@ -431,7 +431,7 @@ mod tests {
             answers.into_iter().for_each(|answer| answer());
         }
 
-        fn doubt(&mut self) {
+        fn on_unknown_commit(&mut self) {
             self.0.lock().unwrap().push(vec![DOUBT]);
         }
     }
@@ -451,24 +451,24 @@ mod tests {
         fn submit_with(
             &self,
             run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
-            settle: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
+            resolve: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
         ) -> Fate {
-            self.submit_on(LIGHT, run, settle)
+            self.submit_on(LIGHT, run, resolve)
         }
 
         fn submit_on(
             &self,
             class: Class,
             run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
-            settle: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
+            resolve: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
         ) -> Fate {
-            let (told, fate) = channel();
+            let (told, result) = channel();
             let answer = Box::new(move |outcome| told.send(outcome).unwrap());
-            let job = Fake { run: Box::new(run), settle: Box::new(settle), answer };
+            let job = Fake { run: Box::new(run), resolve: Box::new(resolve), answer };
             let Class { cost, owner, patience } = class;
             let terms = Terms { name: "test", cost, owner, deadline: Instant::now() + patience };
             self.writer.submit(Box::new(job), terms);
-            Fate(fate)
+            Fate(result)
         }
 
         /// Writes a mark in a class of jobs, and names it in an event.
@@ -499,9 +499,9 @@ mod tests {
                 let _ = is_open.recv();
                 Ok(Vec::new())
             };
-            let fate = self.submit(run);
+            let result = self.submit(run);
             is_entered.recv_timeout(PATIENCE).expect("the writer begins");
-            Gate { open, fate }
+            Gate { open, result }
         }
 
         fn published(&self) -> Vec<Vec<i64>> {
@@ -517,13 +517,13 @@ mod tests {
 
     struct Gate {
         open: Sender<()>,
-        fate: Fate,
+        result: Fate,
     }
 
     impl Gate {
         fn open(self) {
             drop(self.open);
-            self.fate.wait().unwrap();
+            self.result.wait().unwrap();
         }
     }
 
@@ -542,8 +542,8 @@ mod tests {
     /// Batches end only by their size.
     const ROOMY: WriterSettings = WriterSettings { queue: BOUNDS, batch: 50, batch_time: PATIENCE };
 
-    fn is_unavailable(fate: &Result<()>) -> bool {
-        matches!(fate, Err(Error::Unavailable(_)))
+    fn is_unavailable(result: &Result<()>) -> bool {
+        matches!(result, Err(Error::Unavailable(_)))
     }
 
     fn jobs_that_wait_together_share_one_transaction(scratch: Scratch) {
@@ -551,7 +551,7 @@ mod tests {
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();
         let (saw, seen) = channel();
-        let fates: Vec<_> = (1..=5)
+        let results: Vec<_> = (1..=5)
             .map(|n| {
                 let (target, saw) = (scratch.target.clone(), saw.clone());
                 rig.submit(move |db| {
@@ -563,7 +563,7 @@ mod tests {
             })
             .collect();
         gate.open();
-        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        results.into_iter().for_each(|result| result.wait().unwrap());
         let seen: Vec<_> = seen.try_iter().collect();
         assert_eq!(seen, [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)], "each sees the earlier ones, nobody else does yet");
         assert_eq!(rig.published(), [[1, 2, 3, 4, 5]]);
@@ -576,9 +576,9 @@ mod tests {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, WriterSettings { batch: 3, ..ROOMY });
         let gate = rig.close_gate();
-        let fates: Vec<_> = (1..=7).map(|n| rig.submit_mark(n)).collect();
+        let results: Vec<_> = (1..=7).map(|n| rig.submit_mark(n)).collect();
         gate.open();
-        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        results.into_iter().for_each(|result| result.wait().unwrap());
         assert_eq!(rig.published(), [vec![1, 2, 3], vec![4, 5, 6], vec![7]]);
         rig.end();
     }
@@ -611,7 +611,7 @@ mod tests {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let (saw, seen) = channel();
-        let fate = rig.submit_with(
+        let result = rig.submit_with(
             |db| {
                 mark(db, 1)?;
                 Err(Error::Conflict("was there"))
@@ -621,7 +621,7 @@ mod tests {
                 Ok(())
             },
         );
-        fate.wait().unwrap();
+        result.wait().unwrap();
         assert_eq!(seen.recv().unwrap(), (vec![], crate::error::Code::Conflict));
         assert_eq!(scratch.marks(), [0i64; 0]);
         assert!(rig.published().is_empty());
@@ -674,8 +674,8 @@ mod tests {
                     mark(db, n)?;
                     Ok(vec![n, 10 * n])
                 }),
-                settle: Box::new(|_, error| Err(error)),
-                answer: Box::new(move |fate| log.send(format!("answered {n}: {fate:?}")).unwrap()),
+                resolve: Box::new(|_, error| Err(error)),
+                answer: Box::new(move |result| log.send(format!("answered {n}: {result:?}")).unwrap()),
             };
             let deadline = Instant::now() + PATIENCE;
             rig.writer.submit(Box::new(job), Terms { name: "test", cost: Cost::Light, owner: None, deadline });
@@ -695,10 +695,10 @@ mod tests {
         let gate = rig.close_gate();
         let waiting = [rig.submit_mark(1), rig.submit_mark(2)];
         let refused = rig.submit_mark(3);
-        assert!(refused.at_once().is_some_and(|fate| is_unavailable(&fate)), "before the writer is free again");
-        assert!(waiting.iter().all(|fate| fate.at_once().is_none()), "these two wait");
+        assert!(refused.at_once().is_some_and(|result| is_unavailable(&result)), "before the writer is free again");
+        assert!(waiting.iter().all(|result| result.at_once().is_none()), "these two wait");
         gate.open();
-        waiting.into_iter().for_each(|fate| fate.wait().unwrap());
+        waiting.into_iter().for_each(|result| result.wait().unwrap());
         rig.submit_mark(4).wait().unwrap();
         assert_eq!(scratch.marks(), [1, 2, 4]);
         rig.end();
@@ -743,7 +743,7 @@ mod tests {
         });
         let after = rig.submit_mark(3);
         gate.open();
-        [before, loser, after].into_iter().for_each(|fate| fate.wait().unwrap());
+        [before, loser, after].into_iter().for_each(|result| result.wait().unwrap());
         assert_eq!(seen.recv().unwrap(), [vec![], vec![1]], "the one before it was committed by itself");
         assert_eq!(rig.published(), [[1], [2], [3]], "nothing of the first attempt");
         assert_eq!(scratch.marks(), [1, 2, 3]);
@@ -790,7 +790,7 @@ mod tests {
         before.wait().unwrap();
         assert!(is_unavailable(&culprit.wait()));
         after.wait().unwrap();
-        assert_eq!(rig.published(), [[1], [3]], "there is no doubt, and nothing of the first attempt");
+        assert_eq!(rig.published(), [[1], [3]], "there is no on_unknown_commit, and nothing of the first attempt");
         assert_eq!(scratch.marks(), [1, 3]);
         rig.end();
     }
@@ -883,8 +883,8 @@ mod tests {
         let (light, heavy) = (rig.submit_mark_on(late, 1), rig.submit_mark_on(Class { cost: Cost::Heavy, ..late }, 2));
         let in_time = rig.submit_mark(3);
         gate.open();
-        for fate in [light, heavy] {
-            assert!(is_unavailable(&fate.wait()));
+        for result in [light, heavy] {
+            assert!(is_unavailable(&result.wait()));
         }
         in_time.wait().unwrap();
         assert_eq!(scratch.marks(), [3]);
@@ -901,7 +901,7 @@ mod tests {
         let light: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
         assert!(matches!(refused.at_once(), Some(Err(Error::TooManyAtOnce(_)))), "the owner's share is full");
         gate.open();
-        heavy.into_iter().chain(light).for_each(|fate| fate.wait().unwrap());
+        heavy.into_iter().chain(light).for_each(|result| result.wait().unwrap());
         assert_eq!(rig.published(), [vec![1, 2, 3], vec![10], vec![11]], "light ones come first");
         rig.end();
     }
@@ -911,9 +911,9 @@ mod tests {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, WriterSettings { batch_time: Duration::ZERO, ..ROOMY });
         let gate = rig.close_gate();
-        let fates: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
+        let results: Vec<_> = (1..=3).map(|n| rig.submit_mark(n)).collect();
         gate.open();
-        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        results.into_iter().for_each(|result| result.wait().unwrap());
         assert_eq!(rig.published(), [[1], [2], [3]], "in their order");
         rig.end();
     }
@@ -932,9 +932,9 @@ mod tests {
         };
         rig.submit_on(ann, busy, |_, error| Err(error)).wait().unwrap();
         let gate = rig.close_gate();
-        let fates = [(bob, 1), (ann, 2), (bob, 3)].map(|(class, n)| rig.submit_mark_on(class, n));
+        let results = [(bob, 1), (ann, 2), (bob, 3)].map(|(class, n)| rig.submit_mark_on(class, n));
         gate.open();
-        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        results.into_iter().for_each(|result| result.wait().unwrap());
         assert_eq!(rig.published(), [vec![1, 3], vec![2]], "others are not charged for it");
         rig.end();
     }
@@ -945,14 +945,14 @@ mod tests {
         let Rig { writer, thread, published } = Rig::start(&scratch, WriterSettings { batch: 2, ..ROOMY });
         let rig = Rig { writer: writer.clone(), thread, published };
         let gate = rig.close_gate();
-        let fates: Vec<_> = (1..=5).map(|n| rig.submit_mark(n)).collect();
+        let results: Vec<_> = (1..=5).map(|n| rig.submit_mark(n)).collect();
         let Rig { writer: other, thread, .. } = rig;
         drop(other);
         assert!(!thread.is_finished());
         drop(writer);
         gate.open();
         thread.join().unwrap();
-        fates.into_iter().for_each(|fate| fate.at_once().expect("answered before the end").unwrap());
+        results.into_iter().for_each(|result| result.at_once().expect("answered before the end").unwrap());
         assert_eq!(scratch.marks(), [1, 2, 3, 4, 5]);
     }
     both_databases!(the_lane_ends_with_its_last_handle_after_all_that_waits);
@@ -1007,8 +1007,8 @@ mod tests {
         });
         let after = rig.submit_mark(4);
         gate.open();
-        for fate in [before, victim, after] {
-            assert!(is_unavailable(&fate.wait()));
+        for result in [before, victim, after] {
+            assert!(is_unavailable(&result.wait()));
         }
         assert!(rig.published().is_empty());
         rig.submit_mark(5).wait().unwrap();
@@ -1036,8 +1036,8 @@ mod tests {
                 Ok(vec![mark_of])
             })
         };
-        let fates = [submit(&here, 1, 2), submit(&there, 2, 1)];
-        fates.into_iter().for_each(|fate| fate.wait().unwrap());
+        let results = [submit(&here, 1, 2), submit(&there, 2, 1)];
+        results.into_iter().for_each(|result| result.wait().unwrap());
         assert_eq!(scratch.marks(), [1, 2, 11, 12]);
         here.end();
         there.end();

@@ -7,17 +7,17 @@ use crate::store::{Cost, Db, Target};
 use std::time::{Duration, Instant};
 
 /// A write that waits for its turn.
-pub trait Job<E>: Send {
+pub trait WriteJob<E>: Send {
     /// Does the work inside a savepoint. The writer may call it again after it rolled the savepoint
     /// back, so it must not keep state from an earlier run.
     fn run(&mut self, db: &mut Db) -> Result<Vec<E>>;
 
     /// Runs after `run` failed and its savepoint was rolled back, and decides the final result.
     /// `Ok` when an earlier success answers this job too.
-    fn settle(&mut self, db: &mut Db, error: Error) -> Result<()>;
+    fn resolve(&mut self, db: &mut Db, error: Error) -> Result<()>;
 
     /// Sends the result to the waiting caller: committed, or the error.
-    fn answer(self: Box<Self>, fate: Result<()>);
+    fn answer(self: Box<Self>, result: Result<()>);
 }
 
 /// The facts about a job that the writer knows without running it.
@@ -82,7 +82,7 @@ pub trait Publish<E>: Send + 'static {
 
     /// Runs when a COMMIT failed with an unknown result. If the transaction was committed, its
     /// events were never sent.
-    fn doubt(&mut self) {}
+    fn on_unknown_commit(&mut self) {}
 }
 
 /// Sends one caller the result of their job.
