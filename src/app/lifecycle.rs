@@ -9,6 +9,7 @@ use crate::ws::connection_limits::ConnectionLimits;
 use actix_web::dev::ServerHandle;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Interval between two checks of the parts.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,17 +47,16 @@ pub async fn drain(
     // Fails only when the hub is dead, and then no session is left to close.
     let online = hub.close_all(CloseCode::Restart).await.unwrap_or_default();
     let writing = async {
-        let written = tokio::time::timeout(LAST_SEEN_GRACE, write_last_seen(dispatcher, &online)).await;
+        let written = timeout(LAST_SEEN_GRACE, write_last_seen(dispatcher, &online)).await;
         if !matches!(written, Ok(Ok(()))) {
             log::warn!("not written down: when {} users were seen last", online.len());
         }
     };
-    let draining = async {
-        connection_limits.are_free().await;
-        server.stop(true).await;
-    };
-    let (drained, ()) = tokio::join!(tokio::time::timeout(grace, draining), writing);
-    if drained.is_err() {
+    // The workers are stopped after that: one of them delivers the answer of the writer.
+    let deadline = Instant::now() + grace;
+    let (freed, ()) = tokio::join!(timeout_at(deadline, connection_limits.are_free()), writing);
+    let is_drained = freed.is_ok() && timeout_at(deadline, server.stop(true)).await.is_ok();
+    if !is_drained {
         server.stop(false).await;
     }
 }

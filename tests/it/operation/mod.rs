@@ -10,5 +10,6 @@ pub mod one_hub;
 pub mod readiness;
 pub mod safe_defaults;
 pub mod startup;
+pub mod stopping;
 pub mod unknown_commit;
 pub mod wrong_clock;
