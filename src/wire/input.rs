@@ -18,6 +18,13 @@ const MAX_NAME_BYTES: usize = 64;
 /// Maximum nesting depth of a body, counting the body itself.
 const MAX_DEPTH: usize = 16;
 
+/// The keys of the frame `authenticate`.
+#[derive(serde::Deserialize, JsonSchema)]
+pub struct Authenticate {
+    /// An access token of the hub, or a token of the external system.
+    pub token: String,
+}
+
 /// The keys that every client frame has; the operation defines the rest.
 #[derive(serde::Deserialize)]
 pub struct Head<'a> {

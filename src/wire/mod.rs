@@ -34,7 +34,7 @@ mod views;
 pub use account::{DisplayName, Email, Password, Reason, Title, Username};
 pub use close::CloseCode;
 pub use effect::{Audience, Effect, TypingEvent, ViewingEvent};
-pub use input::{ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
+pub use input::{Authenticate, ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use refused::{NoTime, NotKept, TextOnly};
 pub use server_frames::{
     Authenticated, ConversationUpdate, MeUpdate, MessageChange, OnlineStatus, Pong, PresenceState, PrivateMessage,

@@ -8,17 +8,11 @@ use crate::error::{Error, Result};
 use crate::http::extract::identity::{Credential, admit_token};
 use crate::http::state::HttpState;
 use crate::ops::people::get_user::GetUser;
-use crate::wire::{self, Authenticated, CloseCode, UserView};
+use crate::wire::{self, Authenticate, Authenticated, CloseCode, UserView};
 use actix::prelude::*;
 use log::Level;
-use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-
-#[derive(Deserialize)]
-struct Authenticate {
-    token: String,
-}
 
 async fn check_token(state: &HttpState, token: &str) -> Result<(Credential, UserView)> {
     let credential = admit_token(state, token).await?;

@@ -6,7 +6,7 @@ use crate::ids::Timestamp;
 use crate::ops::frames::FRAMES;
 use crate::ops::op::Done;
 use crate::schema::{SchemaOf, schema_of};
-use crate::wire::{MAX_REF_CHARS, SERVER_FRAMES};
+use crate::wire::{Authenticate, MAX_REF_CHARS, SERVER_FRAMES};
 use serde_json::{Map, Value, json};
 
 /// Builds the AsyncAPI document of the frames. With the default limits it is `docs/asyncapi.json`.
@@ -16,6 +16,8 @@ pub fn document(bounds: &Bounds) -> Value {
         let reply = document.add("ack", entry.kind, |schemas| ack(entry.reply, schemas));
         document.add_client_frame(entry.kind, entry.needs_ref, entry.schema, &[reply, "server.error".to_owned()]);
     }
+    let answers = ["server.authenticated".to_owned(), "server.auth_error".to_owned()];
+    document.add_client_frame("authenticate", false, schema_of::<Authenticate>, &answers);
     document.add_client_frame("ping", false, schema_of::<Done>, &["server.pong".to_owned()]);
     let mut told = Vec::new();
     for (kind, schemas_of) in SERVER_FRAMES {
