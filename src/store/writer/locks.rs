@@ -6,7 +6,7 @@ use crate::store::Db;
 use crate::store::messaging::conversations;
 
 /// The locks that a transaction takes at its beginning, in one order for all operations:
-/// conversations first, by id, and then pairs of users.
+/// conversations first, and then pairs of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locks {
     conversations: Vec<ConversationId>,
