@@ -59,7 +59,8 @@ fn accounts_and_people() -> Vec<Call> {
             .gives::<accounts::LoggedIn>(200)
             .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
         post("/api/auth/logout", accounts::log_out, "End this login and its sockets").gives_nothing(),
-        get("/api/auth/me", accounts::me, "Oneself; gives the cookie its full time again").gives::<UserReply>(200),
+        get("/api/auth/me", accounts::me, "The caller; renews the cookie for its full lifetime")
+            .gives::<UserReply>(200),
         delete("/api/auth/me", devices::close_account, "Close the account, for good").gives_nothing().refuses(&[
             Code::BadCredentials,
             Code::Forbidden,
@@ -71,26 +72,34 @@ fn accounts_and_people() -> Vec<Call> {
         post("/api/auth/password", devices::set_password, "Change the password; ends all other logins")
             .gives_nothing()
             .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
-        get("/api/auth/sessions", devices::list_logins, "The devices on which one is logged in")
+        get("/api/auth/sessions", devices::list_logins, "The devices on which the caller is signed in")
             .gives::<LoginList>(200),
-        delete("/api/auth/sessions", devices::end_own_logins, "End all logins of one's own and their sockets")
-            .gives_nothing()
-            .refuses(&[Code::Forbidden]),
-        delete("/api/auth/sessions/{id}", devices::end_login, "End a login of one's own and its sockets")
-            .gives_nothing()
-            .refuses(NOT_FOUND),
+        delete(
+            "/api/auth/sessions",
+            devices::end_own_logins,
+            "End all sign-in sessions of the caller and their connections",
+        )
+        .gives_nothing()
+        .refuses(&[Code::Forbidden]),
+        delete(
+            "/api/auth/sessions/{id}",
+            devices::end_login,
+            "End a sign-in session of the caller and its connections",
+        )
+        .gives_nothing()
+        .refuses(NOT_FOUND),
         patch("/api/users/me", accounts::update_profile, "Change the caller's display name or e-mail address")
             .gives::<UserReply>(200)
             .refuses(&[Code::Conflict]),
         get("/api/users", people::list_users, "People by the words of their names, the caller's partners first")
             .query::<ListUsers>(&["q", "limit"])
             .gives::<UserList>(200),
-        get("/api/users/{id}", people::get_user, "Somebody").gives::<UserReply>(200).refuses(NOT_FOUND),
-        get("/api/blocks", people::list_blocks, "Whom one blocked").gives::<UserList>(200),
-        put("/api/blocks/{user_id}", people::block, "Block somebody").gives_nothing().refuses(NOT_FOUND),
+        get("/api/users/{id}", people::get_user, "A user").gives::<UserReply>(200).refuses(NOT_FOUND),
+        get("/api/blocks", people::list_blocks, "The users whom the caller blocked").gives::<UserList>(200),
+        put("/api/blocks/{user_id}", people::block, "Block a user").gives_nothing().refuses(NOT_FOUND),
         delete("/api/blocks/{user_id}", people::unblock, "Lift a block").gives_nothing().refuses(NOT_FOUND),
-        get("/api/contacts", people::list_contacts, "One's contacts").gives::<UserList>(200),
-        put("/api/contacts/{user_id}", people::add_contact, "Make somebody a contact")
+        get("/api/contacts", people::list_contacts, "The contacts of the caller").gives::<UserList>(200),
+        put("/api/contacts/{user_id}", people::add_contact, "Add a user to the contacts")
             .gives_nothing()
             .refuses(NOT_FOUND),
         delete("/api/contacts/{user_id}", people::remove_contact, "Take a contact back")
@@ -101,15 +110,23 @@ fn accounts_and_people() -> Vec<Call> {
 
 fn conversations_calls() -> Vec<Call> {
     vec![
-        get("/api/conversations", conversations::list_conversations, "One's conversations, latest activity first")
-            .query::<ListConversations>(&["before", "limit", "with"])
-            .gives::<ConversationPage>(200),
+        get(
+            "/api/conversations",
+            conversations::list_conversations,
+            "The conversations of the caller, latest activity first",
+        )
+        .query::<ListConversations>(&["before", "limit", "with"])
+        .gives::<ConversationPage>(200),
         get("/api/conversations/{id}", conversations::get_conversation, "A conversation")
             .gives::<ConversationReply>(200)
             .refuses(NOT_FOUND),
-        delete("/api/conversations/{id}", conversations::clear_conversation, "Clear a conversation for oneself")
-            .gives_nothing()
-            .refuses(NOT_FOUND),
+        delete(
+            "/api/conversations/{id}",
+            conversations::clear_conversation,
+            "Clear a conversation for the caller alone",
+        )
+        .gives_nothing()
+        .refuses(NOT_FOUND),
         get("/api/conversations/{id}/messages", messages::list_messages, "History, ascending")
             .query::<ListMessages>(&["before_seq", "after_seq", "limit"])
             .gives::<MessagePage>(200)
@@ -118,15 +135,23 @@ fn conversations_calls() -> Vec<Call> {
             .gives::<Sent>(201)
             .gives::<Sent>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        post("/api/conversations/{id}/typing", positions::set_typing, "Say that one types, or stopped")
+        post("/api/conversations/{id}/typing", positions::set_typing, "Say that the caller types, or stopped")
             .gives_nothing()
             .refuses(NEEDS_ROLE),
-        put("/api/conversations/{id}/viewing", positions::join_conversation, "Say that one looks at it")
-            .gives_nothing()
-            .refuses(NOT_FOUND),
-        delete("/api/conversations/{id}/viewing", positions::leave_conversation, "Say that one looks no longer")
-            .gives_nothing()
-            .refuses(NOT_FOUND),
+        put(
+            "/api/conversations/{id}/viewing",
+            positions::join_conversation,
+            "Say that the caller views the conversation",
+        )
+        .gives_nothing()
+        .refuses(NOT_FOUND),
+        delete(
+            "/api/conversations/{id}/viewing",
+            positions::leave_conversation,
+            "Say that the caller views it no longer",
+        )
+        .gives_nothing()
+        .refuses(NOT_FOUND),
     ]
 }
 
@@ -147,16 +172,16 @@ fn groups() -> Vec<Call> {
         .query::<ListParticipants>(&["after", "limit"])
         .gives::<ParticipantPage>(200)
         .refuses(NOT_FOUND),
-        post("/api/conversations/{id}/participants", conversations::add_participant, "Add somebody to a group")
+        post("/api/conversations/{id}/participants", conversations::add_participant, "Add a user to a group")
             .gives_nothing()
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        patch("/api/conversations/{id}/participants/{user_id}", conversations::set_role, "Give somebody a role")
+        patch("/api/conversations/{id}/participants/{user_id}", conversations::set_role, "Change the role of a member")
             .gives_nothing()
             .refuses(NEEDS_ROLE_OR_CONFLICT),
         delete(
             "/api/conversations/{id}/participants/{user_id}",
             conversations::remove_participant,
-            "Remove somebody, or leave",
+            "Remove a member, or leave the group",
         )
         .gives_nothing()
         .refuses(NEEDS_ROLE_OR_CONFLICT),
@@ -170,13 +195,17 @@ fn messages_calls() -> Vec<Call> {
             .gives::<Sent>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
         get("/api/messages/{id}", messages::get_message, "A message").gives::<MessageReply>(200).refuses(NOT_FOUND),
-        patch("/api/messages/{id}", messages::edit_message, "Edit a message of one's own")
+        patch("/api/messages/{id}", messages::edit_message, "Edit a message of the caller")
             .gives::<MessageReply>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        delete("/api/messages/{id}", messages::delete_message, "Delete a message for everyone, or for oneself")
-            .query::<DeleteMessage>(&["for"])
-            .gives_nothing()
-            .refuses(NEEDS_ROLE),
+        delete(
+            "/api/messages/{id}",
+            messages::delete_message,
+            "Delete a message for everyone, or for the caller alone",
+        )
+        .query::<DeleteMessage>(&["for"])
+        .gives_nothing()
+        .refuses(NEEDS_ROLE),
         put("/api/messages/{id}/reactions/{emoji}", messages::add_reaction, "React to a message")
             .gives::<MessageReply>(200)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
@@ -201,14 +230,14 @@ fn positions_calls() -> Vec<Call> {
         post(
             "/api/conversations/{id}/delivered",
             positions::mark_delivered,
-            "One's devices have everything up to a message",
+            "The caller's devices have everything up to a message",
         )
         .gives_nothing()
         .refuses(NOT_FOUND),
         post("/api/messages/{id}/read", positions::mark_read, "Read up to this message")
             .gives_nothing()
             .refuses(NOT_FOUND),
-        get("/api/unread", positions::get_unread, "What one has not read, counted").gives::<UnreadCounts>(200),
+        get("/api/unread", positions::get_unread, "The unread counts of the caller").gives::<UnreadCounts>(200),
         post("/api/sync", messages::sync, "Everything a client does not have yet").gives::<Changes>(200),
     ]
 }
@@ -229,10 +258,10 @@ fn administration() -> Vec<Call> {
         post("/api/admin/users/{id}/enable", moderation::enable, "Let an account in again")
             .gives_nothing()
             .refuses(NEEDS_ROLE),
-        get("/api/admin/users/{id}/connections", moderation::get_connections, "Whether somebody is connected")
+        get("/api/admin/users/{id}/connections", moderation::get_connections, "Whether a user is connected")
             .gives::<moderation::Connections>(200)
             .refuses(NEEDS_ROLE),
-        delete("/api/admin/users/{id}/connections", moderation::end_connections, "End all logins of somebody")
+        delete("/api/admin/users/{id}/connections", moderation::end_connections, "End all sign-in sessions of a user")
             .gives_nothing()
             .refuses(NEEDS_ROLE),
     ]
