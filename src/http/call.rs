@@ -2,7 +2,7 @@
 //! from the same list of calls, so both always have the same calls.
 
 use super::extract::identity::{Authenticated, Credential};
-use super::extract::input::{AuthedJson, Json, OptionalAuthedJson, OptionalJson, Query};
+use super::extract::input::{AuthedJson, Json, OptionalAuthedJson, OptionalJson};
 use super::problem::wrong_method;
 use crate::error::Code;
 use crate::schema::{SchemaOf, schema_of};
@@ -18,15 +18,22 @@ pub struct Call {
     pub name: &'static str,
     pub summary: &'static str,
     pub input: Input,
-    /// The schema of the keys, and the names of the keys that the query string may have.
-    pub query: Option<(SchemaOf, &'static [&'static str])>,
+    /// The keys that the query string may have.
+    pub query: Option<Keys>,
     /// The answers by status. An answer without a body has no schema.
     pub answers: Vec<(u16, Option<SchemaOf>)>,
     /// The error codes besides the usual ones.
     pub refusals: &'static [Code],
     /// Whether the call also answers HEAD.
-    has_head: bool,
-    route: Route,
+    pub(super) has_head: bool,
+    pub(super) route: Route,
+}
+
+/// Some of the keys of a type.
+pub struct Keys {
+    /// The schema of the type with all its keys, without a name.
+    pub schema: SchemaOf,
+    pub names: Vec<String>,
 }
 
 /// The input of a handler, derived from its arguments.
@@ -34,8 +41,15 @@ pub struct Call {
 pub struct Input {
     /// The credentials that authenticate the call. Empty if the call is public.
     pub who: &'static [Who],
-    pub body: Option<SchemaOf>,
+    pub body: Option<Body>,
     pub needs_body: bool,
+}
+
+/// The content of a request body.
+pub enum Body {
+    /// Every key of a type. The schema has a name.
+    Whole(SchemaOf),
+    Some(Keys),
 }
 
 #[derive(Clone, Copy)]
@@ -52,7 +66,6 @@ pub trait Argument {
 
 impl<T> Argument for web::Data<T> {}
 impl Argument for HttpRequest {}
-impl Argument for Query {}
 
 impl Argument for Authenticated {
     fn describe(input: &mut Input) {
@@ -77,7 +90,7 @@ impl<T: JsonSchema> Argument for OptionalJson<T> {
 
 impl<T: JsonSchema> Argument for Json<T> {
     fn describe(input: &mut Input) {
-        input.body = Some(schema_of::<T>);
+        input.body = Some(Body::Whole(schema_of::<T>));
         input.needs_body = true;
     }
 }
@@ -122,7 +135,7 @@ macro_rules! methods {
         })*
     };
 }
-methods!(get GET post POST put PUT patch PATCH delete DELETE);
+methods!(get GET post POST delete DELETE);
 
 fn call<F, A>(method: Method, path: &'static str, handler: F, summary: &'static str) -> Call
 where
@@ -145,8 +158,13 @@ where
     }
 }
 
+/// Returns the names of the variable parts of a path.
+pub fn path_keys(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+}
+
 /// A path that answers GET also answers HEAD (RFC 9110, 9.1). The HTTP layer leaves out the body.
-fn route(method: &Method) -> Route {
+pub(super) fn route(method: &Method) -> Route {
     match *method {
         Method::GET => Route::new().guard(guard::Any(guard::Get()).or(guard::Head())),
         _ => web::method(method.clone()),
@@ -154,12 +172,6 @@ fn route(method: &Method) -> Route {
 }
 
 impl Call {
-    /// Allows these keys of `T` in the query string.
-    pub fn query<T: JsonSchema>(mut self, names: &'static [&'static str]) -> Self {
-        self.query = Some((T::json_schema, names));
-        self
-    }
-
     pub fn gives<T: JsonSchema>(mut self, status: u16) -> Self {
         self.answers.push((status, Some(schema_of::<T>)));
         self

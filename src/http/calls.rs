@@ -1,36 +1,55 @@
-//! The list of all HTTP calls: for each, its path, its handler, its answers and its errors. The
-//! arguments of a handler describe its input.
+//! The list of all HTTP calls. Most calls run one operation: the entry names the operation and the
+//! errors. The other calls have a handler, whose arguments describe the input.
 
-use super::call::{Call, delete, get, patch, post, put};
-use super::handlers::conversations::ConversationReply;
+use super::call::{Call, delete, get, post};
 use super::handlers::health::{Health, Readiness, health, ready};
-use super::handlers::{
-    accounts, conversations, descriptions, devices, messages, moderation, people, positions, tokens,
-};
+use super::handlers::{accounts, descriptions, devices, moderation, positions, tokens};
+use super::operation::runs;
 use crate::error::Code;
-use crate::ops::conversations::{
-    create_conversation::Created,
-    list_conversations::{ConversationPage, ListConversations},
-    list_participants::{ListParticipants, ParticipantPage},
-};
+use crate::ops::accounts::update_profile::UpdateProfile;
+use crate::ops::conversations::clear_conversation::ClearConversation;
+use crate::ops::conversations::create_conversation::CreateConversation;
+use crate::ops::conversations::get_conversation::GetConversation;
+use crate::ops::conversations::list_conversations::ListConversations;
+use crate::ops::conversations::list_participants::ListParticipants;
+use crate::ops::groups::add_participant::AddParticipant;
+use crate::ops::groups::remove_participant::RemoveParticipant;
+use crate::ops::groups::rename_conversation::RenameConversation;
+use crate::ops::groups::set_role::SetRole;
 use crate::ops::logins::list_logins::LoginList;
-use crate::ops::messages::{
-    delete_message::DeleteMessage,
-    list_messages::{ListMessages, MessagePage},
-    send_message::Sent,
-};
-use crate::ops::moderation::{
-    create_report::Reported,
-    list_reports::{ListReports, ReportPage},
-};
-use crate::ops::op::MessageReply;
-use crate::ops::people::{
-    get_user::UserReply,
-    list_users::{ListUsers, UserList},
-};
-use crate::ops::receipts::{get_unread::UnreadCounts, list_receipts::Receipts};
-use crate::ops::search::search_messages::{Search, SearchPage};
-use crate::ops::sync::Changes;
+use crate::ops::messages::delete_message::DeleteMessage;
+use crate::ops::messages::edit_message::EditMessage;
+use crate::ops::messages::get_message::GetMessage;
+use crate::ops::messages::list_messages::ListMessages;
+use crate::ops::messages::react::React;
+use crate::ops::messages::send_message::SendMessage;
+use crate::ops::moderation::create_report::CreateReport;
+use crate::ops::moderation::end_logins::EndLogins;
+use crate::ops::moderation::list_reports::ListReports;
+use crate::ops::moderation::set_disabled::SetDisabled;
+use crate::ops::people::get_user::{GetUser, UserReply};
+use crate::ops::people::list_blocks::ListBlocks;
+use crate::ops::people::list_contacts::ListContacts;
+use crate::ops::people::list_users::ListUsers;
+use crate::ops::people::set_block::SetBlock;
+use crate::ops::people::set_contact::SetContact;
+use crate::ops::presence::join_conversation::JoinConversation;
+use crate::ops::presence::leave_conversation::LeaveConversation;
+use crate::ops::presence::set_typing::SetTyping;
+use crate::ops::receipts::get_unread::GetUnread;
+use crate::ops::receipts::list_receipts::ListReceipts;
+use crate::ops::receipts::mark_delivered::MarkDelivered;
+use crate::ops::receipts::mark_read::MarkRead;
+use crate::ops::search::search_messages::Search;
+use crate::ops::sync::Sync;
+use crate::wire::Value;
+use actix_web::http::Method;
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
 
 const NOT_FOUND: &[Code] = &[Code::NotFound];
 /// The errors of calls that need a role in a group, or that another user can forbid.
@@ -82,187 +101,162 @@ fn accounts_and_people() -> Vec<Call> {
         .gives_nothing()
         .refuses(&[Code::Forbidden]),
         delete(
-            "/api/auth/sessions/{id}",
+            "/api/auth/sessions/{login_id}",
             devices::end_login,
             "End a sign-in session of the caller and its connections",
         )
         .gives_nothing()
         .refuses(NOT_FOUND),
-        patch("/api/users/me", accounts::update_profile, "Change the caller's display name or e-mail address")
-            .gives::<UserReply>(200)
+        runs::<UpdateProfile>(PATCH, "/api/users/me", "Change the caller's display name or e-mail address")
+            .audited(|_, _| "changed profile".into())
             .refuses(&[Code::Conflict]),
-        get("/api/users", people::list_users, "People by the words of their names, the caller's partners first")
-            .query::<ListUsers>(&["q", "limit"])
-            .gives::<UserList>(200),
-        get("/api/users/{id}", people::get_user, "A user").gives::<UserReply>(200).refuses(NOT_FOUND),
-        get("/api/blocks", people::list_blocks, "The users whom the caller blocked").gives::<UserList>(200),
-        put("/api/blocks/{user_id}", people::block, "Block a user").gives_nothing().refuses(NOT_FOUND),
-        delete("/api/blocks/{user_id}", people::unblock, "Lift a block").gives_nothing().refuses(NOT_FOUND),
-        get("/api/contacts", people::list_contacts, "The contacts of the caller").gives::<UserList>(200),
-        put("/api/contacts/{user_id}", people::add_contact, "Add a user to the contacts")
-            .gives_nothing()
+        runs::<ListUsers>(GET, "/api/users", "People by the words of their names, the caller's partners first").done(),
+        runs::<GetUser>(GET, "/api/users/{user_id}", "A user").refuses(NOT_FOUND),
+        runs::<ListBlocks>(GET, "/api/blocks", "The users whom the caller blocked").done(),
+        runs::<SetBlock>(PUT, "/api/blocks/{user_id}", "Block a user")
+            .named("block")
+            .without_body()
+            .with("is_blocked", Value::Bool(true))
             .refuses(NOT_FOUND),
-        delete("/api/contacts/{user_id}", people::remove_contact, "Take a contact back")
-            .gives_nothing()
+        runs::<SetBlock>(DELETE, "/api/blocks/{user_id}", "Lift a block")
+            .named("unblock")
+            .with("is_blocked", Value::Bool(false))
+            .refuses(NOT_FOUND),
+        runs::<ListContacts>(GET, "/api/contacts", "The contacts of the caller").done(),
+        runs::<SetContact>(PUT, "/api/contacts/{user_id}", "Add a user to the contacts")
+            .named("add_contact")
+            .without_body()
+            .with("is_contact", Value::Bool(true))
+            .refuses(NOT_FOUND),
+        runs::<SetContact>(DELETE, "/api/contacts/{user_id}", "Take a contact back")
+            .named("remove_contact")
+            .with("is_contact", Value::Bool(false))
             .refuses(NOT_FOUND),
     ]
 }
 
 fn conversations_calls() -> Vec<Call> {
+    const ONE: &str = "/api/conversations/{conversation_id}";
+    const MESSAGES: &str = "/api/conversations/{conversation_id}/messages";
+    const VIEWING: &str = "/api/conversations/{conversation_id}/viewing";
     vec![
-        get(
-            "/api/conversations",
-            conversations::list_conversations,
-            "The conversations of the caller, latest activity first",
-        )
-        .query::<ListConversations>(&["before", "limit", "with"])
-        .gives::<ConversationPage>(200),
-        get("/api/conversations/{id}", conversations::get_conversation, "A conversation")
-            .gives::<ConversationReply>(200)
-            .refuses(NOT_FOUND),
-        delete(
-            "/api/conversations/{id}",
-            conversations::clear_conversation,
-            "Clear a conversation for the caller alone",
-        )
-        .gives_nothing()
-        .refuses(NOT_FOUND),
-        get("/api/conversations/{id}/messages", messages::list_messages, "History, ascending")
-            .query::<ListMessages>(&["before_seq", "after_seq", "limit"])
-            .gives::<MessagePage>(200)
-            .refuses(NOT_FOUND),
-        post("/api/conversations/{id}/messages", messages::send_to, "Send a message to a conversation")
-            .gives::<Sent>(201)
-            .gives::<Sent>(200)
+        runs::<ListConversations>(GET, "/api/conversations", "The conversations of the caller, latest activity first")
+            .done(),
+        runs::<GetConversation>(GET, ONE, "A conversation").refuses(NOT_FOUND),
+        runs::<ClearConversation>(DELETE, ONE, "Clear a conversation for the caller alone").refuses(NOT_FOUND),
+        runs::<ListMessages>(GET, MESSAGES, "History, ascending").refuses(NOT_FOUND),
+        runs::<SendMessage>(POST, MESSAGES, "Send a message to a conversation")
+            .named("send_to")
+            .with("recipient_id", Value::Null)
+            .creates(|sent| sent.duplicate)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        post("/api/conversations/{id}/typing", positions::set_typing, "Say that the caller types, or stopped")
-            .gives_nothing()
+        runs::<SetTyping>(POST, "/api/conversations/{conversation_id}/typing", "Say that the caller types, or stopped")
+            .with("recipient_id", Value::Null)
             .refuses(NEEDS_ROLE),
-        put(
-            "/api/conversations/{id}/viewing",
-            positions::join_conversation,
-            "Say that the caller views the conversation",
-        )
-        .gives_nothing()
-        .refuses(NOT_FOUND),
-        delete(
-            "/api/conversations/{id}/viewing",
-            positions::leave_conversation,
-            "Say that the caller views it no longer",
-        )
-        .gives_nothing()
-        .refuses(NOT_FOUND),
+        runs::<JoinConversation>(PUT, VIEWING, "Say that the caller views the conversation")
+            .without_body()
+            .with("recipient_id", Value::Null)
+            .refuses(NOT_FOUND),
+        runs::<LeaveConversation>(DELETE, VIEWING, "Say that the caller views it no longer")
+            .with("recipient_id", Value::Null)
+            .refuses(NOT_FOUND),
     ]
 }
 
 fn groups() -> Vec<Call> {
+    const PARTICIPANTS: &str = "/api/conversations/{conversation_id}/participants";
+    const ONE: &str = "/api/conversations/{conversation_id}/participants/{user_id}";
     vec![
-        post("/api/conversations", conversations::create_conversation, "Make a group, or open a direct conversation")
-            .gives::<Created>(201)
-            .gives::<Created>(200)
+        runs::<CreateConversation>(POST, "/api/conversations", "Make a group, or open a direct conversation")
+            .creates(|created| created.was_there)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        patch("/api/conversations/{id}", conversations::rename_conversation, "Rename a group")
-            .gives::<ConversationReply>(200)
-            .refuses(NEEDS_ROLE),
-        get(
-            "/api/conversations/{id}/participants",
-            conversations::list_participants,
-            "Who is in a conversation, by id",
-        )
-        .query::<ListParticipants>(&["after", "limit"])
-        .gives::<ParticipantPage>(200)
-        .refuses(NOT_FOUND),
-        post("/api/conversations/{id}/participants", conversations::add_participant, "Add a user to a group")
-            .gives_nothing()
-            .refuses(NEEDS_ROLE_OR_CONFLICT),
-        patch("/api/conversations/{id}/participants/{user_id}", conversations::set_role, "Change the role of a member")
-            .gives_nothing()
-            .refuses(NEEDS_ROLE_OR_CONFLICT),
-        delete(
-            "/api/conversations/{id}/participants/{user_id}",
-            conversations::remove_participant,
-            "Remove a member, or leave the group",
-        )
-        .gives_nothing()
-        .refuses(NEEDS_ROLE_OR_CONFLICT),
+        runs::<RenameConversation>(PATCH, "/api/conversations/{conversation_id}", "Rename a group").refuses(NEEDS_ROLE),
+        runs::<ListParticipants>(GET, PARTICIPANTS, "Who is in a conversation, by id").refuses(NOT_FOUND),
+        runs::<AddParticipant>(POST, PARTICIPANTS, "Add a user to a group").refuses(NEEDS_ROLE_OR_CONFLICT),
+        runs::<SetRole>(PATCH, ONE, "Change the role of a member").refuses(NEEDS_ROLE_OR_CONFLICT),
+        runs::<RemoveParticipant>(DELETE, ONE, "Remove a member, or leave the group").refuses(NEEDS_ROLE_OR_CONFLICT),
     ]
 }
 
 fn messages_calls() -> Vec<Call> {
+    const ONE: &str = "/api/messages/{message_id}";
+    const REACTION: &str = "/api/messages/{message_id}/reactions/{emoji}";
     vec![
-        post("/api/messages", messages::send, "Send a message to a person or a conversation")
-            .gives::<Sent>(201)
-            .gives::<Sent>(200)
+        runs::<SendMessage>(POST, "/api/messages", "Send a message to a person or a conversation")
+            .named("send")
+            .creates(|sent| sent.duplicate)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        get("/api/messages/{id}", messages::get_message, "A message").gives::<MessageReply>(200).refuses(NOT_FOUND),
-        patch("/api/messages/{id}", messages::edit_message, "Edit a message of the caller")
-            .gives::<MessageReply>(200)
+        runs::<GetMessage>(GET, ONE, "A message").refuses(NOT_FOUND),
+        runs::<EditMessage>(PATCH, ONE, "Edit a message of the caller").refuses(NEEDS_ROLE_OR_CONFLICT),
+        runs::<DeleteMessage>(DELETE, ONE, "Delete a message for everyone, or for the caller alone")
+            .refuses(NEEDS_ROLE),
+        runs::<React>(PUT, REACTION, "React to a message")
+            .named("add_reaction")
+            .without_body()
+            .with("on", Value::Bool(true))
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        delete(
-            "/api/messages/{id}",
-            messages::delete_message,
-            "Delete a message for everyone, or for the caller alone",
-        )
-        .query::<DeleteMessage>(&["for"])
-        .gives_nothing()
-        .refuses(NEEDS_ROLE),
-        put("/api/messages/{id}/reactions/{emoji}", messages::add_reaction, "React to a message")
-            .gives::<MessageReply>(200)
+        runs::<React>(DELETE, REACTION, "Take a reaction back")
+            .named("remove_reaction")
+            .with("on", Value::Bool(false))
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        delete("/api/messages/{id}/reactions/{emoji}", messages::remove_reaction, "Take a reaction back")
-            .gives::<MessageReply>(200)
-            .refuses(NEEDS_ROLE_OR_CONFLICT),
-        get("/api/messages/{id}/receipts", positions::list_receipts, "Who has a message, and who read it")
-            .gives::<Receipts>(200)
+        runs::<ListReceipts>(GET, "/api/messages/{message_id}/receipts", "Who has a message, and who read it")
             .refuses(NOT_FOUND),
-        get("/api/search", messages::search, "Messages by their words, newest first")
-            .query::<Search>(&["q", "conversation_id", "before", "limit"])
-            .gives::<SearchPage>(200)
-            .refuses(NOT_FOUND),
+        runs::<Search>(GET, "/api/search", "Messages by their words, newest first").refuses(NOT_FOUND),
     ]
 }
 
 fn positions_calls() -> Vec<Call> {
     vec![
-        post("/api/conversations/{id}/read", positions::read_conversation, "Read up to a message, or everything")
-            .gives_nothing()
-            .refuses(NOT_FOUND),
         post(
-            "/api/conversations/{id}/delivered",
-            positions::mark_delivered,
-            "The caller's devices have everything up to a message",
+            "/api/conversations/{conversation_id}/read",
+            positions::read_conversation,
+            "Read up to a message, or everything",
         )
         .gives_nothing()
         .refuses(NOT_FOUND),
-        post("/api/messages/{id}/read", positions::mark_read, "Read up to this message")
-            .gives_nothing()
+        runs::<MarkDelivered>(
+            POST,
+            "/api/conversations/{conversation_id}/delivered",
+            "The caller's devices have everything up to a message",
+        )
+        .refuses(NOT_FOUND),
+        runs::<MarkRead>(POST, "/api/messages/{message_id}/read", "Read up to this message")
+            .with("conversation_id", Value::Null)
+            .with("seq", Value::Null)
             .refuses(NOT_FOUND),
-        get("/api/unread", positions::get_unread, "The unread counts of the caller").gives::<UnreadCounts>(200),
-        post("/api/sync", messages::sync, "Everything a client does not have yet").gives::<Changes>(200),
+        runs::<GetUnread>(GET, "/api/unread", "The unread counts of the caller").done(),
+        runs::<Sync>(POST, "/api/sync", "Everything a client does not have yet").done(),
     ]
 }
 
 fn administration() -> Vec<Call> {
+    const CONNECTIONS: &str = "/api/admin/users/{user_id}/connections";
     vec![
-        post("/api/reports", moderation::report, "Report a person or a message to the administrators")
-            .gives::<Reported>(201)
-            .gives::<Reported>(200)
+        runs::<CreateReport>(POST, "/api/reports", "Report a person or a message to the administrators")
+            .named("report")
+            .creates(|reported| reported.was_there)
             .refuses(NOT_FOUND),
-        get("/api/admin/reports", moderation::list_reports, "What was reported, newest first")
-            .query::<ListReports>(&["before", "limit"])
-            .gives::<ReportPage>(200)
+        runs::<ListReports>(GET, "/api/admin/reports", "What was reported, newest first")
+            .audited(|_, page| format!("admin read reports count={}", page.reports.len()))
             .refuses(&[Code::Forbidden]),
-        post("/api/admin/users/{id}/disable", moderation::disable, "Shut an account out")
-            .gives_nothing()
+        runs::<SetDisabled>(POST, "/api/admin/users/{user_id}/disable", "Shut an account out")
+            .named("disable")
+            .without_body()
+            .with("is_disabled", Value::Bool(true))
+            .audited(|op, _| format!("admin disabled account={}", op.user_id))
             .refuses(NEEDS_ROLE),
-        post("/api/admin/users/{id}/enable", moderation::enable, "Let an account in again")
-            .gives_nothing()
+        runs::<SetDisabled>(POST, "/api/admin/users/{user_id}/enable", "Let an account in again")
+            .named("enable")
+            .without_body()
+            .with("is_disabled", Value::Bool(false))
+            .audited(|op, _| format!("admin enabled account={}", op.user_id))
             .refuses(NEEDS_ROLE),
-        get("/api/admin/users/{id}/connections", moderation::get_connections, "Whether a user is connected")
+        get(CONNECTIONS, moderation::get_connections, "Whether a user is connected")
             .gives::<moderation::Connections>(200)
             .refuses(NEEDS_ROLE),
-        delete("/api/admin/users/{id}/connections", moderation::end_connections, "End all sign-in sessions of a user")
-            .gives_nothing()
+        runs::<EndLogins>(DELETE, CONNECTIONS, "End all sign-in sessions of a user")
+            .named("end_connections")
+            .audited(|op, _| format!("admin ended logins of={}", op.user_id))
             .refuses(NEEDS_ROLE),
     ]
 }

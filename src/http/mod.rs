@@ -14,6 +14,7 @@ pub mod handlers;
 pub mod held_refusals;
 pub mod keeping_body;
 pub mod middleware;
+pub mod operation;
 pub mod origins;
 pub mod problem;
 pub mod state;

@@ -8,7 +8,7 @@ use crate::ids::{Timestamp, UserId};
 use crate::limits::Class;
 use crate::policy::Rules;
 use crate::store::{Db, Locks};
-use crate::wire::{Effect, MessageView};
+use crate::wire::{Effect, MessageView, OwnConversationView};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
@@ -212,4 +212,10 @@ pub struct Done {}
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessageReply {
     pub message: MessageView,
+}
+
+/// The reply of an operation about one conversation.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ConversationReply {
+    pub conversation: OwnConversationView,
 }

@@ -56,7 +56,7 @@ impl<'a> Head<'a> {
 /// Checks that the body is an object and is not nested too deep. serde would accept an array as the
 /// fields of a struct in order. It would also go 128 levels deep into values that no operation
 /// reads.
-fn check_shape(json: &[u8]) -> Result<()> {
+pub(super) fn check_shape(json: &[u8]) -> Result<()> {
     if json.trim_ascii_start().first() == Some(&b'[') {
         return Err(Error::Invalid("the body must be a JSON object".into()));
     }
@@ -97,13 +97,13 @@ pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
     Ok(value)
 }
 
-fn not_json(error: &serde_json::Error) -> Error {
+pub(super) fn not_json(error: &serde_json::Error) -> Error {
     Error::Invalid(format!("not JSON: error at line {} column {}", error.line(), error.column()).into())
 }
 
 /// Describes a parse error by the expected type and the key only. serde's messages may quote the
 /// value, which can be message text.
-fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+pub(super) fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let (cause, key) = (error.inner(), name(error.path()));
     if !cause.is_data() {
         // serde_json reports a broken escape as a syntax error; say where it is.
@@ -122,7 +122,12 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     if let Some(field) = about("duplicate field ") {
         return Error::Invalid(format!("{field} must not be given twice").into());
     }
-    let what = text.rsplit_once(", expected ").map_or_else(|| text.to_owned(), |(_, what)| format!("must be {what}"));
+    let what = match text.rsplit_once(", expected ") {
+        None => text.to_owned(),
+        // serde names a number by its Rust type.
+        Some((_, "i64")) => "must be an integer".to_owned(),
+        Some((_, what)) => format!("must be {what}"),
+    };
     match key {
         None => Error::Invalid("the body must be a JSON object".into()),
         Some(key) => Error::Invalid(format!("{key} {what}").into()),

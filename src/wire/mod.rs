@@ -27,6 +27,7 @@ mod account;
 mod close;
 mod effect;
 mod input;
+mod merged;
 mod refused;
 mod server_frames;
 mod views;
@@ -35,6 +36,7 @@ pub use account::{DisplayName, Email, Password, Reason, Title, Username};
 pub use close::CloseCode;
 pub use effect::{Audience, Effect, TypingEvent, ViewingEvent};
 pub use input::{Authenticate, ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
+pub use merged::{Given, Value, parse_merged};
 pub use refused::{NoTime, NotKept, TextOnly};
 pub use server_frames::{
     Authenticated, ConversationUpdate, MeUpdate, MessageChange, OnlineStatus, Pong, PresenceState, PrivateMessage,

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::http::audit;
 use crate::http::credential::has_bearer;
 use crate::http::extract::identity::{admit, admit_ticket};
-use crate::http::extract::input::Query;
+use crate::http::extract::input::query_pairs;
 use crate::http::problem::Problem;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -16,14 +16,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Handles `GET /ws`.
-pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest, query: Query) -> Result<HttpResponse, Problem> {
+pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = query_pairs(&request)?;
+    let value = |key: &str| query.get(key).map(String::as_str);
     let state = &sockets.http;
     if !has_bearer(request.headers()) {
         state.origins.check_page(request.headers())?;
     }
-    let credential = match (query.text("ticket"), query.text("auth").as_deref()) {
+    let credential = match (value("ticket"), value("auth")) {
         _ if has_bearer(request.headers()) => Some(admit(&request).await?),
-        (Some(ticket), _) => Some(admit_ticket(state, &ticket).await?),
+        (Some(ticket), _) => Some(admit_ticket(state, ticket).await?),
         (None, Some("message")) => None,
         (None, Some(_)) => return Err(Error::Invalid("auth must be message".into()).into()),
         (None, None) => Some(admit(&request).await?),

@@ -1,8 +1,8 @@
 //! The calls described in OpenAPI 3.1. Its schemas are the JSON Schemas of the types.
 
-use super::schemas::{Bounds, Schemas, without_null};
+use super::schemas::{Bounds, Schemas, with_keys, without_null};
 use crate::error::Code;
-use crate::http::call::{Call, Who};
+use crate::http::call::{Body, Call, Who, path_keys};
 use crate::http::extract::cookies::cookie_name;
 use crate::http::problem;
 use crate::schema::SchemaOf;
@@ -60,10 +60,14 @@ fn operation(call: &Call, schemas: &mut Schemas, named: &mut Map<String, Value>)
         "parameters": parameters(call, schemas),
         "responses": answers,
     });
-    if let Some(body) = call.input.body {
+    if let Some(body) = &call.input.body {
+        let schema = match body {
+            Body::Whole(schema) => schema(&mut schemas.read).to_value(),
+            Body::Some(keys) => with_keys(keys, &mut schemas.read),
+        };
         operation["requestBody"] = json!({
             "required": call.input.needs_body,
-            "content": {"application/json": {"schema": body(&mut schemas.read)}},
+            "content": {"application/json": {"schema": schema}},
         });
     }
     operation
@@ -81,8 +85,7 @@ fn scheme(who: &Who) -> Value {
 /// Describes the parameters of the path and of the query. The parameters of a path are ids, except
 /// for an emoji.
 fn parameters(call: &Call, schemas: &mut Schemas) -> Vec<Value> {
-    let names = call.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let mut all: Vec<Value> = names
+    let mut all: Vec<Value> = path_keys(call.path)
         .map(|name| {
             let schema = match name {
                 "emoji" => schemas.read.subschema_for::<crate::wire::Emoji>(),
@@ -91,11 +94,11 @@ fn parameters(call: &Call, schemas: &mut Schemas) -> Vec<Value> {
             json!({"name": name, "in": "path", "required": true, "schema": schema})
         })
         .collect();
-    let Some((keys, names)) = call.query else { return all };
-    let mut keys = keys(&mut schemas.read).to_value();
-    for &name in names {
-        let is_required = keys["required"].as_array().is_some_and(|required| required.contains(&json!(name)));
-        let schema = keys["properties"][name].take().try_into().unwrap_or_default();
+    let Some(keys) = &call.query else { return all };
+    let mut schema = with_keys(keys, &mut schemas.read);
+    for name in &keys.names {
+        let is_required = schema["required"].as_array().is_some_and(|required| required.contains(&json!(name)));
+        let schema = schema["properties"][name].take().try_into().unwrap_or_default();
         let schema = without_null(schema);
         all.push(json!({"name": name, "in": "query", "required": is_required, "schema": schema}));
     }

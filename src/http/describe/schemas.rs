@@ -1,5 +1,6 @@
 //! Collects the schemas of a document while the document is built.
 
+use crate::http::call::Keys;
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -42,6 +43,23 @@ impl Schemas {
         }
         all
     }
+}
+
+/// Describes an object with some of the keys of a type. A rule about the keys of the whole type is
+/// left out.
+pub fn with_keys(keys: &Keys, generator: &mut SchemaGenerator) -> Value {
+    let mut schema = (keys.schema)(generator).to_value();
+    let has = |name: &str| keys.names.iter().any(|key| key == name);
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.retain(|name, _| has(name));
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.retain(|name| name.as_str().is_some_and(has));
+    }
+    if let Value::Object(schema) = &mut schema {
+        schema.remove("oneOf");
+    }
+    schema
 }
 
 /// Removes the null that stands for a missing value from a schema.

@@ -16,7 +16,6 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::future::{Ready, ready};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -31,13 +30,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (is_json, bytes) = (is_json(request), bytes(request, payload));
-        Box::pin(async move {
-            if !is_json {
-                return Err(Problem::not_json());
-            }
-            Ok(Self(wire::parse(&bytes.await?)?))
-        })
+        let bytes = json_bytes(request, payload);
+        Box::pin(async move { Ok(Self(wire::parse(&bytes.await?)?)) })
     }
 }
 
@@ -67,15 +61,10 @@ impl<T: Default + DeserializeOwned + 'static> FromRequest for OptionalJson<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (is_json, bytes) = (is_json(request), bytes(request, payload));
-        Box::pin(async move {
-            let bytes = bytes.await?;
-            match (bytes.is_empty(), is_json) {
-                (true, _) => Ok(Self(T::default())),
-                (false, false) => Err(Problem::not_json()),
-                (false, true) => Ok(Self(wire::parse(&bytes)?)),
-            }
-        })
+        let bytes = optional_json_bytes(request, payload);
+        Box::pin(
+            async move { Ok(Self(bytes.await?.map(|bytes| wire::parse(&bytes)).transpose()?.unwrap_or_default())) },
+        )
     }
 }
 
@@ -96,12 +85,31 @@ impl<T: Default + DeserializeOwned + 'static> FromRequest for OptionalAuthedJson
     }
 }
 
+type BodyFuture<T> = LocalBoxFuture<'static, Result<T, Problem>>;
+
+/// Reads a JSON body.
+pub fn json_bytes(request: &HttpRequest, payload: &mut Payload) -> BodyFuture<BytesMut> {
+    if is_json(request) { bytes(request, payload) } else { Box::pin(async { Err(Problem::not_json()) }) }
+}
+
+/// Reads a JSON body, if there is one.
+pub fn optional_json_bytes(request: &HttpRequest, payload: &mut Payload) -> BodyFuture<Option<BytesMut>> {
+    let (is_json, bytes) = (is_json(request), bytes(request, payload));
+    Box::pin(async move {
+        match bytes.await? {
+            bytes if bytes.is_empty() => Ok(None),
+            _ if !is_json => Err(Problem::not_json()),
+            bytes => Ok(Some(bytes)),
+        }
+    })
+}
+
 fn is_json(request: &HttpRequest) -> bool {
     let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn bytes(request: &HttpRequest, payload: &mut Payload) -> LocalBoxFuture<'static, Result<BytesMut, Problem>> {
+fn bytes(request: &HttpRequest, payload: &mut Payload) -> BodyFuture<BytesMut> {
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let max = HttpState::of(request.app_data()).map(|state| state.max_body_bytes);
     let payload = payload.take();
@@ -127,38 +135,13 @@ async fn read(mut payload: Payload, declared: Option<usize>, max: usize) -> Resu
     Ok(bytes)
 }
 
-/// The query string. Each key is read by name, and unknown keys are ignored.
-pub struct Query(HashMap<String, String>);
-
-impl FromRequest for Query {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pairs = web::Query::<HashMap<String, String>>::from_query(request.query_string());
-        let not_text = |_| Problem::from(Error::Invalid("the query string is malformed".into()));
-        ready(pairs.map(|pairs| Self(pairs.into_inner())).map_err(not_text))
-    }
-}
-
-impl Query {
-    /// Parses the value of a key. Returns `None` if the key is missing.
-    ///
-    /// # Errors
-    /// `Invalid`, naming the key.
-    pub fn get<T: FromStr<Err = OutOfBounds>>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.0.get(key).map(|text| parse(key, text)).transpose()
-    }
-
-    /// Parses `limit`. The operation checks its bounds.
-    pub fn limit(&self) -> Result<Option<i64>, Error> {
-        let not_a_number = |_| Error::Invalid("limit must be an integer".into());
-        self.text("limit").map(|text| text.parse().map_err(not_a_number)).transpose()
-    }
-
-    pub fn text(&self, key: &str) -> Option<String> {
-        self.0.get(key).cloned()
-    }
+/// Parses the query string. If a key is repeated, its last value counts.
+///
+/// # Errors
+/// `Invalid` if it is malformed.
+pub fn query_pairs(request: &HttpRequest) -> Result<HashMap<String, String>, Error> {
+    let pairs = web::Query::<HashMap<String, String>>::from_query(request.query_string());
+    pairs.map(web::Query::into_inner).map_err(|_| Error::Invalid("the query string is malformed".into()))
 }
 
 /// Parses a named part of the path.
@@ -166,9 +149,6 @@ impl Query {
 /// # Errors
 /// `Invalid`, naming the part.
 pub fn part<T: FromStr<Err = OutOfBounds>>(request: &HttpRequest, name: &str) -> Result<T, Error> {
-    parse(name, request.match_info().query(name))
-}
-
-fn parse<T: FromStr<Err = OutOfBounds>>(name: &str, text: &str) -> Result<T, Error> {
+    let text = request.match_info().query(name);
     text.parse().map_err(|bounds| Error::Invalid(format!("{name} {bounds}").into()))
 }

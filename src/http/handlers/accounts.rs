@@ -6,12 +6,11 @@ use crate::error::{Error, Result};
 use crate::http::audit;
 use crate::http::extract::cookies;
 use crate::http::extract::identity::{self, Authenticated};
-use crate::http::extract::input::{AuthedJson, Json};
+use crate::http::extract::input::Json;
 use crate::http::problem::Answer;
 use crate::http::state::HttpState;
 use crate::ops::accounts::begin_registration::BeginRegistration;
 use crate::ops::accounts::register::Register;
-use crate::ops::accounts::update_profile::UpdateProfile;
 use crate::ops::logins::attempts::{Attempt, RefundAttempt};
 use crate::ops::logins::begin_login::{BeginLogin, BegunLogin};
 use crate::ops::logins::log_in::LogIn;
@@ -163,14 +162,4 @@ pub async fn me(state: web::Data<HttpState>, request: HttpRequest, Authenticated
     // A page sends this request when it opens, so the cookie gets its full lifetime again here.
     cookies::set(&mut response, cookies::renewed(&state, &request, None));
     Ok(response.json(user))
-}
-
-pub async fn update_profile(
-    state: web::Data<HttpState>,
-    request: HttpRequest,
-    AuthedJson(caller, op): AuthedJson<UpdateProfile>,
-) -> Answer {
-    let user = state.dispatcher.call(caller, op).await?;
-    state.audit_event(&request, "changed profile", caller.user_id);
-    Ok(HttpResponse::Ok().json(user))
 }

@@ -32,7 +32,7 @@ pub async fn end_login(
     Authenticated(caller): Authenticated,
     request: HttpRequest,
 ) -> Answer {
-    let login_id: LoginId = part(&request, "id")?;
+    let login_id: LoginId = part(&request, "login_id")?;
     state.dispatcher.call(caller, EndLogin { login_id }).await?;
     state.audit_event(&request, &format!("ended login={login_id}"), caller.user_id);
     let mut response = HttpResponse::NoContent();

@@ -1,4 +1,4 @@
-//! `DELETE /api/conversations/{id}`: clears it for the caller only. The other participants keep
+//! `DELETE /api/conversations/{conversation_id}`: clears it for the caller only. The other participants keep
 //! everything. A later message brings the conversation back without the old messages.
 
 use crate::auth::Caller;
@@ -8,8 +8,10 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
 use crate::store::messaging::{conversations, positions};
 use crate::wire::{Effect, MeUpdate, OwnPlaceView};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct ClearConversation {
     pub conversation_id: ConversationId,
 }

@@ -10,12 +10,12 @@ use crate::store::Cost;
 use crate::store::messaging::conversations::{self, Cursor};
 use crate::wire::OwnConversationView;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 const MAX_PAGE: i64 = 200;
 const DEFAULT_PAGE: i64 = 50;
 
-#[derive(Clone, Debug, Default, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub struct ListConversations {
     /// `next` of the previous page.
     #[schemars(regex(pattern = r"^[0-9]{1,15}-[1-9][0-9]{0,14}$"))]

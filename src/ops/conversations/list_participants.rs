@@ -1,4 +1,4 @@
-//! `GET /api/conversations/{id}/participants`: lists the participants of a conversation by id.
+//! `GET /api/conversations/{conversation_id}/participants`: lists the participants of a conversation by id.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -9,12 +9,12 @@ use crate::ops::views;
 use crate::store::messaging::{conversations, participants};
 use crate::wire::ParticipantView;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Participants on a page, unless the request asks for fewer.
 const MAX_PAGE: i64 = 200;
 
-#[derive(Clone, Copy, Debug, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct ListParticipants {
     pub conversation_id: ConversationId,
     /// `next` of the previous page.

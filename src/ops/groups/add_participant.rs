@@ -1,4 +1,4 @@
-//! `POST /api/conversations/{id}/participants`: adds a user to a group. The user sees messages from
+//! `POST /api/conversations/{conversation_id}/participants`: adds a user to a group. The user sees messages from
 //! then on.
 
 use super::group::{admit, get_group, take_quotas, tell_members};
@@ -12,8 +12,10 @@ use crate::store::accounts::quotas::Kind;
 use crate::store::messaging::{members, participants, positions};
 use crate::store::{Cost, Locks};
 use crate::wire::Effect;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct AddParticipant {
     pub conversation_id: ConversationId,
     pub user_id: UserId,

@@ -1,4 +1,4 @@
-//! `DELETE /api/conversations/{id}/participants/{user_id}`: a member leaves a group or is removed.
+//! `DELETE /api/conversations/{conversation_id}/participants/{user_id}`: a member leaves a group or is removed.
 //! Nothing committed later reaches that user.
 
 use super::group::{Group, get_group, remove_member};
@@ -10,8 +10,10 @@ use crate::ops::presence::presence_visibility::{self, Step};
 use crate::policy::may_remove;
 use crate::store::messaging::{members, participants};
 use crate::store::{Cost, Locks};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct RemoveParticipant {
     pub conversation_id: ConversationId,
     pub user_id: UserId,

@@ -1,4 +1,4 @@
-//! `PATCH /api/conversations/{id}/participants/{user_id}`: changes a member's role in a group. An
+//! `PATCH /api/conversations/{conversation_id}/participants/{user_id}`: changes a member's role in a group. An
 //! owner hands over ownership this way.
 
 use super::group::{get_group, grant_role};
@@ -9,8 +9,10 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::policy::may_set_role;
 use crate::store::Locks;
 use crate::store::messaging::members;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct SetRole {
     pub conversation_id: ConversationId,
     pub user_id: UserId,

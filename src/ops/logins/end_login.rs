@@ -1,4 +1,4 @@
-//! `DELETE /api/auth/sessions/{id}`: ends one of the caller's logins and closes its sockets.
+//! `DELETE /api/auth/sessions/{login_id}`: ends one of the caller's logins and closes its sockets.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! `delete_message` and `DELETE /api/messages/{id}`: deletes a message for everyone, which leaves a
+//! `delete_message` and `DELETE /api/messages/{message_id}`: deletes a message for everyone, which leaves a
 //! tombstone, or only for the caller.
 
 use super::change_message::{change, tell_change};

@@ -1,4 +1,4 @@
-//! `edit_message` and `PATCH /api/messages/{id}`: replaces the text of a message. The old text is
+//! `edit_message` and `PATCH /api/messages/{message_id}`: replaces the text of a message. The old text is
 //! no longer visible to any user.
 
 use super::change_message::{change, check_may_write, get_undeleted_message, tell_change};

@@ -1,4 +1,4 @@
-//! `GET /api/messages/{id}`: returns one message.
+//! `GET /api/messages/{message_id}`: returns one message.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -6,8 +6,10 @@ use crate::ids::MessageId;
 use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
 use crate::ops::views;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct GetMessage {
     pub message_id: MessageId,
 }

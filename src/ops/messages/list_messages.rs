@@ -1,4 +1,4 @@
-//! `GET /api/conversations/{id}/messages`: returns a page of history.
+//! `GET /api/conversations/{conversation_id}/messages`: returns a page of history.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! `react` and `PUT`/`DELETE /api/messages/{id}/reactions/{emoji}`: adds or removes a reaction.
+//! `react` and `PUT`/`DELETE /api/messages/{message_id}/reactions/{emoji}`: adds or removes a reaction.
 
 use super::change_message::{change, check_may_write, get_undeleted_message, tell_change};
 use crate::auth::Caller;

@@ -1,4 +1,4 @@
-//! `DELETE /api/admin/users/{id}/connections`: ends a user's logins on every device. The user may
+//! `DELETE /api/admin/users/{user_id}/connections`: ends a user's logins on every device. The user may
 //! log in again.
 
 use super::admin::check_admin;
@@ -8,8 +8,10 @@ use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::accounts::{logins, users};
 use crate::wire::Effect;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct EndLogins {
     pub user_id: UserId,
 }

@@ -1,4 +1,4 @@
-//! `GET /api/admin/users/{id}/connections`: checks that the caller may see how many sockets a user
+//! `GET /api/admin/users/{user_id}/connections`: checks that the caller may see how many sockets a user
 //! has. The hub knows the number.
 
 use super::admin::check_admin;

@@ -13,13 +13,13 @@ use crate::store::accounts::reports;
 use crate::store::messaging::messages;
 use crate::wire::{MessageView, ReportView};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 const DEFAULT_PAGE: i64 = 50;
 const MAX_PAGE: i64 = 100;
 
-#[derive(Clone, Copy, Debug, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct ListReports {
     /// Only reports older than this one.
     pub before: Option<ReportId>,

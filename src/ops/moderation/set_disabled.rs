@@ -1,4 +1,4 @@
-//! `POST /api/admin/users/{id}/disable` and `/enable`: disables or enables an account. Disabling
+//! `POST /api/admin/users/{user_id}/disable` and `/enable`: disables or enables an account. Disabling
 //! ends its logins on every device, and passes on the groups that have no other owner. Enabling
 //! restores neither.
 
@@ -11,8 +11,10 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::store::Cost;
 use crate::store::accounts::{logins, users};
 use crate::wire::Effect;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct SetDisabled {
     pub user_id: UserId,
     pub is_disabled: bool,

@@ -1,4 +1,4 @@
-//! `GET /api/users/{id}`: returns one user's profile.
+//! `GET /api/users/{user_id}`: returns one user's profile.
 
 use crate::auth::Caller;
 use crate::error::{Error, Result};
@@ -8,9 +8,9 @@ use crate::ops::views;
 use crate::store::accounts::users;
 use crate::wire::UserView;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct GetUser {
     pub user_id: UserId,
 }

@@ -6,9 +6,11 @@ use crate::error::Result;
 use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::ops::views;
 use crate::store::accounts::{people, users};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
-pub struct ListBlocks;
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct ListBlocks {}
 
 impl Op for ListBlocks {
     type Output = UserList;

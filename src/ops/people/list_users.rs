@@ -10,7 +10,7 @@ use crate::search::NameQuery;
 use crate::store::accounts::{name_search, people};
 use crate::wire::UserView;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 const MAX_PAGE: i64 = 100;
 const DEFAULT_PAGE: i64 = 20;
@@ -20,7 +20,7 @@ const MAX_PARTNERS: i64 = 1_000;
 /// nothing.
 const MAX_QUERY_CHARS: usize = 64;
 
-#[derive(Clone, Debug, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct ListUsers {
     /// Words in any order, each of them the beginning of a word of the display name or of the
     /// username. After `@`, the beginning of the username.

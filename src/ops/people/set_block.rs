@@ -10,8 +10,10 @@ use crate::ops::views::tell_me;
 use crate::store::Locks;
 use crate::store::accounts::{people, presence};
 use crate::wire::{Effect, MeUpdate, TieView};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct SetBlock {
     pub user_id: UserId,
     pub is_blocked: bool,

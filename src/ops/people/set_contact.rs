@@ -9,8 +9,10 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
 use crate::store::accounts::{people, presence};
 use crate::wire::{MeUpdate, TieView};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct SetContact {
     pub user_id: UserId,
     pub is_contact: bool,

@@ -1,4 +1,4 @@
-//! `join_conversation` and `PUT /api/conversations/{id}/viewing`: the caller starts viewing the
+//! `join_conversation` and `PUT /api/conversations/{conversation_id}/viewing`: the caller starts viewing the
 //! conversation. The event is relayed to the other participants and not stored.
 
 use super::ephemeral_audience::list_ephemeral_audience;

@@ -1,4 +1,4 @@
-//! `leave_conversation` and `DELETE /api/conversations/{id}/viewing`: the caller stops viewing the
+//! `leave_conversation` and `DELETE /api/conversations/{conversation_id}/viewing`: the caller stops viewing the
 //! conversation.
 
 use super::join_conversation::find_own;

@@ -8,11 +8,11 @@ use crate::schema::by_id;
 use crate::store::Cost;
 use crate::store::messaging::unread::{self, Unread};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-#[derive(Clone, Copy, Debug)]
-pub struct GetUnread;
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub struct GetUnread {}
 
 /// Counts of messages of other users that the caller may see and has not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]

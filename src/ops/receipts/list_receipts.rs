@@ -1,4 +1,4 @@
-//! `GET /api/messages/{id}/receipts`: lists who received and who read a message, and when.
+//! `GET /api/messages/{message_id}/receipts`: lists who received and who read a message, and when.
 
 use crate::auth::Caller;
 use crate::error::Result;
@@ -8,9 +8,9 @@ use crate::ops::op::{Access, Cx, Op, Outcome};
 use crate::store::messaging::positions::{self, Receipt};
 use crate::store::messaging::receipt_marks;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 pub struct ListReceipts {
     pub message_id: MessageId,
 }

@@ -100,7 +100,7 @@ async fn a_person_in_5_000_groups_asks_no_more_queries_than_one_in_10(hub: &mut 
         vec![
             ("open_session", count_queries(hub, |cx| OpenSession.run(&who, cx).map(drop))),
             ("list_conversations", count_queries(hub, |cx| page.run(&who, cx).map(drop))),
-            ("get_unread", count_queries(hub, |cx| GetUnread.run(&who, cx).map(drop))),
+            ("get_unread", count_queries(hub, |cx| GetUnread {}.run(&who, cx).map(drop))),
             ("sync", count_queries(hub, |cx| sync.run(&who, cx).map(drop))),
             ("search", count_queries(hub, |cx| search.run(&who, cx).map(drop))),
             ("announce_presence", count_queries(hub, |cx| presence.run(&System, cx).map(drop))),

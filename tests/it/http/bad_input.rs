@@ -179,6 +179,20 @@ async fn a_key_of_one_to_64_visible_characters_is_taken(hub: &mut TestHub) {
     }
 }
 
+both_databases!(a_key_of_the_path_takes_precedence_over_the_body);
+async fn a_key_of_the_path_takes_precedence_over_the_body(hub: &mut TestHub) {
+    let [ann, bob, carl] = hub.users(["ann", "bob", "carl"]).await;
+    let (with_bob, with_carl) = (ann.gets_to_know(&bob).await, ann.gets_to_know(&carl).await);
+    let body = json!({"content": "for bob", "conversation_id": with_carl, "recipient_id": carl.id});
+    let sent = ann.post(&format!("/api/conversations/{with_bob}/messages"), body).await.is(201).ok();
+    assert_eq!(sent["message"]["conversation_id"], with_bob);
+    let id = &sent["message"]["id"];
+    let edited = ann.patch(&format!("/api/messages/{id}"), json!({"content": "still", "message_id": "x"})).await;
+    assert_eq!(edited.is(200).ok()["message"]["id"], *id);
+    let refusal = ann.post("/api/conversations/0/messages", json!({"content": "x", "conversation_id": with_bob})).await;
+    assert_eq!(refusal.refused(400, "invalid"), "conversation_id must be an integer from 1 to 2^53-1");
+}
+
 both_databases!(typing_that_makes_no_sense_is_refused_alike_on_both_doors);
 async fn typing_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;

@@ -209,9 +209,9 @@ impl Place {
         ask!(ListConversations::default());
         ask!(ListUsers { q: "crowd".into(), limit: None });
         ask!(GetUser { user_id: member });
-        ask!(ListBlocks, caller(&self.member));
-        ask!(ListContacts);
-        ask!(GetUnread);
+        ask!(ListBlocks {}, caller(&self.member));
+        ask!(ListContacts {});
+        ask!(GetUnread {});
         ask!(ListReports { before: None, limit: None });
         ask!(from::<CreateReport>(json!({"message_id": message_id, "reason": "rude"})));
         ask!(ClearConversation { conversation_id: id });
