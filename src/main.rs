@@ -140,7 +140,7 @@ fn set_password(config: &Config, name: &str) -> Result<(), Failure> {
             println!("switchboard: {name} has a new password and is signed out everywhere");
             Ok(())
         }
-        Appointed::Nobody => Err(format!("nobody who signs in here has the username {name:?}")),
+        Appointed::Nobody => Err(format!("no user with a password here has the username {name:?}")),
     }
 }
 
@@ -155,10 +155,10 @@ fn warnings(config: &Config) -> Vec<String> {
     match &config.http.public_url {
         None if is_reachable => {
             warnings
-                .push("PUBLIC_URL is empty: only requests for loopback names are answered, whatever BIND is".into());
+                .push("PUBLIC_URL is empty: the hub serves only loopback names, whatever BIND is; set PUBLIC_URL to the address people use".into());
         }
         Some(url) if !url.is_https() && (is_reachable || !url.is_loopback()) => {
-            warnings.push("PUBLIC_URL is plain http: passwords and messages can be read on the way".into());
+            warnings.push("PUBLIC_URL is plain http: passwords and messages travel unencrypted; use https".into());
         }
         _ => {}
     }
@@ -167,13 +167,13 @@ fn warnings(config: &Config) -> Vec<String> {
     if is_https && config.http.trusted_proxies.is_empty() {
         warnings.push(
             "TRUSTED_PROXIES is empty, but https needs a proxy: every client seems to come from the proxy's address, \
-             so one who guesses a password locks its owner out; set TRUSTED_PROXIES to the proxy's address"
+             so one attacker who guesses a password locks the real owner out; set TRUSTED_PROXIES to the proxy's address"
                 .into(),
         );
     }
     if config.http.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
         warnings.push(
-            "TRUSTED_PROXIES trusts every address: any client can claim any other; list the proxies alone".into(),
+            "TRUSTED_PROXIES trusts every address: any client can claim any address; list only the proxies".into(),
         );
     }
     warnings

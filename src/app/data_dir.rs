@@ -36,7 +36,7 @@ pub(super) fn own_secret(data_dir: &Path) -> Result<Vec<u8>> {
             let secret = fs::read(&path).map_err(|error| failed("read", &error))?;
             match secret.len() >= 32 {
                 true => Ok(secret),
-                false => Err(failed("use", &"it is shorter than 32 bytes; remove it to have a new one made")),
+                false => Err(failed("use", &"it is shorter than 32 bytes; remove it, and the hub creates a new one")),
             }
         }
         Err(error) => Err(failed("write", &error)),

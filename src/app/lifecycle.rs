@@ -49,7 +49,7 @@ pub async fn drain(
     let writing = async {
         let written = timeout(LAST_SEEN_GRACE, write_last_seen(dispatcher, &online)).await;
         if !matches!(written, Ok(Ok(()))) {
-            log::warn!("not written down: when {} users were seen last", online.len());
+            log::warn!("the last-seen times of {} users were not stored", online.len());
         }
     };
     // The workers are stopped after that: one of them delivers the answer of the writer.

@@ -21,7 +21,7 @@ pub fn new_password(name: &str) -> Result<Password, String> {
         true => {
             let _hidden = Hidden::begin()?;
             let typed = ask(&format!("New password for {name}: "))?;
-            if ask("The same again: ")? != typed {
+            if ask("Repeat the password: ")? != typed {
                 return Err("the two passwords differ; nothing was changed".into());
             }
             typed

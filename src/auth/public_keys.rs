@@ -45,16 +45,16 @@ pub fn parse(pem: &str) -> Result<Vec<PublicKey>, String> {
             let number = keys.len() + 1;
             let body: Option<String> =
                 label.eq("PUBLIC KEY-----").then(|| lines.by_ref().take_while(|line| *line != END).collect());
-            let body = body.ok_or_else(|| format!("block {number} is no PUBLIC KEY"))?;
+            let body = body.ok_or_else(|| format!("block {number} is not a PUBLIC KEY"))?;
             let der = BASE64.decode(body).map_err(|_| format!("block {number} is not base64"))?;
             let (algorithm, key) = read(&der).map_err(|why| format!("the key in block {number} {why}"))?;
             if kid.is_some() && keys.iter().any(|key| key.kid == kid) {
-                return Err(format!("the kid of block {number} stands there twice"));
+                return Err(format!("block {number} repeats the kid of an earlier block"));
             }
             keys.push(PublicKey { algorithm, kid: kid.take(), key });
         }
     }
-    if keys.is_empty() { Err("there is no block PUBLIC KEY in it".to_owned()) } else { Ok(keys) }
+    if keys.is_empty() { Err("it has no PUBLIC KEY block".to_owned()) } else { Ok(keys) }
 }
 
 fn read(der: &[u8]) -> Result<(Algorithm, DecodingKey), String> {
@@ -64,8 +64,8 @@ fn read(der: &[u8]) -> Result<(Algorithm, DecodingKey), String> {
     if let Some(point) = der.strip_prefix(P256).filter(|point| point.len() == 65 && point[0] == 4) {
         return Ok((Algorithm::ES256, DecodingKey::from_ec_der(point)));
     }
-    let key = rsa_public_key(der).ok_or("is none of RSA, P-256 or Ed25519")?;
-    let modulus = modulus(key).ok_or("is no RSA key that can be read")?;
+    let key = rsa_public_key(der).ok_or("is not RSA, P-256 or Ed25519")?;
+    let modulus = modulus(key).ok_or("is not a readable RSA key")?;
     let bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
     match (MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
         true => Ok((Algorithm::RS256, DecodingKey::from_rsa_der(key))),
@@ -127,14 +127,14 @@ mod tests {
         let private = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
         let long = block(&format!("{}AAAAA", ED.trim_end_matches('=')));
         for (pem, why) in [
-            ("", "no block PUBLIC KEY"),
-            (private, "block 1 is no PUBLIC KEY"),
-            (&*format!("{}{private}", block(ED)), "block 2 is no PUBLIC KEY"),
+            ("", "no PUBLIC KEY block"),
+            (private, "block 1 is not a PUBLIC KEY"),
+            (&*format!("{}{private}", block(ED)), "block 2 is not a PUBLIC KEY"),
             (&*block("not base64!"), "not base64"),
-            (&*block("AAAA"), "none of RSA"),
-            (&*block(""), "none of RSA"),
-            (&*long, "none of RSA"),
-            (&*twice, "twice"),
+            (&*block("AAAA"), "is not RSA"),
+            (&*block(""), "is not RSA"),
+            (&*long, "is not RSA"),
+            (&*twice, "block 2 repeats the kid of an earlier block"),
         ] {
             let refusal = parse(pem).map(drop).unwrap_err();
             assert!(refusal.contains(why), "{pem:?}: {refusal}");

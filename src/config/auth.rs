@@ -60,7 +60,7 @@ fn external_issuer(env: &mut Reader) -> Result<Option<ExternalIssuer>, BadSettin
         (None, None, None) => Ok(None),
         _ => {
             let (set, empty): (Vec<_>, Vec<_>) = NAMES.into_iter().partition(|name| !env.shown(name).is_empty());
-            Err(env.bad(set[0], format!("only together with {}", empty.join(" and "))))
+            Err(env.bad(set[0], format!("set {} too", empty.join(" and "))))
         }
     }
 }

@@ -51,5 +51,5 @@ pub enum ProxyHeader {
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "an IP address and a port, such as 127.0.0.1:8080".to_owned())
+    text.parse().map_err(|_| "use an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }

@@ -115,7 +115,7 @@ impl Config {
 
         if socket.heartbeat_timeout <= socket.heartbeat_interval {
             let interval = env.shown("HEARTBEAT_INTERVAL");
-            let allowed = format!("longer than HEARTBEAT_INTERVAL, which is {interval}");
+            let allowed = format!("use a duration longer than HEARTBEAT_INTERVAL, which is {interval}");
             return Err(env.bad("HEARTBEAT_TIMEOUT", allowed));
         }
         // A message that the hub would store must fit into its frame, however a client escapes it.
@@ -123,7 +123,7 @@ impl Config {
         let needed = messages.max_chars * ESCAPED_CHAR_BYTES + ENVELOPE_BYTES;
         if socket.max_frame_bytes < needed {
             let chars = messages.max_chars;
-            let allowed = format!("{needed} or more, to hold MAX_MESSAGE_CHARS ({chars}) escaped");
+            let allowed = format!("use {needed} or more, to hold MAX_MESSAGE_CHARS ({chars}) escaped");
             return Err(env.bad("MAX_FRAME_BYTES", allowed));
         }
 
@@ -331,24 +331,24 @@ mod tests {
         let sentence = |settings| refusal(settings).to_string();
         assert_eq!(
             sentence(&[("BIND", "foo")]),
-            r#"BIND="foo" is not allowed: an IP address and a port, such as 127.0.0.1:8080"#
+            r#"BIND="foo" is not allowed: use an IP address and a port, such as 127.0.0.1:8080"#
         );
         assert_eq!(
             sentence(&[("PRESENCE_GRACE", "1h")]),
-            r#"PRESENCE_GRACE="1h" is not allowed: from 0s to 5m, written like 250ms, 10s, 30m, 2h or 14d"#
+            r#"PRESENCE_GRACE="1h" is not allowed: use a duration from 0s to 5m, written like 250ms, 10s, 30m, 2h or 14d"#
         );
         assert_eq!(
             sentence(&[("TRUSTED_PROXIES", "::1,proxy")]),
             "TRUSTED_PROXIES=\"::1,proxy\" is not allowed: \
-             networks such as 10.0.0.0/8 or ::1, comma-separated; \"proxy\" is none"
+             use networks such as 10.0.0.0/8 or ::1, comma-separated; \"proxy\" is not one"
         );
         assert_eq!(
             sentence(&[("REGISTRATION", "open\nclosed")]),
-            r#"REGISTRATION="open\nclosed" is not allowed: open or closed"#
+            r#"REGISTRATION="open\nclosed" is not allowed: use open or closed"#
         );
         assert_eq!(
             sentence(&[("REDIS_URL", "redis://:hunter2@cache")]),
-            "REDIS_URL is not allowed: leave it empty, this version runs as one node"
+            "REDIS_URL is not allowed: leave it empty, because this version runs as one node"
         );
     }
 
@@ -371,7 +371,7 @@ mod tests {
         let refusal = refusal(&[("HEARTBEAT_INTERVAL", "40s")]);
         assert_eq!(
             refusal.to_string(),
-            r#"HEARTBEAT_TIMEOUT="40s" is not allowed: longer than HEARTBEAT_INTERVAL, which is 40s"#
+            r#"HEARTBEAT_TIMEOUT="40s" is not allowed: use a duration longer than HEARTBEAT_INTERVAL, which is 40s"#
         );
         config(&[("HEARTBEAT_INTERVAL", "39s")]).expect("a shorter interval");
     }
@@ -381,7 +381,7 @@ mod tests {
         let frame = |bytes| [("MAX_MESSAGE_CHARS", "1000"), ("MAX_FRAME_BYTES", bytes)];
         assert_eq!(refusal(&frame("13023")).variable, "MAX_FRAME_BYTES");
         config(&frame("13024")).expect("12 bytes a character, and 1024");
-        assert!(refusal(&[("MAX_MESSAGE_CHARS", "10000")]).allowed.starts_with("121024 or more"));
+        assert!(refusal(&[("MAX_MESSAGE_CHARS", "10000")]).allowed.starts_with("use 121024 or more"));
     }
 
     #[test]
@@ -435,9 +435,9 @@ mod tests {
             }
         };
         let bind = Config::read(&raw("BIND")).expect_err("not UTF-8").to_string();
-        assert_eq!(bind, "BIND=\"hunter2\u{fffd}\" is not allowed: text in UTF-8");
+        assert_eq!(bind, "BIND=\"hunter2\u{fffd}\" is not allowed: use text in UTF-8");
         let secret = Config::read(&raw("JWT_SECRET")).expect_err("not UTF-8").to_string();
-        assert_eq!(secret, "JWT_SECRET is not allowed: text in UTF-8");
+        assert_eq!(secret, "JWT_SECRET is not allowed: use text in UTF-8");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct BadSetting {
     pub variable: &'static str,
     /// The value found; `None` for a secret, and without its password for a database.
     pub value: Option<String>,
-    /// The values that are allowed.
+    /// The allowed values, as an instruction.
     pub allowed: String,
 }
 
@@ -116,14 +116,14 @@ impl<'a> Reader<'a> {
     ) -> Result<Vec<T>, BadSetting> {
         self.read(name, "", PLAIN, |text| {
             let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-            entries.map(|entry| rule(entry).map_err(|allowed| format!("{allowed}; {entry:?} is none"))).collect()
+            entries.map(|entry| rule(entry).map_err(|allowed| format!("{allowed}; {entry:?} is not one"))).collect()
         })
     }
 
     /// Refuses a variable that must stay empty; `show` returns the part of its text that the error
     /// may repeat.
     pub fn refuse(&mut self, name: &'static str, show: Show, why: &str) -> Result<(), BadSetting> {
-        let refusal = unless_empty(|_| Err::<(), _>(format!("leave it empty, {why}")));
+        let refusal = unless_empty(|_| Err::<(), _>(format!("leave it empty, because {why}")));
         self.read(name, "", show, refusal).map(|_| ())
     }
 
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         rule: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, BadSetting> {
         let bad = |text: &str, allowed| BadSetting { variable: name, value: show(text), allowed };
-        let given = (self.lookup)(name).map_err(|raw| bad(&raw.to_string_lossy(), "text in UTF-8".to_owned()))?;
+        let given = (self.lookup)(name).map_err(|raw| bad(&raw.to_string_lossy(), "use text in UTF-8".to_owned()))?;
         let given = given.as_deref().map(str::trim).filter(|text| !text.is_empty());
         let text = given.unwrap_or(default);
         let value = rule(text).map_err(|allowed| bad(text, allowed))?;
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
 /// Parses a token claim that the hub compares; its length is limited to what the store keeps.
 pub(super) fn claim(text: &str) -> Result<String, String> {
     let fits = text.chars().count() <= 255 && !text.chars().any(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| "at most 255 characters, no control characters".to_owned())
+    fits.then(|| text.to_owned()).ok_or_else(|| "use at most 255 characters, and no control characters".to_owned())
 }
 
 fn unless_empty<T>(rule: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Option<T>, String> {
@@ -183,7 +183,7 @@ pub(super) fn whole<T: FromStr>(bounds: RangeInclusive<u64>) -> impl Fn(&str) ->
     move |text| {
         let inside = text.parse().is_ok_and(|number| bounds.contains(&number));
         let (least, most) = (bounds.start(), bounds.end());
-        text.parse().ok().filter(|_| inside).ok_or_else(|| format!("a whole number from {least} to {most}"))
+        text.parse().ok().filter(|_| inside).ok_or_else(|| format!("use a whole number from {least} to {most}"))
     }
 }
 
@@ -193,9 +193,9 @@ pub(super) fn span(shortest: &'static str, longest: &'static str) -> impl Fn(&st
     let bound = |text| duration(text).expect("the bounds in the table are durations");
     let bounds = bound(shortest)..=bound(longest);
     move |text| {
-        duration(text)
-            .filter(|value| bounds.contains(value))
-            .ok_or_else(|| format!("from {shortest} to {longest}, written like 250ms, 10s, 30m, 2h or 14d"))
+        duration(text).filter(|value| bounds.contains(value)).ok_or_else(|| {
+            format!("use a duration from {shortest} to {longest}, written like 250ms, 10s, 30m, 2h or 14d")
+        })
     }
 }
 
@@ -218,7 +218,7 @@ fn duration(text: &str) -> Option<Duration> {
 pub(super) fn one_of<T: Copy>(choices: [(&'static str, T); 2]) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        chosen.ok_or_else(|| format!("{} or {}", choices[0].0, choices[1].0))
+        chosen.ok_or_else(|| format!("use {} or {}", choices[0].0, choices[1].0))
     }
 }
 
@@ -226,13 +226,13 @@ pub(super) fn one_of<T: Copy>(choices: [(&'static str, T); 2]) -> impl Fn(&str) 
 /// `file:x?y` and `:memory:` in its own way.
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     let is_plain = !text.contains(['?', ':']);
-    is_plain.then(|| text.into()).ok_or_else(|| "a directory without ? or : in its name".to_owned())
+    is_plain.then(|| text.into()).ok_or_else(|| "use a directory without ? or : in its name".to_owned())
 }
 
 /// Parses a network; a single address becomes a network of one address.
 pub(super) fn cidr(text: &str) -> Result<IpNet, String> {
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    network.map_err(|_| "networks such as 10.0.0.0/8 or ::1, comma-separated".to_owned())
+    network.map_err(|_| "use networks such as 10.0.0.0/8 or ::1, comma-separated".to_owned())
 }
 
 /// Checks a log filter. `env_logger` would skip a directive that it cannot parse, and would log
@@ -244,6 +244,6 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
         None => true,
     };
     let is_filter = !pattern.contains('/') && directives.split(',').all(is_directive);
-    let allowed = "a level (off, error, warn, info, debug, trace) or target=level, comma-separated";
+    let allowed = "use a level (off, error, warn, info, debug, trace) or target=level, comma-separated";
     is_filter.then(|| text.to_owned()).ok_or_else(|| allowed.to_owned())
 }

@@ -50,7 +50,7 @@ impl FromStr for PublicUrl {
     fn from_str(text: &str) -> Result<PublicUrl, String> {
         let is_web = |origin: &String| origin.starts_with("http:") || origin.starts_with("https:");
         let origin = origin(text.strip_suffix('/').unwrap_or(text)).filter(is_web);
-        let allowed = "http:// or https:// with a host and perhaps a port, nothing after it";
+        let allowed = "use http:// or https://, a host and, if needed, a port, with nothing after it";
         Ok(PublicUrl { origin: origin.ok_or_else(|| allowed.to_owned())? })
     }
 }
@@ -58,7 +58,7 @@ impl FromStr for PublicUrl {
 /// Parses an origin spelled as in an `Origin` header. Schemes of packaged apps
 /// (`capacitor://localhost`) are origins too.
 pub(super) fn allowed_origin(text: &str) -> Result<String, String> {
-    let allowed = "exact origins such as https://app.example.org, without wildcard or path";
+    let allowed = "use exact origins such as https://app.example.org, without wildcard or path";
     origin(text).ok_or_else(|| allowed.to_owned())
 }
 
@@ -112,16 +112,16 @@ impl FromStr for DatabaseUrl {
             Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => postgres(text),
             _ => Err(""),
         };
-        parsed.map_err(|fault| format!("sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/NAME{fault}"))
+        parsed.map_err(|fault| format!("use sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/NAME{fault}"))
     }
 }
 
 fn sqlite(path: &str) -> Result<DatabaseUrl, &'static str> {
     if path.contains(":memory:") {
-        return Err("; in memory, each connection of the pool would be a database of its own");
+        return Err("; in memory, each connection of the pool would have its own database");
     }
     match path.strip_prefix("//") {
-        None => Err("; two slashes stand before PATH"),
+        None => Err("; put two slashes before PATH"),
         Some(path) if path.is_empty() || path.ends_with('/') => Err("; PATH must name a file"),
         // SQLite would read such a name as a URL and open a different file.
         Some(path) if path.starts_with("file:") || path.contains('?') => {
@@ -220,7 +220,7 @@ impl FromStr for Secret {
     fn from_str(text: &str) -> Result<Secret, String> {
         if text.len() < Secret::MIN_BYTES || Secret::is_sample(text) {
             let min = Secret::MIN_BYTES;
-            return Err(format!("{min} random bytes or more, no sample: openssl rand -base64 48"));
+            return Err(format!("use {min} random bytes or more, and no published example: openssl rand -base64 48"));
         }
         Ok(Secret(text.to_owned()))
     }
@@ -236,7 +236,7 @@ impl Debug for Secret {
 pub(super) fn bearer_secret(text: &str) -> Result<Secret, String> {
     let secret = text.parse()?;
     let fits = text.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then_some(secret).ok_or_else(|| "visible ASCII characters without a space".to_owned())
+    fits.then_some(secret).ok_or_else(|| "use visible ASCII characters without a space".to_owned())
 }
 
 #[cfg(test)]

@@ -193,9 +193,9 @@ async fn keys_that_cannot_be_trusted_stop_the_start() {
     let curve = pem(include_bytes!("../keys/p384.public.der"));
     for (keys, why) in [
         (small, "1024 bits"),
-        (curve, "none of RSA, P-256 or Ed25519"),
-        (format!("{}{}", RSA.pem(), RSA.pem().replace("PUBLIC", "PRIVATE")), "block 2 is no PUBLIC KEY"),
-        (String::new(), "no block PUBLIC KEY"),
+        (curve, "is not RSA, P-256 or Ed25519"),
+        (format!("{}{}", RSA.pem(), RSA.pem().replace("PUBLIC", "PRIVATE")), "block 2 is not a PUBLIC KEY"),
+        (String::new(), "no PUBLIC KEY block"),
     ] {
         let place = Place::new().with("JWT_PUBLIC_KEY_FILE", "keys.pem");
         std::fs::write(place.path("keys.pem"), keys).unwrap();

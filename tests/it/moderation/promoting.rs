@@ -82,7 +82,7 @@ async fn an_operator_sets_a_forgotten_password_while_the_hub_runs() {
             (status.code().unwrap(), format!("{stdout}{stderr}").trim_end().to_owned())
         };
         for (name, input, said) in [
-            ("cat", "battery staple\n", "nobody who signs in here has the username \"cat\""),
+            ("cat", "battery staple\n", "no user with a password here has the username \"cat\""),
             ("ann", "1234567\n", "the password must have 8 to 256 characters"),
             ("ann", "battery\tstaple\n", "the password must not contain control characters"),
             ("ann", "\n", "the password must have 8 to 256 characters"),

@@ -36,7 +36,7 @@ async fn op_2_a_secret_from_a_manual_stops_the_start() {
     for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "METRICS_TOKEN"] {
         let shown = shown_values(name);
         for sample in SAMPLES.iter().copied().chain(shown.iter().map(String::as_str)) {
-            assert_refused(&Place::new().with(name, sample), &[name, "no sample"]).await;
+            assert_refused(&Place::new().with(name, sample), &[name, "published example"]).await;
         }
     }
 }

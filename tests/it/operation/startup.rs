@@ -60,7 +60,7 @@ async fn a_bad_setting_is_named_with_its_value_and_what_is_allowed() {
         ("TYPING_TIMEOUT", "3 s", "1m"),
         ("RUST_LOG", "switchboard=loud", ""),
         ("OUTBOX_AGE", "1ms", "10m"),
-        ("JWT_ISSUER", "https://id.example.org", "only together with JWT_PUBLIC_KEY_FILE"),
+        ("JWT_ISSUER", "https://id.example.org", "set JWT_PUBLIC_KEY_FILE and JWT_AUDIENCE too"),
     ] {
         let place = Place::new().with("RUST_BACKTRACE", "1").with(name, value);
         assert_refused(&place, &[name, value, allowed]).await;
