@@ -134,8 +134,8 @@ impl Dispatcher {
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(outcome)) => outcome,
             // The hub delivers the answers, and it has stopped.
-            Ok(Err(_)) => Err(Error::Unavailable("the hub is stopping; whether it wrote is unknown")),
-            Err(_) => Err(Error::Unavailable("the database does not answer; whether it wrote is unknown")),
+            Ok(Err(_)) => Err(Error::Unavailable("the hub is stopping: the change may or may not be saved")),
+            Err(_) => Err(Error::Unavailable("the database does not answer: the change may or may not be saved")),
         }
     }
 

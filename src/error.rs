@@ -166,11 +166,11 @@ impl Error {
             Error::BadCredentials => "unknown username or wrong password",
             Error::UsernameTaken => "username is taken",
             Error::RateLimited { limit, .. } => return Cow::Owned(format!("over the limit: {limit}")),
-            Error::DatabaseAway(_) => "the database is away",
+            Error::DatabaseAway(_) => "the database is unreachable",
             Error::DatabaseBusy(_) | Error::Contention(_) => "the database is busy",
             Error::DatabaseFull(_) => "the database has no space left",
             Error::DatabaseReadOnly(_) => "the database is read-only",
-            Error::Internal(_) => "something went wrong on our side",
+            Error::Internal(_) => "internal error; the server log has the details",
         })
     }
 
@@ -209,7 +209,7 @@ impl Error {
             Error::DatabaseBusy(_) => "the database is busy",
             Error::DatabaseFull(_) => "the database has no space left",
             Error::DatabaseReadOnly(_) => "the database is read-only",
-            _ => "the database is away",
+            _ => "the database is unreachable",
         })
     }
 

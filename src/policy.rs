@@ -95,7 +95,7 @@ impl From<Denied> for Error {
             Denied::NotYourGroup => Error::Forbidden("your role in this group does not allow it"),
             Denied::NotAnAdmin => Error::Forbidden("only administrators may do this"),
             Denied::AccountDisabled => Error::Forbidden("this account is disabled"),
-            Denied::NotWelcome => Error::Forbidden("you may not write to this person"),
+            Denied::NotWelcome => Error::Forbidden("you may not message this person"),
         }
     }
 }

@@ -353,7 +353,7 @@ impl Publish<Effect> for ToHub {
         match self.history.check(db) {
             Err(lost @ Error::Internal(_)) => {
                 ending(&self.failing)(lost);
-                Err(Error::Unavailable("the database lost what was acknowledged; the hub is stopping"))
+                Err(Error::Unavailable("the database lost acknowledged messages; the hub is stopping"))
             }
             outcome => outcome,
         }

@@ -85,7 +85,7 @@ impl AccessTokens {
         }
         let expires_at = jws::check_times(claims.exp.into(), None, now)?;
         if expires_at > now.after(LIFETIME + jws::LEEWAY) {
-            return Err(refused("exp is further ahead than the hub's own tokens live"));
+            return Err(refused("exp is further ahead than the lifetime of the hub's own tokens"));
         }
         let user_id = claims.sub.parse().map_err(|_| refused("sub is not an id"))?;
         let login_id = claims.sid.parse().map_err(|_| refused("sid is not an id"))?;

@@ -51,7 +51,7 @@ impl From<i64> for Seconds {
 /// extension the hub does not support.
 pub fn header(token: &str) -> Result<Header> {
     let header =
-        jsonwebtoken::decode_header(token).map_err(|_| refused("it is no JWT by an algorithm that is known here"))?;
+        jsonwebtoken::decode_header(token).map_err(|_| refused("it is not a JWT with a supported algorithm"))?;
     let points_elsewhere = header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
     match points_elsewhere || header.crit.is_some() || header.enc.is_some() || header.zip.is_some() {
         true => Err(refused("its header has jku, jwk, x5u, x5c, crit, enc or zip")),
@@ -72,13 +72,13 @@ pub fn open<'k, C: DeserializeOwned + Clone>(
     validation.validate_exp = false;
     validation.validate_aud = false;
     let kid = header.kid.as_deref().map_or_else(|| "none".to_owned(), shown);
-    let mut reason = "no key is for it";
+    let mut reason = "no key matches it";
     for key in keys {
         match jsonwebtoken::decode(token, key, &validation) {
             Ok(token) => return Ok(token.claims),
             // The library reads the claims after it has verified the signature.
             Err(error) if matches!(error.kind(), ErrorKind::Json(_)) => {
-                return Err(refused("a claim that is needed is missing, or has the wrong type"));
+                return Err(refused("a required claim is missing or has the wrong type"));
             }
             Err(_) => reason = "no key verifies its signature",
         }

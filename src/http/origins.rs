@@ -93,7 +93,7 @@ impl OriginPolicy {
             ([], Some(_)) => Err(Error::BadOrigin("a page of another site may not do this".into())),
             ([origin], _) if self.find_origin(origin).is_some() => Ok(()),
             ([origin], _) => Err(Error::BadOrigin(format!(
-                "origin {} is not allowed; add it to ALLOWED_ORIGINS, or set PUBLIC_URL where it is the hub's own",
+                "origin {} is not allowed; add it to ALLOWED_ORIGINS, or set PUBLIC_URL if it is the hub's own",
                 printable(origin.as_bytes())
             ))),
             _ => Err(Error::BadOrigin("the request must have one Origin header, not several".into())),

@@ -65,15 +65,15 @@ impl Problem {
     }
 
     pub fn body_too_slow() -> Self {
-        Self::invalid(StatusCode::REQUEST_TIMEOUT, "Request Timeout", "the body took too long")
+        Self::invalid(StatusCode::REQUEST_TIMEOUT, "Request Timeout", "the request body took too long to arrive")
     }
 
     pub fn wrong_version() -> Self {
-        Self::invalid(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "this is a WebSocket endpoint, version 13")
+        Self::invalid(StatusCode::UPGRADE_REQUIRED, "Upgrade Required", "send a WebSocket handshake of version 13")
     }
 
     pub fn wrong_key() -> Self {
-        Error::Invalid("Sec-WebSocket-Key must be there once, and be 16 bytes in base64".into()).into()
+        Error::Invalid("send exactly one Sec-WebSocket-Key, of 16 bytes in base64".into()).into()
     }
 
     pub fn head_too_large() -> Self {

@@ -147,7 +147,7 @@ impl Hub {
 }
 
 fn gone(_: actix::MailboxError) -> Error {
-    Error::Unavailable("the hub has ended")
+    Error::Unavailable("the hub has stopped")
 }
 
 impl HubStarter {

@@ -93,7 +93,7 @@ fn check_name(text: &str, max: usize, length: &'static str) -> Result<(), &'stat
     if text.chars().any(is_bidi_control) {
         return Err("must not contain characters that change the direction of text");
     }
-    if has_visible(text) { Ok(()) } else { Err("must have something visible in it") }
+    if has_visible(text) { Ok(()) } else { Err("must have a visible character") }
 }
 
 text!(
@@ -151,7 +151,7 @@ text!(
         match has_chars(text, 1, 1000) && text.chars().all(is_legal) {
             false => Err("must have 1 to 1000 characters and no control characters but the end of a line"),
             true if has_visible(text) => Ok(()),
-            true => Err("must have something visible in it"),
+            true => Err("must have a visible character"),
         }
     }
 );

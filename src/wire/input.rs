@@ -61,7 +61,7 @@ pub(super) fn check_shape(json: &[u8]) -> Result<()> {
         return Err(Error::Invalid("the body must be a JSON object".into()));
     }
     if depth(json) > MAX_DEPTH {
-        return Err(Error::Invalid(format!("the body must not be nested more than {MAX_DEPTH} deep").into()));
+        return Err(Error::Invalid(format!("the body must not be nested more than {MAX_DEPTH} levels deep").into()));
     }
     Ok(())
 }
@@ -120,7 +120,7 @@ pub(super) fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> 
         return Error::Invalid(format!("{field} is missing").into());
     }
     if let Some(field) = about("duplicate field ") {
-        return Error::Invalid(format!("{field} must not be given twice").into());
+        return Error::Invalid(format!("{field} must not appear twice").into());
     }
     let what = match text.rsplit_once(", expected ") {
         None => text.to_owned(),
@@ -187,7 +187,7 @@ impl<'de> Deserialize<'de> for Content {
             return Err(de::Error::custom("must not be empty"));
         }
         if !has_visible(&text) {
-            return Err(de::Error::custom("must have something visible in it"));
+            return Err(de::Error::custom("must have a visible character"));
         }
         if text.contains('\0') {
             // SQLite's length() would stop there, and Postgres refuses it.
@@ -335,10 +335,10 @@ mod tests {
             (r#"{"to":1.5,"content":"x"}"#, "to must be an integer from 1 to 2^53-1"),
             (r#"{"to":1,"content":7}"#, "content must be a string"),
             (r#"{"to":1,"content":""}"#, "content must not be empty"),
-            (r#"{"to":1,"content":" \n\t "}"#, "content must have something visible in it"),
-            (r#"{"to":1,"content":"\u200b\u2800\u3164"}"#, "content must have something visible in it"),
+            (r#"{"to":1,"content":" \n\t "}"#, "content must have a visible character"),
+            (r#"{"to":1,"content":"\u200b\u2800\u3164"}"#, "content must have a visible character"),
             (r#"{"to":1,"content":"a\u0000b"}"#, "content must not contain U+0000"),
-            (r#"{"to":1,"content":"x","to":2}"#, "to must not be given twice"),
+            (r#"{"to":1,"content":"x","to":2}"#, "to must not appear twice"),
             (
                 r#"{"to":1,"content":"x","client_message_id":"a b"}"#,
                 "client_message_id must be 1 to 64 visible ASCII characters",

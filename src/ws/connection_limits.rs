@@ -22,7 +22,7 @@ const UNKNOWN_IN_ALL: usize = 1024;
 const UNKNOWN_SHARE: usize = 4;
 
 /// The limits that a refusal names.
-const PER_USER: &str = "MAX_SOCKETS_PER_USER sockets of one person";
+const PER_USER: &str = "MAX_SOCKETS_PER_USER sockets of one user";
 const PER_ADDRESS: &str = "MAX_SOCKETS_PER_ADDRESS sockets of one address";
 const UNKNOWN: &str = "64 sockets of one address that have not authenticated";
 
@@ -110,7 +110,7 @@ impl ConnectionLimits {
             return Err(Error::RateLimited { limit: PER_ADDRESS, retry_in: RETRY_IN });
         }
         if user_id.is_none() && taken.unknown.len() >= most_unknown(in_all) && !taken.displace_for(address) {
-            return Err(Error::Unavailable("too many sockets wait to authenticate"));
+            return Err(Error::Unavailable("too many sockets wait to authenticate: try again later"));
         }
         taken.in_all += 1;
         let number = taken.count(user_id, address);

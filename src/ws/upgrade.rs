@@ -35,7 +35,7 @@ pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest) -> Resul
         audit::names(&request, user_id);
     }
     if has_body(request.headers()) {
-        return Err(Error::Invalid("a handshake has no body".into()).into());
+        return Err(Error::Invalid("a handshake must not have a body".into()).into());
     }
     let peer = state.peer(&request);
     let permit = sockets.connections.acquire(user_id, peer.address)?;

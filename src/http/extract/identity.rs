@@ -118,7 +118,7 @@ async fn find_external_user(state: &HttpState, external_user: ExternalUser) -> R
     let ExternalUser { issuer, subject, .. } = external_user;
     let user_id =
         state.dispatcher.call(Anonymous, ProvisionExternalUser { issuer, subject, usernames, display_name }).await?;
-    log::info!("vouched for by another system user={user_id}");
+    log::info!("authenticated by a token of another system user={user_id}");
     find(state, proof).await
 }
 

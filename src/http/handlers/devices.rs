@@ -112,7 +112,7 @@ fn check_fresh(issued_at: Option<Timestamp>, now: Timestamp) -> Result<()> {
     const MAX_AGE: Duration = Duration::from_secs(5 * 60);
     const MAX_AHEAD: Duration = Duration::from_secs(30);
     let is_fresh = issued_at.is_some_and(|at| now.before(MAX_AGE) < at && at <= now.after(MAX_AHEAD));
-    let refusal = "closing this account needs a token whose iat is less than 5 minutes ago";
+    let refusal = "to close this account, send a token whose iat is less than 5 minutes ago";
     is_fresh.then_some(()).ok_or(Error::Forbidden(refusal))
 }
 

@@ -33,7 +33,7 @@ pub async fn token(
     request: HttpRequest,
     OptionalJson(body): OptionalJson<Refresh>,
 ) -> Answer {
-    const NEEDED: Error = Error::Unauthenticated("a refresh_token or the cookie of a login is required");
+    const NEEDED: Error = Error::Unauthenticated("send a refresh_token or the session cookie");
     let credential = match body.refresh_token {
         Some(secret) => admit_secret(&state, &secret).await?,
         None if identity::came_by_cookie(&request) => admit(&request).await?,

@@ -270,7 +270,7 @@ impl HubActor {
             SendError::Closed(_) => self.detach(session_id, outgoing),
             SendError::Full(_) => {
                 self.evicted += 1;
-                log::info!("session={session_id} cut off: it does not take what it is sent");
+                log::info!("session={session_id} disconnected: it does not read its frames");
                 self.close(session_id, CloseCode::TooSlow, outgoing);
             }
         }
@@ -302,7 +302,7 @@ impl HubActor {
 
 /// Builds the frame that tells a session that it may have missed something.
 fn resync(now: Timestamp) -> Frame {
-    wire::encode("system", now, &Resync { event: "resync", message: "something may have been missed: sync" })
+    wire::encode("system", now, &Resync { event: "resync", message: "you may have missed frames: send sync" })
 }
 
 impl StreamHandler<Batch> for HubActor {

@@ -28,7 +28,7 @@ impl Op for CloseAccount {
     const COST: Cost = Cost::Heavy;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
-        const ENDED: Error = Error::Unauthenticated("the login has ended");
+        const ENDED: Error = Error::Unauthenticated("the sign-in session has ended: log in again");
         let me = caller.user_id;
         match (caller.login_id, &self.checked_hash) {
             (Some(login_id), Some(hash)) if logins::exists(cx.db, login_id)? => check_still(me, hash, cx)?,

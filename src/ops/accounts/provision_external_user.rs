@@ -42,6 +42,6 @@ impl Op<Anonymous> for ProvisionExternalUser {
                 return Ok(Outcome::without_effects(user_id));
             }
         }
-        Err(Error::Unavailable("no username is free for this person; try again"))
+        Err(Error::Unavailable("found no free username for this user: try again"))
     }
 }

@@ -24,7 +24,7 @@ impl Op for SetPassword {
     const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
-        const ENDED: Error = Error::Unauthenticated("the login has ended");
+        const ENDED: Error = Error::Unauthenticated("the sign-in session has ended: log in again");
         let login_id = caller.login_id.ok_or(ENDED)?;
         if !logins::exists(cx.db, login_id)? {
             return Err(ENDED);

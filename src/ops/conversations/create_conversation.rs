@@ -103,7 +103,7 @@ impl CreateConversation {
 
     fn found(&self, me: UserId, others: &[UserId], cx: &mut Cx) -> Result<Outcome<Created>> {
         if users::get_group_count(cx.db, me)? >= MAX_GROUPS {
-            return Err(Error::Conflict("you are in 5,000 groups, the most that anybody may be in: leave one first"));
+            return Err(Error::Conflict("you are in 5,000 groups, the maximum: leave one first"));
         }
         let strangers = admit(me, others, cx)?;
         let max_strangers = cx.rules.max_strangers_a_day();

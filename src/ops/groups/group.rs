@@ -49,7 +49,7 @@ pub(crate) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<i64> 
     for Invited { is_blocked, is_known, has_declined, group_count } in standings {
         may_invite(policy, &Invitation { is_blocked, is_known, has_declined })?;
         if group_count >= MAX_GROUPS {
-            return Err(Error::Conflict("one of these users is in 5,000 groups, the most that anybody may be in"));
+            return Err(Error::Conflict("one of these users is in 5,000 groups, the maximum"));
         }
         strangers += i64::from(!is_known);
     }

@@ -56,7 +56,7 @@ const CHECKS: Bound = Bound {
 /// Display name changes of one user. Every user who sees the name is notified of each change.
 const NAMES: Bound = Bound {
     what: "names",
-    limit: "10 display names of one person in an hour",
+    limit: "10 new display names of one user in an hour",
     places: 10,
     window: Duration::from_secs(60 * 60),
 };

@@ -63,7 +63,7 @@ impl Op<Anonymous> for FindCaller {
     }
 }
 
-const ENDED: Error = Error::Unauthenticated("the login has ended");
+const ENDED: Error = Error::Unauthenticated("the sign-in session has ended: log in again");
 
 /// Finds the user of a login.
 pub(crate) fn find_by_login(cx: &mut Cx, key: Key, lifetime: Duration) -> Result<Found> {

@@ -28,7 +28,8 @@ impl Op for FindPassword {
     const ACCESS: Access = Access::Write;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
-        let user = users::find_user(cx.db, caller.user_id)?.ok_or(Error::Unauthenticated("the login has ended"))?;
+        let user = users::find_user(cx.db, caller.user_id)?
+            .ok_or(Error::Unauthenticated("the sign-in session has ended: log in again"))?;
         check_standing(cx, caller.user_id)?;
         // An account without a password has nothing to guess, so this is not counted as a guess.
         let none = Error::Forbidden("this account has no password: another system signs its tokens");

@@ -33,7 +33,7 @@ impl Op for OpenSession {
         if let Some(login_id) = caller.login_id
             && !logins::exists(cx.db, login_id)?
         {
-            return Err(Error::Unauthenticated("the login has ended"));
+            return Err(Error::Unauthenticated("the sign-in session has ended: log in again"));
         }
         let me = users::get_me(cx.db, caller.user_id)?;
         let visible = presence::list_visible(cx.db, caller.user_id)?;

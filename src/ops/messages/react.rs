@@ -38,7 +38,7 @@ impl Op for React {
         if self.on {
             let kinds = reactions::list_tallies(cx.db, &[row.id])?;
             if kinds.len() >= MAX_KINDS && !kinds.iter().any(|kind| kind.emoji == emoji) {
-                return Err(Error::Conflict("this message has the most different reactions that are allowed"));
+                return Err(Error::Conflict("a message has at most 20 different reactions: choose one of them"));
             }
             reactions::insert_reaction(cx.db, row.id, emoji, me, rev)?;
         } else {

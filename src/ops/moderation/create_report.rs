@@ -77,7 +77,7 @@ impl CreateReport {
             (None, Some(id)) => {
                 let message = get_visible_message(caller, id, cx)?;
                 if message.sender_id == caller.user_id {
-                    return Err(Error::Invalid("message_id must be of another user's message".into()));
+                    return Err(Error::Invalid("message_id must name a message of another user".into()));
                 }
                 Ok((Subject::Message(id), message.content))
             }

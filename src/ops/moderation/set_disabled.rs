@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(told(OpenSession.run(&OTHER, cx)), "forbidden: this account is disabled");
         OpenSession.run(&ADMIN, cx).unwrap();
         SetDisabled { user_id: OTHER.user_id, is_disabled: false }.run(&ADMIN, cx).unwrap();
-        assert_eq!(told(OpenSession.run(&OTHER, cx)), "unauthenticated: the login has ended");
+        assert_eq!(told(OpenSession.run(&OTHER, cx)), "unauthenticated: the sign-in session has ended: log in again");
         log_in(cx, &OTHER).unwrap();
     }
     both_databases!(who_is_half_way_in_is_turned_back);

@@ -97,8 +97,7 @@ impl History {
         match commits {
             Some(commits) if commits >= self.committed => Ok(()),
             _ => Err(Error::Internal(
-                "the database came back without messages that were acknowledged; the next start begins a new epoch"
-                    .into(),
+                "the database lost acknowledged messages; the next start begins a new epoch".into(),
             )),
         }
     }
@@ -110,8 +109,8 @@ fn what_is_wrong(db: &mut Db, found: &Found, is_compared: bool) -> Result<Option
         Found::Touched(why) => Some(*why),
         Found::Run { nonce, commits } => match find_commits(db, nonce)? {
             Some(stored) if stored >= *commits => None,
-            Some(_) => Some("the database lacks what the hub committed last, as a restored backup does"),
-            None => Some("the database does not know the hub's last run, as a restored backup does not"),
+            Some(_) => Some("the database lacks the hub's last commit, as after a restored backup"),
+            None => Some("the database does not know the hub's last run, as after a restored backup"),
         },
         // The file was copied without its directory. A hub on Postgres may run on another host each
         // time.

@@ -193,10 +193,10 @@ impl Session {
                 continue;
             }
             if self.db.take().is_some() {
-                log::warn!("the session that holds the hub's lock is gone; it is taken again");
+                log::warn!("the database session with the hub's lock was lost; the hub takes the lock again");
             }
             match self.attempt() {
-                Ok(Attempt::Taken) => log::info!("the hub's lock is held again"),
+                Ok(Attempt::Taken) => log::info!("the hub holds its lock again"),
                 Ok(Attempt::Held { by, is_other: true }) => return Err(taken(&by)),
                 // In the error case the database may be unreachable, which the next operation
                 // reports.

@@ -91,7 +91,7 @@ impl Marker {
         marker.write(0).map_err(|error| failed(&marker, error))?;
         if !marker.file.metadata().is_ok_and(|file| is_as_written(&file)) {
             log::warn!(
-                "the data directory's file system does not tell when a file was changed: a backup of the whole directory that is put back is not noticed"
+                "the file system of the data directory records no change times: the hub cannot notice a restored copy of the whole directory"
             );
             marker.seal = UNSEALED.into();
             marker.write(0).map_err(|error| failed(&marker, error))?;

@@ -81,7 +81,7 @@ impl ReadPool {
             }
             match outcome {
                 Err(Error::DatabaseBusy(_)) if terms.cost == Cost::Heavy => {
-                    Err(Error::Unavailable("the answer took too long to find: ask for less"))
+                    Err(Error::Unavailable("the request took too long: ask for less"))
                 }
                 outcome => outcome,
             }

@@ -253,10 +253,10 @@ impl<P> Worker<P> {
                 }
             }
             Err(Failure::UnknownCommit(error)) => {
-                log::error!("nobody knows whether a batch of {} writes was committed: {error}", jobs.len());
+                log::error!("it is unknown whether a batch of {} writes was committed: {error}", jobs.len());
                 self.db = None;
                 self.publish.on_unknown_commit();
-                refuse(jobs, || Error::Unavailable("the database is away; whether it wrote is unknown"));
+                refuse(jobs, || Error::Unavailable("the database is unreachable: the change may or may not be saved"));
             }
             Err(Failure::Broken(error)) => {
                 log::error!("a batch of {} writes failed: {error}", jobs.len());
@@ -335,10 +335,10 @@ fn look_at_time<E: Send + 'static>(Terms { name, cost, owner, .. }: Terms, took:
     let ms = took.as_millis();
     match owner {
         Some(user_id) if shared.note_slow(name, user_id) => {
-            log::warn!("a write held up all others op={name} user={user_id} ms={ms}");
+            log::warn!("a slow write delayed all others op={name} user={user_id} ms={ms}");
         }
         Some(_) => {}
-        None => log::warn!("a write held up all others op={name} user=none ms={ms}"),
+        None => log::warn!("a slow write delayed all others op={name} user=none ms={ms}"),
     }
 }
 

@@ -104,7 +104,9 @@ async fn a_token_that_is_refused_closes_the_socket(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let ended = token(&ann).await;
     ann.post("/api/auth/logout", json!({})).await.is(204);
-    for (token, why) in [(&*ended, "the login has ended"), ("nonsense", "token invalid"), ("", "token invalid")] {
+    for (token, why) in
+        [(&*ended, "the sign-in session has ended: log in again"), ("nonsense", "token invalid"), ("", "token invalid")]
+    {
         let mut socket = open(&ann).await;
         socket.frame(authenticate(token)).await;
         let refusal = socket.expect("auth_error").await;

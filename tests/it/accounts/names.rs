@@ -11,7 +11,7 @@ async fn register(hub: &TestHub, username: &str, display_name: &str) -> Reply {
 both_databases!(a_name_that_shows_nothing_or_turns_the_text_is_refused);
 async fn a_name_that_shows_nothing_or_turns_the_text_is_refused(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
-    let invisible = "must have something visible in it";
+    let invisible = "must have a visible character";
     let turning = "must not contain characters that change the direction of text";
     for (name, why) in [
         ("\u{200b}", invisible),

@@ -79,7 +79,7 @@ async fn a_name_that_could_not_be_registered_cannot_be_taken_later(hub: &mut Tes
     let [ann, _bob] = hub.users(["ann", "bob"]).await;
     for (body, why) in [
         (json!({"display_name": ""}), "display_name must have 1 to 64 characters"),
-        (json!({"display_name": "\u{200b}"}), "display_name must have something visible"),
+        (json!({"display_name": "\u{200b}"}), "display_name must have a visible character"),
         (json!({"display_name": "\u{202e}bob"}), "display_name must not contain characters that change the direction"),
         (json!({"display_name": "Deleted user"}), "display_name is reserved"),
         (json!({"display_name": 7}), "display_name must be a string"),

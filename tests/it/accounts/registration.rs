@@ -220,7 +220,7 @@ async fn what_proves_nothing_is_refused_and_told_why(hub: &mut TestHub) {
         (visitor.clone(), "credentials"),
         (visitor.with("cookie", "other=1"), "credentials"),
         (visitor.with("authorization", "Basic YW5uOng="), "credentials"),
-        (visitor.with("cookie", "switchboard=nonsense"), "login has ended"),
+        (visitor.with("cookie", "switchboard=nonsense"), "sign-in session has ended"),
         (visitor.with_token("nonsense"), "token invalid"),
         (visitor.with_token(&forged), "token invalid"),
         (visitor.with_token(""), ""),

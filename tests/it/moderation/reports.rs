@@ -92,7 +92,7 @@ async fn a_report_names_one_other_person_or_a_message_of_theirs(hub: &mut TestHu
         (json!({"reason": "x"}), "user_id or message_id is missing"),
         (json!({"user_id": bob.id, "message_id": theirs["id"], "reason": "x"}), "send user_id or message_id, not both"),
         (of_user(&ann), "user_id must not be your own id"),
-        (of_message(&own), "message_id must be of another user's message"),
+        (of_message(&own), "message_id must name a message of another user"),
         (json!({"user_id": "bob", "reason": "x"}), "user_id must be an integer"),
         (json!({"message_id": 0, "reason": "x"}), "message_id must be an integer"),
         (json!({"user_id": bob.id}), "reason is missing"),

@@ -334,17 +334,17 @@ fn refused_tokens() -> Vec<(String, &'static str)> {
         (claim("iss", json!("x\n[2026 INFO] \u{202e}\"'")), r#"iss is 'x\n[2026 INFO] \u{202e}\"\'', not JWT_ISSUER"#),
         (claim("aud", json!(["mail", "web"])), "aud is 'mail web', not JWT_AUDIENCE"),
         (claim("aud", json!("x".repeat(9000))), concat!("aud is 'xxxxxxxxxx", "xxxxxxxxxxxxxxxxxxxx")),
-        (claim("aud", json!(7)), "a claim that is needed is missing, or has the wrong type"),
+        (claim("aud", json!(7)), "a required claim is missing or has the wrong type"),
         (claim("sub", json!("")), "sub must have 1 to 255 characters"),
         (claim("exp", json!(now() - 3600)), "exp was 36"),
         (claim("nbf", json!(now() + 3600)), "nbf is 3"),
-        (header("kid", "two"), "no key is for it: alg RS256, kid 'two'"),
-        (header("kid", "a\u{85}b"), r"no key is for it: alg RS256, kid 'a\u{85}b'"),
+        (header("kid", "two"), "no key matches it: alg RS256, kid 'two'"),
+        (header("kid", "a\u{85}b"), r"no key matches it: alg RS256, kid 'a\u{85}b'"),
         (header("typ", "id+jwt"), "typ is 'id+jwt', not JWT or at+jwt"),
         (header("jku", "https://evil.example/keys"), "its header has jku"),
         (OTHER_RSA.token("u-1", "Ann"), "no key verifies its signature: alg RS256, kid none"),
-        (ED.token("u-1", "Ann"), "no key is for it: alg EdDSA, kid none"),
-        ("junk".to_owned(), "it is no JWT"),
+        (ED.token("u-1", "Ann"), "no key matches it: alg EdDSA, kid none"),
+        ("junk".to_owned(), "it is not a JWT"),
     ]
 }
 

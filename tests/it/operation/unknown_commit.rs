@@ -96,7 +96,7 @@ fn an_unknown_commit_resyncs_everybody_and_a_retry_sends_once() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
         let id = ann.gets_to_know(&bob).await;
-        let _excused = hub.excuse_errors("nobody knows whether a batch");
+        let _excused = hub.excuse_errors("it is unknown whether a batch");
         hub.database.execute(POSTGRES_CUT);
         let mut sockets =
             [ann.connect().await, ann.log_in_again().await.connect().await, bob.connect().await, cat.connect().await];
@@ -130,7 +130,7 @@ fn sync_finds_an_unconfirmed_commit_and_its_retry_is_a_replay() {
         let cut = Cut::after_commit_of(&hub.database, b"doubtful");
         hub.set("DATABASE_URL", &cut.url);
         hub.restart();
-        let _excused = hub.excuse_errors("nobody knows whether a batch");
+        let _excused = hub.excuse_errors("it is unknown whether a batch");
         let mut model = Model::default();
         let mut sockets = [ann.connect().await, bob.connect().await, cat.connect().await];
         let mut request = model.ask();

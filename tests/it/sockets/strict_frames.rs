@@ -156,7 +156,7 @@ async fn in_1_a_key_of_the_wrong_type_is_named_in_the_refusal(hub: &mut TestHub)
 
 any_database!(in_1_a_frame_or_body_goes_16_deep_and_not_one_further);
 async fn in_1_a_frame_or_body_goes_16_deep_and_not_one_further(hub: &mut TestHub) {
-    const TOO_DEEP: &str = "the body must not be nested more than 16 deep";
+    const TOO_DEEP: &str = "the body must not be nested more than 16 levels deep";
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     // The body itself is one level.

@@ -8,7 +8,7 @@ use crate::support::binary::wait_for;
 use std::sync::atomic::Ordering;
 
 /// The log lines of a failed COMMIT; no other errors are allowed.
-const FAILED_COMMITS: [&str; 2] = ["a write was refused at COMMIT", "nobody knows whether a batch"];
+const FAILED_COMMITS: [&str; 2] = ["a write was refused at COMMIT", "it is unknown whether a batch"];
 
 impl World {
     /// SIGKILL while some send: a sender without an answer retries later.
