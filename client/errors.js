@@ -21,22 +21,22 @@ export class HubError extends Error {
 
 /** @type {Record<string, string>} */
 const SENTENCES = {
-  invalid: 'Something in that was not accepted.',
+  invalid: 'The hub did not accept that.',
   unauthenticated: 'You are logged out. Please log in again.',
-  bad_credentials: 'That username and password do not match.',
+  bad_credentials: 'Wrong username or password.',
   forbidden: 'You are not allowed to do that.',
-  bad_origin: 'This page was opened from an address that the hub does not trust.',
+  bad_origin: 'The hub does not trust the address of this page.',
   not_found: 'That does not exist, or you may not see it.',
-  conflict: 'That was already done with other content.',
+  conflict: 'This was already sent with different content.',
   username_taken: 'That username is taken. Please choose another.',
   too_large: 'That is too long. Please shorten it.',
-  bad_host: 'The hub does not answer to this address.',
-  rate_limited: 'That was too fast. Please wait a moment.',
+  bad_host: 'The hub does not serve this address.',
+  rate_limited: 'Too many requests. Please wait a moment.',
   internal: 'The hub had a problem. Please try again later.',
   unavailable: 'The hub is busy right now. Please try again.',
   offline: 'There is no connection to the hub.',
   timeout: 'The hub did not answer in time.',
-  closed: 'The connection to the hub has ended.',
+  closed: 'The connection to the hub is closed.',
 };
 
 /** Every code that has its own sentence. */
@@ -49,11 +49,11 @@ export const CODES = Object.freeze(Object.keys(SENTENCES));
  */
 export function sentence(error) {
   if (!(error instanceof HubError)) return 'Something went wrong in this page. Please reload it.';
-  if (error.code === 'invalid' && error.detail) return `That was not accepted: ${error.detail}.`;
-  if (error.code === 'forbidden' && error.detail) return `${SENTENCES.forbidden} The hub says: ${error.detail}.`;
+  if (error.code === 'invalid' && error.detail) return `The hub did not accept that: ${error.detail}.`;
+  if (error.code === 'forbidden' && error.detail) return `${error.detail[0].toUpperCase()}${error.detail.slice(1)}.`;
   if (error.code === 'rate_limited' && error.retryInMs > 0) {
     const seconds = Math.ceil(error.retryInMs / 1000);
-    return `That was too fast. Please wait ${seconds} second${seconds === 1 ? '' : 's'}.`;
+    return `Too many requests. Please wait ${seconds} second${seconds === 1 ? '' : 's'}.`;
   }
   return SENTENCES[error.code] ?? SENTENCES.internal;
 }

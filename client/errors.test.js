@@ -18,7 +18,7 @@ test('every code of the hub, and the three of the client, has its own sentence',
 
 test('what was invalid or is not allowed is named, and how long to wait is said', () => {
   assert.match(sentence(new HubError('invalid', 'password: 8 to 256 characters')), /password: 8 to 256 characters/);
-  assert.match(sentence(new HubError('forbidden', 'this account is disabled')), /: this account is disabled\.$/);
+  assert.match(sentence(new HubError('forbidden', 'this account is disabled')), /^This account is disabled\.$/);
   assert.match(sentence(new HubError('rate_limited', '', 1_000)), /1 second\./);
   assert.match(sentence(new HubError('rate_limited', '', 1_001)), /2 seconds\./);
 });

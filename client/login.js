@@ -2,7 +2,7 @@
  * The sign-in form: log in, or create an account. Owns its fields and its error line; the caller handles success.
  */
 import { byId } from './dom.js';
-import { sentence } from './errors.js';
+import { HubError, sentence } from './errors.js';
 
 /**
  * @param {{login: (username: string, password: string) => Promise<void>,
@@ -51,7 +51,9 @@ export function createLogin(on) {
       form.reset();
       setRegistering(false);
     } catch (error) {
-      say(sentence(error));
+      // Only a name that is the username of another user is a conflict here.
+      const isNameTaken = registering && error instanceof HubError && error.code === 'conflict';
+      say(isNameTaken ? 'That name is the username of another user. Please choose another name.' : sentence(error));
       fields.password.select();
     } finally {
       submit.disabled = false;

@@ -12,7 +12,7 @@ const SEARCH_DELAY_MS = 200;
 const CONNECTION = {
   [State.CONNECTING]: 'Connecting…',
   [State.ONLINE]: 'Online',
-  [State.OFFLINE]: 'Offline, trying again',
+  [State.OFFLINE]: 'Offline, reconnecting…',
   [State.STOPPED]: 'Disconnected',
 };
 
@@ -57,7 +57,7 @@ export function createSidebar(on) {
       const users = await on.find(q);
       if (q !== search.value.trim()) return; // an answer to an older question
       showPeople(users);
-      foundEmpty.textContent = users.length ? '' : 'Nobody by that name.';
+      foundEmpty.textContent = users.length ? '' : 'No one found';
     } catch (error) {
       on.failed(error);
     }

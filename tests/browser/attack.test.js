@@ -194,7 +194,7 @@ test('IN-6: 200 hostile messages and names are shown as they are written, and no
   const names = reader.page.locator('#conversations .name');
   await names.nth(HOSTILE_NAMES.length).waitFor();
   assert.deepEqual(new Set(await names.allTextContents()), new Set([WRITER, ...HOSTILE_NAMES]));
-  await reader.field('Find a person').fill('hostile');
+  await reader.field('Search people').fill('hostile');
   await reader.page.locator('#found .name').first().waitFor();
   const elements = await reader.page.locator('#workspace').locator('script, img, svg, iframe, object, embed, video, audio, math, base, meta, link, style, template, marquee, [onerror], [onload], [onfocus]').count();
   assert.equal(elements, 0);

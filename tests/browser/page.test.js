@@ -104,7 +104,7 @@ test('logging out returns to the form, a wrong password is told in a sentence, t
   await ida.logOut();
   assert.equal(await ida.page.locator('#workspace').isVisible(), false);
   await ida.logIn(ida.username, 'not the password');
-  await ida.reads('That username and password do not match.');
+  await ida.reads('Wrong username or password.');
   await ida.logIn(ida.username, Person.password);
   await ida.isOnline();
   await ida.open(jon);
@@ -157,7 +157,7 @@ test('a blocked person cannot write, is told so, and can again after the unblock
   await paul.reads('You have blocked this person.');
   await olga.writes('Hello?');
   await olga.seesState('Hello?', 'failed');
-  await olga.reads('You are not allowed to do that.');
+  await olga.reads('You may not message this person.');
   await paul.chooses('Unblock Olga Orr');
   await paul.field('Message').waitFor();
   await olga.button('Retry').click();
@@ -264,19 +264,19 @@ test('a group is shown by its title, its messages by who wrote them, and is clos
   assert.deepEqual(await yvo.texts('#messages .author'), ['Wanda Wald: ', 'Zora Zinn: ']);
   assert.equal(await yvo.button('More about this person').isVisible(), false);
   await wanda.asks('DELETE', `/api/conversations/${conversation.id}/participants/${others[1]}`);
-  await yvo.reads('Choose a conversation');
+  await yvo.reads('Select a conversation');
   assert.equal(await yvo.page.getByRole('link', { name: 'Lunch' }).count(), 0);
   for (const person of [wanda, zora, yvo]) await person.leaves();
 });
 
 test('on a phone the list and the conversation take turns', async () => {
   const [uma, vito] = await pair('Uma Ueda', 'Vito Voss', { phone: true });
-  assert.equal(await uma.field('Find a person').isVisible(), false);
+  assert.equal(await uma.field('Search people').isVisible(), false);
   await uma.writes('From the train');
   await vito.open(uma);
   await vito.seesMessages(['From the train']);
   await uma.page.getByRole('link', { name: 'Back to the conversations' }).click();
-  await uma.field('Find a person').waitFor();
+  await uma.field('Search people').waitFor();
   await vito.writes('Safe journey');
   await uma.page.getByRole('link', { name: /Vito Voss.*1 new/ }).click();
   await uma.seesMessages(['From the train', 'Safe journey']);

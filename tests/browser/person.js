@@ -91,7 +91,7 @@ export class Person {
 
   /** Searches for a user by the beginning of their name and opens the conversation with them. */
   async find(other) {
-    await this.field('Find a person').fill(other.name.slice(0, 3));
+    await this.field('Search people').fill(other.name.slice(0, 3));
     await this.page.getByRole('region', { name: 'People found' }).getByRole('link', { name: other.name }).click();
     await this.sees('heading', other.name);
   }
