@@ -71,24 +71,24 @@ pub fn calls() -> Vec<Call> {
 
 fn accounts_and_people() -> Vec<Call> {
     vec![
-        post("/api/auth/register", accounts::register, "Make an account, and log in: sets the cookie")
+        post("/api/auth/register", accounts::register, "Create an account and log in; sets the cookie")
             .gives::<UserReply>(201)
             .refuses(&[Code::Forbidden, Code::UsernameTaken, Code::Conflict]),
-        post("/api/auth/login", accounts::log_in, "Log in: sets the cookie")
+        post("/api/auth/login", accounts::log_in, "Log in; sets the cookie")
             .gives::<accounts::LoggedIn>(200)
             .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
-        post("/api/auth/logout", accounts::log_out, "End this login and its sockets").gives_nothing(),
+        post("/api/auth/logout", accounts::log_out, "End this sign-in session and its connections").gives_nothing(),
         get("/api/auth/me", accounts::me, "The caller; renews the cookie for its full lifetime")
             .gives::<UserReply>(200),
-        delete("/api/auth/me", devices::close_account, "Close the account, for good").gives_nothing().refuses(&[
+        delete("/api/auth/me", devices::close_account, "Close the account permanently").gives_nothing().refuses(&[
             Code::BadCredentials,
             Code::Forbidden,
             Code::Conflict,
         ]),
-        post("/api/auth/token", tokens::token, "An access token, by the cookie or the refresh token of a login")
+        post("/api/auth/token", tokens::token, "An access token, for the cookie or a refresh token")
             .gives::<tokens::Token>(200),
-        post("/api/auth/ticket", tokens::ticket, "A ticket that opens one socket").gives::<tokens::Ticket>(200),
-        post("/api/auth/password", devices::set_password, "Change the password; ends all other logins")
+        post("/api/auth/ticket", tokens::ticket, "A ticket that opens one connection").gives::<tokens::Ticket>(200),
+        post("/api/auth/password", devices::set_password, "Change the password; ends all other sessions")
             .gives_nothing()
             .refuses(&[Code::BadCredentials, Code::Forbidden, Code::Conflict]),
         get("/api/auth/sessions", devices::list_logins, "The devices on which the caller is signed in")

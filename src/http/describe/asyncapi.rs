@@ -28,7 +28,7 @@ pub fn document(bounds: &Bounds) -> Value {
         json!({
             "action": "send",
             "channel": {"$ref": "#/channels/socket"},
-            "summary": "What the hub tells",
+            "summary": "Frames from the hub",
             "messages": told.iter().map(|name| on_channel(name)).collect::<Vec<_>>(),
         }),
     );

@@ -161,7 +161,7 @@ fn answer(status: u16, schema: Option<SchemaOf>, schemas: &mut Schemas) -> Value
     let description = match status {
         200 => "Done",
         201 => "Made",
-        204 => "Done; there is nothing to say",
+        204 => "Done; the response is empty",
         _ => "Not now",
     };
     match schema {

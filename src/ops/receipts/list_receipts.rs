@@ -15,7 +15,7 @@ pub struct ListReceipts {
     pub message_id: MessageId,
 }
 
-/// Every participant who received the message, except the sender, sorted by id.
+/// The participants to whom the message was sent, sorted by id.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Receipts {
     pub receipts: Vec<ReceiptView>,
