@@ -110,7 +110,7 @@ fn accounts_and_people() -> Vec<Call> {
         runs::<UpdateProfile>(PATCH, "/api/users/me", "Change the caller's display name or e-mail address")
             .audited(|_, _| "changed profile".into())
             .refuses(&[Code::Conflict]),
-        runs::<ListUsers>(GET, "/api/users", "People by the words of their names, the caller's partners first").done(),
+        runs::<ListUsers>(GET, "/api/users", "Search users by name; conversation partners first").done(),
         runs::<GetUser>(GET, "/api/users/{user_id}", "A user").refuses(NOT_FOUND),
         runs::<ListBlocks>(GET, "/api/blocks", "The users whom the caller blocked").done(),
         runs::<SetBlock>(PUT, "/api/blocks/{user_id}", "Block a user")
@@ -128,7 +128,7 @@ fn accounts_and_people() -> Vec<Call> {
             .without_body()
             .with("is_contact", Value::Bool(true))
             .refuses(NOT_FOUND),
-        runs::<SetContact>(DELETE, "/api/contacts/{user_id}", "Take a contact back")
+        runs::<SetContact>(DELETE, "/api/contacts/{user_id}", "Remove a user from the contacts")
             .named("remove_contact")
             .with("is_contact", Value::Bool(false))
             .refuses(NOT_FOUND),
@@ -150,14 +150,18 @@ fn conversations_calls() -> Vec<Call> {
             .with("recipient_id", Value::Null)
             .creates(|sent| sent.duplicate)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        runs::<SetTyping>(POST, "/api/conversations/{conversation_id}/typing", "Say that the caller types, or stopped")
-            .with("recipient_id", Value::Null)
-            .refuses(NEEDS_ROLE),
-        runs::<JoinConversation>(PUT, VIEWING, "Say that the caller views the conversation")
+        runs::<SetTyping>(
+            POST,
+            "/api/conversations/{conversation_id}/typing",
+            "Say that the caller types or stopped typing",
+        )
+        .with("recipient_id", Value::Null)
+        .refuses(NEEDS_ROLE),
+        runs::<JoinConversation>(PUT, VIEWING, "Set the caller's viewing mark")
             .without_body()
             .with("recipient_id", Value::Null)
             .refuses(NOT_FOUND),
-        runs::<LeaveConversation>(DELETE, VIEWING, "Say that the caller views it no longer")
+        runs::<LeaveConversation>(DELETE, VIEWING, "End the caller's viewing mark")
             .with("recipient_id", Value::Null)
             .refuses(NOT_FOUND),
     ]
@@ -167,11 +171,11 @@ fn groups() -> Vec<Call> {
     const PARTICIPANTS: &str = "/api/conversations/{conversation_id}/participants";
     const ONE: &str = "/api/conversations/{conversation_id}/participants/{user_id}";
     vec![
-        runs::<CreateConversation>(POST, "/api/conversations", "Make a group, or open a direct conversation")
+        runs::<CreateConversation>(POST, "/api/conversations", "Create a group, or open a direct conversation")
             .creates(|created| created.was_there)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
         runs::<RenameConversation>(PATCH, "/api/conversations/{conversation_id}", "Rename a group").refuses(NEEDS_ROLE),
-        runs::<ListParticipants>(GET, PARTICIPANTS, "Who is in a conversation, by id").refuses(NOT_FOUND),
+        runs::<ListParticipants>(GET, PARTICIPANTS, "The participants of a conversation, by id").refuses(NOT_FOUND),
         runs::<AddParticipant>(POST, PARTICIPANTS, "Add a user to a group").refuses(NEEDS_ROLE_OR_CONFLICT),
         runs::<SetRole>(PATCH, ONE, "Change the role of a member").refuses(NEEDS_ROLE_OR_CONFLICT),
         runs::<RemoveParticipant>(DELETE, ONE, "Remove a member, or leave the group").refuses(NEEDS_ROLE_OR_CONFLICT),
@@ -195,13 +199,13 @@ fn messages_calls() -> Vec<Call> {
             .without_body()
             .with("on", Value::Bool(true))
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        runs::<React>(DELETE, REACTION, "Take a reaction back")
+        runs::<React>(DELETE, REACTION, "Remove a reaction")
             .named("remove_reaction")
             .with("on", Value::Bool(false))
             .refuses(NEEDS_ROLE_OR_CONFLICT),
-        runs::<ListReceipts>(GET, "/api/messages/{message_id}/receipts", "Who has a message, and who read it")
+        runs::<ListReceipts>(GET, "/api/messages/{message_id}/receipts", "The receipts of a message")
             .refuses(NOT_FOUND),
-        runs::<Search>(GET, "/api/search", "Messages by their words, newest first").refuses(NOT_FOUND),
+        runs::<Search>(GET, "/api/search", "Search messages; newest first").refuses(NOT_FOUND),
     ]
 }
 
@@ -225,7 +229,7 @@ fn positions_calls() -> Vec<Call> {
             .with("seq", Value::Null)
             .refuses(NOT_FOUND),
         runs::<GetUnread>(GET, "/api/unread", "The unread counts of the caller").done(),
-        runs::<Sync>(POST, "/api/sync", "Everything a client does not have yet").done(),
+        runs::<Sync>(POST, "/api/sync", "Everything that the client does not have yet").done(),
     ]
 }
 
@@ -236,16 +240,16 @@ fn administration() -> Vec<Call> {
             .named("report")
             .creates(|reported| reported.was_there)
             .refuses(NOT_FOUND),
-        runs::<ListReports>(GET, "/api/admin/reports", "What was reported, newest first")
+        runs::<ListReports>(GET, "/api/admin/reports", "The reports, newest first")
             .audited(|_, page| format!("admin read reports count={}", page.reports.len()))
             .refuses(&[Code::Forbidden]),
-        runs::<SetDisabled>(POST, "/api/admin/users/{user_id}/disable", "Shut an account out")
+        runs::<SetDisabled>(POST, "/api/admin/users/{user_id}/disable", "Disable an account")
             .named("disable")
             .without_body()
             .with("is_disabled", Value::Bool(true))
             .audited(|op, _| format!("admin disabled account={}", op.user_id))
             .refuses(NEEDS_ROLE),
-        runs::<SetDisabled>(POST, "/api/admin/users/{user_id}/enable", "Let an account in again")
+        runs::<SetDisabled>(POST, "/api/admin/users/{user_id}/enable", "Enable a disabled account")
             .named("enable")
             .without_body()
             .with("is_disabled", Value::Bool(false))
