@@ -13,7 +13,8 @@ use crate::wire::Password;
 pub fn check(config: &Config) -> Result<()> {
     settings::external_tokens(config)?;
     data_dir::make(&config.store.data_dir)?;
-    store::probe(&mut open(&settings::target(config))?).map_err(of_database)
+    let mut db = open(&settings::target(config))?;
+    store::check_version(&mut db).and_then(|()| store::probe(&mut db)).map_err(of_database)
 }
 
 /// Gives a restored database a new epoch, for a case in which no hub notices the restore by itself.
@@ -72,5 +73,6 @@ fn open_prepared(config: &Config) -> Result<(Target, Db)> {
     if !store::is_prepared(&mut db).map_err(of_database)? {
         return Err(Error::internal(format!("DATABASE_URL: the database is empty; {BEGIN}")));
     }
+    store::check_version(&mut db).map_err(of_database)?;
     Ok((target, db))
 }

@@ -56,7 +56,7 @@ both_databases!(clearing_moves_no_position_back);
 fn hiding_what_is_hidden_already_does_no_harm(scratch: Scratch) {
     let mut db = filled(&scratch);
     for me in 1..=2 {
-        messages::insert_hidden(&mut db, MessageId::new(1), ANN, me).unwrap();
+        messages::insert_hidden(&mut db, (ConversationId::new(1), MessageId::new(1)), ANN, me).unwrap();
     }
     let hidden = messages::list_hidden_after(&mut db, ANN, 0, 10).unwrap();
     assert_eq!(hidden.iter().map(|row| (row.message_id.get(), row.me)).collect::<Vec<_>>(), [(1, 1)]);

@@ -1,4 +1,4 @@
-//! The tables as Diesel sees them. `migrations/` creates them, in both dialects.
+//! The tables as Diesel sees them. `migrations/` creates them.
 
 diesel::table! {
     hub (id) {
@@ -24,13 +24,17 @@ diesel::table! {
         username_key -> Text,
         display_name -> Text,
         email -> Nullable<Text>,
+        avatar_url -> Nullable<Text>,
         password_hash -> Nullable<Text>,
         external_issuer -> Nullable<Text>,
         external_subject -> Nullable<Text>,
         kind -> Text,
         role -> Text,
+        metadata -> Nullable<Text>,
         me -> BigInt,
         created_at -> BigInt,
+        updated_at -> Nullable<BigInt>,
+        tokens_valid_from -> Nullable<BigInt>,
         last_seen_at -> Nullable<BigInt>,
         disabled_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
@@ -98,13 +102,15 @@ diesel::table! {
         kind -> Text,
         title -> Nullable<Text>,
         platform -> Text,
+        external_id -> Nullable<Text>,
+        metadata -> Nullable<Text>,
+        writing -> Text,
         user_low -> Nullable<BigInt>,
         user_high -> Nullable<BigInt>,
         created_by -> BigInt,
         client_id -> Nullable<Text>,
         created_at -> BigInt,
         active_at -> BigInt,
-        first_seq -> BigInt,
         last_seq -> BigInt,
         rev -> BigInt,
         member_count -> BigInt,
@@ -121,9 +127,7 @@ diesel::table! {
         visible_from_seq -> BigInt,
         cleared_seq -> BigInt,
         delivered_seq -> BigInt,
-        delivered_at -> Nullable<BigInt>,
         read_seq -> BigInt,
-        read_at -> Nullable<BigInt>,
         own_delivered_seq -> BigInt,
         own_read_seq -> BigInt,
         rev -> BigInt,
@@ -141,6 +145,8 @@ diesel::table! {
         sender_id -> BigInt,
         content -> Text,
         message_type -> Text,
+        format -> Nullable<Text>,
+        extras -> BigInt,
         client_message_id -> Nullable<Text>,
         first_content_hash -> Nullable<Binary>,
         reply_to_id -> Nullable<BigInt>,
@@ -201,6 +207,7 @@ diesel::table! {
 diesel::table! {
     hidden_messages (user_id, message_id) {
         user_id -> BigInt,
+        conversation_id -> BigInt,
         message_id -> BigInt,
         me -> BigInt,
     }
@@ -208,6 +215,7 @@ diesel::table! {
 
 diesel::table! {
     reactions (message_id, emoji, user_id) {
+        conversation_id -> BigInt,
         message_id -> BigInt,
         emoji -> Text,
         user_id -> BigInt,

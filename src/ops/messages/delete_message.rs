@@ -65,7 +65,7 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effec
 fn for_me(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effect>> {
     let me = caller.user_id;
     let number = users::next_me(cx.db, me)?;
-    messages::insert_hidden(cx.db, row.id, me, number)?;
+    messages::insert_hidden(cx.db, (row.conversation_id, row.id), me, number)?;
     let update = tell_me(me, &MeUpdate { me: number, hidden: &[row.id], ..MeUpdate::default() }, cx);
     Ok(vec![update, Effect::Unread { conversation_id: row.conversation_id, users: vec![me] }])
 }

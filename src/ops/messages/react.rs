@@ -40,7 +40,7 @@ impl Op for React {
             if kinds.len() >= MAX_KINDS && !kinds.iter().any(|kind| kind.emoji == emoji) {
                 return Err(Error::Conflict("a message has at most 20 different reactions: choose one of them"));
             }
-            reactions::insert_reaction(cx.db, row.id, emoji, me, rev)?;
+            reactions::insert_reaction(cx.db, (row.conversation_id, row.id), emoji, me, rev)?;
         } else {
             reactions::delete_reaction(cx.db, row.id, emoji, me)?;
         }

@@ -84,9 +84,9 @@ fn whatever_a_client_missed_every_query_walks_an_index(scratch: Scratch) {
         "UPDATE participants SET read_seq = 3, own_read_seq = 2, rev = 4;
          UPDATE messages SET changed_at = 1 WHERE seq = 1;
          INSERT INTO receipt_marks SELECT conversation_id, user_id, 'read', 3, 0 FROM participants;
-         INSERT INTO hidden_messages SELECT user_high, messages.id, seq
+         INSERT INTO hidden_messages SELECT user_high, conversation_id, messages.id, seq
          FROM messages JOIN conversations ON conversations.id = conversation_id WHERE seq = 2;
-         INSERT INTO reactions SELECT messages.id, 'x', sender_id, 4 FROM messages WHERE seq = 1;",
+         INSERT INTO reactions SELECT conversation_id, id, 'x', sender_id, 4 FROM messages WHERE seq = 1;",
     )
     .unwrap();
     analyze(&mut db);
@@ -115,7 +115,7 @@ fn any_number_of_hidden_last_messages_costs_one_more_query(scratch: Scratch) {
     let (before, shown) = record(&mut db, |db| ask(db, QUIET, &Sync::default()));
     execute(
         &mut db,
-        "INSERT INTO hidden_messages SELECT user_low, messages.id, seq
+        "INSERT INTO hidden_messages SELECT user_low, conversation_id, messages.id, seq
          FROM messages JOIN conversations ON conversations.id = conversation_id WHERE seq > 1",
     )
     .unwrap();
@@ -155,8 +155,8 @@ const OWN: &str = "
     SELECT 1, n + 1, 0, CASE WHEN n % 5 = 0 THEN 0 END, 3 * n + 1 FROM numbers WHERE n <= 800;
     UPDATE participants SET own_read_seq = 1, me = 3 * conversation_id + 2
     WHERE user_id = 1 AND conversation_id <= 700;
-    INSERT INTO hidden_messages (user_id, message_id, me)
-    SELECT 1, n, 3 * n + 1 FROM numbers WHERE n BETWEEN 801 AND 1100;
+    INSERT INTO hidden_messages (user_id, conversation_id, message_id, me)
+    SELECT 1, 1, n, 3 * n + 1 FROM numbers WHERE n BETWEEN 801 AND 1100;
     UPDATE users SET me = 3600 WHERE id = 1;";
 
 /// A private change: its kind, the id of its subject, and whether it is a removal.

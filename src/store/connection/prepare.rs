@@ -25,19 +25,6 @@ pub fn prepare(db: &mut Db, now: Timestamp) -> Result<String> {
     })
 }
 
-/// Whether a hub ran on this database before.
-pub fn is_prepared(db: &mut Db) -> Result<bool> {
-    use diesel::dsl::sql;
-    use diesel::sql_types::Bool;
-    Ok(match db {
-        Db::Sqlite(conn) => {
-            let has_users = sql::<Bool>("EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users')");
-            diesel::select(has_users).get_result(conn)?
-        }
-        Db::Postgres(conn) => diesel::select(sql::<Bool>("to_regclass('users') IS NOT NULL")).get_result(conn)?,
-    })
-}
-
 /// Writes the row that exists for checking writes.
 pub fn note_write_check(db: &mut Db, now: Timestamp) -> Result<()> {
     on!(db, conn => diesel::update(schema::write_checks::table)

@@ -252,8 +252,18 @@ pub fn is_hidden(db: &mut Db, id: MessageId, from: UserId) -> Result<bool> {
 }
 
 /// Hides the message from one user, under the `me` taken for it.
-pub fn insert_hidden(db: &mut Db, id: MessageId, from: UserId, me: i64) -> Result<()> {
-    let row = (hidden_messages::user_id.eq(from), hidden_messages::message_id.eq(id), hidden_messages::me.eq(me));
+pub fn insert_hidden(
+    db: &mut Db,
+    (conversation_id, id): (ConversationId, MessageId),
+    from: UserId,
+    me: i64,
+) -> Result<()> {
+    let row = (
+        hidden_messages::user_id.eq(from),
+        hidden_messages::conversation_id.eq(conversation_id),
+        hidden_messages::message_id.eq(id),
+        hidden_messages::me.eq(me),
+    );
     // Another node may have hidden it at the same moment, which has the same effect.
     on!(db, conn => diesel::insert_into(hidden_messages::table).values(row).on_conflict_do_nothing().execute(conn))?;
     Ok(())

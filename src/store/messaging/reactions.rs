@@ -1,7 +1,7 @@
 //! Reactions: the user, the message and the emoji.
 
 use crate::error::Result;
-use crate::ids::{MessageId, Rev, UserId};
+use crate::ids::{ConversationId, MessageId, Rev, UserId};
 use crate::store::connection::id_list::{IdListMethods, id_list};
 use crate::store::schema::reactions;
 use crate::store::{Db, on};
@@ -12,8 +12,15 @@ use diesel::prelude::*;
 pub const MAX_NAMED: i64 = 20;
 
 /// Sets the reaction. Returns false when it was set already.
-pub fn insert_reaction(db: &mut Db, id: MessageId, emoji: &str, user_id: UserId, rev: Rev) -> Result<bool> {
+pub fn insert_reaction(
+    db: &mut Db,
+    (conversation_id, id): (ConversationId, MessageId),
+    emoji: &str,
+    user_id: UserId,
+    rev: Rev,
+) -> Result<bool> {
     let row = (
+        reactions::conversation_id.eq(conversation_id),
         reactions::message_id.eq(id),
         reactions::emoji.eq(emoji),
         reactions::user_id.eq(user_id),
@@ -116,7 +123,7 @@ mod tests {
     }
 
     fn react(db: &mut Db, id: i64, emoji: &str, user_id: i64, rev: i64) -> bool {
-        insert_reaction(db, message(id), emoji, UserId::new(user_id), Rev::new(rev)).unwrap()
+        insert_reaction(db, (ConversationId::new(1), message(id)), emoji, UserId::new(user_id), Rev::new(rev)).unwrap()
     }
 
     fn named(db: &mut Db, ids: &[i64]) -> Vec<(i64, String, i64)> {
@@ -161,7 +168,7 @@ mod tests {
 
     fn many_reactions_are_told_by_walking_an_index(scratch: Scratch) {
         let mut db = filled(&scratch);
-        execute(&mut db, "INSERT INTO reactions SELECT messages.id, 'x', n, n FROM messages, numbers WHERE n <= 50")
+        execute(&mut db, "INSERT INTO reactions SELECT 1, messages.id, 'x', n, n FROM messages, numbers WHERE n <= 50")
             .unwrap();
         analyze(&mut db);
         let (rows, queries) = record(&mut db, |db| {

@@ -270,10 +270,9 @@ fn expression(scope: &Scope, terms: &[Term], dialect: &Dialect) -> String {
 }
 
 fn insert<'a>(db: &mut Db, new: impl Iterator<Item = &'a Unindexed>) -> Result<()> {
-    let (ids, terms): (Vec<i64>, Vec<String>) = new.map(|message| (message.id.get(), message.terms())).unzip();
     match db {
         Db::Sqlite(conn) => {
-            let rows: Vec<_> = ids.iter().zip(&terms).collect();
+            let rows: Vec<_> = new.map(|message| (message.id.get(), message.terms())).collect();
             let rows = serde_json::to_string(&rows).map_err(|error| Error::Internal(error.into()))?;
             diesel::sql_query(
                 "INSERT INTO message_terms (rowid, terms) SELECT value ->> 0, value ->> 1 FROM json_each(?)",
@@ -281,13 +280,23 @@ fn insert<'a>(db: &mut Db, new: impl Iterator<Item = &'a Unindexed>) -> Result<(
             .bind::<Text, _>(rows)
             .execute(conn)?
         }
-        Db::Postgres(conn) => diesel::sql_query(
-            "INSERT INTO message_terms (message_id, terms)
-             SELECT id, array_to_tsvector(string_to_array(terms, ' ')) FROM unnest($1, $2) AS new (id, terms)",
-        )
-        .bind::<Array<BigInt>, _>(ids)
-        .bind::<Array<Text>, _>(terms)
-        .execute(conn)?,
+        Db::Postgres(conn) => {
+            let (mut ids, mut conversations, mut terms) = (Vec::new(), Vec::new(), Vec::new());
+            for message in new {
+                ids.push(message.id.get());
+                conversations.push(message.conversation_id.get());
+                terms.push(message.terms());
+            }
+            diesel::sql_query(
+                "INSERT INTO message_terms (message_id, conversation_id, terms)
+                 SELECT id, conversation_id, array_to_tsvector(string_to_array(terms, ' '))
+                 FROM unnest($1, $2, $3) AS new (id, conversation_id, terms)",
+            )
+            .bind::<Array<BigInt>, _>(ids)
+            .bind::<Array<BigInt>, _>(conversations)
+            .bind::<Array<Text>, _>(terms)
+            .execute(conn)?
+        }
     };
     Ok(())
 }

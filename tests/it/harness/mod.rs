@@ -7,7 +7,7 @@
 
 mod client;
 mod cut;
-mod database;
+pub mod database;
 
 mod frames;
 mod group;

@@ -7,6 +7,7 @@ pub mod fair_reads;
 pub mod log_flood;
 pub mod log_lines;
 pub mod one_hub;
+pub mod other_versions;
 pub mod readiness;
 pub mod safe_defaults;
 pub mod startup;

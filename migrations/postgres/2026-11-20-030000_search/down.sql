@@ -1,2 +1,0 @@
-DROP TABLE message_terms;
-DROP TABLE search_progress;

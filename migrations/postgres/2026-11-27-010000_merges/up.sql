@@ -1,2 +1,0 @@
--- Postgres merges its index by itself, beside those who write.
-SELECT 1;

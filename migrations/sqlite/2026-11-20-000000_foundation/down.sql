@@ -1,9 +1,0 @@
-DROP TABLE contacts;
-DROP TABLE blocks;
-DROP TABLE messages;
-DROP TABLE participants;
-DROP TABLE conversations;
-DROP TABLE logins;
-DROP TABLE user_terms;
-DROP TABLE users;
-DROP TABLE hub;

@@ -1,2 +1,0 @@
-DROP TABLE reactions;
-DROP TABLE hidden_messages;

@@ -1,2 +1,0 @@
-DROP INDEX reports_with_evidence;
-ALTER TABLE reports DROP COLUMN evidence;

@@ -1,1 +1,0 @@
-INSERT INTO message_terms (message_terms, rank) VALUES ('automerge', 4);
