@@ -3,7 +3,9 @@
 use crate::dispatch::Dispatcher;
 use crate::error::Error;
 use crate::hub::Hub;
+use crate::jobs::driver::Jobs;
 use crate::jobs::last_seen::write_last_seen;
+use crate::phase::{Phase, PhaseSetter};
 use crate::wire::CloseCode;
 use crate::ws::connection_limits::ConnectionLimits;
 use actix_web::dev::ServerHandle;
@@ -31,17 +33,22 @@ pub async fn watch(hub: &Hub, writer_thread: &JoinHandle<()>) -> Error {
     }
 }
 
-/// Drains the hub within the grace. It takes no new connections, asks every socket to reconnect,
+/// Drains the hub within the grace, and sets the phases. It takes no new connections, asks every socket to reconnect,
 /// and finishes requests. The hub does not announce that these users go offline. This function
 /// therefore stores that they were last seen now.
 pub async fn drain(
+    mut jobs: Jobs,
     dispatcher: &Dispatcher,
     hub: &Hub,
     connection_limits: &ConnectionLimits,
     server: &ServerHandle,
-    grace: Duration,
+    (phase, grace): (&PhaseSetter, Duration),
 ) {
     log::info!("draining seconds={}", grace.as_secs());
+    let until = Instant::now() + grace;
+    phase.set(Phase::Draining { until });
+    // The users go offline because of the shutdown, so no job announces it.
+    jobs.stop().await;
     server.pause().await;
     connection_limits.close();
     // Fails only when the hub is dead, and then no session is left to close.
@@ -53,10 +60,10 @@ pub async fn drain(
         }
     };
     // The workers are stopped after that: one of them delivers the answer of the writer.
-    let deadline = Instant::now() + grace;
-    let (freed, ()) = tokio::join!(timeout_at(deadline, connection_limits.are_free()), writing);
-    let is_drained = freed.is_ok() && timeout_at(deadline, server.stop(true)).await.is_ok();
+    let (freed, ()) = tokio::join!(timeout_at(until, connection_limits.are_free()), writing);
+    let is_drained = freed.is_ok() && timeout_at(until, server.stop(true)).await.is_ok();
     if !is_drained {
         server.stop(false).await;
     }
+    phase.set(Phase::Stopped);
 }

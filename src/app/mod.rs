@@ -26,6 +26,7 @@ use crate::http::describe::{Bounds, describe};
 use crate::http::held_refusals::HeldRefusals;
 use crate::http::state::HttpState;
 use crate::http::write_check::WriteCheck;
+use crate::hub::relay::Local;
 use crate::hub::{Announcements, Hub, HubSettings};
 use crate::jobs::announce_presence::AnnouncePresenceJob;
 use crate::jobs::announce_unread::AnnounceUnreadJob;
@@ -39,6 +40,7 @@ use crate::jobs::settle_groups::SettleGroupsJob;
 use crate::jobs::sweep::SweepJob;
 use crate::jobs::touch_logins::TouchLoginsJob;
 use crate::limits::{Limits, Rate, RequestLimits};
+use crate::phase::{PhaseSetter, PhaseWatch};
 use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Db, History, HubLock, Probe, Publish, ReadPool, Target, Writer, WriterSettings};
 use crate::wire::Effect;
@@ -164,7 +166,9 @@ impl App {
         let descriptors = Descriptors::allocate(workers);
         let connection_limits = ConnectionLimits::new(settings::connection_limits(&self.config, descriptors.sockets));
         let mut jobs = Jobs::new(self.clock.clone());
-        let state = self.state(dispatcher.clone(), hub.clone(), jobs.statuses(), descriptors.requests, port)?;
+        let (phase, phase_watch) = PhaseSetter::new();
+        let parts = (dispatcher.clone(), hub.clone(), jobs.statuses(), phase_watch);
+        let state = self.state(parts, descriptors.requests, port)?;
         let state = web::Data::new(state);
         let sockets = web::Data::new(self.sockets(state.clone().into_inner(), connection_limits.clone()));
         let audit = state.audit.clone();
@@ -202,9 +206,7 @@ impl App {
             failure = lifecycle::watch(&hub, &writer_thread) => Err(failure),
             Some(failure) = self.failed.recv() => Err(failure),
         };
-        // The users go offline because of the shutdown, so no job announces it.
-        jobs.stop().await;
-        lifecycle::drain(&dispatcher, &hub, &connection_limits, &handle, grace).await;
+        lifecycle::drain(jobs, &dispatcher, &hub, &connection_limits, &handle, (&phase, grace)).await;
         // The server returns its parts when it ends. The writer's thread ends with the last of
         // them.
         let _ = serving.await;
@@ -256,6 +258,7 @@ impl App {
             presence_grace: self.config.hub.presence_grace,
             typing_timeout: self.config.hub.typing_timeout,
             clock: self.clock.clone(),
+            relay: Arc::new(Local),
         }
     }
 
@@ -279,9 +282,7 @@ impl App {
 
     fn state(
         &self,
-        dispatcher: Dispatcher,
-        hub: Hub,
-        jobs: JobStatuses,
+        (dispatcher, hub, jobs, phase): (Dispatcher, Hub, JobStatuses, PhaseWatch),
         requests: usize,
         port: u16,
     ) -> Result<HttpState> {
@@ -296,6 +297,7 @@ impl App {
             dispatcher,
             hub,
             jobs,
+            phase,
             passwords: Passwords::new()?,
             tokens: Arc::clone(&self.tokens),
             descriptions: describe(&calls(), &bounds),

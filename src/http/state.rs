@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::ids::UserId;
 use crate::jobs::driver::JobStatuses;
+use crate::phase::PhaseWatch;
 use actix_web::{HttpRequest, web};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub struct HttpState {
     pub dispatcher: Dispatcher,
     pub hub: Hub,
     pub jobs: JobStatuses,
+    pub phase: PhaseWatch,
     pub passwords: Passwords,
     pub tokens: Arc<BearerTokens>,
     pub origins: OriginPolicy,

@@ -2,12 +2,14 @@
 //! already gone.
 
 use super::mailbox::Batch;
+use super::relay::Local;
 use super::{AfterDelivery, Attachment, Hub, HubSettings, HubStarter, ToSession};
 use crate::clock::Clock;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
 use crate::wire::{Effect, TypingEvent, ViewingEvent};
 use actix::prelude::*;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -71,7 +73,8 @@ impl Handler<Stop> for Listener {
 
 fn started() -> (Hub, HubStarter) {
     let second = Duration::from_secs(1);
-    let settings = HubSettings { presence_grace: second, typing_timeout: second, clock: Clock::system() };
+    let settings =
+        HubSettings { presence_grace: second, typing_timeout: second, clock: Clock::system(), relay: Arc::new(Local) };
     let (hub, starter, _) = Hub::new(settings);
     starter.start();
     (hub, starter)

@@ -1,10 +1,12 @@
 //! Tests of delivery to many users: all recipients share one encoded frame.
 
+use super::relay::{Local, Relay};
 use super::*;
 use crate::clock::{Clock, random_session_id};
 use crate::ids::{LoginId, UserId};
 use crate::wire::{Effect, Frame};
 use actix::{Actor, Context, Handler};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -28,10 +30,52 @@ impl Handler<ToSession> for Listener {
     }
 }
 
+/// A relay that remembers what it was told.
+#[derive(Debug, Default)]
+struct Spy(Mutex<Vec<Effect>>);
+
+impl Relay for Spy {
+    fn tell(&self, effects: &[Effect]) {
+        self.0.lock().unwrap().extend_from_slice(effects);
+    }
+}
+
+#[actix_web::test]
+async fn the_relay_is_told_everything_before_the_hub_delivers_it() {
+    let spy = Arc::new(Spy::default());
+    let settings = HubSettings {
+        presence_grace: Duration::ZERO,
+        typing_timeout: Duration::ZERO,
+        clock: Clock::system(),
+        relay: Arc::clone(&spy) as Arc<dyn Relay>,
+    };
+    let (hub, starter, _announcements) = Hub::new(settings);
+    let frame = |number: i64| Effect::Frame { to: vec![UserId::new(number)], frame: "".into(), ends_typing: None };
+    let told = || -> Vec<i64> {
+        let told = spy.0.lock().unwrap();
+        told.iter().map(|effect| if let Effect::Frame { to, .. } = effect { to[0].get() } else { 0 }).collect()
+    };
+    // The hub does not run yet, so nothing was delivered.
+    hub.deliver(vec![frame(1), frame(2)]).await;
+    assert_eq!(told(), [1, 2]);
+    let writer = hub.clone();
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let then: Vec<AfterDelivery> = vec![Box::new(move || answer.send(()).unwrap())];
+    tokio::task::spawn_blocking(move || writer.deliver_blocking(vec![frame(3)], then)).await.unwrap();
+    assert_eq!(told(), [1, 2, 3]);
+    starter.start();
+    answered.await.unwrap();
+    assert_eq!(told(), [1, 2, 3], "each effect once");
+}
+
 #[actix_web::test]
 async fn everybody_gets_the_bytes_that_were_encoded_once() {
-    let settings =
-        HubSettings { presence_grace: Duration::ZERO, typing_timeout: Duration::ZERO, clock: Clock::system() };
+    let settings = HubSettings {
+        presence_grace: Duration::ZERO,
+        typing_timeout: Duration::ZERO,
+        clock: Clock::system(),
+        relay: Arc::new(Local),
+    };
     let (hub, starter, _announcements) = Hub::new(settings);
     starter.start();
     let mut inboxes = Vec::new();

@@ -6,6 +6,7 @@ use super::actor::{
 use super::mailbox::{AfterDelivery, Attachment, Batch, HubSettings, Inbox};
 use super::presence::Transition;
 use super::registry::{Holder, Stats};
+use super::relay::Relay;
 use super::unread::UnreadChange;
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
@@ -31,6 +32,7 @@ const HOLDERS: usize = 100;
 pub struct Hub {
     actor: Arc<OnceLock<Addr<HubActor>>>,
     pub(super) batches: mpsc::Sender<Batch>,
+    relay: Arc<dyn Relay>,
 }
 
 /// The hub before it runs.
@@ -53,7 +55,7 @@ impl Hub {
         let (batches, inbox) = mpsc::channel(BATCHES);
         let (transitions, to_announce) = mpsc::channel(TRANSITIONS);
         let (unread, to_count) = mpsc::channel(UNREAD_CHANGES);
-        let hub = Hub { actor: Arc::default(), batches };
+        let hub = Hub { actor: Arc::default(), batches, relay: Arc::clone(&settings.relay) };
         let inbox = Mutex::new(Some(Inbox { batches: inbox, transitions, unread }));
         (hub.clone(), HubStarter { hub, inbox, settings }, Announcements { transitions: to_announce, unread: to_count })
     }
@@ -84,6 +86,7 @@ impl Hub {
     /// behind.
     pub async fn deliver(&self, events: Vec<Effect>) {
         if !events.is_empty() {
+            self.relay.tell(&events);
             // Fails only when the hub has ended, and then no session is left to receive the events.
             let _ = self.batches.send(Batch { events, then: Vec::new() }).await;
         }
@@ -92,6 +95,9 @@ impl Hub {
     /// Delivers like `deliver`, from a thread outside the async runtime. Runs the `then` actions on
     /// the hub's own thread afterwards.
     pub fn deliver_blocking(&self, events: Vec<Effect>, then: Vec<AfterDelivery>) {
+        if !events.is_empty() {
+            self.relay.tell(&events);
+        }
         let _ = self.batches.blocking_send(Batch { events, then });
     }
 

@@ -2,11 +2,13 @@
 
 use super::outgoing::Delivery;
 use super::presence::Transition;
+use super::relay::Relay;
 use super::unread::UnreadChange;
 use crate::clock::Clock;
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Effect};
 use actix::{Message, Recipient};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -32,6 +34,8 @@ pub struct HubSettings {
     pub presence_grace: Duration,
     pub typing_timeout: Duration,
     pub clock: Clock,
+    /// Passes what this node delivers to the other nodes.
+    pub relay: Arc<dyn Relay>,
 }
 
 /// A message from the hub to a session: one for each batch.

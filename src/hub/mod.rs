@@ -20,6 +20,7 @@ mod opening;
 mod outgoing;
 mod presence;
 mod registry;
+pub mod relay;
 mod resyncs;
 mod typing;
 mod unread;

@@ -13,8 +13,6 @@ pub struct Stats {
     pub authenticated_users: usize,
     /// Sessions cut off because they did not accept what was delivered.
     pub evicted: u64,
-    /// The hub is shutting down.
-    pub is_draining: bool,
 }
 
 /// Sessions by id, by user and by login. `S` is the address of a session.

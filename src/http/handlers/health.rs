@@ -4,6 +4,7 @@ use crate::http::state::HttpState;
 use crate::http::write_check::within_deadline;
 use crate::ids::Timestamp;
 use crate::jobs::driver::JobStatus;
+use crate::phase::Phase;
 use actix_web::{HttpRequest, HttpResponse, web};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -100,13 +101,12 @@ pub struct Readiness {
 
 /// `GET /ready`: tells whether this node takes new work.
 pub async fn ready(state: web::Data<HttpState>, request: HttpRequest) -> HttpResponse {
-    let reason = match trouble_of_database(&state).await {
-        Some(trouble) => Some(trouble),
-        None => match state.hub.stats().await {
-            Ok(stats) if !stats.is_draining => None,
-            Ok(_) => Some("the hub is restarting".into()),
-            Err(error) => Some(error.detail().into_owned().into()),
+    let reason = match state.phase.current() {
+        Phase::Running => match trouble_of_database(&state).await {
+            Some(trouble) => Some(trouble),
+            None => state.hub.stats().await.err().map(|error| error.detail().into_owned().into()),
         },
+        Phase::Draining { .. } | Phase::Stopped => Some("the hub is restarting".into()),
     };
     let is_ready = reason.is_none();
     let reason = reason.filter(|_| is_local(&request));

@@ -177,7 +177,6 @@ impl Handler<GetStats> for HubActor {
             connections: self.registry.connections(),
             authenticated_users: self.registry.users(),
             evicted: self.evicted,
-            is_draining: self.is_draining,
         })
     }
 }
