@@ -97,7 +97,8 @@ impl Dispatcher {
 
     async fn run<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, terms: OpTerms) -> Result<O::Output> {
         let owner = principal.into().user_id();
-        let within_limits = owner.map_or(Ok(()), |user_id| self.inner.limits.take(terms.class, user_id, terms.charge));
+        let within_limits =
+            owner.map_or(Ok(()), |user_id| self.inner.limits.take(terms.class, user_id, terms.rate_tokens));
         match (within_limits, terms.access) {
             (Err(refusal), _) if terms.replays => self.replay(principal, op, refusal).await,
             (Err(refusal), _) => Err(refusal),
@@ -124,12 +125,12 @@ impl Dispatcher {
     }
 
     async fn write<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, terms: OpTerms) -> Result<O::Output> {
-        let (asker, answer) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         let OpTerms { name, cost, replays, .. } = terms;
         let deadline = Instant::now() + WRITE_DEADLINE;
         let terms = Terms { name, cost, owner: principal.into().user_id(), deadline };
         let locks = op.locks(&principal);
-        let write = Write { principal, op, locks, replays, env: self.env(), output: None, asker };
+        let write = Write { principal, op, locks, replays, env: self.env(), output: None, reply };
         self.inner.writer.submit(Box::new(write), terms);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(outcome)) => outcome,
@@ -213,7 +214,7 @@ struct Write<P, O: AnyOp<P>> {
     replays: bool,
     env: OpEnv,
     output: Option<O::Output>,
-    asker: oneshot::Sender<Result<O::Output>>,
+    reply: oneshot::Sender<Result<O::Output>>,
 }
 
 impl<P: Party, O: AnyOp<P>> WriteJob<Effect> for Write<P, O> {
@@ -233,10 +234,10 @@ impl<P: Party, O: AnyOp<P>> WriteJob<Effect> for Write<P, O> {
     }
 
     fn answer(self: Box<Self>, result: Result<()>) {
-        let Write { output, asker, .. } = *self;
+        let Write { output, reply, .. } = *self;
         let outcome = result.and_then(|()| output.ok_or_else(|| Error::bug("a job that succeeded has an output")));
         // No caller waits any more when the deadline passed or the request was dropped. A committed
         // write stays committed.
-        let _ = asker.send(outcome);
+        let _ = reply.send(outcome);
     }
 }

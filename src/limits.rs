@@ -80,22 +80,22 @@ impl<C: Clock + Clone> Limits<C> {
     /// Takes this many tokens of the class from the user, at least one. Takes all of them or none.
     ///
     /// # Errors
-    /// `RateLimited` with the time until there are enough tokens. `TooLarge` if the charge exceeds
+    /// `RateLimited` with the time until there are enough tokens. `TooLarge` if the number exceeds
     /// the burst of the class, which never holds enough.
-    pub fn take(&self, class: Class, user_id: UserId, charge: u32) -> Result<()> {
+    pub fn take(&self, class: Class, user_id: UserId, tokens: u32) -> Result<()> {
         let (buckets, limit) = match class {
             Class::Unlimited => return Ok(()),
             Class::Message => (&self.messages, "MESSAGE_RATE messages a second"),
             Class::Mark => (&self.marks, "10 times MESSAGE_RATE marks a second"),
             Class::Change => (&self.changes, "5 times MESSAGE_RATE changes a second"),
         };
-        let charge = NonZeroU32::new(charge).unwrap_or(NonZeroU32::MIN);
-        match buckets.check_key_n(&user_id, charge) {
+        let tokens = NonZeroU32::new(tokens).unwrap_or(NonZeroU32::MIN);
+        match buckets.check_key_n(&user_id, tokens) {
             Ok(taken) => {
                 taken.map_err(|wait| Error::RateLimited { limit, retry_in: wait.wait_time_from(self.clock.now()) })
             }
             Err(InsufficientCapacity(burst)) => Err(Error::TooLarge(
-                format!("this counts as {charge} changes, and {burst} are allowed at once: split it").into(),
+                format!("this counts as {tokens} changes, and {burst} are allowed at once: split it").into(),
             )),
         }
     }
@@ -173,7 +173,7 @@ impl<C: Clock + Clone> RequestLimits<C> {
     }
 }
 
-/// Takes tokens from one bucket. A charge above the bucket's capacity takes the whole bucket.
+/// Takes tokens from one bucket. More tokens than the bucket's capacity take the whole bucket.
 fn take<K: Clone + Hash + Eq, C: Clock>(
     buckets: &Buckets<K, C>,
     key: &K,

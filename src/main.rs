@@ -128,7 +128,7 @@ fn set_admin(config: &Config, name: &str, is_admin: bool) -> Result<(), Failure>
     match app::set_admin(config, name, is_admin).map_err(|error| error.cause())? {
         Appointed::Done => println!("switchboard: {name} {is} now"),
         Appointed::Already => println!("switchboard: {name} {is} (nothing changed)"),
-        Appointed::Nobody => return Err(format!("no user has the username {name:?}")),
+        Appointed::NotFound => return Err(format!("no user has the username {name:?}")),
     }
     Ok(())
 }
@@ -140,7 +140,7 @@ fn set_password(config: &Config, name: &str) -> Result<(), Failure> {
             println!("switchboard: {name} has a new password and is signed out everywhere");
             Ok(())
         }
-        Appointed::Nobody => Err(format!("no user with a password here has the username {name:?}")),
+        Appointed::NotFound => Err(format!("no user with a password here has the username {name:?}")),
     }
 }
 

@@ -17,13 +17,13 @@ pub struct BearerTokens {
 /// The content of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bearer {
-    pub holder: Holder,
+    pub subject: TokenSubject,
     pub expires_at: Timestamp,
 }
 
 /// The subject that a token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum TokenSubject {
     /// The subject of the hub's own token.
     Login(UserId, LoginId),
     /// The subject of another system's token.
@@ -39,10 +39,10 @@ impl BearerTokens {
         let header = jws::header(token)?;
         if header.alg == Algorithm::HS256 {
             let (user_id, login_id, expires_at) = self.ours.verify(token, &header, now)?;
-            return Ok(Bearer { holder: Holder::Login(user_id, login_id), expires_at });
+            return Ok(Bearer { subject: TokenSubject::Login(user_id, login_id), expires_at });
         }
         let unset = || refused(format!("alg {:?} needs JWT_PUBLIC_KEY_FILE, which is empty", header.alg));
         let (external_user, expires_at) = self.external.as_ref().ok_or_else(unset)?.verify(token, &header, now)?;
-        Ok(Bearer { holder: Holder::ExternalUser(external_user), expires_at })
+        Ok(Bearer { subject: TokenSubject::ExternalUser(external_user), expires_at })
     }
 }

@@ -11,7 +11,7 @@ mod public_keys;
 mod token;
 
 pub use access::AccessTokens;
-pub use bearer::{Bearer, BearerTokens, Holder};
+pub use bearer::{Bearer, BearerTokens, TokenSubject};
 pub use external::{ExternalTokens, ExternalUser};
 pub use password::{Passwords, Verdict, hash_password};
 pub use token::{SecretToken, TOKEN_HASH_BYTES, hash_token};

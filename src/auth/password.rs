@@ -40,7 +40,7 @@ type Work = Box<dyn FnOnce(Option<&mut Memory>) + Send>;
 pub struct Passwords {
     queue: Arc<Queue>,
     /// Address of the caller; an IPv6 address counts as its /64 network.
-    asker: IpAddr,
+    address: IpAddr,
     /// Hash of a random password. It is verified for unknown users, so that their answer takes the
     /// same time.
     decoy: Arc<str>,
@@ -62,9 +62,9 @@ impl Waiting {
     }
 
     /// Adds work. Returns the work for which there is no place.
-    fn push(&self, asker: IpAddr, work: Work) -> Option<Work> {
+    fn push(&self, address: IpAddr, work: Work) -> Option<Work> {
         let displaced = match &mut *self.work() {
-            Some(queue) => queue.push(asker, work),
+            Some(queue) => queue.push(address, work),
             None => Some(work),
         };
         self.changed.notify_one();
@@ -92,8 +92,8 @@ impl Drop for Queue {
 
 impl Passwords {
     pub fn new() -> Result<Self> {
-        let places = Mutex::new(Some(FairQueue::new(MAX_WAITING)));
-        let waiting = Arc::new(Waiting { work: places, changed: Condvar::new() });
+        let jobs = Mutex::new(Some(FairQueue::new(MAX_WAITING)));
+        let waiting = Arc::new(Waiting { work: jobs, changed: Condvar::new() });
         // From here on, any failure ends the threads.
         let queue = Arc::new(Queue { waiting: Arc::clone(&waiting) });
         for number in 1..=threads() {
@@ -102,13 +102,13 @@ impl Passwords {
                 .map_err(|error| Error::Internal(error.into()))?;
         }
         let nobody_knows = crate::clock::random_bytes::<32>();
-        let asker = Ipv6Addr::UNSPECIFIED.into();
-        Ok(Self { queue, asker, decoy: hash(&nobody_knows, &mut Memory::new())?.into() })
+        let address = Ipv6Addr::UNSPECIFIED.into();
+        Ok(Self { queue, address, decoy: hash(&nobody_knows, &mut Memory::new())?.into() })
     }
 
     /// Returns a clone for a caller at this address, which shares the queue with other addresses.
-    pub fn of(&self, asker: IpAddr) -> Self {
-        Self { asker, ..self.clone() }
+    pub fn of(&self, address: IpAddr) -> Self {
+        Self { address, ..self.clone() }
     }
 
     /// Hashes the normalized password. Returns the hash to store, in PHC string format with its
@@ -147,16 +147,16 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Memory) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (asker, answer) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
         // A send fails when the request was dropped; no caller is left to answer.
         let work: Work = Box::new(move |memory| {
             let outcome = match memory {
                 Some(memory) => work(memory),
                 None => Err(Error::Unavailable("too many passwords wait to be checked; try again in a moment")),
             };
-            drop(asker.send(outcome));
+            drop(reply.send(outcome));
         });
-        if let Some(displaced) = self.queue.waiting.push(self.asker, work) {
+        if let Some(displaced) = self.queue.waiting.push(self.address, work) {
             displaced(None);
         }
         answer.await.map_err(|_| Error::bug("a password thread panicked"))?
@@ -295,7 +295,7 @@ mod tests {
                 entered.send(()).unwrap();
                 assert!(is_open.recv().is_err());
             });
-            assert!(passwords.queue.waiting.push(passwords.asker, work).is_none());
+            assert!(passwords.queue.waiting.push(passwords.address, work).is_none());
             is_entered.recv().unwrap();
             gate
         });
@@ -307,7 +307,7 @@ mod tests {
     async fn au_2_too_many_at_once_are_refused_and_the_next_pass_again() {
         let (passwords, gates) = busy();
         for _ in 0..MAX_WAITING {
-            assert!(passwords.queue.waiting.push(passwords.asker, Box::new(|_| {})).is_none());
+            assert!(passwords.queue.waiting.push(passwords.address, Box::new(|_| {})).is_none());
         }
         assert!(matches!(passwords.hash("x".into()).await, Err(Error::Unavailable(_))));
         drop(gates);
@@ -332,9 +332,9 @@ mod tests {
             })
         };
         for _ in 0..MAX_WAITING {
-            assert!(flood.queue.waiting.push(flood.asker, note("flood")).is_none());
+            assert!(flood.queue.waiting.push(flood.address, note("flood")).is_none());
         }
-        let displaced = ann.queue.waiting.push(ann.asker, note("ann")).expect("somebody gives up a place");
+        let displaced = ann.queue.waiting.push(ann.address, note("ann")).expect("somebody gives up a place");
         displaced(None);
         assert_eq!(*order.lock().unwrap(), [("flood", "turned away")]);
         drop(gates);

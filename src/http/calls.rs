@@ -172,7 +172,7 @@ fn groups() -> Vec<Call> {
     const ONE: &str = "/api/conversations/{conversation_id}/participants/{user_id}";
     vec![
         runs::<CreateConversation>(POST, "/api/conversations", "Create a group, or open a direct conversation")
-            .creates(|created| created.was_there)
+            .creates(|created| created.existed)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
         runs::<RenameConversation>(PATCH, "/api/conversations/{conversation_id}", "Rename a group").refuses(NEEDS_ROLE),
         runs::<ListParticipants>(GET, PARTICIPANTS, "The participants of a conversation, by id").refuses(NOT_FOUND),
@@ -238,7 +238,7 @@ fn administration() -> Vec<Call> {
     vec![
         runs::<CreateReport>(POST, "/api/reports", "Report a person or a message to the administrators")
             .named("report")
-            .creates(|reported| reported.was_there)
+            .creates(|reported| reported.existed)
             .refuses(NOT_FOUND),
         runs::<ListReports>(GET, "/api/admin/reports", "The reports, newest first")
             .audited(|_, page| format!("admin read reports count={}", page.reports.len()))

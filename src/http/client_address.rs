@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn op_2_forwarded_addresses_count_only_from_trusted_proxies() {
         let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor);
-        let told = headers(&[("x-forwarded-for", b"198.51.100.7")]);
-        assert_eq!(proxies.client("192.0.2.1".parse().unwrap(), &told).to_string(), "192.0.2.1");
+        let forwarded = headers(&[("x-forwarded-for", b"198.51.100.7")]);
+        assert_eq!(proxies.client("192.0.2.1".parse().unwrap(), &forwarded).to_string(), "192.0.2.1");
         for (value, client) in [
             (&b"198.51.100.7"[..], "198.51.100.7"),
             // The forged part is further left.
@@ -255,8 +255,8 @@ mod tests {
         assert_eq!(by_x_forwarded_for(b"\", 198.51.100.7"), "198.51.100.7");
         assert_eq!(by_x_forwarded_for(b"198.51.100.7, unknown, 10.0.0.2"), "::");
         let proxies = proxies(&["::/0", "0.0.0.0/0"], ProxyHeader::XForwardedFor);
-        let told = headers(&[("x-forwarded-for", b"198.51.100.7, unknown")]);
-        assert_eq!(proxies.client("10.0.0.1".parse().unwrap(), &told), UNKNOWN_ADDRESS, "it is in no network");
+        let forwarded = headers(&[("x-forwarded-for", b"198.51.100.7, unknown")]);
+        assert_eq!(proxies.client("10.0.0.1".parse().unwrap(), &forwarded), UNKNOWN_ADDRESS, "it is in no network");
     }
 
     #[test]

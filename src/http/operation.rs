@@ -26,7 +26,7 @@ where
     O::Output: Serialize + JsonSchema,
 {
     let (name, has_body) = (O::NAME, !matches!(method, Method::GET | Method::DELETE));
-    OperationCall { method, path, summary, name, fixed: Vec::new(), has_body, was_there: None, audit: None }
+    OperationCall { method, path, summary, name, fixed: Vec::new(), has_body, existed: None, audit: None }
 }
 
 /// A call that runs `O`, until all its parts are known.
@@ -37,7 +37,7 @@ pub struct OperationCall<O: Op> {
     name: &'static str,
     fixed: Vec<Given<'static>>,
     has_body: bool,
-    was_there: Option<fn(&O::Output) -> bool>,
+    existed: Option<fn(&O::Output) -> bool>,
     audit: Option<AuditLine<O>>,
 }
 
@@ -62,9 +62,9 @@ where
         Self { name, ..self }
     }
 
-    /// Answers 201 if the operation created something, and 200 if it was there before.
-    pub fn creates(self, was_there: fn(&O::Output) -> bool) -> Self {
-        Self { was_there: Some(was_there), ..self }
+    /// Answers 201 if the operation created something, and 200 if it existed.
+    pub fn creates(self, existed: fn(&O::Output) -> bool) -> Self {
+        Self { existed: Some(existed), ..self }
     }
 
     /// Writes a line to the audit log when the operation succeeds.
@@ -82,7 +82,7 @@ where
 
     /// Completes a call with these error codes besides the usual ones.
     pub fn refuses(self, refusals: &'static [Code]) -> Call {
-        let Self { method, path, summary, name, fixed, has_body, was_there, audit } = self;
+        let Self { method, path, summary, name, fixed, has_body, existed, audit } = self;
         let schema = O::json_schema(&mut SchemaGenerator::default()).to_value();
         let is_free = |key: &str| path_keys(path).all(|part| part != key) && fixed.iter().all(|(name, _)| *name != key);
         let all: Vec<&String> = schema["properties"].as_object().into_iter().flat_map(|keys| keys.keys()).collect();
@@ -106,13 +106,13 @@ where
             (Some(_), true) => BodyIs::Required,
         };
         let output = Some(schema_of::<O::Output> as SchemaOf);
-        let answers = match was_there {
+        let answers = match existed {
             _ if is_done::<O>() => vec![(204, None)],
             Some(_) => vec![(201, output), (200, output)],
             None => vec![(200, output)],
         };
         let has_query = query.is_some();
-        let handler = Rc::new(Handler { path, fixed, has_query, body, was_there, audit });
+        let handler = Rc::new(Handler { path, fixed, has_query, body, existed, audit });
         let handler = move |state: web::Data<HttpState>, request: HttpRequest, payload: web::Payload| {
             let handler = Rc::clone(&handler);
             async move { handler.answer(&state, &request, payload).await }
@@ -154,7 +154,7 @@ struct Handler<O: Op> {
     fixed: Vec<Given<'static>>,
     has_query: bool,
     body: BodyIs,
-    was_there: Option<fn(&O::Output) -> bool>,
+    existed: Option<fn(&O::Output) -> bool>,
     audit: Option<AuditLine<O>>,
 }
 
@@ -187,7 +187,7 @@ where
         if let Some((line, op)) = audited {
             state.audit_event(request, &line(&op, &output), caller.user_id);
         }
-        let is_new = self.was_there.is_some_and(|was_there| !was_there(&output));
+        let is_new = self.existed.is_some_and(|existed| !existed(&output));
         Ok(match is_new {
             _ if is_done::<O>() => HttpResponse::NoContent().finish(),
             true => HttpResponse::Created().json(output),

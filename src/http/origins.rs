@@ -297,14 +297,20 @@ mod tests {
 
     #[test]
     fn a_refusal_names_host_and_setting_and_repeats_nothing_unsafe() {
-        let told = |host: &[u8]| origins().check_host(Some(host)).unwrap_err().detail().into_owned();
+        let detail = |host: &[u8]| origins().check_host(Some(host)).unwrap_err().detail().into_owned();
         assert_eq!(
-            told(b"evil.example:8443"),
+            detail(b"evil.example:8443"),
             "unknown host evil.example:8443; set PUBLIC_URL to the address people use"
         );
-        assert_eq!(told(b"<b>\"'&`\\\n\x1b\xff"), "unknown host ?b?????????; set PUBLIC_URL to the address people use");
-        assert!(told(&[b'x'; 1000]).len() < 200);
-        let told = origins().check_origin(&origin("https://<evil>.example")).unwrap_err().detail().into_owned();
-        assert!(told.starts_with("origin https://?evil?.example is not allowed; add it to ALLOWED_ORIGINS"), "{told}");
+        assert_eq!(
+            detail(b"<b>\"'&`\\\n\x1b\xff"),
+            "unknown host ?b?????????; set PUBLIC_URL to the address people use"
+        );
+        assert!(detail(&[b'x'; 1000]).len() < 200);
+        let detail = origins().check_origin(&origin("https://<evil>.example")).unwrap_err().detail().into_owned();
+        assert!(
+            detail.starts_with("origin https://?evil?.example is not allowed; add it to ALLOWED_ORIGINS"),
+            "{detail}"
+        );
     }
 }

@@ -99,11 +99,11 @@ async fn attach_opening(hub: &Hub, user: i64) -> Addr<Listener> {
     listener
 }
 
-/// Delivers the events, and returns when the hub has handled them.
-async fn deliver(hub: &Hub, events: Vec<Effect>) {
+/// Delivers the effects, and returns when the hub has handled them.
+async fn deliver(hub: &Hub, effects: Vec<Effect>) {
     let (done, settled) = oneshot::channel();
     let then: AfterDelivery = Box::new(move || done.send(()).unwrap());
-    assert!(hub.batches.send(Batch { events, then: vec![then] }).await.is_ok());
+    assert!(hub.batches.send(Batch { effects, then: vec![then] }).await.is_ok());
     settled.await.unwrap();
 }
 

@@ -24,21 +24,21 @@ fn detach_all(sockets: i64) -> Duration {
         let (conversation_id, user_id) = (ConversationId::new(user), UserId::new(user));
         let (to, session) = (vec![UserId::new(sockets + user)], Some(session(user)));
         registry.attach(session.unwrap(), user_id, Some(LoginId::new(user)), ());
-        presence.arrived(user_id);
+        presence.on_connect(user_id);
         unread_notifications.changed(user_id, conversation_id, now);
         let types =
             TypingEvent { conversation_id, user_id, recipient_id: None, is_typing: true, to: to.clone(), session };
-        typing.heard(types, now);
-        viewing.heard(ViewingEvent { conversation_id, user_id, is_viewing: true, to, session }, now);
+        typing.on_event(types, now);
+        viewing.on_event(ViewingEvent { conversation_id, user_id, is_viewing: true, to, session }, now);
     }
     let began = Instant::now();
     // The newest sockets detach first.
     for user in (1..=sockets).rev() {
         let detached = registry.detach(session(user)).unwrap();
-        presence.left(detached.user_id, now);
-        unread_notifications.gone(detached.user_id);
-        assert_eq!(typing.session_gone(detached.user_id, session(user)).len(), 1);
-        assert_eq!(viewing.session_gone(detached.user_id, session(user)).len(), 1);
+        presence.on_disconnect(detached.user_id, now);
+        unread_notifications.on_disconnect(detached.user_id);
+        assert_eq!(typing.on_disconnect(detached.user_id, session(user)).len(), 1);
+        assert_eq!(viewing.on_disconnect(detached.user_id, session(user)).len(), 1);
     }
     began.elapsed()
 }

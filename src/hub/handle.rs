@@ -1,11 +1,11 @@
 //! The hub handle, which all other parts use.
 
 use super::actor::{
-    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, ListHolders, Opened, Recount, Settle, Suspend,
+    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, ListSessionOwners, Opened, Recount, Settle, Suspend,
 };
 use super::mailbox::{AfterDelivery, Attachment, Batch, HubSettings, Inbox};
 use super::presence::Transition;
-use super::registry::{Holder, Stats};
+use super::registry::{SessionOwner, Stats};
 use super::relay::Relay;
 use super::unread::UnreadChange;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ const TRANSITIONS: usize = 256;
 const UNREAD_CHANGES: usize = 256;
 
 /// Maximum number of session owners listed at once; other callers wait for the hub meanwhile.
-const HOLDERS: usize = 100;
+const SESSION_OWNERS: usize = 100;
 
 /// The hub handle: cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -82,23 +82,23 @@ impl Hub {
         }
     }
 
-    /// Delivers the events in this order, after everything given before. Waits while the hub is
+    /// Delivers the effects in this order, after everything given before. Waits while the hub is
     /// behind.
-    pub async fn deliver(&self, events: Vec<Effect>) {
-        if !events.is_empty() {
-            self.relay.tell(&events);
-            // Fails only when the hub has ended, and then no session is left to receive the events.
-            let _ = self.batches.send(Batch { events, then: Vec::new() }).await;
+    pub async fn deliver(&self, effects: Vec<Effect>) {
+        if !effects.is_empty() {
+            self.relay.tell(&effects);
+            // Fails only when the hub has ended, and then no session is left to receive them.
+            let _ = self.batches.send(Batch { effects, then: Vec::new() }).await;
         }
     }
 
     /// Delivers like `deliver`, from a thread outside the async runtime. Runs the `then` actions on
     /// the hub's own thread afterwards.
-    pub fn deliver_blocking(&self, events: Vec<Effect>, then: Vec<AfterDelivery>) {
-        if !events.is_empty() {
-            self.relay.tell(&events);
+    pub fn deliver_blocking(&self, effects: Vec<Effect>, then: Vec<AfterDelivery>) {
+        if !effects.is_empty() {
+            self.relay.tell(&effects);
         }
-        let _ = self.batches.blocking_send(Batch { events, then });
+        let _ = self.batches.blocking_send(Batch { effects, then });
     }
 
     /// Suspends a session: the hub keeps its frames until it is `opened` again. Safe to call for a
@@ -115,8 +115,8 @@ impl Hub {
     }
 
     /// Ends an announcement. A transition that reached no user is due again with the next tick.
-    pub async fn settle(&self, transition: Transition, is_told: bool) -> Result<()> {
-        self.actor()?.send(Settle { transition, is_told }).await.map_err(gone)
+    pub async fn settle(&self, transition: Transition, is_delivered: bool) -> Result<()> {
+        self.actor()?.send(Settle { transition, is_delivered }).await.map_err(gone)
     }
 
     /// Returns unread changes whose counts could not be sent: they are due again.
@@ -126,8 +126,8 @@ impl Hub {
 
     /// Lists the owners of open sessions on this node, one page at a time: those after `after`, and
     /// none at the end. A session that opens or closes between two pages may be missing.
-    pub async fn holders(&self, after: Option<Holder>) -> Result<Vec<Holder>> {
-        self.actor()?.send(ListHolders { after, most: HOLDERS }).await.map_err(gone)
+    pub async fn session_owners(&self, after: Option<SessionOwner>) -> Result<Vec<SessionOwner>> {
+        self.actor()?.send(ListSessionOwners { after, most: SESSION_OWNERS }).await.map_err(gone)
     }
 
     /// Returns the number of open sessions of the user on this node.

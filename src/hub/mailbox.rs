@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Events to deliver in this order, and actions to run afterwards.
+/// Effects to deliver in this order, and actions to run afterwards.
 pub(super) struct Batch {
-    pub events: Vec<Effect>,
+    pub effects: Vec<Effect>,
     pub then: Vec<AfterDelivery>,
 }
 

@@ -30,5 +30,5 @@ pub use handle::{Announcements, Hub, HubStarter};
 pub use mailbox::{AfterDelivery, Attachment, HubSettings, ToSession};
 pub use outgoing::{Delivery, Ephemeral};
 pub use presence::Transition;
-pub use registry::{Holder, Stats};
+pub use registry::{SessionOwner, Stats};
 pub use unread::UnreadChange;

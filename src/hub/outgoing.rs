@@ -51,9 +51,9 @@ impl Outgoing {
         &mut self,
         registry: &Registry<S>,
         now: Timestamp,
-        told: impl IntoIterator<Item = TypingEvent>,
+        events: impl IntoIterator<Item = TypingEvent>,
     ) {
-        for TypingEvent { conversation_id, user_id, recipient_id, is_typing, to, .. } in told {
+        for TypingEvent { conversation_id, user_id, recipient_id, is_typing, to, .. } in events {
             let body = Typing { conversation_id, user_id, recipient_id, is_typing };
             let frame = wire::encode("typing_indicator", now, &body);
             self.add(registry, &to, &Delivery::Ephemeral(Ephemeral::Typing(conversation_id, user_id), frame));
@@ -64,9 +64,9 @@ impl Outgoing {
         &mut self,
         registry: &Registry<S>,
         now: Timestamp,
-        told: impl IntoIterator<Item = ViewingEvent>,
+        events: impl IntoIterator<Item = ViewingEvent>,
     ) {
-        for ViewingEvent { conversation_id, user_id, is_viewing, to, .. } in told {
+        for ViewingEvent { conversation_id, user_id, is_viewing, to, .. } in events {
             let frame = wire::encode("viewing", now, &Viewing { conversation_id, user_id, is_viewing });
             self.add(registry, &to, &Delivery::Ephemeral(Ephemeral::Viewing(conversation_id, user_id), frame));
         }

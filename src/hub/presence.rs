@@ -54,7 +54,7 @@ impl Presence {
     }
 
     /// Records that the user has a session now.
-    pub fn arrived(&mut self, user_id: UserId) {
+    pub fn on_connect(&mut self, user_id: UserId) {
         self.leaving.remove(&user_id);
         if self.here.insert(user_id) {
             self.changed.insert(user_id);
@@ -62,7 +62,7 @@ impl Presence {
     }
 
     /// Records that the user's last session ended.
-    pub fn left(&mut self, user_id: UserId, now: Instant) {
+    pub fn on_disconnect(&mut self, user_id: UserId, now: Instant) {
         if self.here.remove(&user_id) {
             self.leaving.insert(user_id, now + self.grace);
         }
@@ -123,7 +123,7 @@ impl Presence {
 
     /// Records that the announcement of a transition is delivered now. It also reaches the viewers
     /// who were shown the user since it was taken.
-    pub fn told(&mut self, user_id: UserId) {
+    pub fn on_delivery(&mut self, user_id: UserId) {
         if let Some(before) = self.under_way.get_mut(&user_id) {
             before.is_shown_since = false;
         }
@@ -131,10 +131,10 @@ impl Presence {
 
     /// Ends the announcement of a transition. One that reached no user is due again, unless the
     /// user's state went back meanwhile.
-    pub fn settle(&mut self, Transition { user_id, is_online }: Transition, is_told: bool) {
+    pub fn settle(&mut self, Transition { user_id, is_online }: Transition, is_delivered: bool) {
         let Some(before) = self.under_way.remove(&user_id) else { return };
-        let is_announced = if is_told { is_online } else { before.was_announced };
-        let is_shown = before.is_shown_since || (!is_told && before.was_shown);
+        let is_announced = if is_delivered { is_online } else { before.was_announced };
+        let is_shown = before.is_shown_since || (!is_delivered && before.was_shown);
         if is_announced {
             self.announced.insert(user_id);
         } else {
@@ -143,7 +143,7 @@ impl Presence {
         if is_shown && !is_announced {
             self.shown.insert(user_id);
         }
-        if !is_told {
+        if !is_delivered {
             self.changed.insert(user_id);
         }
     }
@@ -166,12 +166,12 @@ mod tests {
 
     /// Takes all transitions that are due, each sent to all users.
     fn transitions(presence: &mut Presence) -> Vec<Transition> {
-        let mut told = Vec::new();
+        let mut due = Vec::new();
         while let Some(transition) = presence.next_transition() {
             presence.settle(transition, true);
-            told.push(transition);
+            due.push(transition);
         }
-        told
+        due
     }
 
     fn fail(presence: &mut Presence) -> Transition {
@@ -183,12 +183,12 @@ mod tests {
     #[test]
     fn an_absence_shorter_than_the_grace_is_not_announced() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: true }]);
-        presence.left(ANN, start);
+        presence.on_disconnect(ANN, start);
         presence.expire(start + GRACE - Duration::from_millis(1));
         assert!(presence.is_online(ANN));
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         presence.expire(start + GRACE * 2);
         assert_eq!(transitions(&mut presence), []);
     }
@@ -196,9 +196,9 @@ mod tests {
     #[test]
     fn a_longer_absence_is_announced_once_when_the_grace_ends() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         transitions(&mut presence);
-        presence.left(ANN, start);
+        presence.on_disconnect(ANN, start);
         presence.expire(start + GRACE);
         assert!(!presence.is_online(ANN));
         assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: false }]);
@@ -209,29 +209,29 @@ mod tests {
     #[test]
     fn a_failed_announcement_is_retried_unless_the_state_reverted() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         fail(&mut presence);
         assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: true }]);
-        presence.left(ANN, start);
+        presence.on_disconnect(ANN, start);
         presence.expire(start + GRACE);
         fail(&mut presence);
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         assert_eq!(transitions(&mut presence), [], "others still believe that Ann is online, and she is");
     }
 
     #[test]
     fn a_transition_waits_for_the_previous_one_and_is_sent_once() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         let coming = presence.next_transition().unwrap();
-        presence.left(ANN, start);
+        presence.on_disconnect(ANN, start);
         presence.expire(start + GRACE);
         assert_eq!(presence.next_transition(), None, "her coming is still being told");
         presence.settle(coming, false);
         assert_eq!(presence.next_transition(), None, "nobody heard that she came");
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         let coming = presence.next_transition().unwrap();
-        presence.left(ANN, start);
+        presence.on_disconnect(ANN, start);
         presence.expire(start + GRACE);
         presence.settle(coming, true);
         assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: false }]);
@@ -242,9 +242,9 @@ mod tests {
     fn online_and_unannounced_offline_users_are_not_written_down() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
         let [bob, cat, dan] = [2, 3, 4].map(UserId::new);
-        [ANN, bob, cat, dan].iter().for_each(|user_id| presence.arrived(*user_id));
+        [ANN, bob, cat, dan].iter().for_each(|user_id| presence.on_connect(*user_id));
         transitions(&mut presence);
-        [bob, cat, dan].iter().for_each(|user_id| presence.left(*user_id, start));
+        [bob, cat, dan].iter().for_each(|user_id| presence.on_disconnect(*user_id, start));
         presence.expire(start + GRACE);
         let gone = presence.next_transition().unwrap();
         presence.settle(gone, true);
@@ -255,13 +255,13 @@ mod tests {
     #[test]
     fn a_user_shown_online_early_is_announced_as_offline() {
         let (mut presence, start) = (Presence::new(Duration::ZERO), Instant::now());
-        presence.arrived(ANN);
+        presence.on_connect(ANN);
         assert!(presence.show(ANN));
-        presence.left(ANN, start);
+        presence.on_disconnect(ANN, start);
         presence.expire(start);
         assert_eq!(transitions(&mut presence), [Transition { user_id: ANN, is_online: false }]);
-        presence.arrived(ANN);
-        presence.left(ANN, start);
+        presence.on_connect(ANN);
+        presence.on_disconnect(ANN, start);
         presence.expire(start);
         assert_eq!(transitions(&mut presence), [], "nobody was shown this visit");
     }
@@ -322,16 +322,16 @@ mod tests {
             let mut taken = std::collections::VecDeque::new();
             for step in steps {
                 match step {
-                    Step::Arrive(user) => { presence.arrived(UserId::new(user)); here.insert(UserId::new(user)); }
-                    Step::Leave(user) => { presence.left(UserId::new(user), now); here.remove(&UserId::new(user)); }
+                    Step::Arrive(user) => { presence.on_connect(UserId::new(user)); here.insert(UserId::new(user)); }
+                    Step::Leave(user) => { presence.on_disconnect(UserId::new(user), now); here.remove(&UserId::new(user)); }
                     Step::Wait(millis) => { now += Duration::from_millis(millis); presence.expire(now); }
                     Step::Take => taken.extend(presence.next_transition()),
-                    Step::Settle(is_told) => if let Some(transition) = taken.pop_front() {
-                        if is_told {
+                    Step::Settle(is_delivered) => if let Some(transition) = taken.pop_front() {
+                        if is_delivered {
                             prop_assert!(beliefs.hear(transition), "{transition:?} is told twice");
-                            presence.told(transition.user_id);
+                            presence.on_delivery(transition.user_id);
                         }
-                        presence.settle(transition, is_told);
+                        presence.settle(transition, is_delivered);
                     },
                     Step::Show(user) => if presence.show(UserId::new(user)) {
                         beliefs.one.insert(UserId::new(user));
@@ -341,7 +341,7 @@ mod tests {
             presence.expire(now + GRACE);
             for transition in taken {
                 beliefs.hear(transition);
-                presence.told(transition.user_id);
+                presence.on_delivery(transition.user_id);
                 presence.settle(transition, true);
             }
             for transition in transitions(&mut presence) {

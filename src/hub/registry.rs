@@ -36,7 +36,7 @@ struct Entry<S> {
 
 /// The owner of a session, and the login it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct SessionOwner {
     pub user_id: UserId,
     pub session_id: SessionId,
     /// None for a user whom another system authenticated.
@@ -97,11 +97,11 @@ impl<S> Registry<S> {
     }
 
     /// Returns the next sessions after this one in the order of their users, at most `most`.
-    pub fn holders(&self, after: Option<Holder>, most: usize) -> Vec<Holder> {
+    pub fn session_owners(&self, after: Option<SessionOwner>, most: usize) -> Vec<SessionOwner> {
         let after = after.map_or(Bound::Unbounded, |last| Bound::Excluded((last.user_id, last.session_id)));
         let sessions = self.by_user.range((after, Bound::Unbounded)).take(most);
         let login = |session_id| self.sessions.get(session_id).and_then(|entry| entry.login_id);
-        sessions.map(|(user_id, id)| Holder { user_id: *user_id, session_id: *id, login_id: login(id) }).collect()
+        sessions.map(|(user_id, id)| SessionOwner { user_id: *user_id, session_id: *id, login_id: login(id) }).collect()
     }
 
     pub fn all(&self) -> Vec<SessionId> {
@@ -196,18 +196,18 @@ mod tests {
                     prop_assert_eq!(registry.sessions_of(user).collect::<Vec<_>>(), expected.clone());
                     prop_assert_eq!(registry.has(user), !expected.is_empty());
                 }
-                let mut holders: Vec<Holder> = Vec::new();
+                let mut owners: Vec<SessionOwner> = Vec::new();
                 loop {
-                    let portion = registry.holders(holders.last().copied(), 2);
+                    let portion = registry.session_owners(owners.last().copied(), 2);
                     if portion.is_empty() {
                         break;
                     }
-                    holders.extend(portion);
+                    owners.extend(portion);
                 }
-                let holders = holders.iter().map(|one| (one.session_id, one.user_id, one.login_id)).collect::<Vec<_>>();
+                let owners = owners.iter().map(|one| (one.session_id, one.user_id, one.login_id)).collect::<Vec<_>>();
                 let mut expected = model.clone();
                 expected.sort_unstable_by_key(|(session_id, user_id, _)| (*user_id, *session_id));
-                prop_assert_eq!(holders, expected);
+                prop_assert_eq!(owners, expected);
                 for login in (1..5).map(LoginId::new) {
                     let mut expected: Vec<_> = model.iter().filter(|row| row.2 == Some(login)).map(|row| row.0).collect();
                     expected.sort_unstable();

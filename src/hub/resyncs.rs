@@ -65,9 +65,9 @@ mod tests {
     fn one_word_is_spread_over_the_sessions() {
         let (mut resyncs, now) = (Resyncs::default(), Instant::now());
         resyncs.add(|| sessions(100), now);
-        let told: Vec<_> = (0..TICKS).map(|_| resyncs.next(Vec::new, now)).collect();
-        assert!(told.iter().all(|some| some.len() == 5));
-        assert_eq!(told.concat(), sessions(100));
+        let notified: Vec<_> = (0..TICKS).map(|_| resyncs.next(Vec::new, now)).collect();
+        assert!(notified.iter().all(|some| some.len() == 5));
+        assert_eq!(notified.concat(), sessions(100));
         assert!(resyncs.next(|| sessions(100), now + ROUND).is_empty(), "once");
     }
 
@@ -82,8 +82,8 @@ mod tests {
         let before = now + ROUND - Duration::from_millis(1);
         assert!(resyncs.next(|| sessions(2), before).is_empty(), "not twice within a round");
         let after = now + ROUND;
-        let told = [resyncs.next(|| sessions(2), after), resyncs.next(|| sessions(2), after)].concat();
-        assert_eq!(told, sessions(2), "whoever is there by then");
+        let notified = [resyncs.next(|| sessions(2), after), resyncs.next(|| sessions(2), after)].concat();
+        assert_eq!(notified, sessions(2), "whoever is there by then");
         assert!(resyncs.next(|| sessions(2), after + ROUND).is_empty());
         assert!(resyncs.next(|| sessions(2), after + 2 * ROUND).is_empty());
     }

@@ -37,7 +37,7 @@ impl TypingTable {
     }
 
     /// Handles an event. Returns the event to relay now, if any.
-    pub fn heard(&mut self, event: TypingEvent, now: Instant) -> Option<TypingEvent> {
+    pub fn on_event(&mut self, event: TypingEvent, now: Instant) -> Option<TypingEvent> {
         let key = (event.conversation_id, event.user_id);
         if !event.is_typing {
             return self.remove(key).map(|_| event);
@@ -54,12 +54,12 @@ impl TypingTable {
     }
 
     /// Removes a mark when the user sends the message: clients clear the mark by themselves.
-    pub fn sent(&mut self, conversation_id: ConversationId, user_id: UserId) {
+    pub fn on_message(&mut self, conversation_id: ConversationId, user_id: UserId) {
         self.remove((conversation_id, user_id));
     }
 
     /// Removes the marks of a closed socket. Returns the events to relay.
-    pub fn session_gone(&mut self, user_id: UserId, session_id: SessionId) -> Vec<TypingEvent> {
+    pub fn on_disconnect(&mut self, user_id: UserId, session_id: SessionId) -> Vec<TypingEvent> {
         let set_there = |key: &(ConversationId, UserId)| {
             self.marks.get(key).is_some_and(|mark| mark.event.session == Some(session_id))
         };
@@ -75,7 +75,7 @@ impl TypingTable {
 
     /// Removes a user who left the conversation. Returns the event about the user's own mark. The
     /// user gets no events about the marks of others.
-    pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<TypingEvent> {
+    pub fn on_leave(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<TypingEvent> {
         let everybody = (conversation_id, UserId::new(0))..=(conversation_id, UserId::new(i64::MAX));
         for (_, mark) in self.marks.range_mut(everybody) {
             mark.event.to.retain(|reader| *reader != user_id);
@@ -85,7 +85,7 @@ impl TypingTable {
 
     /// Handles two users who may no longer see each other type. Returns the events about the marks
     /// that they saw. For other users these marks stay set.
-    pub fn parted(&mut self, one: UserId, other: UserId) -> Vec<TypingEvent> {
+    pub fn on_block(&mut self, one: UserId, other: UserId) -> Vec<TypingEvent> {
         let mut ended = Vec::new();
         for (typist, reader) in [(one, other), (other, one)] {
             for key in self.marks_of(typist).collect::<Vec<_>>() {
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_silent_typist_is_cleared_once_at_the_time_out() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
-        assert!(table.heard(event(true), start).is_some());
+        assert!(table.on_event(event(true), start).is_some());
         assert!(table.expire(start + TIMEOUT - Duration::from_millis(1)).is_empty());
         let ended = table.expire(start + TIMEOUT);
         assert_eq!(ended.len(), 1);
@@ -150,7 +150,7 @@ mod tests {
     fn repeats_keep_the_mark_and_are_passed_on_once_a_second() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         let passed_on = (0..30)
-            .filter(|tenth| table.heard(event(true), start + Duration::from_millis(100 * tenth)).is_some())
+            .filter(|tenth| table.on_event(event(true), start + Duration::from_millis(100 * tenth)).is_some())
             .count();
         assert_eq!(passed_on, 3);
         assert!(table.expire(start + Duration::from_millis(2_900) + TIMEOUT - Duration::from_millis(1)).is_empty());
@@ -159,19 +159,19 @@ mod tests {
     #[test]
     fn stopping_is_passed_on_only_after_a_start() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
-        assert!(table.heard(event(false), start).is_none());
-        table.heard(event(true), start);
-        assert!(table.heard(event(false), start).is_some());
-        assert!(table.heard(event(false), start).is_none());
+        assert!(table.on_event(event(false), start).is_none());
+        table.on_event(event(true), start);
+        assert!(table.on_event(event(false), start).is_some());
+        assert!(table.on_event(event(false), start).is_none());
     }
 
     #[test]
     fn a_message_ends_the_mark_without_a_word() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
-        table.heard(event(true), start);
-        table.sent(ConversationId::new(1), UserId::new(2));
+        table.on_event(event(true), start);
+        table.on_message(ConversationId::new(1), UserId::new(2));
         assert!(table.expire(start + TIMEOUT).is_empty());
-        assert!(table.heard(event(true), start).is_some(), "the next start is told at once");
+        assert!(table.on_event(event(true), start).is_some(), "the next start is told at once");
     }
 
     fn shown_to(readers: [i64; 2]) -> TypingEvent {
@@ -181,10 +181,10 @@ mod tests {
     #[test]
     fn who_leaves_takes_their_mark_along_and_hears_of_no_other() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
-        table.heard(shown_to([3, 4]), start);
-        assert!(table.left(ConversationId::new(9), UserId::new(3)).is_none(), "another conversation");
-        assert!(table.left(ConversationId::new(1), UserId::new(3)).is_none());
-        let ended = table.left(ConversationId::new(1), UserId::new(2));
+        table.on_event(shown_to([3, 4]), start);
+        assert!(table.on_leave(ConversationId::new(9), UserId::new(3)).is_none(), "another conversation");
+        assert!(table.on_leave(ConversationId::new(1), UserId::new(3)).is_none());
+        let ended = table.on_leave(ConversationId::new(1), UserId::new(2));
         assert_eq!(
             ended.iter().map(|event| (event.is_typing, &event.to[..])).collect::<Vec<_>>(),
             [(false, &[UserId::new(4)][..])]
@@ -195,22 +195,22 @@ mod tests {
     #[test]
     fn a_block_ends_typing_marks_between_the_two_users_only() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
-        table.heard(shown_to([3, 4]), start);
-        let ended = table.parted(UserId::new(4), UserId::new(2));
+        table.on_event(shown_to([3, 4]), start);
+        let ended = table.on_block(UserId::new(4), UserId::new(2));
         assert_eq!((ended.len(), &ended[0].to[..], ended[0].is_typing), (1, &[UserId::new(4)][..], false));
-        assert!(table.parted(UserId::new(4), UserId::new(2)).is_empty(), "it is told once");
+        assert!(table.on_block(UserId::new(4), UserId::new(2)).is_empty(), "it is told once");
         assert_eq!(table.expire(start + TIMEOUT)[0].to, [UserId::new(3)]);
     }
 
     #[test]
     fn the_mark_goes_with_the_socket_that_set_it_and_with_no_other() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
-        table.heard(event(true), start);
+        table.on_event(event(true), start);
         let typist = UserId::new(2);
-        assert!(table.session_gone(typist, SessionId::new(NonZeroU64::MAX)).is_empty());
-        assert_eq!(table.session_gone(typist, SESSION).len(), 1);
+        assert!(table.on_disconnect(typist, SessionId::new(NonZeroU64::MAX)).is_empty());
+        assert_eq!(table.on_disconnect(typist, SESSION).len(), 1);
         assert!(table.by_user.is_empty() && table.marks.is_empty());
-        table.heard(TypingEvent { session: None, ..event(true) }, start);
-        assert!(table.session_gone(typist, SESSION).is_empty(), "over REST only the time-out clears it");
+        table.on_event(TypingEvent { session: None, ..event(true) }, start);
+        assert!(table.on_disconnect(typist, SESSION).is_empty(), "over REST only the time-out clears it");
     }
 }

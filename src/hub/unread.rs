@@ -27,7 +27,7 @@ pub struct UnreadNotifications {
     /// instant.
     due: BTreeMap<(Instant, u64), UserId>,
     numbers: u64,
-    told_at: HashMap<UserId, Instant>,
+    last_sent_at: HashMap<UserId, Instant>,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ struct Waiting {
 impl UnreadNotifications {
     pub fn changed(&mut self, user_id: UserId, conversation_id: ConversationId, now: Instant) {
         let waiting = self.waiting.entry(user_id).or_insert_with(|| {
-            let at = self.told_at.get(&user_id).map_or(now, |told_at| now.max(*told_at + EVERY));
+            let at = self.last_sent_at.get(&user_id).map_or(now, |last_sent_at| now.max(*last_sent_at + EVERY));
             self.numbers += 1;
             let due = (at, self.numbers);
             self.due.insert(due, user_id);
@@ -59,22 +59,22 @@ impl UnreadNotifications {
     pub fn next_due(&mut self, now: Instant) -> Option<UnreadChange> {
         let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
         let user_id = first.remove();
-        self.told_at.insert(user_id, now);
+        self.last_sent_at.insert(user_id, now);
         let changed = self.waiting.remove(&user_id).map(|waiting| waiting.changed).unwrap_or_default();
         Some(UnreadChange { user_id, changed })
     }
 
     /// Forgets the last send time of users whose pause is over.
     pub fn sweep(&mut self, now: Instant) {
-        self.told_at.retain(|_, told_at| now < *told_at + EVERY);
+        self.last_sent_at.retain(|_, last_sent_at| now < *last_sent_at + EVERY);
     }
 
     /// Forgets a user who is no longer connected.
-    pub fn gone(&mut self, user_id: UserId) {
+    pub fn on_disconnect(&mut self, user_id: UserId) {
         if let Some(waiting) = self.waiting.remove(&user_id) {
             self.due.remove(&waiting.due);
         }
-        self.told_at.remove(&user_id);
+        self.last_sent_at.remove(&user_id);
     }
 }
 
@@ -142,13 +142,13 @@ mod tests {
     fn users_who_are_gone_or_quiet_are_forgotten() {
         let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
         unread_notifications.changed(ANN, conversation(1), start);
-        unread_notifications.gone(ANN);
+        unread_notifications.on_disconnect(ANN);
         assert_eq!(unread_notifications.next_due(start), None);
         unread_notifications.changed(BOB, conversation(1), start);
         unread_notifications.next_due(start);
         unread_notifications.sweep(start + EVERY);
         assert!(
-            unread_notifications.told_at.is_empty()
+            unread_notifications.last_sent_at.is_empty()
                 && unread_notifications.waiting.is_empty()
                 && unread_notifications.due.is_empty()
         );

@@ -28,42 +28,42 @@ pub struct ViewingTable {
     /// Expiry times of marks over REST. The entry of a mark that ended earlier stays until then.
     until: HashMap<(UserId, ConversationId), Instant>,
     /// Each viewed conversation and its viewer, with the users who were sent it.
-    told: BTreeMap<(ConversationId, UserId), BTreeSet<UserId>>,
+    notified: BTreeMap<(ConversationId, UserId), BTreeSet<UserId>>,
 }
 
 impl ViewingTable {
     /// Handles an event. Returns the events to relay now.
-    pub fn heard(&mut self, event: ViewingEvent, now: Instant) -> Vec<ViewingEvent> {
+    pub fn on_event(&mut self, event: ViewingEvent, now: Instant) -> Vec<ViewingEvent> {
         let ViewingEvent { conversation_id, user_id, is_viewing, to, session } = event;
-        let eye = (user_id, session);
+        let viewer = (user_id, session);
         if !is_viewing {
-            return self.end(eye, conversation_id).into_iter().collect();
+            return self.end(viewer, conversation_id).into_iter().collect();
         }
-        let marks = self.marks.entry(eye).or_default();
+        let marks = self.marks.entry(viewer).or_default();
         marks.retain(|id| *id != conversation_id);
         marks.push(conversation_id);
         let oldest = (marks.len() > MAX_MARKS).then(|| marks[0]);
         if session.is_none() {
             self.until.insert((user_id, conversation_id), now + HOLD);
         }
-        let told = self.told.entry((conversation_id, user_id)).or_default();
-        let to: Vec<UserId> = to.into_iter().filter(|reader| told.insert(*reader)).collect();
+        let notified = self.notified.entry((conversation_id, user_id)).or_default();
+        let to: Vec<UserId> = to.into_iter().filter(|reader| notified.insert(*reader)).collect();
         let news = (!to.is_empty()).then_some(ViewingEvent { conversation_id, user_id, is_viewing, to, session });
-        news.into_iter().chain(oldest.and_then(|oldest| self.end(eye, oldest))).collect()
+        news.into_iter().chain(oldest.and_then(|oldest| self.end(viewer, oldest))).collect()
     }
 
     /// Returns the users who already view the conversation and whom the newcomer may notice. The
     /// newcomer counts as notified of them.
-    pub fn show(&mut self, newcomer: &ViewingEvent) -> Vec<UserId> {
+    pub fn snapshot(&mut self, newcomer: &ViewingEvent) -> Vec<UserId> {
         let is_there = |user_id: &UserId| {
-            let told = self.told.get_mut(&(newcomer.conversation_id, *user_id));
-            told.map(|told| told.insert(newcomer.user_id)).is_some()
+            let notified = self.notified.get_mut(&(newcomer.conversation_id, *user_id));
+            notified.map(|notified| notified.insert(newcomer.user_id)).is_some()
         };
         newcomer.to.iter().copied().filter(is_there).collect()
     }
 
     /// Removes the marks of a closed socket. Returns the events to relay.
-    pub fn session_gone(&mut self, user_id: UserId, session_id: SessionId) -> Vec<ViewingEvent> {
+    pub fn on_disconnect(&mut self, user_id: UserId, session_id: SessionId) -> Vec<ViewingEvent> {
         let marks = self.marks.remove(&(user_id, Some(session_id))).unwrap_or_default();
         marks.into_iter().filter_map(|id| self.end_unless_looking(id, user_id)).collect()
     }
@@ -76,24 +76,24 @@ impl ViewingTable {
 
     /// Removes a user who left the conversation. Returns the event about the user's own viewing.
     /// The user gets no events about the viewing of others.
-    pub fn left(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<ViewingEvent> {
+    pub fn on_leave(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<ViewingEvent> {
         let everybody = (conversation_id, UserId::new(0))..=(conversation_id, UserId::new(i64::MAX));
-        for (_, told) in self.told.range_mut(everybody) {
-            told.remove(&user_id);
+        for (_, notified) in self.notified.range_mut(everybody) {
+            notified.remove(&user_id);
         }
-        let eyes: Vec<ViewerKey> = self.marks_of(user_id).map(|(eye, _)| *eye).collect();
-        eyes.into_iter().find_map(|eye| self.end(eye, conversation_id))
+        let viewers: Vec<ViewerKey> = self.marks_of(user_id).map(|(viewer, _)| *viewer).collect();
+        viewers.into_iter().find_map(|viewer| self.end(viewer, conversation_id))
     }
 
     /// Handles two users who may no longer notice each other. Returns the events about the viewing
     /// that they were sent. For other users it continues.
-    pub fn parted(&mut self, one: UserId, other: UserId) -> Vec<ViewingEvent> {
+    pub fn on_block(&mut self, one: UserId, other: UserId) -> Vec<ViewingEvent> {
         let mut ended = Vec::new();
         for (user_id, reader) in [(one, other), (other, one)] {
             let seen: BTreeSet<ConversationId> = self.marks_of(user_id).flat_map(|(_, marks)| marks).copied().collect();
             for conversation_id in seen {
-                let told = self.told.get_mut(&(conversation_id, user_id));
-                if told.is_some_and(|told| told.remove(&reader)) {
+                let notified = self.notified.get_mut(&(conversation_id, user_id));
+                if notified.is_some_and(|notified| notified.remove(&reader)) {
                     ended.push(stopped(conversation_id, user_id, vec![reader]));
                 }
             }
@@ -105,21 +105,21 @@ impl ViewingTable {
         self.marks.range((user_id, None)..=(user_id, Some(SessionId::new(NonZeroU64::MAX))))
     }
 
-    fn end(&mut self, eye: ViewerKey, conversation_id: ConversationId) -> Option<ViewingEvent> {
-        let marks = self.marks.get_mut(&eye)?;
+    fn end(&mut self, viewer: ViewerKey, conversation_id: ConversationId) -> Option<ViewingEvent> {
+        let marks = self.marks.get_mut(&viewer)?;
         marks.retain(|id| *id != conversation_id);
         if marks.is_empty() {
-            self.marks.remove(&eye);
+            self.marks.remove(&viewer);
         }
-        self.end_unless_looking(conversation_id, eye.0)
+        self.end_unless_looking(conversation_id, viewer.0)
     }
 
     fn end_unless_looking(&mut self, conversation_id: ConversationId, user_id: UserId) -> Option<ViewingEvent> {
         if self.marks_of(user_id).any(|(_, marks)| marks.contains(&conversation_id)) {
             return None;
         }
-        let told = self.told.remove(&(conversation_id, user_id))?;
-        (!told.is_empty()).then(|| stopped(conversation_id, user_id, told.into_iter().collect()))
+        let notified = self.notified.remove(&(conversation_id, user_id))?;
+        (!notified.is_empty()).then(|| stopped(conversation_id, user_id, notified.into_iter().collect()))
     }
 }
 
@@ -167,41 +167,41 @@ mod tests {
     #[test]
     fn viewing_lasts_from_the_first_socket_to_the_last() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
-        assert_eq!(said(table.heard(looks(ANN, HERE, Some(1)), now)), [(ANN, true, vec![BOB, CAT])]);
-        assert!(table.heard(looks(ANN, HERE, Some(2)), now).is_empty());
-        assert!(table.heard(looks(ANN, HERE, Some(1)), now).is_empty());
-        assert!(table.heard(stops(ANN, HERE, Some(1)), now).is_empty());
-        assert!(table.heard(stops(ANN, 9, Some(2)), now).is_empty(), "another conversation");
-        assert_eq!(said(table.heard(stops(ANN, HERE, Some(2)), now)), [(ANN, false, vec![BOB, CAT])]);
-        assert!(table.heard(stops(ANN, HERE, Some(2)), now).is_empty(), "it is told once");
+        assert_eq!(said(table.on_event(looks(ANN, HERE, Some(1)), now)), [(ANN, true, vec![BOB, CAT])]);
+        assert!(table.on_event(looks(ANN, HERE, Some(2)), now).is_empty());
+        assert!(table.on_event(looks(ANN, HERE, Some(1)), now).is_empty());
+        assert!(table.on_event(stops(ANN, HERE, Some(1)), now).is_empty());
+        assert!(table.on_event(stops(ANN, 9, Some(2)), now).is_empty(), "another conversation");
+        assert_eq!(said(table.on_event(stops(ANN, HERE, Some(2)), now)), [(ANN, false, vec![BOB, CAT])]);
+        assert!(table.on_event(stops(ANN, HERE, Some(2)), now).is_empty(), "it is told once");
     }
 
     #[test]
     fn a_socket_that_goes_takes_its_marks_along_and_no_others() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         for at in [HERE, 9] {
-            table.heard(looks(ANN, at, Some(1)), now);
+            table.on_event(looks(ANN, at, Some(1)), now);
         }
-        table.heard(looks(ANN, 9, Some(2)), now);
-        table.heard(looks(BOB, HERE, Some(3)), now);
-        assert_eq!(said(table.session_gone(UserId::new(ANN), session(1))), [(ANN, false, vec![BOB, CAT])]);
-        assert!(table.session_gone(UserId::new(ANN), session(1)).is_empty());
-        assert_eq!(said(table.session_gone(UserId::new(ANN), session(2))).len(), 1);
+        table.on_event(looks(ANN, 9, Some(2)), now);
+        table.on_event(looks(BOB, HERE, Some(3)), now);
+        assert_eq!(said(table.on_disconnect(UserId::new(ANN), session(1))), [(ANN, false, vec![BOB, CAT])]);
+        assert!(table.on_disconnect(UserId::new(ANN), session(1)).is_empty());
+        assert_eq!(said(table.on_disconnect(UserId::new(ANN), session(2))).len(), 1);
     }
 
     #[test]
     fn a_mark_without_a_socket_holds_a_minute_from_its_last_repeat() {
         let (mut table, start) = (ViewingTable::default(), Instant::now());
-        assert_eq!(table.heard(looks(ANN, HERE, None), start).len(), 1);
-        assert!(table.heard(looks(ANN, HERE, None), start + HOLD / 2).is_empty());
+        assert_eq!(table.on_event(looks(ANN, HERE, None), start).len(), 1);
+        assert!(table.on_event(looks(ANN, HERE, None), start + HOLD / 2).is_empty());
         assert!(table.expire(start + HOLD).is_empty());
         assert_eq!(said(table.expire(start + HOLD * 3 / 2)), [(ANN, false, vec![BOB, CAT])]);
-        table.heard(looks(ANN, HERE, None), start);
-        table.heard(looks(ANN, HERE, Some(1)), start);
+        table.on_event(looks(ANN, HERE, None), start);
+        table.on_event(looks(ANN, HERE, Some(1)), start);
         assert!(table.expire(start + HOLD).is_empty(), "the socket looks still");
-        assert_eq!(table.heard(stops(ANN, HERE, Some(1)), start).len(), 1);
-        table.heard(looks(ANN, HERE, None), start);
-        assert_eq!(table.heard(stops(ANN, HERE, None), start).len(), 1);
+        assert_eq!(table.on_event(stops(ANN, HERE, Some(1)), start).len(), 1);
+        table.on_event(looks(ANN, HERE, None), start);
+        assert_eq!(table.on_event(stops(ANN, HERE, None), start).len(), 1);
         assert!(table.expire(start + HOLD * 9).is_empty());
     }
 
@@ -210,13 +210,13 @@ mod tests {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         let most = MAX_MARKS as i64;
         for at in 1..=most {
-            assert_eq!(table.heard(looks(ANN, at, Some(1)), now).len(), 1);
+            assert_eq!(table.on_event(looks(ANN, at, Some(1)), now).len(), 1);
         }
-        table.heard(looks(ANN, 1, Some(1)), now);
-        assert_eq!(table.heard(looks(ANN, 1, Some(2)), now).len(), 0, "each socket counts by itself");
-        let told = table.heard(looks(ANN, most + 1, Some(1)), now);
+        table.on_event(looks(ANN, 1, Some(1)), now);
+        assert_eq!(table.on_event(looks(ANN, 1, Some(2)), now).len(), 0, "each socket counts by itself");
+        let relayed = table.on_event(looks(ANN, most + 1, Some(1)), now);
         assert_eq!(
-            told.iter().map(|event| (event.conversation_id.get(), event.is_viewing)).collect::<Vec<_>>(),
+            relayed.iter().map(|event| (event.conversation_id.get(), event.is_viewing)).collect::<Vec<_>>(),
             [(most + 1, true), (2, false)],
             "the first was repeated"
         );
@@ -226,52 +226,56 @@ mod tests {
     fn a_newcomer_is_shown_who_looks_already_and_hears_them_stop() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         let ann = ViewingEvent { to: vec![UserId::new(BOB)], ..looks(ANN, HERE, Some(1)) };
-        table.heard(ann, now);
-        table.heard(looks(BOB, 9, Some(2)), now);
-        assert_eq!(table.show(&looks(CAT, HERE, Some(3))), [UserId::new(ANN)]);
+        table.on_event(ann, now);
+        table.on_event(looks(BOB, 9, Some(2)), now);
+        assert_eq!(table.snapshot(&looks(CAT, HERE, Some(3))), [UserId::new(ANN)]);
         let hidden = ViewingEvent { to: vec![UserId::new(BOB)], ..looks(CAT, HERE, Some(3)) };
-        assert!(table.show(&hidden).is_empty(), "not those whom they may not notice");
-        assert_eq!(said(table.heard(stops(ANN, HERE, Some(1)), now)), [(ANN, false, vec![BOB, CAT])]);
+        assert!(table.snapshot(&hidden).is_empty(), "not those whom they may not notice");
+        assert_eq!(said(table.on_event(stops(ANN, HERE, Some(1)), now)), [(ANN, false, vec![BOB, CAT])]);
     }
 
     #[test]
     fn who_leaves_looks_with_no_socket_any_more_and_hears_of_nobody() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
-        table.heard(looks(ANN, HERE, Some(1)), now);
-        table.heard(looks(ANN, HERE, Some(2)), now);
-        table.heard(looks(BOB, HERE, None), now);
-        assert!(table.left(ConversationId::new(9), UserId::new(ANN)).is_none(), "another conversation");
-        assert_eq!(said(table.left(ConversationId::new(HERE), UserId::new(ANN))), [(ANN, false, vec![BOB, CAT])]);
+        table.on_event(looks(ANN, HERE, Some(1)), now);
+        table.on_event(looks(ANN, HERE, Some(2)), now);
+        table.on_event(looks(BOB, HERE, None), now);
+        assert!(table.on_leave(ConversationId::new(9), UserId::new(ANN)).is_none(), "another conversation");
+        assert_eq!(said(table.on_leave(ConversationId::new(HERE), UserId::new(ANN))), [(ANN, false, vec![BOB, CAT])]);
         assert_eq!(said(table.expire(now + HOLD)), [(BOB, false, vec![CAT])]);
-        assert!(table.session_gone(UserId::new(ANN), session(1)).is_empty());
+        assert!(table.on_disconnect(UserId::new(ANN), session(1)).is_empty());
     }
 
     #[test]
     fn a_block_ends_viewing_marks_between_the_two_users_only() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         for (user, with) in [(ANN, 1), (ANN, 2), (BOB, 3), (CAT, 4)] {
-            table.heard(looks(user, HERE, Some(with)), now);
+            table.on_event(looks(user, HERE, Some(with)), now);
         }
-        let ended = table.parted(UserId::new(BOB), UserId::new(ANN));
+        let ended = table.on_block(UserId::new(BOB), UserId::new(ANN));
         assert_eq!(said(ended), [(BOB, false, vec![ANN]), (ANN, false, vec![BOB])]);
-        assert!(table.parted(UserId::new(ANN), UserId::new(BOB)).is_empty(), "it is told once");
+        assert!(table.on_block(UserId::new(ANN), UserId::new(BOB)).is_empty(), "it is told once");
         let apart = ViewingEvent { to: vec![UserId::new(CAT)], ..looks(ANN, HERE, Some(1)) };
-        assert!(table.heard(apart, now).is_empty());
-        assert_eq!(said(table.heard(looks(ANN, HERE, Some(1)), now)), [(ANN, true, vec![BOB])], "when they are again");
+        assert!(table.on_event(apart, now).is_empty());
+        assert_eq!(
+            said(table.on_event(looks(ANN, HERE, Some(1)), now)),
+            [(ANN, true, vec![BOB])],
+            "when they are again"
+        );
     }
 
     #[derive(Clone, Debug)]
     enum Step {
-        Heard { user: i64, at: i64, with: Option<u64>, is_viewing: bool },
+        Event { user: i64, at: i64, with: Option<u64>, is_viewing: bool },
         Gone { user: i64, with: u64 },
         Left { user: i64, at: i64 },
         Expire,
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        let heard = (ANN..=CAT, 1..20i64, proptest::option::of(1..3u64), any::<bool>());
+        let event = (ANN..=CAT, 1..20i64, proptest::option::of(1..3u64), any::<bool>());
         prop_oneof![
-            8 => heard.prop_map(|(user, at, with, is_viewing)| Step::Heard { user, at, with, is_viewing }),
+            8 => event.prop_map(|(user, at, with, is_viewing)| Step::Event { user, at, with, is_viewing }),
             1 => (ANN..=CAT, 1..3u64).prop_map(|(user, with)| Step::Gone { user, with }),
             1 => (ANN..=CAT, 1..20i64).prop_map(|(user, at)| Step::Left { user, at }),
             1 => Just(Step::Expire),
@@ -288,17 +292,17 @@ mod tests {
             let mut seen = BTreeSet::new();
             let last = (ANN..=CAT).flat_map(|user| (1..3).map(move |with| Step::Gone { user, with }));
             for step in steps.into_iter().chain(last).chain([Step::Expire]) {
-                let told = match step {
-                    Step::Heard { user, at, with, is_viewing: true } => table.heard(looks(user, at, with), now),
-                    Step::Heard { user, at, with, .. } => table.heard(stops(user, at, with), now),
-                    Step::Gone { user, with } => table.session_gone(UserId::new(user), session(with)),
+                let relayed = match step {
+                    Step::Event { user, at, with, is_viewing: true } => table.on_event(looks(user, at, with), now),
+                    Step::Event { user, at, with, .. } => table.on_event(stops(user, at, with), now),
+                    Step::Gone { user, with } => table.on_disconnect(UserId::new(user), session(with)),
                     Step::Left { user, at } => {
                         seen.retain(|(id, _, reader)| (*id, *reader) != (ConversationId::new(at), UserId::new(user)));
-                        table.left(ConversationId::new(at), UserId::new(user)).into_iter().collect()
+                        table.on_leave(ConversationId::new(at), UserId::new(user)).into_iter().collect()
                     }
                     Step::Expire => table.expire(now + HOLD),
                 };
-                for event in told {
+                for event in relayed {
                     for reader in event.to {
                         let key = (event.conversation_id, event.user_id, reader);
                         let is_news = if event.is_viewing { seen.insert(key) } else { seen.remove(&key) };
@@ -307,7 +311,7 @@ mod tests {
                 }
                 prop_assert!(table.marks.values().all(|marks| (1..=MAX_MARKS).contains(&marks.len())));
             }
-            prop_assert!(seen.is_empty() && table.marks.is_empty() && table.told.is_empty() && table.until.is_empty());
+            prop_assert!(seen.is_empty() && table.marks.is_empty() && table.notified.is_empty() && table.until.is_empty());
         }
     }
 }

@@ -20,11 +20,11 @@ impl Job for AnnouncePresenceJob {
     async fn run(&mut self) -> Result<Next> {
         let Some(transition) = self.transitions.recv().await else { return Ok(Next::Ended) };
         let Transition { user_id, is_online } = transition;
-        let told = self.dispatcher.call(System, AnnouncePresence { user_id, is_online }).await;
-        // The hub brings up again what could not be told.
-        if self.hub.settle(transition, told.is_ok()).await.is_err() {
+        let outcome = self.dispatcher.call(System, AnnouncePresence { user_id, is_online }).await;
+        // The hub brings up again what could not be announced.
+        if self.hub.settle(transition, outcome.is_ok()).await.is_err() {
             return Ok(Next::Ended);
         }
-        told.map(|_| Next::Now)
+        outcome.map(|_| Next::Now)
     }
 }

@@ -20,11 +20,11 @@ impl Job for AnnounceUnreadJob {
     async fn run(&mut self) -> Result<Next> {
         let Some(change) = self.changes.recv().await else { return Ok(Next::Ended) };
         let UnreadChange { user_id, changed } = change.clone();
-        let told = self.dispatcher.call(System, AnnounceUnread { user_id, changed }).await;
-        // The hub brings up again what could not be told.
-        if told.is_err() && self.hub.recount(change).await.is_err() {
+        let outcome = self.dispatcher.call(System, AnnounceUnread { user_id, changed }).await;
+        // The hub brings up again what could not be sent.
+        if outcome.is_err() && self.hub.recount(change).await.is_err() {
             return Ok(Next::Ended);
         }
-        told.map(|_| Next::Now)
+        outcome.map(|_| Next::Now)
     }
 }

@@ -2,7 +2,7 @@
 //! or in the database.
 
 use super::driver::{Job, Next};
-use super::holders::for_holders;
+use super::session_owners::for_session_owners;
 use crate::dispatch::Dispatcher;
 use crate::error::Result;
 use crate::hub::Hub;
@@ -21,8 +21,8 @@ impl Job for EndRevokedJob {
     const NAME: &'static str = "end_revoked";
 
     async fn run(&mut self) -> Result<Next> {
-        for_holders(&self.hub, async |holders| {
-            let owners = holders.iter().map(|holder| (holder.user_id, holder.login_id)).collect();
+        for_session_owners(&self.hub, async |session_owners| {
+            let owners = session_owners.iter().map(|owner| (owner.user_id, owner.login_id)).collect();
             let owners = self.dispatcher.call(System, FindRevoked { owners }).await?;
             if owners.is_empty() {
                 return Ok(());

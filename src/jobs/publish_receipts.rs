@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Moves of positions are told together after this.
+/// Moves of positions are published together after this.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
 pub struct PublishReceiptsJob {

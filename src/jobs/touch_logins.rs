@@ -3,8 +3,8 @@
 //! they were seen within the hour.
 
 use super::driver::{Job, Next};
-use super::holders::for_holders;
 use super::last_seen::write_last_seen;
+use super::session_owners::for_session_owners;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::error::Result;
@@ -45,10 +45,10 @@ impl Job for TouchLoginsJob {
         self.touched_at = self.touched_at.min(now);
         if now.before(self.every) >= self.touched_at {
             let dispatcher = &self.dispatcher;
-            for_holders(&self.hub, async |holders| {
-                let logins = holders.iter().filter_map(|holder| holder.login_id).collect();
+            for_session_owners(&self.hub, async |session_owners| {
+                let logins = session_owners.iter().filter_map(|owner| owner.login_id).collect();
                 dispatcher.call(System, TouchLogins { logins }).await?;
-                let users: Vec<UserId> = holders.iter().map(|holder| holder.user_id).collect();
+                let users: Vec<UserId> = session_owners.iter().map(|owner| owner.user_id).collect();
                 write_last_seen(dispatcher, &users).await
             })
             .await?;

@@ -68,9 +68,9 @@ pub trait Op<P = Caller>: Send + 'static {
     }
 
     /// Rate tokens of [`CLASS`](Self::CLASS) that one run takes from the caller, at least 1: the
-    /// people and rows that the operation names. A charge beyond the burst of its class is always
+    /// people and rows that the operation names. A number beyond the burst of its class is always
     /// refused, so keep the largest allowed operation below it.
-    fn charge(&self) -> u32 {
+    fn rate_tokens(&self) -> u32 {
         1
     }
 
@@ -105,7 +105,7 @@ pub struct OpTerms {
     pub access: Access,
     pub class: Class,
     pub cost: Cost,
-    pub charge: u32,
+    pub rate_tokens: u32,
     pub replays: bool,
 }
 
@@ -128,7 +128,7 @@ impl<P, O: Op<P>> AnyOp<P> for O {
             access: O::ACCESS,
             class: O::CLASS,
             cost: self.cost(),
-            charge: self.charge(),
+            rate_tokens: self.rate_tokens(),
             replays: self.replays(),
         }
     }

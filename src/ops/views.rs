@@ -6,14 +6,14 @@ use crate::ids::{ConversationId, MessageId, Seq, Timestamp, UserId};
 use crate::store::Db;
 use crate::store::accounts::reports::Report;
 use crate::store::accounts::users::User;
-use crate::store::messaging::conversations::{self, Conversation, Place};
+use crate::store::messaging::conversations::{self, Conversation, OwnState};
 use crate::store::messaging::messages::{self, Message};
 use crate::store::messaging::participants::{self, Participant};
-use crate::store::messaging::positions::{self, Reach};
+use crate::store::messaging::positions::{self, DeliveryStatus};
 use crate::store::messaging::reactions::{self, Reaction, Tally};
 use crate::store::messaging::unread::{self, Unread};
 use crate::wire::{
-    self, ConversationView, Effect, MeUpdate, MessageView, OwnConversationView, OwnPlace, ParticipantView,
+    self, ConversationView, Effect, MeUpdate, MessageView, OwnConversationState, OwnConversationView, ParticipantView,
     ReactionView, ReportView, Status, UserView,
 };
 use std::collections::{HashMap, HashSet};
@@ -101,20 +101,21 @@ pub(super) fn history(db: &mut Db, rows: Vec<Message>) -> Result<Vec<MessageView
         return Ok(Vec::new());
     }
     let ids: Vec<MessageId> = rows.iter().map(|row| row.id).collect();
-    let reach = positions::list_reach(db, &ids)?;
-    let reach: HashMap<MessageId, Reach> = reach.into_iter().map(|reach| (reach.message_id, reach)).collect();
+    let deliveries = positions::list_delivery_statuses(db, &ids)?;
+    let deliveries: HashMap<MessageId, DeliveryStatus> =
+        deliveries.into_iter().map(|delivery| (delivery.message_id, delivery)).collect();
     let mut reactions = reactions_of(db, &ids)?;
     let view = |row: Message| {
-        let reach = reach.get(&row.id).ok_or_else(|| Error::bug("a message is in a conversation"))?;
-        let status = match (reach.is_read, reach.is_delivered) {
+        let delivery = deliveries.get(&row.id).ok_or_else(|| Error::bug("a message is in a conversation"))?;
+        let status = match (delivery.is_read, delivery.is_delivered) {
             (true, _) => Status::Read,
             (false, true) => Status::Delivered,
             (false, false) => Status::Sent,
         };
-        let (low, high) = reach.pair;
+        let (low, high) = delivery.pair;
         let receiver_id = if low == Some(row.sender_id) { high } else { low };
         let reactions = reactions.remove(&row.id).unwrap_or_default();
-        Ok(MessageView { reactions, ..message(row, receiver_id, status, reach.read_at) })
+        Ok(MessageView { reactions, ..message(row, receiver_id, status, delivery.read_at) })
     };
     rows.into_iter().map(view).collect()
 }
@@ -170,7 +171,7 @@ fn list_last(db: &mut Db, me: UserId, ends: &[(ConversationId, Seq)]) -> Result<
 pub(super) fn own_conversations(
     db: &mut Db,
     me: UserId,
-    rows: Vec<(Conversation, Place)>,
+    rows: Vec<(Conversation, OwnState)>,
 ) -> Result<Vec<OwnConversationView>> {
     let is_small = |row: &Conversation| row.member_count <= MAX_LISTED_PARTICIPANTS as i64;
     let ids_of = |is_wanted: &dyn Fn(&Conversation) -> bool| -> Vec<ConversationId> {
@@ -180,23 +181,24 @@ pub(super) fn own_conversations(
     let mut people = participants::list_participants(db, &small, None)?;
     people.extend(participants::list_participants(db, &large, Some(me))?);
     let mut participants = by_conversation(people, |row| row.conversation_id);
-    let last = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible());
+    let last = rows.iter().filter(|(row, own_state)| row.last_seq >= own_state.first_visible());
     let last: Vec<_> = last.map(|(row, _)| (row.id, row.last_seq)).collect();
     let last = list_last(db, me, &last)?;
     let mut last: HashMap<ConversationId, MessageView> =
         history(db, last)?.into_iter().map(|message| (message.conversation_id, message)).collect();
-    let unread = rows.iter().filter(|(row, place)| row.last_seq >= place.first_visible().max(place.first_unread()));
+    let unread =
+        rows.iter().filter(|(row, own_state)| row.last_seq >= own_state.first_visible().max(own_state.first_unread()));
     let unread: Vec<ConversationId> = unread.map(|(row, _)| row.id).collect();
     let unread = unread::list_unread(db, me, Some(&unread))?;
     let unread: HashMap<ConversationId, Unread> = unread.into_iter().map(|row| (row.conversation_id, row)).collect();
-    let view = |(row, place): (Conversation, Place)| OwnConversationView {
+    let view = |(row, own_state): (Conversation, OwnState)| OwnConversationView {
         shared: conversation(&row, participants.remove(&row.id).unwrap_or_default()),
-        own: OwnPlace {
+        own: OwnConversationState {
             last_message: last.remove(&row.id),
             unread_count: unread.get(&row.id).map_or(0, |unread| unread.count),
             is_capped: unread.get(&row.id).is_some_and(Unread::is_capped),
-            cleared_seq: place.cleared_seq,
-            visible_from_seq: place.visible_from_seq,
+            cleared_seq: own_state.cleared_seq,
+            visible_from_seq: own_state.visible_from_seq,
         },
     };
     Ok(rows.into_iter().map(view).collect())
@@ -207,7 +209,7 @@ pub(super) fn own_conversations(
 /// # Errors
 /// `NotFound` where `me` is not in it.
 pub(super) fn own_conversation(db: &mut Db, me: UserId, id: ConversationId) -> Result<OwnConversationView> {
-    let found = conversations::get_with_place(db, me, id)?;
+    let found = conversations::get_with_own_state(db, me, id)?;
     let view = own_conversations(db, me, vec![found])?.pop();
     view.ok_or_else(|| Error::bug("one row in, one view out"))
 }

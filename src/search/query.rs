@@ -107,13 +107,13 @@ impl Part {
     }
 
     fn find<'a>(&'a self, text: &'a [Token]) -> impl Iterator<Item = Range<usize>> + 'a {
-        let places = text.windows(self.tokens.len()).filter(|place| self.is_at(place));
-        places.filter_map(|place| Some(place.first()?.at.start..place.last()?.at.end))
+        let windows = text.windows(self.tokens.len()).filter(|window| self.is_at(window));
+        windows.filter_map(|window| Some(window.first()?.at.start..window.last()?.at.end))
     }
 
-    fn is_at(&self, place: &[Token]) -> bool {
-        let last = place.len() - 1;
-        self.tokens.iter().zip(place).enumerate().all(|(at, (wanted, token))| match wanted.kind {
+    fn is_at(&self, window: &[Token]) -> bool {
+        let last = window.len() - 1;
+        self.tokens.iter().zip(window).enumerate().all(|(at, (wanted, token))| match wanted.kind {
             Kind::Word if at == last && self.is_open => {
                 token.kind == Kind::Word && token.text.starts_with(&wanted.text)
             }

@@ -55,10 +55,10 @@ both_databases!(clearing_moves_no_position_back);
 
 fn hiding_what_is_hidden_already_does_no_harm(scratch: Scratch) {
     let mut db = filled(&scratch);
-    for me in 1..=2 {
-        messages::insert_hidden(&mut db, (ConversationId::new(1), MessageId::new(1)), ANN, me).unwrap();
+    for private_rev in 1..=2 {
+        messages::insert_hidden(&mut db, (ConversationId::new(1), MessageId::new(1)), ANN, private_rev).unwrap();
     }
     let hidden = messages::list_hidden_after(&mut db, ANN, 0, 10).unwrap();
-    assert_eq!(hidden.iter().map(|row| (row.message_id.get(), row.me)).collect::<Vec<_>>(), [(1, 1)]);
+    assert_eq!(hidden.iter().map(|row| (row.message_id.get(), row.private_rev)).collect::<Vec<_>>(), [(1, 1)]);
 }
 both_databases!(hiding_what_is_hidden_already_does_no_harm);

@@ -22,7 +22,7 @@ pub enum Effect {
     /// there.
     Left { conversation_id: ConversationId, user_id: UserId },
     /// Neither user sees the other type or view any more, in any conversation.
-    Parted(UserId, UserId),
+    Blocked(UserId, UserId),
     /// `viewer` may see the presence of `subject` from now on, or no longer.
     Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
     /// The unread counts of these users in this conversation may have changed.

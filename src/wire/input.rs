@@ -346,8 +346,8 @@ mod tests {
             (r#""secret""#, "the body must be a JSON object"),
             (r#" [1,"secret",null]"#, "the body must be a JSON object"),
         ] {
-            let told = refusal(json);
-            assert_eq!(told, expected, "{json}");
+            let detail = refusal(json);
+            assert_eq!(detail, expected, "{json}");
         }
         assert!(
             refusal(&format!(r#"{{"to":1,"content":"x","client_message_id":"{long_key}"}}"#))
@@ -368,8 +368,8 @@ mod tests {
     fn a_name_that_is_none_of_ours_is_not_repeated() {
         let long = "k".repeat(1_000);
         for key in ["secret words", "a\\nb", "schlüssel", "a.b", &long, &"k.".repeat(500)] {
-            let told = refusal(&format!(r#"{{"{key}":nonsense}}"#));
-            assert!(told.starts_with("not JSON: error at line 1 column "), "{key}: {told}");
+            let detail = refusal(&format!(r#"{{"{key}":nonsense}}"#));
+            assert!(detail.starts_with("not JSON: error at line 1 column "), "{key}: {detail}");
         }
         let short = "k".repeat(64);
         assert!(refusal(&format!(r#"{{"{short}":nonsense}}"#)).starts_with(&format!("{short}: not JSON")));

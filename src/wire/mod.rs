@@ -43,8 +43,8 @@ pub use server_frames::{
     ReactionChange, Receipt, Resync, SERVER_FRAMES, Skip, Typing, UnreadUpdate, Viewing, Welcome,
 };
 pub use views::{
-    ConversationView, LoginView, MessageView, OwnConversationView, OwnPlace, OwnPlaceView, ParticipantView,
-    ReactionView, ReportView, Status, TieView, UserView,
+    ConversationView, LoginView, MessageView, OwnConversationState, OwnConversationView, OwnStateView, ParticipantView,
+    ReactionView, RelationChangeView, ReportView, Status, UserView,
 };
 
 use crate::error::Error;

@@ -1,6 +1,6 @@
 //! Server frames: the body of each frame, and the table that describes all of them.
 
-use super::{ConversationView, MAX_REF_CHARS, MessageView, OwnPlaceView, TieView};
+use super::{ConversationView, MAX_REF_CHARS, MessageView, OwnStateView, RelationChangeView};
 use crate::error::{Code, Error};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, SessionId, Timestamp, UserId};
 use crate::schema::{SchemaOf, by_id, schema_of};
@@ -193,11 +193,11 @@ pub struct Receipt {
 pub struct MeUpdate<'a> {
     pub me: i64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub blocks: &'a [TieView],
+    pub blocks: &'a [RelationChangeView],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub contacts: &'a [TieView],
+    pub contacts: &'a [RelationChangeView],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub conversations: &'a [OwnPlaceView],
+    pub conversations: &'a [OwnStateView],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub hidden: &'a [MessageId],
 }

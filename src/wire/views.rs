@@ -90,7 +90,7 @@ pub struct ConversationView {
 
 /// The parts of a conversation that only one participant sees.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct OwnPlace {
+pub struct OwnConversationState {
     pub last_message: Option<MessageView>,
     /// Counted up to 1,000.
     pub unread_count: i64,
@@ -108,7 +108,7 @@ pub struct OwnConversationView {
     #[serde(flatten)]
     pub shared: ConversationView,
     #[serde(flatten)]
-    pub own: OwnPlace,
+    pub own: OwnConversationState,
 }
 
 /// A report to the administrators about a user or a message.
@@ -137,7 +137,7 @@ pub struct LoginView {
 
 /// A block or a contact of the caller.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct TieView {
+pub struct RelationChangeView {
     pub user_id: UserId,
     /// True when the block or contact was removed.
     pub removed: bool,
@@ -145,7 +145,7 @@ pub struct TieView {
 
 /// The caller's own state in a conversation, as far as other participants do not see it.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-pub struct OwnPlaceView {
+pub struct OwnStateView {
     pub id: ConversationId,
     #[schemars(with = "Position")]
     pub cleared_seq: Seq,

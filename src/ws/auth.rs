@@ -24,7 +24,7 @@ impl Session {
     /// Starts a session that the handshake authenticated.
     pub(crate) fn begin_with(&mut self, credential: Credential, ctx: &mut Ctx) {
         let caller = self.belong_to(credential, ctx);
-        self.attach(caller, move |session, me| session.welcome(caller, me), ctx);
+        self.attach(caller, move |session, private_rev| session.welcome(caller, private_rev), ctx);
     }
 
     /// Starts the deadline for authentication. From here on only a token can authenticate the
@@ -72,10 +72,10 @@ impl Session {
             match allowed {
                 Ok((credential, user)) => {
                     let caller = session.belong_to(credential, ctx);
-                    let greet = move |session: &mut Session, me: i64| {
+                    let greet = move |session: &mut Session, private_rev: i64| {
                         session.confirm(&user, reference.as_deref());
                         if is_new {
-                            session.welcome(caller, me);
+                            session.welcome(caller, private_rev);
                         }
                     };
                     session.attach(caller, greet, ctx);

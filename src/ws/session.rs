@@ -108,9 +108,9 @@ impl Session {
     async fn open(state: Arc<HttpState>, caller: Caller, attachment: Attachment) -> Result<i64> {
         let session_id = attachment.session_id;
         let is_new = state.hub.attach(attachment).await?;
-        let Opening { me, visible } = state.dispatcher.call(caller, OpenSession).await?;
+        let Opening { private_rev, visible } = state.dispatcher.call(caller, OpenSession).await?;
         state.hub.opened(session_id, is_new.then_some(visible)).await?;
-        Ok(me)
+        Ok(private_rev)
     }
 
     /// Makes the session this caller's. Until it is attached, the session reads nothing and writes
@@ -121,17 +121,17 @@ impl Session {
         let Caller { user_id, login_id, .. } = caller;
         let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
         let opening = timeout(OPENING, Self::open(Arc::clone(&self.state), caller, attachment));
-        self.socket.hold();
+        self.socket.cork();
         ctx.wait(opening.into_actor(self).map(|opening, session, ctx| {
-            session.socket.release();
+            session.socket.uncork();
             match opening.unwrap_or(Err(Error::Unavailable("the hub is too busy"))) {
-                Ok(me) => greet(session, me),
+                Ok(private_rev) => greet(session, private_rev),
                 Err(error) => session.refuse_opening(&error, ctx),
             }
         }));
     }
 
-    pub(crate) fn welcome(&self, caller: Caller, me: i64) {
+    pub(crate) fn welcome(&self, caller: Caller, private_rev: i64) {
         let body = Welcome {
             event: "welcome",
             message: "connected",
@@ -139,7 +139,7 @@ impl Session {
             user_id: caller.user_id,
             session_id: self.id,
             epoch: &self.state.epoch,
-            me,
+            me: private_rev,
             heartbeat_ms: self.sockets.transport.heartbeat_interval.as_millis(),
         };
         self.socket.text(wire::encode("system", self.state.clock.now(), &body));

@@ -19,9 +19,9 @@ pub fn document(bounds: &Bounds) -> Value {
     let answers = ["server.authenticated".to_owned(), "server.auth_error".to_owned()];
     document.add_client_frame("authenticate", false, schema_of::<Authenticate>, &answers);
     document.add_client_frame("ping", false, schema_of::<Done>, &["server.pong".to_owned()]);
-    let mut told = Vec::new();
+    let mut server_messages = Vec::new();
     for (kind, schemas_of) in SERVER_FRAMES {
-        told.push(document.add("server", kind, |schemas| server_frame(kind, schemas_of, schemas)));
+        server_messages.push(document.add("server", kind, |schemas| server_frame(kind, schemas_of, schemas)));
     }
     document.operations.insert(
         "hear".to_owned(),
@@ -29,7 +29,7 @@ pub fn document(bounds: &Bounds) -> Value {
             "action": "send",
             "channel": {"$ref": "#/channels/socket"},
             "summary": "Frames from the hub",
-            "messages": told.iter().map(|name| on_channel(name)).collect::<Vec<_>>(),
+            "messages": server_messages.iter().map(|name| on_channel(name)).collect::<Vec<_>>(),
         }),
     );
     let on_socket: Map<String, Value> = document

@@ -33,11 +33,11 @@ impl Schemas {
         let mut all = self.written.take_definitions(true);
         all.extend(self.read.take_definitions(true));
         let mut all = Value::Object(all);
-        for (place, key, bound) in [
+        for (pointer, key, bound) in [
             ("/Content", "maxLength", bounds.max_message_chars),
             ("/CreateConversation/properties/participant_ids", "maxItems", bounds.max_participants - 1),
         ] {
-            if let Some(schema) = all.pointer_mut(place) {
+            if let Some(schema) = all.pointer_mut(pointer) {
                 schema[key] = json!(bound);
             }
         }

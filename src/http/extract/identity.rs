@@ -2,7 +2,7 @@
 //! of a socket may use a ticket.
 
 use super::cookies::{CookieLogins, cookie_name, login_cookie, old_cookie_name};
-use crate::auth::{Bearer, Caller, ExternalUser, Holder, hash_token};
+use crate::auth::{Bearer, Caller, ExternalUser, TokenSubject, hash_token};
 use crate::error::{Code, Error, Result};
 use crate::http::audit;
 use crate::http::client_address::UNKNOWN_ADDRESS;
@@ -84,21 +84,21 @@ pub async fn admit(request: &HttpRequest) -> Result<Credential> {
 
 /// Authenticates by a bearer token, from the header or from a frame.
 pub async fn admit_token(state: &HttpState, token: &str) -> Result<Credential> {
-    let Bearer { holder, expires_at } = state.tokens.verify(token, state.clock.now())?;
-    let (found, issued_at) = match holder {
-        Holder::Login(user_id, login_id) => (find(state, Proof::Token(user_id, login_id)).await?, None),
-        Holder::ExternalUser(external_user) => {
+    let Bearer { subject, expires_at } = state.tokens.verify(token, state.clock.now())?;
+    let (found, issued_at) = match subject {
+        TokenSubject::Login(user_id, login_id) => (find(state, Proof::Token(user_id, login_id)).await?, None),
+        TokenSubject::ExternalUser(external_user) => {
             let issued_at = external_user.issued_at;
             (find_external_user(state, external_user).await?, issued_at)
         }
     };
-    Ok(Credential { issued_at, ..enter(state, found.ok_or(UNKNOWN)?, Some(expires_at)) })
+    Ok(Credential { issued_at, ..to_credential(state, found.ok_or(UNKNOWN)?, Some(expires_at)) })
 }
 
 /// Authenticates by the secret of a login: a cookie or a refresh token.
 pub async fn admit_secret(state: &HttpState, secret: &str) -> Result<Credential> {
     let found = find(state, Proof::Secret(hash_token(secret))).await?;
-    Ok(enter(state, found.ok_or(UNKNOWN)?, None))
+    Ok(to_credential(state, found.ok_or(UNKNOWN)?, None))
 }
 
 const UNKNOWN: Error = Error::Unauthenticated("the credentials are invalid or have expired");
@@ -126,10 +126,10 @@ async fn find_external_user(state: &HttpState, external_user: ExternalUser) -> R
 pub async fn admit_ticket(state: &HttpState, ticket: &str) -> Result<Credential> {
     let op = TakeTicket { ticket_hash: hash_token(ticket), lifetime: state.login_lifetime };
     let (found, expires_at) = state.dispatcher.call(Anonymous, op).await?;
-    Ok(enter(state, found, expires_at))
+    Ok(to_credential(state, found, expires_at))
 }
 
-fn enter(state: &HttpState, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Credential {
+fn to_credential(state: &HttpState, Found { caller, needs_touch }: Found, expires_at: Option<Timestamp>) -> Credential {
     if needs_touch {
         let (dispatcher, op) =
             (state.dispatcher.clone(), TouchLogins { logins: caller.login_id.into_iter().collect() });

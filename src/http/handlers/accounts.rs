@@ -124,13 +124,13 @@ pub async fn log_in(state: web::Data<HttpState>, request: HttpRequest, Json(body
 /// a password.
 async fn refund_on_error<T>(state: &HttpState, attempt: &Attempt, outcome: Result<T>) -> Result<T> {
     if outcome.is_err() {
-        forget(state, attempt).await;
+        refund(state, attempt).await;
     }
     outcome
 }
 
 /// Gives the attempt back, as if the client had not tried.
-pub(crate) async fn forget(state: &HttpState, attempt: &Attempt) {
+pub(crate) async fn refund(state: &HttpState, attempt: &Attempt) {
     // An attempt that cannot be given back now expires later. The dispatcher logs the cause.
     let _ = state.dispatcher.call(Anonymous, RefundAttempt(attempt.clone())).await;
 }

@@ -1,7 +1,7 @@
 //! The HTTP calls about a user's signed-in devices, and the calls that end their logins: changing
 //! the password and closing the account.
 
-use super::accounts::forget;
+use super::accounts::refund;
 use crate::auth::{Caller, SecretToken, Verdict};
 use crate::error::{Error, Result};
 use crate::http::extract::cookies;
@@ -125,7 +125,7 @@ async fn check_password(state: &HttpState, request: &HttpRequest, caller: &Calle
         // A correct password counts as a checked password. A password that was not checked does not
         // count at all.
         let counted = if verified.is_ok() { attempt.guesses() } else { attempt };
-        forget(state, &counted).await;
+        refund(state, &counted).await;
     }
     if verified? == Verdict::Wrong { Err(Error::BadCredentials) } else { Ok(stored) }
 }

@@ -7,7 +7,7 @@
 mod requests;
 
 pub(super) use requests::{
-    Attach, CloseAll, CountSessions, Detach, GetStats, ListHolders, Opened, Recount, Settle, Suspend,
+    Attach, CloseAll, CountSessions, Detach, GetStats, ListSessionOwners, Opened, Recount, Settle, Suspend,
 };
 
 use super::mailbox::{Batch, HubSettings, Inbox, ToSession};
@@ -78,9 +78,9 @@ impl HubActor {
     }
 
     fn tick(&mut self, now: Instant) {
-        let (told_at, mut ended) = (self.settings.clock.now(), Outgoing::default());
-        ended.add_typing(&self.registry, told_at, self.typing.expire(now));
-        ended.add_viewing(&self.registry, told_at, self.viewing.expire(now));
+        let (sent_at, mut ended) = (self.settings.clock.now(), Outgoing::default());
+        ended.add_typing(&self.registry, sent_at, self.typing.expire(now));
+        ended.add_viewing(&self.registry, sent_at, self.viewing.expire(now));
         self.flush(ended);
         self.presence.expire(now);
         // A full channel loses nothing: transitions that are not taken stay in the hub, merged.
@@ -111,35 +111,35 @@ impl HubActor {
         self.flush(outgoing);
     }
 
-    fn deliver(&mut self, events: Vec<Effect>) {
+    fn deliver(&mut self, effects: Vec<Effect>) {
         let (now, instant, mut outgoing) = (self.settings.clock.now(), Instant::now(), Outgoing::default());
-        for event in events {
-            match event {
+        for effect in effects {
+            match effect {
                 Effect::Frame { to, frame, ends_typing } => {
                     if let Some((conversation_id, user_id)) = ends_typing {
-                        self.typing.sent(conversation_id, user_id);
+                        self.typing.on_message(conversation_id, user_id);
                     }
                     outgoing.add(&self.registry, &to, &Delivery::Reliable(frame));
                 }
                 Effect::Typing(typing) => {
-                    let heard = self.typing.heard(typing, instant);
-                    outgoing.add_typing(&self.registry, now, heard);
+                    let relayed = self.typing.on_event(typing, instant);
+                    outgoing.add_typing(&self.registry, now, relayed);
                 }
-                Effect::Viewing(viewing) => self.hear_viewing(viewing, now, &mut outgoing),
+                Effect::Viewing(viewing) => self.on_viewing(viewing, now, &mut outgoing),
                 Effect::Status { to, user_id, frame } => {
-                    self.presence.told(user_id);
+                    self.presence.on_delivery(user_id);
                     outgoing.add(&self.registry, &to, &Delivery::Ephemeral(Ephemeral::Presence(user_id), frame));
                 }
                 Effect::Left { conversation_id, user_id } => {
-                    outgoing.add_typing(&self.registry, now, self.typing.left(conversation_id, user_id));
-                    outgoing.add_viewing(&self.registry, now, self.viewing.left(conversation_id, user_id));
+                    outgoing.add_typing(&self.registry, now, self.typing.on_leave(conversation_id, user_id));
+                    outgoing.add_viewing(&self.registry, now, self.viewing.on_leave(conversation_id, user_id));
                 }
-                Effect::Parted(one, other) => {
-                    outgoing.add_typing(&self.registry, now, self.typing.parted(one, other));
-                    outgoing.add_viewing(&self.registry, now, self.viewing.parted(one, other));
+                Effect::Blocked(one, other) => {
+                    outgoing.add_typing(&self.registry, now, self.typing.on_block(one, other));
+                    outgoing.add_viewing(&self.registry, now, self.viewing.on_block(one, other));
                 }
                 Effect::Presence { viewer, subject, is_visible, last_seen_at } => {
-                    if let Some(status) = self.hear_visibility(viewer, subject, is_visible, last_seen_at, now) {
+                    if let Some(status) = self.on_visibility(viewer, subject, is_visible, last_seen_at, now) {
                         let frame = wire::encode("user_online_status", now, &status);
                         outgoing.add(
                             &self.registry,
@@ -176,18 +176,18 @@ impl HubActor {
 
     /// Delivers a viewing event. The socket that starts viewing is also sent the users who already
     /// view the conversation.
-    fn hear_viewing(&mut self, viewing: ViewingEvent, now: Timestamp, outgoing: &mut Outgoing) {
+    fn on_viewing(&mut self, viewing: ViewingEvent, now: Timestamp, outgoing: &mut Outgoing) {
         if let Some(session_id) = viewing.session {
             if self.registry.sink(session_id).is_none() {
                 // The session detached earlier, and its marks ended with it.
                 return;
             }
-            for user_id in self.viewing.show(&viewing) {
+            for user_id in self.viewing.snapshot(&viewing) {
                 let body = Viewing { conversation_id: viewing.conversation_id, user_id, is_viewing: true };
                 outgoing.add_one(session_id, Delivery::Reliable(wire::encode("viewing", now, &body)));
             }
         }
-        outgoing.add_viewing(&self.registry, now, self.viewing.heard(viewing, Instant::now()));
+        outgoing.add_viewing(&self.registry, now, self.viewing.on_event(viewing, Instant::now()));
     }
 
     /// Closes these sessions after the frames that this batch addressed to them before.
@@ -205,7 +205,7 @@ impl HubActor {
     }
 
     /// Returns the frame that the viewer gets, if any.
-    fn hear_visibility(
+    fn on_visibility(
         &mut self,
         viewer: UserId,
         subject: UserId,
@@ -291,12 +291,12 @@ impl HubActor {
         self.opening.remove(&session_id);
         let Some(detached) = self.registry.detach(session_id) else { return };
         if detached.was_last {
-            self.presence.left(detached.user_id, Instant::now());
-            self.unread_notifications.gone(detached.user_id);
+            self.presence.on_disconnect(detached.user_id, Instant::now());
+            self.unread_notifications.on_disconnect(detached.user_id);
         }
         let now = self.settings.clock.now();
-        outgoing.add_typing(&self.registry, now, self.typing.session_gone(detached.user_id, session_id));
-        outgoing.add_viewing(&self.registry, now, self.viewing.session_gone(detached.user_id, session_id));
+        outgoing.add_typing(&self.registry, now, self.typing.on_disconnect(detached.user_id, session_id));
+        outgoing.add_viewing(&self.registry, now, self.viewing.on_disconnect(detached.user_id, session_id));
     }
 }
 
@@ -306,9 +306,9 @@ fn resync(now: Timestamp) -> Frame {
 }
 
 impl StreamHandler<Batch> for HubActor {
-    fn handle(&mut self, Batch { events, then }: Batch, _: &mut Context<Self>) {
-        self.deliver(events);
-        then.into_iter().for_each(|afterwards| afterwards());
+    fn handle(&mut self, Batch { effects, then }: Batch, _: &mut Context<Self>) {
+        self.deliver(effects);
+        then.into_iter().for_each(|action| action());
     }
 
     /// All handles are gone: the hub has no work left.

@@ -4,7 +4,7 @@ use super::{HubActor, resync};
 use crate::error::{Error, Result};
 use crate::hub::outgoing::{Delivery, Outgoing};
 use crate::hub::presence::Transition;
-use crate::hub::registry::{Holder, Stats};
+use crate::hub::registry::{SessionOwner, Stats};
 use crate::hub::unread::UnreadChange;
 use crate::hub::{Attachment, opening};
 use crate::ids::{SessionId, UserId};
@@ -28,7 +28,7 @@ impl Handler<Attach> for HubActor {
         self.registry.attach(session_id, user_id, login_id, to_session);
         self.opening.entry(session_id).or_default();
         if is_new {
-            self.presence.arrived(user_id);
+            self.presence.on_connect(user_id);
         }
         Ok(is_new)
     }
@@ -94,14 +94,14 @@ impl Handler<Opened> for HubActor {
 #[rtype(result = "()")]
 pub(in crate::hub) struct Settle {
     pub transition: Transition,
-    pub is_told: bool,
+    pub is_delivered: bool,
 }
 
 impl Handler<Settle> for HubActor {
     type Result = ();
 
-    fn handle(&mut self, Settle { transition, is_told }: Settle, _: &mut Context<Self>) {
-        self.presence.settle(transition, is_told);
+    fn handle(&mut self, Settle { transition, is_delivered }: Settle, _: &mut Context<Self>) {
+        self.presence.settle(transition, is_delivered);
     }
 }
 
@@ -135,17 +135,21 @@ impl Handler<CloseAll> for HubActor {
 }
 
 #[derive(Message)]
-#[rtype(result = "Vec<Holder>")]
-pub(in crate::hub) struct ListHolders {
-    pub after: Option<Holder>,
+#[rtype(result = "Vec<SessionOwner>")]
+pub(in crate::hub) struct ListSessionOwners {
+    pub after: Option<SessionOwner>,
     pub most: usize,
 }
 
-impl Handler<ListHolders> for HubActor {
-    type Result = Vec<Holder>;
+impl Handler<ListSessionOwners> for HubActor {
+    type Result = Vec<SessionOwner>;
 
-    fn handle(&mut self, ListHolders { after, most }: ListHolders, _: &mut Context<Self>) -> Vec<Holder> {
-        self.registry.holders(after, most)
+    fn handle(
+        &mut self,
+        ListSessionOwners { after, most }: ListSessionOwners,
+        _: &mut Context<Self>,
+    ) -> Vec<SessionOwner> {
+        self.registry.session_owners(after, most)
     }
 }
 

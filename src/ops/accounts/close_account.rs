@@ -5,7 +5,7 @@ use super::rename_user::tell_name;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ops::groups::settle_groups::settle;
-use crate::ops::logins::find_caller::check_standing;
+use crate::ops::logins::find_caller::check_account_status;
 use crate::ops::logins::find_password::check_still;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::presence::presence_visibility::hidden;
@@ -32,7 +32,7 @@ impl Op for CloseAccount {
         let me = caller.user_id;
         match (caller.login_id, &self.checked_hash) {
             (Some(login_id), Some(hash)) if logins::exists(cx.db, login_id)? => check_still(me, hash, cx)?,
-            (None, None) if users::find_password_hash(cx.db, me)?.is_none() => check_standing(cx, me)?,
+            (None, None) if users::find_password_hash(cx.db, me)?.is_none() => check_account_status(cx, me)?,
             _ => return Err(ENDED),
         }
         let viewers = presence::list_viewers(cx.db, me)?;
@@ -45,7 +45,7 @@ impl Op for CloseAccount {
         // Viewers get no other notice: no user sees the presence of a closed account.
         effects.extend(viewers.into_iter().map(|viewer| hidden(viewer, me)));
         // Blocks and contacts are deleted last, so that blocked users see nothing of the closing.
-        people::delete_ties(cx.db, me)?;
+        people::delete_relations(cx.db, me)?;
         Ok(Outcome { output: Done {}, effects })
     }
 }

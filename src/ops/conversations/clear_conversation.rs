@@ -7,7 +7,7 @@ use crate::ids::ConversationId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
 use crate::store::messaging::{conversations, positions};
-use crate::wire::{Effect, MeUpdate, OwnPlaceView};
+use crate::wire::{Effect, MeUpdate, OwnStateView};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -23,13 +23,13 @@ impl Op for ClearConversation {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let (me, id) = (caller.user_id, self.conversation_id);
-        let (conversation, place) = conversations::get_with_place(cx.db, me, id)?;
+        let (conversation, own_state) = conversations::get_with_own_state(cx.db, me, id)?;
         let seq = conversation.last_seq;
-        if place.cleared_seq == seq {
+        if own_state.cleared_seq == seq {
             return Ok(Outcome::without_effects(Done {}));
         }
         let number = positions::set_cleared(cx.db, id, me, seq)?;
-        let own = OwnPlaceView { id, cleared_seq: seq, visible_from_seq: place.visible_from_seq, read_seq: seq };
+        let own = OwnStateView { id, cleared_seq: seq, visible_from_seq: own_state.visible_from_seq, read_seq: seq };
         let update = tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx);
         Ok(Outcome { output: Done {}, effects: vec![update, Effect::Unread { conversation_id: id, users: vec![me] }] })
     }

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 const PEOPLE_PER_TOKEN: usize = 10;
 /// The most tokens that one group takes. It is below the burst of changes, so that the largest
 /// group can be created.
-const MAX_CHARGE: u32 = 20;
+const MAX_RATE_TOKENS: u32 = 20;
 
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct CreateConversation {
@@ -42,7 +42,7 @@ pub struct CreateConversation {
 pub struct Created {
     pub conversation: OwnConversationView,
     #[serde(skip)]
-    pub was_there: bool,
+    pub existed: bool,
 }
 
 impl Op for CreateConversation {
@@ -54,7 +54,7 @@ impl Op for CreateConversation {
         self.check(caller.user_id, cx)?;
         match (&self.participant_ids[..], &self.title) {
             ([other], None) => open_direct(caller.user_id, *other, cx),
-            (others, _) => self.found(caller.user_id, others, cx),
+            (others, _) => self.create_group(caller.user_id, others, cx),
         }
     }
 
@@ -62,9 +62,9 @@ impl Op for CreateConversation {
         if self.participant_ids.len() > PEOPLE_PER_TOKEN { Cost::Heavy } else { Cost::Light }
     }
 
-    fn charge(&self) -> u32 {
+    fn rate_tokens(&self) -> u32 {
         let tokens = self.participant_ids.len().div_ceil(PEOPLE_PER_TOKEN);
-        u32::try_from(tokens).unwrap_or(MAX_CHARGE).clamp(1, MAX_CHARGE)
+        u32::try_from(tokens).unwrap_or(MAX_RATE_TOKENS).clamp(1, MAX_RATE_TOKENS)
     }
 
     fn replays(&self) -> bool {
@@ -101,7 +101,7 @@ impl CreateConversation {
         Ok(())
     }
 
-    fn found(&self, me: UserId, others: &[UserId], cx: &mut Cx) -> Result<Outcome<Created>> {
+    fn create_group(&self, me: UserId, others: &[UserId], cx: &mut Cx) -> Result<Outcome<Created>> {
         if users::get_group_count(cx.db, me)? >= MAX_GROUPS {
             return Err(Error::Conflict("you are in 5,000 groups, the maximum: leave one first"));
         }
@@ -139,11 +139,11 @@ fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created
     let facts = facts(me, Target::Recipient(other), cx)?;
     let made = facts.membership().map(|membership| membership.conversation_id);
     if let Some(id) = made
-        && !conversations::list_with_places(cx.db, me, &[id])?.is_empty()
+        && !conversations::list_with_own_state(cx.db, me, &[id])?.is_empty()
     {
         return Ok(Outcome::without_effects(show(me, id, true, cx)?));
     }
-    check_relation(me, other, &facts.standing, cx)?;
+    check_relation(me, other, &facts.relation, cx)?;
     let (id, is_new) = match made {
         Some(id) => (id, false),
         None => {
@@ -160,8 +160,8 @@ fn open_direct(me: UserId, other: UserId, cx: &mut Cx) -> Result<Outcome<Created
     Ok(Outcome { output: show(me, id, false, cx)?, effects })
 }
 
-fn show(me: UserId, id: ConversationId, was_there: bool, cx: &mut Cx) -> Result<Created> {
-    Ok(Created { conversation: views::own_conversation(cx.db, me, id)?, was_there })
+fn show(me: UserId, id: ConversationId, existed: bool, cx: &mut Cx) -> Result<Created> {
+    Ok(Created { conversation: views::own_conversation(cx.db, me, id)?, existed })
 }
 
 #[cfg(test)]
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_charge_grows_with_the_people_named_up_to_a_limit() {
-        for (people, charge, cost) in [
+        for (people, rate_tokens, cost) in [
             (1, 1, Cost::Light),
             (10, 1, Cost::Light),
             (11, 2, Cost::Heavy),
@@ -180,7 +180,7 @@ mod tests {
         ] {
             let participant_ids = (1..=people).map(UserId::new).collect();
             let op = CreateConversation { participant_ids, title: None, client_id: None };
-            assert_eq!((op.charge(), op.cost()), (charge, cost), "{people} people");
+            assert_eq!((op.rate_tokens(), op.cost()), (rate_tokens, cost), "{people} people");
         }
     }
 }

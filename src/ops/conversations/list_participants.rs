@@ -37,7 +37,7 @@ impl Op for ListParticipants {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<ParticipantPage>> {
         let size = page_size(self.limit, MAX_PAGE, MAX_PAGE)?;
-        conversations::get_with_place(cx.db, caller.user_id, self.conversation_id)?;
+        conversations::get_with_own_state(cx.db, caller.user_id, self.conversation_id)?;
         let after = self.after.map_or(0, UserId::get);
         let mut rows = participants::list_page(cx.db, self.conversation_id, after, size + 1)?;
         let has_more = rows.len() as i64 > size;

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::ids::{ConversationId, UserId};
 use crate::ops::op::Cx;
 use crate::ops::views;
-use crate::policy::{MessagePolicy, Relation, may_message};
-use crate::store::accounts::people::Standing;
+use crate::policy::{self, MessagePolicy, may_message};
+use crate::store::accounts::people::Relation;
 use crate::store::messaging::conversations::{self, SendingFacts};
 use crate::store::messaging::participants;
 use crate::wire::{self, ConversationUpdate, Effect, Target};
@@ -29,19 +29,19 @@ pub(crate) fn facts(me: UserId, target: Target, cx: &mut Cx) -> Result<SendingFa
 }
 
 /// Loads the facts from the store and lets the policy decide.
-pub(crate) fn check_relation(me: UserId, other: UserId, standing: &Standing, cx: &mut Cx) -> Result<()> {
+pub(crate) fn check_relation(me: UserId, other: UserId, relation: &Relation, cx: &mut Cx) -> Result<()> {
     let policy = cx.rules.message_policy;
     // Read only under the policy that needs it: most hubs use the open policy.
     let recipient_wrote =
-        policy == MessagePolicy::Contacts && !standing.trusts_me && conversations::has_written_to(cx.db, other, me)?;
-    let relation = Relation {
-        recipient_is_closed: standing.is_closed,
-        sender_blocks: standing.i_block,
-        recipient_blocks: standing.blocks_me,
-        recipient_trusts: standing.trusts_me,
+        policy == MessagePolicy::Contacts && !relation.trusts_me && conversations::has_written_to(cx.db, other, me)?;
+    let facts = policy::Relation {
+        recipient_is_closed: relation.is_closed,
+        sender_blocks: relation.i_block,
+        recipient_blocks: relation.blocks_me,
+        recipient_trusts: relation.trusts_me,
         recipient_wrote,
     };
-    Ok(may_message(policy, &relation)?)
+    Ok(may_message(policy, &facts)?)
 }
 
 /// Announces a new conversation, rev 1, before its first message.

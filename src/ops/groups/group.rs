@@ -25,7 +25,7 @@ pub(crate) struct Group {
 /// # Errors
 /// `NotFound` for a conversation that the caller is not in, `Invalid` for a direct one.
 pub(crate) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Result<Group> {
-    let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
+    let (conversation, _) = conversations::get_with_own_state(cx.db, caller.user_id, id)?;
     let role = members::find_role(cx.db, id, caller.user_id)?;
     let role = role.ok_or_else(|| Error::bug("who has a place has a role"))?;
     if conversation.kind != "group" {
@@ -41,12 +41,12 @@ pub(crate) fn get_group(caller: &Caller, id: ConversationId, cx: &mut Cx) -> Res
 /// `Conflict` if a user is in too many groups. The error never says which user it is about.
 pub(crate) fn admit(me: UserId, invited: &[UserId], cx: &mut Cx) -> Result<i64> {
     let policy = cx.rules.message_policy;
-    let standings = people::list_invitations(cx.db, me, invited)?;
-    if standings.len() < invited.len() {
+    let relations = people::list_invitations(cx.db, me, invited)?;
+    if relations.len() < invited.len() {
         return Err(Error::NotFound("no such user"));
     }
     let mut strangers = 0;
-    for Invited { is_blocked, is_known, has_declined, group_count } in standings {
+    for Invited { is_blocked, is_known, has_declined, group_count } in relations {
         may_invite(policy, &Invitation { is_blocked, is_known, has_declined })?;
         if group_count >= MAX_GROUPS {
             return Err(Error::Conflict("one of these users is in 5,000 groups, the maximum"));

@@ -9,7 +9,7 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::ops::presence::presence_visibility::{self, Step};
 use crate::store::Cost;
 use crate::store::accounts::pairs::MAX_PRESENCE_GROUP;
-use crate::store::accounts::users::{self, Standing};
+use crate::store::accounts::users::{self, AccountStatus};
 use crate::store::messaging::{conversations, members, participants};
 use crate::wire::Effect;
 
@@ -53,7 +53,7 @@ impl Op<System> for SettleGroups {
 /// leaves its groups. Otherwise each group without an active owner gets one, if it has an active
 /// member.
 pub(crate) fn settle(id: UserId, cx: &mut Cx) -> Result<Vec<Effect>> {
-    let is_closed = users::get_standing(cx.db, id)? == Standing::Closed;
+    let is_closed = users::get_account_status(cx.db, id)? == AccountStatus::Closed;
     let limit = PORTION as i64 + 1;
     let due = match is_closed {
         true => members::list_groups(cx.db, id, limit)?,

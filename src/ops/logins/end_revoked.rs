@@ -5,12 +5,12 @@ use crate::error::Result;
 use crate::ids::{LoginId, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::store::accounts::logins;
-use crate::store::accounts::users::{self, Standing};
+use crate::store::accounts::users::{self, AccountStatus};
 use crate::wire::Effect;
 use std::collections::HashSet;
 
-/// The owner of sessions on this node. Without a login, an external identity provider vouches for
-/// the user.
+/// The owner of sessions on this node. Without a login, an external identity provider
+/// authenticated the user.
 type Owner = (UserId, Option<LoginId>);
 
 /// First half: finds the owners that look revoked in a snapshot. It writes nothing, so a check
@@ -47,8 +47,8 @@ impl Op<System> for EndRevoked {
 
     fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
         let Revoked { accounts, logins } = Revoked::among(&self.owners, cx)?;
-        let of_accounts = accounts.into_iter().map(|(user_id, standing)| match standing {
-            Standing::Disabled => Effect::AccountDisabled(user_id),
+        let of_accounts = accounts.into_iter().map(|(user_id, status)| match status {
+            AccountStatus::Disabled => Effect::AccountDisabled(user_id),
             _ => Effect::LoginsEnded(user_id),
         });
         Ok(Outcome {
@@ -60,7 +60,7 @@ impl Op<System> for EndRevoked {
 
 /// The accounts and logins of some session owners that are no longer valid.
 struct Revoked {
-    accounts: Vec<(UserId, Standing)>,
+    accounts: Vec<(UserId, AccountStatus)>,
     logins: Vec<LoginId>,
 }
 
@@ -68,7 +68,7 @@ impl Revoked {
     fn among(owners: &[Owner], cx: &mut Cx) -> Result<Self> {
         let mut people: Vec<UserId> = owners.iter().map(|(user_id, _)| *user_id).collect();
         people.dedup();
-        let accounts = users::list_barred(cx.db, &people)?;
+        let accounts = users::list_inactive(cx.db, &people)?;
         let mut logins: Vec<LoginId> = owners.iter().filter_map(|(_, login_id)| *login_id).collect();
         let existing: HashSet<LoginId> = logins::list_existing(cx.db, &logins)?.into_iter().collect();
         logins.retain(|login_id| !existing.contains(login_id));
@@ -104,7 +104,7 @@ mod tests {
         let owners = (1..=3).flat_map(|user| [None, Some(user), Some(user + 10)].map(|login| (user, login)));
         let owners = owners.map(|(user, login)| (UserId::new(user), login.map(LoginId::new))).collect();
         let effects = EndRevoked { owners }.run(&System, cx).unwrap().effects;
-        let told: Vec<String> = effects.iter().map(|event| format!("{event:?}")).collect();
+        let shown: Vec<String> = effects.iter().map(|event| format!("{event:?}")).collect();
         let expected = [
             "AccountDisabled(UserId(2))",
             "LoginsEnded(UserId(3))",
@@ -113,7 +113,7 @@ mod tests {
             "LoginEnded(LoginId(3))",
             "LoginEnded(LoginId(13))",
         ];
-        assert_eq!(told, expected);
+        assert_eq!(shown, expected);
         assert!(EndRevoked { owners: vec![] }.run(&System, cx).unwrap().effects.is_empty());
     }
     both_databases!(whoever_may_not_be_here_any_more_is_found_and_nobody_else);

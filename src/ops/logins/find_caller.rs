@@ -8,7 +8,7 @@ use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::policy::Denied;
 use crate::store::Cost;
 use crate::store::accounts::logins::{self, Key};
-use crate::store::accounts::users::{self, Standing};
+use crate::store::accounts::users::{self, AccountStatus};
 use std::time::Duration;
 
 /// Shortest interval between two writes of `last_used_at`. Every request uses its login, and each
@@ -74,17 +74,17 @@ pub(crate) fn find_by_login(cx: &mut Cx, key: Key, lifetime: Duration) -> Result
     Ok(Found { caller, needs_touch: is_ahead || login.last_used_at <= cx.now.before(TOUCH_EVERY) })
 }
 
-/// Finds a user that an external identity provider vouches for.
+/// Finds a user whom an external identity provider authenticated.
 pub(crate) fn find_by_user(cx: &mut Cx, user_id: UserId) -> Result<Found> {
-    check_standing(cx, user_id)?;
+    check_account_status(cx, user_id)?;
     Ok(Found { caller: Caller { user_id, login_id: None, session_id: None }, needs_touch: false })
 }
 
 /// Refuses an account that is disabled or closed.
-pub(crate) fn check_standing(cx: &mut Cx, user_id: UserId) -> Result<()> {
-    match users::get_standing(cx.db, user_id)? {
-        Standing::Active => Ok(()),
-        Standing::Disabled => Err(Denied::AccountDisabled.into()),
-        Standing::Closed => Err(Error::Unauthenticated("the account is closed")),
+pub(crate) fn check_account_status(cx: &mut Cx, user_id: UserId) -> Result<()> {
+    match users::get_account_status(cx.db, user_id)? {
+        AccountStatus::Active => Ok(()),
+        AccountStatus::Disabled => Err(Denied::AccountDisabled.into()),
+        AccountStatus::Closed => Err(Error::Unauthenticated("the account is closed")),
     }
 }

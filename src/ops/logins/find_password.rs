@@ -2,7 +2,7 @@
 //! that this hash has not changed since the password was checked.
 
 use super::attempts::{Attempt, count_login};
-use super::find_caller::check_standing;
+use super::find_caller::check_account_status;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -30,7 +30,7 @@ impl Op for FindPassword {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let user = users::find_user(cx.db, caller.user_id)?
             .ok_or(Error::Unauthenticated("the sign-in session has ended: log in again"))?;
-        check_standing(cx, caller.user_id)?;
+        check_account_status(cx, caller.user_id)?;
         // An account without a password has nothing to guess, so this is not counted as a guess.
         let none = Error::Forbidden("this account has no password: another system signs its tokens");
         let stored = users::find_password_hash(cx.db, caller.user_id)?.ok_or(none)?;

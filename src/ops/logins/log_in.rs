@@ -1,7 +1,7 @@
 //! Second half of a login, after the password was checked. Creates a login with its own token for
 //! this device and replaces the device's earlier login.
 
-use super::attempts::{Attempt, give_back};
+use super::attempts::{Attempt, refund};
 use super::find_password::check_still;
 use crate::error::{Error, Result};
 use crate::ids::{LoginId, UserId};
@@ -55,7 +55,7 @@ impl Op<Anonymous> for LogIn {
         }
         check_still(self.user_id, &self.checked_hash, cx)?;
         if let Some(attempt) = &self.attempt {
-            give_back(&attempt.clone().guesses(), cx)?;
+            refund(&attempt.clone().guesses(), cx)?;
         }
         let ended = add_login(self.user_id, self.token_hash, &self.device, self.lifetime, cx)?;
         if let Some(hash) = &self.new_password_hash {

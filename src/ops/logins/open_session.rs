@@ -1,6 +1,6 @@
 //! Loads the data that a connection's session needs at its start.
 
-use super::find_caller::check_standing;
+use super::find_caller::check_account_status;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
@@ -15,7 +15,7 @@ pub struct OpenSession;
 #[derive(Clone, Debug)]
 pub struct Opening {
     /// Number of the user's last private change.
-    pub me: i64,
+    pub private_rev: i64,
     /// The users whose presence this user may see.
     pub visible: Vec<UserId>,
 }
@@ -29,14 +29,14 @@ impl Op for OpenSession {
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Opening>> {
         // The session is attached by now. A login that ends from here on finds and closes the
         // session, and one that ended before is refused here.
-        check_standing(cx, caller.user_id)?;
+        check_account_status(cx, caller.user_id)?;
         if let Some(login_id) = caller.login_id
             && !logins::exists(cx.db, login_id)?
         {
             return Err(Error::Unauthenticated("the sign-in session has ended: log in again"));
         }
-        let me = users::get_me(cx.db, caller.user_id)?;
+        let private_rev = users::get_private_rev(cx.db, caller.user_id)?;
         let visible = presence::list_visible(cx.db, caller.user_id)?;
-        Ok(Outcome::without_effects(Opening { me, visible }))
+        Ok(Outcome::without_effects(Opening { private_rev, visible }))
     }
 }

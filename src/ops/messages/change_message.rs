@@ -31,7 +31,7 @@ pub(crate) fn check_may_write(me: UserId, id: ConversationId, cx: &mut Cx) -> Re
     conversations::lock(cx.db, id)?;
     let facts = facts(me, Target::Conversation(id), cx)?;
     match facts.peer {
-        Some(peer) => check_relation(me, peer, &facts.standing, cx),
+        Some(peer) => check_relation(me, peer, &facts.relation, cx),
         None => Ok(()),
     }
 }
@@ -63,8 +63,8 @@ fn tell(
     frame: Frame,
     cx: &mut Cx,
 ) -> Result<Vec<Effect>> {
-    let sight = participants::list_sight(cx.db, conversation_id, id, seq)?;
-    let (seeing, others): (Vec<_>, Vec<_>) = sight.into_iter().partition(|(_, sees)| *sees);
+    let visibility = participants::list_visibility(cx.db, conversation_id, id, seq)?;
+    let (seeing, others): (Vec<_>, Vec<_>) = visibility.into_iter().partition(|(_, sees)| *sees);
     let ids = |people: Vec<(UserId, bool)>| people.into_iter().map(|(user_id, _)| user_id).collect::<Vec<_>>();
     let mut effects = vec![Effect::Frame { to: ids(seeing), frame, ends_typing: None }];
     if !others.is_empty() {

@@ -53,7 +53,7 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effec
     let rev = positions::next_rev(cx.db, row.conversation_id)?;
     messages::set_deleted(cx.db, row.id, rev, cx.now)?;
     reactions::delete_reactions(cx.db, row.id)?;
-    search_index::forget(cx.db, row.id)?;
+    search_index::remove(cx.db, row.id)?;
     let now = cx.now;
     let (_, mut effects) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
     let members = participants::list_member_ids(cx.db, row.conversation_id)?;
@@ -64,7 +64,7 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effec
 
 fn for_me(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effect>> {
     let me = caller.user_id;
-    let number = users::next_me(cx.db, me)?;
+    let number = users::next_private_rev(cx.db, me)?;
     messages::insert_hidden(cx.db, (row.conversation_id, row.id), me, number)?;
     let update = tell_me(me, &MeUpdate { me: number, hidden: &[row.id], ..MeUpdate::default() }, cx);
     Ok(vec![update, Effect::Unread { conversation_id: row.conversation_id, users: vec![me] }])

@@ -59,8 +59,8 @@ impl Op for ListMessages {
         if self.before_seq.is_some() && self.after_seq.is_some() {
             return Err(Error::Invalid("send before_seq or after_seq, not both".into()));
         }
-        let (conversation, place) = conversations::get_with_place(cx.db, caller.user_id, self.conversation_id)?;
-        let first = place.first_visible();
+        let (conversation, own_state) = conversations::get_with_own_state(cx.db, caller.user_id, self.conversation_id)?;
+        let first = own_state.first_visible();
         let window = Window {
             from: self.after_seq.map_or(first, |after| first.max(after.next())),
             to: self.before_seq.map_or(conversation.last_seq, |before| Seq::new(before.get() - 1)),

@@ -37,7 +37,7 @@ impl Op for LoadHistory {
         let conversation_id = match Target::named(self.recipient_id, self.conversation_id)? {
             // The page query checks that the caller is in it.
             Target::Conversation(id) => id,
-            person => move_position::enter(caller, person, cx)?.conversation.id,
+            person => move_position::load_conversation(caller, person, cx)?.conversation.id,
         };
         let Self { before_seq, after_seq, limit, .. } = *self;
         ListMessages { conversation_id, before_seq, after_seq, limit }.run(caller, cx)

@@ -84,7 +84,7 @@ impl Op for SendMessage {
         let me = caller.user_id;
         let target = self.target()?;
         check_length(&self.content, cx)?;
-        let Place { membership, peer, is_new } = find_place(me, target, cx)?;
+        let Destination { membership, peer, is_new } = find_destination(me, target, cx)?;
         let id = membership.conversation_id;
         if let Some(answered) = self.reply_to_id {
             check_answered(caller, answered, id, cx)?;
@@ -139,7 +139,7 @@ impl Op for SendMessage {
         let me = caller.user_id;
         let Some(row) = messages::find_by_client_id(cx.db, me, key.as_str())? else { return Ok(None) };
         // A user who left the conversation gets no messages of it, not even their own.
-        if conversations::find_place(cx.db, row.conversation_id, me)?.is_none() {
+        if conversations::find_own_state(cx.db, row.conversation_id, me)?.is_none() {
             return Ok(None);
         }
         let conversation = conversations::get_conversation(cx.db, row.conversation_id)?;
@@ -213,7 +213,7 @@ fn check_answered(caller: &Caller, answered: MessageId, id: ConversationId, cx: 
 }
 
 /// The destination of a message.
-struct Place {
+struct Destination {
     membership: Membership,
     /// The other user of a direct conversation.
     peer: Option<UserId>,
@@ -222,17 +222,17 @@ struct Place {
 
 /// Finds the destination and checks that the sender may write there. The first message to a user
 /// creates the direct conversation.
-fn find_place(me: UserId, target: Target, cx: &mut Cx) -> Result<Place> {
+fn find_destination(me: UserId, target: Target, cx: &mut Cx) -> Result<Destination> {
     let facts = facts(me, target, cx)?;
     if let Some(peer) = facts.peer {
-        check_relation(me, peer, &facts.standing, cx)?;
+        check_relation(me, peer, &facts.relation, cx)?;
     }
     let (membership, is_new) = match (facts.membership(), facts.peer) {
         (Some(membership), _) => (membership, false),
         (None, Some(peer)) => conversations::insert_direct(cx.db, me, peer, cx.now)?,
         (None, None) => return Err(Error::bug("facts name a conversation or a person")),
     };
-    Ok(Place { membership, peer: facts.peer, is_new })
+    Ok(Destination { membership, peer: facts.peer, is_new })
 }
 
 /// Repeats the checks made before the conversation was locked. On a shared database, other nodes
@@ -245,5 +245,5 @@ fn check_again(me: UserId, peer: UserId, is_new: bool, cx: &mut Cx) -> Result<()
         conversations::lock_people(cx.db, me, peer)?;
     }
     let facts = facts(me, Target::Recipient(peer), cx)?;
-    check_relation(me, peer, &facts.standing, cx)
+    check_relation(me, peer, &facts.relation, cx)
 }

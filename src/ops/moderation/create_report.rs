@@ -36,7 +36,7 @@ pub struct Reported {
     pub report: ReportView,
     /// True if an earlier request created the report, which is unchanged.
     #[serde(skip)]
-    pub was_there: bool,
+    pub existed: bool,
 }
 
 impl Op for CreateReport {
@@ -48,7 +48,7 @@ impl Op for CreateReport {
         let (subject, evidence) = self.subject(caller, cx)?;
         check_rate(caller.user_id, cx)?;
         let row = reports::insert_report(cx.db, caller.user_id, subject, self.reason.as_str(), &evidence, cx.now)?;
-        Ok(Outcome::without_effects(Reported { report: views::report(row), was_there: false }))
+        Ok(Outcome::without_effects(Reported { report: views::report(row), existed: false }))
     }
 
     fn replays(&self) -> bool {
@@ -58,7 +58,7 @@ impl Op for CreateReport {
     fn replay(&self, caller: &Caller, cx: &mut Cx) -> Result<Option<Reported>> {
         let (subject, _) = self.subject(caller, cx)?;
         let found = reports::find_report(cx.db, caller.user_id, subject)?;
-        Ok(found.map(|row| Reported { report: views::report(row), was_there: true }))
+        Ok(found.map(|row| Reported { report: views::report(row), existed: true }))
     }
 }
 

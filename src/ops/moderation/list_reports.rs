@@ -30,14 +30,14 @@ pub struct ListReports {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReportPage {
     /// Newest first.
-    pub reports: Vec<Row>,
+    pub reports: Vec<ReportEntry>,
     /// The value of `before` for the next page. None on the last page.
     pub next: Option<ReportId>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ReportRow")]
-pub struct Row {
+pub struct ReportEntry {
     #[serde(flatten)]
     pub report: ReportView,
     /// The reported message as it is now. Absent in reports of a person.
@@ -83,7 +83,7 @@ impl Op for ListReports {
             };
             let evidence = row.evidence.take().zip(author);
             let evidence = evidence.map(|(text, (user_id, created_at))| Evidence { text, user_id, created_at });
-            Row { report: views::report(row), message, evidence }
+            ReportEntry { report: views::report(row), message, evidence }
         });
         Ok(Outcome::without_effects(ReportPage { reports: reports.collect(), next }))
     }

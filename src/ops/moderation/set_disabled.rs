@@ -79,7 +79,7 @@ mod tests {
         op.run(&Anonymous, cx).map(drop)
     }
 
-    fn told<T>(outcome: Result<T>) -> String {
+    fn error_of<T>(outcome: Result<T>) -> String {
         outcome.map(drop).unwrap_err().to_string()
     }
 
@@ -95,11 +95,14 @@ mod tests {
         }
         let effects = SetDisabled { user_id: OTHER.user_id, is_disabled: true }.run(&ADMIN, cx).unwrap().effects;
         assert!(matches!(effects[..], [Effect::AccountDisabled(id)] if id == OTHER.user_id));
-        assert_eq!(told(log_in(cx, &OTHER)), "forbidden: this account is disabled");
-        assert_eq!(told(OpenSession.run(&OTHER, cx)), "forbidden: this account is disabled");
+        assert_eq!(error_of(log_in(cx, &OTHER)), "forbidden: this account is disabled");
+        assert_eq!(error_of(OpenSession.run(&OTHER, cx)), "forbidden: this account is disabled");
         OpenSession.run(&ADMIN, cx).unwrap();
         SetDisabled { user_id: OTHER.user_id, is_disabled: false }.run(&ADMIN, cx).unwrap();
-        assert_eq!(told(OpenSession.run(&OTHER, cx)), "unauthenticated: the sign-in session has ended: log in again");
+        assert_eq!(
+            error_of(OpenSession.run(&OTHER, cx)),
+            "unauthenticated: the sign-in session has ended: log in again"
+        );
         log_in(cx, &OTHER).unwrap();
     }
     both_databases!(who_is_half_way_in_is_turned_back);

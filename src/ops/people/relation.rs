@@ -7,8 +7,8 @@ use crate::ops::op::Cx;
 use crate::store::accounts::users;
 use crate::wire::Effect;
 
-/// Checks the other user of a block or contact. Both users must exist. A tie to an account that was
-/// closed since can be removed.
+/// Checks the other user of a block or contact. Both users must exist. A relation to an account
+/// that was closed since can be removed.
 pub(crate) fn check_other(me: UserId, other: UserId, may_be_closed: bool, cx: &mut Cx) -> Result<()> {
     if other == me {
         return Err(Error::Invalid("user_id must not be your own id".into()));

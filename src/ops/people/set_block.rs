@@ -9,7 +9,7 @@ use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
 use crate::store::Locks;
 use crate::store::accounts::{people, presence};
-use crate::wire::{Effect, MeUpdate, TieView};
+use crate::wire::{Effect, MeUpdate, RelationChangeView};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -34,10 +34,10 @@ impl Op for SetBlock {
         let before = presence::between(cx.db, me, other)?;
         let mut effects = Vec::new();
         if let Some(number) = people::set_block(cx.db, me, other, self.is_blocked, cx.now)? {
-            let tie = [TieView { user_id: other, removed: !self.is_blocked }];
-            effects.push(tell_me(me, &MeUpdate { me: number, blocks: &tie, ..MeUpdate::default() }, cx));
+            let change = [RelationChangeView { user_id: other, removed: !self.is_blocked }];
+            effects.push(tell_me(me, &MeUpdate { me: number, blocks: &change, ..MeUpdate::default() }, cx));
             if self.is_blocked {
-                effects.push(Effect::Parted(me, other));
+                effects.push(Effect::Blocked(me, other));
             }
             let now = presence::between(cx.db, me, other)?;
             effects.extend(visibility_change(me, other, (before.one_sees_other, now.one_sees_other), cx)?);

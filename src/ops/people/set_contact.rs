@@ -8,7 +8,7 @@ use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
 use crate::store::accounts::{people, presence};
-use crate::wire::{MeUpdate, TieView};
+use crate::wire::{MeUpdate, RelationChangeView};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -29,8 +29,8 @@ impl Op for SetContact {
         let they_saw = presence::between(cx.db, me, other)?.other_sees_one;
         let mut effects = Vec::new();
         if let Some(number) = people::set_contact(cx.db, me, other, self.is_contact, cx.now)? {
-            let tie = [TieView { user_id: other, removed: !self.is_contact }];
-            effects.push(tell_me(me, &MeUpdate { me: number, contacts: &tie, ..MeUpdate::default() }, cx));
+            let change = [RelationChangeView { user_id: other, removed: !self.is_contact }];
+            effects.push(tell_me(me, &MeUpdate { me: number, contacts: &change, ..MeUpdate::default() }, cx));
             let they_see = presence::between(cx.db, me, other)?.other_sees_one;
             effects.extend(visibility_change(other, me, (they_saw, they_see), cx)?);
         }

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::ids::UserId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::store::accounts::presence;
-use crate::store::accounts::users::{self, Standing};
+use crate::store::accounts::users::{self, AccountStatus};
 use crate::wire::{self, Effect, OnlineStatus};
 
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ impl Op<System> for AnnouncePresence {
             users::set_last_seen(cx.db, &[user_id], cx.now)?;
         }
         // Closing an account notifies its viewers itself.
-        if users::get_standing(cx.db, user_id)? == Standing::Closed {
+        if users::get_account_status(cx.db, user_id)? == AccountStatus::Closed {
             return Ok(Outcome::without_effects(Done {}));
         }
         let to = presence::list_viewers(cx.db, user_id)?;

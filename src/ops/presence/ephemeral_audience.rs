@@ -17,7 +17,7 @@ pub(crate) fn list_ephemeral_audience(
     cx: &mut Cx,
 ) -> Result<Audience> {
     if let Some(peer) = facts.peer {
-        let is_hidden = facts.standing.i_block || facts.standing.blocks_me || !facts.is_known_to_both();
+        let is_hidden = facts.relation.i_block || facts.relation.blocks_me || !facts.is_known_to_both();
         return Ok(if is_hidden { Vec::new() } else { vec![peer] });
     }
     participants::list_unblocked_others(cx.db, id, me)

@@ -53,7 +53,7 @@ pub(crate) fn find_own(me: UserId, target: Target, cx: &mut Cx) -> Result<(Conve
     let id = membership.conversation_id;
     if !facts.is_known_to_both() {
         // An empty direct conversation may be open for the other user only.
-        conversations::get_with_place(cx.db, me, id)?;
+        conversations::get_with_own_state(cx.db, me, id)?;
     }
     Ok((id, facts))
 }

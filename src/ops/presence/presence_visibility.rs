@@ -80,9 +80,9 @@ mod tests {
     use Step::{Joins, Leaves};
 
     #[test]
-    fn the_size_of_the_group_decides_whose_sight_changes() {
+    fn the_group_size_decides_whose_visibility_changes() {
         let ann = UserId::new(1);
-        let told = |others, step| effect(others, ann, step).map(|(whose, gained)| (format!("{whose:?}"), gained));
+        let effect_of = |others, step| effect(others, ann, step).map(|(whose, gained)| (format!("{whose:?}"), gained));
         let of = |whose: Whose, gained| Some((format!("{whose:?}"), gained));
         for (others, step, expected) in [
             (1, Joins, of(Whose::Of(ann), true)),
@@ -94,7 +94,7 @@ mod tests {
             (101, Joins, None),
             (101, Leaves, None),
         ] {
-            assert_eq!(told(others, step), expected, "{others} others, one {step:?}");
+            assert_eq!(effect_of(others, step), expected, "{others} others, one {step:?}");
         }
     }
 }

@@ -34,7 +34,7 @@ impl Op for SetTyping {
         let target = Target::named(self.recipient_id, self.conversation_id)?;
         let facts = facts(me, target, cx)?;
         if let Some(peer) = facts.peer {
-            check_relation(me, peer, &facts.standing, cx)?;
+            check_relation(me, peer, &facts.relation, cx)?;
         }
         // Between two users without any message yet, the first thing to arrive must be a message.
         let Some(membership) = facts.membership() else { return Ok(Outcome::without_effects(Done {})) };

@@ -24,8 +24,8 @@ impl Op for MarkDelivered {
     const CLASS: Class = Class::Mark;
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
-        let room = move_position::enter(caller, Target::Conversation(self.conversation_id), cx)?;
-        let effects = move_position::move_to(caller, &room, Kind::Delivered, self.seq, cx)?;
+        let loaded = move_position::load_conversation(caller, Target::Conversation(self.conversation_id), cx)?;
+        let effects = move_position::move_to(caller, &loaded, Kind::Delivered, self.seq, cx)?;
         Ok(Outcome { output: Done {}, effects })
     }
 }

@@ -49,8 +49,8 @@ impl Op for MarkRead {
                 return Err(Error::Invalid("send message_id or conversation_id, not both".into()));
             }
         };
-        let room = move_position::enter(caller, Target::Conversation(conversation_id), cx)?;
-        let effects = move_position::move_to(caller, &room, Kind::Read, seq, cx)?;
+        let loaded = move_position::load_conversation(caller, Target::Conversation(conversation_id), cx)?;
+        let effects = move_position::move_to(caller, &loaded, Kind::Read, seq, cx)?;
         Ok(Outcome { output: Done {}, effects })
     }
 }

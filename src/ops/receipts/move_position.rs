@@ -10,14 +10,14 @@ use crate::store::messaging::conversations::{self, Conversation};
 use crate::store::messaging::pending_receipts::{self, PendingReceipt};
 use crate::store::messaging::positions::{self, Kind, Positions};
 use crate::store::messaging::{messages, participants};
-use crate::wire::{self, Effect, MeUpdate, OwnPlaceView, Receipt, Target};
+use crate::wire::{self, Effect, MeUpdate, OwnStateView, Receipt, Target};
 
 /// Positions are shared in conversations of up to this many people. In larger ones each move would
 /// notify too many users.
 pub(crate) const MAX_SHARED: i64 = 32;
 
 /// A conversation the caller is in.
-pub(crate) struct Room {
+pub(crate) struct LoadedConversation {
     pub conversation: Conversation,
     is_shared: bool,
     /// Whether moves are published together, a little later: every participant moves after each
@@ -30,17 +30,17 @@ pub(crate) struct Room {
 /// # Errors
 /// `NotFound` for a conversation that the caller is not in. `NotFound` for a user without a
 /// conversation with the caller.
-pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room> {
+pub(crate) fn load_conversation(caller: &Caller, target: Target, cx: &mut Cx) -> Result<LoadedConversation> {
     let facts = facts(caller.user_id, target, cx)?;
     let membership = facts.membership().ok_or(Error::NotFound(conversations::NO_SUCH_CONVERSATION))?;
     let id = membership.conversation_id;
     // An empty direct conversation may exist for the other user only.
-    let (conversation, _) = conversations::get_with_place(cx.db, caller.user_id, id)?;
+    let (conversation, _) = conversations::get_with_own_state(cx.db, caller.user_id, id)?;
     let is_shared = match facts.peer {
-        Some(_) => !facts.standing.i_block && !facts.standing.blocks_me,
+        Some(_) => !facts.relation.i_block && !facts.relation.blocks_me,
         None => conversation.member_count <= MAX_SHARED,
     };
-    Ok(Room { conversation, is_shared, is_gathered: is_shared && facts.peer.is_none() })
+    Ok(LoadedConversation { conversation, is_shared, is_gathered: is_shared && facts.peer.is_none() })
 }
 
 /// Moves the caller's position up to `seq` and returns the effects. Returns no effects when the
@@ -48,8 +48,14 @@ pub(crate) fn enter(caller: &Caller, target: Target, cx: &mut Cx) -> Result<Room
 ///
 /// # Errors
 /// `Invalid` when there is no message with that `seq` yet.
-pub(crate) fn move_to(caller: &Caller, room: &Room, kind: Kind, seq: Seq, cx: &mut Cx) -> Result<Vec<Effect>> {
-    let Room { conversation, is_shared, is_gathered } = room;
+pub(crate) fn move_to(
+    caller: &Caller,
+    loaded: &LoadedConversation,
+    kind: Kind,
+    seq: Seq,
+    cx: &mut Cx,
+) -> Result<Vec<Effect>> {
+    let LoadedConversation { conversation, is_shared, is_gathered } = loaded;
     let (id, me) = (conversation.id, caller.user_id);
     if seq > conversation.last_seq {
         return Err(Error::Invalid("seq is beyond the last message".into()));
@@ -86,9 +92,9 @@ fn gather(
     cx: &mut Cx,
 ) -> Result<Vec<Effect>> {
     let pending = pending_receipts::find(cx.db, id, me)?;
-    let told = pending.map_or(before, |pending| pending.apply(before));
-    let after = told.moved(kind, seq, true);
-    if after == told {
+    let published = pending.map_or(before, |pending| pending.apply(before));
+    let after = published.moved(kind, seq, true);
+    if after == published {
         return Ok(Vec::new());
     }
     positions::set_own_ahead(cx.db, id, me, (before, after))?;
@@ -104,11 +110,11 @@ fn gather(
 
 fn tell_own(me: UserId, id: ConversationId, (before, after): (Positions, Positions), cx: &mut Cx) -> Result<Effect> {
     let number = positions::set_own(cx.db, id, me, (before, after))?;
-    let place = conversations::get_place(cx.db, id, me)?;
-    let own = OwnPlaceView {
+    let own_state = conversations::get_own_state(cx.db, id, me)?;
+    let own = OwnStateView {
         id,
-        cleared_seq: place.cleared_seq,
-        visible_from_seq: place.visible_from_seq,
+        cleared_seq: own_state.cleared_seq,
+        visible_from_seq: own_state.visible_from_seq,
         read_seq: after.own_read_seq,
     };
     Ok(tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx))

@@ -28,9 +28,9 @@ impl Op for ReadConversation {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<Done>> {
         let target = Target::named(self.recipient_id, self.conversation_id)?;
-        let room = move_position::enter(caller, target, cx)?;
-        let last = room.conversation.last_seq;
-        let effects = move_position::move_to(caller, &room, Kind::Read, last, cx)?;
+        let loaded = move_position::load_conversation(caller, target, cx)?;
+        let last = loaded.conversation.last_seq;
+        let effects = move_position::move_to(caller, &loaded, Kind::Read, last, cx)?;
         Ok(Outcome { output: Done {}, effects })
     }
 }

@@ -49,13 +49,13 @@ pub struct Search {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SearchPage {
     /// The matches, newest first.
-    pub messages: Vec<Hit>,
+    pub messages: Vec<SearchHit>,
     /// The value of `before` for the next page. None when there are no more.
     pub next: Option<MessageId>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Hit {
+pub struct SearchHit {
     #[serde(flatten)]
     pub message: MessageView,
     pub snippet: Snippet,
@@ -73,7 +73,7 @@ impl Op for Search {
         let me = caller.user_id;
         let scope = match self.conversation_id {
             Some(id) => {
-                conversations::get_with_place(cx.db, me, id)?;
+                conversations::get_with_own_state(cx.db, me, id)?;
                 Scope::one(id)
             }
             None => Scope::all_of(cx.db, me)?,
@@ -178,6 +178,6 @@ impl Reading {
         };
         let (rows, snippets): (Vec<_>, Vec<_>) = self.hits.into_iter().unzip();
         let messages = views::history(db, rows)?.into_iter().zip(snippets);
-        Ok(SearchPage { messages: messages.map(|(message, snippet)| Hit { message, snippet }).collect(), next })
+        Ok(SearchPage { messages: messages.map(|(message, snippet)| SearchHit { message, snippet }).collect(), next })
     }
 }

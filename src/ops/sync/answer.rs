@@ -68,9 +68,9 @@ fn load(me: UserId, batch: &[Due], newest: usize, cx: &mut Cx) -> Result<Vec<Row
     let limits = cx.rules.sync;
     let most = limits.changes as i64 + 1;
     let ids: Vec<ConversationId> = batch.iter().map(|due| due.id).collect();
-    let rows = conversations::list_with_places(cx.db, me, &ids)?;
+    let rows = conversations::list_with_own_state(cx.db, me, &ids)?;
     let first_visible: HashMap<ConversationId, Seq> =
-        rows.iter().map(|(row, place)| (row.id, place.first_visible())).collect();
+        rows.iter().map(|(row, own_state)| (row.id, own_state.first_visible())).collect();
     let views = views::own_conversations(cx.db, me, rows)?;
     let mut views: HashMap<ConversationId, OwnConversationView> =
         views.into_iter().map(|view| (view.shared.id, view)).collect();
@@ -159,18 +159,18 @@ impl<'a> Answer<'a> {
         // The first conversation of an answer is added whatever its size, so that each request
         // makes progress.
         let is_first = self.conversations.is_empty();
-        let mut json = wire::json(&piece.told);
-        if json.len() > spare && !piece.told.messages.is_empty() {
+        let mut json = wire::json(&piece.changed);
+        if json.len() > spare && !piece.changed.messages.is_empty() {
             self.is_full |= is_reset;
             piece.cut(json.len() - spare, usize::from(is_first && !is_reset));
-            json = wire::json(&piece.told);
+            json = wire::json(&piece.changed);
         }
         if !due.cursor.leads_on(piece.step) || (json.len() > left && !is_first) {
             return Ok(false);
         }
         // The comma counts as well.
         self.bytes += json.len() + 1;
-        self.messages += piece.told.messages.len();
+        self.messages += piece.changed.messages.len();
         self.conversations.push(RawValue::from_string(json).map_err(|error| Error::Internal(error.into()))?);
         Ok(due.cursor.is_complete(piece.step))
     }
@@ -184,14 +184,14 @@ fn revs_of(messages: &[MessageView]) -> Vec<Rev> {
 struct Piece {
     cursor: Cursor,
     step: Step,
-    told: ChangedConversation,
+    changed: ChangedConversation,
 }
 
 impl Piece {
     fn new(due: &Due, rows: Rows, room: usize, newest: usize, limits: &SyncLimits) -> Self {
         let Rows { conversation, participants, mut messages, changes } = rows;
         let cursor = due.cursor;
-        let step = if cursor.comes_anew(changes, limits) {
+        let step = if cursor.needs_reset(changes, limits) {
             // History returns changed messages older than this, along with the messages between.
             let first = cursor.first_wanted(newest, limits);
             messages.retain(|message| message.seq >= first);
@@ -203,7 +203,7 @@ impl Piece {
             messages.sort_unstable_by_key(|message| message.rev);
             cursor.first(&revs_of(&messages), room)
         };
-        let told = ChangedConversation {
+        let changed = ChangedConversation {
             id: due.id,
             rev: cursor.leads_to(step),
             reset: step == Step::Reset,
@@ -211,7 +211,7 @@ impl Piece {
             participants,
             messages,
         };
-        let mut piece = Self { cursor, step, told };
+        let mut piece = Self { cursor, step, changed };
         piece.take(step);
         piece
     }
@@ -219,12 +219,12 @@ impl Piece {
     /// Drops everything that is not part of the step.
     fn take(&mut self, step: Step) {
         self.step = step;
-        self.told.rev = self.cursor.leads_to(step);
+        self.changed.rev = self.cursor.leads_to(step);
         match step {
-            Step::Reset => self.told.participants.clear(),
+            Step::Reset => self.changed.participants.clear(),
             Step::Changes { messages, rev } => {
-                self.told.messages.truncate(messages);
-                self.told.participants.retain(|row| row.rev <= rev);
+                self.changed.messages.truncate(messages);
+                self.changed.participants.retain(|row| row.rev <= rev);
             }
         }
     }
@@ -239,7 +239,7 @@ impl Piece {
             to_cut = to_cut.saturating_sub(wire::json(message).len() + 1);
             goes
         };
-        let messages = &mut self.told.messages;
+        let messages = &mut self.changed.messages;
         if self.step == Step::Reset {
             let goes = messages.iter().take_while(|message| is_to_go(message)).count();
             messages.drain(..goes);
@@ -257,13 +257,13 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::messaging::changes::Standing;
+    use crate::store::messaging::changes::ConversationHead;
 
     #[test]
     fn what_is_loaded_at_once_has_no_more_changes_than_fit() {
         let due = |behind: i64, last_seq: i64| {
             let id = ConversationId::new(1);
-            let head = Standing { id, last_seq: Seq::new(last_seq), rev: Rev::new(1_000), is_shown: true };
+            let head = ConversationHead { id, last_seq: Seq::new(last_seq), rev: Rev::new(1_000), is_shown: true };
             Due { id, cursor: Cursor::new(&head, Some(1_000 - behind), true).unwrap() }
         };
         let many = |behind, last_seq| (0..1_000).map(|_| due(behind, last_seq)).collect::<Vec<_>>();

@@ -7,7 +7,7 @@
 
 use crate::ids::{Rev, Seq};
 use crate::policy::SyncLimits;
-use crate::store::messaging::changes::Standing;
+use crate::store::messaging::changes::ConversationHead;
 
 /// The range from a client's position in a conversation to its newest change.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +31,7 @@ pub(super) enum Step {
 impl Cursor {
     /// Creates a cursor, or None when the client lacks nothing. `held` is the client's position, if
     /// it names the conversation and knows the epoch.
-    pub fn new(head: &Standing, held: Option<i64>, is_named: bool) -> Option<Self> {
+    pub fn new(head: &ConversationHead, held: Option<i64>, is_named: bool) -> Option<Self> {
         let position = match held {
             Some(held) if held == head.rev.get() => return None,
             Some(held) if (1..head.rev.get()).contains(&held) => Some(Rev::new(held)),
@@ -63,7 +63,7 @@ impl Cursor {
 
     /// Whether the client gets a reset. `changes` counts the loaded rows that the client missed,
     /// visible or not.
-    pub fn comes_anew(&self, changes: usize, limits: &SyncLimits) -> bool {
+    pub fn needs_reset(&self, changes: usize, limits: &SyncLimits) -> bool {
         self.position.is_none() || changes > limits.changes
     }
 
@@ -100,8 +100,8 @@ mod tests {
     use super::*;
     use crate::ids::ConversationId;
 
-    fn head(rev: i64, is_shown: bool) -> Standing {
-        Standing { id: ConversationId::new(1), last_seq: Seq::new(rev), rev: Rev::new(rev), is_shown }
+    fn head(rev: i64, is_shown: bool) -> ConversationHead {
+        ConversationHead { id: ConversationId::new(1), last_seq: Seq::new(rev), rev: Rev::new(rev), is_shown }
     }
 
     #[test]
@@ -123,8 +123,8 @@ mod tests {
     #[test]
     fn more_changes_than_the_limit_reset_the_conversation() {
         let cursor = Cursor::new(&head(1_000, true), Some(1), true).unwrap();
-        assert!(!cursor.comes_anew(500, &SyncLimits::DEFAULT));
-        assert!(cursor.comes_anew(501, &SyncLimits::DEFAULT));
+        assert!(!cursor.needs_reset(500, &SyncLimits::DEFAULT));
+        assert!(cursor.needs_reset(501, &SyncLimits::DEFAULT));
         assert_eq!(cursor.wanted(50, &SyncLimits::DEFAULT), 501, "so that one more shows");
     }
 }

@@ -5,7 +5,7 @@
 use super::cursor::{Cursor, Step};
 use crate::ids::{ConversationId, Rev, Seq};
 use crate::policy::SyncLimits;
-use crate::store::messaging::changes::Standing;
+use crate::store::messaging::changes::ConversationHead;
 use std::collections::BTreeMap;
 
 const SEEDS: u64 = 3_000;
@@ -13,13 +13,13 @@ const SEEDS: u64 = 3_000;
 /// The decisions of the cursor, so that a test can replace one with a wrong one.
 #[derive(Clone, Copy)]
 struct Decisions {
-    begin: fn(&Standing, i64) -> Option<Cursor>,
+    begin: fn(&ConversationHead, i64) -> Option<Cursor>,
     wanted: fn(&Cursor, usize, &SyncLimits) -> usize,
     first_wanted: fn(&Cursor, usize, &SyncLimits) -> Seq,
     is_missed: fn(&Cursor, Rev) -> bool,
     /// Whether a message counts as a change, given whether it is visible.
     counts: fn(bool) -> bool,
-    comes_anew: fn(&Cursor, usize, &SyncLimits) -> bool,
+    needs_reset: fn(&Cursor, usize, &SyncLimits) -> bool,
     first: fn(&Cursor, &[Rev], usize) -> Step,
     is_complete: fn(&Cursor, Step) -> bool,
 }
@@ -30,7 +30,7 @@ const RIGHT: Decisions = Decisions {
     first_wanted: Cursor::first_wanted,
     is_missed: Cursor::is_missed,
     counts: |_| true,
-    comes_anew: Cursor::comes_anew,
+    needs_reset: Cursor::needs_reset,
     first: Cursor::first,
     is_complete: Cursor::is_complete,
 };
@@ -114,7 +114,7 @@ impl Client {
     /// Makes one request and applies its answer. Returns whether the answer says that it is
     /// complete.
     fn sync(&mut self, table: &Table, limits: &SyncLimits, by: &Decisions) -> Result<bool, String> {
-        let head = Standing {
+        let head = ConversationHead {
             id: ConversationId::new(1),
             last_seq: Seq::new(table.messages.len() as i64),
             rev: Rev::new(table.rev),
@@ -138,7 +138,7 @@ impl Client {
         let missed = found.values().filter(|message| is_missed(message.rev) && (by.counts)(table.shows(message)));
         let changes = missed.count() + participants.len();
         let mut shown: Vec<&Row> = found.into_values().filter(|message| table.shows(message)).collect();
-        let step = if (by.comes_anew)(&cursor, changes, limits) {
+        let step = if (by.needs_reset)(&cursor, changes, limits) {
             let first = (by.first_wanted)(&cursor, newest, limits);
             shown.retain(|message| message.seq >= first.get());
             shown.drain(..shown.len().saturating_sub(newest));
@@ -275,12 +275,12 @@ fn each_wrong_decision_is_noticed() {
         ("what is hidden or cleared does not count", Decisions { counts: |shows| shows, ..RIGHT }),
         (
             "nothing comes anew however much changed",
-            Decisions { comes_anew: |cursor, _, _| cursor.position.is_none(), ..RIGHT },
+            Decisions { needs_reset: |cursor, _, _| cursor.position.is_none(), ..RIGHT },
         ),
         (
             "one change more than the limit is told",
             Decisions {
-                comes_anew: |cursor, changes, limits| cursor.comes_anew(changes.saturating_sub(1), limits),
+                needs_reset: |cursor, changes, limits| cursor.needs_reset(changes.saturating_sub(1), limits),
                 ..RIGHT
             },
         ),

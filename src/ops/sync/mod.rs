@@ -19,9 +19,9 @@ use crate::ids::{ConversationId, MessageId, Position, UserId};
 use crate::schema::by_id;
 use crate::store::Cost;
 use crate::store::accounts::users;
-use crate::store::messaging::changes::{self, Tie};
+use crate::store::messaging::changes::{self, RelationChange};
 use crate::store::messaging::{messages, positions};
-use crate::wire::{self, OwnPlaceView, TieView};
+use crate::wire::{self, OwnStateView, RelationChangeView};
 use answer::{Answer, ChangedConversation, Due};
 use cursor::Cursor;
 use schemars::JsonSchema;
@@ -66,9 +66,9 @@ pub struct Changes {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Mine {
     pub reset: bool,
-    pub blocks: Vec<TieView>,
-    pub contacts: Vec<TieView>,
-    pub conversations: Vec<OwnPlaceView>,
+    pub blocks: Vec<RelationChangeView>,
+    pub contacts: Vec<RelationChangeView>,
+    pub conversations: Vec<OwnStateView>,
     /// Messages that the caller deleted only for themselves.
     pub hidden: Vec<MessageId>,
 }
@@ -100,13 +100,13 @@ impl Op for Sync {
         let me = caller.user_id;
         let knows_epoch = self.epoch.as_deref().is_none_or(|epoch| epoch == cx.epoch);
         let named: Vec<ConversationId> = self.conversations.keys().copied().collect();
-        let standings = changes::list_standings(cx.db, me, self.only.then_some(&named[..]))?;
-        let known: BTreeSet<ConversationId> = standings.iter().map(|standing| standing.id).collect();
+        let heads = changes::list_heads(cx.db, me, self.only.then_some(&named[..]))?;
+        let known: BTreeSet<ConversationId> = heads.iter().map(|head| head.id).collect();
         let (number, mine, is_whole) = self.mine(me, knows_epoch, cx)?;
         let left: Vec<ConversationId> = named.into_iter().filter(|id| !known.contains(id)).collect();
         let mut answer = Answer::new(&cx.rules.sync, FRAME + wire::json(&mine).len() + wire::json(&left).len());
         let mut due = Vec::new();
-        for head in standings {
+        for head in heads {
             let named = self.conversations.get(&head.id);
             let held = named.filter(|_| knows_epoch).map(|held| held.get());
             if let Some(cursor) = Cursor::new(&head, held, named.is_some()) {
@@ -136,40 +136,48 @@ impl Sync {
     /// Returns the caller's private changes, the number that they lead to, and whether they are all
     /// of them.
     fn mine(&self, me: UserId, knows_epoch: bool, cx: &mut Cx) -> Result<(i64, Mine, bool)> {
-        let last = users::get_me(cx.db, me)?;
+        let last = users::get_private_rev(cx.db, me)?;
         let held = self.me.map(Position::get).filter(|held| knows_epoch && *held <= last);
         let from = held.unwrap_or(0);
         let most = cx.rules.sync.own_rows;
         let limit = most as i64 + 1;
         let blocks = changes::list_blocks_after(cx.db, me, from, limit)?;
         let contacts = changes::list_contacts_after(cx.db, me, from, limit)?;
-        let places = positions::list_own_places(cx.db, me, from, limit)?;
+        let own_states = positions::list_own_state_changes(cx.db, me, from, limit)?;
         let hidden = messages::list_hidden_after(cx.db, me, from, limit)?;
-        let ties = blocks.iter().chain(&contacts).map(|tie| tie.me);
-        let rest = places.iter().map(|place| place.me).chain(hidden.iter().map(|hidden| hidden.me));
-        let mut numbers: Vec<i64> = ties.chain(rest).collect();
+        let relations = blocks.iter().chain(&contacts).map(|change| change.private_rev);
+        let rest = own_states
+            .iter()
+            .map(|own_state| own_state.private_rev)
+            .chain(hidden.iter().map(|hidden| hidden.private_rev));
+        let mut numbers: Vec<i64> = relations.chain(rest).collect();
         numbers.sort_unstable();
         // All kinds are cut at the same number, so that the rest is everything after it.
         let cut = numbers.get(most - 1).copied().filter(|_| numbers.len() > most).unwrap_or(last);
-        let ties = |ties: Vec<Tie>| {
-            let shown = ties.into_iter().filter(|tie| tie.me <= cut && (held.is_some() || !tie.removed));
-            shown.map(|tie| TieView { user_id: tie.user_id, removed: tie.removed }).collect()
+        let relations = |relations: Vec<RelationChange>| {
+            let shown =
+                relations.into_iter().filter(|change| change.private_rev <= cut && (held.is_some() || !change.removed));
+            shown.map(|change| RelationChangeView { user_id: change.user_id, removed: change.removed }).collect()
         };
         let mine = Mine {
             reset: held.is_none(),
-            blocks: ties(blocks),
-            contacts: ties(contacts),
-            conversations: places
+            blocks: relations(blocks),
+            contacts: relations(contacts),
+            conversations: own_states
                 .into_iter()
-                .filter(|place| place.me <= cut)
-                .map(|place| OwnPlaceView {
-                    id: place.conversation_id,
-                    cleared_seq: place.cleared_seq,
-                    visible_from_seq: place.visible_from_seq,
-                    read_seq: place.read_seq,
+                .filter(|own_state| own_state.private_rev <= cut)
+                .map(|own_state| OwnStateView {
+                    id: own_state.conversation_id,
+                    cleared_seq: own_state.cleared_seq,
+                    visible_from_seq: own_state.visible_from_seq,
+                    read_seq: own_state.read_seq,
                 })
                 .collect(),
-            hidden: hidden.into_iter().filter(|hidden| hidden.me <= cut).map(|hidden| hidden.message_id).collect(),
+            hidden: hidden
+                .into_iter()
+                .filter(|hidden| hidden.private_rev <= cut)
+                .map(|hidden| hidden.message_id)
+                .collect(),
         };
         Ok((cut, mine, cut == last))
     }
@@ -193,8 +201,8 @@ mod tests {
             (r#"{"conversations":[]}"#, "conversations"),
             (r#"{"only":1}"#, "only"),
         ] {
-            let told = sync(json).unwrap_err();
-            assert!(told.detail().contains(key), "{json}: {}", told.detail());
+            let error = sync(json).unwrap_err();
+            assert!(error.detail().contains(key), "{json}: {}", error.detail());
         }
     }
 

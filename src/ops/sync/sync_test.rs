@@ -8,10 +8,10 @@ use crate::ops::op::{Cx, Op};
 use crate::policy::Rules;
 use crate::store::Db;
 use crate::store::connection::explain::{analyze, explain, record, scans};
-use crate::store::messaging::changes::list_standings;
+use crate::store::messaging::changes::list_heads;
 use crate::store::prepare;
 use crate::store::scratch::{Scratch, both_databases, execute};
-use crate::wire::TieView;
+use crate::wire::RelationChangeView;
 use std::collections::BTreeSet;
 
 const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
@@ -56,9 +56,8 @@ fn ask(db: &mut Db, user_id: UserId, request: &Sync) -> Changes {
 
 /// Returns the request of a client that lacks only the last `missed` changes of each conversation.
 fn behind(db: &mut Db, user_id: UserId, missed: i64) -> Sync {
-    let standings = list_standings(db, user_id, None).unwrap();
-    let conversations =
-        standings.iter().map(|standing| (standing.id, Position::new(standing.rev.get() - missed))).collect();
+    let heads = list_heads(db, user_id, None).unwrap();
+    let conversations = heads.iter().map(|head| (head.id, Position::new(head.rev.get() - missed))).collect();
     Sync { epoch: Some(EPOCH.into()), me: Some(Position::new(0)), conversations, only: false }
 }
 
@@ -166,20 +165,20 @@ type Own = (&'static str, i64, bool);
 fn own_after(me: i64) -> BTreeSet<Own> {
     let blocks = (1..=1_200).map(|n| (3 * n, ("block", n + 1, n % 5 == 0)));
     let contacts = (1..=800).map(|n| (3 * n + 1, ("contact", n + 1, n % 5 == 0)));
-    let places = (1..=700).map(|n| (3 * n + 2, ("place", n, false)));
+    let own_states = (1..=700).map(|n| (3 * n + 2, ("place", n, false)));
     let hidden = (801..=1_100).map(|n| (3 * n + 1, ("hidden", n, false)));
-    let all = blocks.chain(contacts).chain(places).chain(hidden);
+    let all = blocks.chain(contacts).chain(own_states).chain(hidden);
     all.filter(|(number, _)| *number > me).map(|(_, own)| own).collect()
 }
 
 fn own_rows(mine: &Mine) -> Vec<Own> {
-    let ties = |kind: &'static str, ties: &[TieView]| -> Vec<Own> {
-        ties.iter().map(|tie| (kind, tie.user_id.get(), tie.removed)).collect()
+    let relations = |kind: &'static str, relations: &[RelationChangeView]| -> Vec<Own> {
+        relations.iter().map(|change| (kind, change.user_id.get(), change.removed)).collect()
     };
-    let places = mine.conversations.iter().map(|place| ("place", place.id.get(), false));
+    let own_states = mine.conversations.iter().map(|own_state| ("place", own_state.id.get(), false));
     let hidden = mine.hidden.iter().map(|id| ("hidden", id.get(), false));
-    let ties = ties("block", &mine.blocks).into_iter().chain(ties("contact", &mine.contacts));
-    ties.chain(places).chain(hidden).collect()
+    let relations = relations("block", &mine.blocks).into_iter().chain(relations("contact", &mine.contacts));
+    relations.chain(own_states).chain(hidden).collect()
 }
 
 fn a_large_own_state_comes_in_portions_with_each_row_once(scratch: Scratch) {

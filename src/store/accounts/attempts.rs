@@ -1,5 +1,6 @@
-//! Rate limits on attempts. A bucket has a number of places, and each attempt takes a place until
-//! its time is over. The key of the table makes the limit exact between nodes, and bounds the rows.
+//! Rate limits on attempts. A limit has a number of slots for each key, and each attempt takes one
+//! of them until its time is over. The primary key makes the limit exact between nodes, and bounds
+//! the rows.
 
 use crate::error::Result;
 use crate::ids::Timestamp;
@@ -9,11 +10,11 @@ use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// The attempts that are counted together. It reveals neither a name nor an address.
+/// The key of the attempts that are counted together. It reveals neither a name nor an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bucket([u8; 32]);
+pub struct LimitKey([u8; 32]);
 
-impl Bucket {
+impl LimitKey {
     pub fn of(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -24,61 +25,61 @@ impl Bucket {
     }
 }
 
-/// A place that an attempt took.
+/// A slot that an attempt took.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
-    bucket: Bucket,
+pub struct Slot {
+    key: LimitKey,
     number: i64,
 }
 
-/// The result of taking a place.
+/// The result of taking a slot.
 #[derive(Clone, Copy, Debug)]
-pub enum Taken {
-    Place(Place),
-    /// All places are taken until this time.
+pub enum Acquired {
+    Slot(Slot),
+    /// All slots are taken until this time.
     FullUntil(Timestamp),
 }
 
-/// Takes one of the bucket's `places` until `free_at`. A place that is taken until much later, by
+/// Takes one of the key's `slots` until `free_at`. A slot that is taken until much later, by
 /// more than clocks may differ, was taken by a wrong clock. It counts as free.
-pub fn take(db: &mut Db, bucket: Bucket, places: i64, now: Timestamp, free_at: Timestamp) -> Result<Taken> {
+pub fn take(db: &mut Db, key: LimitKey, slots: i64, now: Timestamp, free_at: Timestamp) -> Result<Acquired> {
     let mut taken: BTreeMap<i64, Timestamp> = on!(db, conn => attempts::table
         .select((attempts::place, attempts::free_at))
-        .filter(attempts::bucket.eq(bucket.0.to_vec()))
+        .filter(attempts::bucket.eq(key.0.to_vec()))
         .filter(attempts::free_at.gt(now).and(attempts::free_at.le(free_at.with_skew())))
         .load::<(i64, Timestamp)>(conn))?
     .into_iter()
     .collect();
-    while let Some(number) = (0..places).find(|number| !taken.contains_key(number)) {
-        let place = Place { bucket, number };
-        if insert(db, place, now, free_at)? {
-            return Ok(Taken::Place(place));
+    while let Some(number) = (0..slots).find(|number| !taken.contains_key(number)) {
+        let slot = Slot { key, number };
+        if insert(db, slot, now, free_at)? {
+            return Ok(Acquired::Slot(slot));
         }
         // Another node took it at the same moment.
         taken.insert(number, free_at);
     }
-    Ok(Taken::FullUntil(taken.into_values().min().unwrap_or(free_at)))
+    Ok(Acquired::FullUntil(taken.into_values().min().unwrap_or(free_at)))
 }
 
-/// Inserts the place. Returns false when another attempt has it.
-fn insert(db: &mut Db, place: Place, now: Timestamp, free_at: Timestamp) -> Result<bool> {
+/// Inserts the slot. Returns false when another attempt has it.
+fn insert(db: &mut Db, slot: Slot, now: Timestamp, free_at: Timestamp) -> Result<bool> {
     use diesel::query_dsl::methods::FilterDsl;
     let row =
-        (attempts::bucket.eq(place.bucket.0.to_vec()), attempts::place.eq(place.number), attempts::free_at.eq(free_at));
+        (attempts::bucket.eq(slot.key.0.to_vec()), attempts::place.eq(slot.number), attempts::free_at.eq(free_at));
     let inserted = on!(db, conn => diesel::insert_into(attempts::table).values(row)
         .on_conflict((attempts::bucket, attempts::place)).do_update().set(attempts::free_at.eq(free_at))
         .filter(attempts::free_at.le(now).or(attempts::free_at.gt(free_at.with_skew()))).execute(conn))?;
     Ok(inserted == 1)
 }
 
-/// Gives the place back, as if it had not been taken.
-pub fn give_back(db: &mut Db, place: Place) -> Result<()> {
-    let its = attempts::bucket.eq(place.bucket.0.to_vec()).and(attempts::place.eq(place.number));
+/// Gives the slot back, as if it had not been taken.
+pub fn refund(db: &mut Db, slot: Slot) -> Result<()> {
+    let its = attempts::bucket.eq(slot.key.0.to_vec()).and(attempts::place.eq(slot.number));
     on!(db, conn => diesel::delete(attempts::table.filter(its)).execute(conn))?;
     Ok(())
 }
 
-/// Deletes the places whose time is over, and those that are taken beyond `latest`.
+/// Deletes the slots whose time is over, and those that are taken beyond `latest`.
 pub fn delete_over(db: &mut Db, now: Timestamp, latest: Timestamp) -> Result<()> {
     on!(db, conn => diesel::delete(attempts::table
         .filter(attempts::free_at.le(now).or(attempts::free_at.gt(latest)))).execute(conn))?;
@@ -101,10 +102,10 @@ mod tests {
         db
     }
 
-    fn took(db: &mut Db, bucket: Bucket, now: i64) -> Option<Place> {
-        match db.write_transaction(|db| take(db, bucket, 3, at(now), at(now + 100))).unwrap() {
-            Taken::Place(place) => Some(place),
-            Taken::FullUntil(_) => None,
+    fn took(db: &mut Db, key: LimitKey, now: i64) -> Option<Slot> {
+        match db.write_transaction(|db| take(db, key, 3, at(now), at(now + 100))).unwrap() {
+            Acquired::Slot(slot) => Some(slot),
+            Acquired::FullUntil(_) => None,
         }
     }
 
@@ -112,15 +113,15 @@ mod tests {
         on!(db, conn => attempts::table.count().get_result(conn)).unwrap()
     }
 
-    both_databases!(a_bucket_has_so_many_places_until_their_time_is_over);
-    fn a_bucket_has_so_many_places_until_their_time_is_over(scratch: Scratch) {
+    both_databases!(a_key_has_so_many_slots_until_their_time_is_over);
+    fn a_key_has_so_many_slots_until_their_time_is_over(scratch: Scratch) {
         let mut db = opened(&scratch);
-        let (one, other) = (Bucket::of(&["ab", "c"]), Bucket::of(&["a", "bc"]));
+        let (one, other) = (LimitKey::of(&["ab", "c"]), LimitKey::of(&["a", "bc"]));
         for now in [1000, 1010, 1020] {
             assert!(took(&mut db, one, now).is_some());
         }
         let full = db.write_transaction(|db| take(db, one, 3, at(1099), at(1199))).unwrap();
-        assert!(matches!(full, Taken::FullUntil(first) if first == at(1100)), "{full:?}");
+        assert!(matches!(full, Acquired::FullUntil(first) if first == at(1100)), "{full:?}");
         assert!(took(&mut db, other, 1099).is_some(), "the parts are told apart");
         assert!(took(&mut db, one, 1100).is_some(), "the first is over");
         assert!(took(&mut db, one, 1100).is_none());
@@ -130,11 +131,11 @@ mod tests {
     both_databases!(what_is_given_back_or_over_is_gone);
     fn what_is_given_back_or_over_is_gone(scratch: Scratch) {
         let mut db = opened(&scratch);
-        let bucket = Bucket::of(&["a"]);
-        let places = [1000, 1000, 1010].map(|now| took(&mut db, bucket, now).unwrap());
-        db.write_transaction(|db| give_back(db, places[0])).unwrap();
-        assert!(took(&mut db, bucket, 1020).is_some());
-        assert!(took(&mut db, bucket, 1020).is_none());
+        let key = LimitKey::of(&["a"]);
+        let slots = [1000, 1000, 1010].map(|now| took(&mut db, key, now).unwrap());
+        db.write_transaction(|db| refund(db, slots[0])).unwrap();
+        assert!(took(&mut db, key, 1020).is_some());
+        assert!(took(&mut db, key, 1020).is_none());
         db.write_transaction(|db| delete_over(db, at(1110), at(10_000))).unwrap();
         assert_eq!(count(&mut db), 1);
     }
@@ -143,10 +144,10 @@ mod tests {
     fn two_nodes_never_take_more_than_there_are() {
         let scratch = Scratch::postgres();
         drop(opened(&scratch));
-        let bucket = Bucket::of(&["a"]);
+        let key = LimitKey::of(&["a"]);
         let node = || {
             let mut db = scratch.open();
-            move || (0..20).filter(|_| took(&mut db, bucket, 1000).is_some()).count()
+            move || (0..20).filter(|_| took(&mut db, key, 1000).is_some()).count()
         };
         let (one, other) = (node(), node());
         let taken = std::thread::scope(|scope| {

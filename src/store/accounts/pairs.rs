@@ -120,8 +120,8 @@ impl Pairs {
     }
 }
 
-fn bits(places: impl IntoIterator<Item = usize>) -> u128 {
-    places.into_iter().fold(0, |bits, place| bits | 1 << place)
+fn bits(indexes: impl IntoIterator<Item = usize>) -> u128 {
+    indexes.into_iter().fold(0, |bits, index| bits | 1 << index)
 }
 
 #[cfg(test)]

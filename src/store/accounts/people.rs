@@ -1,7 +1,7 @@
 //! Blocks and contacts between users.
 //!
-//! Blocks and contacts are private to their owner. Each change takes the owner's next `me`. A
-//! removed block or contact stays as a row with `removed_at`.
+//! Blocks and contacts are private to their owner. Each change takes the owner's next private rev.
+//! A removed block or contact stays as a row with `removed_at`.
 
 use crate::error::Result;
 use crate::ids::{Timestamp, UserId};
@@ -17,7 +17,7 @@ const MAX_LISTED: i64 = 1_000;
 
 /// The relation between the caller and another user.
 #[derive(Clone, Copy, Debug, Queryable)]
-pub struct Standing {
+pub struct Relation {
     pub is_closed: bool,
     pub i_block: bool,
     pub blocks_me: bool,
@@ -25,14 +25,14 @@ pub struct Standing {
     pub trusts_me: bool,
 }
 
-/// Sets or removes a block. Returns the `me` that it took, or `None` when nothing changed.
+/// Sets or removes a block. Returns the private rev that it took, or `None` when nothing changed.
 pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: Timestamp) -> Result<Option<i64>> {
     let current = on!(db, conn => blocks::table.select(blocks::removed_at.is_null())
         .filter(blocks::user_id.eq(me).and(blocks::blocked_id.eq(other))).first::<bool>(conn).optional())?;
     if current.unwrap_or(false) == is_blocked {
         return Ok(None);
     }
-    let next = super::users::next_me(db, me)?;
+    let next = super::users::next_private_rev(db, me)?;
     let removed_at = (!is_blocked).then_some(now);
     let row = (blocks::user_id.eq(me), blocks::blocked_id.eq(other), blocks::created_at.eq(now), blocks::me.eq(next));
     on!(db, conn => diesel::insert_into(blocks::table).values(row)
@@ -41,14 +41,14 @@ pub fn set_block(db: &mut Db, me: UserId, other: UserId, is_blocked: bool, now: 
     Ok(Some(next))
 }
 
-/// Sets or removes a contact. Returns the `me` that it took, or `None` when nothing changed.
+/// Sets or removes a contact. Returns the private rev that it took, or `None` when nothing changed.
 pub fn set_contact(db: &mut Db, me: UserId, other: UserId, is_contact: bool, now: Timestamp) -> Result<Option<i64>> {
     let current = on!(db, conn => contacts::table.select(contacts::removed_at.is_null())
         .filter(contacts::user_id.eq(me).and(contacts::contact_id.eq(other))).first::<bool>(conn).optional())?;
     if current.unwrap_or(false) == is_contact {
         return Ok(None);
     }
-    let next = super::users::next_me(db, me)?;
+    let next = super::users::next_private_rev(db, me)?;
     let removed_at = (!is_contact).then_some(now);
     let row =
         (contacts::user_id.eq(me), contacts::contact_id.eq(other), contacts::created_at.eq(now), contacts::me.eq(next));
@@ -73,7 +73,7 @@ pub fn list_contacts(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
 }
 
 /// Deletes the blocks and contacts of `me`.
-pub fn delete_ties(db: &mut Db, me: UserId) -> Result<()> {
+pub fn delete_relations(db: &mut Db, me: UserId) -> Result<()> {
     on!(db, conn => diesel::delete(blocks::table.filter(blocks::user_id.eq(me))).execute(conn))?;
     on!(db, conn => diesel::delete(contacts::table.filter(contacts::user_id.eq(me))).execute(conn))?;
     Ok(())

@@ -142,17 +142,17 @@ pub enum Appointed {
     /// The account already had this state.
     Already,
     /// No account has that name.
-    Nobody,
+    NotFound,
 }
 
-/// Sets the password of the account with this username, and ends its logins. Returns `Nobody` for
+/// Sets the password of the account with this username, and ends its logins. Returns `NotFound` for
 /// an account that is closed or of another system.
 pub fn set_password(db: &mut Db, username: &str, hash: &str) -> Result<Appointed> {
     let named = users::username_key.eq(username_key(username)).and(users::deleted_at.is_null());
     let is_ours = users::external_issuer.is_null();
     let found: Option<UserId> =
         on!(db, conn => users::table.select(users::id).filter(named.and(is_ours)).first(conn).optional())?;
-    let Some(id) = found else { return Ok(Appointed::Nobody) };
+    let Some(id) = found else { return Ok(Appointed::NotFound) };
     set_password_hash(db, id, hash)?;
     logins::delete_logins(db, id)?;
     Ok(Appointed::Done)
@@ -166,7 +166,7 @@ pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointe
         on!(db, conn => users::table.select((users::id, users::role)).filter(named).first(conn).optional())?;
     let wanted = if is_admin { "admin" } else { "user" };
     match found {
-        None => Ok(Appointed::Nobody),
+        None => Ok(Appointed::NotFound),
         Some((_, role)) if role == wanted => Ok(Appointed::Already),
         Some((id, _)) => {
             on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
@@ -179,7 +179,7 @@ pub fn set_admin(db: &mut Db, username: &str, is_admin: bool) -> Result<Appointe
 
 /// Whether an account may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum AccountStatus {
     Active,
     Disabled,
     Closed,
@@ -188,7 +188,7 @@ pub enum Standing {
 /// The times when an account was disabled and when it was closed.
 type Since = (Option<Timestamp>, Option<Timestamp>);
 
-impl Standing {
+impl AccountStatus {
     fn of(since: Since) -> Self {
         match since {
             (_, Some(_)) => Self::Closed,
@@ -198,15 +198,15 @@ impl Standing {
     }
 }
 
-pub fn get_standing(db: &mut Db, id: UserId) -> Result<Standing> {
+pub fn get_account_status(db: &mut Db, id: UserId) -> Result<AccountStatus> {
     let since: Since = on!(db, conn => users::table
         .select((users::disabled_at, users::deleted_at)).filter(users::id.eq(id)).first(conn))?;
-    Ok(Standing::of(since))
+    Ok(AccountStatus::of(since))
 }
 
 /// Lists the users among `people` whose account may not be used.
-pub fn list_barred(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Standing)>> {
-    let mut barred = Vec::new();
+pub fn list_inactive(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, AccountStatus)>> {
+    let mut inactive = Vec::new();
     for people in people.chunks(CHUNK) {
         let people = id_list(people)?;
         let found: Vec<(UserId, Since)> = on!(db, conn => users::table
@@ -214,9 +214,9 @@ pub fn list_barred(db: &mut Db, people: &[UserId]) -> Result<Vec<(UserId, Standi
             .filter(users::id.among(&people))
             .filter(users::disabled_at.is_not_null().or(users::deleted_at.is_not_null()))
             .order(users::id).load(conn))?;
-        barred.extend(found.into_iter().map(|(id, since)| (id, Standing::of(since))));
+        inactive.extend(found.into_iter().map(|(id, since)| (id, AccountStatus::of(since))));
     }
-    Ok(barred)
+    Ok(inactive)
 }
 
 pub fn is_disabled(db: &mut Db, id: UserId) -> Result<bool> {
@@ -258,8 +258,8 @@ pub fn list_findable(db: &mut Db, me: UserId, ids: &[UserId]) -> Result<Vec<User
         .filter(users::id.among(&keys))
         .filter(not(is_blocked))
         .filter(users::deleted_at.is_null().and(users::disabled_at.is_null())).load(conn))?;
-    let place: HashMap<UserId, usize> = ids.iter().enumerate().map(|(place, id)| (*id, place)).collect();
-    found.sort_by_key(|user| place.get(&user.id).copied());
+    let position: HashMap<UserId, usize> = ids.iter().enumerate().map(|(position, id)| (*id, position)).collect();
+    found.sort_by_key(|user| position.get(&user.id).copied());
     Ok(found)
 }
 
@@ -324,12 +324,12 @@ pub fn get_group_count(db: &mut Db, id: UserId) -> Result<i64> {
 }
 
 /// The number of the user's next private change.
-pub fn next_me(db: &mut Db, id: UserId) -> Result<i64> {
+pub fn next_private_rev(db: &mut Db, id: UserId) -> Result<i64> {
     Ok(on!(db, conn => diesel::update(users::table.filter(users::id.eq(id)))
         .set(users::me.eq(users::me + 1)).returning(users::me).get_result(conn))?)
 }
 
 /// The number of the user's last private change.
-pub fn get_me(db: &mut Db, id: UserId) -> Result<i64> {
+pub fn get_private_rev(db: &mut Db, id: UserId) -> Result<i64> {
     Ok(on!(db, conn => users::table.select(users::me).filter(users::id.eq(id)).first(conn))?)
 }

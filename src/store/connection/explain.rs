@@ -19,11 +19,11 @@ struct Line {
 /// Records the statements that `work` runs, in order.
 pub(crate) fn record<T>(db: &mut Db, work: impl FnOnce(&mut Db) -> T) -> (T, Vec<Statement>) {
     let statements: Arc<Mutex<Vec<Statement>>> = Arc::default();
-    let heard = Arc::clone(&statements);
+    let recorded = Arc::clone(&statements);
     let listen = move |event: InstrumentationEvent<'_>| {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
             let text = query.to_string();
-            heard.lock().unwrap().push(text.split(" -- binds:").next().unwrap().to_owned());
+            recorded.lock().unwrap().push(text.split(" -- binds:").next().unwrap().to_owned());
         }
     };
     on!(&mut *db, conn => conn.set_instrumentation(listen));

@@ -1,4 +1,4 @@
-//! Fair turns at a resource that has few places. The next turn goes to the user with the least
+//! Fair turns at a resource with few slots. The next turn goes to the user with the least
 //! recent time.
 //!
 //! So a user with a million unread messages and their twenty other accounts wait for each other.
@@ -39,7 +39,7 @@ pub(crate) struct Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let (now, mut state) = (Instant::now(), self.turns.state());
-        state.shares.charge(self.owner, now - self.began_at, now);
+        state.shares.record_use(self.owner, now - self.began_at, now);
         state.free += 1;
         self.turns.hand_out(state);
     }
@@ -57,18 +57,18 @@ impl FairTurns {
 
     /// Waits for a turn. Returns `None` when the deadline passed.
     pub async fn take(self: &Arc<Self>, owner: Option<UserId>, deadline: Instant) -> Option<Turn> {
-        let (place, turn) = self.enter(owner);
+        let (entry, turn) = self.enqueue(owner);
         let turn = timeout_at(deadline, turn).await.ok()?.ok();
-        drop(place);
+        drop(entry);
         turn
     }
 
-    fn enter(self: &Arc<Self>, owner: Option<UserId>) -> (Place<'_>, oneshot::Receiver<Turn>) {
+    fn enqueue(self: &Arc<Self>, owner: Option<UserId>) -> (QueueEntry<'_>, oneshot::Receiver<Turn>) {
         let (sender, turn) = oneshot::channel();
         let mut state = self.state();
-        let place = Place { turns: self, key: state.shares.push(owner, sender, Instant::now()) };
+        let entry = QueueEntry { turns: self, key: state.shares.push(owner, sender, Instant::now()) };
         self.hand_out(state);
-        (place, turn)
+        (entry, turn)
     }
 
     fn hand_out<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
@@ -84,13 +84,13 @@ impl FairTurns {
     }
 }
 
-/// The place of a waiting user in the queue. Dropping it gives the place up.
-struct Place<'a> {
+/// The entry of a waiting user in the queue. Dropping it leaves the queue.
+struct QueueEntry<'a> {
     turns: &'a FairTurns,
     key: Key,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueEntry<'_> {
     fn drop(&mut self) {
         self.turns.state().shares.waiting.remove(&self.key);
     }
@@ -136,7 +136,7 @@ impl<W> Shares<W> {
         self.waiting.pop_first().map(|(_, waiting)| waiting)
     }
 
-    fn charge(&mut self, owner: Option<UserId>, time: Duration, now: Instant) {
+    fn record_use(&mut self, owner: Option<UserId>, time: Duration, now: Instant) {
         if self.used.len() >= MAX_REMEMBERED {
             self.used.retain(|_, used| used.at(now) >= Duration::from_millis(1));
         }
@@ -165,9 +165,9 @@ mod tests {
     #[test]
     fn the_least_served_owner_is_next_and_new_ones_keep_order() {
         let (mut shares, now) = (Shares::default(), Instant::now());
-        shares.charge(ANN, 3 * SECOND, now);
-        shares.charge(BOB, SECOND, now);
-        shares.charge(None, SECOND / 20, now);
+        shares.record_use(ANN, 3 * SECOND, now);
+        shares.record_use(BOB, SECOND, now);
+        shares.record_use(None, SECOND / 20, now);
         for (owner, name) in [(ANN, 1), (BOB, 2), (CAT, 3), (Some(UserId::new(4)), 4), (None, 5)] {
             shares.push(owner, name, now);
         }
@@ -177,9 +177,9 @@ mod tests {
     #[test]
     fn half_of_what_was_used_is_forgotten_every_ten_seconds() {
         let (mut shares, start) = (Shares::default(), Instant::now());
-        shares.charge(ANN, 4 * SECOND, start);
+        shares.record_use(ANN, 4 * SECOND, start);
         let later = start + 2 * HALF_LIFE;
-        shares.charge(BOB, SECOND / 2, later);
+        shares.record_use(BOB, SECOND / 2, later);
         shares.push(ANN, 1, later);
         shares.push(BOB, 2, later);
         assert_eq!(shares.waiting.keys().next_back().map(|(used, _)| *used), Some(SECOND), "a quarter is left");
@@ -191,10 +191,10 @@ mod tests {
         let (mut shares, start) = (Shares::<u32>::default(), Instant::now());
         let people = |numbers: std::ops::Range<i64>| numbers.map(|number| Some(UserId::new(number)));
         let most = MAX_REMEMBERED as i64;
-        people(0..most + 1).for_each(|person| shares.charge(person, SECOND, start));
+        people(0..most + 1).for_each(|person| shares.record_use(person, SECOND, start));
         assert_eq!(shares.used.len(), MAX_REMEMBERED);
         let later = start + 20 * HALF_LIFE;
-        people(most..most + 10).for_each(|person| shares.charge(person, SECOND, later));
+        people(most..most + 10).for_each(|person| shares.record_use(person, SECOND, later));
         assert_eq!(shares.used.len(), 10);
     }
 

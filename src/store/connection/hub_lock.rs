@@ -143,7 +143,7 @@ struct Session {
 }
 
 #[derive(QueryableByName)]
-struct Holder {
+struct LockHolder {
     #[diesel(sql_type = Text)]
     application_name: String,
     #[diesel(sql_type = Nullable<Text>)]
@@ -171,13 +171,13 @@ impl Session {
              WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = {HUB_LOCK} AND objsubid = 1
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         ));
-        let holder = holder.get_result::<Holder>(conn).optional()?;
+        let holder = holder.get_result::<LockHolder>(conn).optional()?;
         // The server keeps the first 63 bytes of a name.
         let is_mine = |name: &str| !name.is_empty() && self.me.starts_with(name);
         let is_other = holder.as_ref().is_some_and(|holder| !is_mine(&holder.application_name));
         let by = match holder {
-            Some(Holder { application_name, client: Some(client) }) => format!("{application_name}, from {client}"),
-            Some(Holder { application_name, client: None }) => application_name,
+            Some(LockHolder { application_name, client: Some(client) }) => format!("{application_name}, from {client}"),
+            Some(LockHolder { application_name, client: None }) => application_name,
             None => refusal.to_string(),
         };
         Ok(Attempt::Held { by, is_other })

@@ -51,16 +51,16 @@ struct Person {
 pub(crate) struct ReadPermit {
     _permits: Vec<OwnedSemaphorePermit>,
     _turn: Option<Turn>,
-    _place: Option<Place>,
+    _counted: Option<CountedRead>,
 }
 
-/// The place of one read among those of a user.
-struct Place {
+/// Counts one read of a user until it is dropped.
+struct CountedRead {
     gates: Arc<ReadGates>,
     user_id: UserId,
 }
 
-impl Drop for Place {
+impl Drop for CountedRead {
     fn drop(&mut self) {
         let mut people = self.gates.people.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(person) = people.get_mut(&self.user_id) {
@@ -108,12 +108,12 @@ impl ReadGates {
         heavy_deadline: Instant,
     ) -> Result<ReadPermit> {
         let mut permits = Vec::with_capacity(4);
-        let (mut place, mut turn) = (None, None);
+        let (mut counted, mut turn) = (None, None);
         if let Some(user_id) = owner
             && !cost.admits()
         {
-            let (mine, reads, heavy) = self.enter(user_id)?;
-            place = Some(mine);
+            let (mine, reads, heavy) = self.count_read(user_id)?;
+            counted = Some(mine);
             if cost == Cost::Heavy {
                 permits.push(take(heavy, deadline).await?.ok_or(HEAVY_UNDER_WAY)?);
             }
@@ -131,10 +131,10 @@ impl ReadGates {
             permits.push(take(Arc::clone(&self.ordinary), deadline).await?.ok_or(IN_USE)?);
         }
         permits.push(take(Arc::clone(&self.all), deadline).await?.ok_or(IN_USE)?);
-        Ok(ReadPermit { _permits: permits, _turn: turn, _place: place })
+        Ok(ReadPermit { _permits: permits, _turn: turn, _counted: counted })
     }
 
-    fn enter(self: &Arc<Self>, user_id: UserId) -> Result<(Place, Arc<Semaphore>, Arc<Semaphore>)> {
+    fn count_read(self: &Arc<Self>, user_id: UserId) -> Result<(CountedRead, Arc<Semaphore>, Arc<Semaphore>)> {
         let mut people = self.people.lock().unwrap_or_else(PoisonError::into_inner);
         let person = people.entry(user_id).or_insert_with(|| Person {
             reads: Arc::new(Semaphore::new(EACH)),
@@ -145,8 +145,8 @@ impl ReadGates {
             return Err(UNDER_WAY);
         }
         person.count += 1;
-        let place = Place { gates: Arc::clone(self), user_id };
-        Ok((place, Arc::clone(&person.reads), Arc::clone(&person.heavy)))
+        let counted = CountedRead { gates: Arc::clone(self), user_id };
+        Ok((counted, Arc::clone(&person.reads), Arc::clone(&person.heavy)))
     }
 
     #[cfg(test)]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// The text of the error that ends the work.
 pub(crate) const SPENT: &str = "the time for this operation is spent";
 /// The number of rows between two checks of the clock.
-const LOOK_EVERY: u32 = 64;
+const ROWS_PER_CHECK: u32 = 64;
 
 thread_local! {
     static ENDS_AT: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -61,7 +61,7 @@ pub(crate) fn register(conn: &mut SqliteConnection) -> QueryResult<()> {
     let mut rows = 0_u32;
     within_time_utils::register_nondeterministic_impl(conn, move |_: i64| {
         rows = rows.wrapping_add(1);
-        Answer { is_spent: rows.is_multiple_of(LOOK_EVERY) && is_spent() }
+        Answer { is_spent: rows.is_multiple_of(ROWS_PER_CHECK) && is_spent() }
     })
 }
 

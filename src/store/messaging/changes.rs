@@ -14,7 +14,7 @@ use diesel::prelude::*;
 
 /// The head of a conversation, for a user who is in it.
 #[derive(Clone, Copy, Debug, Queryable)]
-pub struct Standing {
+pub struct ConversationHead {
     pub id: ConversationId,
     pub last_seq: Seq,
     pub rev: Rev,
@@ -23,7 +23,7 @@ pub struct Standing {
 }
 
 /// Lists every conversation of the user, or only the named ones, latest activity first.
-pub fn list_standings(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) -> Result<Vec<Standing>> {
+pub fn list_heads(db: &mut Db, me: UserId, only: Option<&[ConversationId]>) -> Result<Vec<ConversationHead>> {
     let only = only.map(id_list).transpose()?;
     on!(db, conn => {
         let mut query = participants::table.inner_join(conversations::table)
@@ -98,18 +98,18 @@ pub fn list_changed_participants(db: &mut Db, since: &[Since], limit: i64) -> Re
 
 /// A change to a block or contact of the user: added or removed.
 #[derive(Clone, Copy, Debug, Queryable)]
-pub struct Tie {
+pub struct RelationChange {
     pub user_id: UserId,
     pub removed: bool,
-    pub me: i64,
+    pub private_rev: i64,
 }
 
-pub fn list_blocks_after(db: &mut Db, user_id: UserId, me: i64, limit: i64) -> Result<Vec<Tie>> {
+pub fn list_blocks_after(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<RelationChange>> {
     Ok(on!(db, conn => blocks::table.select((blocks::blocked_id, blocks::removed_at.is_not_null(), blocks::me))
-        .filter(blocks::user_id.eq(user_id).and(blocks::me.gt(me))).order(blocks::me).limit(limit).load(conn))?)
+        .filter(blocks::user_id.eq(user_id).and(blocks::me.gt(after))).order(blocks::me).limit(limit).load(conn))?)
 }
 
-pub fn list_contacts_after(db: &mut Db, user_id: UserId, me: i64, limit: i64) -> Result<Vec<Tie>> {
+pub fn list_contacts_after(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<RelationChange>> {
     Ok(on!(db, conn => contacts::table.select((contacts::contact_id, contacts::removed_at.is_not_null(), contacts::me))
-        .filter(contacts::user_id.eq(user_id).and(contacts::me.gt(me))).order(contacts::me).limit(limit).load(conn))?)
+        .filter(contacts::user_id.eq(user_id).and(contacts::me.gt(after))).order(contacts::me).limit(limit).load(conn))?)
 }

@@ -6,7 +6,7 @@
 use super::statements::{AdvanceReturning, AdvanceStatement, ByConversation, ByRecipient, NumbersOf};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, Rev, Seq, Timestamp, UserId};
-use crate::store::accounts::people::Standing;
+use crate::store::accounts::people::Relation;
 use crate::store::connection::id_list::{IdListMethods, id_list};
 use crate::store::schema::{conversations, participants, users};
 use crate::store::{Db, on};
@@ -61,13 +61,13 @@ impl Membership {
 /// A user's private state in a conversation.
 #[derive(Clone, Copy, Debug, Queryable, Selectable)]
 #[diesel(table_name = participants)]
-pub struct Place {
+pub struct OwnState {
     pub visible_from_seq: Seq,
     pub cleared_seq: Seq,
     pub own_read_seq: Seq,
 }
 
-impl Place {
+impl OwnState {
     /// The first message that the user may see: sent after the user joined, and not cleared.
     pub fn first_visible(&self) -> Seq {
         Seq::new(self.visible_from_seq.get().max(self.cleared_seq.get() + 1))
@@ -110,10 +110,10 @@ pub(crate) fn exists_for(me: i64) -> _ {
 }
 
 /// Lists the conversations among `ids` that the user is in, with the user's state in each.
-pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<(Conversation, Place)>> {
+pub fn list_with_own_state(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Result<Vec<(Conversation, OwnState)>> {
     let ids = id_list(ids)?;
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
-        .select((Conversation::as_select(), Place::as_select()))
+        .select((Conversation::as_select(), OwnState::as_select()))
         .filter(participants::conversation_id.among(&ids).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null().and(exists_for(me.get())))
         .load(conn))?)
@@ -121,8 +121,8 @@ pub fn list_with_places(db: &mut Db, me: UserId, ids: &[ConversationId]) -> Resu
 
 /// Returns a conversation with the state of `me` in it. Fails with `NotFound` when the conversation
 /// does not exist and when `me` is not in it. Both cases take one query and get one answer.
-pub fn get_with_place(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Conversation, Place)> {
-    list_with_places(db, me, &[id])?.pop().ok_or(Error::NotFound(NO_SUCH_CONVERSATION))
+pub fn get_with_own_state(db: &mut Db, me: UserId, id: ConversationId) -> Result<(Conversation, OwnState)> {
+    list_with_own_state(db, me, &[id])?.pop().ok_or(Error::NotFound(NO_SUCH_CONVERSATION))
 }
 
 pub fn find_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<Membership>> {
@@ -144,7 +144,7 @@ pub struct SendingFacts {
     rev: Option<Rev>,
     /// The other user of a direct conversation. `None` in a group.
     pub peer: Option<UserId>,
-    pub standing: Standing,
+    pub relation: Relation,
 }
 
 impl SendingFacts {
@@ -296,15 +296,15 @@ pub fn list_by_ids(db: &mut Db, ids: &[ConversationId]) -> Result<Vec<Conversati
 }
 
 /// Finds the user's state. Returns `None` if the user is not in the conversation or left it.
-pub fn find_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Option<Place>> {
-    Ok(on!(db, conn => participants::table.select(Place::as_select())
+pub fn find_own_state(db: &mut Db, id: ConversationId, me: UserId) -> Result<Option<OwnState>> {
+    Ok(on!(db, conn => participants::table.select(OwnState::as_select())
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null())
         .first(conn).optional())?)
 }
 
-pub fn get_place(db: &mut Db, id: ConversationId, me: UserId) -> Result<Place> {
-    Ok(on!(db, conn => participants::table.select(Place::as_select())
+pub fn get_own_state(db: &mut Db, id: ConversationId, me: UserId) -> Result<OwnState> {
+    Ok(on!(db, conn => participants::table.select(OwnState::as_select())
         .filter(participants::conversation_id.eq(id).and(participants::user_id.eq(me))).first(conn))?)
 }
 
@@ -325,10 +325,10 @@ pub(crate) fn shown_to(me: i64) -> _ {
 }
 
 /// Finds the direct conversation of two users with the state of `me`, if it is visible to `me`.
-pub fn find_visible_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<(Conversation, Place)>> {
+pub fn find_visible_direct(db: &mut Db, me: UserId, other: UserId) -> Result<Option<(Conversation, OwnState)>> {
     let (low, high) = ordered(me, other);
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
-        .select((Conversation::as_select(), Place::as_select()))
+        .select((Conversation::as_select(), OwnState::as_select()))
         .filter(conversations::user_low.eq(low).and(conversations::user_high.eq(high)))
         .filter(participants::user_id.eq(me))
         .filter(shown_to(me.get()))
@@ -341,11 +341,11 @@ pub fn list_conversations(
     me: UserId,
     before: Option<Cursor>,
     limit: i64,
-) -> Result<Vec<(Conversation, Place)>> {
+) -> Result<Vec<(Conversation, OwnState)>> {
     let before =
         before.unwrap_or(Cursor { active_at: Timestamp::from_millis(i64::MAX), id: ConversationId::new(i64::MAX) });
     Ok(on!(db, conn => participants::table.inner_join(conversations::table)
-        .select((Conversation::as_select(), Place::as_select()))
+        .select((Conversation::as_select(), OwnState::as_select()))
         .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
         .filter(shown_to(me.get()))
         .filter(conversations::active_at.lt(before.active_at)

@@ -121,7 +121,7 @@ pub fn set_joined(
     rev: Rev,
     now: Timestamp,
 ) -> Result<()> {
-    let place = (
+    let membership = (
         participants::added_by.eq(adder),
         participants::role.eq(Role::Member.name()),
         participants::joined_at.eq(now),
@@ -134,9 +134,9 @@ pub fn set_joined(
         participants::rev.eq(rev),
     );
     count_in(db, id, &[user_id], 1)?;
-    let row = (participants::conversation_id.eq(id), participants::user_id.eq(user_id), place);
+    let row = (participants::conversation_id.eq(id), participants::user_id.eq(user_id), membership);
     on!(db, conn => diesel::insert_into(participants::table).values(row)
-        .on_conflict((participants::conversation_id, participants::user_id)).do_update().set(place).execute(conn))?;
+        .on_conflict((participants::conversation_id, participants::user_id)).do_update().set(membership).execute(conn))?;
     Ok(())
 }
 
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::store::accounts::users::{NewUser, insert_user};
-    use crate::store::messaging::conversations::{get_conversation, get_place};
+    use crate::store::messaging::conversations::{get_conversation, get_own_state};
     use crate::store::messaging::participants::{Participant, get_participant, list_member_ids, list_page};
     use crate::store::messaging::positions::{get_positions, next_rev};
     use crate::store::prepare;
@@ -314,8 +314,11 @@ mod tests {
         let last = Seq::new(7);
         set_joined(&mut db, id, (ann, bob), last, rev, NOW).unwrap();
         assert_eq!(find_role(&mut db, id, bob).unwrap(), Some(Role::Member), "not what he was before");
-        let place = get_place(&mut db, id, bob).unwrap();
-        assert_eq!((place.visible_from_seq, place.cleared_seq, place.own_read_seq), (Seq::new(8), Seq::ZERO, last));
+        let own_state = get_own_state(&mut db, id, bob).unwrap();
+        assert_eq!(
+            (own_state.visible_from_seq, own_state.cleared_seq, own_state.own_read_seq),
+            (Seq::new(8), Seq::ZERO, last)
+        );
         let at = get_positions(&mut db, id, bob).unwrap();
         assert_eq!([at.delivered_seq, at.read_seq, at.own_delivered_seq, at.own_read_seq], [last; 4]);
         assert_eq!(get_participant(&mut db, id, bob).unwrap().rev, rev);

@@ -143,13 +143,13 @@ pub fn list_messages(db: &mut Db, me: UserId, conversation_id: ConversationId, w
 
 /// Lists the messages of several conversations that are visible to `me`, from a `seq` on in each,
 /// in no order. The caller knows that they are few.
-pub fn list_from(db: &mut Db, me: UserId, places: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
-    if places.is_empty() {
+pub fn list_from(db: &mut Db, me: UserId, starts: &[(ConversationId, Seq)]) -> Result<Vec<Message>> {
+    if starts.is_empty() {
         return Ok(Vec::new());
     }
     Ok(on!(db, conn => {
         let mut query = messages::table.select(Message::as_select()).into_boxed();
-        for (id, seq) in padded(places) {
+        for (id, seq) in padded(starts) {
             query = query.or_filter(messages::conversation_id.eq(id).and(messages::seq.ge(seq)));
         }
         query.filter(shows_to(me.get())).load(conn)
@@ -202,7 +202,7 @@ pub fn set_content(
         .set(messages::first_content_hash.eq(first_hash)).execute(conn))?;
     let changes =
         (messages::content.eq(content), messages::rev.eq(rev), messages::edited_at.eq(at), messages::changed_at.eq(at));
-    must_be_there(on!(db, conn => diesel::update(living(id)).set(changes).execute(conn))?)
+    must_be_there(on!(db, conn => diesel::update(not_deleted(id)).set(changes).execute(conn))?)
 }
 
 /// Finds the hash of the text as first sent, if the text was changed since.
@@ -229,12 +229,12 @@ pub fn set_deleted(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Resul
 /// `Contention` when another node deleted the message since it was read.
 pub fn set_changed(db: &mut Db, id: MessageId, rev: Rev, at: Timestamp) -> Result<()> {
     let changes = (messages::rev.eq(rev), messages::changed_at.eq(at));
-    must_be_there(on!(db, conn => diesel::update(living(id)).set(changes).execute(conn))?)
+    must_be_there(on!(db, conn => diesel::update(not_deleted(id)).set(changes).execute(conn))?)
 }
 
 /// The message, unless it was deleted.
 #[diesel::dsl::auto_type]
-fn living(id: MessageId) -> _ {
+fn not_deleted(id: MessageId) -> _ {
     messages::table.filter(messages::id.eq(id).and(messages::deleted_at.is_null()))
 }
 
@@ -251,18 +251,18 @@ pub fn is_hidden(db: &mut Db, id: MessageId, from: UserId) -> Result<bool> {
     Ok(on!(db, conn => diesel::select(exists(hidden_messages::table.find((from, id)))).get_result(conn))?)
 }
 
-/// Hides the message from one user, under the `me` taken for it.
+/// Hides the message from one user, under the private rev taken for it.
 pub fn insert_hidden(
     db: &mut Db,
     (conversation_id, id): (ConversationId, MessageId),
     from: UserId,
-    me: i64,
+    private_rev: i64,
 ) -> Result<()> {
     let row = (
         hidden_messages::user_id.eq(from),
         hidden_messages::conversation_id.eq(conversation_id),
         hidden_messages::message_id.eq(id),
-        hidden_messages::me.eq(me),
+        hidden_messages::me.eq(private_rev),
     );
     // Another node may have hidden it at the same moment, which has the same effect.
     on!(db, conn => diesel::insert_into(hidden_messages::table).values(row).on_conflict_do_nothing().execute(conn))?;
@@ -273,12 +273,12 @@ pub fn insert_hidden(
 #[derive(Clone, Copy, Debug, Queryable)]
 pub struct Hidden {
     pub message_id: MessageId,
-    pub me: i64,
+    pub private_rev: i64,
 }
 
-pub fn list_hidden_after(db: &mut Db, user_id: UserId, me: i64, limit: i64) -> Result<Vec<Hidden>> {
+pub fn list_hidden_after(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<Hidden>> {
     Ok(on!(db, conn => hidden_messages::table.select((hidden_messages::message_id, hidden_messages::me))
-        .filter(hidden_messages::user_id.eq(user_id).and(hidden_messages::me.gt(me)))
+        .filter(hidden_messages::user_id.eq(user_id).and(hidden_messages::me.gt(after)))
         .order(hidden_messages::me).limit(limit).load(conn))?)
 }
 

@@ -58,7 +58,12 @@ pub fn list_unblocked_others(db: &mut Db, id: ConversationId, me: UserId) -> Res
 
 /// Lists the current members, ascending, and whether each may see the message: sent after they
 /// joined, not cleared and not hidden.
-pub fn list_sight(db: &mut Db, id: ConversationId, message_id: MessageId, seq: Seq) -> Result<Vec<(UserId, bool)>> {
+pub fn list_visibility(
+    db: &mut Db,
+    id: ConversationId,
+    message_id: MessageId,
+    seq: Seq,
+) -> Result<Vec<(UserId, bool)>> {
     let is_hidden = exists(
         hidden_messages::table
             .filter(hidden_messages::user_id.eq(participants::user_id))

@@ -141,7 +141,7 @@ pub fn set_own_ahead(
     must_be_one(on!(db, conn => diesel::update(still_at(id, user_id, before)).set(changes).execute(conn))?)
 }
 
-/// Writes positions that only the user sees. Returns their `me`.
+/// Writes positions that only the user sees. Returns their private rev.
 ///
 /// # Errors
 /// `Contention` when another node moved them since they were read.
@@ -151,34 +151,35 @@ pub fn set_own(
     user_id: UserId,
     (before, after): (Positions, Positions),
 ) -> Result<i64> {
-    let me = users::next_me(db, user_id)?;
+    let private_rev = users::next_private_rev(db, user_id)?;
     let changes = (
         participants::own_delivered_seq.eq(after.own_delivered_seq),
         participants::own_read_seq.eq(after.own_read_seq),
-        participants::me.eq(me),
+        participants::me.eq(private_rev),
     );
     must_be_one(on!(db, conn => diesel::update(still_at(id, user_id, before)).set(changes).execute(conn))?)?;
-    Ok(me)
+    Ok(private_rev)
 }
 
-/// Clears everything up to `seq` for one user, which also marks it as read. Returns their `me`.
+/// Clears everything up to `seq` for one user, which also marks it as read. Returns their
+/// private rev.
 ///
 /// # Errors
 /// `Contention` when another node moved them beyond it since it was read.
 pub fn set_cleared(db: &mut Db, id: ConversationId, user_id: UserId, seq: Seq) -> Result<i64> {
-    let me = users::next_me(db, user_id)?;
+    let private_rev = users::next_private_rev(db, user_id)?;
     let row = participants::conversation_id.eq(id).and(participants::user_id.eq(user_id));
     let is_behind = participants::own_delivered_seq.le(seq).and(participants::cleared_seq.le(seq));
     let changes = (
         participants::cleared_seq.eq(seq),
         participants::own_delivered_seq.eq(seq),
         participants::own_read_seq.eq(seq),
-        participants::me.eq(me),
+        participants::me.eq(private_rev),
     );
     let rows =
         on!(db, conn => diesel::update(participants::table.filter(row.and(is_behind))).set(changes).execute(conn))?;
     must_be_one(rows)?;
-    Ok(me)
+    Ok(private_rev)
 }
 
 /// The participant's row, if it is unchanged since it was read. Postgres waits for a transaction
@@ -242,7 +243,7 @@ pub fn list_receipts(db: &mut Db, id: ConversationId, seq: Seq, sender: UserId) 
 
 /// The delivery status of a message for all recipients.
 #[derive(Clone, Copy, Debug, Queryable)]
-pub struct Reach {
+pub struct DeliveryStatus {
     pub message_id: MessageId,
     /// The pair of a direct conversation. `None` in a group.
     pub pair: (Option<UserId>, Option<UserId>),
@@ -278,7 +279,7 @@ impl<DB: Backend> QueryFragment<DB> for ReadAt {
 
 /// Lists the delivery status of messages of any conversations. It stops at the first participant
 /// who has not reached the message, and looks up times only where all have read it.
-pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
+pub fn list_delivery_statuses(db: &mut Db, ids: &[MessageId]) -> Result<Vec<DeliveryStatus>> {
     let ids = id_list(ids)?;
     let others = || {
         participants::table
@@ -303,17 +304,17 @@ pub fn list_reach(db: &mut Db, ids: &[MessageId]) -> Result<Vec<Reach>> {
 
 /// A user's own state in a conversation, as `mine` shows it.
 #[derive(Clone, Copy, Debug, Queryable)]
-pub struct OwnPlace {
+pub struct OwnStateChange {
     pub conversation_id: ConversationId,
     pub cleared_seq: Seq,
     pub visible_from_seq: Seq,
     pub read_seq: Seq,
-    pub me: i64,
+    pub private_rev: i64,
 }
 
-/// Lists the user's private states that changed after `me`, in that order, in conversations that
-/// the user is still in.
-pub fn list_own_places(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<OwnPlace>> {
+/// Lists the user's private states that changed after this private rev, in that order, in
+/// conversations that the user is still in.
+pub fn list_own_state_changes(db: &mut Db, user_id: UserId, after: i64, limit: i64) -> Result<Vec<OwnStateChange>> {
     Ok(on!(db, conn => participants::table
         .select((participants::conversation_id, participants::cleared_seq, participants::visible_from_seq,
             participants::own_read_seq, participants::me))

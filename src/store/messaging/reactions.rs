@@ -139,10 +139,10 @@ mod tests {
             assert!(react(&mut db, 1, "👍", user_id, 100 - user_id));
         }
         assert!(react(&mut db, 1, "🎉", 7, 10) && react(&mut db, 2, "👍", 1, 200));
-        let told = named(&mut db, &[1, 2, 3]);
-        let thumbs: Vec<i64> = told.iter().filter(|row| (row.0, &*row.1) == (1, "👍")).map(|row| row.2).collect();
+        let listed = named(&mut db, &[1, 2, 3]);
+        let thumbs: Vec<i64> = listed.iter().filter(|row| (row.0, &*row.1) == (1, "👍")).map(|row| row.2).collect();
         assert_eq!(thumbs, (6..=25).rev().collect::<Vec<_>>());
-        let others: Vec<_> = told.into_iter().filter(|row| (row.0, &*row.1) != (1, "👍")).collect();
+        let others: Vec<_> = listed.into_iter().filter(|row| (row.0, &*row.1) != (1, "👍")).collect();
         assert_eq!(others, [(1, "🎉".to_owned(), 7), (2, "👍".to_owned(), 1)]);
         delete_reaction(&mut db, message(1), "👍", UserId::new(25)).unwrap();
         assert!(named(&mut db, &[1]).contains(&(1, "👍".to_owned(), 5)), "the next comes in");
@@ -157,8 +157,8 @@ mod tests {
         }
         assert!(!react(&mut db, 1, "👍", 1, 10), "it is set already");
         let tallies = list_tallies(&mut db, &[message(1), message(2)]).unwrap();
-        let told: Vec<_> = tallies.iter().map(|row| (row.message_id.get(), &*row.emoji, row.count)).collect();
-        assert_eq!(told, [(1, "🎉", 2), (1, "❤️", 2), (1, "👍", 1)]);
+        let listed: Vec<_> = tallies.iter().map(|row| (row.message_id.get(), &*row.emoji, row.count)).collect();
+        assert_eq!(listed, [(1, "🎉", 2), (1, "❤️", 2), (1, "👍", 1)]);
         assert!(has_reacted(&mut db, message(1), "👍", UserId::new(1)).unwrap());
         delete_reactions(&mut db, message(1)).unwrap();
         assert!(list_tallies(&mut db, &[message(1)]).unwrap().is_empty());

@@ -9,7 +9,7 @@
 //! would cost more than the message. A search finds messages that are not indexed yet by reading
 //! them.
 
-use super::conversations::Place;
+use super::conversations::OwnState;
 use super::messages::Message;
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, UserId};
@@ -78,7 +78,7 @@ pub fn indexed_upto(db: &mut Db) -> Result<MessageId> {
 pub fn index_next(db: &mut Db, limit: i64) -> Result<bool> {
     let upto = match lock_progress(db)? {
         (version, upto) if version == search::VERSION => upto,
-        _ => begin_anew(db)?,
+        _ => restart(db)?,
     };
     let next: Vec<Unindexed> = on!(db, conn => unindexed!().filter(messages::id.gt(upto))
         .order(messages::id).limit(limit).load(conn))?;
@@ -111,7 +111,7 @@ fn total_changes(conn: &mut SqliteConnection) -> QueryResult<i32> {
 /// Updates the index after the text of a message changed, in the same transaction. The index then
 /// has the new words, and no longer the old ones.
 pub fn reindex(db: &mut Db, id: MessageId) -> Result<()> {
-    forget(db, id)?;
+    remove(db, id)?;
     if id > indexed_upto(db)? {
         return Ok(());
     }
@@ -120,7 +120,7 @@ pub fn reindex(db: &mut Db, id: MessageId) -> Result<()> {
 }
 
 /// Removes a deleted message from the index, in the same transaction.
-pub fn forget(db: &mut Db, id: MessageId) -> Result<()> {
+pub fn remove(db: &mut Db, id: MessageId) -> Result<()> {
     match db {
         Db::Sqlite(conn) => {
             diesel::sql_query("DELETE FROM message_terms WHERE rowid = ?").bind::<BigInt, _>(id).execute(conn)?
@@ -209,7 +209,7 @@ pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<M
         .or(blocks::blocked_id.eq(me).and(blocks::user_id.eq(messages::sender_id)));
     let is_blocked = exists(blocks::table.filter(blocks::removed_at.is_null()).filter(is_between));
     // SQLite looks this up by the message, and does not begin with it.
-    let own_place = participants::table
+    let own_membership = participants::table
         .filter(participants::conversation_id.eq(messages::conversation_id))
         .filter(participants::user_id.eq(me).and(participants::role.is_not_null()));
     let mut found: Vec<Message> = on!(db, conn => messages::table
@@ -217,27 +217,27 @@ pub fn list_readable(db: &mut Db, me: UserId, ids: &[MessageId]) -> Result<Vec<M
         .filter(messages::id.among(&ids))
         .filter(messages::message_type.eq("text").and(messages::deleted_at.is_null()))
         .filter(super::messages::shows_to(me.get()))
-        .filter(exists(own_place).and(not(is_blocked)))
+        .filter(exists(own_membership).and(not(is_blocked)))
         .order(messages::id.desc())
         .load(conn))?;
-    let places = list_places(db, me, &found)?;
+    let states = list_own_states(db, me, &found)?;
     found.retain(|message| {
-        let is_visible = |place: &Place| message.seq >= place.first_visible();
-        places.get(&message.conversation_id).is_some_and(is_visible)
+        let is_visible = |state: &OwnState| message.seq >= state.first_visible();
+        states.get(&message.conversation_id).is_some_and(is_visible)
     });
     Ok(found)
 }
 
 /// The state of `me` in the conversations of these messages that `me` is still in.
-fn list_places(db: &mut Db, me: UserId, found: &[Message]) -> Result<HashMap<ConversationId, Place>> {
+fn list_own_states(db: &mut Db, me: UserId, found: &[Message]) -> Result<HashMap<ConversationId, OwnState>> {
     let ids: BTreeSet<ConversationId> = found.iter().map(|message| message.conversation_id).collect();
     let ids = id_list(&ids)?;
-    let places: Vec<(ConversationId, Place)> = on!(db, conn => participants::table
-        .select((participants::conversation_id, Place::as_select()))
+    let states: Vec<(ConversationId, OwnState)> = on!(db, conn => participants::table
+        .select((participants::conversation_id, OwnState::as_select()))
         .filter(participants::conversation_id.among(&ids).and(participants::user_id.eq(me)))
         .filter(participants::role.is_not_null())
         .load(conn))?;
-    Ok(places.into_iter().collect())
+    Ok(states.into_iter().collect())
 }
 
 #[derive(QueryableByName)]
@@ -317,7 +317,7 @@ fn set_progress(db: &mut Db, upto: MessageId) -> Result<()> {
 }
 
 /// Empties the index, because its entries were made by the rules of another version.
-fn begin_anew(db: &mut Db) -> Result<MessageId> {
+fn restart(db: &mut Db) -> Result<MessageId> {
     match db {
         Db::Sqlite(conn) => {
             diesel::sql_query("INSERT INTO message_terms (message_terms) VALUES ('delete-all')").execute(conn)?

@@ -1,7 +1,7 @@
 //! Compares the index with the tables, on both databases.
 
 use super::search_index::{
-    Scope, forget, index_next, indexed_upto, list_indexed, list_readable, list_unindexed, reindex,
+    Scope, index_next, indexed_upto, list_indexed, list_readable, list_unindexed, reindex, remove,
 };
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MAX_ID, MessageId, Timestamp, UserId};
@@ -101,7 +101,7 @@ both_databases!(a_changed_text_is_found_by_its_new_words_alone);
 fn a_deleted_message_is_found_no_more(scratch: Scratch) {
     let mut db = filled(&scratch);
     index_all(&mut db);
-    write(&mut db, |db| forget(db, MessageId::new(2)));
+    write(&mut db, |db| remove(db, MessageId::new(2)));
     assert_eq!(proposed(&mut db, ANN, "apple"), [4, 1]);
     // The write is an operation that knows only that something changed.
     write(&mut db, |db| {
@@ -109,7 +109,7 @@ fn a_deleted_message_is_found_no_more(scratch: Scratch) {
         reindex(db, MessageId::new(1))
     });
     assert_eq!(proposed(&mut db, ANN, "apple"), [4]);
-    write(&mut db, |db| forget(db, MessageId::new(99)));
+    write(&mut db, |db| remove(db, MessageId::new(99)));
 }
 both_databases!(a_deleted_message_is_found_no_more);
 
@@ -122,7 +122,7 @@ fn what_changes_before_it_is_indexed_is_indexed_once(scratch: Scratch) {
     });
     write(&mut db, |db| {
         execute(db, "UPDATE messages SET deleted_at = 1, content = '' WHERE id = 3")?;
-        forget(db, MessageId::new(3))
+        remove(db, MessageId::new(3))
     });
     index_all(&mut db);
     assert_eq!(proposed(&mut db, ANN, "plum"), [4]);
@@ -135,7 +135,7 @@ fn what_is_rolled_back_leaves_the_index_as_it_was(scratch: Scratch) {
     let mut db = filled(&scratch);
     index_all(&mut db);
     let outcome: Result<()> = db.write_transaction(|db| {
-        forget(db, MessageId::new(1))?;
+        remove(db, MessageId::new(1))?;
         Err(Error::Forbidden("no"))
     });
     assert!(outcome.is_err());
@@ -143,7 +143,7 @@ fn what_is_rolled_back_leaves_the_index_as_it_was(scratch: Scratch) {
 }
 both_databases!(what_is_rolled_back_leaves_the_index_as_it_was);
 
-fn what_other_rules_indexed_is_indexed_anew(scratch: Scratch) {
+fn messages_indexed_by_other_rules_are_indexed_again(scratch: Scratch) {
     let mut db = filled(&scratch);
     index_all(&mut db);
     execute(&mut db, "UPDATE search_progress SET version = -1").unwrap();
@@ -151,7 +151,7 @@ fn what_other_rules_indexed_is_indexed_anew(scratch: Scratch) {
     index_all(&mut db);
     assert_eq!(proposed(&mut db, ANN, "apple"), [4, 2, 1]);
 }
-both_databases!(what_other_rules_indexed_is_indexed_anew);
+both_databases!(messages_indexed_by_other_rules_are_indexed_again);
 
 fn only_what_one_may_read_now_is_read(scratch: Scratch) {
     let mut db = filled(&scratch);

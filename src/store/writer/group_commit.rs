@@ -226,7 +226,7 @@ impl<P> Worker<P> {
         };
         if ran < jobs.len() {
             let left = jobs.split_off(ran).into_iter();
-            shared.state().queue.put_back(left.map(|QueuedJob { job, terms }| (QueuedJob { job, terms }, terms.owner)));
+            shared.state().queue.requeue(left.map(|QueuedJob { job, terms }| (QueuedJob { job, terms }, terms.owner)));
         }
         match ending {
             Ok(()) => {
@@ -398,9 +398,9 @@ mod tests {
     }
 
     /// The final answer of a job.
-    struct Fate(Receiver<Result<()>>);
+    struct PendingResult(Receiver<Result<()>>);
 
-    impl Fate {
+    impl PendingResult {
         fn wait(self) -> Result<()> {
             self.0.recv_timeout(PATIENCE).expect("every job is answered")
         }
@@ -444,7 +444,7 @@ mod tests {
             Self { writer, thread, published }
         }
 
-        fn submit(&self, run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static) -> Fate {
+        fn submit(&self, run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static) -> PendingResult {
             self.submit_with(run, |_, error| Err(error))
         }
 
@@ -452,7 +452,7 @@ mod tests {
             &self,
             run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
             resolve: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
-        ) -> Fate {
+        ) -> PendingResult {
             self.submit_on(LIGHT, run, resolve)
         }
 
@@ -461,18 +461,18 @@ mod tests {
             class: Class,
             run: impl FnMut(&mut Db) -> Result<Vec<i64>> + Send + 'static,
             resolve: impl FnMut(&mut Db, Error) -> Result<()> + Send + 'static,
-        ) -> Fate {
-            let (told, result) = channel();
-            let answer = Box::new(move |outcome| told.send(outcome).unwrap());
+        ) -> PendingResult {
+            let (sender, result) = channel();
+            let answer = Box::new(move |outcome| sender.send(outcome).unwrap());
             let job = Fake { run: Box::new(run), resolve: Box::new(resolve), answer };
             let Class { cost, owner, patience } = class;
             let terms = Terms { name: "test", cost, owner, deadline: Instant::now() + patience };
             self.writer.submit(Box::new(job), terms);
-            Fate(result)
+            PendingResult(result)
         }
 
         /// Writes a mark in a class of jobs, and names it in an event.
-        fn submit_mark_on(&self, class: Class, n: i64) -> Fate {
+        fn submit_mark_on(&self, class: Class, n: i64) -> PendingResult {
             let run = move |db: &mut Db| {
                 mark(db, n)?;
                 Ok(vec![n])
@@ -481,7 +481,7 @@ mod tests {
         }
 
         /// Writes a mark and names it in an event.
-        fn submit_mark(&self, n: i64) -> Fate {
+        fn submit_mark(&self, n: i64) -> PendingResult {
             self.submit(move |db| {
                 mark(db, n)?;
                 Ok(vec![n])
@@ -517,7 +517,7 @@ mod tests {
 
     struct Gate {
         open: Sender<()>,
-        result: Fate,
+        result: PendingResult,
     }
 
     impl Gate {
@@ -849,11 +849,11 @@ mod tests {
         let mut other = scratch.open();
         execute(&mut other, "BEGIN; SELECT n FROM marks WHERE n = 1 FOR UPDATE").unwrap();
         let rig = Rig::start(&scratch, ROOMY);
-        let (told, pids) = channel();
+        let (sender, pids) = channel();
         let tell = || {
-            let told = told.clone();
+            let sender = sender.clone();
             rig.submit(move |db| {
-                told.send(backend_of(db)).unwrap();
+                sender.send(backend_of(db)).unwrap();
                 Ok(Vec::new())
             })
         };
@@ -973,11 +973,11 @@ mod tests {
     fn a_connection_broken_between_batches_fails_one_batch() {
         let scratch = Scratch::postgres().with_marks();
         let rig = Rig::start(&scratch, ROOMY);
-        let (told, pids) = channel();
+        let (sender, pids) = channel();
         let tell = || {
-            let told = told.clone();
+            let sender = sender.clone();
             rig.submit(move |db| {
-                told.send(backend_of(db)).unwrap();
+                sender.send(backend_of(db)).unwrap();
                 Ok(Vec::new())
             })
         };

@@ -116,7 +116,7 @@ impl<J> WriteQueue<J> {
     }
 
     /// Puts back the light jobs for which there was no time, ahead of those that came later.
-    pub fn put_back(&mut self, jobs: impl DoubleEndedIterator<Item = (J, Option<UserId>)>) {
+    pub fn requeue(&mut self, jobs: impl DoubleEndedIterator<Item = (J, Option<UserId>)>) {
         jobs.rev().for_each(|(job, owner)| self.light_queue(owner).push_front(job));
     }
 
@@ -237,7 +237,7 @@ mod tests {
         let mut queue = queue(&[1, 2, 3, 4], &[]);
         queue.push(100, Cost::Light, None).unwrap();
         assert_eq!(queue.next(2), Some(Turn::Light(vec![100, 1])));
-        queue.put_back([(100, None), (1, ann())].into_iter());
+        queue.requeue([(100, None), (1, ann())].into_iter());
         assert_eq!(queue.next(3), Some(Turn::Light(vec![100, 1, 2])), "each is back in its own queue");
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let mut queue = queue(&[1, 2, 3], &[]);
         let Some(Turn::Light(mut batch)) = queue.next(3) else { panic!("they wait") };
         queue.push(4, Cost::Light, ann()).unwrap();
-        queue.put_back(batch.split_off(1).into_iter().map(|job| (job, ann())));
+        queue.requeue(batch.split_off(1).into_iter().map(|job| (job, ann())));
         assert_eq!(queue.next(9), Some(Turn::Light(vec![2, 3, 4])));
     }
 

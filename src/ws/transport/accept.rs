@@ -33,14 +33,14 @@ pub(super) struct Opening {
 /// that it can count them. When the client closes, the actor gets the close message last, and has
 /// to answer it. When the client goes away without a close frame, the actor gets an error, and has
 /// to stop. The actor must not stop when its stream is `finished`. One of its two streams is always
-/// finished. The value in `hold` is dropped when the socket is closed for good.
+/// finished. The value in `held` is dropped when the socket is closed for good.
 ///
 /// # Errors
 /// The flaw of the request.
 pub fn accept<A>(
     request: &HttpRequest,
     settings: Arc<TransportSettings>,
-    hold: impl Sized + 'static,
+    held: impl Sized + 'static,
     make_actor: impl FnOnce(Socket) -> A + 'static,
 ) -> Result<HttpResponse, Flaw>
 where
@@ -53,15 +53,15 @@ where
     let mut response = response.finish();
     let start = move |io, Opening { head, early }: Opening| {
         let socket = Socket::default();
-        let mut pump = Box::new(Connection::new(io, socket.clone(), settings, hold));
-        pump.write_first(head);
-        pump.read_first(&early);
+        let mut connection = Box::new(Connection::new(io, socket.clone(), settings, held));
+        connection.write_first(head);
+        connection.read_first(&early);
         // The context would decode bytes. It gets none, and receives messages instead.
         let written = WebsocketContext::with_factory(stream::empty(), move |ctx| {
             ctx.add_stream(socket.incoming());
             make_actor(socket)
         });
-        rt::spawn(pump.run(Box::pin(written)));
+        rt::spawn(connection.run(Box::pin(written)));
     };
     response.extensions_mut().insert(Start(Box::new(start)));
     Ok(response)

@@ -27,8 +27,8 @@ use std::time::Instant;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::codec::Encoder;
 
-/// The turns of reading and writing before other sockets run.
-const TURNS: usize = 4;
+/// The most polls of the client and the actor before other sockets run.
+const MAX_POLLS: usize = 4;
 /// The most messages that the actor gets at once. The limit lets the actor end a flood of small
 /// messages. Pings among the rest are then no longer answered.
 const MESSAGES: usize = 32;
@@ -50,10 +50,10 @@ pub struct Connection<H> {
     inbound: Inbound,
     outbox: Outbox,
     settings: Arc<TransportSettings>,
-    allowance: ByteRateLimiter,
+    byte_rate: ByteRateLimiter,
     last_received_at: Instant,
     ping_at: Instant,
-    /// Whether the connection was ready to read at the last turn.
+    /// Whether the connection was ready to read at the last poll.
     was_reading: bool,
     /// The client's fault, kept until the actor has handled the earlier messages.
     fault: Option<CloseCode>,
@@ -66,7 +66,7 @@ impl<H> Connection<H> {
         Self {
             inbound: Inbound::new(settings.max_frame_bytes, settings.takes_binary),
             outbox: Outbox::new(now),
-            allowance: ByteRateLimiter::new(settings.bytes),
+            byte_rate: ByteRateLimiter::new(settings.bytes),
             was_reading: true,
             fault: None,
             last_received_at: now,
@@ -129,12 +129,12 @@ impl<H> Connection<H> {
         mut actor: Pin<&mut impl Stream<Item = Result<Bytes, actix_web::Error>>>,
         mut alarm: Pin<&mut Sleep>,
     ) -> Poll<End> {
-        for number in 0..TURNS {
-            let turn = self.turn(cx, actor.as_mut(), number == 0);
-            match turn {
+        for number in 0..MAX_POLLS {
+            let progress = self.poll_once(cx, actor.as_mut(), number == 0);
+            match progress {
                 Err(end) => return Poll::Ready(end),
-                Ok(Turn::Waits) => return self.watch(cx, alarm.as_mut()),
-                Ok(Turn::HasMore) => {}
+                Ok(Progress::Waits) => return self.watch(cx, alarm.as_mut()),
+                Ok(Progress::HasMore) => {}
             }
         }
         cx.waker().wake_by_ref();
@@ -142,18 +142,18 @@ impl<H> Connection<H> {
     }
 
     /// Reads the input that the actor accepts, runs the actor, and writes its output.
-    fn turn(
+    fn poll_once(
         &mut self,
         cx: &mut Context<'_>,
         mut actor: Pin<&mut impl Stream<Item = Result<Bytes, actix_web::Error>>>,
         is_woken: bool,
-    ) -> Result<Turn, End> {
+    ) -> Result<Progress, End> {
         let now = Instant::now();
         let could_read = self.may_read(now);
         if !(could_read && self.was_reading) {
             // While the connection does not read, the client is neither silent nor late.
             self.last_received_at = now;
-            self.inbound.begin_anew(now);
+            self.inbound.restart(now);
         }
         self.was_reading = could_read;
         let has_read = could_read && self.read(cx, now)?;
@@ -182,16 +182,16 @@ impl<H> Connection<H> {
             return Err(End::Closed(code));
         }
         // The client is not to blame for frames that the actor holds back.
-        if !self.socket.is_held() && self.outbox.is_over(&self.settings.outbox, now) {
+        if !self.socket.is_corked() && self.outbox.is_over(&self.settings.outbox, now) {
             return Err(End::Closed(CloseCode::TooSlow));
         }
         // The actor may just have become ready for more.
         let has_more = has_read || (!could_read && self.may_read(now));
-        Ok(if has_more { Turn::HasMore } else { Turn::Waits })
+        Ok(if has_more { Progress::HasMore } else { Progress::Waits })
     }
 
     fn may_read(&mut self, now: Instant) -> bool {
-        !self.allowance.is_used_up(now) && self.fault.is_none() && self.socket.wants_input()
+        !self.byte_rate.is_used_up(now) && self.fault.is_none() && self.socket.wants_input()
     }
 
     /// Reads once. Returns false if there is nothing to read.
@@ -218,7 +218,7 @@ impl<H> Connection<H> {
             None => self.socket.end(),
             Some(bytes) => {
                 self.last_received_at = now;
-                self.allowance.consume(bytes, now);
+                self.byte_rate.consume(bytes, now);
                 self.decode(now);
             }
         }
@@ -250,7 +250,7 @@ impl<H> Connection<H> {
     }
 
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), End> {
-        if self.socket.is_held() {
+        if self.socket.is_corked() {
             return Ok(());
         }
         let had_answers = self.outbox.has_answers();
@@ -299,8 +299,8 @@ impl<H> Connection<H> {
 
     /// Sets the timer for the next deadline.
     fn watch(&mut self, cx: &mut Context<'_>, mut alarm: Pin<&mut Sleep>) -> Poll<End> {
-        let late = self.outbox.deadline(self.settings.outbox.max_age).filter(|_| !self.socket.is_held());
-        let dues = [Some(self.silent_at()), late, self.inbound.deadline(), self.allowance.refills_at()];
+        let late = self.outbox.deadline(self.settings.outbox.max_age).filter(|_| !self.socket.is_corked());
+        let dues = [Some(self.silent_at()), late, self.inbound.deadline(), self.byte_rate.refills_at()];
         let next = dues.into_iter().flatten().fold(self.ping_at, Instant::min);
         // A timer that fires too early is set again then.
         if alarm.deadline().into_std() > next || alarm.is_elapsed() {
@@ -332,7 +332,7 @@ impl<H> Connection<H> {
 }
 
 /// Whether there was something to read.
-enum Turn {
+enum Progress {
     HasMore,
     Waits,
 }

@@ -101,10 +101,10 @@ mod tests {
 
     fn connections(in_all: usize, per_address: usize) -> (HttpConnections, Arc<Mutex<Vec<IpAddr>>>) {
         let refused = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&refused);
+        let reported = Arc::clone(&refused);
         let share_of = |peer| (peer != PROXY).then_some(peer);
         let places = HttpPlaces { in_all, per_address };
-        (HttpConnections::new(places, share_of, move |address| told.lock().unwrap().push(address)), refused)
+        (HttpConnections::new(places, share_of, move |address| reported.lock().unwrap().push(address)), refused)
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Inbound {
     }
 
     /// Restarts the time of the current message, because the connection did not read until now.
-    pub fn begin_anew(&mut self, now: Instant) {
+    pub fn restart(&mut self, now: Instant) {
         if let Some(began_at) = &mut self.began_at {
             *began_at = now;
         }

@@ -134,11 +134,11 @@ fn a_message_deadline_counts_from_its_first_byte() {
     assert_eq!(decode(&frame(END, b""), 5), None, "it is whole");
     assert_eq!(decode(&[frame(TEXT, b"x"), frame(TEXT, b"x")[..3].to_vec()].concat(), 6), due(6));
     assert_eq!(decode(&frame(TEXT, b"x")[3..], 7), None);
-    inbound.begin_anew(start);
+    inbound.restart(start);
     assert_eq!(inbound.deadline(), None);
     inbound.push(&[TEXT]);
     assert!(inbound.next(start).is_ok());
-    inbound.begin_anew(start + MAX_MESSAGE_TIME);
+    inbound.restart(start + MAX_MESSAGE_TIME);
     assert_eq!(inbound.deadline(), due(10));
 }
 

@@ -33,7 +33,7 @@ struct Shared {
     /// Dropped when the answer is taken, or when the socket is closed for good.
     until_taken: RefCell<Option<Box<dyn Any>>>,
     /// Nothing is sent, because the actor is about to write more.
-    is_held: Cell<bool>,
+    is_corked: Cell<bool>,
     /// The code with which the connection closed the socket.
     closed_with: Cell<Option<u16>>,
 }
@@ -101,14 +101,14 @@ impl Socket {
         self.0.until_taken.replace(Some(Box::new(kept)));
     }
 
-    /// Holds all output until `release`, and then sends it in one write. Use it when more output
+    /// Holds all output until `uncork`, and then sends it in one write. Use it when more output
     /// follows in a moment, because each write costs more than all the bytes it carries.
-    pub fn hold(&self) {
-        self.0.is_held.set(true);
+    pub fn cork(&self) {
+        self.0.is_corked.set(true);
     }
 
-    pub fn release(&self) {
-        self.0.is_held.set(false);
+    pub fn uncork(&self) {
+        self.0.is_corked.set(false);
     }
 
     /// Returns the bytes that wait for the client, not counting answers.
@@ -157,8 +157,8 @@ impl Socket {
         self.0.written.take().freeze()
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.0.is_held.get()
+    pub(super) fn is_corked(&self) -> bool {
+        self.0.is_corked.get()
     }
 
     pub(super) fn take_answer_mark(&self) -> bool {

@@ -38,14 +38,14 @@ async fn a_socket_says_who_it_is_and_is_then_like_any_other(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut socket = open(&ann).await;
     assert_eq!(hub.connections().await, 0, "nobody is connected yet");
-    let told = ann.post("/api/auth/token", json!({})).await.ok();
-    let mut frame = authenticate(told["access_token"].as_str().unwrap());
+    let issued = ann.post("/api/auth/token", json!({})).await.ok();
+    let mut frame = authenticate(issued["access_token"].as_str().unwrap());
     frame["ref"] = json!("a");
     socket.frame(frame).await;
     let mut authenticated = socket.next().await;
     authenticated["timestamp"].take();
     let expected = json!({"type": "authenticated", "ref": "a", "timestamp": null, "user_id": ann.id, "username": "ann",
-        "display_name": "ann", "email": null, "expires_at": told["expires_at"]});
+        "display_name": "ann", "email": null, "expires_at": issued["expires_at"]});
     assert_eq!(authenticated, expected);
     assert_eq!(socket.welcome().await.0["user_id"], ann.id);
     let mut others = bob.connect().await;
@@ -200,9 +200,9 @@ async fn au_9_a_token_lasts_15_minutes_and_is_ignored_in_a_url(hub: &mut TestHub
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann] = hub.users(["ann"]).await;
-    let (told, stranger) = (ann.post("/api/auth/token", json!({})).await.ok(), hub.visitor());
-    assert_eq!(told["expires_at"], "2026-01-31T12:15:00.000Z");
-    let (token, secret) = (told["access_token"].as_str().unwrap(), ann.cookie().split_once('=').unwrap().1);
+    let (issued, stranger) = (ann.post("/api/auth/token", json!({})).await.ok(), hub.visitor());
+    assert_eq!(issued["expires_at"], "2026-01-31T12:15:00.000Z");
+    let (token, secret) = (issued["access_token"].as_str().unwrap(), ann.cookie().split_once('=').unwrap().1);
     let by_token = ann.showing(token);
     for (at, status) in [(899_999, 200), (900_000, 401), (0, 200)] {
         clock.set(Timestamp::from_millis(NOON + at));
@@ -228,18 +228,18 @@ async fn au_9_a_socket_that_is_renewed_goes_on(hub: &mut TestHub) {
     socket.frame(authenticate(&short_token(&ann, 2).await)).await;
     let first = socket.expect("authenticated").await["expires_at"].clone();
     socket.welcome().await;
-    let told = ann.post("/api/auth/token", json!({})).await.ok();
+    let issued = ann.post("/api/auth/token", json!({})).await.ok();
     // Sending the earlier token again does not shorten the session.
-    for token in [told["access_token"].as_str().unwrap(), &short_token(&ann, 2).await] {
+    for token in [issued["access_token"].as_str().unwrap(), &short_token(&ann, 2).await] {
         socket.frame(authenticate(token)).await;
-        assert_eq!(socket.next().await["expires_at"], told["expires_at"], "and no second welcome");
+        assert_eq!(socket.next().await["expires_at"], issued["expires_at"], "and no second welcome");
     }
     let mut other = open(&ann).await;
     other.frame(authenticate(&short_token(&ann, 2).await)).await;
     other.expect("authenticated").await;
     clock.set(Timestamp::from_millis(NOON + 2000));
     assert_eq!(other.closed().await, Some(4501), "the end of the first token is past");
-    assert!(first.as_str() < told["expires_at"].as_str());
+    assert!(first.as_str() < issued["expires_at"].as_str());
     socket.answers().await;
 }
 

@@ -187,8 +187,8 @@ async fn au_8_both_doors_let_in_the_same_people(hub: &mut TestHub) {
             number += 1;
             let mut hands = Hands::of(hub, *state, number).await;
             hands.come_into(hub, &admin, *state).await;
-            let told = hands.try_in(*proof).await;
-            assert!(told.iter().all(|answer| *answer == expected), "{state:?} by {proof:?}: {told:?}");
+            let answers = hands.try_in(*proof).await;
+            assert!(answers.iter().all(|answer| *answer == expected), "{state:?} by {proof:?}: {answers:?}");
         }
     }
 }

@@ -91,23 +91,23 @@ async fn nobody_writes_to_a_closed_account(hub: &mut TestHub) {
     ann.delete(&format!("/api/blocks/{}", bob.id)).await.is(204);
     let stored = hub.stored();
     let to = |id: i64| json!({"recipient_id": id, "content": "hi"});
-    let told = refused_on_both(&ann, "private_message", to(bob.id)).await;
-    assert_eq!(told, refused_on_both(&ann, "private_message", to(999_999)).await, "as where there never was one");
-    assert_eq!(told.0, "not_found");
+    let refusal = refused_on_both(&ann, "private_message", to(bob.id)).await;
+    assert_eq!(refusal, refused_on_both(&ann, "private_message", to(999_999)).await, "as where there never was one");
+    assert_eq!(refusal.0, "not_found");
     let here = json!({"conversation_id": id, "content": "hi"});
-    assert_eq!(refused_on_both(&ann, "private_message", here).await, told);
+    assert_eq!(refused_on_both(&ann, "private_message", here).await, refusal);
     let typing = json!({"conversation_id": id, "is_typing": true});
-    assert_eq!(refused_on_both(&ann, "typing_indicator", typing).await, told);
+    assert_eq!(refused_on_both(&ann, "typing_indicator", typing).await, refusal);
     let edit = json!({"message_id": sent["id"], "content": "after"});
-    assert_eq!(refused_on_both(&ann, "edit_message", edit).await, told);
+    assert_eq!(refused_on_both(&ann, "edit_message", edit).await, refusal);
     let react = json!({"message_id": sent["id"], "emoji": "👍", "on": true});
-    assert_eq!(refused_on_both(&ann, "react", react).await, told);
+    assert_eq!(refused_on_both(&ann, "react", react).await, refusal);
     for people in [vec![bob.id], vec![bob.id, ann.id]] {
         cat.post("/api/conversations", json!({"participant_ids": people})).await.refused(404, "not_found");
     }
     group.add(&ann, &bob).await.refused(404, "not_found");
-    for tie in ["blocks", "contacts"] {
-        let path = format!("/api/{tie}/{}", bob.id);
+    for list in ["blocks", "contacts"] {
+        let path = format!("/api/{list}/{}", bob.id);
         ann.put(&path).await.refused(404, "not_found");
         ann.delete(&path).await.is(204);
     }
@@ -139,12 +139,12 @@ async fn others_hear_that_the_name_is_another(hub: &mut TestHub) {
     let mut stranger = eve.connect().await;
     closes(&bob).await;
     for (socket, user, id) in &mut sockets {
-        let told = socket.expect("conversation_update").await;
-        let rows = told["conversation"]["participants"].as_array().unwrap();
-        assert_eq!((&told["conversation_id"], rows.len()), (&json!(*id), 1), "{told}");
+        let frame = socket.expect("conversation_update").await;
+        let rows = frame["conversation"]["participants"].as_array().unwrap();
+        assert_eq!((&frame["conversation_id"], rows.len()), (&json!(*id), 1), "{frame}");
         assert_deleted(&rows[0], &bob);
-        assert_eq!(rows[0]["rev"], told["rev"]);
-        assert_eq!(user.conversation(*id).await["rev"], told["rev"]);
+        assert_eq!(rows[0]["rev"], frame["rev"]);
+        assert_eq!(user.conversation(*id).await["rev"], frame["rev"]);
     }
     assert_eq!(ann.conversation(ids[0]).await["rev"], position + 1);
     let ask = json!({"conversations": {ids[0].to_string(): position}, "only": true});
@@ -184,11 +184,11 @@ async fn a_closed_account_leaves_its_groups_and_passes_on_ownership(hub: &mut Te
     let left = "participants p JOIN conversations c ON c.id = p.conversation_id
                 WHERE c.kind = 'group' AND p.role IS NOT NULL AND p.user_id =";
     assert_eq!(hub.database.count(&format!("{left} {}", bob.id)), 0);
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     for frame in socket.arrived().await {
         if frame["type"] == "conversation_update" {
             let row = &frame["conversation"]["participants"][0];
-            told.push((frame["conversation_id"].as_i64().unwrap(), row["username"].clone(), row["role"].clone()));
+            changes.push((frame["conversation_id"].as_i64().unwrap(), row["username"].clone(), row["role"].clone()));
         }
     }
     let gone = (json!(format!("deleted:{}", bob.id)), Value::Null);
@@ -201,7 +201,7 @@ async fn a_closed_account_leaves_its_groups_and_passes_on_ownership(hub: &mut Te
         (of_two, gone.clone()),
         (of_another, gone),
     ];
-    assert_eq!(told, expected.map(|(group, (name, role))| (group.id, name, role)));
+    assert_eq!(changes, expected.map(|(group, (name, role))| (group.id, name, role)));
 }
 
 both_databases!(a_closed_account_goes_offline_for_everybody_who_saw_it, PRESENCE_GRACE = "0s");
@@ -236,8 +236,8 @@ async fn without_the_password_no_account_is_closed(hub: &mut TestHub) {
     for wrong in ["", "wrong horse battery"] {
         close(&ann, wrong).await.refused(401, "bad_credentials");
     }
-    let told = ann.call_with("DELETE", "/api/auth/me", json!({})).await.refused(400, "invalid");
-    assert_eq!(told, "password is missing");
+    let detail = ann.call_with("DELETE", "/api/auth/me", json!({})).await.refused(400, "invalid");
+    assert_eq!(detail, "password is missing");
     ann.delete("/api/auth/me").await.refused(415, "invalid");
     close(&ann.at("https://evil.example"), PASSWORD).await.refused(403, "bad_origin");
     hub.visitor().delete("/api/auth/me").await.refused(415, "invalid");

@@ -3,7 +3,7 @@
 
 use crate::harness::issuer::{AUDIENCE, EC, ED, ISSUER, OTHER_RSA, RSA, claims, now, pem};
 use crate::harness::{Reply, Socket, TestHub, User, both_databases};
-use crate::support::binary::Place;
+use crate::support::binary::Sandbox;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use switchboard::clock::Clock;
@@ -145,8 +145,8 @@ async fn an_account_of_another_system_is_closed_by_a_fresh_token(hub: &mut TestH
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(now * 1000)));
     let ann = arrives(hub, &RSA.token("u-1", "Ann")).await;
     for iat in [json!(null), json!("x"), json!(-1), json!(0), json!(now - 300), json!(now + 31)] {
-        let told = close(&ann, &issued(&iat), json!({})).await.refused(403, "forbidden");
-        assert!(told.contains("iat is less than 5 minutes ago"), "{told}");
+        let detail = close(&ann, &issued(&iat), json!({})).await.refused(403, "forbidden");
+        assert!(detail.contains("iat is less than 5 minutes ago"), "{detail}");
         ann.showing(&issued(&iat)).get("/api/auth/me").await.is(200);
     }
     let mut sockets = [ann.connect().await, Socket::open_at(&ann.without_credentials(), &ann.ticket().await).await];
@@ -174,16 +174,16 @@ async fn a_password_that_an_account_does_not_have_is_not_guessed(hub: &mut TestH
     let token = issued(&json!(now()));
     let ann = arrives(hub, &token).await;
     for _ in 0..15 {
-        let told = close(&ann, &token, json!({"password": "a wrong guess"})).await.refused(403, "forbidden");
-        assert!(told.contains("this account has no password"), "{told}");
+        let detail = close(&ann, &token, json!({"password": "a wrong guess"})).await.refused(403, "forbidden");
+        assert!(detail.contains("this account has no password"), "{detail}");
         let body = json!({"current_password": "a wrong guess", "new_password": "another horse battery"});
         ann.post("/api/auth/password", body).await.refused(403, "forbidden");
     }
     assert_eq!(hub.database.count("attempts"), 0);
     // A user with a password must give it, also when authenticated with a token.
     let [bob] = hub.users(["bob"]).await;
-    let told = bob.by_token().await.call_with("DELETE", "/api/auth/me", json!({})).await.refused(400, "invalid");
-    assert_eq!(told, "password is missing");
+    let detail = bob.by_token().await.call_with("DELETE", "/api/auth/me", json!({})).await.refused(400, "invalid");
+    assert_eq!(detail, "password is missing");
     close(&ann, &token, json!({})).await.is(204);
 }
 
@@ -197,11 +197,11 @@ async fn keys_that_cannot_be_trusted_stop_the_start() {
         (format!("{}{}", RSA.pem(), RSA.pem().replace("PUBLIC", "PRIVATE")), "block 2 is not a PUBLIC KEY"),
         (String::new(), "no PUBLIC KEY block"),
     ] {
-        let place = Place::new().with("JWT_PUBLIC_KEY_FILE", "keys.pem");
-        std::fs::write(place.path("keys.pem"), keys).unwrap();
-        let place = place.with("JWT_ISSUER", ISSUER).with("JWT_AUDIENCE", AUDIENCE);
+        let sandbox = Sandbox::new().with("JWT_PUBLIC_KEY_FILE", "keys.pem");
+        std::fs::write(sandbox.path("keys.pem"), keys).unwrap();
+        let sandbox = sandbox.with("JWT_ISSUER", ISSUER).with("JWT_AUDIENCE", AUDIENCE);
         for arguments in [&[][..], &["check"]] {
-            let ended = place.run(arguments).await;
+            let ended = sandbox.run(arguments).await;
             assert_eq!(ended.status.code(), Some(1));
             assert!(
                 ended.stderr.contains("JWT_PUBLIC_KEY_FILE keys.pem") && ended.stderr.contains(why),
@@ -209,9 +209,9 @@ async fn keys_that_cannot_be_trusted_stop_the_start() {
                 ended.stderr
             );
         }
-        assert!(!place.path("data").exists(), "nothing is made");
+        assert!(!sandbox.path("data").exists(), "nothing is made");
     }
     let missing =
-        Place::new().with("JWT_PUBLIC_KEY_FILE", "none.pem").with("JWT_ISSUER", "i").with("JWT_AUDIENCE", "a");
+        Sandbox::new().with("JWT_PUBLIC_KEY_FILE", "none.pem").with("JWT_ISSUER", "i").with("JWT_AUDIENCE", "a");
     assert!(missing.run(&[]).await.stderr.contains("none.pem: No such file"));
 }

@@ -131,8 +131,8 @@ async fn guesses_made_at_once_are_counted_too(hub: &mut TestHub) {
     let nodes = [hub.visitor(), other.visitor()];
     let guesses = (0..40).map(|turn| log_in(&nodes[turn % 2], "ann", "a wrong guess"));
     let replies = futures_util::future::join_all(guesses).await;
-    let heard = replies.iter().filter(|reply| reply.status == 401).count();
-    assert_eq!(heard, TRIES);
+    let refusals = replies.iter().filter(|reply| reply.status == 401).count();
+    assert_eq!(refusals, TRIES);
     assert!(replies.iter().all(|reply| [401, 429].contains(&reply.status)));
 }
 

@@ -20,15 +20,15 @@ async fn a_name_that_shows_nothing_or_turns_the_text_is_refused(hub: &mut TestHu
         ("Carle\u{200f}", turning),
         ("\u{2067}Ann\u{2069}", turning),
     ] {
-        let told = register(hub, "carle", name).await.refused(400, "invalid");
-        assert_eq!(told, format!("display_name {why}"), "{name:?}");
+        let detail = register(hub, "carle", name).await.refused(400, "invalid");
+        assert_eq!(detail, format!("display_name {why}"), "{name:?}");
         let group = json!({"participant_ids": [bob.id], "title": name});
         assert_eq!(ann.post("/api/conversations", group).await.refused(400, "invalid"), format!("title {why}"));
     }
     for blank in ["\u{200b}", "\u{2800}", "\u{3164}", "\u{200d}\u{fe0f}"] {
         let message = json!({"recipient_id": bob.id, "content": blank});
-        let told = ann.post("/api/messages", message).await.refused(400, "invalid");
-        assert_eq!(told, format!("content {invisible}"));
+        let detail = ann.post("/api/messages", message).await.refused(400, "invalid");
+        assert_eq!(detail, format!("content {invisible}"));
         let report = json!({"user_id": bob.id, "reason": blank});
         assert_eq!(ann.post("/api/reports", report).await.refused(400, "invalid"), format!("reason {invisible}"));
     }
@@ -45,16 +45,16 @@ both_databases!(reserved_names_and_names_of_others_are_refused);
 async fn reserved_names_and_names_of_others_are_refused(hub: &mut TestHub) {
     let [ann] = hub.users(["ann.lee"]).await;
     for name in ["admin", "Support", "SYSTEM", "_root_", "moderator1", "switchboard"] {
-        let told = register(hub, name, "Somebody").await.refused(400, "invalid");
-        assert_eq!(told, "username is reserved; choose another", "{name}");
+        let detail = register(hub, name, "Somebody").await.refused(400, "invalid");
+        assert_eq!(detail, "username is reserved; choose another", "{name}");
     }
     for name in ["Deleted user", "deleted  user", "Ｄｅｌｅｔｅｄ user"] {
-        let told = register(hub, "bob", name).await.refused(400, "invalid");
-        assert_eq!(told, "display_name is reserved; choose another", "{name}");
+        let detail = register(hub, "bob", name).await.refused(400, "invalid");
+        assert_eq!(detail, "display_name is reserved; choose another", "{name}");
     }
     for name in ["ann.lee", "Ann.Lee", "ａｎｎ.lee", "ann\u{200b}.lee"] {
-        let told = register(hub, "bob", name).await.refused(409, "conflict");
-        assert_eq!(told, "display_name is another user's username: choose a different one", "{name}");
+        let detail = register(hub, "bob", name).await.refused(409, "conflict");
+        assert_eq!(detail, "display_name is another user's username: choose a different one", "{name}");
     }
     register(hub, "bob", "Ann Lee").await.is(201);
     register(hub, "cat", "CAT").await.is(201);

@@ -68,8 +68,8 @@ async fn without_the_current_password_nothing_changes(hub: &mut TestHub) {
         change(&ann, wrong, NEXT).await.refused(401, "bad_credentials");
     }
     for bad in ["1234567", &"x".repeat(257)] {
-        let told = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
-        assert!(told.starts_with("new_password") && !told.contains(bad), "{told}");
+        let detail = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
+        assert!(detail.starts_with("new_password") && !detail.contains(bad), "{detail}");
     }
     for (body, key) in [
         (json!({"new_password": NEXT}), "current_password"),
@@ -77,8 +77,8 @@ async fn without_the_current_password_nothing_changes(hub: &mut TestHub) {
         (json!({"current_password": 1, "new_password": NEXT}), "current_password"),
         (json!({"current_password": PASSWORD, "new_password": Value::Null}), "new_password"),
     ] {
-        let told = ann.post("/api/auth/password", body).await.refused(400, "invalid");
-        assert!(told.starts_with(key), "{told}");
+        let detail = ann.post("/api/auth/password", body).await.refused(400, "invalid");
+        assert!(detail.starts_with(key), "{detail}");
     }
     change(&ann.at("https://evil.example"), PASSWORD, NEXT).await.refused(403, "bad_origin");
     let body = json!({"current_password": PASSWORD, "new_password": NEXT});
@@ -124,10 +124,10 @@ async fn au_1_a_password_of_8_to_1024_bytes_counts_to_its_last_byte(hub: &mut Te
     let [ann] = hub.users(["ann"]).await;
     for bad in ["1234567", &"x".repeat(257), &"x".repeat(1025), &format!("{longest}x")] {
         let form = json!({"username": "bob", "password": bad});
-        let told = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
-        assert_eq!(told, "password must have 8 to 256 characters");
-        let told = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
-        assert_eq!(told, "new_password must have 8 to 256 characters");
+        let detail = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
+        assert_eq!(detail, "password must have 8 to 256 characters");
+        let detail = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
+        assert_eq!(detail, "new_password must have 8 to 256 characters");
     }
     assert_eq!(hub.database.count("users"), 4);
 }
@@ -258,11 +258,11 @@ any_database!(a_new_password_has_no_control_characters);
 async fn a_new_password_has_no_control_characters(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for bad in ["correct\thorse", "correct\0horse", "correct horse\n"] {
-        let told = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
-        assert_eq!(told, "new_password must not contain control characters");
+        let detail = change(&ann, PASSWORD, bad).await.refused(400, "invalid");
+        assert_eq!(detail, "new_password must not contain control characters");
         let form = json!({"username": "bob", "password": bad});
-        let told = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
-        assert_eq!(told, "password must not contain control characters");
+        let detail = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
+        assert_eq!(detail, "password must not contain control characters");
         log_in(hub, &ann, bad).await.refused(401, "bad_credentials");
     }
 }

@@ -70,11 +70,11 @@ async fn the_lists_of_contacts_and_blocks_are_ones_own(hub: &mut TestHub) {
         }
         assert_eq!(ann.get(list).await.ok()["users"].as_array().unwrap().len(), 1);
         for method in ["PUT", "DELETE"] {
-            let told = ann.call(method, &format!("{list}/{}", ann.id)).await.refused(400, "invalid");
-            assert!(told.contains("user_id"), "{told}");
+            let detail = ann.call(method, &format!("{list}/{}", ann.id)).await.refused(400, "invalid");
+            assert!(detail.contains("user_id"), "{detail}");
             ann.call(method, &format!("{list}/999999")).await.refused(404, "not_found");
-            let told = ann.call(method, &format!("{list}/0")).await.refused(400, "invalid");
-            assert!(told.contains("user_id"), "{told}");
+            let detail = ann.call(method, &format!("{list}/0")).await.refused(400, "invalid");
+            assert!(detail.contains("user_id"), "{detail}");
         }
     }
     ann.get("/api/users/999999").await.refused(404, "not_found");

@@ -25,14 +25,14 @@ async fn a_new_name_reaches_partners_and_groups_live_and_by_sync(hub: &mut TestH
     let user = change(&ann, json!({"display_name": "Ann Lee"})).await;
     assert_eq!((&user["username"], &user["display_name"]), (&json!("ann"), &json!("Ann Lee")));
     for (socket, expected) in sockets.iter_mut().zip([vec![direct, group], vec![direct, group], vec![group]]) {
-        let mut told = Vec::new();
+        let mut updated = Vec::new();
         for _ in &expected {
             let frame = socket.expect("conversation_update").await;
             assert_eq!(shown(&frame["conversation"]["participants"], ann.id), "Ann Lee", "{frame}");
-            told.push(frame["conversation_id"].as_i64().unwrap());
+            updated.push(frame["conversation_id"].as_i64().unwrap());
         }
-        told.sort_unstable();
-        assert_eq!(told, expected);
+        updated.sort_unstable();
+        assert_eq!(updated, expected);
         socket.expect_silence().await;
     }
     stranger.expect_silence().await;
@@ -85,11 +85,11 @@ async fn a_name_that_could_not_be_registered_cannot_be_taken_later(hub: &mut Tes
         (json!({"display_name": 7}), "display_name must be a string"),
         (json!({"email": "nobody"}), "email must be an e-mail address"),
     ] {
-        let told = ann.patch("/api/users/me", body).await.refused(400, "invalid");
-        assert!(told.starts_with(why), "{told}");
+        let detail = ann.patch("/api/users/me", body).await.refused(400, "invalid");
+        assert!(detail.starts_with(why), "{detail}");
     }
-    let told = ann.patch("/api/users/me", json!({"display_name": "Bob"})).await.refused(409, "conflict");
-    assert_eq!(told, "display_name is another user's username: choose a different one");
+    let detail = ann.patch("/api/users/me", json!({"display_name": "Bob"})).await.refused(409, "conflict");
+    assert_eq!(detail, "display_name is another user's username: choose a different one");
     hub.visitor().patch("/api/users/me", json!({"email": null})).await.refused(401, "unauthenticated");
     assert_eq!(change(&ann, json!({"display_name": "ANN"})).await["display_name"], "ANN", "one's own username");
 }

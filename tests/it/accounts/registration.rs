@@ -228,9 +228,9 @@ async fn what_proves_nothing_is_refused_and_told_why(hub: &mut TestHub) {
     ] {
         let reply = who.get("/api/auth/me").await;
         assert!(reply.header("www-authenticate").is_some(), "{reply:?}");
-        let told = reply.refused(401, "unauthenticated");
-        assert!(told.contains(why), "{told}");
-        assert_eq!(who.handshake().await.refused(401, "unauthenticated"), told);
+        let detail = reply.refused(401, "unauthenticated");
+        assert!(detail.contains(why), "{detail}");
+        assert_eq!(who.handshake().await.refused(401, "unauthenticated"), detail);
     }
 }
 

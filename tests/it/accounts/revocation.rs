@@ -78,13 +78,13 @@ impl Talk {
         while rest > 0 {
             rest -= usize::from(self.is_over.get());
             self.sent.set(self.sent.get() + 1);
-            let told =
+            let answer =
                 from.call(json!({"type": "private_message", "recipient_id": to.id, "content": "and so on"})).await;
             // Messages to a closed account are refused.
-            if told["type"] == "ack" {
+            if answer["type"] == "ack" {
                 self.acknowledged.set(self.acknowledged.get() + 1);
             } else {
-                assert_eq!(told["code"], "not_found");
+                assert_eq!(answer["code"], "not_found");
             }
             if self.acknowledged.get() == BEFORE {
                 self.is_warm.notify_one();
@@ -131,9 +131,9 @@ async fn shut_out(way: &Way, speaker: &User, victim: &Victim) -> (usize, Duratio
     let (one, other, _, Ended { before, until, at }) =
         tokio::join!(listen(sockets.0), listen(sockets.1), join_all(speakers), talk.end(way, victim));
     assert!(before < until, "{what}: some were on their way: {before} {until}");
-    for (heard, code, _) in [&one, &other] {
-        assert_eq!(*heard, (1..=heard.len()).collect::<Vec<_>>(), "{what}: what came before is whole");
-        assert!((before..=until).contains(&heard.len()), "{what}: {before} {} {until}", heard.len());
+    for (seqs, code, _) in [&one, &other] {
+        assert_eq!(*seqs, (1..=seqs.len()).collect::<Vec<_>>(), "{what}: what came before is whole");
+        assert!((before..=until).contains(&seqs.len()), "{what}: {before} {} {until}", seqs.len());
         assert_eq!(*code, Some(way.code), "{what}");
     }
     assert_eq!(one.0, other.0, "{what}: every socket ends at the same place");
@@ -189,8 +189,8 @@ async fn au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut T
                 })
             }));
         }
-        for (number, told) in join_all(closing).await.into_iter().enumerate() {
-            let (way, (code, lateness)) = (&WAYS[number / 2], told.unwrap());
+        for (number, closed_socket) in join_all(closing).await.into_iter().enumerate() {
+            let (way, (code, lateness)) = (&WAYS[number / 2], closed_socket.unwrap());
             assert_eq!(code, Some(way.code), "{}", way.what);
             late[number].push(lateness);
         }

@@ -9,8 +9,8 @@ async fn message(reader: &User, sent: &Value) -> Value {
 }
 
 /// The delivered and read status of a message, as every member may see it.
-async fn receivers(asker: &User, sent: &Value) -> Vec<i64> {
-    let receipts = asker.get(&format!("/api/messages/{}/receipts", sent["id"])).await.is(200).ok();
+async fn receivers(reader: &User, sent: &Value) -> Vec<i64> {
+    let receipts = reader.get(&format!("/api/messages/{}/receipts", sent["id"])).await.is(200).ok();
     receipts["receipts"].as_array().unwrap().iter().map(|row| row["user_id"].as_i64().unwrap()).collect()
 }
 
@@ -31,12 +31,13 @@ async fn who_joins_sees_from_then_on(hub: &mut TestHub) {
     let before = group.says(&ann, "before").await;
     let (mut ann_socket, mut cat_socket) = (ann.connect().await, cat.connect().await);
     group.add(&ann, &cat).await.is(204);
-    let told = cat_socket.next().await;
-    assert_eq!((&told["type"], &told["rev"]), (&json!("conversation_update"), &json!(3)));
-    assert_eq!(ann_socket.next().await["conversation"], told["conversation"], "the same for everybody");
+    let frame = cat_socket.next().await;
+    assert_eq!((&frame["type"], &frame["rev"]), (&json!("conversation_update"), &json!(3)));
+    assert_eq!(ann_socket.next().await["conversation"], frame["conversation"], "the same for everybody");
     let joined = cat.conversation(group.id).await;
-    let place = ["visible_from_seq", "unread_count", "last_seq", "participant_count"].map(|key| joined[key].clone());
-    assert_eq!(place, [2, 0, 1, 3].map(|n| json!(n)));
+    let own_state =
+        ["visible_from_seq", "unread_count", "last_seq", "participant_count"].map(|key| joined[key].clone());
+    assert_eq!(own_state, [2, 0, 1, 3].map(|n| json!(n)));
     assert_eq!(joined["last_message"], Value::Null);
     assert_eq!(cat.history(group.id, "").await, json!({"messages": [], "has_more": false}));
     assert_eq!(cat.history(group.id, "?after_seq=0").await, json!({"messages": [], "has_more": false}));

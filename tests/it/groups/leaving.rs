@@ -12,17 +12,17 @@ async fn a_removed_member_is_told_once_per_device_and_then_nothing(hub: &mut Tes
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     group.remove(&ann, &cat).await.is(204);
     for socket in [&mut ann_socket, &mut bob_socket] {
-        let told = socket.next().await;
-        let conversation = &told["conversation"];
-        assert_eq!((&told["rev"], &conversation["participant_count"]), (&json!(3), &json!(2)));
+        let frame = socket.next().await;
+        let conversation = &frame["conversation"];
+        assert_eq!((&frame["rev"], &conversation["participant_count"]), (&json!(3), &json!(2)));
         let gone = &conversation["participants"][0];
         assert_eq!((&gone["user_id"], &gone["role"], &gone["rev"]), (&json!(cat.id), &Value::Null, &json!(3)));
     }
     for socket in [&mut phone, &mut tablet] {
-        let mut told = socket.next().await;
-        told.as_object_mut().unwrap().remove("timestamp");
+        let mut frame = socket.next().await;
+        frame.as_object_mut().unwrap().remove("timestamp");
         let gone = json!({"type": "conversation_update", "conversation_id": group.id, "rev": 3, "conversation": null});
-        assert_eq!(told, gone);
+        assert_eq!(frame, gone);
     }
     group.says(&ann, "she is gone").await;
     group.rename(&ann, "Without").await.is(200);
@@ -131,8 +131,8 @@ async fn what_was_unread_in_it_is_unread_no_longer(hub: &mut TestHub) {
     group.says(&ann, "hi").await;
     assert_eq!(phone.expect("unread_count_update").await["total_unread"], 1);
     group.remove(&ann, &bob).await.is(204);
-    let told = phone.expect("unread_count_update").await;
-    assert_eq!((&told["total_unread"], &told["conversations"]), (&json!(0), &json!({group.id.to_string(): 0})));
+    let update = phone.expect("unread_count_update").await;
+    assert_eq!((&update["total_unread"], &update["conversations"]), (&json!(0), &json!({group.id.to_string(): 0})));
     assert_eq!(bob.get("/api/unread").await.ok()["total_unread"], 0);
 }
 
@@ -175,7 +175,7 @@ async fn who_left_learns_nothing_of_what_became_of_their_own_messages(hub: &mut 
     bob.post("/api/messages", body.clone()).await.is(200);
     group.remove(&ann, &bob).await.is(204);
     let missing = json!({"conversation_id": 999_999, "content": "mine", "client_message_id": "other"});
-    let told = bob.post("/api/messages", body).await;
-    assert_eq!(told.body, bob.post("/api/messages", missing).await.body);
-    told.refused(404, "not_found");
+    let reply = bob.post("/api/messages", body).await;
+    assert_eq!(reply.body, bob.post("/api/messages", missing).await.body);
+    reply.refused(404, "not_found");
 }

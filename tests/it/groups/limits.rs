@@ -31,13 +31,13 @@ async fn a_person_is_in_five_thousand_groups_at_most(hub: &mut TestHub) {
     hub.database.execute(&format!("UPDATE users SET group_count = 4999 WHERE id = {}", bob.id));
     group.add(&ann, &bob).await.is(204);
     let stored = hub.stored();
-    let told = make(&ann, &[&cat, &bob], "a").await.refused(409, "conflict");
-    assert!(told.contains("5,000 groups"), "{told}");
+    let detail = make(&ann, &[&cat, &bob], "a").await.refused(409, "conflict");
+    assert!(detail.contains("5,000 groups"), "{detail}");
     let other = Group::of(&ann, &[&cat]).await;
-    let told = other.add(&ann, &bob).await.refused(409, "conflict");
-    assert!(told.contains("5,000 groups"), "{told}");
-    let told = make(&bob, &[&cat], "b").await.refused(409, "conflict");
-    assert!(told.contains("leave one first"), "{told}");
+    let detail = other.add(&ann, &bob).await.refused(409, "conflict");
+    assert!(detail.contains("5,000 groups"), "{detail}");
+    let detail = make(&bob, &[&cat], "b").await.refused(409, "conflict");
+    assert!(detail.contains("leave one first"), "{detail}");
     assert_eq!(hub.stored()[1], stored[1] + 1, "the refusals stored nothing");
     // Direct conversations do not count as groups.
     bob.send_rest(&ann, "hi").await;
@@ -89,10 +89,10 @@ async fn a_stranger_cannot_add_a_member_back_after_they_left(hub: &mut TestHub) 
     group.set_role(&ann, &bob, "admin").await.is(204);
     group.remove(&cat, &cat).await.is(204);
     let stored = hub.stored();
-    let mut told = vec![group.add(&ann, &cat).await.refused(403, "forbidden")];
-    told.push(make(&ann, &[&bob, &cat], "another").await.refused(403, "forbidden"));
-    told.dedup();
-    assert_eq!(told.len(), 1, "as where there is a block: {told:?}");
+    let mut details = vec![group.add(&ann, &cat).await.refused(403, "forbidden")];
+    details.push(make(&ann, &[&bob, &cat], "another").await.refused(403, "forbidden"));
+    details.dedup();
+    assert_eq!(details.len(), 1, "as where there is a block: {details:?}");
     assert_eq!(hub.stored(), stored);
     // Another user may add Cat, and is refused in turn when Cat leaves again.
     group.add(&bob, &cat).await.is(204);
@@ -127,8 +127,8 @@ async fn a_closed_account_leaves_many_groups_in_portions(hub: &mut TestHub) {
     ann.call_with("DELETE", "/api/auth/me", json!({"password": crate::harness::PASSWORD})).await.is(204);
     let mut roles: Vec<Value> = Vec::new();
     while roles.len() < 90 {
-        let told = watching.expect("conversation_update").await;
-        let row = &told["conversation"]["participants"][0];
+        let frame = watching.expect("conversation_update").await;
+        let row = &frame["conversation"]["participants"][0];
         roles.push(if row["user_id"] == bob.id { row["role"].clone() } else { json!("gone") });
     }
     assert_eq!(roles.iter().filter(|role| **role == "owner").count(), 45, "each group has an owner first");

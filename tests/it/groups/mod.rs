@@ -5,9 +5,9 @@ mod leaving;
 mod limits;
 pub mod many_groups;
 mod ownership;
+mod presence_visibility;
 pub mod removal;
 mod roles;
-mod sight;
 mod sizes;
 
 use crate::harness::{Group, TestHub, User, both_databases};
@@ -41,10 +41,10 @@ async fn a_group_belongs_to_its_maker_and_everybody_in_it_is_told(hub: &mut Test
     }
     let group = Group { id: made["id"].as_i64().unwrap() };
     for socket in [&mut phone, &mut tablet, &mut bob_socket, &mut cat_socket] {
-        let told = socket.next().await;
-        assert_eq!((&told["type"], &told["rev"]), (&json!("conversation_update"), &json!(1)));
-        assert_eq!(told["conversation"]["participants"], made["participants"]);
-        assert!(told["conversation"].get("unread_count").is_none(), "what is one's own is not told: {told}");
+        let frame = socket.next().await;
+        assert_eq!((&frame["type"], &frame["rev"]), (&json!("conversation_update"), &json!(1)));
+        assert_eq!(frame["conversation"]["participants"], made["participants"]);
+        assert!(frame["conversation"].get("unread_count").is_none(), "what is one's own is not told: {frame}");
         socket.expect_silence().await;
     }
     spy.expect_silence().await;
@@ -65,9 +65,9 @@ async fn what_is_said_in_a_group_reaches_every_device_of_everybody(hub: &mut Tes
     let sent = phone.ack(frame).await["message"].clone();
     assert_eq!((&sent["receiver_id"], &sent["seq"], &sent["rev"]), (&Value::Null, &json!(1), &json!(2)));
     for socket in [&mut phone, &mut tablet, &mut ann_socket, &mut cat_socket] {
-        let told = socket.next().await;
-        assert_eq!((&told["type"], &told["message"]), (&json!("private_message"), &sent));
-        assert!(told["recipient_id"].is_null(), "{told}");
+        let frame = socket.next().await;
+        assert_eq!((&frame["type"], &frame["message"]), (&json!("private_message"), &sent));
+        assert!(frame["recipient_id"].is_null(), "{frame}");
     }
     spy.expect_silence().await;
     for reader in [&ann, &cat] {
@@ -109,9 +109,9 @@ async fn an_empty_direct_conversation_is_there_for_whoever_opened_it(hub: &mut T
         ]
     };
     for ((method, path, body), (_, missing, _)) in calls(id).into_iter().zip(calls(id + 1000)) {
-        let told = bob.call_with(method, &path, body.clone()).await;
-        assert_eq!(told.body, bob.call_with(method, &missing, body).await.body, "{method} {path}");
-        told.refused(404, "not_found");
+        let reply = bob.call_with(method, &path, body.clone()).await;
+        assert_eq!(reply.body, bob.call_with(method, &missing, body).await.body, "{method} {path}");
+        reply.refused(404, "not_found");
     }
     assert_eq!(bob.conversations().await, Vec::<Value>::new());
     // He does not find it by her name either, and does not see what she does there.
@@ -176,8 +176,8 @@ async fn a_group_that_cannot_be_is_refused_and_nothing_is_stored(hub: &mut TestH
         ("user", 404, json!({"participant_ids": [bob.id, 999_999]})),
         ("user", 404, json!({"participant_ids": [999_999]})),
     ] {
-        let told = ann.post("/api/conversations", body.clone()).await;
-        let detail = told.refused(status, if status == 400 { "invalid" } else { "not_found" });
+        let reply = ann.post("/api/conversations", body.clone()).await;
+        let detail = reply.refused(status, if status == 400 { "invalid" } else { "not_found" });
         assert!(detail.contains(key), "{body}: {detail}");
     }
     assert_eq!(hub.stored(), [0, 0, 0]);
@@ -185,8 +185,8 @@ async fn a_group_that_cannot_be_is_refused_and_nothing_is_stored(hub: &mut TestH
     let made = make(&ann, and(with(&both), json!({"title": long})), 201).await;
     assert_eq!(made["title"], long);
     let group = Group { id: made["id"].as_i64().unwrap() };
-    let told = group.add(&ann, &dan).await.refused(400, "invalid");
-    assert!(told.contains("at most 3"), "{told}");
+    let detail = group.add(&ann, &dan).await.refused(400, "invalid");
+    assert!(detail.contains("at most 3"), "{detail}");
     group.remove(&ann, &cat).await.is(204);
     group.add(&ann, &dan).await.is(204);
 }
@@ -198,14 +198,14 @@ async fn nobody_is_brought_into_a_group_by_those_they_do_not_want(hub: &mut Test
     cat.blocks(&ann).await;
     ann.blocks(&dan).await;
     let stored = hub.stored();
-    let mut told = Vec::new();
+    let mut details = Vec::new();
     for unwilling in [&cat, &dan] {
         let both = and(with(&[&bob, unwilling]), json!({"title": "Lunch"}));
-        told.push(ann.post("/api/conversations", both).await.refused(403, "forbidden"));
-        told.push(group.add(&ann, unwilling).await.refused(403, "forbidden"));
+        details.push(ann.post("/api/conversations", both).await.refused(403, "forbidden"));
+        details.push(group.add(&ann, unwilling).await.refused(403, "forbidden"));
     }
-    told.dedup();
-    assert_eq!(told.len(), 1, "it does not say who, or why: {told:?}");
+    details.dedup();
+    assert_eq!(details.len(), 1, "it does not say who, or why: {details:?}");
     assert_eq!(hub.stored(), stored);
 }
 

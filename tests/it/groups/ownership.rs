@@ -25,14 +25,14 @@ async fn the_senior_admin_or_member_succeeds_a_disabled_owner(hub: &mut TestHub)
     let mut watching = bob.connect().await;
 
     set(&eve, "disable", &ann).await;
-    let mut told: Vec<(i64, Value, Value)> = Vec::new();
+    let mut changes: Vec<(i64, Value, Value)> = Vec::new();
     for frame in watching.arrived().await {
         assert_eq!(frame["type"], "conversation_update");
         let row = &frame["conversation"]["participants"][0];
-        told.push((frame["conversation_id"].as_i64().unwrap(), row["username"].clone(), row["role"].clone()));
+        changes.push((frame["conversation_id"].as_i64().unwrap(), row["username"].clone(), row["role"].clone()));
     }
     let owner = |group: Group, name: &str| (group.id, json!(name), json!("owner"));
-    assert_eq!(told, [owner(with_an_admin, "cat"), owner(of_members, "bob")]);
+    assert_eq!(changes, [owner(with_an_admin, "cat"), owner(of_members, "bob")]);
     assert_eq!(roles(with_an_admin, &bob).await, json!({"ann": "owner", "bob": "member", "cat": "owner"}));
     assert_eq!(roles(of_members, &bob).await, json!({"ann": "owner", "bob": "owner", "cat": "member"}));
     assert_eq!(roles(with_another_owner, &bob).await, json!({"ann": "owner", "bob": "member", "cat": "owner"}));

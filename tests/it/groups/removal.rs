@@ -52,11 +52,11 @@ impl Talk {
 
 /// Every frame the socket receives, in order, up to the last message.
 async fn listen(mut socket: Socket) -> Vec<Value> {
-    let mut heard = Vec::new();
+    let mut frames = Vec::new();
     loop {
-        heard.push(socket.next().await);
-        if heard.last().is_some_and(|frame| frame["message"]["content"] == LAST) {
-            return heard;
+        frames.push(socket.next().await);
+        if frames.last().is_some_and(|frame| frame["message"]["content"] == LAST) {
+            return frames;
         }
     }
 }
@@ -100,10 +100,10 @@ async fn nothing_reaches_anybody_after_the_commit_that_removed_them(hub: &mut Te
     );
     let revs: Vec<i64> = all.iter().filter_map(rev).collect();
     assert_eq!(revs, (1..=1 + (CHANGES + said) as i64).collect::<Vec<_>>(), "who is there all the time hears all");
-    for (who, heard) in [(&cat, &phone), (&cat, &tablet), (&dan, &dans)] {
-        assert_eq!(heard.iter().filter_map(rev).collect::<Vec<_>>(), revs_of(who, &all), "{}", who.name);
+    for (who, frames) in [(&cat, &phone), (&cat, &tablet), (&dan, &dans)] {
+        assert_eq!(frames.iter().filter_map(rev).collect::<Vec<_>>(), revs_of(who, &all), "{}", who.name);
         let mut is_in = true;
-        for frame in heard {
+        for frame in frames {
             is_in |= frame["type"] == "conversation_update";
             assert!(is_in, "{} is out: {frame}", who.name);
             is_in &= frame.get("conversation") != Some(&Value::Null);

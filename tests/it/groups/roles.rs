@@ -17,9 +17,9 @@ async fn ownership_is_handed_over_by_role_and_everybody_is_told(hub: &mut TestHu
         }
         group.set_role(&ann, &bob, role).await.is(204);
     }
-    let told = watching.next().await;
-    assert_eq!((&told["type"], &told["rev"]), (&json!("conversation_update"), &json!(2)), "a refusal takes no rev");
-    let changed = &told["conversation"]["participants"];
+    let frame = watching.next().await;
+    assert_eq!((&frame["type"], &frame["rev"]), (&json!("conversation_update"), &json!(2)), "a refusal takes no rev");
+    let changed = &frame["conversation"]["participants"];
     assert_eq!((&changed[0]["user_id"], &changed[0]["role"]), (&json!(bob.id), &json!("owner")));
     assert_eq!((&changed[0]["rev"], &changed[1]), (&json!(2), &Value::Null), "what changed alone");
     group.set_role(&ann, &ann, "member").await.is(204);
@@ -70,18 +70,18 @@ async fn another_title_is_told_to_everybody_and_answered(hub: &mut TestHub) {
     let mut watching = bob.connect().await;
     let answered = group.rename(&ann, "Dinner").await.is(200).ok()["conversation"].clone();
     assert_eq!((&answered["title"], &answered["rev"]), (&json!("Dinner"), &json!(2)));
-    let told = watching.next().await;
-    assert_eq!((&told["rev"], &told["conversation"]["title"]), (&json!(2), &json!("Dinner")));
-    assert_eq!(told["conversation"]["participants"], json!([]), "nobody in it changed");
+    let frame = watching.next().await;
+    assert_eq!((&frame["rev"], &frame["conversation"]["title"]), (&json!(2), &json!("Dinner")));
+    assert_eq!(frame["conversation"]["participants"], json!([]), "nobody in it changed");
     assert_eq!(bob.conversation(group.id).await["title"], "Dinner");
     for title in [json!(""), json!(" "), json!("x".repeat(129)), json!(null), json!(7)] {
-        let told = ann.patch(&group.at(""), json!({"title": title})).await.refused(400, "invalid");
-        assert!(told.contains("title"), "{told}");
+        let detail = ann.patch(&group.at(""), json!({"title": title})).await.refused(400, "invalid");
+        assert!(detail.contains("title"), "{detail}");
     }
     for role in [json!("king"), json!(null), json!("Owner")] {
         let path = group.at(&format!("/participants/{}", bob.id));
-        let told = ann.patch(&path, json!({"role": role})).await.refused(400, "invalid");
-        assert!(told.contains("role"), "{told}");
+        let detail = ann.patch(&path, json!({"role": role})).await.refused(400, "invalid");
+        assert!(detail.contains("role"), "{detail}");
     }
     watching.expect_silence().await;
 }
@@ -98,8 +98,8 @@ async fn a_direct_conversation_is_no_group(hub: &mut TestHub) {
         direct.set_role(&ann, &ann, "owner").await,
         direct.rename(&ann, "Us").await,
     ] {
-        let told = reply.refused(400, "invalid");
-        assert!(told.contains("direct"), "{told}");
+        let detail = reply.refused(400, "invalid");
+        assert!(detail.contains("direct"), "{detail}");
     }
     watching.expect_silence().await;
     assert_eq!(direct.roles(&ann).await.len(), 2, "it can be asked who is in it");

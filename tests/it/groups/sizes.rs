@@ -3,8 +3,8 @@
 use crate::harness::{Group, Model, TestHub, User, both_databases, crowd};
 use serde_json::{Value, json};
 
-async fn status(asker: &User, sent: &Value) -> Value {
-    asker.get(&format!("/api/messages/{}", sent["id"])).await.ok()["message"]["status"].clone()
+async fn status(reader: &User, sent: &Value) -> Value {
+    reader.get(&format!("/api/messages/{}", sent["id"])).await.ok()["message"]["status"].clone()
 }
 
 both_databases!(receipts_are_shared_by_up_to_thirty_two_people);
@@ -17,8 +17,8 @@ async fn receipts_are_shared_by_up_to_thirty_two_people(hub: &mut TestHub) {
     let sent = group.says(&ann, "hi").await;
     assert_eq!(watching.next().await["rev"], 2);
     bob.post(&group.at("/read"), json!({})).await.is(204);
-    let told = watching.next().await;
-    assert_eq!((&told["type"], &told["user_id"]), (&json!("conversation_read"), &json!(bob.id)));
+    let frame = watching.next().await;
+    assert_eq!((&frame["type"], &frame["user_id"]), (&json!("conversation_read"), &json!(bob.id)));
     group.add(&ann, &cat).await.is(204);
     assert_eq!(watching.next().await["conversation"]["participant_count"], 33);
     let later = group.says(&ann, "more").await;
@@ -45,15 +45,19 @@ async fn a_group_of_more_than_sixty_four_lists_only_the_caller(hub: &mut TestHub
     others.push(bob.id);
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     let group = Group::of_ids(&ann, &others).await;
-    let told = bob_socket.next().await["conversation"].clone();
-    assert_eq!((told["participants"].as_array().unwrap().len(), &told["participant_count"]), (64, &json!(64)));
-    assert_eq!(bob.conversation(group.id).await["participants"], told["participants"]);
+    let conversation = bob_socket.next().await["conversation"].clone();
+    assert_eq!(
+        (conversation["participants"].as_array().unwrap().len(), &conversation["participant_count"]),
+        (64, &json!(64))
+    );
+    assert_eq!(bob.conversation(group.id).await["participants"], conversation["participants"]);
     ann_socket.arrived().await;
     group.add(&ann, &cat).await.is(204);
     for socket in [&mut ann_socket, &mut bob_socket] {
-        let told = socket.next().await["conversation"].clone();
-        let ids: Vec<&Value> = told["participants"].as_array().unwrap().iter().map(|row| &row["user_id"]).collect();
-        assert_eq!((ids, &told["participant_count"]), (vec![&json!(cat.id)], &json!(65)), "who came");
+        let conversation = socket.next().await["conversation"].clone();
+        let ids: Vec<&Value> =
+            conversation["participants"].as_array().unwrap().iter().map(|row| &row["user_id"]).collect();
+        assert_eq!((ids, &conversation["participant_count"]), (vec![&json!(cat.id)], &json!(65)), "who came");
     }
     for who in [&ann, &bob, &cat] {
         let seen = who.conversation(group.id).await;
@@ -68,9 +72,9 @@ async fn a_group_of_more_than_sixty_four_lists_only_the_caller(hub: &mut TestHub
     let mut socket = cat.connect().await;
     let more = crowd(hub, &ann, 65).await;
     let larger = Group::of_ids(&ann, &[&[bob.id, cat.id], &more[..63]].concat()).await;
-    let told = socket.next().await;
-    assert_eq!((&told["conversation"]["participants"], &told["rev"]), (&json!([]), &json!(1)), "too many to tell");
-    assert_eq!(told["conversation"]["participant_count"], 66);
+    let frame = socket.next().await;
+    assert_eq!((&frame["conversation"]["participants"], &frame["rev"]), (&json!([]), &json!(1)), "too many to tell");
+    assert_eq!(frame["conversation"]["participant_count"], 66);
     assert_eq!(cat.conversation(larger.id).await["participants"][0]["user_id"], cat.id);
 }
 

@@ -61,31 +61,31 @@ struct Wire {
 impl Wire {
     async fn carry(mut self, cut: Arc<AtomicBool>) {
         let holds = |bytes: &[u8], words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
-        let (mut asked, mut told) = (Vec::new(), Vec::new());
+        let (mut from_hub, mut from_server) = (Vec::new(), Vec::new());
         let mut is_marked = false;
         loop {
             let outcome = tokio::select! {
-                asking = self.hub.read_buf(&mut asked) => asking,
-                telling = self.server.read_buf(&mut told) => telling,
+                received = self.hub.read_buf(&mut from_hub) => received,
+                received = self.server.read_buf(&mut from_server) => received,
             };
             if !outcome.is_ok_and(|length| length > 0) {
                 return;
             }
-            is_marked |= holds(&asked, self.words);
-            let is_commit = is_marked && holds(&asked, b"COMMIT\0") && !cut.swap(true, Ordering::SeqCst);
-            if self.server.write_all(&asked).await.is_err() {
+            is_marked |= holds(&from_hub, self.words);
+            let is_commit = is_marked && holds(&from_hub, b"COMMIT\0") && !cut.swap(true, Ordering::SeqCst);
+            if self.server.write_all(&from_hub).await.is_err() {
                 return;
             }
             if is_commit {
                 // The answer confirms the COMMIT, and the proxy discards it.
-                self.server.read_buf(&mut told).await.unwrap();
+                self.server.read_buf(&mut from_server).await.unwrap();
                 return;
             }
-            if self.hub.write_all(&told).await.is_err() {
+            if self.hub.write_all(&from_server).await.is_err() {
                 return;
             }
-            asked.clear();
-            told.clear();
+            from_hub.clear();
+            from_server.clear();
         }
     }
 }

@@ -37,7 +37,7 @@ fn check(side: &str, kind: &Value, frame: &Value) {
 
 /// Checks a server frame. Only the sender of a request knows what an answer is for.
 #[track_caller]
-pub fn check_told(frame: &Value) {
+pub fn check_server_frame(frame: &Value) {
     if frame["type"] != "ack" {
         check("server", &frame["type"], frame);
     }

@@ -86,11 +86,11 @@ impl Held {
     }
 
     /// Resets the model to its initial state.
-    fn reset(&mut self, anew: &Value) {
+    fn reset(&mut self, reset: &Value) {
         *self = Self::default();
-        let conversation = &anew["conversation"];
+        let conversation = &reset["conversation"];
         let last = Some(&conversation["last_message"]).filter(|last| last.is_object());
-        rows(anew, "messages").iter().chain(last).for_each(|row| self.put_message(row));
+        rows(reset, "messages").iter().chain(last).for_each(|row| self.put_message(row));
         self.from = self.messages.keys().next().copied().unwrap_or(number(conversation, "last_seq") + 1);
         self.put_rows(conversation);
     }
@@ -201,26 +201,26 @@ impl Model {
     }
 
     fn put_own(&mut self, from: &Value) {
-        for (ties, key) in [(&mut self.blocks, "blocks"), (&mut self.contacts, "contacts")] {
-            for tie in rows(from, key) {
-                let id = number(tie, "user_id");
-                match tie["removed"] == true {
-                    true => ties.remove(&id),
-                    false => ties.insert(id),
+        for (relations, key) in [(&mut self.blocks, "blocks"), (&mut self.contacts, "contacts")] {
+            for relation in rows(from, key) {
+                let id = number(relation, "user_id");
+                match relation["removed"] == true {
+                    true => relations.remove(&id),
+                    false => relations.insert(id),
                 };
             }
         }
-        for place in rows(from, "conversations") {
+        for own_state in rows(from, "conversations") {
             for (kept, key) in [(&mut self.own_read, "read_seq"), (&mut self.cleared, "cleared_seq")] {
-                let seq = kept.entry(number(place, "id")).or_default();
-                *seq = number(place, key).max(*seq);
+                let seq = kept.entry(number(own_state, "id")).or_default();
+                *seq = number(own_state, key).max(*seq);
             }
         }
         self.hidden.extend(rows(from, "hidden").iter().map(|id| id.as_i64().expect("an id")));
     }
 
     /// Applies a message from an ack, which does not move the position.
-    pub fn told(&mut self, message: &Value) {
+    pub fn apply_ack(&mut self, message: &Value) {
         if let Some(held) = self.conversations.get_mut(&number(message, "conversation_id")) {
             held.put_message(message);
         }

@@ -5,7 +5,7 @@
 //! for them by name sees them.
 
 use super::client::{Bystander, Client};
-use super::frames::{check_acked, check_told};
+use super::frames::{check_acked, check_server_frame};
 use super::user::User;
 use super::{DEADLINE, user};
 use futures_util::{SinkExt, StreamExt};
@@ -172,8 +172,8 @@ impl Socket {
     /// The next presence frame about this user.
     pub async fn presence_of(&mut self, other: &User) -> bool {
         let id = json!(other.id);
-        let told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
-        self.take("presence", told).await["is_online"].as_bool().unwrap()
+        let is_wanted = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == id;
+        self.take("presence", is_wanted).await["is_online"].as_bool().unwrap()
     }
 
     /// Every frame that came and was not asked for, without those kept apart.
@@ -201,7 +201,7 @@ impl Socket {
 
     /// Every frame that came and was not asked for until the hub answered a ping. Earlier effects
     /// are included, because the hub delivers them before it answers.
-    pub async fn heard(&mut self) -> Vec<Value> {
+    pub async fn received(&mut self) -> Vec<Value> {
         self.answers().await;
         std::mem::take(&mut self.waiting)
     }
@@ -216,9 +216,9 @@ impl Socket {
     pub async fn presence_arrived(&mut self) -> Vec<(i64, bool)> {
         self.fence().await;
         let fence = json!(bystander(&self.user).await.id);
-        let told = self.waiting.extract_if(.., |frame| kind(frame) == "user_online_status");
-        let told = told.filter(|frame| frame["user_id"] != fence);
-        told.map(|frame| (frame["user_id"].as_i64().unwrap(), frame["is_online"].as_bool().unwrap())).collect()
+        let frames = self.waiting.extract_if(.., |frame| kind(frame) == "user_online_status");
+        let frames = frames.filter(|frame| frame["user_id"] != fence);
+        frames.map(|frame| (frame["user_id"].as_i64().unwrap(), frame["is_online"].as_bool().unwrap())).collect()
     }
 
     /// Fence: has the hub send this socket a frame through the writer and the hub, as everything
@@ -236,8 +236,8 @@ impl Socket {
         }
         let number = self.user.post("/api/sync", json!({"only": true})).await.ok()["me"].clone();
         self.wait_for("the fence", |frame| kind(frame) == "me_update" && frame["me"] == number).await;
-        let is_told = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == bystander.id;
-        self.take("the bystander's presence", is_told).await;
+        let is_wanted = |frame: &Value| kind(frame) == "user_online_status" && frame["user_id"] == bystander.id;
+        self.take("the bystander's presence", is_wanted).await;
     }
 
     /// The code with which the hub closes this socket; none when the connection ends without one.
@@ -323,7 +323,7 @@ impl Socket {
 /// Checks that a frame of the server is described.
 fn checked(text: &str) -> Value {
     let frame: Value = serde_json::from_str(text).unwrap();
-    check_told(&frame);
+    check_server_frame(&frame);
     frame
 }
 

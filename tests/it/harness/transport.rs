@@ -30,9 +30,9 @@ impl Transport {
     pub fn ok(&mut self, kind: &str, body: Value) -> impl Future<Output = Value> {
         let at = std::panic::Location::caller();
         async move {
-            let told = self.ask(kind, body).await;
-            assert!(told.get("code").is_none(), "{at}: {told}");
-            told
+            let answer = self.ask(kind, body).await;
+            assert!(answer.get("code").is_none(), "{at}: {answer}");
+            answer
         }
     }
 
@@ -41,8 +41,8 @@ impl Transport {
     pub fn refused(&mut self, kind: &str, body: Value) -> impl Future<Output = (String, String)> {
         let at = std::panic::Location::caller();
         async move {
-            let told = self.ask(kind, body).await;
-            let text = |key: &str| told[key].as_str().unwrap_or_else(|| panic!("{at}: {told}")).to_owned();
+            let answer = self.ask(kind, body).await;
+            let text = |key: &str| answer[key].as_str().unwrap_or_else(|| panic!("{at}: {answer}")).to_owned();
             (text("code"), text("text"))
         }
     }
@@ -51,9 +51,9 @@ impl Transport {
 /// Sends a request by both transports of a login and returns the one refusal.
 pub async fn refused_on_both(user: &User, kind: &str, body: Value) -> (String, String) {
     let [mut rest, mut socket] = Transport::both(user).await;
-    let told = rest.refused(kind, body.clone()).await;
-    assert_eq!(socket.refused(kind, body.clone()).await, told, "{kind} {body}");
-    told
+    let refusal = rest.refused(kind, body.clone()).await;
+    assert_eq!(socket.refused(kind, body.clone()).await, refusal, "{kind} {body}");
+    refusal
 }
 
 /// The HTTP call that corresponds to a frame.

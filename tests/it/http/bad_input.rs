@@ -270,16 +270,19 @@ async fn az_3_no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
         }
         if frame["type"] == "private_message" {
             // It would silently lose the date of a message, so it is refused.
-            let (code, told) = phone.refused(frame.clone()).await;
-            assert!(code == "invalid" && told.starts_with("created_at"), "{told}");
+            let (code, detail) = phone.refused(frame.clone()).await;
+            assert!(code == "invalid" && detail.starts_with("created_at"), "{detail}");
             frame.as_object_mut().unwrap().remove("created_at");
         }
         let answer = phone.ack(frame.clone()).await;
-        for told in bob_socket.arrived().await.into_iter().chain(phone.arrived().await).chain([answer]) {
-            let text = told.to_string();
-            assert!(!text.contains("987654") && !text.contains("1999-"), "{frame}: {told}");
+        for received in bob_socket.arrived().await.into_iter().chain(phone.arrived().await).chain([answer]) {
+            let text = received.to_string();
+            assert!(!text.contains("987654") && !text.contains("1999-"), "{frame}: {received}");
             for key in ["user_id", "sender_id"] {
-                assert!(told[key] != json!(cid.id) && told["message"][key] != json!(cid.id), "{frame}: {told}");
+                assert!(
+                    received[key] != json!(cid.id) && received["message"][key] != json!(cid.id),
+                    "{frame}: {received}"
+                );
             }
         }
     }
@@ -291,9 +294,12 @@ async fn az_3_no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
         frame["type"] = json!(kind);
         frame["token"] = token.clone();
         phone.frame(frame).await;
-        let told = phone.expect(answers).await;
-        let text = told.to_string();
-        assert!(!text.contains("987654") && !text.contains("1999-") && told["user_id"] != json!(cid.id), "{told}");
+        let received = phone.expect(answers).await;
+        let text = received.to_string();
+        assert!(
+            !text.contains("987654") && !text.contains("1999-") && received["user_id"] != json!(cid.id),
+            "{received}"
+        );
     }
 }
 
@@ -332,8 +338,8 @@ async fn a_key_whose_meaning_would_be_lost_is_refused(hub: &mut TestHub) {
     for (key, value) in [("created_at", json!(0)), ("role", json!("admin")), ("metadata", json!({"a": 1}))] {
         let mut form = json!({"username": "cat", "password": PASSWORD});
         form[key] = value;
-        let told = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
-        assert!(told.starts_with(key), "{told}");
+        let detail = hub.visitor().post("/api/auth/register", form).await.refused(400, "invalid");
+        assert!(detail.starts_with(key), "{detail}");
     }
     assert_eq!((hub.database.count("messages"), hub.database.count("users")), (1, 2));
 }

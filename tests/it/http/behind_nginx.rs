@@ -2,7 +2,7 @@
 //! address that counts, the host names that are accepted, and sockets that open.
 
 use crate::harness::{Nginx, PASSWORD, TestHub, any_database, free_port, register};
-use crate::support::binary::{Place, wait_for};
+use crate::support::binary::{Sandbox, wait_for};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -118,8 +118,8 @@ async fn the_host_is_known_in_every_form_that_nginx_sends(hub: &mut TestHub) {
     let with_port = "proxy_set_header Host $host:$server_port;";
     let nginx = Nginx::start_with(port, hub.port(), &[(HOST_LINE, with_port)]).await;
     let page = nginx.visitor(HOST).with("cookie", ann.cookie());
-    let told = page.get("/api/auth/me").await.refused(421, "bad_host");
-    assert_eq!(told, format!("unknown host chat.example.org:{port}; set PUBLIC_URL to the address people use"));
+    let detail = page.get("/api/auth/me").await.refused(421, "bad_host");
+    assert_eq!(detail, format!("unknown host chat.example.org:{port}; set PUBLIC_URL to the address people use"));
     hub.set("PUBLIC_URL", &format!("https://chat.example.org:{port}"));
     hub.restart();
     let nginx = Nginx::start_with(port_after(nginx), hub.port(), &[(HOST_LINE, with_port)]).await;
@@ -141,8 +141,8 @@ async fn a_proxy_that_sends_its_own_name_serves_probes_and_back_ends(hub: &mut T
     // Then Host is the name in proxy_pass.
     let nginx = Nginx::start_with(free_port(), hub.port(), &[(HOST_LINE, "")]).await;
     let client = nginx.visitor(HOST);
-    let told = client.with("cookie", ann.cookie()).get("/api/auth/me").await.refused(421, "bad_host");
-    assert!(told.contains(&format!("127.0.0.1:{}", hub.port())) && told.contains("PUBLIC_URL"), "{told}");
+    let detail = client.with("cookie", ann.cookie()).get("/api/auth/me").await.refused(421, "bad_host");
+    assert!(detail.contains(&format!("127.0.0.1:{}", hub.port())) && detail.contains("PUBLIC_URL"), "{detail}");
     for path in ["/health", "/ready"] {
         client.get(path).await.is(200);
         client.call("HEAD", path).await.is(200);
@@ -156,9 +156,9 @@ async fn a_proxy_that_sends_its_own_name_serves_probes_and_back_ends(hub: &mut T
 
 #[tokio::test]
 async fn an_ipv6_hub_trusts_nginx_on_ipv4_only_when_configured() {
-    let public = Place::new().with("BIND", "[::]:0").with("PUBLIC_URL", "https://chat.example.org");
-    let refused_from = async |place: &Place, changes: &[(&str, &str)]| {
-        let mut hub = place.start(&[]);
+    let public = Sandbox::new().with("BIND", "[::]:0").with("PUBLIC_URL", "https://chat.example.org");
+    let refused_from = async |sandbox: &Sandbox, changes: &[(&str, &str)]| {
+        let mut hub = sandbox.start(&[]);
         let port = hub.address().await.rsplit_once(':').unwrap().1.parse().unwrap();
         let nginx = Nginx::start_with(free_port(), port, changes).await;
         assert_eq!(ask(&nginx, "127.0.0.2", "GET /api/auth/me", &[CLAIMS[0]], &Value::Null).await.0, 401);

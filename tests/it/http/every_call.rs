@@ -232,8 +232,8 @@ async fn in_5_every_page_size_is_bounded_and_every_cursor_checked(hub: &mut Test
         let needs_words = call.parameters.iter().any(|parameter| parameter["name"] == "q");
         let base = format!("{}?{}", call.path, if needs_words { "q=a&" } else { "" });
         let refused = async |key: &str, value: &str| {
-            let told = ann.get(&format!("{base}{key}={value}")).await.refused(400, "invalid");
-            assert!(told.starts_with(key), "{base}{key}={value}: {told}");
+            let detail = ann.get(&format!("{base}{key}={value}")).await.refused(400, "invalid");
+            assert!(detail.starts_with(key), "{base}{key}={value}: {detail}");
         };
         for parameter in parameters {
             let key = parameter["name"].as_str().unwrap();

@@ -1,7 +1,7 @@
 //! Idle HTTP connections keep nobody else out.
 
 use crate::harness::eventually;
-use crate::support::binary::Place;
+use crate::support::binary::Sandbox;
 use crate::support::hub_process::Person;
 use actix_web::{App, HttpResponse, web};
 use std::net::TcpListener;
@@ -40,8 +40,8 @@ fn is_kept(head: &str) -> bool {
 #[tokio::test]
 async fn idle_connections_take_at_most_half_of_the_limit() {
     // 56 connections may speak HTTP.
-    let place = Place::new().with("WORKERS", "1").with("DATABASE_POOL", "2").with("REQUEST_BURST", "1000");
-    let mut hub = place.start_with_descriptors(256);
+    let sandbox = Sandbox::new().with("WORKERS", "1").with("DATABASE_POOL", "2").with("REQUEST_BURST", "1000");
+    let mut hub = sandbox.start_with_descriptors(256);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     // An open socket no longer speaks HTTP.
@@ -115,9 +115,9 @@ fn count_answers(stream: &TcpStream, answers: &mut usize) {
 #[tokio::test]
 async fn pipelined_requests_cost_neither_processor_nor_memory() {
     const CONNECTIONS: usize = 8;
-    let place =
-        Place::new().with("TRUSTED_PROXIES", "127.0.0.1/32").with("REQUEST_RATE", "1").with("REQUEST_BURST", "1");
-    let mut hub = place.start(&[]);
+    let sandbox =
+        Sandbox::new().with("TRUSTED_PROXIES", "127.0.0.1/32").with("REQUEST_RATE", "1").with("REQUEST_BURST", "1");
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let request = format!("GET /api/auth/me HTTP/1.1\r\nHost: {address}\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n");
     let requests = request.repeat(2 << 20 >> 7);
@@ -147,8 +147,8 @@ async fn pipelined_requests_cost_neither_processor_nor_memory() {
 
 #[tokio::test]
 async fn large_bodies_and_answers_pass_ahead_of_pipelined_requests() {
-    let place = Place::new();
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     let text = "x".repeat(40_000);
@@ -181,8 +181,9 @@ async fn large_bodies_and_answers_pass_ahead_of_pipelined_requests() {
 #[tokio::test]
 async fn an_address_that_is_no_proxy_has_a_quarter_of_the_places() {
     // 56 connections may speak HTTP.
-    let place = Place::new().with("WORKERS", "1").with("DATABASE_POOL", "2").with("TRUSTED_PROXIES", "127.0.0.1/32");
-    let mut hub = place.start_with_descriptors(256);
+    let sandbox =
+        Sandbox::new().with("WORKERS", "1").with("DATABASE_POOL", "2").with("TRUSTED_PROXIES", "127.0.0.1/32");
+    let mut hub = sandbox.start_with_descriptors(256);
     let address = hub.address().await;
     let mut idle = Vec::new();
     for _ in 0..20 {

@@ -41,13 +41,13 @@ const MANAGERS: [Answer; 7] = [Yes, Yes, Forbidden, NotFound, Invalid, NotFound,
 struct Row {
     op: &'static str,
     what: &'static str,
-    asks: fn(&Place) -> Vec<Ask>,
+    asks: fn(&Target) -> Vec<Ask>,
     answers: [Answer; 7],
 }
 
 /// The conversation or message that a request names.
 #[derive(Clone)]
-struct Place {
+struct Target {
     id: i64,
     /// A message of the caller, if they ever wrote there, else as `theirs`.
     own: i64,
@@ -62,7 +62,7 @@ struct Place {
     newcomer: i64,
 }
 
-impl Place {
+impl Target {
     /// The id of something that does not exist.
     fn missing(&self) -> Self {
         let nowhere = |id: i64| id + 1_000_000;
@@ -85,16 +85,16 @@ fn frame(kind: &str, mut keys: Value) -> Ask {
 }
 
 /// A call on the conversation, or on one of its messages.
-fn at(place: &Place, method: &'static str, tail: &str, body: Value) -> Ask {
-    rest(method, format!("/api/conversations/{}{tail}", place.id), body)
+fn at(target: &Target, method: &'static str, tail: &str, body: Value) -> Ask {
+    rest(method, format!("/api/conversations/{}{tail}", target.id), body)
 }
 
 fn of(message: i64, method: &'static str, tail: &str, body: Value) -> Ask {
     rest(method, format!("/api/messages/{message}{tail}"), body)
 }
 
-fn participant(place: &Place, method: &'static str, user_id: i64, body: Value) -> Ask {
-    at(place, method, &format!("/participants/{user_id}"), body)
+fn participant(target: &Target, method: &'static str, user_id: i64, body: Value) -> Ask {
+    at(target, method, &format!("/participants/{user_id}"), body)
 }
 
 const THUMB: &str = "/reactions/%F0%9F%91%8D";
@@ -104,24 +104,24 @@ const ROWS: &[Row] = &[
     Row {
         op: "SendMessage",
         what: "",
-        asks: |place| {
-            let body = json!({"conversation_id": place.id, "content": "hi"});
-            let path = at(place, "POST", "/messages", json!({"content": "hi"}));
+        asks: |target| {
+            let body = json!({"conversation_id": target.id, "content": "hi"});
+            let path = at(target, "POST", "/messages", json!({"content": "hi"}));
             vec![path, rest("POST", "/api/messages", body.clone()), frame("private_message", body)]
         },
         answers: WRITERS,
     },
-    Row { op: "EditMessage", what: "of one's own", asks: |place| edit(place.own), answers: WRITERS },
-    Row { op: "EditMessage", what: "of another", asks: |place| edit(place.theirs), answers: NOBODY },
-    Row { op: "DeleteMessage", what: "of one's own", asks: |place| delete(place.own, "everyone"), answers: READERS },
-    Row { op: "DeleteMessage", what: "of another", asks: |place| delete(place.theirs, "everyone"), answers: NOBODY },
-    Row { op: "DeleteMessage", what: "for oneself", asks: |place| delete(place.theirs, "me"), answers: READERS },
+    Row { op: "EditMessage", what: "of one's own", asks: |target| edit(target.own), answers: WRITERS },
+    Row { op: "EditMessage", what: "of another", asks: |target| edit(target.theirs), answers: NOBODY },
+    Row { op: "DeleteMessage", what: "of one's own", asks: |target| delete(target.own, "everyone"), answers: READERS },
+    Row { op: "DeleteMessage", what: "of another", asks: |target| delete(target.theirs, "everyone"), answers: NOBODY },
+    Row { op: "DeleteMessage", what: "for oneself", asks: |target| delete(target.theirs, "me"), answers: READERS },
     Row {
         op: "React",
         what: "",
-        asks: |place| {
-            let keys = |on: bool| json!({"message_id": place.theirs, "emoji": "👍", "on": on});
-            let call = |method| of(place.theirs, method, THUMB, Value::Null);
+        asks: |target| {
+            let keys = |on: bool| json!({"message_id": target.theirs, "emoji": "👍", "on": on});
+            let call = |method| of(target.theirs, method, THUMB, Value::Null);
             vec![call("PUT"), call("DELETE"), frame("react", keys(true)), frame("react", keys(false))]
         },
         answers: WRITERS,
@@ -129,32 +129,37 @@ const ROWS: &[Row] = &[
     Row {
         op: "SetTyping",
         what: "",
-        asks: |place| {
-            let keys = json!({"conversation_id": place.id, "is_typing": true});
-            vec![at(place, "POST", "/typing", json!({"is_typing": true})), frame("typing_indicator", keys)]
+        asks: |target| {
+            let keys = json!({"conversation_id": target.id, "is_typing": true});
+            vec![at(target, "POST", "/typing", json!({"is_typing": true})), frame("typing_indicator", keys)]
         },
         answers: WRITERS,
     },
     // Under a block, the caller may still read there, but is not shown as viewing.
-    Row { op: "JoinConversation", what: "", asks: |place| look(place, "PUT", "join_conversation"), answers: READERS },
+    Row { op: "JoinConversation", what: "", asks: |target| look(target, "PUT", "join_conversation"), answers: READERS },
     Row {
         op: "LeaveConversation",
         what: "",
-        asks: |place| look(place, "DELETE", "leave_conversation"),
+        asks: |target| look(target, "DELETE", "leave_conversation"),
         answers: READERS,
     },
-    Row { op: "GetMessage", what: "", asks: |place| vec![of(place.theirs, "GET", "", Value::Null)], answers: READERS },
+    Row {
+        op: "GetMessage",
+        what: "",
+        asks: |target| vec![of(target.theirs, "GET", "", Value::Null)],
+        answers: READERS,
+    },
     Row {
         op: "ListReceipts",
         what: "",
-        asks: |place| vec![of(place.theirs, "GET", "/receipts", Value::Null)],
+        asks: |target| vec![of(target.theirs, "GET", "/receipts", Value::Null)],
         answers: READERS,
     },
     Row {
         op: "ListMessages",
         what: "",
-        asks: |place| {
-            let call = |query| at(place, "GET", query, Value::Null);
+        asks: |target| {
+            let call = |query| at(target, "GET", query, Value::Null);
             vec![call("/messages"), call("/messages?before_seq=9&limit=1"), call("/messages?after_seq=0")]
         },
         answers: READERS,
@@ -162,36 +167,36 @@ const ROWS: &[Row] = &[
     Row {
         op: "LoadHistory",
         what: "",
-        asks: |place| vec![frame("load_history", json!({"conversation_id": place.id}))],
+        asks: |target| vec![frame("load_history", json!({"conversation_id": target.id}))],
         answers: READERS,
     },
     Row {
         op: "Search",
         what: "",
-        asks: |place| {
-            let path = format!("/api/search?q=hi&conversation_id={}", place.id);
-            vec![rest("GET", path, Value::Null), frame("search", json!({"q": "hi", "conversation_id": place.id}))]
+        asks: |target| {
+            let path = format!("/api/search?q=hi&conversation_id={}", target.id);
+            vec![rest("GET", path, Value::Null), frame("search", json!({"q": "hi", "conversation_id": target.id}))]
         },
         answers: READERS,
     },
     Row {
         op: "MarkDelivered",
         what: "",
-        asks: |place| {
-            let keys = json!({"conversation_id": place.id, "seq": 1});
-            vec![at(place, "POST", "/delivered", json!({"seq": 1})), frame("message_delivered", keys)]
+        asks: |target| {
+            let keys = json!({"conversation_id": target.id, "seq": 1});
+            vec![at(target, "POST", "/delivered", json!({"seq": 1})), frame("message_delivered", keys)]
         },
         answers: READERS,
     },
     Row {
         op: "MarkRead",
         what: "",
-        asks: |place| {
+        asks: |target| {
             vec![
-                of(place.theirs, "POST", "/read", Value::Null),
-                at(place, "POST", "/read", json!({"seq": 1})),
-                frame("message_read", json!({"message_id": place.theirs})),
-                frame("message_read", json!({"conversation_id": place.id, "seq": 1})),
+                of(target.theirs, "POST", "/read", Value::Null),
+                at(target, "POST", "/read", json!({"seq": 1})),
+                frame("message_read", json!({"message_id": target.theirs})),
+                frame("message_read", json!({"conversation_id": target.id, "seq": 1})),
             ]
         },
         answers: READERS,
@@ -199,17 +204,17 @@ const ROWS: &[Row] = &[
     Row {
         op: "ReadConversation",
         what: "",
-        asks: |place| {
-            let keys = json!({"conversation_id": place.id});
-            vec![at(place, "POST", "/read", Value::Null), frame("conversation_read", keys)]
+        asks: |target| {
+            let keys = json!({"conversation_id": target.id});
+            vec![at(target, "POST", "/read", Value::Null), frame("conversation_read", keys)]
         },
         answers: READERS,
     },
     Row {
         op: "Sync",
         what: "",
-        asks: |place| {
-            let keys = json!({"conversations": {place.id.to_string(): 1}, "only": true});
+        asks: |target| {
+            let keys = json!({"conversations": {target.id.to_string(): 1}, "only": true});
             vec![rest("POST", "/api/sync", keys.clone()), frame("sync", keys)]
         },
         answers: READERS,
@@ -220,93 +225,93 @@ const ROWS: &[Row] = &[
         asks: |_| vec![rest("GET", "/api/conversations?limit=200", Value::Null)],
         answers: READERS,
     },
-    Row { op: "GetConversation", what: "", asks: |place| vec![at(place, "GET", "", Value::Null)], answers: READERS },
+    Row { op: "GetConversation", what: "", asks: |target| vec![at(target, "GET", "", Value::Null)], answers: READERS },
     Row {
         op: "ListParticipants",
         what: "",
-        asks: |place| vec![at(place, "GET", "/participants", Value::Null)],
+        asks: |target| vec![at(target, "GET", "/participants", Value::Null)],
         answers: READERS,
     },
     Row {
         op: "ClearConversation",
         what: "",
-        asks: |place| vec![at(place, "DELETE", "", Value::Null)],
+        asks: |target| vec![at(target, "DELETE", "", Value::Null)],
         answers: READERS,
     },
     Row {
         op: "RenameConversation",
         what: "",
-        asks: |place| vec![at(place, "PATCH", "", json!({"title": "Dinner"}))],
+        asks: |target| vec![at(target, "PATCH", "", json!({"title": "Dinner"}))],
         answers: MANAGERS,
     },
     Row {
         op: "AddParticipant",
         what: "",
-        asks: |place| vec![at(place, "POST", "/participants", json!({"user_id": place.newcomer}))],
+        asks: |target| vec![at(target, "POST", "/participants", json!({"user_id": target.newcomer}))],
         answers: MANAGERS,
     },
     Row {
         op: "AddParticipant",
         what: "of somebody who is in it",
-        asks: |place| vec![at(place, "POST", "/participants", json!({"user_id": place.other}))],
+        asks: |target| vec![at(target, "POST", "/participants", json!({"user_id": target.other}))],
         answers: MANAGERS,
     },
     Row {
         op: "RemoveParticipant",
         what: "of a member",
-        asks: |place| vec![participant(place, "DELETE", place.other, Value::Null)],
+        asks: |target| vec![participant(target, "DELETE", target.other, Value::Null)],
         answers: MANAGERS,
     },
     Row {
         op: "RemoveParticipant",
         what: "of an admin",
-        asks: |place| vec![participant(place, "DELETE", place.admin, Value::Null)],
+        asks: |target| vec![participant(target, "DELETE", target.admin, Value::Null)],
         // That admin is the caller, and leaves.
         answers: [Yes, Yes, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "RemoveParticipant",
         what: "of the last owner",
-        asks: |place| vec![participant(place, "DELETE", place.owner, Value::Null)],
+        asks: |target| vec![participant(target, "DELETE", target.owner, Value::Null)],
         answers: [Conflict, Forbidden, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "RemoveParticipant",
         what: "of oneself",
-        asks: |place| vec![participant(place, "DELETE", place.me, Value::Null)],
+        asks: |target| vec![participant(target, "DELETE", target.me, Value::Null)],
         answers: [Conflict, Yes, Yes, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "SetRole",
         what: "of a member",
-        asks: |place| vec![participant(place, "PATCH", place.other, json!({"role": "admin"}))],
+        asks: |target| vec![participant(target, "PATCH", target.other, json!({"role": "admin"}))],
         answers: [Yes, Forbidden, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "SetRole",
         what: "of oneself",
-        asks: |place| vec![participant(place, "PATCH", place.me, json!({"role": "member"}))],
+        asks: |target| vec![participant(target, "PATCH", target.me, json!({"role": "member"}))],
         answers: [Conflict, Forbidden, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
     Row {
         op: "CreateConversation",
         what: "with a member",
-        asks: |place| {
-            vec![rest("POST", "/api/conversations", json!({"participant_ids": [place.other], "title": "We"}))]
+        asks: |target| {
+            vec![rest("POST", "/api/conversations", json!({"participant_ids": [target.other], "title": "We"}))]
         },
         answers: [Yes, Yes, Yes, Yes, Forbidden, Yes, Yes],
     },
     Row {
         op: "CreateReport",
         what: "of a message",
-        asks: |place| vec![rest("POST", "/api/reports", json!({"message_id": place.theirs, "reason": "rude"}))],
+        asks: |target| vec![rest("POST", "/api/reports", json!({"message_id": target.theirs, "reason": "rude"}))],
         // A block does not prevent this.
         answers: READERS,
     },
     Row {
         op: "CreateReport",
         what: "of a person",
-        asks: |place| vec![rest("POST", "/api/reports", json!({"user_id": place.other, "reason": "rude"}))],
+        asks: |target| vec![rest("POST", "/api/reports", json!({"user_id": target.other, "reason": "rude"}))],
         answers: EVERYBODY,
     },
     Row {
@@ -318,22 +323,22 @@ const ROWS: &[Row] = &[
     Row {
         op: "SetDisabled",
         what: "",
-        asks: |place| {
-            let call = |what| rest("POST", format!("/api/admin/users/{}/{what}", place.newcomer), Value::Null);
+        asks: |target| {
+            let call = |what| rest("POST", format!("/api/admin/users/{}/{what}", target.newcomer), Value::Null);
             vec![call("disable"), call("enable")]
         },
         answers: ADMINISTRATORS,
     },
-    Row { op: "GetConnections", what: "", asks: |place| connections(place, "GET"), answers: ADMINISTRATORS },
-    Row { op: "EndLogins", what: "", asks: |place| connections(place, "DELETE"), answers: ADMINISTRATORS },
+    Row { op: "GetConnections", what: "", asks: |target| connections(target, "GET"), answers: ADMINISTRATORS },
+    Row { op: "EndLogins", what: "", asks: |target| connections(target, "DELETE"), answers: ADMINISTRATORS },
 ];
 
-fn connections(place: &Place, method: &'static str) -> Vec<Ask> {
-    vec![rest(method, format!("/api/admin/users/{}/connections", place.newcomer), Value::Null)]
+fn connections(target: &Target, method: &'static str) -> Vec<Ask> {
+    vec![rest(method, format!("/api/admin/users/{}/connections", target.newcomer), Value::Null)]
 }
 
-fn look(place: &Place, method: &'static str, kind: &str) -> Vec<Ask> {
-    vec![at(place, method, "/viewing", Value::Null), frame(kind, json!({"conversation_id": place.id}))]
+fn look(target: &Target, method: &'static str, kind: &str) -> Vec<Ask> {
+    vec![at(target, method, "/viewing", Value::Null), frame(kind, json!({"conversation_id": target.id}))]
 }
 
 fn edit(message: i64) -> Vec<Ask> {
@@ -384,8 +389,8 @@ fn every_operation_has_a_row() {
     }
     let rows = ROWS.iter().map(|row| row.op).chain(ELSEWHERE.iter().copied()).map(str::to_owned);
     assert_eq!(rows.collect::<BTreeSet<_>>(), ops);
-    let place = Place { id: 1, own: 1, theirs: 1, me: 1, owner: 1, admin: 1, other: 1, newcomer: 1 };
-    let asks = ROWS.iter().flat_map(|row| (row.asks)(&place));
+    let target = Target { id: 1, own: 1, theirs: 1, me: 1, owner: 1, admin: 1, other: 1, newcomer: 1 };
+    let asks = ROWS.iter().flat_map(|row| (row.asks)(&target));
     let frames = asks.filter_map(|ask| match ask {
         Ask::Frame(frame) => Some(frame["type"].as_str().unwrap().to_owned()),
         Ask::Rest(..) => None,
@@ -414,7 +419,7 @@ impl People {
 
     /// A group in which every caller has the role of that name, or, for the blocked caller, the
     /// direct conversation with the blocker.
-    async fn place(&self, caller: &User) -> Place {
+    async fn target(&self, caller: &User) -> Target {
         let [owner, admin, member, former, blocked, ..] = &self.callers;
         let is_direct = caller.id == blocked.id;
         let group = if is_direct {
@@ -434,13 +439,13 @@ impl People {
             group.remove(owner, former).await.is(204);
         }
         let [owner, admin, other, newcomer] = [owner, admin, &self.other, &self.newcomer].map(|user| user.id);
-        Place { id: group.id, own, theirs, me: caller.id, owner, admin, other, newcomer }
+        Target { id: group.id, own, theirs, me: caller.id, owner, admin, other, newcomer }
     }
 }
 
 /// The answer, reduced to the bytes that are the same each time.
-async fn ask(caller: &User, place: &Place, ask: &Ask) -> (Answer, String) {
-    let (mut told, code) = match ask {
+async fn ask(caller: &User, target: &Target, ask: &Ask) -> (Answer, String) {
+    let (mut body, code) = match ask {
         Ask::Rest(method, path, body) => {
             let reply = match body {
                 Value::Null => caller.call(method, path).await,
@@ -457,24 +462,24 @@ async fn ask(caller: &User, place: &Place, ask: &Ask) -> (Answer, String) {
         }
         Ask::Frame(frame) => {
             let mut socket = caller.connect().await;
-            let told = socket.call(frame.clone()).await;
+            let body = socket.call(frame.clone()).await;
             socket.close().await;
-            let code = told["code"].as_str().map(str::to_owned);
-            (told, code)
+            let code = body["code"].as_str().map(str::to_owned);
+            (body, code)
         }
     };
     for key in ["ref", "timestamp", "left"] {
-        if key == "left" && told[key].as_array().is_some_and(|left| left.contains(&json!(place.id))) {
-            told["left"] = json!("it");
-            return (NotFound, told.to_string());
+        if key == "left" && body[key].as_array().is_some_and(|left| left.contains(&json!(target.id))) {
+            body["left"] = json!("it");
+            return (NotFound, body.to_string());
         }
-        if key != "left" && told.is_object() {
-            told.as_object_mut().unwrap().remove(key);
+        if key != "left" && body.is_object() {
+            body.as_object_mut().unwrap().remove(key);
         }
     }
-    let is_listed = match &told["conversations"] {
-        Value::Array(rows) => rows.iter().any(|row| row["id"] == place.id),
-        Value::Object(counts) => counts.contains_key(&place.id.to_string()),
+    let is_listed = match &body["conversations"] {
+        Value::Array(rows) => rows.iter().any(|row| row["id"] == target.id),
+        Value::Object(counts) => counts.contains_key(&target.id.to_string()),
         _ => true,
     };
     let answer = match code {
@@ -482,7 +487,7 @@ async fn ask(caller: &User, place: &Place, ask: &Ask) -> (Answer, String) {
         None if is_listed => Yes,
         None => NotFound,
     };
-    (answer, told.to_string())
+    (answer, body.to_string())
 }
 
 fn answer(code: &str) -> Answer {
@@ -500,20 +505,20 @@ const SPENDING: &[&str] =
     &["AddParticipant", "ClearConversation", "DeleteMessage", "ReadConversation", "RemoveParticipant", "SetRole"];
 
 /// Sends every request of a row, and compares the answers with the expected ones.
-async fn check(row: &Row, people: &People, caller: &User, expected: Answer, place: &mut Place) {
+async fn check(row: &Row, people: &People, caller: &User, expected: Answer, target: &mut Target) {
     let witness = if caller.name == "blocked" { &people.other } else { &people.callers[0] };
-    for number in 0..(row.asks)(place).len() {
+    for number in 0..(row.asks)(target).len() {
         let case = format!("{} {} by {}, ask {number}", row.op, row.what, caller.name);
-        let before = witness.conversation(place.id).await["rev"].clone();
-        let (told, bytes) = ask(caller, place, &(row.asks)(place)[number]).await;
-        assert_eq!(told, expected, "{case}: {bytes}");
-        if told != Yes {
-            assert_eq!(witness.conversation(place.id).await["rev"], before, "{case}: nothing changed");
+        let before = witness.conversation(target.id).await["rev"].clone();
+        let (answer, bytes) = ask(caller, target, &(row.asks)(target)[number]).await;
+        assert_eq!(answer, expected, "{case}: {bytes}");
+        if answer != Yes {
+            assert_eq!(witness.conversation(target.id).await["rev"], before, "{case}: nothing changed");
         } else if SPENDING.contains(&row.op) {
-            *place = people.place(caller).await;
+            *target = people.target(caller).await;
         }
-        if told == NotFound {
-            let missing = place.missing();
+        if answer == NotFound {
+            let missing = target.missing();
             assert_eq!(ask(caller, &missing, &(row.asks)(&missing)[number]).await, (NotFound, bytes), "{case}");
         }
     }
@@ -523,9 +528,9 @@ both_databases!(everybody_gets_the_answer_that_is_theirs);
 async fn everybody_gets_the_answer_that_is_theirs(hub: &mut TestHub) {
     let people = People::register(hub).await;
     for (column, caller) in people.callers.iter().enumerate() {
-        let mut place = people.place(caller).await;
+        let mut target = people.target(caller).await;
         for row in ROWS {
-            check(row, &people, caller, row.answers[column], &mut place).await;
+            check(row, &people, caller, row.answers[column], &mut target).await;
         }
     }
 }

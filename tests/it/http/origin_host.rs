@@ -33,7 +33,7 @@ const HOSTILE: &[&str] = &[
 /// Every state-changing request, and the handshake, get the same result.
 async fn refused_everywhere(client: &Client) -> String {
     let form = json!({"username": "eve", "password": PASSWORD});
-    let told = client.post("/api/auth/register", form.clone()).await.refused(403, "bad_origin");
+    let detail = client.post("/api/auth/register", form.clone()).await.refused(403, "bad_origin");
     for (path, body) in [
         ("/api/auth/login", form),
         ("/api/auth/logout", json!({})),
@@ -43,22 +43,22 @@ async fn refused_everywhere(client: &Client) -> String {
         ("/api/conversations/1/typing", json!({"is_typing": true})),
         ("/no/such/place", json!({})),
     ] {
-        assert_eq!(client.post(path, body).await.refused(403, "bad_origin"), told, "{path}");
+        assert_eq!(client.post(path, body).await.refused(403, "bad_origin"), detail, "{path}");
     }
     for method in ["PUT", "DELETE", "PATCH"] {
-        assert_eq!(client.call(method, "/api/blocks/1").await.refused(403, "bad_origin"), told);
+        assert_eq!(client.call(method, "/api/blocks/1").await.refused(403, "bad_origin"), detail);
     }
-    assert_eq!(client.handshake().await.refused(403, "bad_origin"), told);
-    told
+    assert_eq!(client.handshake().await.refused(403, "bad_origin"), detail);
+    detail
 }
 
 any_database!(or_1_another_site_changes_nothing_and_opens_no_socket, PUBLIC_URL = "https://chat.example.org");
 async fn or_1_another_site_changes_nothing_and_opens_no_socket(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for origin in HOSTILE {
-        let told = refused_everywhere(&ann.with("origin", origin)).await;
+        let detail = refused_everywhere(&ann.with("origin", origin)).await;
         let visible: String = origin.chars().filter(char::is_ascii).collect();
-        assert!(told.contains(&visible) || !origin.is_ascii(), "{origin:?} is named: {told}");
+        assert!(detail.contains(&visible) || !origin.is_ascii(), "{origin:?} is named: {detail}");
     }
     assert_eq!((hub.database.count("users"), hub.database.count("logins")), (1, 1));
     ann.get("/api/auth/me").await.is(200);
@@ -104,8 +104,8 @@ async fn the_own_and_the_allowed_origins_pass(hub: &mut TestHub) {
         socket.welcome().await;
     }
     for origin in ["https://app.example.org", "https://app.example.org.:8443"] {
-        let told = refused_everywhere(&ann.with("origin", origin)).await;
-        assert!(told.contains("ALLOWED_ORIGINS") && told.contains("PUBLIC_URL"), "{told}");
+        let detail = refused_everywhere(&ann.with("origin", origin)).await;
+        assert!(detail.contains("ALLOWED_ORIGINS") && detail.contains("PUBLIC_URL"), "{detail}");
     }
 }
 
@@ -197,8 +197,8 @@ async fn or_4_any_other_host_is_misdirected(hub: &mut TestHub) {
     ] {
         let rebound = ann.with("host", host);
         for path in ["/", "/app.js", "/api/auth/me", "/no/such/place"] {
-            let told = rebound.get(path).await.refused(421, "bad_host");
-            assert!(told.contains(&format!("unknown host {host}; set PUBLIC_URL")), "{told}");
+            let detail = rebound.get(path).await.refused(421, "bad_host");
+            assert!(detail.contains(&format!("unknown host {host}; set PUBLIC_URL")), "{detail}");
         }
         rebound.post("/api/auth/logout", json!({})).await.refused(421, "bad_host");
         rebound.handshake().await.refused(421, "bad_host");
@@ -226,8 +226,11 @@ async fn a_refused_host_is_repeated_without_anything_unsafe(hub: &mut TestHub) {
     for host in
         ["<script>alert(1)</script>.example", "a\"b'c`d&e\\f.example", "b\u{fc}cher.example", &*"x".repeat(2000)]
     {
-        let told = hub.visitor().with("host", host).get("/").await.refused(421, "bad_host");
-        assert!(told.is_ascii() && told.len() < 200 && !told.contains(['<', '>', '"', '\'', '&', '`', '\\']), "{told}");
+        let detail = hub.visitor().with("host", host).get("/").await.refused(421, "bad_host");
+        assert!(
+            detail.is_ascii() && detail.len() < 200 && !detail.contains(['<', '>', '"', '\'', '&', '`', '\\']),
+            "{detail}"
+        );
     }
 }
 
@@ -260,10 +263,11 @@ async fn a_bearer_token_works_under_any_host(hub: &mut TestHub) {
 
 /// The headers that tell a browser which other origins may read an answer.
 pub fn readers(reply: &Reply) -> Vec<(String, String)> {
-    let told = reply.headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control"));
-    let mut told: Vec<_> = told.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-    told.sort();
-    told
+    let allowed = reply.headers.iter().filter(|(name, _)| name.as_str().starts_with("access-control"));
+    let mut allowed: Vec<_> =
+        allowed.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    allowed.sort();
+    allowed
 }
 
 /// Answers of every kind, and the preflight request that a browser sends first.

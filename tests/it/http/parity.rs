@@ -14,7 +14,7 @@ fn plain(value: &Value, people: [&User; 2]) -> Value {
         Value::Object(members) => members
             .iter()
             .map(|(key, value)| {
-                let told = match (key.as_str(), value) {
+                let replaced = match (key.as_str(), value) {
                     (_, Value::Null) => Value::Null,
                     ("user_id" | "sender_id" | "recipient_id" | "receiver_id", id) if *id == sender.id => {
                         json!("SENDER")
@@ -34,7 +34,7 @@ fn plain(value: &Value, people: [&User; 2]) -> Value {
                     ) => json!("VARIES"),
                     (_, value) => plain(value, people),
                 };
-                (key.clone(), told)
+                (key.clone(), replaced)
             })
             .collect(),
         Value::Array(items) => items.iter().map(|item| plain(item, people)).collect(),
@@ -46,19 +46,19 @@ fn plain(value: &Value, people: [&User; 2]) -> Value {
 struct Story {
     transport: Transport,
     asked: BTreeSet<String>,
-    told: Vec<(String, Value)>,
+    entries: Vec<(String, Value)>,
 }
 
 impl Story {
     async fn ask(&mut self, kind: &str, body: Value) -> Value {
-        let told = self.transport.ask(kind, body.clone()).await;
+        let answer = self.transport.ask(kind, body.clone()).await;
         self.asked.insert(kind.to_owned());
-        self.told.push((kind.to_owned(), told.clone()));
-        told
+        self.entries.push((kind.to_owned(), answer.clone()));
+        answer
     }
 
-    fn note(&mut self, what: &str, told: Value) {
-        self.told.push((what.to_owned(), told));
+    fn note(&mut self, what: &str, value: Value) {
+        self.entries.push((what.to_owned(), value));
     }
 }
 
@@ -109,9 +109,9 @@ async fn look(story: &mut Story, id: i64, stranger: i64) {
 
 /// Replies, edits, reactions and deletions, some of them refused.
 async fn change(story: &mut Story, [sender, reader]: [&User; 2], id: i64, foreign: i64) {
-    let told = reader.send_rest(sender, "asked").await;
+    let question = reader.send_rest(sender, "asked").await;
     let said = |content: &str, reply_to: i64| json!({"conversation_id": id, "content": content, "client_message_id": content, "reply_to_id": reply_to});
-    let theirs = told["id"].as_i64().unwrap();
+    let theirs = question["id"].as_i64().unwrap();
     let sent = story.ask("private_message", said("answered", theirs)).await;
     let mine = sent["message"]["id"].as_i64().unwrap();
     story.ask("private_message", said("answered elsewhere", foreign)).await;
@@ -214,7 +214,7 @@ async fn search(story: &mut Story, id: i64, stranger: i64) {
 async fn story(transport: Transport, people: [&User; 2], (stranger, foreign): (i64, i64)) -> Vec<(String, Value)> {
     let [sender, reader] = people;
     let (mut listening, mut own) = (reader.connect().await, sender.connect().await);
-    let mut story = Story { transport, asked: BTreeSet::new(), told: Vec::new() };
+    let mut story = Story { transport, asked: BTreeSet::new(), entries: Vec::new() };
     let id = write(&mut story, people, stranger).await;
     read(&mut story, people, id, stranger).await;
     search(&mut story, id, stranger).await;
@@ -226,7 +226,7 @@ async fn story(transport: Transport, people: [&User; 2], (stranger, foreign): (i
     story.note("conversation", reader.conversation(id).await);
     let frames: BTreeSet<String> = FRAMES.iter().map(|entry| entry.kind.to_owned()).collect();
     assert_eq!(story.asked, frames, "the story tells of every frame");
-    story.told.into_iter().map(|(what, value)| (what, plain(&value, people))).collect()
+    story.entries.into_iter().map(|(what, value)| (what, plain(&value, people))).collect()
 }
 
 both_databases!(rest_and_the_socket_tell_the_same_story, TYPING_TIMEOUT = "1m");
@@ -241,6 +241,6 @@ async fn rest_and_the_socket_tell_the_same_story(hub: &mut TestHub) {
     for (rest, socket) in by_rest.iter().zip(&by_socket) {
         assert_eq!(rest, socket);
     }
-    let refused = by_rest.iter().filter(|(_, told)| told.get("code").is_some());
+    let refused = by_rest.iter().filter(|(_, value)| value.get("code").is_some());
     assert_eq!(refused.count(), 83, "the refusals of the story are refusals: {by_rest:#?}");
 }

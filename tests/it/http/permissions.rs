@@ -43,12 +43,12 @@ async fn a_block_stops_writing_and_typing_in_both_directions(hub: &mut TestHub) 
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     bob.blocks(&ann).await;
     for target in [to_user(&bob), json!({"conversation_id": id})] {
-        let told = refused(hub, &ann, &target, 403, "forbidden").await;
-        assert!(!told.contains("block"), "it does not say who decided: {told}");
+        let detail = refused(hub, &ann, &target, 403, "forbidden").await;
+        assert!(!detail.contains("block"), "it does not say who decided: {detail}");
     }
     for target in [to_user(&ann), json!({"conversation_id": id})] {
-        let told = refused(hub, &bob, &target, 403, "forbidden").await;
-        assert!(told.contains("you have blocked"), "{told}");
+        let detail = refused(hub, &bob, &target, 403, "forbidden").await;
+        assert!(detail.contains("you have blocked"), "{detail}");
     }
     typing_refused(&ann, &id, 403, "forbidden").await;
     typing_refused(&bob, &id, 403, "forbidden").await;
@@ -106,8 +106,8 @@ async fn having_written_in_vain_does_not_open_the_way(hub: &mut TestHub) {
 both_databases!(nobody_writes_to_themselves_or_to_no_one);
 async fn nobody_writes_to_themselves_or_to_no_one(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
-    let told = refused(hub, &ann, &to_user(&ann), 400, "invalid").await;
-    assert!(told.contains("recipient_id"), "{told}");
+    let detail = refused(hub, &ann, &to_user(&ann), 400, "invalid").await;
+    assert!(detail.contains("recipient_id"), "{detail}");
     refused(hub, &ann, &json!({"recipient_id": 9_007_199_254_740_991_i64}), 404, "not_found").await;
     let mut phone = ann.connect().await;
     let typing = |id: i64| json!({"type": "typing_indicator", "recipient_id": id, "is_typing": true});

@@ -1,7 +1,7 @@
 //! The real binary under frames that are costly to handle. Its resource use is read from the
 //! operating system.
 
-use crate::support::binary::{Binary, Place};
+use crate::support::binary::{Binary, Sandbox};
 use crate::support::hub_process::Person;
 use crate::support::tcp::{FINAL, Frame, PING, RawSocket, TEXT, frame, header};
 use std::fs;
@@ -22,14 +22,14 @@ impl Binary {
     }
 }
 
-fn place() -> Place {
-    Place::new().with("MAX_SOCKETS_PER_USER", "0").with("REQUEST_RATE", "1000000").with("REQUEST_BURST", "1000000")
+fn sandbox() -> Sandbox {
+    Sandbox::new().with("MAX_SOCKETS_PER_USER", "0").with("REQUEST_RATE", "1000000").with("REQUEST_BURST", "1000000")
 }
 
 #[tokio::test]
 async fn a_huge_declared_frame_length_costs_no_memory_or_time() {
-    let place = place();
-    let mut hub = place.start(&[]);
+    let sandbox = sandbox();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     let chunk = vec![0_u8; 1 << 20];
@@ -64,8 +64,8 @@ async fn busy_for_five_seconds(hub: &Binary) -> f64 {
 
 #[tokio::test]
 async fn a_socket_that_was_closed_costs_nothing_though_its_peer_stays() {
-    let place = place();
-    let mut hub = place.start(&[]);
+    let sandbox = sandbox();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     let mut left = Vec::new();

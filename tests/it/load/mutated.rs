@@ -4,7 +4,7 @@
 //! The short form runs with the tests; `scripts/mutate` runs a million.
 
 use crate::harness::draw;
-use crate::support::binary::Place;
+use crate::support::binary::Sandbox;
 use crate::support::hub_process::Person;
 use crate::support::tcp::{FINAL, Frame, PING, PONG, RawSocket, TEXT, frame};
 use std::time::Instant;
@@ -161,13 +161,13 @@ async fn before_login(address: &str, times: usize, state: &mut u64) {
 }
 
 async fn bombard(times: usize) {
-    let place = Place::new()
+    let sandbox = Sandbox::new()
         .with("FRAME_RATE", "1000000")
         .with("FRAME_BURST", "1000000")
         .with("REQUEST_RATE", "1000000")
         .with("REQUEST_BURST", "1000000")
         .with("RUST_LOG", "error");
-    let mut hub = place.start(&[]);
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     Person::register(&address, "bob").await;

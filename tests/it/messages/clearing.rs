@@ -27,8 +27,8 @@ async fn a_cleared_conversation_is_gone_only_for_the_caller(hub: &mut TestHub) {
     for socket in [&mut phone, &mut laptop] {
         let mut update = socket.expect("me_update").await;
         update.as_object_mut().unwrap().remove("timestamp");
-        let place = json!({"id": id, "cleared_seq": 3, "visible_from_seq": 1, "read_seq": 3});
-        assert_eq!(update, json!({"type": "me_update", "me": 1, "conversations": [place]}));
+        let own_state = json!({"id": id, "cleared_seq": 3, "visible_from_seq": 1, "read_seq": 3});
+        assert_eq!(update, json!({"type": "me_update", "me": 1, "conversations": [own_state]}));
         let counts = socket.expect("unread_count_update").await;
         assert_eq!(counts["conversations"], json!({id.to_string(): 0}));
         socket.expect_silence().await;
@@ -83,8 +83,8 @@ async fn clearing_what_is_clear_does_nothing(hub: &mut TestHub) {
     clear(&bob, id).await;
     let mut phone = bob.connect().await;
     clear(&bob, id).await;
-    let heard = phone.heard().await;
-    assert!(heard.iter().all(|frame| frame["type"] != "me_update"), "{heard:?}");
+    let frames = phone.received().await;
+    assert!(frames.iter().all(|frame| frame["type"] != "me_update"), "{frames:?}");
     assert_eq!(bob.post("/api/sync", json!({"only": true})).await.ok()["me"], 1);
 }
 

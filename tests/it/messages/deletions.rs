@@ -17,7 +17,7 @@ async fn total_unread(user: &User) -> Value {
 }
 
 /// The update with this total of unread messages.
-async fn told_unread(socket: &mut Socket, total: i64) -> Value {
+async fn update_with_total(socket: &mut Socket, total: i64) -> Value {
     loop {
         let update = socket.expect("unread_count_update").await;
         if update["total_unread"] == total {
@@ -73,7 +73,7 @@ async fn what_was_deleted_for_everyone_is_not_unread(hub: &mut TestHub) {
     let mut phone = bob.connect().await;
     Transport::Rest(ann.clone()).ok("delete_message", delete(&sent, "everyone")).await;
     assert_eq!(total_unread(&bob).await, 1);
-    let update = told_unread(&mut phone, 1).await;
+    let update = update_with_total(&mut phone, 1).await;
     assert_eq!(update["conversations"], json!({sent["conversation_id"].to_string(): 1}));
     assert_eq!(bob.conversations().await[0]["unread_count"], 1);
 }
@@ -134,7 +134,7 @@ async fn what_one_deleted_for_oneself_is_gone_for_oneself_alone(hub: &mut TestHu
         let update = tablet.expect("me_update").await;
         assert_eq!((&update["me"], &update["hidden"]), (&json!(number), &json!([sent["id"]])), "{update}");
         assert_eq!(update.as_object().unwrap().len(), 4, "and nothing else: {update}");
-        assert_eq!(told_unread(&mut tablet, 1).await["unread_count"], 1);
+        assert_eq!(update_with_total(&mut tablet, 1).await["unread_count"], 1);
         tablet.expect_silence().await;
         // The fence changed Bob's own state.
         number = bob.post("/api/sync", json!({"only": true})).await.ok()["me"].as_i64().unwrap();
@@ -198,8 +198,8 @@ async fn the_last_message_in_the_list_is_the_last_that_shows(hub: &mut TestHub) 
         let [besides, chat] = &list[..] else { panic!("two conversations: {list:?}") };
         assert_eq!(besides["last_message"]["content"], "besides");
         assert_eq!(*chat, bob.conversation(chat["id"].as_i64().unwrap()).await);
-        let anew = bob.post("/api/sync", json!({})).await.ok();
-        assert_eq!(anew["conversations"][1]["conversation"]["last_message"], chat["last_message"]);
+        let answer = bob.post("/api/sync", json!({})).await.ok();
+        assert_eq!(answer["conversations"][1]["conversation"]["last_message"], chat["last_message"]);
         (chat["last_message"]["seq"].clone(), chat["last_message"]["content"].clone())
     };
     by_bob.ok("delete_message", delete(&sent[3], "me")).await;

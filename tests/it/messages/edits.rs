@@ -19,24 +19,24 @@ async fn an_edit_is_told_to_everybody_and_is_what_stands_there(hub: &mut TestHub
         let sent = ann.send_rest(&bob, "frist").await;
         let unread = bob.get("/api/unread").await.ok();
         let (mut laptop, mut phone) = (ann.log_in_again().await.connect().await, bob.connect().await);
-        let told = transport.ok("edit_message", edit(&sent, "first")).await["message"].clone();
+        let edited = transport.ok("edit_message", edit(&sent, "first")).await["message"].clone();
         let mut expected = sent.clone();
         expected["content"] = json!("first");
         expected["rev"] = json!(sent["rev"].as_i64().unwrap() + 1);
-        expected["edited_at"] = told["edited_at"].clone();
-        assert!(told["edited_at"].as_str() >= sent["created_at"].as_str(), "{told}");
-        assert_eq!(told, expected, "the rest is as it was");
+        expected["edited_at"] = edited["edited_at"].clone();
+        assert!(edited["edited_at"].as_str() >= sent["created_at"].as_str(), "{edited}");
+        assert_eq!(edited, expected, "the rest is as it was");
         for socket in [&mut laptop, &mut phone] {
             let frame = socket.next().await;
             assert_eq!(frame["type"], "message_edited");
-            assert_eq!((&frame["conversation_id"], &frame["rev"]), (&json!(id), &told["rev"]));
-            assert_eq!(frame["message"], told);
+            assert_eq!((&frame["conversation_id"], &frame["rev"]), (&json!(id), &edited["rev"]));
+            assert_eq!(frame["message"], edited);
             socket.expect_silence().await;
         }
         for user in [&ann, &bob] {
-            assert_eq!(message(user, &sent["id"]).await, told);
-            assert_eq!(user.history(id, "?limit=1").await["messages"], json!([told]));
-            assert_eq!(user.conversations().await[0]["last_message"], told);
+            assert_eq!(message(user, &sent["id"]).await, edited);
+            assert_eq!(user.history(id, "?limit=1").await["messages"], json!([edited]));
+            assert_eq!(user.conversations().await[0]["last_message"], edited);
         }
         assert_eq!(bob.get("/api/unread").await.ok(), unread, "an edit is no news");
     }
@@ -147,8 +147,8 @@ async fn only_the_sender_edits_and_only_what_is_there(hub: &mut TestHub) {
     assert_eq!(message(&ann, &sent["id"]).await, sent);
     ann.delete(&format!("/api/messages/{}?for=everyone", sent["id"])).await.is(204);
     assert_eq!(refused(&ann, edit(&sent, "again")).await, ("conflict".into(), "the message was deleted".into()));
-    let heard = phone.arrived().await;
-    assert_eq!(kinds(&heard), ["message_deleted"], "nothing else was told");
+    let frames = phone.arrived().await;
+    assert_eq!(kinds(&frames), ["message_deleted"], "nothing else was told");
 }
 
 both_databases!(under_a_block_nobody_edits_and_the_old_text_is_readable);

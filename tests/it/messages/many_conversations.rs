@@ -52,19 +52,19 @@ async fn an_empty_client_gets_a_thousand_conversations_in_one_sync(hub: &mut Tes
     assert!(reply.body.len() <= 1 << 20, "{} bytes", reply.body.len());
     let answer = reply.json();
     assert_eq!(answer["complete"], true);
-    let told = rows(&answer, "conversations");
-    let ids: BTreeSet<i64> = told.iter().map(|changed| changed["id"].as_i64().unwrap()).collect();
-    assert_eq!((told.len(), ids.len()), (CONVERSATIONS as usize, CONVERSATIONS as usize));
-    for (changed, next) in told.iter().zip(&told[1..]) {
+    let conversations = rows(&answer, "conversations");
+    let ids: BTreeSet<i64> = conversations.iter().map(|changed| changed["id"].as_i64().unwrap()).collect();
+    assert_eq!((conversations.len(), ids.len()), (CONVERSATIONS as usize, CONVERSATIONS as usize));
+    for (changed, next) in conversations.iter().zip(&conversations[1..]) {
         assert!(changed["id"].as_i64() > next["id"].as_i64(), "latest activity first");
     }
-    for changed in told {
+    for changed in conversations {
         let conversation = &changed["conversation"];
         assert_eq!((&changed["rev"], &conversation["unread_count"]), (&json!(61), &json!(60)));
         assert_eq!(conversation["last_message"]["seq"], 60);
         assert_eq!(rows(conversation, "participants").len(), 2);
     }
-    assert_eq!(rows(&told[0], "messages").len(), 50, "as long as there is room");
+    assert_eq!(rows(&conversations[0], "messages").len(), 50, "as long as there is room");
 }
 
 both_databases!(ten_thousand_missed_messages_come_in_answers_of_bounded_size);

@@ -22,26 +22,26 @@ async fn a_reaction_is_told_to_everybody_and_taken_back_the_same_way(hub: &mut T
         for (on, reactions) in [(true, json!([{"emoji": "👍", "count": 1, "user_ids": [bob.id]}])), (false, json!([]))]
         {
             let rev = ann.conversation(id).await["rev"].as_i64().unwrap();
-            let told = transport.ok("react", react(&sent, "👍", on)).await["message"].clone();
+            let changed = transport.ok("react", react(&sent, "👍", on)).await["message"].clone();
             let mut expected = sent.clone();
             (expected["reactions"], expected["rev"]) = (reactions, json!(rev + 1));
-            assert_eq!(told, expected, "the rest is as it was");
+            assert_eq!(changed, expected, "the rest is as it was");
             for socket in [&mut laptop, &mut tablet] {
                 let mut frame = socket.next().await;
                 frame.as_object_mut().unwrap().remove("timestamp");
                 let expected = json!({"type": "message_reaction", "conversation_id": id, "rev": rev + 1,
-                    "message": told, "emoji": "👍", "user_id": bob.id, "on": on});
+                    "message": changed, "emoji": "👍", "user_id": bob.id, "on": on});
                 assert_eq!(frame, expected);
             }
-            assert_eq!(transport.ok("react", react(&sent, "👍", on)).await["message"], told, "twice is once");
+            assert_eq!(transport.ok("react", react(&sent, "👍", on)).await["message"], changed, "twice is once");
             laptop.expect_silence().await;
             tablet.expect_silence().await;
             for user in [&ann, &bob] {
-                assert_eq!(message(user, &sent["id"]).await, told);
-                assert_eq!(user.history(id, "").await["messages"], json!([told]));
-                assert_eq!(user.conversations().await[0]["last_message"], told);
+                assert_eq!(message(user, &sent["id"]).await, changed);
+                assert_eq!(user.history(id, "").await["messages"], json!([changed]));
+                assert_eq!(user.conversations().await[0]["last_message"], changed);
                 let answer = user.post("/api/sync", json!({"conversations": {id.to_string(): rev}})).await.ok();
-                assert_eq!(answer["conversations"][0]["messages"], json!([told]));
+                assert_eq!(answer["conversations"][0]["messages"], json!([changed]));
             }
         }
     }
@@ -56,13 +56,13 @@ async fn kinds_and_people_come_in_the_order_in_which_they_reacted(hub: &mut Test
     by_bob.ok("react", react(&sent, "🎉", true)).await;
     by_ann.ok("react", react(&sent, "❤️", true)).await;
     by_ann.ok("react", react(&sent, "🎉", true)).await;
-    let told = by_bob.ok("react", react(&sent, "😂", true)).await["message"]["reactions"].clone();
+    let reactions = by_bob.ok("react", react(&sent, "😂", true)).await["message"]["reactions"].clone();
     let expected = json!([
         {"emoji": "🎉", "count": 2, "user_ids": [bob.id, ann.id]},
         {"emoji": "❤️", "count": 1, "user_ids": [ann.id]},
         {"emoji": "😂", "count": 1, "user_ids": [bob.id]},
     ]);
-    assert_eq!(told, expected);
+    assert_eq!(reactions, expected);
     assert_eq!(message(&ann, &sent["id"]).await["reactions"], expected);
 }
 
@@ -81,13 +81,13 @@ async fn reactions_count_everybody_and_name_the_first_twenty(hub: &mut TestHub) 
         Transport::Rest(guest.clone()).ok("react", react(&sent, "👍", true)).await;
     }
     let mut named: Vec<i64> = ids.iter().rev().copied().take(20).collect();
-    let told = message(&guests[0], &sent["id"]).await["reactions"].clone();
-    assert_eq!(told, json!([{"emoji": "👍", "count": 21, "user_ids": named}]));
+    let reactions = message(&guests[0], &sent["id"]).await["reactions"].clone();
+    assert_eq!(reactions, json!([{"emoji": "👍", "count": 21, "user_ids": named}]));
     Transport::Rest(guests[20].clone()).ok("react", react(&sent, "👍", false)).await;
     named.remove(0);
     named.push(ids[0]);
-    let told = message(&guests[0], &sent["id"]).await["reactions"].clone();
-    assert_eq!(told, json!([{"emoji": "👍", "count": 20, "user_ids": named}]), "the next comes in");
+    let reactions = message(&guests[0], &sent["id"]).await["reactions"].clone();
+    assert_eq!(reactions, json!([{"emoji": "👍", "count": 20, "user_ids": named}]), "the next comes in");
 }
 
 both_databases!(an_emoji_is_kept_in_full_however_it_was_written);
@@ -113,10 +113,10 @@ async fn an_emoji_is_kept_in_full_however_it_was_written(hub: &mut TestHub) {
             ("🏳️‍🌈", "🏳️‍🌈"),
             ("\u{1f3f3}\u{200d}\u{1f308}", "🏳️‍🌈"),
         ] {
-            let told = transport.ok("react", react(&sent, written, true)).await["message"]["reactions"].clone();
-            assert_eq!(told, json!([{"emoji": kept, "count": 1, "user_ids": [bob.id]}]), "{written:?}");
-            let told = transport.ok("react", react(&sent, kept, false)).await["message"]["reactions"].clone();
-            assert_eq!(told, json!([]), "{written:?} is taken back as {kept:?}");
+            let reactions = transport.ok("react", react(&sent, written, true)).await["message"]["reactions"].clone();
+            assert_eq!(reactions, json!([{"emoji": kept, "count": 1, "user_ids": [bob.id]}]), "{written:?}");
+            let reactions = transport.ok("react", react(&sent, kept, false)).await["message"]["reactions"].clone();
+            assert_eq!(reactions, json!([]), "{written:?} is taken back as {kept:?}");
         }
     }
     assert_eq!(hub.database.count("reactions"), 0);
@@ -135,8 +135,8 @@ async fn what_is_not_one_emoji_is_refused(hub: &mut TestHub) {
             let (code, words) = refused_on_both(&bob, "react", react(&sent, text, on)).await;
             assert_eq!((&*code, &*words), ("invalid", "emoji must be one emoji"), "{text:?}");
         }
-        let told = phone.refused(json!({"type": "react", "message_id": sent["id"], "emoji": "", "on": on})).await;
-        assert_eq!(told, ("invalid".to_owned(), "emoji must be one emoji".to_owned()));
+        let refusal = phone.refused(json!({"type": "react", "message_id": sent["id"], "emoji": "", "on": on})).await;
+        assert_eq!(refusal, ("invalid".to_owned(), "emoji must be one emoji".to_owned()));
     }
     for (body, key) in [
         (json!({"emoji": "👍", "on": true}), "message_id"),
@@ -170,8 +170,8 @@ async fn a_message_has_twenty_kinds_of_reactions_and_no_more(hub: &mut TestHub) 
         by_bob.ok("react", react(&sent, kind, true)).await;
     }
     let before = message(&ann, &sent["id"]).await;
-    let told: Vec<&Value> = before["reactions"].as_array().unwrap().iter().map(|kind| &kind["emoji"]).collect();
-    assert_eq!(told, KINDS.iter().collect::<Vec<_>>());
+    let kinds: Vec<&Value> = before["reactions"].as_array().unwrap().iter().map(|kind| &kind["emoji"]).collect();
+    assert_eq!(kinds, KINDS.iter().collect::<Vec<_>>());
     let mut phone = ann.connect().await;
     let (code, _) = refused_on_both(&bob, "react", react(&sent, "🤔", true)).await;
     assert_eq!(code, "conflict");
@@ -208,8 +208,8 @@ async fn who_may_not_write_may_not_react(hub: &mut TestHub) {
     ann.unblocks(&bob).await;
     Transport::Rest(ann.clone()).ok("delete_message", json!({"message_id": sent["id"], "for": "everyone"})).await;
     for on in [true, false] {
-        let told = refused_on_both(&bob, "react", react(&sent, "👍", on)).await;
-        assert_eq!(told, ("conflict".into(), "the message was deleted".into()));
+        let refusal = refused_on_both(&bob, "react", react(&sent, "👍", on)).await;
+        assert_eq!(refusal, ("conflict".into(), "the message was deleted".into()));
     }
     for socket in [&mut laptop, &mut phone] {
         assert_eq!(kinds(&socket.arrived().await), ["message_deleted"], "nothing else was told");
@@ -223,9 +223,9 @@ async fn a_path_may_hold_the_emoji_as_it_is_or_percent_encoded(hub: &mut TestHub
     let sent = ann.send_rest(&bob, "hi").await;
     for emoji in ["👍", "❤️", "*️⃣"] {
         let path = |emoji: &str| format!("/api/messages/{}/reactions/{emoji}", sent["id"]);
-        let told = bob.put(&path(emoji)).await.is(200).ok();
-        assert_eq!(told["message"]["reactions"][0]["emoji"], emoji);
-        let told = bob.delete(&path(&percent_encoded(emoji))).await.is(200).ok();
-        assert_eq!(told["message"]["reactions"], json!([]));
+        let answer = bob.put(&path(emoji)).await.is(200).ok();
+        assert_eq!(answer["message"]["reactions"][0]["emoji"], emoji);
+        let answer = bob.delete(&path(&percent_encoded(emoji))).await.is(200).ok();
+        assert_eq!(answer["message"]["reactions"], json!([]));
     }
 }

@@ -14,17 +14,17 @@ async fn a_reply_names_what_it_answers_wherever_it_is_read(hub: &mut TestHub) {
     let id = asked["conversation_id"].clone();
     let mut phone = ann.connect().await;
     for mut transport in Transport::both(&bob).await {
-        let told = transport.ok("private_message", reply(&id, &asked["id"], "fine")).await["message"].clone();
-        assert_eq!(told["reply_to_id"], asked["id"]);
-        assert_eq!(phone.next().await["message"], told);
-        assert_eq!(ann.history(id.as_i64().unwrap(), "?limit=1").await["messages"], json!([told]));
+        let answer = transport.ok("private_message", reply(&id, &asked["id"], "fine")).await["message"].clone();
+        assert_eq!(answer["reply_to_id"], asked["id"]);
+        assert_eq!(phone.next().await["message"], answer);
+        assert_eq!(ann.history(id.as_i64().unwrap(), "?limit=1").await["messages"], json!([answer]));
         let by_person = json!({"recipient_id": ann.id, "content": "fine", "reply_to_id": asked["id"]});
-        let told = transport.ok("private_message", by_person).await["message"].clone();
-        assert_eq!((&phone.next().await["message"], &told["reply_to_id"]), (&told, &asked["id"]));
+        let answer = transport.ok("private_message", by_person).await["message"].clone();
+        assert_eq!((&phone.next().await["message"], &answer["reply_to_id"]), (&answer, &asked["id"]));
     }
     let path = format!("/api/conversations/{id}/messages");
-    let told = bob.post(&path, json!({"content": "fine", "reply_to_id": asked["id"]})).await.is(201).ok();
-    assert_eq!(told["message"]["reply_to_id"], asked["id"]);
+    let answer = bob.post(&path, json!({"content": "fine", "reply_to_id": asked["id"]})).await.is(201).ok();
+    assert_eq!(answer["message"]["reply_to_id"], asked["id"]);
 }
 
 both_databases!(one_answers_only_what_one_may_see_where_it_was_said);
@@ -47,7 +47,7 @@ async fn one_answers_only_what_one_may_see_where_it_was_said(hub: &mut TestHub) 
     bob.delete(&format!("/api/conversations/{id}")).await.is(204);
     refused.push(refused_on_both(&bob, "private_message", reply(&id, &cleared[0]["id"], "fine")).await);
     let expected = ("invalid".to_owned(), "reply_to_id must be a message of the same conversation".to_owned());
-    assert!(refused.iter().all(|told| *told == expected), "{refused:?}");
+    assert!(refused.iter().all(|refusal| *refusal == expected), "{refused:?}");
     for to in [json!(0), json!("1"), json!(1.5)] {
         let (code, words) = refused_on_both(&bob, "private_message", reply(&id, &to, "fine")).await;
         assert!(code == "invalid" && words.starts_with("reply_to_id"), "{words}");

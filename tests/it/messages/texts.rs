@@ -76,17 +76,17 @@ async fn in_3_rest_and_socket_keep_every_byte_or_refuse_the_message(hub: &mut Te
         let frame = edit.replacen('{', &format!(r#"{{"type":"edit_message","ref":"e","message_id":{id},"#), 1);
         let changed = answer(&mut phone, &frame, is_good).await;
         if !is_good {
-            for told in [by_rest.refused(400, "invalid"), edited.refused(400, "invalid")] {
-                assert!(told.starts_with("content"), "{literal}: {told}");
+            for detail in [by_rest.refused(400, "invalid"), edited.refused(400, "invalid")] {
+                assert!(detail.starts_with("content"), "{literal}: {detail}");
             }
-            for told in [sent, changed] {
-                assert_eq!(told["code"], "invalid", "{literal}: {told}");
-                assert!(told["message"].as_str().unwrap().starts_with("content"), "{literal}: {told}");
+            for answer in [sent, changed] {
+                assert_eq!(answer["code"], "invalid", "{literal}: {answer}");
+                assert!(answer["message"].as_str().unwrap().starts_with("content"), "{literal}: {answer}");
             }
             continue;
         }
         let text = text.unwrap();
-        let stored = [by_rest.is(201).ok(), sent, edited.is(200).ok(), changed].map(|told| told["message"].clone());
+        let stored = [by_rest.is(201).ok(), sent, edited.is(200).ok(), changed].map(|answer| answer["message"].clone());
         for message in &stored {
             assert_eq!(message["content"], text, "{literal}");
             let read = bob.get(&format!("/api/messages/{}", message["id"])).await.ok();
@@ -117,8 +117,8 @@ async fn in_3_a_name_or_title_comes_back_byte_for_byte_or_is_refused(hub: &mut T
         let renamed = bob.text("PATCH".parse().unwrap(), &path, "application/json", title).await;
         if !is_good {
             for (reply, key) in [(registered, "display_name"), (made, "title"), (renamed, "title")] {
-                let told = reply.refused(400, "invalid");
-                assert!(told.starts_with(key), "{literal}: {told}");
+                let detail = reply.refused(400, "invalid");
+                assert!(detail.starts_with(key), "{literal}: {detail}");
             }
             continue;
         }

@@ -33,8 +33,8 @@ async fn only_administrators_may_and_from_the_next_request_on(hub: &mut TestHub)
     assert_eq!(tries(&ann).await, [200; 3]);
     let ann = hub.demote(&ann).await;
     assert_eq!(tries(&ann).await, [403; 3]);
-    let told = call(&ann, "disable", 999_999).await.refused(403, "forbidden");
-    assert_eq!(told, "only administrators may do this", "whoever may not is not told who exists");
+    let detail = call(&ann, "disable", 999_999).await.refused(403, "forbidden");
+    assert_eq!(detail, "only administrators may do this", "whoever may not is not told who exists");
     hub.visitor().call("POST", &format!("/api/admin/users/{}/disable", bob.id)).await.refused(401, "unauthenticated");
     ann.get(&format!("/api/admin/users/{}/disable", bob.id)).await.refused(405, "invalid");
     bob.log_in_again().await.connect().await.answers().await;
@@ -51,8 +51,8 @@ async fn whom_an_administrator_may_disable(hub: &mut TestHub) {
             ann.call("POST", &format!("/api/admin/users/{bad}/{what}")).await.refused(400, "invalid");
         }
     }
-    let told = call(&ann, "disable", ann.id).await.refused(400, "invalid");
-    assert!(told.contains("own account"), "{told}");
+    let detail = call(&ann, "disable", ann.id).await.refused(400, "invalid");
+    assert!(detail.contains("own account"), "{detail}");
     enable(&ann, &ann).await;
     ann.get("/api/admin/reports").await.is(200);
     disable(&ann, &bob).await;
@@ -73,14 +73,14 @@ async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut T
     for _ in 0..2 {
         disable(&eve, &bob).await;
         for way_in in [&bob, &laptop, &token] {
-            let told = way_in.get("/api/auth/me").await.refused(401, "unauthenticated");
-            assert_eq!(way_in.handshake().await.refused(401, "unauthenticated"), told);
+            let detail = way_in.get("/api/auth/me").await.refused(401, "unauthenticated");
+            assert_eq!(way_in.handshake().await.refused(401, "unauthenticated"), detail);
             let message = json!({"recipient_id": ann.id, "content": "x"});
-            assert_eq!(way_in.post("/api/messages", message).await.refused(401, "unauthenticated"), told);
+            assert_eq!(way_in.post("/api/messages", message).await.refused(401, "unauthenticated"), detail);
             way_in.post("/api/auth/token", json!({})).await.refused(401, "unauthenticated");
         }
-        let told = log_in(hub, &bob, PASSWORD).await.refused(403, "forbidden");
-        assert_eq!(told, "this account is disabled");
+        let detail = log_in(hub, &bob, PASSWORD).await.refused(403, "forbidden");
+        assert_eq!(detail, "this account is disabled");
         let guessed = log_in(hub, &bob, "wrong horse battery").await;
         assert_eq!((guessed.status, guessed.body), (wrong.status, wrong.body.clone()), "only who knows it is told");
     }
@@ -129,8 +129,8 @@ async fn an_administrator_sees_and_ends_the_connections_of_a_person(hub: &mut Te
     for method in ["GET", "DELETE"] {
         eve.call(method, &path(999_999)).await.refused(404, "not_found");
         eve.call(method, &path(0)).await.refused(400, "invalid");
-        let told = ann.call(method, &path(999_999)).await.refused(403, "forbidden");
-        assert_eq!(told, "only administrators may do this", "whoever may not is not told who exists");
+        let detail = ann.call(method, &path(999_999)).await.refused(403, "forbidden");
+        assert_eq!(detail, "only administrators may do this", "whoever may not is not told who exists");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `user promote` and `user demote` on the command line, also while the hub runs, and its log lines
 //! about administrators.
 
-use crate::support::binary::{Ended, Place};
+use crate::support::binary::{Ended, Sandbox};
 use crate::support::hub_process::{Person, close_code};
 use crate::support::temp_database::Scratch;
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ async fn call(address: &str, by: &Person, method: &str, path: &str, body: Value)
 }
 
 /// The exit code, and the one line of output.
-async fn user(place: &Place, what: &str, name: &str) -> (i32, String) {
-    let Ended { status, stdout, stderr } = place.run(&["user", what, name]).await;
+async fn user(sandbox: &Sandbox, what: &str, name: &str) -> (i32, String) {
+    let Ended { status, stdout, stderr } = sandbox.run(&["user", what, name]).await;
     let code = status.code().unwrap();
     let (said, silent) = if code == 0 { (stdout, stderr) } else { (stderr, stdout) };
     assert_eq!((said.lines().count(), silent.as_str()), (1, ""), "{said}");
@@ -24,25 +24,25 @@ async fn user(place: &Place, what: &str, name: &str) -> (i32, String) {
 
 #[tokio::test]
 async fn an_empty_file_is_no_database_to_promote_somebody_in() {
-    let place = Place::new().with("DATABASE_URL", "sqlite://empty.db");
-    std::fs::write(place.path("empty.db"), "").unwrap();
-    let (code, said) = user(&place, "promote", "ann").await;
+    let sandbox = Sandbox::new().with("DATABASE_URL", "sqlite://empty.db");
+    std::fs::write(sandbox.path("empty.db"), "").unwrap();
+    let (code, said) = user(&sandbox, "promote", "ann").await;
     assert!(code == 1 && said.contains("DATABASE_URL: the database is empty; start the hub"), "{said}");
 }
 
 #[tokio::test]
 async fn au_4_promotion_and_demotion_end_the_logins_of_the_user() {
     for scratch in [Scratch::sqlite(), Scratch::postgres()] {
-        let place = Place::new().with("DATABASE_URL", &scratch.url);
-        let told = async |what: &'static str, name: &'static str| user(&place, what, name).await;
-        let (code, said) = told("promote", "ann").await;
+        let sandbox = Sandbox::new().with("DATABASE_URL", &scratch.url);
+        let run_user = async |what: &'static str, name: &'static str| user(&sandbox, what, name).await;
+        let (code, said) = run_user("promote", "ann").await;
         let reason = if scratch.name() == "SQLite" { "there is no SQLite database" } else { "the database is empty" };
         assert!(code == 1 && said.contains(reason), "before the hub ever ran: {said}");
         assert!(said.contains("DATABASE_URL") && said.contains("start the hub"), "{said}");
-        let mut hub = place.start(&[]);
+        let mut hub = sandbox.start(&[]);
         let address = hub.address().await;
         let mut ann = Person::register(&address, "Ann").await;
-        assert_eq!(told("promote", "bob").await, (1, "switchboard: no user has the username \"bob\"".to_owned()));
+        assert_eq!(run_user("promote", "bob").await, (1, "switchboard: no user has the username \"bob\"".to_owned()));
         for (what, said, status) in [
             ("demote", "ann is not an administrator (nothing changed)", 403),
             ("promote", "ann is an administrator now", 200),
@@ -51,7 +51,7 @@ async fn au_4_promotion_and_demotion_end_the_logins_of_the_user() {
         ] {
             let before = ann.clone();
             let socket = before.connect(&address).await.unwrap();
-            assert_eq!(told(what, "ann").await, (0, format!("switchboard: {said}")));
+            assert_eq!(run_user(what, "ann").await, (0, format!("switchboard: {said}")));
             let has_changed = said.ends_with("now");
             if has_changed {
                 assert_eq!(call(&address, &before, "GET", "/api/auth/me", Value::Null).await, 401, "{what}");
@@ -69,8 +69,8 @@ async fn au_4_promotion_and_demotion_end_the_logins_of_the_user() {
 async fn an_operator_sets_a_forgotten_password_while_the_hub_runs() {
     const NEW: &str = "battery sta\u{308}ple";
     for scratch in [Scratch::sqlite(), Scratch::postgres()] {
-        let place = Place::new().with("DATABASE_URL", &scratch.url);
-        let mut hub = place.start(&[]);
+        let sandbox = Sandbox::new().with("DATABASE_URL", &scratch.url);
+        let mut hub = sandbox.start(&[]);
         let address = hub.address().await;
         let ann = Person::register(&address, "ann").await;
         let bob = Person::register(&address, "bob").await;
@@ -78,7 +78,7 @@ async fn an_operator_sets_a_forgotten_password_while_the_hub_runs() {
         let device = Person::register(&address, "device").await;
         let socket = ann.connect(&address).await.unwrap();
         let set = async |name: &'static str, input: &'static str| {
-            let Ended { status, stdout, stderr } = place.run_with_input(&["user", "password", name], input).await;
+            let Ended { status, stdout, stderr } = sandbox.run_with_input(&["user", "password", name], input).await;
             (status.code().unwrap(), format!("{stdout}{stderr}").trim_end().to_owned())
         };
         for (name, input, said) in [
@@ -111,24 +111,24 @@ async fn a_database_that_is_away_is_named() {
         ("sqlite://missing/chat.db", "there is no SQLite database missing/chat.db"),
         ("sqlite://text.db", "not a database"),
     ] {
-        let place = Place::new().with("DATABASE_URL", url);
-        std::fs::write(place.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
-        let (code, said) = user(&place, "promote", "ann").await;
+        let sandbox = Sandbox::new().with("DATABASE_URL", url);
+        std::fs::write(sandbox.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
+        let (code, said) = user(&sandbox, "promote", "ann").await;
         assert_eq!(code, 1);
-        assert!(!place.path("data").exists(), "nothing is made");
+        assert!(!sandbox.path("data").exists(), "nothing is made");
         assert!(said.starts_with("switchboard: ") && said.contains(reason) && !said.contains("hunter2"), "{said}");
     }
-    let (code, said) = user(&Place::new().with("DATABASE_POOL", "0"), "promote", "ann").await;
+    let (code, said) = user(&Sandbox::new().with("DATABASE_POOL", "0"), "promote", "ann").await;
     assert!(code == 1 && said.contains("DATABASE_POOL"), "{said}");
 }
 
 #[tokio::test]
 async fn the_log_has_admin_and_owner_account_changes_but_no_secrets() {
-    let place = Place::new();
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let (ann, bob) = (Person::register(&address, "ann").await, Person::register(&address, "bob").await);
-    assert_eq!(user(&place, "promote", "ann").await.0, 0);
+    assert_eq!(user(&sandbox, "promote", "ann").await.0, 0);
     let ann = ann.log_in(&address).await;
     let report = json!({"user_id": ann.id, "reason": "rude words"});
     assert_eq!(call(&address, &bob, "POST", "/api/reports", report).await, 201);
@@ -147,7 +147,7 @@ async fn the_log_has_admin_and_owner_account_changes_but_no_secrets() {
     for (password, status) in [("wrong horse", 401), ("correct horse battery", 204)] {
         assert_eq!(call(&address, &dan, "DELETE", "/api/auth/me", json!({"password": password})).await, status);
     }
-    assert_eq!(user(&place, "promote", "dan").await.0, 1, "nobody has that name any more");
+    assert_eq!(user(&sandbox, "promote", "dan").await.0, 1, "nobody has that name any more");
     hub.signal("TERM");
     let log = hub.ended().await.stderr;
     let by_ann = format!("user={} address=127.0.0.1 origin=none", ann.id);

@@ -97,8 +97,8 @@ async fn a_report_names_one_other_person_or_a_message_of_theirs(hub: &mut TestHu
         (json!({"message_id": 0, "reason": "x"}), "message_id must be an integer"),
         (json!({"user_id": bob.id}), "reason is missing"),
     ] {
-        let told = ann.post("/api/reports", body).await.refused(400, "invalid");
-        assert!(told.starts_with(key), "{key}: {told}");
+        let detail = ann.post("/api/reports", body).await.refused(400, "invalid");
+        assert!(detail.starts_with(key), "{key}: {detail}");
     }
     hub.visitor().post("/api/reports", of_user(&bob)).await.refused(401, "unauthenticated");
     assert_eq!(hub.database.count("reports"), 0);
@@ -120,8 +120,8 @@ async fn a_reason_has_1_to_1000_characters(hub: &mut TestHub) {
     }
     let bad = ["", " \n ", "a\tb", "a\r\nb", "a\0b", "a\u{7f}b", &"x".repeat(1001)];
     for reason in bad.into_iter().map(|reason| json!(reason)).chain([json!(null), json!(7), json!(["x"])]) {
-        let told = bob.post("/api/reports", report(&ann, reason.clone())).await.refused(400, "invalid");
-        assert!(told.starts_with("reason"), "{reason}: {told}");
+        let detail = bob.post("/api/reports", report(&ann, reason.clone())).await.refused(400, "invalid");
+        assert!(detail.starts_with("reason"), "{reason}: {detail}");
     }
 }
 
@@ -243,8 +243,8 @@ async fn a_report_keeps_what_was_reported_whatever_becomes_of_it(hub: &mut TestH
     for user in [&ann, &cat] {
         user.get("/api/admin/reports").await.refused(403, "forbidden");
     }
-    let told = ann.get(&lie).await.ok();
-    assert_eq!(told["message"]["content"], "a lie");
+    let answer = ann.get(&lie).await.ok();
+    assert_eq!(answer["message"]["content"], "a lie");
 }
 
 both_databases!(evidence_is_erased_after_the_retention, REPORT_RETENTION = "10d");

@@ -2,7 +2,7 @@
 //! credential at any level.
 
 use crate::harness::issuer::{AUDIENCE, ED, ISSUER, OTHER_RSA, RSA, claims, now};
-use crate::support::binary::{Binary, Place, wait_for};
+use crate::support::binary::{Binary, Sandbox, wait_for};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -19,12 +19,12 @@ struct Person {
     address: String,
     headers: Vec<(&'static str, String)>,
     /// The error message of every refusal.
-    told: Vec<String>,
+    refusals: Vec<String>,
 }
 
 impl Person {
     fn new(address: &str) -> Self {
-        Self { http: Client::new(), address: address.to_owned(), headers: Vec::new(), told: Vec::new() }
+        Self { http: Client::new(), address: address.to_owned(), headers: Vec::new(), refusals: Vec::new() }
     }
 
     async fn call(&mut self, method: &str, path: &str, body: Value) -> (u16, Value) {
@@ -44,7 +44,7 @@ impl Person {
         }
         let text = answer.text().await.unwrap();
         if status >= 400 {
-            self.told.push(text.clone());
+            self.refusals.push(text.clone());
         }
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
@@ -71,7 +71,7 @@ impl Person {
                 let Some(Ok(message)) = socket.next().await else { panic!("closed after {frame}") };
                 let Ok(text) = message.into_text() else { continue };
                 if text.contains(r#""type":"error""#) {
-                    self.told.push(text.to_string());
+                    self.refusals.push(text.to_string());
                 } else if text.contains(&format!("end {turn}")) {
                     break;
                 }
@@ -158,8 +158,11 @@ async fn proves(address: &str, path: &str, frame: Option<Value>) {
     while let Some(Ok(_)) = socket.next().await {}
 }
 
-fn place() -> Place {
-    Place::new().with("RUST_LOG", "debug,switchboard=trace").with("FRAME_RATE", "100000").with("FRAME_BURST", "100000")
+fn sandbox() -> Sandbox {
+    Sandbox::new()
+        .with("RUST_LOG", "debug,switchboard=trace")
+        .with("FRAME_RATE", "100000")
+        .with("FRAME_BURST", "100000")
 }
 
 async fn closed(hub: &Binary, sockets: usize) {
@@ -169,8 +172,8 @@ async fn closed(hub: &Binary, sockets: usize) {
 
 #[tokio::test]
 async fn op_3_texts_and_credentials_are_never_logged_or_echoed() {
-    let place = place();
-    let mut hub = place.start(&[]);
+    let sandbox = sandbox();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let (mut ann, mut bob) = (Person::new(&address), Person::new(&address));
     ann.register("ann", "canary-password").await;
@@ -204,7 +207,7 @@ async fn op_3_texts_and_credentials_are_never_logged_or_echoed() {
         stranger.call("GET", "/api/auth/me", Value::Null).await;
         stranger.call(CANARY, "/canary", Value::Null).await;
         stranger.call("GET", "/ws?ticket=canary&token=canary", Value::Null).await;
-        by_token.told.append(&mut stranger.told);
+        by_token.refusals.append(&mut stranger.refusals);
     }
     for name in ["ann", "canary-name"] {
         let form = json!({"username": name, "password": "canary-guess"});
@@ -222,10 +225,10 @@ async fn op_3_texts_and_credentials_are_never_logged_or_echoed() {
         "all that there is to say: {}",
         ended.stderr
     );
-    let told: Vec<_> = ann.told.iter().chain(&by_token.told).collect();
-    assert!(told.len() > 25, "{} refusals", told.len());
+    let refusals: Vec<_> = ann.refusals.iter().chain(&by_token.refusals).collect();
+    assert!(refusals.len() > 25, "{} refusals", refusals.len());
     for secret in &secrets {
-        for said in [&ended.stdout, &ended.stderr].into_iter().chain(told.iter().copied()) {
+        for said in [&ended.stdout, &ended.stderr].into_iter().chain(refusals.iter().copied()) {
             let lines: Vec<_> = said.lines().filter(|line| line.contains(secret.as_str())).collect();
             assert!(lines.is_empty(), "{secret}: {lines:#?}");
         }
@@ -234,8 +237,9 @@ async fn op_3_texts_and_credentials_are_never_logged_or_echoed() {
 
 #[tokio::test]
 async fn op_3_every_refusal_is_logged_with_user_address_and_origin() {
-    let place = Place::new().with("TRUSTED_PROXIES", "127.0.0.1").with("MESSAGE_RATE", "1").with("MESSAGE_BURST", "1");
-    let mut hub = place.start(&[]);
+    let sandbox =
+        Sandbox::new().with("TRUSTED_PROXIES", "127.0.0.1").with("MESSAGE_RATE", "1").with("MESSAGE_BURST", "1");
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let mut ann = Person::new(&address);
     let own = format!("http://{address}");
@@ -252,9 +256,10 @@ async fn op_3_every_refusal_is_logged_with_user_address_and_origin() {
     assert_eq!(ann.call("GET", "/api/admin/reports", Value::Null).await.0, 403);
     let flood = r#"{"type":"private_message","recipient_id":1,"content":"x"}"#.to_owned();
     ann.says(&vec![flood; 10]).await;
-    let limited = ann.told.iter().filter(|told| told.contains(r#""type":"error""#) && told.contains("rate_limited"));
+    let limited =
+        ann.refusals.iter().filter(|refusal| refusal.contains(r#""type":"error""#) && refusal.contains("rate_limited"));
     let limited = limited.count();
-    assert!(limited > 0, "ten within a few seconds: {:?}", ann.told);
+    assert!(limited > 0, "ten within a few seconds: {:?}", ann.refusals);
     let mut evil = Person::new(&address);
     let hostile = "http://evil.example/\u{85}x";
     evil.headers.extend([("cookie", ann.headers.last().unwrap().1.clone())]);
@@ -350,10 +355,10 @@ fn refused_tokens() -> Vec<(String, &'static str)> {
 
 #[tokio::test]
 async fn why_a_signed_token_was_refused_is_in_the_log_alone() {
-    let place = Place::new().with("JWT_PUBLIC_KEY_FILE", "keys.pem").with("JWT_ISSUER", ISSUER);
-    let place = place.with("JWT_AUDIENCE", AUDIENCE).with("TRUSTED_PROXIES", "127.0.0.1");
-    std::fs::write(place.path("keys.pem"), format!("kid: one\n{}", RSA.pem())).unwrap();
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new().with("JWT_PUBLIC_KEY_FILE", "keys.pem").with("JWT_ISSUER", ISSUER);
+    let sandbox = sandbox.with("JWT_AUDIENCE", AUDIENCE).with("TRUSTED_PROXIES", "127.0.0.1");
+    std::fs::write(sandbox.path("keys.pem"), format!("kid: one\n{}", RSA.pem())).unwrap();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let tokens = refused_tokens();
     for (number, (token, reason)) in tokens.iter().enumerate() {
@@ -361,30 +366,30 @@ async fn why_a_signed_token_was_refused_is_in_the_log_alone() {
         // One address causes only a few lines.
         stranger.headers.push(("x-forwarded-for", format!("192.0.2.{number}")));
         stranger.headers.push(("authorization", format!("Bearer {token}")));
-        let (status, told) = stranger.call("GET", "/api/auth/me", Value::Null).await;
-        let detail = told["detail"].as_str().unwrap();
-        assert!(status == 401 && ["token invalid", "token expired"].contains(&detail), "{reason}: {told}");
+        let (status, body) = stranger.call("GET", "/api/auth/me", Value::Null).await;
+        let detail = body["detail"].as_str().unwrap();
+        assert!(status == 401 && ["token invalid", "token expired"].contains(&detail), "{reason}: {body}");
     }
     let (by_frame, _) = &tokens[0];
     proves(&address, "/ws?auth=message", Some(json!({"type": "authenticate", "token": by_frame}))).await;
     closed(&hub, 1).await;
     let log = hub.log();
-    let told = |call: &str, reason: &str| lines(&log, &["refused", "code=unauthenticated", call, reason]).len();
+    let count = |call: &str, reason: &str| lines(&log, &["refused", "code=unauthenticated", call, reason]).len();
     for (token, reason) in &tokens {
         let logged = format!("reason={reason:?}");
-        assert_eq!(told("call=GET:/api/auth/me", logged.trim_end_matches('"')), 1, "{reason} in {log}");
+        assert_eq!(count("call=GET:/api/auth/me", logged.trim_end_matches('"')), 1, "{reason} in {log}");
         let mut parts = token.split('.').filter(|part| part.len() > 20);
         assert!(parts.all(|part| !log.contains(part)), "no part of the token: {log}");
     }
-    assert_eq!(told("frame=authenticate", "reason=\"iss is 'https://other.example'"), 1, "{log}");
+    assert_eq!(count("frame=authenticate", "reason=\"iss is 'https://other.example'"), 1, "{log}");
     assert!(lines(&log, &[]).iter().all(|line| line.len() < 500), "{log}");
 }
 
 #[tokio::test]
 async fn an_ipv4_proxy_is_trusted_by_a_hub_that_listens_on_ipv6() {
     for trusted in ["127.0.0.0/8", "::ffff:127.0.0.1"] {
-        let place = Place::new().with("BIND", "[::]:0").with("TRUSTED_PROXIES", trusted);
-        let mut hub = place.start(&[]);
+        let sandbox = Sandbox::new().with("BIND", "[::]:0").with("TRUSTED_PROXIES", trusted);
+        let mut hub = sandbox.start(&[]);
         let port = hub.address().await.rsplit_once(':').unwrap().1.to_owned();
         let mut stranger = Person::new(&format!("127.0.0.1:{port}"));
         assert_eq!(stranger.call("GET", "/api/auth/me", Value::Null).await.0, 401);

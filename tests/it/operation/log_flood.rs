@@ -1,6 +1,6 @@
 //! A log that nobody reads, and a stranger who fills it, cost the other users nothing.
 
-use crate::support::binary::{Place, wait_for};
+use crate::support::binary::{Sandbox, wait_for};
 use std::io::Read;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,8 +51,8 @@ fn said(log: &str, words: &str) -> usize {
 #[tokio::test]
 async fn op_3_a_log_that_nobody_reads_stops_nobody() {
     let (mut log, stderr) = std::io::pipe().unwrap();
-    let place = Place::new().with("TRUSTED_PROXIES", "127.0.0.1").with("WORKERS", "1");
-    let mut hub = place.start_with_stderr(stderr);
+    let sandbox = Sandbox::new().with("TRUSTED_PROXIES", "127.0.0.1").with("WORKERS", "1");
+    let mut hub = sandbox.start_with_stderr(stderr);
     let address = hub.address().await;
     // A pipe holds 64 KiB, and the hub 1 MiB: less than ten lines of each of these addresses.
     for network in 0..10 {
@@ -82,8 +82,8 @@ async fn a_hub_that_cannot_go_on_ends_though_nobody_reads_why() {
     let mut full = stderr.try_clone().unwrap();
     let filling = std::thread::spawn(move || std::io::Write::write_all(&mut full, &vec![b'x'; 64 * 1024]));
     filling.join().unwrap().unwrap();
-    let place = Place::new().with("REGISTRATION", "maybe");
-    let mut hub = place.start_with_stderr(stderr);
+    let sandbox = Sandbox::new().with("REGISTRATION", "maybe");
+    let mut hub = sandbox.start_with_stderr(stderr);
     assert!(!hub.has_ended_well().await);
     assert_eq!(log.read(&mut [0]).unwrap(), 1);
 }
@@ -91,8 +91,8 @@ async fn a_hub_that_cannot_go_on_ends_though_nobody_reads_why() {
 /// The total of refusals with this code in the log: lines, plus the counts in summaries.
 fn refusals(log: &str, code: &str) -> (usize, usize) {
     let code = format!("code={code}");
-    let told = log.lines().filter(|line| line.contains("refused ") && line.contains(&code));
-    let (sums, lines): (Vec<&str>, Vec<&str>) = told.partition(|line| line.ends_with(" more within a minute"));
+    let refused = log.lines().filter(|line| line.contains("refused ") && line.contains(&code));
+    let (sums, lines): (Vec<&str>, Vec<&str>) = refused.partition(|line| line.ends_with(" more within a minute"));
     let more = sums.iter().map(|line| {
         let (_, count) = line.trim_end_matches(" more within a minute").rsplit_once(" and ").unwrap();
         count.parse::<usize>().unwrap()
@@ -103,8 +103,8 @@ fn refusals(log: &str, code: &str) -> (usize, usize) {
 #[tokio::test]
 async fn op_3_a_flood_of_refusals_is_a_few_lines_and_their_sum() {
     const TIMES: usize = 20_000;
-    let place = Place::new().with("WORKERS", "1");
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new().with("WORKERS", "1");
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     ask(&address, vec![request(&host(&address)); TIMES], "401").await;
     ask(&address, vec![request("Host: other.example"); 3], "421").await;
@@ -120,8 +120,8 @@ async fn op_3_a_flood_of_refusals_is_a_few_lines_and_their_sum() {
 
 #[tokio::test]
 async fn a_line_that_is_held_back_is_told_when_the_hub_stops() {
-    let place = Place::new();
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     ask(&address, vec![request(&host(&address)); 11], "401").await;
     wait_for("the lines", async || (said(&hub.log(), "code=unauthenticated") == 10).then_some(())).await;

@@ -1,7 +1,7 @@
 //! The log lines under attack: no client can inject a line, and every failed socket and every
 //! exceeded limit is logged.
 
-use crate::support::binary::{Binary, Place, wait_for};
+use crate::support::binary::{Binary, Sandbox, wait_for};
 use crate::support::hub_process::Person;
 use crate::support::tcp::{BINARY, FINAL, PING, RawSocket, TEXT, frame, header};
 use chrono::DateTime;
@@ -111,19 +111,19 @@ async fn in_writing(address: &str, ann: &Person, bob: &Person) {
 
 #[tokio::test]
 async fn in_6_control_characters_never_reach_the_log() {
-    let place = Place::new()
+    let sandbox = Sandbox::new()
         .with("RUST_LOG", "trace")
         .with("TRUSTED_PROXIES", "127.0.0.1")
         .with("FRAME_RATE", "100000")
         .with("FRAME_BURST", "100000")
         .with("MESSAGE_BURST", "1000");
-    let mut hub = place.start(&[]);
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let (ann, bob) = (Person::register(&address, "ann").await, Person::register(&address, "bob").await);
     in_requests(&address, &ann.cookie).await;
     in_writing(&address, &ann, &bob).await;
     for text in CONTROLS.iter().filter(|text| !text.contains('\0')) {
-        let said = place.run(&["user", "promote", text]).await;
+        let said = sandbox.run(&["user", "promote", text]).await;
         assert!(!said.stderr.trim_end_matches('\n').contains(char::is_control), "{:?}", said.stderr);
     }
     hub.signal("TERM");
@@ -138,7 +138,7 @@ async fn in_6_control_characters_never_reach_the_log() {
 }
 
 /// Waits for a line of the trail with these words, and checks its form.
-async fn is_told(hub: &Binary, words: &[&str]) {
+async fn expect_line(hub: &Binary, words: &[&str]) {
     let found = async || {
         let log = hub.log();
         let mut lines = log.lines().filter(|line| words.iter().all(|word| line.contains(word)));
@@ -155,8 +155,8 @@ async fn is_told(hub: &Binary, words: &[&str]) {
 
 #[tokio::test]
 async fn op_3_every_bad_end_of_a_socket_has_a_line() {
-    let place = Place::new().with("FRAME_RATE", "1").with("FRAME_BURST", "5");
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new().with("FRAME_RATE", "1").with("FRAME_BURST", "5");
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     // The request has one more header behind it.
@@ -171,24 +171,24 @@ async fn op_3_every_bad_end_of_a_socket_has_a_line() {
         let mut socket = RawSocket::open(&address, &shown).await;
         assert!(socket.send(bytes).await);
         socket.rest().await;
-        is_told(&hub, &["WARN", &who, &format!("code={code}")]).await;
+        expect_line(&hub, &["WARN", &who, &format!("code={code}")]).await;
     }
     let mut flooding = RawSocket::open(&address, &shown).await;
     flooding.flood(&frame(PING, "x"), 200).await;
-    is_told(&hub, &["WARN", &who, "code=4029"]).await;
+    expect_line(&hub, &["WARN", &who, "code=4029"]).await;
     drop(RawSocket::open(&address, &shown).await);
-    is_told(&hub, &[&who, "code=1006"]).await;
+    expect_line(&hub, &[&who, "code=1006"]).await;
 }
 
 #[tokio::test]
 async fn op_3_every_limit_that_is_hit_has_a_line() {
-    let place = Place::new()
+    let sandbox = Sandbox::new()
         .with("MAX_SOCKETS_PER_USER", "1")
         .with("MESSAGE_RATE", "1")
         .with("MESSAGE_BURST", "4")
         .with("FRAME_RATE", "1")
         .with("FRAME_BURST", "4");
-    let mut hub = place.start(&[]);
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let (ann, bob) = (Person::register(&address, "ann").await, Person::register(&address, "bob").await);
     let own = format!("user={} address=127.0.0.1 origin=\"http://{address}\"", ann.id);
@@ -200,33 +200,33 @@ async fn op_3_every_limit_that_is_hit_has_a_line() {
 
     let mut socket = RawSocket::open(&address, &format!("{}\r\nOrigin: http://{address}", ann.cookie)).await;
     assert_eq!(status(get("/ws")).await, 429);
-    is_told(&hub, &["refused", &own, "code=rate_limited status=429 call=GET:/ws"]).await;
+    expect_line(&hub, &["refused", &own, "code=rate_limited status=429 call=GET:/ws"]).await;
     let long = format!(r#"{{"type":"private_message","recipient_id":{},"content":"{}"}}"#, bob.id, "x".repeat(1001));
     socket.send(frame(FINAL | TEXT, &long)).await;
-    is_told(&hub, &["refused", &own, "code=too_large", "frame=send_message"]).await;
+    expect_line(&hub, &["refused", &own, "code=too_large", "frame=send_message"]).await;
 
     assert_eq!(status(post("/api/messages").json(&message(&"x".repeat(1001)))).await, 413);
-    is_told(&hub, &["refused", &own, "code=too_large status=413 call=POST:/api/messages"]).await;
+    expect_line(&hub, &["refused", &own, "code=too_large status=413 call=POST:/api/messages"]).await;
     assert_eq!(status(post("/api/messages").json(&message(&"x".repeat(70_000)))).await, 413);
-    is_told(&hub, &["refused user=none", "code=too_large status=413 call=POST:/api/messages"]).await;
+    expect_line(&hub, &["refused user=none", "code=too_large status=413 call=POST:/api/messages"]).await;
     assert_eq!(status(get("/api/auth/me").header("x-padding", "x".repeat(17 * 1024))).await, 431);
-    is_told(&hub, &["refused", "code=too_large status=431"]).await;
+    expect_line(&hub, &["refused", "code=too_large status=431"]).await;
     let mut replies = Vec::new();
     while replies.last() != Some(&429) {
         replies.push(status(post("/api/messages").json(&message("x"))).await);
         assert!(replies.len() < 1000, "{replies:?}");
     }
-    is_told(&hub, &["refused", &own, "code=rate_limited status=429 call=POST:/api/messages"]).await;
+    expect_line(&hub, &["refused", &own, "code=rate_limited status=429 call=POST:/api/messages"]).await;
     for _ in 0..20 {
         socket.send(frame(FINAL | TEXT, r#"{"type":"ping"}"#)).await;
     }
-    is_told(&hub, &["refused", &own, "code=rate_limited", "frame=any"]).await;
+    expect_line(&hub, &["refused", &own, "code=rate_limited", "frame=any"]).await;
 }
 
 #[tokio::test]
 async fn op_3_frames_before_authenticate_log_one_line_per_socket() {
-    let place = Place::new();
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     for _ in 0..2 {
         let (mut socket, _) = connect_async(format!("ws://{address}/ws?auth=message")).await.unwrap();
@@ -238,7 +238,7 @@ async fn op_3_frames_before_authenticate_log_one_line_per_socket() {
         }
     }
     let words = ["refused", "user=none", "code=unauthenticated", "frame=any"];
-    is_told(&hub, &words).await;
+    expect_line(&hub, &words).await;
     hub.signal("TERM");
     let log = hub.ended().await.stderr;
     assert_eq!(log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count(), 2, "{log}");

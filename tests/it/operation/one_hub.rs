@@ -1,7 +1,7 @@
 //! Each database has one hub: a second one refuses to start and names the first, and a hub ends
 //! when another takes its lock.
 
-use crate::support::binary::{Binary, Place, wait_for};
+use crate::support::binary::{Binary, Sandbox, wait_for};
 use crate::support::hub_process::Person;
 use crate::support::temp_database::Scratch;
 use diesel::connection::SimpleConnection;
@@ -9,11 +9,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Integer};
 
 /// A hub on the database, with a data directory of its own.
-fn place(database: &Scratch) -> Place {
-    Place::new().with("DATABASE_URL", &database.url)
+fn sandbox(database: &Scratch) -> Sandbox {
+    Sandbox::new().with("DATABASE_URL", &database.url)
 }
 
-async fn refuses_to_start_beside(first: &Binary, second: &Place) {
+async fn refuses_to_start_beside(first: &Binary, second: &Sandbox) {
     let ended = second.run(&[]).await;
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
@@ -23,7 +23,7 @@ async fn refuses_to_start_beside(first: &Binary, second: &Place) {
 }
 
 async fn a_second_hub_refuses_to_start(database: Scratch) {
-    let places = [place(&database), place(&database)];
+    let places = [sandbox(&database), sandbox(&database)];
     let mut first = places[0].start(&[]);
     let address = first.address().await;
     let ann = Person::register(&address, "ann").await;
@@ -59,17 +59,17 @@ async fn a_second_hub_refuses_to_start_on_postgres() {
 #[tokio::test]
 async fn another_path_to_the_same_file_is_the_same_database() {
     let database = Scratch::sqlite();
-    let place_of_first = place(&database);
-    let mut first = place_of_first.start(&[]);
+    let first_sandbox = sandbox(&database);
+    let mut first = first_sandbox.start(&[]);
     first.address().await;
     let path = database.url.strip_prefix("sqlite://").unwrap();
-    let second = Place::new();
+    let second = Sandbox::new();
     std::os::unix::fs::symlink(path, second.path("link.db")).unwrap();
     refuses_to_start_beside(&first, &second.with("DATABASE_URL", "sqlite://link.db")).await;
 }
 
 #[derive(QueryableByName)]
-struct Holder {
+struct LockHolder {
     #[diesel(sql_type = Integer)]
     pid: i32,
 }
@@ -83,14 +83,14 @@ struct Taken {
 fn holder(conn: &mut PgConnection) -> Option<i32> {
     let query = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    diesel::sql_query(query).get_result::<Holder>(conn).optional().unwrap().map(|holder| holder.pid)
+    diesel::sql_query(query).get_result::<LockHolder>(conn).optional().unwrap().map(|holder| holder.pid)
 }
 
 #[tokio::test]
 async fn a_lost_lock_is_retaken_or_ends_the_hub_if_another_holds_it() {
     let database = Scratch::postgres();
-    let place = place(&database);
-    let mut hub = place.start(&[]);
+    let sandbox = sandbox(&database);
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let mut conn = PgConnection::establish(&database.url).unwrap();
     let first = holder(&mut conn).expect("the hub holds the lock");

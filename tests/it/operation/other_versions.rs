@@ -2,7 +2,7 @@
 
 use super::startup::assert_refused;
 use crate::harness::database::{Database, Kind};
-use crate::support::binary::Place;
+use crate::support::binary::Sandbox;
 
 const SQLITE_0_1_0: &str = include_str!("version_0_1_0/sqlite.sql");
 const POSTGRES_0_1_0: &str = include_str!("version_0_1_0/postgres.sql");
@@ -11,10 +11,10 @@ const POSTGRES_0_1_0: &str = include_str!("version_0_1_0/postgres.sql");
 async fn assert_untouched(database: &Database, fragments: &[&str]) {
     let before = database.rows();
     assert!(before.iter().any(|row| row.contains("hello")), "the database has a message");
-    let place = Place::new().with("DATABASE_URL", database.url());
-    assert_refused(&place, fragments).await;
+    let sandbox = Sandbox::new().with("DATABASE_URL", database.url());
+    assert_refused(&sandbox, fragments).await;
     for command in [&["restored"][..], &["user", "promote", "ann"]] {
-        let ended = place.run(command).await;
+        let ended = sandbox.run(command).await;
         assert!(fragments.iter().all(|fragment| ended.stderr.contains(fragment)), "{command:?}: {}", ended.stderr);
         assert_eq!(ended.status.code(), Some(1), "{command:?}");
     }
@@ -34,8 +34,8 @@ async fn a_database_of_version_0_1_0_is_refused_and_unchanged() {
 async fn a_database_of_a_newer_version_is_refused_and_unchanged() {
     for kind in [Kind::Sqlite, Kind::Postgres] {
         let database = Database::create(kind);
-        let place = Place::new().with("DATABASE_URL", database.url());
-        let mut hub = place.start(&[]);
+        let sandbox = Sandbox::new().with("DATABASE_URL", database.url());
+        let mut hub = sandbox.start(&[]);
         hub.address().await;
         hub.signal("TERM");
         assert!(hub.has_ended_well().await);

@@ -3,7 +3,7 @@
 
 use super::startup::assert_refused;
 use crate::harness::{TestHub, both_databases};
-use crate::support::binary::Place;
+use crate::support::binary::Sandbox;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -36,7 +36,7 @@ async fn op_2_a_secret_from_a_manual_stops_the_start() {
     for name in ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "METRICS_TOKEN"] {
         let shown = shown_values(name);
         for sample in SAMPLES.iter().copied().chain(shown.iter().map(String::as_str)) {
-            assert_refused(&Place::new().with(name, sample), &[name, "published example"]).await;
+            assert_refused(&Sandbox::new().with(name, sample), &[name, "published example"]).await;
         }
     }
 }
@@ -64,9 +64,9 @@ async fn au_5_every_start_warns_of_plain_http_beyond_loopback() {
         ("[::]:0", "http://chat.example.org", true),
         ("0.0.0.0:0", "", true),
     ] {
-        let place = Place::new().with("BIND", bind).with("PUBLIC_URL", public_url);
+        let sandbox = Sandbox::new().with("BIND", bind).with("PUBLIC_URL", public_url);
         for _ in 0..2 {
-            let mut hub = place.start(&[]);
+            let mut hub = sandbox.start(&[]);
             hub.address().await;
             let log = hub.log();
             let warnings = log.lines().filter(|line| line.contains(" WARN ") && line.contains("PUBLIC_URL is "));
@@ -85,10 +85,10 @@ async fn proxies_that_are_not_told_or_not_only_proxies_are_warned_of() {
         ("https://chat.example.org", "10.0.0.0/8,0.0.0.0/0", Some("TRUSTED_PROXIES trusts every address")),
         ("http://localhost:8080", "::/0", Some("TRUSTED_PROXIES trusts every address")),
     ] {
-        let place = Place::new().with("PUBLIC_URL", public_url).with("TRUSTED_PROXIES", trusted);
-        let checked = place.run(&["check"]).await;
+        let sandbox = Sandbox::new().with("PUBLIC_URL", public_url).with("TRUSTED_PROXIES", trusted);
+        let checked = sandbox.run(&["check"]).await;
         assert_eq!(checked.status.code(), Some(0), "{}", checked.stderr);
-        let mut hub = place.start(&[]);
+        let mut hub = sandbox.start(&[]);
         hub.address().await;
         let warned: Vec<_> = hub.log().lines().filter(|line| line.contains(" WARN ")).map(str::to_owned).collect();
         for said in [&warned.join("\n"), &checked.stdout] {

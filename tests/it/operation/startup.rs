@@ -1,7 +1,7 @@
 //! Startup and shutdown of the program: errors for invalid settings, the files it creates and their
 //! modes, and how it stops on request.
 
-use crate::support::binary::{Ended, Place, wait_for};
+use crate::support::binary::{Ended, Sandbox, wait_for};
 use crate::support::hub_process::{Person, close_code};
 use crate::support::temp_database::Scratch;
 use diesel::connection::SimpleConnection;
@@ -28,8 +28,8 @@ fn assert_refusal(ended: &Ended, fragments: &[&str]) {
 }
 
 /// Expects the same refusal from the hub itself and from `check`.
-pub async fn assert_refused(place: &Place, fragments: &[&str]) {
-    let (served, checked) = (place.run(&[]).await, place.run(&["check"]).await);
+pub async fn assert_refused(sandbox: &Sandbox, fragments: &[&str]) {
+    let (served, checked) = (sandbox.run(&[]).await, sandbox.run(&["check"]).await);
     assert_refusal(&served, fragments);
     assert_refusal(&checked, fragments);
     assert_eq!(served.stderr, checked.stderr);
@@ -62,9 +62,9 @@ async fn a_bad_setting_is_named_with_its_value_and_what_is_allowed() {
         ("OUTBOX_AGE", "1ms", "10m"),
         ("JWT_ISSUER", "https://id.example.org", "set JWT_PUBLIC_KEY_FILE and JWT_AUDIENCE too"),
     ] {
-        let place = Place::new().with("RUST_BACKTRACE", "1").with(name, value);
-        assert_refused(&place, &[name, value, allowed]).await;
-        assert!(!place.path("data").exists(), "{name}={value} is refused before anything is made");
+        let sandbox = Sandbox::new().with("RUST_BACKTRACE", "1").with(name, value);
+        assert_refused(&sandbox, &[name, value, allowed]).await;
+        assert!(!sandbox.path("data").exists(), "{name}={value} is refused before anything is made");
     }
 }
 
@@ -77,7 +77,7 @@ async fn au_6_a_bad_secret_is_named_without_its_value() {
         ("REDIS_URL", "redis://:hunter2@127.0.0.1/", "one node"),
         ("DATABASE_URL", "mysql://app:hunter2@db/chat", "sqlite://PATH or postgres://"),
     ] {
-        assert_refused(&Place::new().with(name, value), &[name, allowed]).await;
+        assert_refused(&Sandbox::new().with(name, value), &[name, allowed]).await;
     }
 }
 
@@ -93,51 +93,51 @@ async fn a_database_that_cannot_be_opened_is_named_with_the_reason() {
         ("postgres://app:hunter2@127.0.0.1:1/chat", ["Postgres", "refused"]),
         (&format!("postgres://app:hunter2@{NO_HOST}/chat"), ["Postgres", NO_HOST]),
     ] {
-        let place = Place::new().with("DATABASE_URL", url).with("RUST_BACKTRACE", "1");
-        fs::create_dir(place.path("folder")).unwrap();
-        fs::write(place.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
-        assert_refused(&place, &fragments).await;
-        assert_refused(&place, &["DATABASE_URL"]).await;
+        let sandbox = Sandbox::new().with("DATABASE_URL", url).with("RUST_BACKTRACE", "1");
+        fs::create_dir(sandbox.path("folder")).unwrap();
+        fs::write(sandbox.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
+        assert_refused(&sandbox, &fragments).await;
+        assert_refused(&sandbox, &["DATABASE_URL"]).await;
     }
 }
 
 #[tokio::test]
 async fn a_key_that_cannot_be_used_is_named_with_its_setting() {
-    let place = Place::new();
-    fs::create_dir(place.path("data")).unwrap();
-    fs::write(place.path("data/jwt.key"), "short").unwrap();
-    assert_refusal(&place.run(&[]).await, &["DATA_DIR", "data/jwt.key", "shorter than 32 bytes"]);
-    let place =
-        Place::new().with("JWT_PUBLIC_KEY_FILE", "none.pem").with("JWT_ISSUER", "id").with("JWT_AUDIENCE", "me");
-    assert_refused(&place, &["JWT_PUBLIC_KEY_FILE", "none.pem"]).await;
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path("data")).unwrap();
+    fs::write(sandbox.path("data/jwt.key"), "short").unwrap();
+    assert_refusal(&sandbox.run(&[]).await, &["DATA_DIR", "data/jwt.key", "shorter than 32 bytes"]);
+    let sandbox =
+        Sandbox::new().with("JWT_PUBLIC_KEY_FILE", "none.pem").with("JWT_ISSUER", "id").with("JWT_AUDIENCE", "me");
+    assert_refused(&sandbox, &["JWT_PUBLIC_KEY_FILE", "none.pem"]).await;
 }
 
 #[tokio::test]
 async fn a_postgres_database_that_is_not_there_is_named() {
     let scratch = Scratch::postgres();
-    let place = Place::new().with("DATABASE_URL", format!("{}_not", scratch.url));
-    assert_refused(&place, &["DATABASE_URL", "_not", "does not exist"]).await;
+    let sandbox = Sandbox::new().with("DATABASE_URL", format!("{}_not", scratch.url));
+    assert_refused(&sandbox, &["DATABASE_URL", "_not", "does not exist"]).await;
 }
 
 #[tokio::test]
 async fn a_data_directory_that_cannot_be_made_is_named() {
-    let place = Place::new().with("DATA_DIR", "file/data");
-    fs::write(place.path("file"), "").unwrap();
-    assert_refused(&place, &["DATA_DIR", "file/data"]).await;
+    let sandbox = Sandbox::new().with("DATA_DIR", "file/data");
+    fs::write(sandbox.path("file"), "").unwrap();
+    assert_refused(&sandbox, &["DATA_DIR", "file/data"]).await;
 }
 
 #[tokio::test]
 async fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ended = Place::new().with("BIND", &address).with("RUST_BACKTRACE", "1").run(&[]).await;
+    let ended = Sandbox::new().with("BIND", &address).with("RUST_BACKTRACE", "1").run(&[]).await;
     assert_refusal(&ended, &["BIND", &address, "in use"]);
 }
 
 #[tokio::test]
 async fn check_says_whether_settings_and_database_are_good() {
     for scratch in [Scratch::sqlite(), Scratch::postgres()] {
-        let Ended { status, stdout, stderr } = Place::new().with("DATABASE_URL", &scratch.url).run(&["check"]).await;
+        let Ended { status, stdout, stderr } = Sandbox::new().with("DATABASE_URL", &scratch.url).run(&["check"]).await;
         assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
         assert_eq!(stdout.lines().count(), 1, "{stdout}");
     }
@@ -145,20 +145,20 @@ async fn check_says_whether_settings_and_database_are_good() {
 
 #[tokio::test]
 async fn help_and_version_ignore_bad_settings_and_write_nothing() {
-    let place = Place::new().with("BIND", "somewhere").with("DATABASE_URL", "mysql://db/chat");
+    let sandbox = Sandbox::new().with("BIND", "somewhere").with("DATABASE_URL", "mysql://db/chat");
     for (argument, fragment) in [("--help", "check"), ("--version", env!("CARGO_PKG_VERSION"))] {
-        let Ended { status, stdout, stderr } = place.run(&[argument]).await;
+        let Ended { status, stdout, stderr } = sandbox.run(&[argument]).await;
         assert_eq!((status.code(), stderr.as_str()), (Some(0), ""), "{argument}");
         assert!(stdout.contains(fragment), "{stdout}");
     }
-    assert!(!place.path("data").exists());
+    assert!(!sandbox.path("data").exists());
 }
 
 #[tokio::test]
 async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
     for signal in ["TERM", "INT"] {
-        let place = Place::new();
-        let mut hub = place.start(&["serve"]);
+        let sandbox = Sandbox::new();
+        let mut hub = sandbox.start(&["serve"]);
         let address = hub.address().await;
         let (ann, bob) = (Person::register(&address, "ann").await, Person::register(&address, "bob").await);
         let mut sockets = Vec::new();
@@ -179,7 +179,7 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
         assert!(asked_at.elapsed() < Duration::from_secs(10), "{signal}: within SHUTDOWN_GRACE");
         assert_eq!(stdout.lines().count(), 1, "{stdout}");
         assert!(!stderr.contains("ERROR") && !stderr.contains("panicked"), "{stderr}");
-        let left: Vec<_> = fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(sandbox.path("data")).unwrap().map(|file| file.unwrap().file_name()).collect();
         // The files: the database, its lock, the key of access tokens, and two for noticing a
         // restored backup.
         assert_eq!(left.len(), 5, "the write-ahead log is written back, so the database is one file: {left:?}");
@@ -188,8 +188,8 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_is_not_logged_as_bad_text() {
-    let place = Place::new();
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let mut socket = Person::register(&address, "ann").await.connect(&address).await.unwrap();
     assert!(matches!(socket.next().await, Some(Ok(Message::Text(_)))));
@@ -203,10 +203,10 @@ async fn a_connection_that_breaks_is_not_logged_as_bad_text() {
 
 #[tokio::test]
 async fn what_the_hub_keeps_is_readable_by_its_owner_alone() {
-    let place = Place::new().with("DATA_DIR", "deep/data");
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new().with("DATA_DIR", "deep/data");
+    let mut hub = sandbox.start(&[]);
     Person::register(&hub.address().await, "ann").await;
-    assert_eq!(mode(&place.path("deep/data")), 0o700);
+    assert_eq!(mode(&sandbox.path("deep/data")), 0o700);
     for file in [
         "switchboard.db",
         "switchboard.db-wal",
@@ -216,24 +216,24 @@ async fn what_the_hub_keeps_is_readable_by_its_owner_alone() {
         "history",
         "history.seal",
     ] {
-        assert_eq!(mode(&place.path("deep/data").join(file)), 0o600, "{file}");
+        assert_eq!(mode(&sandbox.path("deep/data").join(file)), 0o600, "{file}");
     }
 }
 
 #[tokio::test]
 async fn the_access_token_key_is_created_once_unless_configured() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let mut keys = Vec::new();
     for _ in 0..2 {
-        let mut hub = place.start(&[]);
+        let mut hub = sandbox.start(&[]);
         hub.address().await;
-        keys.push(fs::read(place.path("data/jwt.key")).unwrap());
+        keys.push(fs::read(sandbox.path("data/jwt.key")).unwrap());
     }
     assert!(keys[0] == keys[1] && keys[0].len() >= 32);
 
-    let place = Place::new().with("JWT_SECRET", "Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUe");
-    place.start(&[]).address().await;
-    assert!(!place.path("data/jwt.key").exists());
+    let sandbox = Sandbox::new().with("JWT_SECRET", "Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUe");
+    sandbox.start(&[]).address().await;
+    assert!(!sandbox.path("data/jwt.key").exists());
 }
 
 #[tokio::test]
@@ -244,9 +244,9 @@ async fn a_postgres_that_may_lose_messages_is_warned_of_at_the_start() {
         fsync: String,
     }
     let scratch = Scratch::postgres();
-    let place = Place::new().with("DATABASE_URL", &scratch.url);
+    let sandbox = Sandbox::new().with("DATABASE_URL", &scratch.url);
     let log_of_a_start = async || {
-        let mut hub = place.start(&[]);
+        let mut hub = sandbox.start(&[]);
         hub.address().await;
         hub.log()
     };
@@ -266,21 +266,21 @@ async fn a_postgres_that_may_lose_messages_is_warned_of_at_the_start() {
 
 #[tokio::test]
 async fn settings_stand_in_dot_env_too_and_the_environment_wins() {
-    let place = Place::new();
-    fs::write(place.path(".env"), "# mine\nREGISTRATION=maybe\n").unwrap();
-    assert_refused(&place, &[".env, line 2: REGISTRATION", "maybe"]).await;
-    let place = place.with("REGISTRATION", "closed");
-    assert_eq!(place.run(&["check"]).await.status.code(), Some(0));
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path(".env"), "# mine\nREGISTRATION=maybe\n").unwrap();
+    assert_refused(&sandbox, &[".env, line 2: REGISTRATION", "maybe"]).await;
+    let sandbox = sandbox.with("REGISTRATION", "closed");
+    assert_eq!(sandbox.run(&["check"]).await.status.code(), Some(0));
 }
 
 #[tokio::test]
 async fn a_dot_env_that_cannot_be_read_is_refused_without_showing_it() {
-    let place = Place::new();
-    fs::write(place.path(".env"), "REGISTRATION=open\nJWT_SECRET=hunter2 and more\n").unwrap();
-    assert_refused(&place, &[".env, line 2: "]).await;
-    fs::remove_file(place.path(".env")).unwrap();
-    fs::create_dir(place.path(".env")).unwrap();
-    assert_refused(&place, &[".env"]).await;
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path(".env"), "REGISTRATION=open\nJWT_SECRET=hunter2 and more\n").unwrap();
+    assert_refused(&sandbox, &[".env, line 2: "]).await;
+    fs::remove_file(sandbox.path(".env")).unwrap();
+    fs::create_dir(sandbox.path(".env")).unwrap();
+    assert_refused(&sandbox, &[".env"]).await;
 }
 
 #[tokio::test]
@@ -292,20 +292,20 @@ async fn a_setting_that_would_be_ignored_prevents_the_start() {
         ("DATABASE_URL=postgres://app:hunter2$x@db/chat\n", ".env, line 1: expected NAME=value"),
         ("BIND=127.0.0.1:0\nMAX_MESSAGE_CHARS=many\n", ".env, line 2: MAX_MESSAGE_CHARS=\"many\""),
     ] {
-        let place = Place::new();
-        fs::write(place.path(".env"), text).unwrap();
-        assert_refused(&place, &[refusal]).await;
+        let sandbox = Sandbox::new();
+        fs::write(sandbox.path(".env"), text).unwrap();
+        assert_refused(&sandbox, &[refusal]).await;
     }
 }
 
 #[tokio::test]
 async fn a_near_miss_in_the_environment_is_warned_of() {
-    let place = Place::new().with("REGISTRATON", "closed").with("bind", "0.0.0.0:1").with("PATH", "/bin");
+    let sandbox = Sandbox::new().with("REGISTRATON", "closed").with("bind", "0.0.0.0:1").with("PATH", "/bin");
     let warnings =
         ["REGISTRATON is not a setting; did you mean REGISTRATION?", "bind is not a setting; did you mean BIND?"];
-    let checked = place.run(&["check"]).await;
+    let checked = sandbox.run(&["check"]).await;
     assert_eq!((checked.status.code(), checked.stdout.lines().count()), (Some(0), 3), "{}", checked.stdout);
-    let mut hub = place.start(&[]);
+    let mut hub = sandbox.start(&[]);
     hub.address().await;
     for warning in warnings {
         assert!(checked.stdout.contains(warning), "{}", checked.stdout);
@@ -315,7 +315,7 @@ async fn a_near_miss_in_the_environment_is_warned_of() {
 
 #[tokio::test]
 async fn a_dot_env_further_up_is_somebody_elses() {
-    let place = Place::new().inside("hub");
-    fs::write(place.path("../.env"), "REGISTRATION=maybe\n").unwrap();
-    assert_eq!(place.run(&["check"]).await.status.code(), Some(0));
+    let sandbox = Sandbox::new().inside("hub");
+    fs::write(sandbox.path("../.env"), "REGISTRATION=maybe\n").unwrap();
+    assert_eq!(sandbox.run(&["check"]).await.status.code(), Some(0));
 }

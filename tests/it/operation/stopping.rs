@@ -1,12 +1,12 @@
 //! A hub that stops finishes what it began.
 
-use crate::support::binary::{Place, wait_for};
+use crate::support::binary::{Sandbox, wait_for};
 use crate::support::hub_process::Person;
 
 #[tokio::test]
 async fn a_hub_without_connections_records_who_was_online() {
-    let place = Place::new().with("PRESENCE_GRACE", "5m");
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new().with("PRESENCE_GRACE", "5m");
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     // Without a close frame; the user counts as online for the grace.

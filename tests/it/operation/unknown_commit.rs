@@ -44,10 +44,10 @@ fn frame(recipient_id: i64) -> Value {
 }
 
 /// The next frame that this socket receives is `resync`.
-async fn told_to_sync(socket: &mut Socket) -> Value {
-    let told = socket.next().await;
-    assert_eq!((&told["type"], &told["event"]), (&json!("system"), &json!("resync")), "{told}");
-    told
+async fn expect_resync(socket: &mut Socket) -> Value {
+    let frame = socket.next().await;
+    assert_eq!((&frame["type"], &frame["event"]), (&json!("system"), &json!("resync")), "{frame}");
+    frame
 }
 
 both_databases!(a_refused_commit_sends_nothing_to_anybody_else);
@@ -105,12 +105,12 @@ fn an_unknown_commit_resyncs_everybody_and_a_retry_sends_once() {
             assert_eq!(sockets[0].refused(frame(bob.id)).await.0, "unavailable");
         }
         for socket in &mut sockets {
-            told_to_sync(socket).await;
+            expect_resync(socket).await;
             socket.expect_silence().await;
         }
         ann.post("/api/messages", message(bob.id)).await.refused(503, "unavailable");
         for socket in &mut sockets {
-            told_to_sync(socket).await;
+            expect_resync(socket).await;
         }
         assert_eq!(hub.stored()[0], 2, "none is there");
         hub.database.execute("DROP TRIGGER trap ON messages");
@@ -140,7 +140,7 @@ fn sync_finds_an_unconfirmed_commit_and_its_retry_is_a_replay() {
         assert_eq!(sockets[0].refused(frame(bob.id)).await.0, "unavailable");
         assert!(cut.was_cut());
         for socket in &mut sockets {
-            model.frame(&told_to_sync(socket).await);
+            model.frame(&expect_resync(socket).await);
         }
         assert!(model.wants_sync());
         let answer = bob.post("/api/sync", model.ask()).await.ok();

@@ -108,8 +108,8 @@ async fn reports_by_a_clock_ahead_count_for_no_later_day(hub: &mut TestHub) {
     ann.post("/api/reports", report).await.is(201);
 }
 
-both_databases!(the_use_of_a_login_by_a_clock_ahead_is_written_anew);
-async fn the_use_of_a_login_by_a_clock_ahead_is_written_anew(hub: &mut TestHub) {
+both_databases!(the_use_of_a_login_by_a_clock_ahead_is_written_again);
+async fn the_use_of_a_login_by_a_clock_ahead_is_written_again(hub: &mut TestHub) {
     let clock = ahead(hub);
     let [ann] = hub.users(["ann"]).await;
     clock.set(at(0));

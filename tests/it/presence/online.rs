@@ -11,7 +11,7 @@ fn online(state: &Value) -> Vec<i64> {
 
 /// Waits until everybody who may know was told who came so far. Presence is announced in the order
 /// of arrival, so a latecomer's arrival proves it.
-async fn wait_until_told(hub: &TestHub) {
+async fn wait_for_announcements(hub: &TestHub) {
     let [watcher, latecomer] = hub.users(["watcher", "latecomer"]).await;
     latecomer.adds_contact(&watcher).await;
     let mut watching = watcher.connect().await;
@@ -176,16 +176,16 @@ async fn presence_is_shown_by_the_rule_and_to_nobody_else(hub: &mut TestHub) {
         let there = seen.connect().await;
         let fence = last.connect().await;
         assert!(watching.presence_of(&last).await);
-        let told = watching.presence_arrived().await;
-        assert_eq!(told, if *may_see { vec![(seen.id, true)] } else { vec![] }, "{case}");
+        let changes = watching.presence_arrived().await;
+        assert_eq!(changes, if *may_see { vec![(seen.id, true)] } else { vec![] }, "{case}");
         let (_, state) = Socket::open(&looks).await.welcome().await;
         assert_eq!(online(&state).contains(&seen.id), *may_see, "{case}: {state}");
         there.close().await;
         hub.wait_for_connections(2).await;
         fence.close().await;
         assert!(!watching.presence_of(&last).await);
-        let told = watching.presence_arrived().await;
-        assert_eq!(told, if *may_see { vec![(seen.id, false)] } else { vec![] }, "{case}");
+        let changes = watching.presence_arrived().await;
+        assert_eq!(changes, if *may_see { vec![(seen.id, false)] } else { vec![] }, "{case}");
     }
 }
 
@@ -233,7 +233,7 @@ both_databases!(a_first_message_shows_only_its_sender_online);
 async fn a_first_message_shows_only_its_sender_online(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
-    wait_until_told(hub).await;
+    wait_for_announcements(hub).await;
     ann_socket.send(&bob, "hi").await;
     assert!(bob_socket.presence_of(&ann).await);
     assert_eq!(ann_socket.presence_arrived().await, []);
@@ -247,7 +247,7 @@ both_databases!(a_contact_sees_the_presence_of_the_user_who_added_them);
 async fn a_contact_sees_the_presence_of_the_user_who_added_them(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
-    wait_until_told(hub).await;
+    wait_for_announcements(hub).await;
     bob.adds_contact(&ann).await;
     assert!(ann_socket.presence_of(&bob).await);
     bob.removes_contact(&ann).await;
@@ -292,6 +292,6 @@ async fn who_went_was_last_seen_when_they_went(hub: &mut TestHub) {
     let mut watching = ann.connect().await;
     bob.removes_contact(&ann).await;
     bob.adds_contact(&ann).await;
-    let told = watching.expect("user_online_status").await;
-    assert_eq!((&told["is_online"], &told["last_seen_at"]), (&json!(false), &json!("2027-01-15T08:00:05.000Z")));
+    let frame = watching.expect("user_online_status").await;
+    assert_eq!((&frame["is_online"], &frame["last_seen_at"]), (&json!(false), &json!("2027-01-15T08:00:05.000Z")));
 }

@@ -15,18 +15,18 @@ fn path(id: i64) -> String {
     format!("/api/conversations/{id}/viewing")
 }
 
-fn told(frame: &Value) -> (i64, bool) {
+fn viewing_state(frame: &Value) -> (i64, bool) {
     (frame["user_id"].as_i64().unwrap(), frame["is_viewing"].as_bool().unwrap())
 }
 
 /// The user and state of the next viewing frame.
 async fn next(socket: &mut Socket) -> (i64, bool) {
-    told(&socket.expect("viewing").await)
+    viewing_state(&socket.expect("viewing").await)
 }
 
 /// All viewing frames that came and were not asked for.
-async fn heard(socket: &mut Socket) -> Vec<(i64, bool)> {
-    socket.arrived().await.iter().filter(|frame| frame["type"] == "viewing").map(told).collect()
+async fn viewing_frames(socket: &mut Socket) -> Vec<(i64, bool)> {
+    socket.arrived().await.iter().filter(|frame| frame["type"] == "viewing").map(viewing_state).collect()
 }
 
 both_databases!(others_see_viewing_from_the_first_device_to_the_last);
@@ -64,16 +64,16 @@ async fn who_joins_is_shown_who_looks_already(hub: &mut TestHub) {
     let (mut phone, mut tablet) = (ann.connect().await, bob.connect().await);
     phone.ack(join(group.id)).await;
     bob.put(&path(group.id)).await.is(204);
-    assert_eq!(heard(&mut tablet).await, [(ann.id, true)]);
+    assert_eq!(viewing_frames(&mut tablet).await, [(ann.id, true)]);
     group.add(&ann, &cat).await.is(204);
     let (mut cat_phone, mut cat_laptop) = (cat.connect().await, cat.connect().await);
     cat_phone.ack(join(group.id)).await;
-    assert_eq!(heard(&mut cat_phone).await, [(ann.id, true), (bob.id, true)]);
+    assert_eq!(viewing_frames(&mut cat_phone).await, [(ann.id, true), (bob.id, true)]);
     cat_laptop.expect_silence().await;
     // Another device of hers views it separately, which announces nothing.
     cat_laptop.ack(join(group.id)).await;
-    assert_eq!(heard(&mut cat_laptop).await, [(ann.id, true), (bob.id, true)]);
-    assert_eq!(heard(&mut phone).await, [(bob.id, true), (cat.id, true)]);
+    assert_eq!(viewing_frames(&mut cat_laptop).await, [(ann.id, true), (bob.id, true)]);
+    assert_eq!(viewing_frames(&mut phone).await, [(bob.id, true), (cat.id, true)]);
     phone.ack(leave(group.id)).await;
     assert_eq!(next(&mut cat_phone).await, (ann.id, false));
 }
@@ -107,7 +107,7 @@ async fn looking_over_rest_is_told_too(hub: &mut TestHub) {
     }
     phone.ack(join(id)).await;
     ann.delete(&path(id)).await.is(204);
-    assert_eq!(heard(&mut reader).await, [(ann.id, true)], "her phone looks still");
+    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, true)], "her phone looks still");
     ann.put(&path(id)).await.is(204);
     phone.close().await;
     reader.expect_silence().await;
@@ -138,8 +138,8 @@ async fn a_block_ends_viewing_for_both_and_hides_later_viewing(hub: &mut TestHub
     bob.unblocks(&ann).await;
     phone.expect_silence().await;
     phone.ack(join(id)).await;
-    assert_eq!(heard(&mut phone).await, [(bob.id, true)]);
-    assert_eq!(heard(&mut reader).await, [(ann.id, true)]);
+    assert_eq!(viewing_frames(&mut phone).await, [(bob.id, true)]);
+    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, true)]);
 }
 
 both_databases!(a_block_hides_group_viewing_only_between_the_two_users);
@@ -155,7 +155,7 @@ async fn a_block_hides_group_viewing_only_between_the_two_users(hub: &mut TestHu
     ann.blocks(&bob).await;
     assert_eq!(next(&mut bob_socket).await, (ann.id, false));
     bob_socket.ack(join(group.id)).await;
-    assert_eq!(heard(&mut cat_socket).await, [(bob.id, true)], "of Ann nothing has changed");
+    assert_eq!(viewing_frames(&mut cat_socket).await, [(bob.id, true)], "of Ann nothing has changed");
     ann_socket.ack(leave(group.id)).await;
     bob_socket.close().await;
     assert_eq!(next(&mut cat_socket).await, (ann.id, false));
@@ -174,15 +174,18 @@ async fn who_leaves_a_group_looks_no_more_and_sees_nobody_look(hub: &mut TestHub
     let frames = owner.arrived().await;
     let kinds: Vec<&Value> = frames.iter().map(|frame| &frame["type"]).collect();
     assert_eq!(kinds, ["viewing", "viewing", "viewing", "conversation_update"]);
-    assert_eq!(frames[..3].iter().map(told).collect::<Vec<_>>(), [(bob.id, true), (cat.id, true), (bob.id, false)]);
-    assert_eq!(heard(&mut leaver).await, [(cat.id, true)]);
+    assert_eq!(
+        frames[..3].iter().map(viewing_state).collect::<Vec<_>>(),
+        [(bob.id, true), (cat.id, true), (bob.id, false)]
+    );
+    assert_eq!(viewing_frames(&mut leaver).await, [(cat.id, true)]);
     assert_eq!(leaver.refused(leave(group.id)).await.0, "not_found");
     other.close().await;
     assert_eq!(next(&mut owner).await, (cat.id, false));
     owner.ack(join(group.id)).await;
     group.add(&ann, &bob).await.is(204);
     leaver.close().await;
-    assert_eq!(heard(&mut owner).await, [], "he looks no more, though he is back");
+    assert_eq!(viewing_frames(&mut owner).await, [], "he looks no more, though he is back");
 }
 
 both_databases!(viewing_a_seventeenth_conversation_ends_the_first);
@@ -198,7 +201,7 @@ async fn viewing_a_seventeenth_conversation_ends_the_first(hub: &mut TestHub) {
     }
     let frames = reader.arrived().await;
     let seen: Vec<(i64, bool)> =
-        frames.iter().map(|frame| (frame["conversation_id"].as_i64().unwrap(), told(frame).1)).collect();
+        frames.iter().map(|frame| (frame["conversation_id"].as_i64().unwrap(), viewing_state(frame).1)).collect();
     let mut expected: Vec<(i64, bool)> = ids.iter().map(|id| (*id, true)).collect();
     expected.push((ids[0], false));
     assert_eq!(seen, expected);
@@ -218,9 +221,9 @@ async fn in_a_group_of_more_than_a_hundred_nobody_is_shown(hub: &mut TestHub) {
     let mut newcomer = cat.connect().await;
     newcomer.ack(join(group.id)).await;
     newcomer.expect_silence().await;
-    assert_eq!(heard(&mut phone).await, []);
+    assert_eq!(viewing_frames(&mut phone).await, []);
     phone.ack(leave(group.id)).await;
-    assert_eq!(heard(&mut reader).await, [(ann.id, false)], "what he was told of ends for him");
+    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, false)], "what he was told of ends for him");
 }
 
 both_databases!(an_empty_direct_conversation_stays_unknown_to_the_other);
@@ -241,8 +244,8 @@ async fn an_empty_direct_conversation_stays_unknown_to_the_other(hub: &mut TestH
     }
     phone.send(&bob, "hi").await;
     reader.ack(join(id)).await;
-    assert_eq!(heard(&mut reader).await, [(ann.id, true)], "with the first message he knows of it");
-    assert_eq!(heard(&mut phone).await, [(bob.id, true)]);
+    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, true)], "with the first message he knows of it");
+    assert_eq!(viewing_frames(&mut phone).await, [(bob.id, true)]);
 }
 
 both_databases!(nobody_looks_at_what_is_not_theirs);

@@ -47,8 +47,8 @@ async fn moves_of_a_group_are_told_together(hub: &mut TestHub) {
     let most = began.elapsed().div_duration_f64(GATHERED) as i64 + 2;
     let taken = rev(ann, group).await - before;
     assert!((1..=most).contains(&taken), "{taken} revs for {} moves, at most {most}", 2 * others.len());
-    let told = watching.arrived().await;
-    let revs: Vec<i64> = told.iter().filter_map(|frame| frame["rev"].as_i64()).collect();
+    let frames = watching.arrived().await;
+    let revs: Vec<i64> = frames.iter().filter_map(|frame| frame["rev"].as_i64()).collect();
     assert_eq!(revs, (before + 1..=before + taken).collect::<Vec<_>>(), "one frame for each rev");
     assert!(hub.database.count("receipt_marks") <= 2 * others.len() as i64);
     assert_eq!(hub.database.count("pending_receipts"), 0);
@@ -65,12 +65,12 @@ async fn a_lone_move_in_a_group_is_told_with_its_time(hub: &mut TestHub) {
     group.says(&ann, "hi").await;
     let mut watching = ann.connect().await;
     bob.post(&group.at("/read"), json!({})).await.is(204);
-    let told = watching.expect("conversation_read").await;
-    assert_eq!((&told["user_id"], &told["seq"], told["read_at"].is_string()), (&json!(bob.id), &json!(1), true));
+    let frame = watching.expect("conversation_read").await;
+    assert_eq!((&frame["user_id"], &frame["seq"], frame["read_at"].is_string()), (&json!(bob.id), &json!(1), true));
     bob.post(&group.at("/read"), json!({})).await.is(204);
     bob.post(&group.at("/delivered"), json!({"seq": 1})).await.is(204);
     watching.expect_silence().await;
-    assert_eq!(rev(&ann, group).await, told["rev"].as_i64().unwrap(), "what moves nothing takes no rev");
+    assert_eq!(rev(&ann, group).await, frame["rev"].as_i64().unwrap(), "what moves nothing takes no rev");
 }
 
 both_databases!(a_move_that_was_acknowledged_is_told_after_a_restart);
@@ -106,7 +106,7 @@ async fn the_times_of_receipts_are_kept_for_ninety_days(hub: &mut TestHub) {
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(NOON)));
     let id = ann.send_rest(&bob, "hi").await["id"].clone();
     bob.call("POST", &format!("/api/messages/{id}/read")).await.is(204);
-    let told = async |ann: &User| {
+    let read_times = async |ann: &User| {
         let message = ann.get(&format!("/api/messages/{id}")).await.ok()["message"].clone();
         let receipts = ann.get(&format!("/api/messages/{id}/receipts")).await.ok()["receipts"][0].clone();
         assert_eq!(message["status"], "read");
@@ -116,9 +116,9 @@ async fn the_times_of_receipts_are_kept_for_ninety_days(hub: &mut TestHub) {
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(NOON + 90 * DAY)));
     // No user stays logged in for that long.
     let ann = ann.log_in_again().await;
-    assert_eq!(told(&ann).await, [(); 3].map(|()| noon.clone()));
+    assert_eq!(read_times(&ann).await, [(); 3].map(|()| noon.clone()));
     assert_eq!(hub.database.count("receipt_marks"), 2);
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(NOON + 90 * DAY + 1)));
     eventually("the marks are deleted", async || hub.database.count("receipt_marks") == 0).await;
-    assert_eq!(told(&ann).await, [(); 3].map(|()| Value::Null));
+    assert_eq!(read_times(&ann).await, [(); 3].map(|()| Value::Null));
 }

@@ -15,7 +15,7 @@ async fn messages(from: &User, to: &User, count: usize) -> (i64, Vec<Value>) {
 }
 
 /// The part of a participant that everybody sees: delivered, read, and the rev of it.
-async fn place(watcher: &User, id: i64, of: &User) -> [i64; 3] {
+async fn shared_position(watcher: &User, id: i64, of: &User) -> [i64; 3] {
     let conversation = watcher.conversation(id).await;
     let row = conversation["participants"].as_array().unwrap().iter().find(|row| row["user_id"] == of.id).unwrap();
     ["delivered_seq", "read_seq", "rev"].map(|key| row[key].as_i64().unwrap())
@@ -34,7 +34,7 @@ async fn positions_move_forward_only_and_reading_implies_having_it(hub: &mut Tes
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, _) = messages(&ann, &bob, 4).await;
     let mut phone = bob.connect().await;
-    assert_eq!(place(&ann, id, &bob).await, [0, 0, 1]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [0, 0, 1]);
     for (frame, expected) in [
         (delivered(id, 2), [2, 0, 6]),
         (read(id, 1), [2, 1, 7]),
@@ -48,10 +48,10 @@ async fn positions_move_forward_only_and_reading_implies_having_it(hub: &mut Tes
     ] {
         phone.ack(frame.clone()).await;
         for watcher in [&ann, &bob] {
-            assert_eq!(place(watcher, id, &bob).await, expected, "after {frame}");
+            assert_eq!(shared_position(watcher, id, &bob).await, expected, "after {frame}");
         }
     }
-    assert_eq!(place(&ann, id, &ann).await, [0, 0, 1], "one's own position is nobody else's");
+    assert_eq!(shared_position(&ann, id, &ann).await, [0, 0, 1], "one's own position is nobody else's");
 }
 
 both_databases!(both_doors_move_the_same_positions);
@@ -60,15 +60,15 @@ async fn both_doors_move_the_same_positions(hub: &mut TestHub) {
     let (id, sent) = messages(&ann, &bob, 4).await;
     let at = |tail: &str| format!("/api/conversations/{id}/{tail}");
     bob.post(&at("delivered"), json!({"seq": 1})).await.is(204);
-    assert_eq!(place(&ann, id, &bob).await, [1, 0, 6]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [1, 0, 6]);
     bob.post(&at("read"), json!({"seq": 1})).await.is(204);
-    assert_eq!(place(&ann, id, &bob).await, [1, 1, 7]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [1, 1, 7]);
     bob.call("POST", &format!("/api/messages/{}/read", sent[1]["id"])).await.is(204);
-    assert_eq!(place(&ann, id, &bob).await, [2, 2, 8]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [2, 2, 8]);
     bob.connect().await.ack(json!({"type": "message_read", "message_id": sent[2]["id"]})).await;
-    assert_eq!(place(&ann, id, &bob).await, [3, 3, 9]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [3, 3, 9]);
     bob.post(&at("read"), json!({})).await.is(204);
-    assert_eq!(place(&ann, id, &bob).await, [4, 4, 10]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [4, 4, 10]);
 }
 
 both_databases!(reading_needs_no_body_and_a_body_that_is_there_must_be_json);
@@ -88,9 +88,9 @@ async fn reading_needs_no_body_and_a_body_that_is_there_must_be_json(hub: &mut T
         ] {
             bob.post_text(path, content_type, body).await.refused(status, "invalid");
         }
-        assert_eq!(place(&ann, id, &bob).await[1], if path == &everything { 3 } else { 0 });
+        assert_eq!(shared_position(&ann, id, &bob).await[1], if path == &everything { 3 } else { 0 });
         bob.call("POST", path).await.is(204);
-        assert_eq!(place(&ann, id, &bob).await[1], if path == &everything { 4 } else { 3 });
+        assert_eq!(shared_position(&ann, id, &bob).await[1], if path == &everything { 4 } else { 3 });
         for (content_type, body) in [("application/json", "{}"), ("application/json", ""), ("text/plain", "")] {
             bob.post_text(path, content_type, body).await.is(204);
         }
@@ -110,8 +110,8 @@ async fn every_session_of_everybody_hears_of_a_move_once(hub: &mut TestHub) {
         sockets[2].ack(frame).await;
     }
     for socket in &mut sockets {
-        let mut heard = socket.arrived().await;
-        for frame in &mut heard {
+        let mut received = socket.arrived().await;
+        for frame in &mut received {
             let time = frame["timestamp"].take();
             for key in ["delivered_at", "read_at"] {
                 if let Some(at) = frame.get_mut(key) {
@@ -120,19 +120,19 @@ async fn every_session_of_everybody_hears_of_a_move_once(hub: &mut TestHub) {
                 }
             }
         }
-        let told = |kind: &str, seq: usize, rev: i64, times: &[&str]| {
+        let receipt = |kind: &str, seq: usize, rev: i64, times: &[&str]| {
             let mut frame = json!({"type": kind, "timestamp": null, "conversation_id": id, "rev": rev,
                 "user_id": bob.id, "seq": seq, "message_id": sent[seq - 1]["id"]});
             times.iter().for_each(|key| frame[*key] = json!("NOW"));
             frame
         };
         let expected = [
-            told("message_delivered", 1, 5, &["delivered_at"]),
-            told("message_read", 1, 6, &["read_at"]),
-            told("message_read", 2, 7, &["delivered_at", "read_at"]),
-            told("conversation_read", 3, 8, &["delivered_at", "read_at"]),
+            receipt("message_delivered", 1, 5, &["delivered_at"]),
+            receipt("message_read", 1, 6, &["read_at"]),
+            receipt("message_read", 2, 7, &["delivered_at", "read_at"]),
+            receipt("conversation_read", 3, 8, &["delivered_at", "read_at"]),
         ];
-        assert_eq!(heard, expected);
+        assert_eq!(received, expected);
     }
     stranger.expect_silence().await;
 }
@@ -151,13 +151,13 @@ async fn a_message_status_follows_from_the_positions_of_others(hub: &mut TestHub
         phone.ack(frame).await;
     }
     let state = |message: &Value| (message["status"].clone(), message["is_read"].clone(), message["read_at"].clone());
-    let told = |status: &str, read_at: Option<&str>| (json!(status), json!(read_at.is_some()), json!(read_at));
+    let state_of = |status: &str, read_at: Option<&str>| (json!(status), json!(read_at.is_some()), json!(read_at));
     let expected = [
-        told("read", Some("2026-01-31T12:01:00.000Z")),
-        told("read", Some("2026-01-31T12:03:00.000Z")),
-        told("delivered", None),
-        told("sent", None),
-        told("sent", None),
+        state_of("read", Some("2026-01-31T12:01:00.000Z")),
+        state_of("read", Some("2026-01-31T12:03:00.000Z")),
+        state_of("delivered", None),
+        state_of("sent", None),
+        state_of("sent", None),
     ];
     for reader in [&ann, &bob] {
         let page = reader.history(id, "").await;
@@ -171,7 +171,7 @@ async fn a_message_status_follows_from_the_positions_of_others(hub: &mut TestHub
     clock.set(Timestamp::from_millis(NOON + 240_000));
     ann.post(&format!("/api/conversations/{id}/read"), json!({})).await.is(204);
     let last = bob.conversation(id).await["last_message"].clone();
-    assert_eq!(state(&last), told("read", Some("2026-01-31T12:04:00.000Z")));
+    assert_eq!(state(&last), state_of("read", Some("2026-01-31T12:04:00.000Z")));
 }
 
 both_databases!(receipts_tell_who_got_and_who_read_a_message_and_when);
@@ -226,15 +226,15 @@ async fn an_invalid_position_is_refused_and_its_key_named(hub: &mut TestHub) {
         let (code, message) = phone.refused(frame.clone()).await;
         assert!(code == "invalid" && message.contains(key), "{frame}: {message}");
     }
-    assert_eq!(place(&ann, id, &bob).await, [0, 0, 1]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [0, 0, 1]);
     phone.expect_silence().await;
 }
 
 /// Everything that a user may request about a conversation and a message in it.
-async fn asked(user: &User, phone: &mut Socket, id: i64, message_id: i64) -> Vec<(u16, String)> {
+async fn ask_everything(user: &User, phone: &mut Socket, id: i64, message_id: i64) -> Vec<(u16, String)> {
     let over_http = |reply: Reply| (reply.status, reply.body);
     let at = |tail: &str| format!("/api/conversations/{id}/{tail}");
-    let mut told = vec![
+    let mut answers = vec![
         over_http(user.post(&at("read"), json!({})).await),
         over_http(user.post(&at("read"), json!({"seq": 1})).await),
         over_http(user.post(&at("read"), json!({"seq": 99})).await),
@@ -250,9 +250,9 @@ async fn asked(user: &User, phone: &mut Socket, id: i64, message_id: i64) -> Vec
         json!({"type": "load_history", "conversation_id": id}),
     ] {
         let (code, message) = phone.refused(frame).await;
-        told.push((0, format!("{code}: {message}")));
+        answers.push((0, format!("{code}: {message}")));
     }
-    told
+    answers
 }
 
 both_databases!(what_is_not_mine_and_what_is_not_there_answer_alike);
@@ -260,22 +260,22 @@ async fn what_is_not_mine_and_what_is_not_there_answer_alike(hub: &mut TestHub) 
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let (id, sent) = messages(&ann, &bob, 1).await;
     let mut phone = cat.connect().await;
-    let not_mine = asked(&cat, &mut phone, id, sent[0]["id"].as_i64().unwrap()).await;
-    let not_there = asked(&cat, &mut phone, 999_999, 999_999).await;
+    let not_mine = ask_everything(&cat, &mut phone, id, sent[0]["id"].as_i64().unwrap()).await;
+    let not_there = ask_everything(&cat, &mut phone, 999_999, 999_999).await;
     assert_eq!(not_mine, not_there);
     let is_not_found = |(status, text): &(u16, String)| *status == 404 || text.starts_with("not_found");
     assert!(not_mine.iter().all(is_not_found), "{not_mine:#?}");
     let with_stranger = phone.refused(json!({"type": "conversation_read", "recipient_id": ann.id})).await;
     assert_eq!(with_stranger.0, "not_found");
-    assert_eq!(place(&ann, id, &bob).await, [0, 0, 1]);
+    assert_eq!(shared_position(&ann, id, &bob).await, [0, 0, 1]);
 }
 
 /// The next private change about conversations.
-async fn own_places(socket: &mut Socket) -> Value {
+async fn own_states(socket: &mut Socket) -> Value {
     loop {
         let mut update = socket.expect("me_update").await;
-        if let Some(places) = update.get_mut("conversations") {
-            return places.take();
+        if let Some(states) = update.get_mut("conversations") {
+            return states.take();
         }
     }
 }
@@ -293,7 +293,7 @@ async fn under_a_block_only_ones_own_position_moves(hub: &mut TestHub) {
         phone.ack(read(id, seq)).await;
         for socket in [&mut phone, &mut laptop] {
             let own = json!({"id": id, "cleared_seq": 0, "visible_from_seq": 1, "read_seq": seq});
-            assert_eq!(own_places(socket).await, json!([own]));
+            assert_eq!(own_states(socket).await, json!([own]));
             socket.expect_silence().await;
         }
         ann_socket.expect_silence().await;

@@ -10,7 +10,7 @@ async fn unread(user: &User) -> Value {
 }
 
 /// The update with this total, and how many came until then.
-async fn told(socket: &mut Socket, total: i64) -> (Value, u128) {
+async fn update_with_total(socket: &mut Socket, total: i64) -> (Value, u128) {
     let mut count = 0;
     loop {
         let update = socket.expect("unread_count_update").await;
@@ -46,19 +46,19 @@ async fn every_device_gets_unread_counts_on_messages_and_reads(hub: &mut TestHub
     let (mut phone, mut laptop) = (bob.connect().await, bob.log_in_again().await.connect().await);
     let id = ann.send_rest(&bob, "hi").await["conversation_id"].as_i64().unwrap();
     for socket in [&mut phone, &mut laptop] {
-        let (update, _) = told(socket, 1).await;
+        let (update, _) = update_with_total(socket, 1).await;
         assert_eq!((&update["conversation_id"], &update["unread_count"]), (&json!(id), &json!(1)));
         assert_eq!(update["unread_counts"], json!({"chat": 1}));
         assert_eq!(update["conversations"], json!({id.to_string(): 1}));
     }
     phone.ack(json!({"type": "conversation_read", "conversation_id": id})).await;
     for socket in [&mut phone, &mut laptop] {
-        let (update, _) = told(socket, 0).await;
+        let (update, _) = update_with_total(socket, 0).await;
         assert_eq!((&update["conversation_id"], &update["unread_count"]), (&json!(id), &json!(0)));
         assert_eq!(update["conversations"], json!({id.to_string(): 0}));
     }
-    let heard = ann_socket.all_arrived().await;
-    assert!(heard.iter().all(|frame| frame["type"] != "unread_count_update"), "the sender's counts are as before");
+    let frames = ann_socket.all_arrived().await;
+    assert!(frames.iter().all(|frame| frame["type"] != "unread_count_update"), "the sender's counts are as before");
 }
 
 both_databases!(updates_are_merged_and_name_every_conversation_that_changed);
@@ -98,7 +98,7 @@ async fn failed_unread_counts_are_sent_once_the_database_recovers(hub: &mut Test
     phone.send(&bob, "unread").await;
     eventually("counting fails", async || excused.came()).await;
     hub.database.execute("ALTER TABLE messages RENAME COLUMN away TO deleted_at");
-    let (update, count) = told(&mut bob_socket, 2).await;
+    let (update, count) = update_with_total(&mut bob_socket, 2).await;
     assert_eq!((&update["unread_count"], count), (&json!(2), 1), "{update}");
 }
 
@@ -126,8 +126,8 @@ async fn counts_equal_a_recount_of_the_history_whatever_happens(hub: &mut TestHu
                     let id = conversation["id"].as_i64().unwrap();
                     let seq = 1 + draw(&mut state, conversation["last_seq"].as_u64().unwrap() as usize) as i64;
                     user.post(&format!("/api/conversations/{id}/read"), json!({"seq": seq})).await.is(204);
-                    let place = read.entry((user.id, id)).or_default();
-                    *place = seq.max(*place);
+                    let read_seq = read.entry((user.id, id)).or_default();
+                    *read_seq = seq.max(*read_seq);
                 }
                 _ => {
                     user.send_rest(other, "hi").await;
@@ -143,20 +143,21 @@ async fn recount(people: &[User], read: &BTreeMap<(i64, i64), i64>, when: &str) 
         let mut expected = serde_json::Map::new();
         for conversation in user.conversations().await {
             let id = conversation["id"].as_i64().unwrap();
-            let place = read.get(&(user.id, id)).copied().unwrap_or(0);
+            let read_seq = read.get(&(user.id, id)).copied().unwrap_or(0);
             let page = user.history(id, "?limit=200").await;
             assert_eq!(page["has_more"], false);
-            let is_unread = |message: &&Value| message["seq"].as_i64() > Some(place) && message["sender_id"] != user.id;
+            let is_unread =
+                |message: &&Value| message["seq"].as_i64() > Some(read_seq) && message["sender_id"] != user.id;
             let count = page["messages"].as_array().unwrap().iter().filter(is_unread).count();
             assert_eq!(conversation["unread_count"], count, "{when}: {}", user.name);
             if count > 0 {
                 expected.insert(id.to_string(), json!(count));
             }
         }
-        let told = unread(user).await;
+        let counts = unread(user).await;
         let total: i64 = expected.values().filter_map(Value::as_i64).sum();
         assert_eq!(
-            (&told["conversations"], &told["total_unread"]),
+            (&counts["conversations"], &counts["total_unread"]),
             (&Value::Object(expected), &json!(total)),
             "{when}"
         );
@@ -182,7 +183,7 @@ async fn counting_stops_at_a_thousand_and_says_so(hub: &mut TestHub) {
     let mut phone = bob.connect().await;
     for number in 1_000..=1_001 {
         ann.send_rest(&bob, &format!("number {number}")).await;
-        let (update, _) = told(&mut phone, 1_001).await;
+        let (update, _) = update_with_total(&mut phone, 1_001).await;
         assert_eq!((&update["unread_count"], &update["is_capped"]), (&json!(1_000), &json!(true)));
         assert_eq!(update["unread_counts"], json!({"chat": 1_001}));
         let counts = unread(&bob).await;
@@ -192,6 +193,6 @@ async fn counting_stops_at_a_thousand_and_says_so(hub: &mut TestHub) {
     }
 
     bob.post(&format!("/api/conversations/{id}/read"), json!({"seq": 2})).await.is(204);
-    let (update, _) = told(&mut phone, 1_000).await;
+    let (update, _) = update_with_total(&mut phone, 1_000).await;
     assert_eq!((&update["unread_count"], &update["is_capped"]), (&json!(999), &Value::Null), "all are counted again");
 }

@@ -123,7 +123,7 @@ pub fn from<T: DeserializeOwned>(json: Value) -> T {
 }
 
 /// A group, its owner, another member, and a message of that member.
-struct Place {
+struct Fixture {
     owner: User,
     member: User,
     group: Group,
@@ -134,7 +134,7 @@ struct Place {
     hash: String,
 }
 
-impl Place {
+impl Fixture {
     async fn with(hub: &TestHub, size: usize) -> Self {
         let names = ["owner", "member", "stranger"].map(|name| format!("{name}{size}"));
         let [owner, member, stranger] = hub.users([&*names[0], &*names[1], &*names[2]]).await;
@@ -244,7 +244,7 @@ impl Place {
 
 both_databases!(no_query_count_grows_with_the_members_of_a_group);
 async fn no_query_count_grows_with_the_members_of_a_group(hub: &mut TestHub) {
-    let (small, large) = (Place::with(hub, FEW).await, Place::with(hub, MANY).await);
+    let (small, large) = (Fixture::with(hub, FEW).await, Fixture::with(hub, MANY).await);
     let (few, many) = (small.counts(hub), large.counts(hub));
     for (name, count) in &many {
         assert!(*count <= few[name], "{name}: {count} queries of {MANY} members, and {} of {FEW}", few[name]);

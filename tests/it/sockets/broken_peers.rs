@@ -1,7 +1,7 @@
 //! Peers that break every rule of a conversation, or disconnect, in every phase of it. Afterwards
 //! the binary is as before, with as many descriptors, no work left, and no panic.
 
-use crate::support::binary::{Binary, Place, wait_for};
+use crate::support::binary::{Binary, Sandbox, wait_for};
 use crate::support::hub_process::Person;
 use socket2::SockRef;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const TIMES: usize = 5;
 const FILES: usize = 20;
 
 struct Scene {
-    _place: Place,
+    _sandbox: Sandbox,
     hub: Binary,
     address: String,
     ann: Person,
@@ -30,11 +30,11 @@ impl Scene {
             ("REQUEST_BURST", "1000000"),
         ];
         let usual = usual.iter().chain(settings);
-        let place = usual.fold(Place::new(), |place, (name, value)| place.with(name, *value));
-        let mut hub = place.start(&[]);
+        let sandbox = usual.fold(Sandbox::new(), |sandbox, (name, value)| sandbox.with(name, *value));
+        let mut hub = sandbox.start(&[]);
         let address = hub.address().await;
         let ann = Person::register(&address, "ann").await;
-        Self { _place: place, hub, address, ann }
+        Self { _sandbox: sandbox, hub, address, ann }
     }
 
     async fn connect(&self) -> TcpStream {

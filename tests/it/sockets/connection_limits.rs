@@ -2,7 +2,7 @@
 //! a connection becomes a socket.
 
 use crate::harness::{Client, TestHub, User, any_database, eventually};
-use crate::support::binary::{Binary, Place, keeps_its_time, wait_for};
+use crate::support::binary::{Binary, Sandbox, keeps_its_time, wait_for};
 use crate::support::hub_process::Person;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -175,8 +175,8 @@ async fn a_sender_over_the_byte_rate_is_slowed_and_others_are_not(hub: &mut Test
 const FILES: usize = 20;
 
 /// One worker, so that the count does not depend on the machine.
-fn small() -> Place {
-    Place::new()
+fn small() -> Sandbox {
+    Sandbox::new()
         .with("WORKERS", "1")
         .with("MAX_SOCKETS_PER_USER", "0")
         .with("DATABASE_POOL", "2")
@@ -213,8 +213,8 @@ async fn unknown_socket(address: &str, from: &str) -> (u16, TcpStream) {
 
 #[tokio::test]
 async fn one_address_keeps_nobody_else_from_authenticating() {
-    let place = small().with("TRUSTED_PROXIES", "127.0.0.1").with("AUTH_TIMEOUT", "5m");
-    let mut hub = place.start_with_descriptors(256);
+    let sandbox = small().with("TRUSTED_PROXIES", "127.0.0.1").with("AUTH_TIMEOUT", "5m");
+    let mut hub = sandbox.start_with_descriptors(256);
     let address = hub.address().await;
     let mut held = Vec::new();
     let refused = loop {
@@ -237,8 +237,8 @@ async fn one_address_keeps_nobody_else_from_authenticating() {
 
 #[tokio::test]
 async fn sockets_over_the_descriptor_share_are_refused_but_not_http() {
-    let place = small();
-    let mut hub = place.start_with_descriptors(256);
+    let sandbox = small();
+    let mut hub = sandbox.start_with_descriptors(256);
     let address = hub.address().await;
     let ann = Person::register(&address, "ann").await;
     let before = hub.descriptors();
@@ -273,8 +273,8 @@ async fn sockets_over_the_descriptor_share_are_refused_but_not_http() {
 
 #[tokio::test]
 async fn a_thousand_slow_headers_time_out_and_delay_nobody() {
-    let place = small();
-    let mut hub = place.start(&[]);
+    let sandbox = small();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let before = hub.descriptors();
     keeps_its_time(async || a_thousand_slow_headers(&hub, &address, before).await).await;
@@ -319,8 +319,8 @@ async fn a_thousand_slow_headers(hub: &Binary, address: &str, before: usize) -> 
 
 #[tokio::test]
 async fn a_body_that_trickles_in_is_refused_in_time() {
-    let place = small();
-    let mut hub = place.start(&[]);
+    let sandbox = small();
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let body = json!({"username": "ann", "password": "correct horse battery"}).to_string();
     let head = format!(

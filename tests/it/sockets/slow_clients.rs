@@ -180,17 +180,17 @@ async fn ask_for_much(user: &User, socket: &mut Socket) {
 any_database!(a_large_answer_passes_and_holds_the_next_frame_until_read, OUTBOX_BYTES = "4096");
 async fn a_large_answer_passes_and_holds_the_next_frame_until_read(hub: &mut TestHub) {
     let [ann, bob] = much_to_sync(hub).await;
-    let (mut asker, mut other) = (Socket::open_narrow(&ann).await, bob.connect().await);
-    asker.welcome().await;
+    let (mut slow, mut other) = (Socket::open_narrow(&ann).await, bob.connect().await);
+    slow.welcome().await;
     other.arrived().await;
-    ask_for_much(&ann, &mut asker).await;
-    asker.frame(json!({"type": "private_message", "recipient_id": bob.id, "content": "afterwards"})).await;
-    asker.readable().await;
+    ask_for_much(&ann, &mut slow).await;
+    slow.frame(json!({"type": "private_message", "recipient_id": bob.id, "content": "afterwards"})).await;
+    slow.readable().await;
     assert_eq!(other.arrived().await, [] as [Value; 0], "she has not read her answer");
-    let answer = asker.expect("ack").await;
+    let answer = slow.expect("ack").await;
     assert!(answer.to_string().len() > 500_000 && answer["ref"] == "much");
     assert_eq!(other.expect("private_message").await["message"]["content"], "afterwards");
-    asker.answers().await;
+    slow.answers().await;
 }
 
 any_database!(

@@ -71,9 +71,9 @@ impl Described {
 }
 
 async fn names_the_key(phone: &mut Socket, frame: &Value, key: &str) {
-    let (code, told) = phone.refused(frame.clone()).await;
+    let (code, detail) = phone.refused(frame.clone()).await;
     assert_eq!(code, "invalid", "{frame}");
-    assert!(told.starts_with(key), "{frame}: {told}");
+    assert!(detail.starts_with(key), "{frame}: {detail}");
 }
 
 any_database!(in_1_every_number_of_every_frame_is_held_to_its_bounds);
@@ -102,16 +102,16 @@ async fn in_1_every_number_of_every_frame_is_held_to_its_bounds(hub: &mut TestHu
                 let answer = phone.call(asked.clone()).await;
                 // The range is `from 1 to 200`; whether a user has that number does not matter
                 // here.
-                let is_out_of_bounds = answer["message"].as_str().is_some_and(|told| told.contains(" from "));
+                let is_out_of_bounds = answer["message"].as_str().is_some_and(|detail| detail.contains(" from "));
                 assert!(!is_out_of_bounds, "{asked}: {answer}");
             }
         }
     }
     assert!(numbers > 20, "{numbers} keys are numbers");
-    for (place, is_good) in [(0, true), (MAX, true), (-1, false), (MAX + 1, false)] {
+    for (position, is_good) in [(0, true), (MAX, true), (-1, false), (MAX + 1, false)] {
         for (frame, key) in [
-            (json!({"type": "sync", "conversations": {"1": place}}), "conversations"),
-            (json!({"type": "sync", "me": place}), "me"),
+            (json!({"type": "sync", "conversations": {"1": position}}), "conversations"),
+            (json!({"type": "sync", "me": position}), "me"),
         ] {
             match is_good {
                 true => drop(phone.ack(frame).await),
@@ -172,8 +172,8 @@ async fn in_1_a_frame_or_body_goes_16_deep_and_not_one_further(hub: &mut TestHub
         phone.expect("private_message").await;
         phone.expect("private_message").await;
         for depth in [17, 100, 127] {
-            let told = ann.post_text("/api/messages", "application/json", body(depth)).await.refused(400, "invalid");
-            assert_eq!(told, TOO_DEEP, "{}", body(depth));
+            let detail = ann.post_text("/api/messages", "application/json", body(depth)).await.refused(400, "invalid");
+            assert_eq!(detail, TOO_DEEP, "{}", body(depth));
             phone.text(&body(depth)).await;
             assert_eq!(phone.expect("error").await["message"], TOO_DEEP);
         }

@@ -12,10 +12,10 @@ use tempfile::TempDir;
 /// Longer than any task of a hub here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two polls of a child or a file, which cannot be awaited.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A working directory, and the environment of the programs that run there.
-pub struct Place {
+pub struct Sandbox {
     _dir: TempDir,
     path: PathBuf,
     settings: Vec<(String, String)>,
@@ -26,7 +26,7 @@ fn binary() -> PathBuf {
     std::env::var_os("SWITCHBOARD_BIN").map_or_else(|| env!("CARGO_BIN_EXE_switchboard").into(), PathBuf::from)
 }
 
-impl Place {
+impl Sandbox {
     /// An empty directory; a free port.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -34,7 +34,7 @@ impl Place {
         Self { _dir: dir, path, settings: vec![("BIND".into(), "127.0.0.1:0".into())] }
     }
 
-    /// A place in a subfolder of the directory.
+    /// Moves the sandbox to a new subfolder of the directory.
     pub fn inside(mut self, folder: &str) -> Self {
         self.path.push(folder);
         std::fs::create_dir(&self.path).unwrap();
@@ -70,7 +70,7 @@ impl Place {
         self.start_command(Command::new(binary()), Some(stderr.into()))
     }
 
-    /// Starts another program in the same place.
+    /// Starts another program in the sandbox.
     pub fn start_other(&self, command: Command) -> Binary {
         self.start_command(command, None)
     }
@@ -230,7 +230,7 @@ pub async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -
             if let Some(found) = look().await {
                 return found;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
     match tokio::time::timeout(PATIENCE, looking).await {

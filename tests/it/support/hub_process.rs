@@ -25,15 +25,15 @@ pub struct Person {
 
 impl Person {
     pub async fn register(address: &str, username: &str) -> Self {
-        Self::enter(address, "register", username).await
+        Self::authenticate(address, "register", username).await
     }
 
     /// The same user with another login.
     pub async fn log_in(&self, address: &str) -> Self {
-        Self::enter(address, "login", &self.name).await
+        Self::authenticate(address, "login", &self.name).await
     }
 
-    async fn enter(address: &str, call: &str, username: &str) -> Self {
+    async fn authenticate(address: &str, call: &str, username: &str) -> Self {
         let body = json!({"username": username, "password": "correct horse battery"});
         let url = format!("http://{address}/api/auth/{call}");
         let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();

@@ -18,7 +18,7 @@ fn seqs(conversation: &Value) -> Vec<i64> {
 }
 
 /// The ids in an answer, and whether each is a full reset.
-fn told(answer: &Value) -> Vec<(i64, bool)> {
+fn changed_ids(answer: &Value) -> Vec<(i64, bool)> {
     let one = |changed: &Value| (changed["id"].as_i64().unwrap(), changed["reset"].as_bool().unwrap());
     rows(answer, "conversations").iter().map(one).collect()
 }
@@ -44,11 +44,11 @@ async fn a_client_that_knows_nothing_gets_everything_and_then_nothing(hub: &mut 
     assert_eq!((&answer["me"], &answer["left"]), (&json!(0), &json!([])));
     let nothing = json!({"reset": true, "blocks": [], "contacts": [], "conversations": [], "hidden": []});
     assert_eq!(answer["mine"], nothing);
-    assert_eq!(told(&answer), [(with_cat, true), (with_bob, true)], "latest activity first");
-    let anew = &answer["conversations"][1];
-    assert_eq!(anew["conversation"], ann.conversation(with_bob).await);
-    assert_eq!(anew["messages"], ann.history(with_bob, "").await["messages"]);
-    assert_eq!((&anew["rev"], &anew["participants"]), (&json!(3), &json!([])));
+    assert_eq!(changed_ids(&answer), [(with_cat, true), (with_bob, true)], "latest activity first");
+    let changed = &answer["conversations"][1];
+    assert_eq!(changed["conversation"], ann.conversation(with_bob).await);
+    assert_eq!(changed["messages"], ann.history(with_bob, "").await["messages"]);
+    assert_eq!((&changed["rev"], &changed["participants"]), (&json!(3), &json!([])));
     let held = json!({"epoch": answer["epoch"], "me": 0,
         "conversations": {with_bob.to_string(): 3, with_cat.to_string(): 2}});
     let again = sync(&ann, held.clone()).await;
@@ -74,7 +74,7 @@ async fn a_position_gets_what_changed_after_it(hub: &mut TestHub) {
         [(1, vec![1, 2, 3, 4, 5, 6], 1), (4, vec![4, 5, 6], 1), (6, vec![6], 1), (7, vec![6], 0)]
     {
         let answer = sync(&bob, json!({"epoch": epoch, "conversations": {id.to_string(): position}})).await;
-        assert_eq!(told(&answer), [(id, false)], "from {position}");
+        assert_eq!(changed_ids(&answer), [(id, false)], "from {position}");
         let changed = &answer["conversations"][0];
         assert_eq!((seqs(changed), &changed["rev"]), (expected, &json!(8)), "from {position}");
         assert_eq!(rows(changed, "participants").len(), readers, "from {position}");
@@ -87,21 +87,21 @@ async fn a_position_gets_what_changed_after_it(hub: &mut TestHub) {
         ("another history", json!({"epoch": "", "conversations": {id.to_string(): 7}})),
     ] {
         let answer = sync(&bob, request).await;
-        assert_eq!(told(&answer), [(id, true)], "{what}");
+        assert_eq!(changed_ids(&answer), [(id, true)], "{what}");
         assert_eq!(seqs(&answer["conversations"][0]), [1, 2, 3, 4, 5, 6], "{what}");
         assert_eq!(answer["conversations"][0]["rev"], 8, "{what}");
     }
 }
 
-both_databases!(what_is_more_than_500_changes_behind_comes_anew);
-async fn what_is_more_than_500_changes_behind_comes_anew(hub: &mut TestHub) {
+both_databases!(more_than_500_changes_behind_get_a_reset);
+async fn more_than_500_changes_behind_get_a_reset(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = write(&ann, &bob, 502, "hi").await;
     let from = async |rev: i64| sync(&bob, json!({"conversations": {id.to_string(): rev}})).await;
     let (all, too_many) = (from(3).await, from(2).await);
-    assert_eq!(told(&all), [(id, false)]);
+    assert_eq!(changed_ids(&all), [(id, false)]);
     assert_eq!(seqs(&all["conversations"][0]), (3..=502).collect::<Vec<_>>());
-    assert_eq!(told(&too_many), [(id, true)]);
+    assert_eq!(changed_ids(&too_many), [(id, true)]);
     assert_eq!(seqs(&too_many["conversations"][0]), (453..=502).collect::<Vec<_>>(), "with the newest 50");
     for answer in [all, too_many] {
         assert_eq!((&answer["complete"], &answer["conversations"][0]["rev"]), (&json!(true), &json!(503)));
@@ -119,7 +119,7 @@ async fn new_messages_are_found_behind_many_receipts(hub: &mut TestHub) {
     write(&ann, &bob, 2, "after").await;
     for (position, expected) in [(31, vec![31, 32]), (29, vec![29, 30, 31, 32]), (61, vec![31, 32]), (62, vec![32])] {
         let answer = sync(&ann, json!({"conversations": {id.to_string(): position}})).await;
-        assert_eq!(told(&answer), [(id, false)], "from {position}");
+        assert_eq!(changed_ids(&answer), [(id, false)], "from {position}");
         assert_eq!(seqs(&answer["conversations"][0]), expected, "from {position}");
     }
 }
@@ -130,10 +130,10 @@ async fn only_speaks_of_the_named_ones(hub: &mut TestHub) {
     let with_bob = write(&ann, &bob, 1, "hi").await;
     let with_cat = write(&ann, &cat, 1, "hi").await;
     let named = json!({"conversations": {with_bob.to_string(): 1}, "only": true});
-    assert_eq!(told(&sync(&ann, named).await), [(with_bob, false)]);
+    assert_eq!(changed_ids(&sync(&ann, named).await), [(with_bob, false)]);
     let all = json!({"conversations": {with_bob.to_string(): 1}, "only": false});
-    assert_eq!(told(&sync(&ann, all).await), [(with_cat, true), (with_bob, false)]);
-    assert_eq!(told(&sync(&ann, json!({"only": true})).await), []);
+    assert_eq!(changed_ids(&sync(&ann, all).await), [(with_cat, true), (with_bob, false)]);
+    assert_eq!(changed_ids(&sync(&ann, json!({"only": true})).await), []);
 }
 
 both_databases!(what_is_not_mine_and_what_is_not_there_are_both_left);
@@ -151,7 +151,7 @@ async fn what_is_not_mine_and_what_is_not_there_are_both_left(hub: &mut TestHub)
             assert_eq!(foreign["left"].take(), json!([not_mine]));
             assert_eq!(missing["left"].take(), json!([999_999]));
             assert_eq!(foreign, missing);
-            assert_eq!(told(&foreign), []);
+            assert_eq!(changed_ids(&foreign), []);
         }
     }
 }
@@ -163,7 +163,7 @@ async fn two_thousand_positions_are_answered_and_one_more_is_refused(hub: &mut T
     let held = |count: i64| (id..id + count).map(|id| (id.to_string(), 1)).collect::<BTreeMap<_, _>>();
     for only in [true, false] {
         let answer = sync(&ann, json!({"conversations": held(2_000), "only": only})).await;
-        assert_eq!((told(&answer), rows(&answer, "left").len()), (vec![(id, false)], 1_999));
+        assert_eq!((changed_ids(&answer), rows(&answer, "left").len()), (vec![(id, false)], 1_999));
     }
     let detail = ann.post("/api/sync", json!({"conversations": held(2_001)})).await.refused(400, "invalid");
     assert!(detail.contains("conversations"), "{detail}");
@@ -281,9 +281,9 @@ async fn an_answer_stays_below_a_mebibyte(hub: &mut TestHub) {
     assert_eq!(came, BTreeMap::from([(with_bob, (2..=151).collect())]), "each once, in order");
     assert!(asked >= 3, "2.4 MB in {asked} answers");
     let with_cat = write(&cat, &ann, 90, &large).await;
-    let (anew, _) = catch_up(&ann, &mut Model::default()).await;
-    assert_eq!(anew[&with_cat], (41..=90).collect::<Vec<_>>(), "the latest active conversation has its newest 50");
-    let rest = &anew[&with_bob];
+    let (synced, _) = catch_up(&ann, &mut Model::default()).await;
+    assert_eq!(synced[&with_cat], (41..=90).collect::<Vec<_>>(), "the latest active conversation has its newest 50");
+    let rest = &synced[&with_bob];
     assert!(
         rest.len() < 50 && *rest == (152 - rest.len() as i64..=151).collect::<Vec<_>>(),
         "as many as fit: {rest:?}"
@@ -299,13 +299,13 @@ async fn what_one_person_alone_sees_is_numbered_and_comes_back(hub: &mut TestHub
     ann.blocks(&bob).await;
     ann.post(&format!("/api/conversations/{id}/read"), json!({})).await.is(204);
     ann.removes_contact(&cat).await;
-    let tie = |user: &User, removed: bool| json!([{"user_id": user.id, "removed": removed}]);
-    let place = json!([{"id": id, "cleared_seq": 0, "visible_from_seq": 1, "read_seq": 2}]);
+    let change = |user: &User, removed: bool| json!([{"user_id": user.id, "removed": removed}]);
+    let own_state = json!([{"id": id, "cleared_seq": 0, "visible_from_seq": 1, "read_seq": 2}]);
     let changes = [
-        ("contacts", tie(&cat, false)),
-        ("blocks", tie(&bob, false)),
-        ("conversations", place.clone()),
-        ("contacts", tie(&cat, true)),
+        ("contacts", change(&cat, false)),
+        ("blocks", change(&bob, false)),
+        ("conversations", own_state.clone()),
+        ("contacts", change(&cat, true)),
     ];
     for (me, (key, expected)) in (1..).zip(changes) {
         let mut update = phone.expect("me_update").await;
@@ -316,12 +316,12 @@ async fn what_one_person_alone_sees_is_numbered_and_comes_back(hub: &mut TestHub
     }
     let epoch = sync(&ann, json!({})).await["epoch"].clone();
     for (request, reset, blocks, contacts, places) in [
-        (json!({}), true, tie(&bob, false), json!([]), place.clone()),
-        (json!({"me": 5}), true, tie(&bob, false), json!([]), place.clone()),
-        (json!({"me": 4, "epoch": "another"}), true, tie(&bob, false), json!([]), place.clone()),
-        (json!({"me": 0, "epoch": epoch}), false, tie(&bob, false), tie(&cat, true), place.clone()),
-        (json!({"me": 2}), false, json!([]), tie(&cat, true), place.clone()),
-        (json!({"me": 3}), false, json!([]), tie(&cat, true), json!([])),
+        (json!({}), true, change(&bob, false), json!([]), own_state.clone()),
+        (json!({"me": 5}), true, change(&bob, false), json!([]), own_state.clone()),
+        (json!({"me": 4, "epoch": "another"}), true, change(&bob, false), json!([]), own_state.clone()),
+        (json!({"me": 0, "epoch": epoch}), false, change(&bob, false), change(&cat, true), own_state.clone()),
+        (json!({"me": 2}), false, json!([]), change(&cat, true), own_state.clone()),
+        (json!({"me": 3}), false, json!([]), change(&cat, true), json!([])),
         (json!({"me": 4}), false, json!([]), json!([]), json!([])),
     ] {
         let answer = sync(&ann, request.clone()).await;

@@ -3,7 +3,7 @@
 
 use crate::harness::{Client, Group, Model, User, assert_same, register, truth};
 use crate::load::random_plan::port_of;
-use crate::support::binary::{Binary, Place};
+use crate::support::binary::{Binary, Sandbox};
 use crate::support::temp_database::Scratch;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
@@ -13,21 +13,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use tempfile::TempDir;
 
-/// A hub, its place, and its address.
+/// A hub, its sandbox, and its address.
 struct World {
     // Dropped first, so that the database has no connections any more.
     hub: Binary,
-    place: Place,
+    sandbox: Sandbox,
     database: Scratch,
     port: Arc<AtomicU16>,
 }
 
 impl World {
     async fn begin(database: Scratch) -> Self {
-        let place = Place::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn");
-        let mut hub = place.start(&[]);
+        let sandbox = Sandbox::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn");
+        let mut hub = sandbox.start(&[]);
         let port = Arc::new(AtomicU16::new(port_of(&mut hub).await));
-        Self { hub, place, database, port }
+        Self { hub, sandbox, database, port }
     }
 
     async fn people<const N: usize>(&self, names: [&str; N]) -> [User; N] {
@@ -45,7 +45,7 @@ impl World {
     }
 
     async fn start(&mut self) {
-        self.hub = self.place.start(&[]);
+        self.hub = self.sandbox.start(&[]);
         self.port.store(port_of(&mut self.hub).await, Ordering::SeqCst);
     }
 
@@ -59,7 +59,7 @@ impl World {
     /// The contents of the data directory.
     fn copy_data_dir(&self) -> TempDir {
         let copy = tempfile::tempdir().unwrap();
-        copy_files(&self.place.path("data"), copy.path());
+        copy_files(&self.sandbox.path("data"), copy.path());
         copy
     }
 }
@@ -140,7 +140,7 @@ async fn a_restored_backup_is_another_epoch(database: Scratch, what: PutBack) {
     world.hub.kill();
     world.database.put_back(&backup);
     if what == PutBack::DataDirectoryToo {
-        copy_files(files.path(), &world.place.path("data"));
+        copy_files(files.path(), &world.sandbox.path("data"));
     }
     world.start().await;
     for number in 1..=3 {
@@ -237,7 +237,7 @@ async fn the_first_start_of_this_version_takes_the_epoch_over(database: Scratch)
     // The files are as an earlier version left them.
     world.execute("DELETE FROM hub_runs");
     for name in ["history", "history.seal"] {
-        fs::remove_file(world.place.path("data").join(name)).unwrap();
+        fs::remove_file(world.sandbox.path("data").join(name)).unwrap();
     }
     world.start().await;
     assert_eq!(epoch_of(&ann).await, first);
@@ -259,12 +259,12 @@ async fn with_another_data_directory(database: Scratch, is_another_epoch: bool) 
     let [ann] = world.people(["ann"]).await;
     let first = epoch_of(&ann).await;
     world.stop().await;
-    fs::rename(world.place.path("data"), world.place.path("old")).unwrap();
+    fs::rename(world.sandbox.path("data"), world.sandbox.path("old")).unwrap();
     world.start().await;
     let second = epoch_of(&ann).await;
     assert_eq!(second != first, is_another_epoch);
     world.stop().await;
-    let ended = world.place.run(&["restored"]).await;
+    let ended = world.sandbox.run(&["restored"]).await;
     assert!(ended.status.success() && ended.stdout.contains("a new epoch begins"), "{}", ended.stderr);
     world.start().await;
     assert_ne!(epoch_of(&ann).await, second, "the command says that it was restored");

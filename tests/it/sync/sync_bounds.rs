@@ -37,67 +37,67 @@ fn over_rest(reply: &Reply) -> Value {
 }
 
 /// A user who sends the request over both transports.
-struct Asker<'a> {
+struct Client<'a> {
     user: &'a User,
     socket: Socket,
 }
 
-impl Asker<'_> {
+impl Client<'_> {
     /// The answer, which must be the same over both transports.
     async fn sync(&mut self, body: Value) -> Value {
-        let told = over_rest(&self.user.post("/api/sync", body.clone()).await);
-        assert_eq!(over_socket(&mut self.socket, "sync", body.clone()).await, told, "{body}");
-        told
+        let answer = over_rest(&self.user.post("/api/sync", body.clone()).await);
+        assert_eq!(over_socket(&mut self.socket, "sync", body.clone()).await, answer, "{body}");
+        answer
     }
 
     async fn history(&mut self, id: i64, keys: &[(&str, Value)]) -> Value {
         let query: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let path = format!("/api/conversations/{id}/messages?{}", query.join("&"));
-        let told = over_rest(&self.user.get(&path).await);
+        let answer = over_rest(&self.user.get(&path).await);
         let mut body = json!({"conversation_id": id});
         keys.iter().for_each(|(key, value)| body[*key] = value.clone());
-        assert_eq!(over_socket(&mut self.socket, "load_history", body).await, told, "{path}");
-        told
+        assert_eq!(over_socket(&mut self.socket, "load_history", body).await, answer, "{path}");
+        answer
     }
 }
 
 both_databases!(two_thousand_long_positions_need_portions_or_larger_frames);
 async fn two_thousand_long_positions_need_portions_or_larger_frames(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
-    let mut asker = Asker { user: &ann, socket: ann.connect().await };
+    let mut client = Client { user: &ann, socket: ann.connect().await };
     for only in [true, false] {
         let mut portion = longest(1_800);
         portion["only"] = json!(only);
-        assert_eq!(asker.sync(portion).await["left"].as_array().unwrap().len(), 1_800);
+        assert_eq!(client.sync(portion).await["left"].as_array().unwrap().len(), 1_800);
     }
     let detail = ann.post("/api/sync", longest(2_000)).await.refused(413, "too_large");
     assert!(detail.contains("65536"), "{detail}");
-    asker.socket.frame(frame("sync", longest(2_000))).await;
-    assert_eq!(asker.socket.closed().await, Some(1009));
+    client.socket.frame(frame("sync", longest(2_000))).await;
+    assert_eq!(client.socket.closed().await, Some(1009));
     hub.set("MAX_FRAME_BYTES", "131072");
     hub.restart();
-    asker.socket = ann.connect().await;
-    assert_eq!(asker.sync(longest(2_000)).await["left"].as_array().unwrap().len(), 2_000);
+    client.socket = ann.connect().await;
+    assert_eq!(client.sync(longest(2_000)).await["left"].as_array().unwrap().len(), 2_000);
 }
 
 both_databases!(only_the_request_with_a_hundred_thousand_positions_fails, MAX_FRAME_BYTES = "1048576");
 async fn only_the_request_with_a_hundred_thousand_positions_fails(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
-    let mut asker = Asker { user: &ann, socket: ann.connect().await };
+    let mut client = Client { user: &ann, socket: ann.connect().await };
     let entries = (1..=100_000).map(|n: i64| (n.to_string(), json!(1)));
     let many = json!({"conversations": entries.collect::<serde_json::Map<_, _>>()});
     assert!(many.to_string().len() < 1_048_576, "they fit into a frame");
-    let refusal = asker.sync(many).await;
+    let refusal = client.sync(many).await;
     assert_eq!(refusal, json!({"code": "invalid", "detail": "conversations must have at most 2000 entries"}));
-    let answer = asker.sync(json!({"conversations": {id.to_string(): 2}})).await;
+    let answer = client.sync(json!({"conversations": {id.to_string(): 2}})).await;
     assert_eq!(answer["conversations"][0]["messages"][0]["seq"], 2, "{answer}");
     // A request with as many of the longest entries is too large, and is not read.
     let too_many = longest(100_000);
     ann.post("/api/sync", too_many.clone()).await.refused(413, "too_large");
     // The hub may close before it has read all of it.
-    let _ = asker.socket.try_message(too_many.to_string().into()).await;
-    assert!(matches!(asker.socket.closed().await, Some(1009) | None));
+    let _ = client.socket.try_message(too_many.to_string().into()).await;
+    assert!(matches!(client.socket.closed().await, Some(1009) | None));
     ann.connect().await.answers().await;
 }
 
@@ -106,8 +106,8 @@ async fn positions_that_cannot_be_are_answered_alike_on_both_doors(hub: &mut Tes
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = ann.gets_to_know(&bob).await;
     let not_mine = bob.gets_to_know(&cat).await;
-    let mut asker = Asker { user: &ann, socket: ann.connect().await };
-    let epoch = asker.sync(json!({})).await["epoch"].clone();
+    let mut client = Client { user: &ann, socket: ann.connect().await };
+    let epoch = client.sync(json!({})).await["epoch"].clone();
     for (request, reset, left) in [
         // The positions are from the future, by a little and by the maximum.
         (json!({"epoch": epoch, "conversations": {id.to_string(): 4}}), json!(true), json!([])),
@@ -125,13 +125,13 @@ async fn positions_that_cannot_be_are_answered_alike_on_both_doors(hub: &mut Tes
             json!([not_mine]),
         ),
     ] {
-        let answer = asker.sync(request.clone()).await;
+        let answer = client.sync(request.clone()).await;
         assert_eq!(answer["epoch"], epoch, "{request}");
         assert_eq!((&answer["conversations"][0]["reset"], &answer["left"]), (&reset, &left), "{request}: {answer}");
     }
     for (request, me) in [(json!({"me": MAX_ID}), 0), (json!({"me": 1}), 0), (json!({"me": 0, "epoch": "another"}), 0)]
     {
-        let answer = asker.sync(request.clone()).await;
+        let answer = client.sync(request.clone()).await;
         assert_eq!((&answer["mine"]["reset"], &answer["me"]), (&json!(true), &json!(me)), "{request}");
     }
     for request in [
@@ -149,19 +149,19 @@ async fn positions_that_cannot_be_are_answered_alike_on_both_doors(hub: &mut Tes
         json!({"me": -1}),
         json!({"me": {}}),
     ] {
-        let refusal = asker.sync(request.clone()).await;
+        let refusal = client.sync(request.clone()).await;
         assert_eq!(refusal["code"], "invalid", "{request}: {refusal}");
         let key = request.as_object().unwrap().keys().next().unwrap();
         assert!(refusal["detail"].as_str().unwrap().contains(key), "{request}: {refusal}");
     }
-    asker.socket.answers().await;
+    client.socket.answers().await;
 }
 
 both_databases!(invalid_page_bounds_are_refused_and_pages_past_end_empty);
 async fn invalid_page_bounds_are_refused_and_pages_past_end_empty(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
-    let mut asker = Asker { user: &ann, socket: ann.connect().await };
+    let mut client = Client { user: &ann, socket: ann.connect().await };
     for (keys, named) in [
         (vec![("limit", json!(0))], "limit"),
         (vec![("limit", json!(-1))], "limit"),
@@ -174,7 +174,7 @@ async fn invalid_page_bounds_are_refused_and_pages_past_end_empty(hub: &mut Test
         (vec![("after_seq", json!(MAX_ID + 1))], "after_seq"),
         (vec![("before_seq", json!(2)), ("after_seq", json!(1))], "after_seq"),
     ] {
-        let refusal = asker.history(id, &keys).await;
+        let refusal = client.history(id, &keys).await;
         assert_eq!(refusal["code"], "invalid", "{keys:?}: {refusal}");
         assert!(refusal["detail"].as_str().unwrap().contains(named), "{keys:?}: {refusal}");
     }
@@ -185,10 +185,10 @@ async fn invalid_page_bounds_are_refused_and_pages_past_end_empty(hub: &mut Test
         (vec![("after_seq", json!(2))], 0),
         (vec![("after_seq", json!(MAX_ID)), ("limit", json!(200))], 0),
     ] {
-        let page = asker.history(id, &keys).await;
+        let page = client.history(id, &keys).await;
         assert_eq!((page["messages"].as_array().unwrap().len(), &page["has_more"]), (count, &json!(false)), "{keys:?}");
     }
-    assert_eq!(asker.history(999_999, &[]).await["code"], "not_found");
+    assert_eq!(client.history(999_999, &[]).await["code"], "not_found");
 }
 
 both_databases!(reading_backwards_succeeds_and_moves_nothing_on_either_door);

@@ -78,8 +78,8 @@ async fn a_change_is_told_after_many_of_cleared_messages(hub: &mut TestHub) {
     assert_no_gap(&ann, &model, id).await;
 }
 
-both_databases!(a_conversation_anew_has_no_gap_after_an_older_change);
-async fn a_conversation_anew_has_no_gap_after_an_older_change(hub: &mut TestHub) {
+both_databases!(a_reset_conversation_has_no_gap_after_an_older_change);
+async fn a_reset_conversation_has_no_gap_after_an_older_change(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut from_bob, mut other_device) = (bob.connect().await, ann.connect().await);
     let sent = write(&mut from_bob, &ann, 520).await;

@@ -9,7 +9,7 @@ mod attacks;
 mod crowd;
 mod seed;
 
-use crate::support::binary::{Binary, Place, wait_for};
+use crate::support::binary::{Binary, Sandbox, wait_for};
 use crate::support::temp_database::Scratch;
 use attacks::{ATTACKS, Attack};
 use crowd::{Crowd, Guest};
@@ -124,11 +124,11 @@ async fn measure(hub: &Binary, crowd: &Crowd, scale: &Scale, attack: Option<(&'s
 
 async fn play(database: Scratch, scale: Scale) {
     let kind = database.name();
-    let place = Place::new()
+    let sandbox = Sandbox::new()
         .with("TRUSTED_PROXIES", "127.0.0.1/32")
         .with("RUST_LOG", "warn")
         .with("DATABASE_URL", &database.url);
-    let mut hub = place.start(&[]);
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let most = scale.attackers.iter().copied().max().unwrap();
     let attackers = crowd::register(&address, "attacker", "203.0.113.9", most).await;
@@ -136,8 +136,8 @@ async fn play(database: Scratch, scale: Scale) {
     let people = crowd::register_apart(&address, "person", scale.people).await;
     hub.signal("TERM");
     assert!(hub.has_ended_well().await);
-    seed::unread(&place, &database.url, &attackers, &victims, scale.unread);
-    let mut hub = place.start(&[]);
+    seed::unread(&sandbox, &database.url, &attackers, &victims, scale.unread);
+    let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
     let attackers: Vec<Guest> = attackers.into_iter().map(|guest| guest.at(&address, &victims)).collect();
     let people: Vec<Guest> = people.into_iter().map(|guest| guest.at(&address, &[])).collect();

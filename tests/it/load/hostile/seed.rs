@@ -2,7 +2,7 @@
 //! finds them at its next start.
 
 use super::crowd::Guest;
-use crate::support::binary::Place;
+use crate::support::binary::Sandbox;
 use diesel::connection::SimpleConnection;
 use switchboard::app::App;
 use switchboard::clock::Clock;
@@ -17,8 +17,8 @@ const PORTION: i64 = 100_000;
 
 /// Creates a group of the readers with this many unread messages of the first of `writers`, indexed
 /// as the hub would have indexed them by now.
-pub fn unread(place: &Place, url: &str, readers: &[Guest], writers: &[Guest], count: i64) {
-    let data_dir = place.path("data").display().to_string();
+pub fn unread(sandbox: &Sandbox, url: &str, readers: &[Guest], writers: &[Guest], count: i64) {
+    let data_dir = sandbox.path("data").display().to_string();
     let config = Config::from_lookup(|name| match name {
         "DATA_DIR" => Some(data_dir.clone()),
         "DATABASE_URL" => Some(url.to_owned()),

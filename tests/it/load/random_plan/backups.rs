@@ -28,7 +28,7 @@ impl World {
 
     fn take_backup(&mut self) {
         let files = tempfile::tempdir().unwrap();
-        for file in fs::read_dir(self.place.path("data")).unwrap() {
+        for file in fs::read_dir(self.sandbox.path("data")).unwrap() {
             let path = file.unwrap().path();
             fs::copy(&path, files.path().join(path.file_name().expect("a name"))).unwrap();
         }
@@ -52,7 +52,7 @@ impl World {
         if random.below(2) == 0 {
             for file in fs::read_dir(backup.files.path()).unwrap() {
                 let path = file.unwrap().path();
-                let to = self.place.path("data").join(path.file_name().expect("a name"));
+                let to = self.sandbox.path("data").join(path.file_name().expect("a name"));
                 fs::copy(&path, to).unwrap();
             }
         }

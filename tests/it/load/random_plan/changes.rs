@@ -128,9 +128,9 @@ impl World {
         let row = expected.messages.iter().find(|row| row.id == change.message.id).expect("it is known");
         self.ledger.change(row);
         if answer["message"].is_object() {
-            assert_eq!(MessageRow::told(&answer["message"]), *row, "after {:?}", change.frame());
+            assert_eq!(MessageRow::from_json(&answer["message"]), *row, "after {:?}", change.frame());
             self.order.note(&answer["message"]);
-            self.devices[at].model.told(&answer["message"]);
+            self.devices[at].model.apply_ack(&answer["message"]);
         }
     }
 
@@ -142,10 +142,10 @@ impl World {
         let mut expected = self.tables.look();
         let last = expected.conversation(id).last_seq;
         let is_own = |row: &&mut ParticipantRow| (row.conversation_id, row.user_id) == (id, device.user.id);
-        let place = expected.participants.iter_mut().find(is_own).filter(|row| row.role.is_some());
-        let status = if place.is_some() { 204 } else { 404 };
-        if let Some(place) = place {
-            (place.cleared_seq, place.own_read_seq) = (last, last);
+        let participant = expected.participants.iter_mut().find(is_own).filter(|row| row.role.is_some());
+        let status = if participant.is_some() { 204 } else { 404 };
+        if let Some(participant) = participant {
+            (participant.cleared_seq, participant.own_read_seq) = (last, last);
         }
         device.user.delete(&format!("/api/conversations/{id}")).await.is(status);
         let rows = self.tables.look();

@@ -17,7 +17,7 @@ pub struct Device {
     /// Frames that came from the hub and have not arrived yet: the plan decides which do.
     wire: Vec<Value>,
     /// The last rev of each conversation that this socket was told.
-    told: BTreeMap<i64, i64>,
+    last_revs: BTreeMap<i64, i64>,
     syncs: u64,
     pub counts: Counts,
 }
@@ -41,7 +41,7 @@ impl Device {
             model: Model::default(),
             socket: None,
             wire: Vec::new(),
-            told: BTreeMap::new(),
+            last_revs: BTreeMap::new(),
             syncs: 0,
             counts: Counts::default(),
         }
@@ -50,7 +50,7 @@ impl Device {
     /// Every message that the client shows.
     pub fn shown(&self) -> Vec<MessageRow> {
         let ids = self.model.conversations.keys();
-        ids.flat_map(|id| self.model.shown(*id).into_values().map(MessageRow::told)).collect()
+        ids.flat_map(|id| self.model.shown(*id).into_values().map(MessageRow::from_json)).collect()
     }
 
     pub fn socket(&mut self) -> Option<&mut Socket> {
@@ -74,7 +74,7 @@ impl Device {
     /// Drops the connection and the frames in flight on it: a sync in flight is never answered.
     pub fn disconnect(&mut self) -> Option<Socket> {
         self.wire.clear();
-        self.told.clear();
+        self.last_revs.clear();
         self.model.disconnect();
         self.socket.take()
     }
@@ -108,15 +108,15 @@ impl Device {
         self.wire.push(answer);
     }
 
-    /// A received frame is in flight, and counts as told, even if the plan drops it.
-    async fn hear(&mut self, order: &mut Order) {
+    /// A received frame is in flight, and counts as received, even if the plan drops it.
+    async fn read_socket(&mut self, order: &mut Order) {
         if let Some(socket) = &mut self.socket {
-            let heard = socket.heard().await;
-            for frame in &heard {
+            let frames = socket.received().await;
+            for frame in &frames {
                 order.note_all(self.user.id, frame);
                 self.expect_no_gap(frame);
             }
-            self.wire.extend(heard);
+            self.wire.extend(frames);
         }
     }
 
@@ -125,7 +125,7 @@ impl Device {
     fn expect_no_gap(&mut self, frame: &Value) {
         let (Some(id), Some(rev)) = (frame["conversation_id"].as_i64(), frame["rev"].as_i64()) else { return };
         let is_last = frame["type"] == "conversation_update" && frame["conversation"].is_null();
-        let before = if is_last { self.told.remove(&id) } else { self.told.insert(id, rev) };
+        let before = if is_last { self.last_revs.remove(&id) } else { self.last_revs.insert(id, rev) };
         assert!(before.is_none_or(|before| rev == before + 1), "{} was told {before:?}, and then {frame}", self.name);
     }
 
@@ -134,7 +134,7 @@ impl Device {
     pub async fn ask_early(&mut self, order: &mut Order) {
         if self.socket.is_some() && !self.model.is_syncing() {
             self.sync().await;
-            self.hear(order).await;
+            self.read_socket(order).await;
         }
     }
 
@@ -148,7 +148,7 @@ impl Device {
     }
 
     pub async fn arrive_before_the_answer(&mut self, order: &mut Order) {
-        self.hear(order).await;
+        self.read_socket(order).await;
         self.wire.sort_by_key(|frame| frame["type"] == "ack");
     }
 
@@ -158,7 +158,7 @@ impl Device {
         if self.socket.is_none() {
             return;
         }
-        self.hear(order).await;
+        self.read_socket(order).await;
         let arriving = match weather {
             Some(random) => self.arriving(random),
             None => mem::take(&mut self.wire),
@@ -174,7 +174,7 @@ impl Device {
 
     /// Drops the frames that came by now; they never arrive.
     pub async fn lose_frames(&mut self, order: &mut Order) {
-        self.hear(order).await;
+        self.read_socket(order).await;
         self.counts.lost += self.wire.len() as u64;
         self.wire.clear();
     }

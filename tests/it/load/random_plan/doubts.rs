@@ -37,7 +37,7 @@ fn stored() -> Rows {
             title: None,
         }],
         participants: vec![participant(1, 0), participant(2, 1)],
-        messages: (1..=3).map(|seq| MessageRow::told(&message(seq))).collect(),
+        messages: (1..=3).map(|seq| MessageRow::from_json(&message(seq))).collect(),
         ..Rows::default()
     }
 }
@@ -120,7 +120,11 @@ fn a_lost_message_is_noticed() {
 #[should_panic(expected = "key1 is told as it is now")]
 fn an_answer_that_forgot_a_change_is_noticed() {
     let mut ledger = answered();
-    ledger.change(&MessageRow { rev: 5, reactions: [("👍".to_owned(), 2)].into(), ..MessageRow::told(&message(2)) });
+    ledger.change(&MessageRow {
+        rev: 5,
+        reactions: [("👍".to_owned(), 2)].into(),
+        ..MessageRow::from_json(&message(2))
+    });
     ledger.attempt(1);
     ledger.settle(1, &Answer::Stored { message: message(2), is_duplicate: true });
 }
@@ -131,7 +135,7 @@ fn a_message_that_was_refused_and_is_stored_is_noticed() {
     let (mut ledger, mut rows) = (answered(), stored());
     let number = ledger.compose(1, To::Person(2));
     ledger.settle(number, &Answer::Refused("forbidden".into()));
-    rows.messages.push(MessageRow::told(&message(4)));
+    rows.messages.push(MessageRow::from_json(&message(4)));
     properties::every_send_ends_stored_or_refused(&ledger, &rows);
 }
 
@@ -155,32 +159,32 @@ fn stays() -> Stays {
     stays
 }
 
-fn told(rev: i64, seq: i64) -> Value {
+fn message_frame(rev: i64, seq: i64) -> Value {
     json!({"type": "message_edited", "conversation_id": 7, "rev": rev, "message": {"seq": seq}})
 }
 
 #[test]
 fn whoever_is_in_a_group_may_be_told_and_last_that_they_are_out() {
     let out = json!({"type": "conversation_update", "conversation_id": 7, "rev": 8, "conversation": null});
-    [told(5, 4), told(7, 6), out].iter().for_each(|frame| stays().check(1, frame));
+    [message_frame(5, 4), message_frame(7, 6), out].iter().for_each(|frame| stays().check(1, frame));
 }
 
 #[test]
 #[should_panic(expected = "1 is not in 7 at 9")]
 fn a_frame_to_somebody_who_left_is_noticed() {
-    stays().check(1, &told(9, 6));
+    stays().check(1, &message_frame(9, 6));
 }
 
 #[test]
 #[should_panic(expected = "1 in 7")]
 fn a_last_frame_that_does_not_say_so_is_noticed() {
-    stays().check(1, &told(8, 6));
+    stays().check(1, &message_frame(8, 6));
 }
 
 #[test]
 #[should_panic(expected = "1 came later")]
 fn a_message_from_before_somebody_came_is_noticed() {
-    stays().check(1, &told(6, 3));
+    stays().check(1, &message_frame(6, 3));
 }
 
 #[test]

@@ -40,9 +40,10 @@ enum Kind {
 impl Regrouping {
     /// The reason why the change must be refused, if any.
     fn refusal(&self, rows: &Rows) -> Option<&'static str> {
-        let role_of = |user_id| rows.place(user_id, self.id).and_then(|place| place.role.as_deref());
+        let role_of = |user_id| rows.member(user_id, self.id).and_then(|participant| participant.role.as_deref());
         let Some(mine) = role_of(self.user_id) else { return Some("not_found") };
-        let owners = rows.participants_in(self.id).filter(|place| place.role.as_deref() == Some("owner")).count();
+        let owners =
+            rows.participants_in(self.id).filter(|participant| participant.role.as_deref() == Some("owner")).count();
         let is_last_owner = |user_id| owners == 1 && role_of(user_id) == Some("owner");
         let is_alone = rows.participants_in(self.id).count() == 1;
         match self.kind {
@@ -71,18 +72,18 @@ impl Regrouping {
         let rev = conversation.rev + 1;
         let is_change = match &self.kind {
             Kind::Add { whom } => {
-                let place = place_of(participants, self.id, *whom);
-                let is_new = place.as_ref().is_none_or(|row| row.role.is_none());
-                let anew = ParticipantRow::joined(conversation, *whom, "member", rev);
-                match place {
-                    Some(row) if is_new => *row = anew,
+                let participant = participant_of(participants, self.id, *whom);
+                let is_new = participant.as_ref().is_none_or(|row| row.role.is_none());
+                let joined = ParticipantRow::joined(conversation, *whom, "member", rev);
+                match participant {
+                    Some(row) if is_new => *row = joined,
                     Some(_) => {}
-                    None => participants.push(anew),
+                    None => participants.push(joined),
                 }
                 is_new
             }
-            Kind::Remove { whom } => set_role(place_of(participants, self.id, *whom), None, rev),
-            Kind::SetRole { whom, role } => set_role(place_of(participants, self.id, *whom), Some(role), rev),
+            Kind::Remove { whom } => set_role(participant_of(participants, self.id, *whom), None, rev),
+            Kind::SetRole { whom, role } => set_role(participant_of(participants, self.id, *whom), Some(role), rev),
             Kind::Rename { title } => conversation.title.replace(title.clone()).as_ref() != Some(title),
         };
         participants.sort_by_key(|row| (row.conversation_id, row.user_id));
@@ -103,16 +104,16 @@ impl Regrouping {
 }
 
 /// The participant's row, also of a user who left.
-fn place_of(participants: &mut [ParticipantRow], id: i64, user_id: i64) -> Option<&mut ParticipantRow> {
+fn participant_of(participants: &mut [ParticipantRow], id: i64, user_id: i64) -> Option<&mut ParticipantRow> {
     participants.iter_mut().find(|row| (row.conversation_id, row.user_id) == (id, user_id))
 }
 
 /// Whether the request changes anything.
-fn set_role(place: Option<&mut ParticipantRow>, role: Option<&str>, rev: i64) -> bool {
-    let place = place.expect("they are in it");
-    let is_new = place.role.as_deref() != role;
+fn set_role(participant: Option<&mut ParticipantRow>, role: Option<&str>, rev: i64) -> bool {
+    let participant = participant.expect("they are in it");
+    let is_new = participant.role.as_deref() != role;
     if is_new {
-        (place.role, place.rev) = (role.map(str::to_owned), rev);
+        (participant.role, participant.rev) = (role.map(str::to_owned), rev);
     }
     is_new
 }
@@ -173,7 +174,7 @@ impl World {
         }
         if fails && expected.conversations != before.conversations {
             (refusal, expected) = (Some("unavailable"), before);
-            self.doubts += 1;
+            self.unknown_commits += 1;
             self.counts.failed_commits += 1;
         }
         let user = self.devices[at].user.clone();
@@ -217,7 +218,7 @@ impl World {
             |other: &i64| expected.is_block_between(maker_id, *other) || expected.declines(*other, maker_id);
         let is_refused = others.iter().any(is_unwanted);
         let status = match id {
-            Some(id) if expected.place(maker_id, id).is_some() => 200,
+            Some(id) if expected.member(maker_id, id).is_some() => 200,
             Some(_) => 404,
             None if is_refused => 403,
             None if fails => 503,
@@ -227,19 +228,19 @@ impl World {
         let body = json!({"participant_ids": others, "title": title, "client_id": client_id});
         let reply = user.post("/api/conversations", body).await.is(status);
         self.tables.set_trap(false);
-        let told = reply.json()["conversation"]["id"].as_i64();
+        let answered_id = reply.json()["conversation"]["id"].as_i64();
         match status {
-            200 => assert_eq!(told, id, "{} made {client_id} before", user.name),
+            200 => assert_eq!(answered_id, id, "{} made {client_id} before", user.name),
             201 => {
-                let made = ConversationRow::group(told.expect("an id"), title);
+                let made = ConversationRow::group(answered_id.expect("an id"), title);
                 let people = others.iter().map(|other| (*other, "member")).chain([(maker_id, "owner")]);
                 expected.participants.extend(people.map(|(id, role)| ParticipantRow::joined(&made, id, role, 1)));
                 expected.participants.sort_by_key(|row| (row.conversation_id, row.user_id));
                 expected.conversations.push(made);
-                self.foundings[number].id = told;
+                self.foundings[number].id = answered_id;
             }
             503 => {
-                self.doubts += 1;
+                self.unknown_commits += 1;
                 self.counts.failed_commits += 1;
             }
             _ => {}

@@ -13,7 +13,7 @@ pub struct Draft {
     pub key: String,
     pub content: String,
     pub attempts: u32,
-    pub fate: Fate,
+    pub state: DraftState,
     /// The message in its current form, after a user changed it.
     pub now: Option<MessageRow>,
 }
@@ -26,7 +26,7 @@ pub enum To {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Fate {
+pub enum DraftState {
     /// No answer, or one that leaves the result unknown.
     Open,
     Stored(MessageRow),
@@ -115,7 +115,7 @@ impl Ledger {
     pub fn compose(&mut self, sender_id: i64, to: To) -> usize {
         let number = self.drafts.len();
         let (key, content) = (format!("key{number}"), format!("the text of key{number}"));
-        self.drafts.push(Draft { sender_id, to, key, content, attempts: 0, fate: Fate::Open, now: None });
+        self.drafts.push(Draft { sender_id, to, key, content, attempts: 0, state: DraftState::Open, now: None });
         number
     }
 
@@ -127,13 +127,14 @@ impl Ledger {
 
     /// Messages whose sender still waits for an answer.
     pub fn list_open(&self, is_of: impl Fn(&Draft) -> bool) -> Vec<usize> {
-        let is_open = |draft: &Draft| draft.fate == Fate::Open && draft.attempts > 0 && is_of(draft);
+        let is_open = |draft: &Draft| draft.state == DraftState::Open && draft.attempts > 0 && is_of(draft);
         (0..self.drafts.len()).filter(|number| is_open(&self.drafts[*number])).collect()
     }
 
     /// Messages that are stored, or may be.
     pub fn list_stored(&self, is_of: impl Fn(&Draft) -> bool) -> Vec<usize> {
-        let is_stored = |draft: &Draft| matches!(draft.fate, Fate::Stored(_) | Fate::Withheld) && is_of(draft);
+        let is_stored =
+            |draft: &Draft| matches!(draft.state, DraftState::Stored(_) | DraftState::Withheld) && is_of(draft);
         (0..self.drafts.len()).filter(|number| is_stored(&self.drafts[*number])).collect()
     }
 
@@ -142,7 +143,7 @@ impl Ledger {
         let draft = self.drafts.iter_mut().find(|draft| draft.key == message.client_message_id);
         let draft = draft.expect("somebody sent it");
         draft.now = Some(message.clone());
-        if let Fate::Stored(known) = &mut draft.fate {
+        if let DraftState::Stored(known) = &mut draft.state {
             *known = message.clone();
         }
     }
@@ -152,46 +153,46 @@ impl Ledger {
     pub fn put_back(&mut self, earlier: &Self) {
         for (number, draft) in self.drafts.iter_mut().enumerate() {
             let known = earlier.drafts.get(number);
-            draft.fate = known.map_or(Fate::Open, |known| known.fate.clone());
+            draft.state = known.map_or(DraftState::Open, |known| known.state.clone());
             draft.now = known.and_then(|known| known.now.clone());
         }
     }
 
     /// Checks an answer against the message and earlier answers.
     pub fn settle(&mut self, number: usize, answer: &Answer) {
-        let Draft { sender_id, key, content, attempts, fate, now: changed, .. } = &mut self.drafts[number];
+        let Draft { sender_id, key, content, attempts, state, now: changed, .. } = &mut self.drafts[number];
         let now = match answer {
-            Answer::Unknown => Fate::Open,
-            Answer::Refused(code) => Fate::Refused(code.clone()),
-            Answer::Withheld => Fate::Withheld,
+            Answer::Unknown => DraftState::Open,
+            Answer::Refused(code) => DraftState::Refused(code.clone()),
+            Answer::Withheld => DraftState::Withheld,
             Answer::Stored { message, is_duplicate } => {
-                let message = MessageRow::told(message);
+                let message = MessageRow::from_json(message);
                 let content = changed.as_ref().map_or(&*content, |changed| &changed.content);
                 assert_eq!(
                     (message.sender_id, &message.client_message_id, &message.content),
                     (*sender_id, &*key, content)
                 );
                 assert!(changed.as_ref().is_none_or(|changed| *changed == message), "{key} is told as it is now");
-                if matches!(fate, Fate::Open | Fate::Withheld) {
+                if matches!(state, DraftState::Open | DraftState::Withheld) {
                     assert!(!is_duplicate || *attempts > 1, "nobody sent {key} before");
                     self.counts.reopened_but_stored += u64::from(*is_duplicate);
                 } else {
                     assert!(is_duplicate, "{key} had its answer, and was stored again");
                 }
-                Fate::Stored(message)
+                DraftState::Stored(message)
             }
         };
-        match (&*fate, &now) {
-            (Fate::Open, _) => {
-                self.counts.reopened += u64::from(*attempts > 1 && now != Fate::Open);
-                *fate = now;
+        match (&*state, &now) {
+            (DraftState::Open, _) => {
+                self.counts.reopened += u64::from(*attempts > 1 && now != DraftState::Open);
+                *state = now;
             }
             // The sender is a member again.
-            (Fate::Withheld, Fate::Stored(_)) => *fate = now,
-            (_, Fate::Open | Fate::Withheld) => {}
+            (DraftState::Withheld, DraftState::Stored(_)) => *state = now,
+            (_, DraftState::Open | DraftState::Withheld) => {}
             _ => {
                 self.counts.repeated += 1;
-                assert_eq!(*fate, now, "{key} had this answer before");
+                assert_eq!(*state, now, "{key} had this answer before");
             }
         }
     }

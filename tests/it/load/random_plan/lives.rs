@@ -101,7 +101,7 @@ impl World {
     }
 
     pub async fn start_again(&mut self) {
-        self.hub = small_hub::start(&self.place);
+        self.hub = small_hub::start(&self.sandbox);
         self.port.store(super::world::port_of(&mut self.hub).await, Ordering::SeqCst);
     }
 
@@ -112,7 +112,7 @@ impl World {
         let (expected, others): (Vec<_>, Vec<_>) =
             complaints.partition(|line| FAILED_COMMITS.iter().any(|words| line.contains(words)));
         assert!(others.is_empty(), "{log}");
-        assert_eq!(expected.len(), std::mem::take(&mut self.doubts), "{log}");
+        assert_eq!(expected.len(), std::mem::take(&mut self.unknown_commits), "{log}");
     }
 
     /// Makes a change in every conversation after which nothing is lost any more. The change shows

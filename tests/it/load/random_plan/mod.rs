@@ -65,8 +65,8 @@ fn run(name: &'static str, make: fn() -> Scratch) {
                     if seed >= first + seeds {
                         return;
                     }
-                    let told = run_one(name, make(), seed, steps as usize);
-                    tally.lock().unwrap().add(&told);
+                    let counts = run_one(name, make(), seed, steps as usize);
+                    tally.lock().unwrap().add(&counts);
                 }
             });
         }

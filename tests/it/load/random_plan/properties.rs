@@ -16,7 +16,7 @@
 //! show of the harness's model of the protocol document, and not of it.
 
 use super::device::Device;
-use super::ledger::{Answer, Draft, Fate, Ledger, To};
+use super::ledger::{Answer, Draft, DraftState, Ledger, To};
 use super::rows::{ConversationRow, Mark, MessageRow, ParticipantRow, Rows};
 use super::stays::Stays;
 use crate::harness::{User, truth};
@@ -27,15 +27,15 @@ use switchboard::ids::Timestamp;
 /// The message at each position, as any client was ever told.
 #[derive(Clone, Default)]
 pub struct Order {
-    told: BTreeMap<(i64, i64), i64>,
+    ids: BTreeMap<(i64, i64), i64>,
     pub stays: Stays,
 }
 
 impl Order {
     pub fn note(&mut self, message: &Value) {
         let number = |key: &str| message[key].as_i64().unwrap();
-        let (place, id) = ((number("conversation_id"), number("seq")), number("id"));
-        assert_eq!(*self.told.entry(place).or_insert(id), id, "every client shows one order, also at {place:?}");
+        let (position, id) = ((number("conversation_id"), number("seq")), number("id"));
+        assert_eq!(*self.ids.entry(position).or_insert(id), id, "every client shows one order, also at {position:?}");
     }
 
     /// Every message that a frame to a user mentions.
@@ -60,8 +60,8 @@ pub fn a_repeated_client_message_id_gives_one_message(ledger: &Ledger, rows: &Ro
 pub fn every_client_shows_one_order(order: &Order, rows: &Rows) {
     let stored: BTreeMap<(i64, i64), i64> =
         rows.messages.iter().map(|row| ((row.conversation_id, row.seq), row.id)).collect();
-    for (place, id) in &order.told {
-        assert_eq!(stored.get(place), Some(id), "what clients were shown at {place:?}");
+    for (position, id) in &order.ids {
+        assert_eq!(stored.get(position), Some(id), "what clients were shown at {position:?}");
     }
     for conversation in &rows.conversations {
         let seqs = rows.messages_in(conversation.id).map(|row| row.seq);
@@ -69,9 +69,9 @@ pub fn every_client_shows_one_order(order: &Order, rows: &Rows) {
         let mut as_sent = rows.messages_in(conversation.id).filter(|row| !rows.changed.contains(&row.id));
         assert!(as_sent.by_ref().map(|row| row.rev).is_sorted(), "messages are numbered as they were committed");
         let mut revs: Vec<i64> = rows.messages_in(conversation.id).map(|row| row.rev).collect();
-        let places = rows.participants.iter().filter(|row| row.conversation_id == conversation.id);
+        let participants = rows.participants.iter().filter(|row| row.conversation_id == conversation.id);
         // One change may move the positions of several users.
-        let changes: BTreeSet<i64> = places.map(|row| row.rev).filter(|rev| *rev > 1).collect();
+        let changes: BTreeSet<i64> = participants.map(|row| row.rev).filter(|rev| *rev > 1).collect();
         revs.extend(changes);
         revs.sort_unstable();
         assert!(revs.windows(2).all(|pair| pair[0] < pair[1]), "one rev for one change in {}", conversation.id);
@@ -85,11 +85,11 @@ pub fn every_send_ends_stored_or_refused(ledger: &Ledger, rows: &Rows) {
         rows.messages.iter().map(|row| (row.client_message_id.as_str(), row)).collect();
     for draft in &ledger.drafts {
         let stored = by_key.get(draft.key.as_str()).copied();
-        match &draft.fate {
-            Fate::Open => panic!("{} never had an answer", draft.key),
-            Fate::Stored(message) => assert_eq!(stored, Some(message), "{} was acknowledged", draft.key),
-            Fate::Refused(code) => assert_eq!(stored, None, "{} was refused: {code}", draft.key),
-            Fate::Withheld => assert!(draft.attempts > 1 || stored.is_none(), "{} was refused", draft.key),
+        match &draft.state {
+            DraftState::Open => panic!("{} never had an answer", draft.key),
+            DraftState::Stored(message) => assert_eq!(stored, Some(message), "{} was acknowledged", draft.key),
+            DraftState::Refused(code) => assert_eq!(stored, None, "{} was refused: {code}", draft.key),
+            DraftState::Withheld => assert!(draft.attempts > 1 || stored.is_none(), "{} was refused", draft.key),
         }
     }
     let is_there = |draft: &&Draft| by_key.contains_key(draft.key.as_str());
@@ -102,7 +102,7 @@ pub fn who_may_write_is_not_refused(draft: &Draft, answer: &Answer, rows: &Rows)
     let Draft { sender_id, key, .. } = draft;
     let (is_blocked, is_in) = match draft.to {
         To::Person(id) => (rows.is_block_between(*sender_id, id), true),
-        To::Group(id) => (false, rows.place(*sender_id, id).is_some()),
+        To::Group(id) => (false, rows.member(*sender_id, id).is_some()),
     };
     match answer {
         Answer::Refused(code) => assert!(is_blocked, "{key} was refused without a block: {code}"),
@@ -141,11 +141,17 @@ pub fn a_mark_moves_one_position(user: &User, id: i64, (delivered, read): (i64, 
 /// Checks that a position visible to others was reached at some time, which is stored; the start of
 /// a member who joined later is exempt.
 pub fn every_position_has_its_mark(rows: &Rows) {
-    for place in &rows.participants {
-        for (kind, seq) in [("delivered", place.delivered_seq), ("read", place.read_seq)] {
-            let is_of = |mark: &&Mark| (mark.conversation_id, mark.user_id) == (place.conversation_id, place.user_id);
+    for participant in &rows.participants {
+        for (kind, seq) in [("delivered", participant.delivered_seq), ("read", participant.read_seq)] {
+            let is_of = |mark: &&Mark| {
+                (mark.conversation_id, mark.user_id) == (participant.conversation_id, participant.user_id)
+            };
             let last = rows.marks.iter().filter(is_of).filter(|mark| mark.kind == kind).map(|mark| mark.seq).max();
-            assert_eq!(last.unwrap_or(0).max(place.visible_from_seq - 1), seq, "the last mark of {place:?}");
+            assert_eq!(
+                last.unwrap_or(0).max(participant.visible_from_seq - 1),
+                seq,
+                "the last mark of {participant:?}"
+            );
         }
     }
 }
@@ -161,18 +167,21 @@ pub fn a_group_that_anybody_is_in_has_an_owner(rows: &Rows) {
 
 pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {
     let Device { name, user, model, .. } = device;
-    let ties = |ties: &[super::rows::Tie]| ties.iter().filter(|tie| tie.from == user.id).map(|tie| tie.to).collect();
-    assert_eq!((&model.blocks, &model.contacts), (&ties(&rows.blocks), &ties(&rows.contacts)), "{name}");
+    let relations = |relations: &[super::rows::Relation]| {
+        relations.iter().filter(|relation| relation.from == user.id).map(|relation| relation.to).collect()
+    };
+    assert_eq!((&model.blocks, &model.contacts), (&relations(&rows.blocks), &relations(&rows.contacts)), "{name}");
     let ids = |rows: Vec<&ConversationRow>| rows.iter().map(|row| row.id).collect::<BTreeSet<_>>();
     let (all, listed) = (ids(rows.conversations_of(user.id).collect()), ids(rows.listed_for(user.id).collect()));
     let known: BTreeSet<i64> = model.conversations.keys().copied().collect();
     assert!(known.is_superset(&listed) && known.is_subset(&all), "{name} has {known:?} of {listed:?}");
     for conversation in rows.conversations_of(user.id).filter(|row| known.contains(&row.id)) {
         let (id, held) = (conversation.id, &model.conversations[&conversation.id]);
-        let places: BTreeMap<i64, Place> = held.members().into_iter().map(|(id, row)| (id, place(row))).collect();
-        assert_eq!((held.rev, places), (conversation.rev, places_in(rows, id)), "{name} in {id}");
+        let shared_states: BTreeMap<i64, SharedState> =
+            held.members().into_iter().map(|(id, row)| (id, shared_state(row))).collect();
+        assert_eq!((held.rev, shared_states), (conversation.rev, shared_states_in(rows, id)), "{name} in {id}");
         assert_eq!(held.title, json!(conversation.title), "{name} in {id}");
-        let messages: Vec<MessageRow> = model.shown(id).into_values().map(MessageRow::told).collect();
+        let messages: Vec<MessageRow> = model.shown(id).into_values().map(MessageRow::from_json).collect();
         let mut stored: Vec<MessageRow> = rows.shown_in(id, user.id).cloned().collect();
         // A client that was offline long has the newest messages, as many as fit, and requests
         // older ones; also when those that came have been hidden since.
@@ -196,16 +205,16 @@ pub async fn a_new_client_gets_the_same(user: &User, rows: &Rows) {
 
 /// The state of a participant that everybody in a conversation sees: their role, the rev of it, and
 /// their positions.
-type Place = (Option<String>, [i64; 3]);
+type SharedState = (Option<String>, [i64; 3]);
 
-fn place(participant: &Value) -> Place {
+fn shared_state(participant: &Value) -> SharedState {
     let numbers = ["rev", "delivered_seq", "read_seq"].map(|key| participant[key].as_i64().unwrap());
     (participant["role"].as_str().map(str::to_owned), numbers)
 }
 
-fn places_in(rows: &Rows, conversation_id: i64) -> BTreeMap<i64, Place> {
-    let place = |row: &ParticipantRow| (row.role.clone(), [row.rev, row.delivered_seq, row.read_seq]);
-    rows.participants_in(conversation_id).map(|row| (row.user_id, place(row))).collect()
+fn shared_states_in(rows: &Rows, conversation_id: i64) -> BTreeMap<i64, SharedState> {
+    let shared_state = |row: &ParticipantRow| (row.role.clone(), [row.rev, row.delivered_seq, row.read_seq]);
+    rows.participants_in(conversation_id).map(|row| (row.user_id, shared_state(row))).collect()
 }
 
 /// Checks that the hub's unread counts equal a recount.
@@ -231,24 +240,24 @@ pub async fn unread_counts_equal_a_recount(user: &User, rows: &Rows) {
 
 /// Checks that conversations, history and receipts, read over REST, match the stored rows.
 pub async fn requests_tell_what_is_stored(user: &User, rows: &Rows) {
-    for other in rows.conversations.iter().filter(|row| rows.place(user.id, row.id).is_none()) {
+    for other in rows.conversations.iter().filter(|row| rows.member(user.id, row.id).is_none()) {
         user.get(&format!("/api/conversations/{}", other.id)).await.refused(404, "not_found");
         user.get(&format!("/api/conversations/{}/messages", other.id)).await.refused(404, "not_found");
     }
     for conversation in rows.conversations_of(user.id) {
         let ConversationRow { id, last_seq, rev, title, .. } = conversation;
-        let told = user.conversation(*id).await;
+        let answer = user.conversation(*id).await;
         let expected = (&json!(last_seq), &json!(rev), &json!(title));
-        assert_eq!((&told["last_seq"], &told["rev"], &told["title"]), expected, "{} reads of {id}", user.name);
-        let people = told["participants"].as_array().unwrap();
-        let places: BTreeMap<i64, Place> =
-            people.iter().map(|row| (row["user_id"].as_i64().unwrap(), place(row))).collect();
-        assert_eq!(places, places_in(rows, *id), "{} reads of conversation {id}", user.name);
+        assert_eq!((&answer["last_seq"], &answer["rev"], &answer["title"]), expected, "{} reads of {id}", user.name);
+        let people = answer["participants"].as_array().unwrap();
+        let shared_states: BTreeMap<i64, SharedState> =
+            people.iter().map(|row| (row["user_id"].as_i64().unwrap(), shared_state(row))).collect();
+        assert_eq!(shared_states, shared_states_in(rows, *id), "{} reads of conversation {id}", user.name);
         let mut history: Vec<MessageRow> = Vec::new();
         loop {
             let after = history.last().map_or(0, |message| message.seq);
             let page = user.history(*id, &format!("?after_seq={after}&limit=200")).await;
-            history.extend(page["messages"].as_array().unwrap().iter().map(MessageRow::told));
+            history.extend(page["messages"].as_array().unwrap().iter().map(MessageRow::from_json));
             if page["has_more"] == false {
                 break;
             }

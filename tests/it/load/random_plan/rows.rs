@@ -19,10 +19,10 @@ pub struct Rows {
     /// The users and the messages that each deleted for themselves.
     pub hidden: BTreeSet<(i64, i64)>,
     /// The blocks and contacts of each user.
-    pub blocks: Vec<Tie>,
-    pub contacts: Vec<Tie>,
+    pub blocks: Vec<Relation>,
+    pub contacts: Vec<Relation>,
     /// The users who left a group, with the user who had added them.
-    pub declined: Vec<Tie>,
+    pub declined: Vec<Relation>,
     pub marks: Vec<Mark>,
 }
 
@@ -83,7 +83,7 @@ pub struct MessageRow {
 }
 
 #[derive(Clone, Debug, QueryableByName)]
-pub struct Tie {
+pub struct Relation {
     #[diesel(sql_type = BigInt)]
     pub from: i64,
     #[diesel(sql_type = BigInt)]
@@ -139,19 +139,21 @@ impl ParticipantRow {
 
 impl Rows {
     pub fn is_block_between(&self, one: i64, other: i64) -> bool {
-        self.blocks.iter().any(|tie| (tie.from, tie.to) == (one, other) || (tie.from, tie.to) == (other, one))
+        self.blocks.iter().any(|relation| {
+            (relation.from, relation.to) == (one, other) || (relation.from, relation.to) == (other, one)
+        })
     }
 
     /// Whether the user left a group of this adder's, and has neither made them a contact nor
     /// written to them.
     pub fn declines(&self, whom: i64, adder: i64) -> bool {
-        let is_known = self.contacts.iter().any(|tie| (tie.from, tie.to) == (whom, adder))
+        let is_known = self.contacts.iter().any(|relation| (relation.from, relation.to) == (whom, adder))
             || self.messages.iter().any(|message| {
                 let conversation = self.conversation(message.conversation_id);
                 let pair = [conversation.user_low, conversation.user_high];
                 message.sender_id == whom && pair.contains(&Some(adder)) && pair.contains(&Some(whom))
             });
-        !is_known && self.declined.iter().any(|tie| (tie.from, tie.to) == (whom, adder))
+        !is_known && self.declined.iter().any(|relation| (relation.from, relation.to) == (whom, adder))
     }
 
     /// A block has no effect in a group.
@@ -175,18 +177,18 @@ impl Rows {
     }
 
     pub fn conversations_of(&self, user_id: i64) -> impl Iterator<Item = &ConversationRow> {
-        self.conversations.iter().filter(move |row| self.place(user_id, row.id).is_some())
+        self.conversations.iter().filter(move |row| self.member(user_id, row.id).is_some())
     }
 
-    pub fn place(&self, user_id: i64, conversation_id: i64) -> Option<&ParticipantRow> {
-        self.participants_in(conversation_id).find(|place| place.user_id == user_id)
+    pub fn member(&self, user_id: i64, conversation_id: i64) -> Option<&ParticipantRow> {
+        self.participants_in(conversation_id).find(|member| member.user_id == user_id)
     }
 
     /// Whether a user may see the message: it is not from before they joined, not cleared and not
     /// hidden.
     pub fn may_see(&self, user_id: i64, message: &MessageRow) -> bool {
-        let Some(place) = self.place(user_id, message.conversation_id) else { return false };
-        let is_there = message.seq >= place.visible_from_seq && message.seq > place.cleared_seq;
+        let Some(member) = self.member(user_id, message.conversation_id) else { return false };
+        let is_there = message.seq >= member.visible_from_seq && message.seq > member.cleared_seq;
         is_there && !self.hidden.contains(&(user_id, message.id))
     }
 
@@ -199,8 +201,8 @@ impl Rows {
     /// are listed before their first message.
     pub fn listed_for(&self, user_id: i64) -> impl Iterator<Item = &ConversationRow> {
         let has_news = move |row: &ConversationRow| {
-            let place = self.place(user_id, row.id);
-            place.is_some_and(|place| row.last_seq > place.cleared_seq || place.cleared_seq == 0)
+            let member = self.member(user_id, row.id);
+            member.is_some_and(|member| row.last_seq > member.cleared_seq || member.cleared_seq == 0)
         };
         self.conversations_of(user_id).filter(move |row| has_news(row))
     }
@@ -208,11 +210,11 @@ impl Rows {
     /// The unread counts of a user, counted message by message, where there are any.
     pub fn unread(&self, user_id: i64) -> BTreeMap<i64, i64> {
         let mut counts = BTreeMap::new();
-        for place in self.participants.iter().filter(|place| place.user_id == user_id) {
-            for message in self.shown_in(place.conversation_id, user_id) {
-                let is_news = message.seq > place.own_read_seq && message.sender_id != user_id;
+        for member in self.participants.iter().filter(|member| member.user_id == user_id) {
+            for message in self.shown_in(member.conversation_id, user_id) {
+                let is_news = message.seq > member.own_read_seq && message.sender_id != user_id;
                 if is_news && !message.is_deleted {
-                    *counts.entry(place.conversation_id).or_default() += 1;
+                    *counts.entry(member.conversation_id).or_default() += 1;
                 }
             }
         }
@@ -228,7 +230,7 @@ impl Rows {
 
 impl MessageRow {
     /// The position as a frame or an answer has it.
-    pub fn told(message: &Value) -> Self {
+    pub fn from_json(message: &Value) -> Self {
         let number = |key: &str| message[key].as_i64().unwrap();
         let text = |key: &str| message[key].as_str().unwrap().to_owned();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();

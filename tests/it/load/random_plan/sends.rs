@@ -36,7 +36,7 @@ impl World {
         self.ledger.settle(number, &answer);
         if let Answer::Stored { message, .. } = &answer {
             self.order.note(message);
-            self.devices[at].model.told(message);
+            self.devices[at].model.apply_ack(message);
         }
     }
 
@@ -63,7 +63,7 @@ impl World {
         // written.
         if matches!(answer, Answer::Unknown) {
             self.counts.failed_commits += 1;
-            self.doubts += 1;
+            self.unknown_commits += 1;
         }
         self.ledger.settle(number, &answer);
     }
@@ -75,7 +75,7 @@ impl World {
         let answer = self.request(at, number, true).await;
         self.tables.set_cut(false);
         assert!(matches!(answer, Answer::Unknown));
-        self.doubts += 1;
+        self.unknown_commits += 1;
         self.ledger.settle(number, &answer);
     }
 

@@ -2,7 +2,7 @@
 //! exceeds all of them. No setting allows such limits, so this test program runs once more as the
 //! server.
 
-use crate::support::binary::{Binary, Place};
+use crate::support::binary::{Binary, Sandbox};
 use std::net::TcpListener;
 use std::process::Command;
 use switchboard::app::App;
@@ -17,11 +17,11 @@ const LIMITS: SyncLimits =
 /// Environment variable that is set when a plan asks for this hub.
 pub const ASKED: &str = "SWITCHBOARD_PLAN_HUB";
 
-/// Starts the program as `Place::start` starts the binary.
-pub fn start(place: &Place) -> Binary {
+/// Starts the program as `Sandbox::start` starts the binary.
+pub fn start(sandbox: &Sandbox) -> Binary {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["load::random_plan::small_hub::serves_where_a_plan_asks_for_it", "--exact", "--nocapture"]);
-    place.start_other(command)
+    sandbox.start_other(command)
 }
 
 #[test]

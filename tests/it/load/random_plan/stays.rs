@@ -70,11 +70,11 @@ impl Stays {
     }
 
     /// The group; none for a direct conversation.
-    fn stay_at(&self, user_id: i64, id: i64, rev: i64, told: &Value) -> Option<&Stay> {
+    fn stay_at(&self, user_id: i64, id: i64, rev: i64, frame: &Value) -> Option<&Stay> {
         let stays = self.stays.get(&id)?.get(&user_id);
         let is_then = |stay: &&Stay| stay.from_rev <= rev && stay.to_rev.is_none_or(|to_rev| rev <= to_rev);
         let stay = stays.into_iter().flatten().find(is_then);
-        assert!(stay.is_some(), "{user_id} is not in {id} at {rev}: {told}");
+        assert!(stay.is_some(), "{user_id} is not in {id} at {rev}: {frame}");
         stay
     }
 

@@ -1,6 +1,6 @@
 //! The totals of a run of plans.
 
-use super::ledger::Fate;
+use super::ledger::DraftState;
 use super::world::World;
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl Tally {
                 .ledger
                 .drafts
                 .iter()
-                .filter(|draft| matches!(draft.fate, Fate::Refused(_) | Fate::Withheld))
+                .filter(|draft| matches!(draft.state, DraftState::Refused(_) | DraftState::Withheld))
                 .count() as u64,
             reopened: world.ledger.counts.reopened,
             reopened_but_stored: world.ledger.counts.reopened_but_stored,

@@ -120,7 +120,7 @@ async fn type_to_each_other(people: &[User], ways: usize, random: &mut Random) -
             let frame = reader.socket.next().await;
             reader.see(&frame);
         }
-        for frame in reader.socket.heard().await {
+        for frame in reader.socket.received().await {
             reader.see(&frame);
         }
         assert!(reader.shown.is_empty(), "shown as typing for good: {:?}", reader.shown);

@@ -13,7 +13,7 @@ use super::small_hub;
 use super::tables::Tables;
 use crate::harness::{Client, User, register};
 use crate::load::random::Random;
-use crate::support::binary::{Binary, Place, wait_for};
+use crate::support::binary::{Binary, Sandbox, wait_for};
 use crate::support::temp_database::Scratch;
 use serde_json::json;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct World {
     // Dropped first, so that the database has no connections any more.
     pub tables: Tables,
     pub hub: Binary,
-    pub place: Place,
+    pub sandbox: Sandbox,
     pub database: Scratch,
     pub backup: Option<Backup>,
     pub port: Arc<AtomicU16>,
@@ -42,7 +42,7 @@ pub struct World {
     pub order: Order,
     pub counts: Counts,
     /// Failed COMMITs of this hub process.
-    pub doubts: usize,
+    pub unknown_commits: usize,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -61,15 +61,15 @@ pub struct Counts {
 
 impl World {
     pub async fn begin(database: Scratch) -> Self {
-        let place = Place::new()
+        let sandbox = Sandbox::new()
             .with("DATABASE_URL", &database.url)
             .with("RUST_LOG", "warn")
             .with(small_hub::ASKED, "1")
             .with("WORKERS", "2");
-        let place = ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST", "REQUEST_RATE", "REQUEST_BURST"]
+        let sandbox = ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST", "REQUEST_RATE", "REQUEST_BURST"]
             .into_iter()
-            .fold(place, |place, name| place.with(name, "1000000"));
-        let mut hub = small_hub::start(&place);
+            .fold(sandbox, |sandbox, name| sandbox.with(name, "1000000"));
+        let mut hub = small_hub::start(&sandbox);
         let port = Arc::new(AtomicU16::new(port_of(&mut hub).await));
         let visitor = Client::new(Arc::clone(&port), None);
         let mut people = Vec::new();
@@ -84,7 +84,7 @@ impl World {
         Self {
             tables,
             hub,
-            place,
+            sandbox,
             database,
             backup: None,
             port,
@@ -95,7 +95,7 @@ impl World {
             ledger: Ledger::default(),
             order: Order::default(),
             counts: Counts::default(),
-            doubts: 0,
+            unknown_commits: 0,
         }
     }
 

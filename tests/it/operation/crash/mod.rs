@@ -10,7 +10,7 @@ mod history;
 mod writer;
 
 use crate::load::random::{Random, number_in};
-use crate::support::binary::{Binary, Place};
+use crate::support::binary::{Binary, Sandbox};
 use crate::support::hub_process::Person;
 use crate::support::temp_database::Scratch;
 use diesel::{Connection, RunQueryDsl, SqliteConnection};
@@ -63,9 +63,9 @@ async fn kill_again_and_again(database: Scratch) {
     let mut random = Random::new(seed);
     let (history, mut acknowledged) = History::new();
     let history = Arc::new(Mutex::new(history));
-    let place = place(&database);
+    let sandbox = sandbox(&database);
 
-    let mut hub = place.start(&[]);
+    let mut hub = sandbox.start(&[]);
     let mut address = hub.address().await;
     let mut people = Vec::new();
     for n in 0..AUTHORS {
@@ -97,12 +97,12 @@ async fn kill_again_and_again(database: Scratch) {
         }
         end(&mut hub);
         scene.send_modify(|scene| scene.address = None);
-        hub = place.start(&[]);
+        hub = sandbox.start(&[]);
         while random.below(4) == 0 {
             tokio::time::sleep(random.up_to(START)).await;
             end(&mut hub);
             kills_at_start += 1;
-            hub = place.start(&[]);
+            hub = sandbox.start(&[]);
         }
         address = hub.address().await;
     }
@@ -134,11 +134,11 @@ fn seed_of_now() -> u64 {
 }
 
 /// A hub without the limits that a writer at full speed would hit.
-fn place(database: &Scratch) -> Place {
-    let place = Place::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn");
+fn sandbox(database: &Scratch) -> Sandbox {
+    let sandbox = Sandbox::new().with("DATABASE_URL", &database.url).with("RUST_LOG", "warn");
     ["MESSAGE_RATE", "MESSAGE_BURST", "FRAME_RATE", "FRAME_BURST", "REQUEST_RATE", "REQUEST_BURST"]
         .into_iter()
-        .fold(place, |place, name| place.with(name, "1000000"))
+        .fold(sandbox, |sandbox, name| sandbox.with(name, "1000000"))
 }
 
 /// Kills the hub, which had logged no errors until then.

@@ -229,7 +229,7 @@ impl Writer {
     }
 
     fn hear(&mut self, line: &mut Line, text: &str) {
-        let frame: Heard = serde_json::from_str(text).expect("a frame");
+        let frame: ReceivedFrame = serde_json::from_str(text).expect("a frame");
         match (frame.kind.as_str(), frame.reference) {
             ("ack", Some(reference)) => {
                 let draft = line.under_way.remove(&reference).expect("an answer to something under way");
@@ -277,7 +277,7 @@ struct Reply {
 }
 
 #[derive(Deserialize)]
-struct Heard {
+struct ReceivedFrame {
     #[serde(rename = "type")]
     kind: String,
     #[serde(rename = "ref")]

@@ -5,7 +5,7 @@
 mod elsewhere;
 mod peers;
 
-use crate::support::binary::{Binary, Place, wait_for};
+use crate::support::binary::{Binary, Sandbox, wait_for};
 use crate::support::hub_process::Person;
 use elsewhere::{Elsewhere, away};
 use peers::{flood, narrow, people, stopped, write_on};
@@ -116,8 +116,8 @@ async fn gone(hub: &Binary, expected: &[(i64, usize)]) -> (Vec<Instant>, (usize,
 #[ignore = "takes minutes and wants a machine of its own: scripts/slow"]
 async fn slow_peers_are_gone_in_time_and_cost_the_others_little() {
     let elsewhere = Elsewhere::create();
-    let place = Place::new().with("BIND", "0.0.0.0:0");
-    let mut hub = place.start(&[]);
+    let sandbox = Sandbox::new().with("BIND", "0.0.0.0:0");
+    let mut hub = sandbox.start(&[]);
     let port = hub.address().await.rsplit(':').next().unwrap().to_owned();
     let address = format!("127.0.0.1:{port}");
     let mut verdict = Verdict::default();

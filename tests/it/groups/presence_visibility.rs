@@ -7,9 +7,9 @@ use serde_json::json;
 const MAX_SEEN: usize = 100;
 
 /// The presence frames that the socket received about these users, and about nobody else.
-async fn told(socket: &mut Socket, of: &[&User]) -> Vec<(i64, bool)> {
-    let told = socket.presence_arrived().await;
-    told.into_iter().filter(|(id, _)| of.iter().any(|user| user.id == *id)).collect()
+async fn presence_changes(socket: &mut Socket, of: &[&User]) -> Vec<(i64, bool)> {
+    let changes = socket.presence_arrived().await;
+    changes.into_iter().filter(|(id, _)| of.iter().any(|user| user.id == *id)).collect()
 }
 
 /// Waits until the hub has announced everybody who came so far: until then a late presence frame
@@ -42,17 +42,17 @@ async fn group_members_see_each_other_online_until_they_leave(hub: &mut TestHub)
         socket.presence_arrived().await;
     }
     let group = Group::of(&ann, &[&bob, &cat]).await;
-    assert_eq!(told(&mut ann_socket, &all).await, [(cat.id, true)], "Bob she saw before");
-    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, true), (cat.id, true)], "not only the maker");
-    assert_eq!(told(&mut cat_socket, &all).await, [(ann.id, true), (bob.id, true)]);
+    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(cat.id, true)], "Bob she saw before");
+    assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, true), (cat.id, true)], "not only the maker");
+    assert_eq!(presence_changes(&mut cat_socket, &all).await, [(ann.id, true), (bob.id, true)]);
     group.add(&ann, &dan).await.is(204);
-    assert_eq!(told(&mut bob_socket, &all).await, [(dan.id, true)]);
-    assert_eq!(told(&mut dan_socket, &all).await, [(ann.id, true), (bob.id, true), (cat.id, true)]);
+    assert_eq!(presence_changes(&mut bob_socket, &all).await, [(dan.id, true)]);
+    assert_eq!(presence_changes(&mut dan_socket, &all).await, [(ann.id, true), (bob.id, true), (cat.id, true)]);
     assert_eq!(online(&dan).await, [ann.id, bob.id, cat.id]);
     group.remove(&bob, &bob).await.is(204);
-    assert_eq!(told(&mut ann_socket, &all).await, [(dan.id, true)], "she is Bob's contact still");
-    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, false), (cat.id, false), (dan.id, false)]);
-    assert_eq!(told(&mut cat_socket, &all).await, [(dan.id, true), (bob.id, false)]);
+    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(dan.id, true)], "she is Bob's contact still");
+    assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, false), (cat.id, false), (dan.id, false)]);
+    assert_eq!(presence_changes(&mut cat_socket, &all).await, [(dan.id, true), (bob.id, false)]);
     assert_eq!(online(&bob).await, [0i64; 0]);
 }
 
@@ -64,8 +64,8 @@ async fn who_block_each_other_do_not_see_each_other_in_a_group_either(hub: &mut 
     settle(hub).await;
     bob.blocks(&cat).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
-    assert_eq!(told(&mut bob_socket, &[&ann, &cat]).await, [(ann.id, true)]);
-    assert_eq!(told(&mut cat_socket, &[&ann, &bob]).await, [(ann.id, true)]);
+    assert_eq!(presence_changes(&mut bob_socket, &[&ann, &cat]).await, [(ann.id, true)]);
+    assert_eq!(presence_changes(&mut cat_socket, &[&ann, &bob]).await, [(ann.id, true)]);
     let typing = |is_typing| json!({"type": "typing_indicator", "conversation_id": group.id, "is_typing": is_typing});
     for is_typing in [true, false] {
         cat_socket.ack(typing(is_typing)).await;
@@ -107,15 +107,15 @@ async fn in_a_group_of_more_than_a_hundred_nobody_sees_anybody(hub: &mut TestHub
     let mut others = crowd(hub, &ann, MAX_SEEN - 2).await;
     others.push(bob.id);
     let group = Group::of_ids(&ann, &others).await;
-    assert_eq!(told(&mut ann_socket, &all).await, [(bob.id, true)]);
-    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, true)]);
+    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(bob.id, true)]);
+    assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, true)]);
     group.add(&ann, &cat).await.is(204);
-    assert_eq!(told(&mut ann_socket, &all).await, [(bob.id, false)], "with Cat they are too many");
-    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, false)]);
-    assert_eq!(told(&mut cat_socket, &all).await, []);
+    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(bob.id, false)], "with Cat they are too many");
+    assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, false)]);
+    assert_eq!(presence_changes(&mut cat_socket, &all).await, []);
     eventually("nobody is shown", async || online(&bob).await.is_empty()).await;
     group.remove(&ann, &cat).await.is(204);
-    assert_eq!(told(&mut ann_socket, &all).await, [(bob.id, true)], "and without her they are not");
-    assert_eq!(told(&mut bob_socket, &all).await, [(ann.id, true)]);
-    assert_eq!(told(&mut cat_socket, &all).await, []);
+    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(bob.id, true)], "and without her they are not");
+    assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, true)]);
+    assert_eq!(presence_changes(&mut cat_socket, &all).await, []);
 }

@@ -1,7 +1,7 @@
 //! Work for each user with open sessions here.
 
 use crate::error::Result;
-use crate::hub::{Holder, Hub};
+use crate::hub::{Hub, SessionOwner};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -13,15 +13,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// No hub runs.
-pub async fn for_holders(hub: &Hub, work: impl AsyncFn(&[Holder]) -> Result<()>) -> Result<()> {
+pub async fn for_session_owners(hub: &Hub, work: impl AsyncFn(&[SessionOwner]) -> Result<()>) -> Result<()> {
     let mut last = None;
     loop {
-        let holders = hub.holders(last).await?;
-        if holders.is_empty() {
+        let session_owners = hub.session_owners(last).await?;
+        if session_owners.is_empty() {
             return Ok(());
         }
-        match work(&holders).await {
-            Ok(()) => last = holders.last().copied(),
+        match work(&session_owners).await {
+            Ok(()) => last = session_owners.last().copied(),
             Err(_) => sleep(RETRY_AFTER).await,
         }
     }
