@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::limits::{Limits, RequestLimits};
+use crate::metrics::{Class, Metrics, Operation};
 use crate::ops::check_writes::CheckWrites;
 use crate::ops::op::{Access, AnyOp, Cx, OpTerms, Outcome, Principal, System};
 use crate::policy::Rules;
@@ -49,6 +50,7 @@ struct Inner {
     rules: Arc<Rules>,
     epoch: Arc<str>,
     clock: Clock,
+    metrics: Metrics,
 }
 
 /// The dependencies of the dispatcher.
@@ -62,13 +64,14 @@ pub struct DispatcherParts {
     pub rules: Rules,
     pub epoch: String,
     pub clock: Clock,
+    pub metrics: Metrics,
 }
 
 impl Dispatcher {
     pub fn new(parts: DispatcherParts) -> Self {
-        let DispatcherParts { reads, probe, writer, hub, limits, requests, rules, epoch, clock } = parts;
+        let DispatcherParts { reads, probe, writer, hub, limits, requests, rules, epoch, clock, metrics } = parts;
         let (rules, epoch, write_trouble) = (Arc::new(rules), epoch.into(), Mutex::default());
-        let inner = Inner { reads, probe, writer, hub, limits, requests, write_trouble, rules, epoch, clock };
+        let inner = Inner { reads, probe, writer, hub, limits, requests, write_trouble, rules, epoch, clock, metrics };
         Self { inner: Arc::new(inner) }
     }
 
@@ -77,7 +80,9 @@ impl Dispatcher {
     pub async fn call<P: Party, O: AnyOp<P>>(&self, principal: P, op: O) -> Result<O::Output> {
         let terms = op.terms();
         let (name, access, who) = (terms.name, terms.access, principal.into());
+        let began_at = Instant::now();
         let outcome = self.run(principal, op, terms).await;
+        self.measure(name, access, &outcome, began_at);
         if let Err(error) = &outcome {
             if access == Access::Write && matches!(error, Error::DatabaseFull(_) | Error::DatabaseReadOnly(_)) {
                 let trouble = Some((Instant::now(), Cow::Owned(error.detail().into_owned())));
@@ -93,6 +98,14 @@ impl Dispatcher {
             }
         }
         outcome
+    }
+
+    fn measure<T>(&self, operation: &'static str, access: Access, outcome: &Result<T>, began_at: Instant) {
+        let metrics = &self.inner.metrics;
+        let result = outcome.as_ref().map_or_else(|error| error.code().meaning().name, |_| "ok");
+        metrics.operations.get_or_create(&Operation { operation, result }).inc();
+        let access = if access == Access::Read { "read" } else { "write" };
+        metrics.operation_seconds.get_or_create(&Class { access }).observe(began_at.elapsed().as_secs_f64());
     }
 
     async fn run<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, terms: OpTerms) -> Result<O::Output> {

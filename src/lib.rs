@@ -4,7 +4,7 @@
 //!
 //! - [`ids`], [`clock`], [`error`], [`config`]: numbers, time, what can go wrong, and the settings;
 //! - [`logging`]: log lines that never hold the hub up; `background`: threads of low priority;
-//! - [`phase`]: running, draining or stopped;
+//! - [`phase`]: running, draining or stopped; [`metrics`]: what is counted and measured;
 //! - [`text`], [`schema`]: what text from people must be, and what descriptions of types share;
 //! - [`wire`]: frames in both directions, and the effects of a commit;
 //! - [`policy`], [`limits`]: who may do what, and how often; pure;
@@ -37,6 +37,7 @@ pub mod ids;
 pub mod jobs;
 pub mod limits;
 pub mod logging;
+pub mod metrics;
 pub mod ops;
 pub mod phase;
 pub mod policy;

@@ -40,6 +40,7 @@ use crate::jobs::settle_groups::SettleGroupsJob;
 use crate::jobs::sweep::SweepJob;
 use crate::jobs::touch_logins::TouchLoginsJob;
 use crate::limits::{Limits, Rate, RequestLimits};
+use crate::metrics::Metrics;
 use crate::phase::{PhaseSetter, PhaseWatch};
 use crate::policy::SyncLimits;
 use crate::store::{self, Answer, Db, History, HubLock, Probe, Publish, ReadPool, Target, Writer, WriterSettings};
@@ -74,6 +75,7 @@ const WRITER_GRACE: Duration = Duration::from_secs(2);
 pub struct App {
     config: Config,
     clock: Clock,
+    metrics: Metrics,
     target: Target,
     epoch: String,
     tokens: Arc<BearerTokens>,
@@ -135,6 +137,7 @@ impl App {
             history: Some(history),
             config,
             clock,
+            metrics: Metrics::default(),
             target,
             epoch,
             tokens,
@@ -153,6 +156,11 @@ impl App {
     /// Sets other bounds for the answers of `sync`; for tests.
     pub fn with_sync_limits(self, sync_limits: SyncLimits) -> Self {
         Self { sync_limits, ..self }
+    }
+
+    /// The metrics of this hub, also while it runs.
+    pub fn metrics(&self) -> Metrics {
+        self.metrics.clone()
     }
 
     /// Serves on the listener until `shutdown` completes, then drains. Runs on an actix system.
@@ -230,7 +238,7 @@ impl App {
             history: self.history.take().ok_or_else(|| Error::bug("an app has one dispatcher"))?,
             failing: self.failing.clone(),
         };
-        let (writer, thread) = Writer::start(self.target.clone(), self.writer_settings, publish)?;
+        let (writer, thread) = Writer::start(self.target.clone(), self.writer_settings, publish, self.metrics.clone())?;
         let messages = Rate { per_second: self.config.messages.rate, burst: self.config.messages.burst };
         let requests = Rate { per_second: self.config.http.request_rate, burst: self.config.http.request_burst };
         let dispatcher = Dispatcher::new(DispatcherParts {
@@ -243,6 +251,7 @@ impl App {
             rules: settings::rules(&self.config, self.sync_limits),
             epoch: self.epoch.clone(),
             clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
         });
         Ok((dispatcher, thread))
     }
@@ -322,6 +331,7 @@ impl App {
             frames: Rate { per_second: config.frame_rate, burst: config.frame_burst },
             connections: connection_limits,
             auth_timeout: config.auth_timeout,
+            metrics: self.metrics.clone(),
         }
     }
 }

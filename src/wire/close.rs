@@ -47,6 +47,12 @@ impl CloseCode {
         CloseCode::TryLater,
     ];
 
+    /// Returns whether the hub or a browser sends this code. A client may send any other.
+    pub fn is_known(code: u16) -> bool {
+        const OF_BROWSERS: [u16; 4] = [1000, 1001, 1005, 1006];
+        OF_BROWSERS.contains(&code) || Self::ALL.iter().any(|known| known.on_the_wire().0 == code)
+    }
+
     /// Returns the close code on the wire and its reason text.
     pub const fn on_the_wire(self) -> (u16, &'static str) {
         match self {

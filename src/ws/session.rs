@@ -19,6 +19,7 @@ use crate::http::problem::Refusal;
 use crate::http::state::HttpState;
 use crate::hub::{Attachment, Delivery, Ephemeral, ToSession};
 use crate::ids::{SessionId, Timestamp, UserId};
+use crate::metrics::Close;
 use crate::ops::frames::{Entry, FrameOp, Reply};
 use crate::ops::logins::open_session::{OpenSession, Opening};
 use crate::ops::op::{Access, AnyOp};
@@ -324,6 +325,7 @@ impl Actor for Session {
 
     fn started(&mut self, ctx: &mut Ctx) {
         self.tell(Level::Info, "socket opened", format_args!(" session={}", self.id));
+        self.sockets.metrics.connections.inc();
         ctx.set_mailbox_capacity(MAILBOX);
         match self.credential {
             Some(credential) => self.begin_with(credential, ctx),
@@ -334,6 +336,9 @@ impl Actor for Session {
     fn stopped(&mut self, _: &mut Ctx) {
         self.state.hub.detach(self.id);
         let code = self.closed_with.or(self.socket.closed_with()).unwrap_or(ABNORMAL);
+        let metrics = &self.sockets.metrics;
+        metrics.connections.dec();
+        metrics.closes.get_or_create(&Close { code: if CloseCode::is_known(code) { code } else { 0 } }).inc();
         let level = if USUAL_CLOSES.contains(&code) { Level::Info } else { Level::Warn };
         let more = format_args!(
             " session={} seconds={} code={code} dropped={}",

@@ -4,6 +4,7 @@ use super::connection_limits::ConnectionLimits;
 use super::transport::TransportSettings;
 use crate::http::state::HttpState;
 use crate::limits::Rate;
+use crate::metrics::Metrics;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,4 +17,5 @@ pub struct Sockets {
     pub connections: ConnectionLimits,
     /// The time in which a socket has to authenticate with a frame.
     pub auth_timeout: Duration,
+    pub metrics: Metrics,
 }

@@ -14,6 +14,7 @@ use super::checkpoints::Checkpoints;
 use super::queue::{Full, QueueBounds, Turn, WriteQueue};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
+use crate::metrics::Metrics;
 use crate::store::connection::db::CommitFailure;
 use crate::store::connection::time_budget;
 use crate::store::writer::attempt::{Failure, run_one};
@@ -69,12 +70,13 @@ impl<E: Send + 'static> Writer<E> {
         target: Target,
         settings: WriterSettings,
         publish: impl Publish<E>,
+        metrics: Metrics,
     ) -> Result<(Self, thread::JoinHandle<()>)> {
         let db = Some(target.open_existing()?);
         let shared = Arc::new(Shared::new(settings.queue));
         let waiting = Waiting(Arc::clone(&shared));
         let checkpoints = Checkpoints::start(&target)?;
-        let mut worker = Worker { target, settings, db, checkpoints, publish };
+        let mut worker = Worker { target, settings, db, checkpoints, publish, metrics };
         let thread = thread::Builder::new()
             .name("writer".into())
             .spawn(move || worker.work(&waiting.0))
@@ -192,6 +194,7 @@ struct Worker<P> {
     db: Option<Db>,
     checkpoints: Checkpoints,
     publish: P,
+    metrics: Metrics,
 }
 
 impl<P> Worker<P> {
@@ -224,6 +227,8 @@ impl<P> Worker<P> {
             // No job waits for another attempt to connect.
             Err(Failure::Broken(_)) => jobs.len(),
         };
+        self.metrics.write_batch_size.observe(ran as f64);
+        self.metrics.write_transaction_seconds.observe(began_at.elapsed().as_secs_f64());
         if ran < jobs.len() {
             let left = jobs.split_off(ran).into_iter();
             shared.state().queue.requeue(left.map(|QueuedJob { job, terms }| (QueuedJob { job, terms }, terms.owner)));
@@ -440,7 +445,8 @@ mod tests {
         fn start(scratch: &Scratch, settings: WriterSettings) -> Self {
             let published: Arc<Mutex<Vec<Vec<i64>>>> = Arc::default();
             let (writer, thread) =
-                Writer::start(scratch.target.clone(), settings, Sink(Arc::clone(&published))).unwrap();
+                Writer::start(scratch.target.clone(), settings, Sink(Arc::clone(&published)), Metrics::default())
+                    .unwrap();
             Self { writer, thread, published }
         }
 
@@ -664,7 +670,7 @@ mod tests {
             }
             answers.into_iter().for_each(|answer| answer());
         };
-        let (writer, thread) = Writer::start(scratch.target.clone(), ROOMY, publish).unwrap();
+        let (writer, thread) = Writer::start(scratch.target.clone(), ROOMY, publish, Metrics::default()).unwrap();
         let rig = Rig { writer, thread, published: Arc::default() };
         let gate = rig.close_gate();
         for n in 1..=3 {

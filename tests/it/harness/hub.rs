@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use switchboard::app::{self, App};
 use switchboard::clock::Clock;
 use switchboard::config::Config;
+use switchboard::metrics::Metrics;
 use switchboard::store::accounts::users::Appointed;
 use tokio::sync::oneshot;
 
@@ -41,6 +42,7 @@ pub struct TestHub {
 }
 
 struct Server {
+    metrics: Metrics,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<switchboard::error::Result<()>>,
 }
@@ -78,6 +80,7 @@ impl TestHub {
         self.port.store(listener.local_addr().unwrap().port(), Ordering::SeqCst);
         let open = if self.is_second { App::open_beside } else { App::open };
         let app = open(self.config(), clock).unwrap();
+        let metrics = app.metrics();
         let (stop, stopped) = oneshot::channel();
         let serving = move || {
             actix_web::rt::System::new().block_on(app.run(listener, async {
@@ -86,12 +89,12 @@ impl TestHub {
             }))
         };
         let thread = thread::Builder::new().name("hub".into()).spawn(serving).unwrap();
-        self.server = Some(Server { stop, thread });
+        self.server = Some(Server { metrics, stop, thread });
     }
 
     /// Asks the hub to stop, as SIGTERM does, and waits until it has.
     pub fn stop(&mut self) {
-        let Some(Server { stop, thread }) = self.server.take() else { return };
+        let Some(Server { stop, thread, .. }) = self.server.take() else { return };
         // Sending fails when the hub has ended by itself; then the thread gives the reason.
         let _ = stop.send(());
         let outcome = thread.join();
@@ -102,12 +105,18 @@ impl TestHub {
 
     /// Stops the hub while the test goes on reading its sockets.
     pub async fn stop_while<T>(&mut self, meanwhile: impl Future<Output = T>) -> T {
-        let Some(Server { stop, thread }) = self.server.take() else { panic!("the hub runs") };
+        let Some(Server { stop, thread, .. }) = self.server.take() else { panic!("the hub runs") };
         stop.send(()).unwrap();
         let seen = meanwhile.await;
         let joined = tokio::task::spawn_blocking(move || thread.join().unwrap().unwrap());
         assert!(tokio::time::timeout(DEADLINE, joined).await.is_ok(), "run() returns");
         seen
+    }
+
+    /// The metrics of the running hub, one on each line.
+    pub fn metrics(&self) -> Vec<String> {
+        let server = self.server.as_ref().expect("the hub runs");
+        server.metrics.encode().unwrap().lines().map(str::to_owned).collect()
     }
 
     /// Restarts the hub on the same database.

@@ -6,6 +6,7 @@ pub mod database_outage;
 pub mod fair_reads;
 pub mod log_flood;
 pub mod log_lines;
+pub mod metrics;
 pub mod one_hub;
 pub mod other_versions;
 pub mod readiness;

@@ -15,7 +15,7 @@ use switchboard::wire::CloseCode;
 /// wire the parts and may name everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("fuzzing", &["ws::transport::Inbound", "ops::frames::Entry", "wire"]),
-    ("ws", &["http", "dispatch", "ops", "auth", "wire", "hub", "limits", "clock", "error", "ids"]),
+    ("ws", &["http", "dispatch", "ops", "auth", "wire", "hub", "limits", "metrics", "clock", "error", "ids"]),
     (
         "http",
         &[
@@ -36,10 +36,13 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("jobs", &["dispatch", "ops", "hub", "clock", "error", "ids"]),
-    ("dispatch", &["ops", "store", "hub", "limits", "policy", "auth::Caller", "wire", "clock", "error", "ids"]),
+    (
+        "dispatch",
+        &["ops", "store", "hub", "limits", "metrics", "policy", "auth::Caller", "wire", "clock", "error", "ids"],
+    ),
     ("ops", &["store", "policy", "search", "text", "wire", "schema", "auth::Caller", "limits::Class", "error", "ids"]),
     ("hub", &["wire", "clock", "error", "ids"]),
-    ("store", &["background", "clock::random_bytes", "search", "text::DELETED_USER", "error", "ids"]),
+    ("store", &["background", "clock::random_bytes", "metrics", "search", "text::DELETED_USER", "error", "ids"]),
     ("auth", &["background", "text", "clock", "error", "ids"]),
     ("policy", &["error", "ids"]),
     ("search", &["error"]),
@@ -48,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("background", &[]),
     ("schema", &["ids"]),
+    ("metrics", &[]),
     ("phase", &[]),
     ("clock", &["ids"]),
     ("logging", &[]),
@@ -69,6 +73,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("web::resource", &["http/call.rs"]),
     ("web::route", &[]),
     ("dotenvy", &["config/"]),
+    ("prometheus_client", &["metrics.rs"]),
 ];
 
 /// The lowest version of each package that is free of a known fault.
