@@ -27,18 +27,10 @@ use crate::http::held_refusals::HeldRefusals;
 use crate::http::state::HttpState;
 use crate::http::write_check::WriteCheck;
 use crate::hub::relay::Local;
-use crate::hub::{Announcements, Hub, HubSettings};
-use crate::jobs::announce_presence::AnnouncePresenceJob;
-use crate::jobs::announce_unread::AnnounceUnreadJob;
+use crate::hub::{Hub, HubSettings};
 use crate::jobs::driver::{JobStatuses, Jobs};
-use crate::jobs::end_revoked::EndRevokedJob;
-use crate::jobs::erase_evidence::EraseEvidenceJob;
 use crate::jobs::index_messages::IndexMessagesJob;
-use crate::jobs::prune_receipts::PruneReceiptsJob;
-use crate::jobs::publish_receipts::PublishReceiptsJob;
-use crate::jobs::settle_groups::SettleGroupsJob;
-use crate::jobs::sweep::SweepJob;
-use crate::jobs::touch_logins::TouchLoginsJob;
+use crate::jobs::{self, JobParts};
 use crate::limits::{Limits, Rate, RequestLimits};
 use crate::metrics::Metrics;
 use crate::phase::{PhaseSetter, PhaseWatch};
@@ -195,19 +187,17 @@ impl App {
         .map_err(Error::internal)?;
         let handle = server.handle();
         let serving = actix_web::rt::spawn(server);
-        let Announcements { transitions, unread } = announcements;
-        let lifetime = self.config.auth.login_lifetime;
-        jobs.start(SweepJob(dispatcher.clone()));
-        jobs.start(AnnouncePresenceJob { transitions, dispatcher: dispatcher.clone(), hub: hub.clone() });
-        jobs.start(AnnounceUnreadJob { changes: unread, dispatcher: dispatcher.clone(), hub: hub.clone() });
-        jobs.start(TouchLoginsJob::new(dispatcher.clone(), hub.clone(), self.clock.clone(), lifetime));
-        jobs.start(EndRevokedJob { dispatcher: dispatcher.clone(), hub: hub.clone() });
-        jobs.start(SettleGroupsJob(dispatcher.clone()));
-        jobs.start(PublishReceiptsJob::new(dispatcher.clone(), Arc::clone(&self.moved)));
-        jobs.start(PruneReceiptsJob(dispatcher.clone()));
-        let retention = self.config.messages.report_retention;
-        jobs.start(EraseEvidenceJob { dispatcher: dispatcher.clone(), retention });
-        jobs.start(self.indexing(&dispatcher));
+        let parts = JobParts {
+            dispatcher: dispatcher.clone(),
+            hub: hub.clone(),
+            clock: self.clock.clone(),
+            announcements,
+            moved: Arc::clone(&self.moved),
+            indexing: self.indexing(&dispatcher),
+            login_lifetime: self.config.auth.login_lifetime,
+            report_retention: self.config.messages.report_retention,
+        };
+        jobs::start(&mut jobs, parts);
         jobs.start(AuditSumsJob(audit.clone()));
         let outcome = tokio::select! {
             () = shutdown => Ok(()),

@@ -14,3 +14,47 @@ mod session_owners;
 pub mod settle_groups;
 pub mod sweep;
 pub mod touch_logins;
+
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+use crate::hub::{Announcements, Hub};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The dependencies of the jobs.
+pub struct JobParts {
+    pub dispatcher: Dispatcher,
+    pub hub: Hub,
+    pub clock: Clock,
+    pub announcements: Announcements,
+    /// Notified when positions move that are published later.
+    pub moved: Arc<Notify>,
+    pub indexing: index_messages::IndexMessagesJob,
+    pub login_lifetime: Duration,
+    pub report_retention: Duration,
+}
+
+/// Starts every job. The driver stops them in the reverse order.
+pub fn start(jobs: &mut driver::Jobs, parts: JobParts) {
+    let JobParts { dispatcher, hub, clock, announcements, moved, indexing, .. } = parts;
+    let Announcements { transitions, unread } = announcements;
+    jobs.start(sweep::SweepJob(dispatcher.clone()));
+    jobs.start(announce_presence::AnnouncePresenceJob {
+        transitions,
+        dispatcher: dispatcher.clone(),
+        hub: hub.clone(),
+    });
+    jobs.start(announce_unread::AnnounceUnreadJob {
+        changes: unread,
+        dispatcher: dispatcher.clone(),
+        hub: hub.clone(),
+    });
+    jobs.start(touch_logins::TouchLoginsJob::new(dispatcher.clone(), hub.clone(), clock, parts.login_lifetime));
+    jobs.start(end_revoked::EndRevokedJob { dispatcher: dispatcher.clone(), hub });
+    jobs.start(settle_groups::SettleGroupsJob(dispatcher.clone()));
+    jobs.start(publish_receipts::PublishReceiptsJob::new(dispatcher.clone(), moved));
+    jobs.start(prune_receipts::PruneReceiptsJob(dispatcher.clone()));
+    jobs.start(erase_evidence::EraseEvidenceJob { dispatcher, retention: parts.report_retention });
+    jobs.start(indexing);
+}
