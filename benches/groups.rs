@@ -32,7 +32,7 @@ use switchboard::ops::people::set_contact::SetContact;
 use switchboard::ops::presence::announce_presence::AnnouncePresence;
 use switchboard::ops::search::search_messages::Search;
 use switchboard::ops::sync::Sync;
-use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
+use switchboard::policy::Rules;
 use switchboard::store::prepare;
 use switchboard::store::{Db, Target};
 
@@ -91,20 +91,13 @@ fn seed(db: &mut Db) -> Result<(), Box<dyn Error>> {
 /// Prints the median time of an operation in a transaction that is rolled back. Returns whether it
 /// is within the bound.
 fn measure<W>(db: &mut Db, what: &str, most: Duration, who: &W, op: &impl Op<W>) -> Result<bool, Box<dyn Error>> {
-    let rules = Rules {
-        message_policy: MessagePolicy::Open,
-        max_message_chars: 1000,
-        registration_is_open: true,
-        max_participants: 1_000,
-        sync: SyncLimits::DEFAULT,
-    };
     let now = Clock::system().now();
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let mut outcome = None;
         let rolled_back: Result<(), HubError> = db.write_transaction(|db| {
             let began = Instant::now();
-            let done = op.run(who, &mut Cx { db, now, rules: &rules, epoch: "epoch" });
+            let done = op.run(who, &mut Cx { db, now, rules: &Rules::OPEN, epoch: "epoch" });
             outcome = Some(done.map(|done| (began.elapsed(), done.effects.len())));
             Err(HubError::NotFound("to roll it back"))
         });

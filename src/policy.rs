@@ -38,9 +38,8 @@ impl SyncLimits {
         Self { messages: 500, conversations: 1_000, bytes: 1 << 20, changes: 500, reset_messages: 50, own_rows: 1_000 };
 }
 
-#[cfg(test)]
 impl Rules {
-    /// Rules for tests that do not test the rules.
+    /// Rules for tests and benchmarks that do not test the rules.
     pub const OPEN: Self = Self {
         message_policy: MessagePolicy::Open,
         max_message_chars: 1_000,

@@ -9,7 +9,6 @@ use switchboard::app::App;
 use switchboard::clock::Clock;
 use switchboard::config::Config;
 use switchboard::dispatch::Dispatcher;
-use switchboard::hub::Hub;
 use switchboard::store::{Db, Target};
 use tempfile::TempDir;
 
@@ -20,8 +19,6 @@ pub fn open(seed: impl FnOnce(&mut Db) -> Result<(), Box<dyn Error>>) -> Result<
     let config = Config::from_lookup(|name| (name == "DATA_DIR").then(|| data_dir.clone()))?;
     let mut app = App::open(config, Clock::system())?;
     seed(&mut Target::Sqlite(dir.path().join("switchboard.db")).open()?)?;
-    let (hub, starter, _transitions) = Hub::new(app.hub_settings());
-    starter.start();
-    let (dispatcher, _) = app.open_dispatcher(&hub)?;
+    let (dispatcher, _) = app.start_dispatcher()?;
     Ok((dispatcher, dir))
 }

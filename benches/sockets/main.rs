@@ -11,6 +11,8 @@ mod client;
 #[path = "../common/finish.rs"]
 mod finish;
 mod load;
+#[path = "../../tests/shared/no_limits.rs"]
+mod no_limits;
 mod server;
 
 use client::Client;

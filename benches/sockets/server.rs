@@ -2,16 +2,15 @@
 //! system counts for it.
 
 use crate::Outcome;
+use crate::no_limits::NO_LIMITS;
 use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use switchboard::app::App;
 use switchboard::auth::hash_token;
 use switchboard::clock::Clock;
-use switchboard::config::Config;
 use switchboard::store::{Db, Target};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -23,17 +22,11 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// threads do only reads.
 const READING_THREAD: &str = "tokio-rt-worker";
 
-/// Settings that turn off the limits that would slow the load down. No absence is announced,
-/// because that would distort later figures.
-const SETTINGS: [(&str, &str); 12] = [
+/// Settings besides the rate limits. No absence is announced, because that would distort later
+/// figures.
+const SETTINGS: [(&str, &str); 6] = [
     ("BIND", "127.0.0.1:0"),
     ("RUST_LOG", "warn"),
-    ("MESSAGE_RATE", "1000000"),
-    ("MESSAGE_BURST", "1000000"),
-    ("FRAME_RATE", "1000000"),
-    ("FRAME_BURST", "1000000"),
-    ("REQUEST_RATE", "1000000"),
-    ("REQUEST_BURST", "1000000"),
     ("MAX_SOCKETS_PER_USER", "0"),
     ("HEARTBEAT_INTERVAL", "8s"),
     ("HEARTBEAT_TIMEOUT", "2m"),
@@ -44,23 +37,23 @@ const SETTINGS: [(&str, &str); 12] = [
 pub struct Server {
     pub address: SocketAddr,
     /// Removed with the hub.
-    _dir: TempDir,
+    dir: TempDir,
     process: Child,
 }
 
 impl Server {
     pub async fn start(binary: &Path, users: usize) -> Outcome<Self> {
         let dir = tempfile::tempdir()?;
-        seed(dir.path(), users)?;
         // A file, because an unread pipe fills up.
         let said = dir.path().join("stdout");
         let process = Command::new(binary)
             .envs(SETTINGS)
+            .envs(NO_LIMITS)
             .env("DATA_DIR", dir.path())
             .current_dir(&dir)
             .stdout(Stdio::from(fs::File::create(&said)?))
             .spawn()?;
-        let mut server = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), _dir: dir, process };
+        let mut server = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), dir, process };
         let address = timeout(Duration::from_secs(10), async {
             loop {
                 let line = fs::read_to_string(&said)?;
@@ -71,6 +64,8 @@ impl Server {
             }
         });
         server.address = address.await??;
+        // The hub has made its own database, also if it is another version.
+        seed(server.dir.path(), users)?;
         Ok(server)
     }
 
@@ -117,12 +112,6 @@ impl Drop for Server {
     }
 }
 
-/// Returns the configuration with which this process opens the hub's database.
-fn config(dir: &Path) -> Outcome<Config> {
-    let dir = dir.display().to_string();
-    Ok(Config::from_lookup(|name| (name == "DATA_DIR").then(|| dir.clone()))?)
-}
-
 /// Returns the cookie of a user.
 pub fn token(user: usize) -> String {
     format!("token-of-{user}")
@@ -131,7 +120,6 @@ pub fn token(user: usize) -> String {
 /// Creates users with a login, without a password that would have to be hashed.
 fn seed(dir: &Path, users: usize) -> Outcome<()> {
     use diesel::connection::SimpleConnection;
-    App::open(config(dir)?, Clock::system())?;
     let Db::Sqlite(mut conn) = Target::Sqlite(dir.join("switchboard.db")).open()? else {
         return Err("this is about SQLite".into());
     };

@@ -219,8 +219,15 @@ impl App {
         outcome
     }
 
-    /// Opens a dispatcher without a server; for benchmarks and tests.
-    pub fn open_dispatcher(&mut self, hub: &Hub) -> Result<(Dispatcher, JoinHandle<()>)> {
+    /// Starts the hub on this thread and opens a dispatcher, without a server; for benchmarks and
+    /// tests. The thread runs an actix system.
+    pub fn start_dispatcher(&mut self) -> Result<(Dispatcher, JoinHandle<()>)> {
+        let (hub, starter, _announcements) = Hub::new(self.hub_settings());
+        starter.start();
+        self.open_dispatcher(&hub)
+    }
+
+    fn open_dispatcher(&mut self, hub: &Hub) -> Result<(Dispatcher, JoinHandle<()>)> {
         let publish = ToHub {
             hub: hub.clone(),
             written: Arc::clone(&self.written),
@@ -252,7 +259,7 @@ impl App {
         IndexMessagesJob { dispatcher: dispatcher.clone(), written: Arc::clone(&self.written), merges }
     }
 
-    pub fn hub_settings(&self) -> HubSettings {
+    fn hub_settings(&self) -> HubSettings {
         HubSettings {
             presence_grace: self.config.hub.presence_grace,
             typing_timeout: self.config.hub.typing_timeout,

@@ -18,6 +18,8 @@ mod http;
 mod load;
 mod messages;
 mod moderation;
+#[path = "../shared/no_limits.rs"]
+mod no_limits;
 mod operation;
 mod presence;
 mod receipts;

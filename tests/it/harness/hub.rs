@@ -5,6 +5,7 @@ use super::database::{Database, Kind};
 use super::log_watch::{self, Excused};
 use super::user::{self, User};
 use super::{DEADLINE, eventually};
+use crate::no_limits::NO_LIMITS;
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -17,19 +18,9 @@ use switchboard::metrics::Metrics;
 use switchboard::store::accounts::users::Appointed;
 use tokio::sync::oneshot;
 
-/// Settings of every test that differ from the defaults. There are no rate limits, unless the test
-/// is about them. Two workers let sessions and the hub run on different threads.
-const USUAL: [(&str, &str); 9] = [
-    ("DATABASE_POOL", "4"),
-    ("WORKERS", "2"),
-    ("SHUTDOWN_GRACE", "5s"),
-    ("MESSAGE_RATE", "1000000"),
-    ("MESSAGE_BURST", "1000000"),
-    ("FRAME_RATE", "1000000"),
-    ("FRAME_BURST", "1000000"),
-    ("REQUEST_RATE", "1000000"),
-    ("REQUEST_BURST", "1000000"),
-];
+/// Settings of every test that differ from the defaults, besides the rate limits. Two workers let
+/// sessions and the hub run on different threads.
+const USUAL: [(&str, &str); 3] = [("DATABASE_POOL", "4"), ("WORKERS", "2"), ("SHUTDOWN_GRACE", "5s")];
 
 pub struct TestHub {
     pub database: Arc<Database>,
@@ -51,7 +42,7 @@ impl TestHub {
     pub fn start(kind: Kind, settings: &[(&'static str, &str)]) -> Self {
         let database = Arc::new(Database::create(kind));
         let mut all: BTreeMap<&'static str, String> =
-            USUAL.iter().chain(settings).map(|(name, value)| (*name, (*value).to_owned())).collect();
+            USUAL.iter().chain(&NO_LIMITS).chain(settings).map(|(name, value)| (*name, (*value).to_owned())).collect();
         all.insert("DATA_DIR", database.data_dir());
         all.insert("DATABASE_URL", database.url());
         let port = Arc::new(AtomicU16::new(0));

@@ -32,7 +32,7 @@ use switchboard::ops::people::{
 };
 use switchboard::ops::presence::announce_presence::AnnouncePresence;
 use switchboard::ops::receipts::{announce_unread::AnnounceUnread, get_unread::GetUnread, list_receipts::ListReceipts};
-use switchboard::policy::{MessagePolicy, Rules, SyncLimits};
+use switchboard::policy::Rules;
 use switchboard::store::Db;
 
 /// Members of the two groups that are compared. Both are small enough for their members to see each
@@ -91,17 +91,10 @@ pub fn count_queries(hub: &TestHub, work: impl FnOnce(&mut Cx) -> Result<()>) ->
         Db::Sqlite(conn) => conn.set_instrumentation(watch),
         Db::Postgres(conn) => conn.set_instrumentation(watch),
     }
-    let rules = Rules {
-        message_policy: MessagePolicy::Open,
-        max_message_chars: 1000,
-        registration_is_open: true,
-        max_participants: 1_000,
-        sync: SyncLimits::DEFAULT,
-    };
     let now = Clock::system().now();
     let mut outcome = None;
     let rolled_back: Result<()> = db.write_transaction(|db| {
-        outcome = Some(work(&mut Cx { db, now, rules: &rules, epoch: "" }));
+        outcome = Some(work(&mut Cx { db, now, rules: &Rules::OPEN, epoch: "" }));
         Err(Error::NotFound("to roll it back"))
     });
     assert!(rolled_back.is_err());

@@ -7,7 +7,6 @@ use diesel::connection::SimpleConnection;
 use switchboard::app::App;
 use switchboard::clock::Clock;
 use switchboard::config::Config;
-use switchboard::hub::Hub;
 use switchboard::ops::op::System;
 use switchboard::ops::search::index_messages::IndexMessages;
 use switchboard::store::{Db, Target};
@@ -37,11 +36,9 @@ pub fn unread(sandbox: &Sandbox, url: &str, readers: &[Guest], writers: &[Guest]
 fn index(config: Config) {
     actix_web::rt::System::new().block_on(async {
         let mut app = App::open(config, Clock::system()).unwrap();
-        let (hub, starter, _announcements) = Hub::new(app.hub_settings());
-        starter.start();
-        let (transport, writer) = app.open_dispatcher(&hub).unwrap();
-        while transport.call(System, IndexMessages).await.unwrap() {}
-        drop((transport, hub));
+        let (dispatcher, writer) = app.start_dispatcher().unwrap();
+        while dispatcher.call(System, IndexMessages).await.unwrap() {}
+        drop(dispatcher);
         writer.join().unwrap();
     });
 }
