@@ -54,7 +54,7 @@ fn understood<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Optio
 /// When a refusal is too long.
 pub fn operation(text: &str) {
     let refusal = match Head::parse(text) {
-        Ok(head) => Entry::find(&head.kind).and_then(|entry| entry.parse(text, head.r#ref.is_some()).err()),
+        Ok(head) => Entry::find(&head.kind).and_then(|entry| entry.parse(&head).err()),
         Err(error) => Some(error),
     };
     if let Some(error) = refusal {

@@ -1,16 +1,63 @@
-//! The bearer token of a request.
+//! The credential that a request presents. The first middleware parses it, once for each request.
 
+use super::origins::OriginPolicy;
+use actix_web::cookie::Cookie;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpMessage, HttpRequest};
+use std::rc::Rc;
 
-/// Returns whether the request authenticates with `Authorization: Bearer`. The hub then ignores
-/// cookies.
-pub fn has_bearer(headers: &HeaderMap) -> bool {
-    bearer(headers).is_some()
+/// The credential of a request, before it is checked. With a bearer token the hub ignores cookies.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    /// The token of `Authorization: Bearer`.
+    Bearer(Rc<str>),
+    /// The cookie of a login.
+    Cookie(Cookie<'static>),
+    None,
+}
+
+impl Presented {
+    /// Returns the credential that [`parse`](Self::parse) put into the request.
+    pub fn of(request: &HttpRequest) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or(Presented::None)
+    }
+
+    /// Parses the credential, and puts it into the request.
+    pub fn parse(request: &HttpRequest, origins: &OriginPolicy) {
+        let presented = match bearer(request.headers()) {
+            Some(token) => Presented::Bearer(token.into()),
+            None => login_cookie(request, origins).map_or(Presented::None, Presented::Cookie),
+        };
+        request.extensions_mut().insert(presented);
+    }
+
+    pub fn is_bearer(&self) -> bool {
+        matches!(self, Presented::Bearer(_))
+    }
 }
 
 /// Returns the token after `Bearer`, which is case-insensitive (RFC 9110, 11.1).
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Returns the name of the cookie. Over https the name has a prefix that browsers accept from this
+/// host only.
+pub fn cookie_name(is_https: bool) -> &'static str {
+    if is_https { "__Host-switchboard" } else { "switchboard" }
+}
+
+/// Returns the name of the cookie in version 0.1. Other programs also use that name, and on one
+/// host name they overwrote each other's cookie. This version accepts the old cookie if there is no
+/// cookie with today's name, and replaces it. The next version does neither.
+pub fn old_cookie_name(is_https: bool) -> &'static str {
+    if is_https { "__Host-session" } else { "session" }
+}
+
+/// Returns the cookie that authenticates the request.
+fn login_cookie(request: &HttpRequest, origins: &OriginPolicy) -> Option<Cookie<'static>> {
+    let is_https = origins.is_https();
+    request.cookie(cookie_name(is_https)).or_else(|| request.cookie(old_cookie_name(is_https)))
 }

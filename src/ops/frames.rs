@@ -18,7 +18,7 @@ use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::schema::{SchemaOf, schema_of};
 use crate::store::Locks;
-use crate::wire;
+use crate::wire::{self, Head};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,7 +52,7 @@ pub struct Entry {
     pub schema: SchemaOf,
     /// The schema of the keys that the operation adds to the `ack`.
     pub reply: SchemaOf,
-    parse: fn(&str) -> Result<FrameOp>,
+    parse: fn(&Head) -> Result<FrameOp>,
 }
 
 impl Entry {
@@ -66,7 +66,7 @@ impl Entry {
             needs_ref: false,
             schema: schema_of::<O>,
             reply: schema_of::<O::Output>,
-            parse: |text| Ok(FrameOp(Box::new(Encoded(wire::parse::<O>(text.as_bytes())?)))),
+            parse: |frame| Ok(FrameOp(Box::new(JsonOp(frame.keys::<O>()?)))),
         }
     }
 
@@ -74,11 +74,11 @@ impl Entry {
         Self { needs_ref: true, ..self }
     }
 
-    pub fn parse(&self, text: &str, has_ref: bool) -> Result<FrameOp> {
-        if self.needs_ref && !has_ref {
+    pub fn parse(&self, frame: &Head) -> Result<FrameOp> {
+        if self.needs_ref && frame.r#ref.is_none() {
             return Err(Error::Invalid("ref is missing".into()));
         }
-        (self.parse)(text)
+        (self.parse)(frame)
     }
 
     pub fn find(kind: &str) -> Option<&'static Entry> {
@@ -110,9 +110,9 @@ impl AnyOp for FrameOp {
 }
 
 /// An operation whose answer is encoded.
-struct Encoded<O>(O);
+struct JsonOp<O>(O);
 
-impl<O> AnyOp for Encoded<O>
+impl<O> AnyOp for JsonOp<O>
 where
     O: Op,
     O::Output: Serialize,

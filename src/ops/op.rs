@@ -8,7 +8,7 @@ use crate::ids::{Timestamp, UserId};
 use crate::limits::Class;
 use crate::policy::Rules;
 use crate::store::{Db, Locks};
-use crate::wire::{Effect, MessageView, OwnConversationView};
+use crate::wire::{Effect, Encoded, MessageView, OwnConversationView};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
@@ -211,7 +211,7 @@ pub struct Done {}
 /// The reply of an operation about one message.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MessageReply {
-    pub message: MessageView,
+    pub message: Encoded<MessageView>,
 }
 
 /// The reply of an operation about one conversation.

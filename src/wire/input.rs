@@ -32,6 +32,9 @@ pub struct Head<'a> {
     pub kind: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "reference")]
     pub r#ref: Option<Cow<'a, str>>,
+    /// The whole frame, whose shape is checked.
+    #[serde(skip)]
+    text: &'a str,
 }
 
 fn reference<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Cow<'de, str>>, D::Error> {
@@ -46,10 +49,15 @@ fn reference<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Cow<'de, str>
 impl<'a> Head<'a> {
     pub fn parse(text: &'a str) -> Result<Self> {
         check_shape(text.as_bytes())?;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let head = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
-        json.end().map_err(|error| not_json(&error))?;
-        Ok(head)
+        Ok(Head { text, ..parse_checked(text.as_bytes())? })
+    }
+
+    /// Reads the keys of the frame. Unknown keys are ignored.
+    ///
+    /// # Errors
+    /// The errors of [`parse`].
+    pub fn keys<T: DeserializeOwned>(&self) -> Result<T> {
+        parse_checked(self.text.as_bytes())
     }
 }
 
@@ -91,6 +99,11 @@ fn depth(json: &[u8]) -> usize {
 /// `Invalid`, naming the key that is missing, mistyped or out of bounds.
 pub fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
     check_shape(json)?;
+    parse_checked(json)
+}
+
+/// Reads an object whose shape is checked.
+fn parse_checked<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
     json.end().map_err(|error| not_json(&error))?;

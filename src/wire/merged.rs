@@ -260,7 +260,7 @@ mod tests {
             ("[7]", "the body must be a JSON object"),
             ("7", "the body must be a JSON object"),
             (r#"{"content": 5}"#, "content must be a string"),
-            (r#"{"content": "a", "content": "b"}"#, "content must not be given twice"),
+            (r#"{"content": "a", "content": "b"}"#, "content must not appear twice"),
         ] {
             assert_eq!(refusal(&given, Some(body)), expected, "{body}");
         }

@@ -26,6 +26,7 @@ macro_rules! invisible {
 mod account;
 mod close;
 mod effect;
+mod encoded;
 mod input;
 mod merged;
 mod refused;
@@ -35,6 +36,7 @@ mod views;
 pub use account::{DisplayName, Email, Password, Reason, Title, Username};
 pub use close::CloseCode;
 pub use effect::{Audience, Effect, TypingEvent, ViewingEvent};
+pub use encoded::Encoded;
 pub use input::{Authenticate, ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use merged::{Given, Value, parse_merged};
 pub use refused::{NoTime, NotKept, TextOnly};

@@ -1,6 +1,6 @@
 //! Server frames: the body of each frame, and the table that describes all of them.
 
-use super::{ConversationView, MAX_REF_CHARS, MessageView, OwnStateView, RelationChangeView};
+use super::{ConversationView, Encoded, MAX_REF_CHARS, MessageView, OwnStateView, RelationChangeView};
 use crate::error::{Code, Error};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, SessionId, Timestamp, UserId};
 use crate::schema::{SchemaOf, by_id, schema_of};
@@ -135,7 +135,7 @@ pub struct PrivateMessage<'a> {
     pub sender_id: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient_id: Option<UserId>,
-    pub message: &'a MessageView,
+    pub message: &'a Encoded<MessageView>,
 }
 
 /// `message_edited`, `message_deleted`: the message in its current state.
@@ -143,7 +143,7 @@ pub struct PrivateMessage<'a> {
 pub struct MessageChange<'a> {
     pub conversation_id: ConversationId,
     pub rev: Rev,
-    pub message: &'a MessageView,
+    pub message: &'a Encoded<MessageView>,
 }
 
 /// `message_reaction`: a user adds or removes a reaction.

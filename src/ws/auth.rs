@@ -50,8 +50,8 @@ impl Session {
 
     /// Handles `authenticate`, for the first time or as a renewal. The session does nothing else
     /// until the check is done.
-    pub(crate) fn authenticate(&mut self, text: &str, reference: Option<String>, ctx: &mut Ctx) {
-        let token = match wire::parse::<Authenticate>(text.as_bytes()) {
+    pub(crate) fn authenticate(&mut self, keys: Result<Authenticate>, reference: Option<String>, ctx: &mut Ctx) {
+        let token = match keys {
             Ok(Authenticate { token }) => token,
             Err(error) => return self.socket.text(wire::error(reference.as_deref(), self.state.clock.now(), &error)),
         };

@@ -200,7 +200,7 @@ impl Session {
         };
         let reference = head.r#ref.as_deref();
         if head.kind == AUTHENTICATE {
-            return self.authenticate(text, reference.map(str::to_owned), ctx);
+            return self.authenticate(head.keys(), reference.map(str::to_owned), ctx);
         }
         let Some(Credential { caller, .. }) = self.credential else {
             let error = Error::Unauthenticated("authenticate first");
@@ -213,7 +213,7 @@ impl Session {
             return self.socket.text(wire::encode("pong", self.state.clock.now(), &Pong { r#ref: reference }));
         }
         let unknown = || Error::Invalid("type is unknown".into());
-        match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(text, reference.is_some())) {
+        match Entry::find(&head.kind).ok_or_else(unknown).and_then(|entry| entry.parse(&head)) {
             Ok(op) => self.begin(caller, op, reference.map(str::to_owned), ctx),
             Err(error) => self.socket.text(wire::error(reference, self.state.clock.now(), &error)),
         }

@@ -6,7 +6,7 @@ use super::state::Sockets;
 use super::transport::{self, Flaw};
 use crate::error::Error;
 use crate::http::audit;
-use crate::http::credential::has_bearer;
+use crate::http::credential::Presented;
 use crate::http::extract::identity::{admit, admit_ticket};
 use crate::http::extract::input::query_pairs;
 use crate::http::problem::Problem;
@@ -20,11 +20,12 @@ pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest) -> Resul
     let query = query_pairs(&request)?;
     let value = |key: &str| query.get(key).map(String::as_str);
     let state = &sockets.http;
-    if !has_bearer(request.headers()) {
+    let is_bearer = Presented::of(&request).is_bearer();
+    if !is_bearer {
         state.origins.check_page(request.headers())?;
     }
     let credential = match (value("ticket"), value("auth")) {
-        _ if has_bearer(request.headers()) => Some(admit(&request).await?),
+        _ if is_bearer => Some(admit(&request).await?),
         (Some(ticket), _) => Some(admit_ticket(state, ticket).await?),
         (None, Some("message")) => None,
         (None, Some(_)) => return Err(Error::Invalid("auth must be message".into()).into()),

@@ -3,7 +3,7 @@
 use super::schemas::{Bounds, Schemas, with_keys, without_null};
 use crate::error::Code;
 use crate::http::call::{Body, Call, Who, path_keys};
-use crate::http::extract::cookies::cookie_name;
+use crate::http::credential::cookie_name;
 use crate::http::problem;
 use crate::schema::SchemaOf;
 use actix_web::http::Method;

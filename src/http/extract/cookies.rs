@@ -1,32 +1,13 @@
-//! The cookie of a login: its name, and how it is read, set and removed.
+//! The cookies that an answer sets and removes.
 
 use crate::auth::{Caller, SecretToken};
-use crate::http::credential::has_bearer;
+use crate::http::credential::{Presented, cookie_name, old_cookie_name};
 use crate::http::state::HttpState;
 use actix_web::cookie::time::Duration as CookieAge;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponseBuilder};
 
 type Cookies = Vec<Cookie<'static>>;
-
-/// Returns the name of the cookie. Over https the name has a prefix that browsers accept from this
-/// host only.
-pub fn cookie_name(is_https: bool) -> &'static str {
-    if is_https { "__Host-switchboard" } else { "switchboard" }
-}
-
-/// Returns the name of the cookie in version 0.1. Other programs also use that name, and on one
-/// host name they overwrote each other's cookie. This version accepts the old cookie if there is no
-/// cookie with today's name, and replaces it. The next version does neither.
-pub fn old_cookie_name(is_https: bool) -> &'static str {
-    if is_https { "__Host-session" } else { "session" }
-}
-
-/// Returns the cookie that authenticates the request.
-pub fn login_cookie(state: &HttpState, request: &HttpRequest) -> Option<Cookie<'static>> {
-    let is_https = state.origins.is_https();
-    request.cookie(cookie_name(is_https)).or_else(|| request.cookie(old_cookie_name(is_https)))
-}
 
 /// The logins that the cookies of a browser prove, by the new and the old name.
 pub struct CookieLogins {
@@ -44,9 +25,7 @@ pub fn new(state: &HttpState, token: &SecretToken, earlier: &CookieLogins) -> Co
 /// Returns the cookies for a browser that authenticates by cookie. They carry `token`, which proves
 /// the same login from now on, or the current cookie with its full lifetime.
 pub fn renewed(state: &HttpState, request: &HttpRequest, token: Option<&SecretToken>) -> Cookies {
-    let Some(shown) = login_cookie(state, request).filter(|_| !has_bearer(request.headers())) else {
-        return Vec::new();
-    };
+    let Presented::Cookie(shown) = Presented::of(request) else { return Vec::new() };
     let value = token.map_or(shown.value(), SecretToken::as_str).to_owned();
     let is_old = shown.name() == old_cookie_name(state.origins.is_https());
     [Some(cookie(state, value)), is_old.then(|| removal(shown.name()))].into_iter().flatten().collect()
@@ -55,8 +34,11 @@ pub fn renewed(state: &HttpState, request: &HttpRequest, token: Option<&SecretTo
 /// Removes the cookie with which the browser authenticated.
 pub fn ended(state: &HttpState, request: &HttpRequest) -> Cookies {
     let name = cookie_name(state.origins.is_https());
-    let shown = login_cookie(state, request).filter(|shown| !has_bearer(request.headers()) && shown.name() != name);
-    [Some(removal(name)), shown.map(|shown| removal(shown.name()))].into_iter().flatten().collect()
+    let other = match Presented::of(request) {
+        Presented::Cookie(shown) if shown.name() != name => Some(removal(shown.name())),
+        _ => None,
+    };
+    [Some(removal(name)), other].into_iter().flatten().collect()
 }
 
 /// Removes the cookie with the old name, if it belongs to the hub.

@@ -1,12 +1,12 @@
 //! Authenticates the caller: by bearer token if there is one, else by session cookie. The handshake
 //! of a socket may use a ticket.
 
-use super::cookies::{CookieLogins, cookie_name, login_cookie, old_cookie_name};
+use super::cookies::CookieLogins;
 use crate::auth::{Bearer, Caller, ExternalUser, TokenSubject, hash_token};
 use crate::error::{Code, Error, Result};
 use crate::http::audit;
 use crate::http::client_address::UNKNOWN_ADDRESS;
-use crate::http::credential::{bearer, has_bearer};
+use crate::http::credential::{Presented, cookie_name, old_cookie_name};
 use crate::http::middleware::rate::rate_tokens;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
@@ -71,12 +71,10 @@ pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
 /// The errors of [`find_caller`], and `RateLimited` if this login sends too many requests.
 pub async fn admit(request: &HttpRequest) -> Result<Credential> {
     let state = HttpState::of(request.app_data())?;
-    let credential = match bearer(request.headers()) {
-        Some(token) => admit_token(state, token).await?,
-        None => {
-            let cookie = login_cookie(state, request).ok_or(Error::Unauthenticated("credentials are required"))?;
-            admit_secret(state, cookie.value()).await?
-        }
+    let credential = match Presented::of(request) {
+        Presented::Bearer(token) => admit_token(state, &token).await?,
+        Presented::Cookie(cookie) => admit_secret(state, cookie.value()).await?,
+        Presented::None => return Err(Error::Unauthenticated("credentials are required")),
     };
     state.dispatcher.count_request(credential.caller, rate_tokens(request.path()))?;
     Ok(credential)
@@ -162,7 +160,7 @@ pub async fn cookie_logins(state: &HttpState, request: &HttpRequest) -> Result<C
 
 /// Returns whether a cookie, rather than a token, authenticates the request.
 pub fn came_by_cookie(request: &HttpRequest) -> bool {
-    !has_bearer(request.headers())
+    !Presented::of(request).is_bearer()
 }
 
 /// Returns the device that logs in, and the logins that it already has.

@@ -2,7 +2,7 @@
 
 use super::origin::is_safe;
 use super::rate::refuse_or_continue;
-use crate::http::credential::has_bearer;
+use crate::http::credential::Presented;
 use crate::http::state::HttpState;
 use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
@@ -20,7 +20,7 @@ pub async fn check_host(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let verdict = if has_bearer(request.headers()) || is_probe(&request) {
+    let verdict = if Presented::of(request.request()).is_bearer() || is_probe(&request) {
         Ok(())
     } else {
         // The host of an absolute request target takes precedence (RFC 9112, 3.2.2).

@@ -1,7 +1,7 @@
 //! Checks the origin of the page that sends a request.
 
 use super::rate::refuse_or_continue;
-use crate::http::credential::has_bearer;
+use crate::http::credential::Presented;
 use crate::http::state::HttpState;
 use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
@@ -16,7 +16,7 @@ pub async fn check_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let verdict = if is_safe(request.method()) || has_bearer(request.headers()) {
+    let verdict = if is_safe(request.method()) || Presented::of(request.request()).is_bearer() {
         Ok(())
     } else {
         HttpState::of(request.app_data()).and_then(|state| state.origins.check_page(request.headers()))

@@ -10,7 +10,7 @@ use crate::ops::op::Cx;
 use crate::ops::views;
 use crate::store::messaging::messages::{self, Message};
 use crate::store::messaging::{conversations, participants};
-use crate::wire::{self, Effect, Frame, MessageChange, MessageView, Skip, Target};
+use crate::wire::{self, Effect, Encoded, Frame, MessageChange, MessageView, Skip, Target};
 
 /// Loads a message that the caller may see and that is not deleted.
 ///
@@ -41,18 +41,18 @@ pub(crate) fn check_may_write(me: UserId, id: ConversationId, cx: &mut Cx) -> Re
 pub(crate) fn tell_change(
     id: MessageId,
     cx: &mut Cx,
-    encode: impl FnOnce(&MessageView) -> Frame,
-) -> Result<(MessageView, Vec<Effect>)> {
+    encode: impl FnOnce(&Encoded<MessageView>) -> Frame,
+) -> Result<(Encoded<MessageView>, Vec<Effect>)> {
     let row = messages::find_message(cx.db, id)?;
     let row = row.ok_or_else(|| Error::bug("a message is never removed"))?;
     let (conversation_id, rev, seq) = (row.conversation_id, row.rev, row.seq);
-    let message = views::current(cx.db, row)?;
+    let message = Encoded::new(views::current(cx.db, row)?);
     let frame = encode(&message);
     Ok((message, tell(conversation_id, rev, (id, seq), frame, cx)?))
 }
 
 /// The change of a message, as the body of a frame.
-pub(crate) fn change(message: &MessageView) -> MessageChange<'_> {
+pub(crate) fn change(message: &Encoded<MessageView>) -> MessageChange<'_> {
     MessageChange { conversation_id: message.conversation_id, rev: message.rev, message }
 }
 

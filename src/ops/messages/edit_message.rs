@@ -11,7 +11,7 @@ use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
 use crate::ops::views;
 use crate::policy::may_change;
 use crate::store::messaging::{messages, positions, search_index};
-use crate::wire::{self, Content, NotKept, TextOnly};
+use crate::wire::{self, Content, Encoded, NotKept, TextOnly};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -55,7 +55,7 @@ impl Op for EditMessage {
         may_change(caller.user_id, row.sender_id)?;
         check_may_write(caller.user_id, row.conversation_id, cx)?;
         if row.content == self.content.as_str() {
-            return Ok(Outcome::without_effects(MessageReply { message: views::current(cx.db, row)? }));
+            return Ok(Outcome::without_effects(MessageReply { message: Encoded::new(views::current(cx.db, row)?) }));
         }
         let rev = positions::next_rev(cx.db, row.conversation_id)?;
         let first_hash = Sha256::digest(row.content.as_bytes());

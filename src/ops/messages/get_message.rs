@@ -6,6 +6,7 @@ use crate::ids::MessageId;
 use crate::ops::messages::visible::get_visible_message;
 use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
 use crate::ops::views;
+use crate::wire::Encoded;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,6 +22,6 @@ impl Op for GetMessage {
 
     fn run(&self, caller: &Caller, cx: &mut Cx) -> Result<Outcome<MessageReply>> {
         let row = get_visible_message(caller, self.message_id, cx)?;
-        Ok(Outcome::without_effects(MessageReply { message: views::current(cx.db, row)? }))
+        Ok(Outcome::without_effects(MessageReply { message: Encoded::new(views::current(cx.db, row)?) }))
     }
 }

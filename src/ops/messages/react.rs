@@ -7,7 +7,7 @@ use crate::ids::MessageId;
 use crate::ops::op::{Access, Cx, MessageReply, Op, Outcome};
 use crate::ops::views;
 use crate::store::messaging::{messages, positions, reactions};
-use crate::wire::{self, Emoji, MessageView, ReactionChange};
+use crate::wire::{self, Emoji, Encoded, MessageView, ReactionChange};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ impl Op for React {
         let row = get_undeleted_message(caller, self.message_id, cx)?;
         check_may_write(me, row.conversation_id, cx)?;
         if reactions::has_reacted(cx.db, row.id, emoji, me)? == self.on {
-            return Ok(Outcome::without_effects(MessageReply { message: views::current(cx.db, row)? }));
+            return Ok(Outcome::without_effects(MessageReply { message: Encoded::new(views::current(cx.db, row)?) }));
         }
         let rev = positions::next_rev(cx.db, row.conversation_id)?;
         if self.on {
@@ -46,7 +46,7 @@ impl Op for React {
         }
         messages::set_changed(cx.db, row.id, rev, cx.now)?;
         let (now, on) = (cx.now, self.on);
-        let encode = |message: &MessageView| {
+        let encode = |message: &Encoded<MessageView>| {
             let change = ReactionChange { change: change(message), emoji, user_id: me, on };
             wire::encode("message_reaction", now, &change)
         };

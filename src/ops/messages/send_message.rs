@@ -15,7 +15,8 @@ use crate::store::messaging::conversations::{self, Advance, Membership};
 use crate::store::messaging::messages::{self, Message, NewMessage};
 use crate::store::messaging::participants;
 use crate::wire::{
-    self, ClientMessageId, Content, Effect, MessageView, NoTime, NotKept, PrivateMessage, Status, Target, TextOnly,
+    self, ClientMessageId, Content, Effect, Encoded, MessageView, NoTime, NotKept, PrivateMessage, Status, Target,
+    TextOnly,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,7 +69,8 @@ impl From<SendMessageBody> for SendMessage {
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Sent {
-    pub message: MessageView,
+    // Encoded once, for the answer and for the frame.
+    pub message: Encoded<MessageView>,
     /// Present and true if an earlier attempt stored the message.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
@@ -105,7 +107,7 @@ impl Op for SendMessage {
         if let Some(peer) = peer {
             check_again(me, peer, is_new, cx)?;
         }
-        let message = views::message(self.store(me, id, numbers, cx)?, peer, Status::Sent, None);
+        let message = Encoded::new(views::message(self.store(me, id, numbers, cx)?, peer, Status::Sent, None));
         let audience = match peer {
             Some(peer) => pair(me, peer).to_vec(),
             None => participants::list_member_ids(cx.db, id)?,
@@ -151,7 +153,7 @@ impl Op for SendMessage {
         if !same_target || !same_content || row.reply_to_id != self.reply_to_id {
             return Err(Error::Conflict("client_message_id was used for another message"));
         }
-        Ok(Some(Sent { message: views::current(cx.db, row)?, duplicate: true }))
+        Ok(Some(Sent { message: Encoded::new(views::current(cx.db, row)?), duplicate: true }))
     }
 }
 

@@ -95,6 +95,49 @@ impl Cursor {
     }
 }
 
+/// The range from a client's position in its own private changes to the newest one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OwnCursor {
+    /// The client's position. None: the client gets a reset.
+    position: Option<i64>,
+    last: i64,
+    most: usize,
+}
+
+impl OwnCursor {
+    /// Creates a cursor for an answer of at most `most` changes. `held` is the client's position,
+    /// if it knows the epoch. A position that is ahead is of another history.
+    pub fn new(held: Option<i64>, last: i64, most: usize) -> Self {
+        Self { position: held.filter(|held| *held <= last), last, most }
+    }
+
+    pub fn is_reset(&self) -> bool {
+        self.position.is_none()
+    }
+
+    /// The number after which the changes are loaded.
+    pub fn from(&self) -> i64 {
+        self.position.unwrap_or(0)
+    }
+
+    /// How many changes of each kind to load, so that one more than fits shows.
+    pub fn wanted(&self) -> i64 {
+        self.most as i64 + 1
+    }
+
+    /// The client's position after the answer. `numbers` has the number of every loaded change. All
+    /// kinds are cut at the same number, so that the rest is everything after it.
+    pub fn leads_to(&self, mut numbers: Vec<i64>) -> i64 {
+        numbers.sort_unstable();
+        numbers.get(self.most - 1).copied().filter(|_| numbers.len() > self.most).unwrap_or(self.last)
+    }
+
+    /// Whether the client lacks nothing at this position.
+    pub fn is_complete(&self, position: i64) -> bool {
+        position == self.last
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +161,18 @@ mod tests {
             assert_eq!(position(None, true, is_shown), Some(None), "of another epoch");
             assert_eq!(position(None, false, is_shown), is_shown.then_some(None), "only a shown one comes unasked");
         }
+    }
+
+    #[test]
+    fn own_changes_are_cut_at_one_number_of_all_kinds() {
+        let cursor = |held| OwnCursor::new(held, 9, 3);
+        assert_eq!((cursor(Some(9)).from(), cursor(Some(9)).is_reset()), (9, false));
+        assert_eq!((cursor(Some(10)).from(), cursor(Some(10)).is_reset()), (0, true), "ahead");
+        assert_eq!((cursor(None).from(), cursor(None).is_reset(), cursor(None).wanted()), (0, true, 4));
+        for (numbers, expected) in [(vec![], 9), (vec![7, 2, 5], 9), (vec![7, 2, 5, 8], 7)] {
+            assert_eq!(cursor(Some(1)).leads_to(numbers), expected);
+        }
+        assert!(cursor(Some(1)).is_complete(9) && !cursor(Some(1)).is_complete(7));
     }
 
     #[test]

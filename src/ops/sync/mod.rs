@@ -23,7 +23,7 @@ use crate::store::messaging::changes::{self, RelationChange};
 use crate::store::messaging::{messages, positions};
 use crate::wire::{self, OwnStateView, RelationChangeView};
 use answer::{Answer, ChangedConversation, Due};
-use cursor::Cursor;
+use cursor::{Cursor, OwnCursor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
@@ -137,10 +137,9 @@ impl Sync {
     /// of them.
     fn mine(&self, me: UserId, knows_epoch: bool, cx: &mut Cx) -> Result<(i64, Mine, bool)> {
         let last = users::get_private_rev(cx.db, me)?;
-        let held = self.me.map(Position::get).filter(|held| knows_epoch && *held <= last);
-        let from = held.unwrap_or(0);
-        let most = cx.rules.sync.own_rows;
-        let limit = most as i64 + 1;
+        let held = self.me.map(Position::get).filter(|_| knows_epoch);
+        let cursor = OwnCursor::new(held, last, cx.rules.sync.own_rows);
+        let (from, limit) = (cursor.from(), cursor.wanted());
         let blocks = changes::list_blocks_after(cx.db, me, from, limit)?;
         let contacts = changes::list_contacts_after(cx.db, me, from, limit)?;
         let own_states = positions::list_own_state_changes(cx.db, me, from, limit)?;
@@ -150,17 +149,15 @@ impl Sync {
             .iter()
             .map(|own_state| own_state.private_rev)
             .chain(hidden.iter().map(|hidden| hidden.private_rev));
-        let mut numbers: Vec<i64> = relations.chain(rest).collect();
-        numbers.sort_unstable();
-        // All kinds are cut at the same number, so that the rest is everything after it.
-        let cut = numbers.get(most - 1).copied().filter(|_| numbers.len() > most).unwrap_or(last);
+        let cut = cursor.leads_to(relations.chain(rest).collect());
         let relations = |relations: Vec<RelationChange>| {
-            let shown =
-                relations.into_iter().filter(|change| change.private_rev <= cut && (held.is_some() || !change.removed));
+            let shown = relations
+                .into_iter()
+                .filter(|change| change.private_rev <= cut && (!cursor.is_reset() || !change.removed));
             shown.map(|change| RelationChangeView { user_id: change.user_id, removed: change.removed }).collect()
         };
         let mine = Mine {
-            reset: held.is_none(),
+            reset: cursor.is_reset(),
             blocks: relations(blocks),
             contacts: relations(contacts),
             conversations: own_states
@@ -179,7 +176,7 @@ impl Sync {
                 .map(|hidden| hidden.message_id)
                 .collect(),
         };
-        Ok((cut, mine, cut == last))
+        Ok((cut, mine, cursor.is_complete(cut)))
     }
 }
 

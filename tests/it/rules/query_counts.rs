@@ -17,7 +17,7 @@ use switchboard::ops::conversations::{
     clear_conversation::ClearConversation, create_conversation::CreateConversation, get_conversation::GetConversation,
     list_conversations::ListConversations, list_participants::ListParticipants,
 };
-use switchboard::ops::frames::Entry;
+use switchboard::ops::frames::{Entry, FrameOp};
 use switchboard::ops::groups::{
     add_participant::AddParticipant, remove_participant::RemoveParticipant, rename_conversation::RenameConversation,
     set_role::SetRole,
@@ -34,6 +34,7 @@ use switchboard::ops::presence::announce_presence::AnnouncePresence;
 use switchboard::ops::receipts::{announce_unread::AnnounceUnread, get_unread::GetUnread, list_receipts::ListReceipts};
 use switchboard::policy::Rules;
 use switchboard::store::Db;
+use switchboard::wire::Head;
 
 /// Members of the two groups that are compared. Both are small enough for their members to see each
 /// other.
@@ -76,6 +77,13 @@ const WITHOUT_MEMBERS: &[&str] = &[
     "touch_logins",
     "write_last_seen",
 ];
+
+/// The operation of a frame with these keys.
+fn frame(kind: &str, mut keys: Value) -> FrameOp {
+    (keys["type"], keys["ref"]) = (json!(kind), json!("1"));
+    let text = keys.to_string();
+    Entry::find(kind).unwrap().parse(&Head::parse(&text).unwrap()).unwrap()
+}
 
 /// Counts the database queries of the work; its changes are rolled back.
 pub fn count_queries(hub: &TestHub, work: impl FnOnce(&mut Cx) -> Result<()>) -> usize {
@@ -190,10 +198,10 @@ impl Fixture {
             ("search", json!({"q": "hello"})),
             ("sync", json!({"conversations": {id.to_string(): 1}})),
         ] {
-            ask!(Entry::find(kind).unwrap().parse(&more.to_string(), true).unwrap());
+            ask!(frame(kind, more));
         }
         let edit = json!({"message_id": message_id, "content": "other"});
-        ask!(Entry::find("edit_message").unwrap().parse(&edit.to_string(), true).unwrap(), caller(&self.member));
+        ask!(frame("edit_message", edit), caller(&self.member));
         ask!(GetConversation { conversation_id: id });
         ask!(GetMessage { message_id });
         ask!(ListMessages { conversation_id: id, before_seq: None, after_seq: None, limit: None });
