@@ -148,7 +148,7 @@ fn conversations_calls() -> Vec<Call> {
         runs::<SendMessage>(POST, MESSAGES, "Send a message to a conversation")
             .named("send_to")
             .with("recipient_id", Value::Null)
-            .creates(|sent| sent.duplicate)
+            .creates_unless(|sent| sent.duplicate)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
         runs::<SetTyping>(
             POST,
@@ -172,7 +172,7 @@ fn groups() -> Vec<Call> {
     const ONE: &str = "/api/conversations/{conversation_id}/participants/{user_id}";
     vec![
         runs::<CreateConversation>(POST, "/api/conversations", "Create a group, or open a direct conversation")
-            .creates(|created| created.existed)
+            .creates_unless(|created| created.existed)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
         runs::<RenameConversation>(PATCH, "/api/conversations/{conversation_id}", "Rename a group").refuses(NEEDS_ROLE),
         runs::<ListParticipants>(GET, PARTICIPANTS, "The participants of a conversation, by id").refuses(NOT_FOUND),
@@ -188,7 +188,7 @@ fn messages_calls() -> Vec<Call> {
     vec![
         runs::<SendMessage>(POST, "/api/messages", "Send a message to a person or a conversation")
             .named("send")
-            .creates(|sent| sent.duplicate)
+            .creates_unless(|sent| sent.duplicate)
             .refuses(NEEDS_ROLE_OR_CONFLICT),
         runs::<GetMessage>(GET, ONE, "A message").refuses(NOT_FOUND),
         runs::<EditMessage>(PATCH, ONE, "Edit a message of the caller").refuses(NEEDS_ROLE_OR_CONFLICT),
@@ -238,7 +238,7 @@ fn administration() -> Vec<Call> {
     vec![
         runs::<CreateReport>(POST, "/api/reports", "Report a person or a message to the administrators")
             .named("report")
-            .creates(|reported| reported.existed)
+            .creates_unless(|reported| reported.existed)
             .refuses(NOT_FOUND),
         runs::<ListReports>(GET, "/api/admin/reports", "The reports, newest first")
             .audited(|_, page| format!("admin read reports count={}", page.reports.len()))

@@ -62,8 +62,8 @@ where
         Self { name, ..self }
     }
 
-    /// Answers 201 if the operation created something, and 200 if it existed.
-    pub fn creates(self, existed: fn(&O::Output) -> bool) -> Self {
+    /// Answers 201 for something new, and 200 for something that existed.
+    pub fn creates_unless(self, existed: fn(&O::Output) -> bool) -> Self {
         Self { existed: Some(existed), ..self }
     }
 
