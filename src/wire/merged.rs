@@ -268,6 +268,6 @@ mod tests {
             assert!(refusal(&given, Some(body)).contains("not JSON"), "{body}");
         }
         let deep = format!("{}{}", r#"{"a":"#.repeat(17), "}".repeat(17));
-        assert_eq!(refusal(&given, Some(&deep)), "the body must not be nested more than 16 deep");
+        assert_eq!(refusal(&given, Some(&deep)), "the body must not be nested more than 16 levels deep");
     }
 }
