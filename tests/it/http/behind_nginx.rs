@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 const HOST: &str = "chat.example.org";
-const HOST_LINE: &str = "proxy_set_header Host $host;";
+const HOST_LINE: &str = "proxy_set_header Host $http_host;";
 const ADDRESS_LINE: &str = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
 
 /// Sends one request from an address of this machine, with headers of any bytes. Returns the status
@@ -124,6 +124,10 @@ async fn the_host_is_known_in_every_form_that_nginx_sends(hub: &mut TestHub) {
     hub.restart();
     let nginx = Nginx::start_with(port_after(nginx), hub.port(), &[(HOST_LINE, with_port)]).await;
     nginx.visitor(HOST).with("cookie", ann.cookie()).get("/api/auth/me").await.is(200);
+    // As documented, nginx passes on the port that the browser names.
+    let nginx = Nginx::start_with(port_after(nginx), hub.port(), &[]).await;
+    let page = nginx.visitor(&format!("{HOST}:{port}")).with("cookie", ann.cookie());
+    page.get("/api/auth/me").await.is(200);
 }
 
 /// The port of a server that has ended.
