@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fixed_clock_moves_only_when_told_and_its_clones_with_it() {
+    fn a_fixed_clock_and_its_clones_move_only_when_set() {
         let clock = Clock::fixed_at(Timestamp::from_millis(7));
         let clone = clock.clone();
         assert_eq!(clone.now(), Timestamp::from_millis(7));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_clock_knows_that_it_is_after_2026() {
+    fn the_system_clock_is_later_than_2026() {
         assert!(Clock::system().now() > Timestamp::from_millis(1_767_225_600_000));
     }
 }

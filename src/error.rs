@@ -259,7 +259,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_code_has_a_name_of_its_own_and_an_error_status() {
+    fn every_code_has_a_unique_name_and_an_error_status() {
         let names: HashSet<_> = Code::ALL.iter().map(|code| code.meaning().name).collect();
         assert_eq!(names.len(), Code::ALL.len());
         for code in Code::ALL {
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_temporary_says_when_to_come_back() {
+    fn temporary_errors_have_a_retry_time() {
         let limited = Error::RateLimited { limit: "x", retry_in: Duration::from_millis(5) };
         let database = [Error::DatabaseAway, Error::DatabaseBusy, Error::DatabaseFull, Error::DatabaseReadOnly];
         let database = database.map(|error| error("x".into()));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_an_internal_fault_stays_inside() {
+    fn an_internal_error_does_not_reveal_its_cause() {
         let error = Error::Internal("password=hunter2".into());
         assert!(!error.detail().contains("hunter2"));
         assert!(error.to_string().contains("hunter2"), "the log needs it");

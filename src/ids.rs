@@ -300,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_keep_within_what_every_json_reader_can_hold() {
+    fn ids_stay_within_the_safe_integer_range_of_json() {
         for good in ["1", "9007199254740991"] {
             assert!(good.parse::<UserId>().is_ok(), "{good}");
             assert!(serde_json::from_str::<UserId>(good).is_ok(), "{good}");
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn going_back_stops_at_the_epoch() {
+    fn subtracting_time_stops_at_the_epoch() {
         let day = std::time::Duration::from_secs(86_400);
         assert_eq!(Timestamp::from_millis(86_400_001).before(day), Timestamp::from_millis(1));
         assert_eq!(Timestamp::from_millis(5).before(day), Timestamp::from_millis(0));

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_passes_the_next_waits_and_other_users_are_untouched() {
+    fn a_burst_passes_and_only_that_user_waits_afterwards() {
         let (limits, clock) = limits();
         let (ann, bob) = (UserId::new(1), UserId::new(2));
         for _ in 0..20 {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn each_class_has_a_bucket_of_its_own_in_proportion_to_messages() {
+    fn each_class_has_its_own_bucket_scaled_to_messages() {
         let (limits, clock) = limits();
         let ann = UserId::new(1);
         for (class, burst, wait) in [(Class::Message, 20, 100), (Class::Mark, 200, 10), (Class::Change, 100, 20)] {
@@ -250,11 +250,11 @@ mod tests {
         limits.take(Class::Message, ann, 5).unwrap();
         clock.advance(Duration::from_secs(2));
         limits.take(Class::Message, ann, 0).unwrap();
-        assert!(limits.take(Class::Message, ann, 20).is_err(), "nothing is free of charge");
+        assert!(limits.take(Class::Message, ann, 20).is_err(), "a zero cost is charged too");
     }
 
     #[test]
-    fn a_charge_beyond_the_burst_is_refused_for_good() {
+    fn a_charge_beyond_the_burst_is_refused_permanently() {
         let (limits, _) = limits();
         let ann = UserId::new(1);
         for (class, burst) in [(Class::Message, 20), (Class::Mark, 200), (Class::Change, 100)] {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_may_count_as_several_or_as_all_that_a_bucket_holds() {
+    fn a_request_may_cost_several_tokens_up_to_a_full_bucket() {
         let clock = FakeRelativeClock::default();
         let rate = Rate { per_second: NonZeroU32::new(10).unwrap(), burst: NonZeroU32::new(20).unwrap() };
         let limits = RequestLimits::with_clock(rate, clock.clone());
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn users_who_went_quiet_cost_nothing_after_a_sweep() {
+    fn quiet_users_use_no_memory_after_a_sweep() {
         let (limits, clock) = limits();
         for id in 1..=1000 {
             for class in [Class::Message, Class::Mark, Class::Change] {

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_wait_up_to_the_bound_and_nobody_waits_for_them() {
+    fn log_lines_queue_up_to_a_bound_without_blocking() {
         let (mut writer, open, written) = gated();
         let line = [b'x'; 1024];
         writer.write_all(&line).unwrap();
@@ -167,7 +167,7 @@ mod tests {
             open.send(()).unwrap();
             all.extend(written.recv().unwrap());
         }
-        assert!(String::from_utf8_lossy(&all).contains(&lost), "their number is said where they would stand");
+        assert!(String::from_utf8_lossy(&all).contains(&lost), "the count of lost lines is logged in their place");
         writer.finish(Duration::from_secs(20));
         writer.write_all(b"next\n").unwrap();
         open.send(()).unwrap();

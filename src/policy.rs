@@ -224,7 +224,7 @@ mod tests {
 
     /// Checks every combination of facts against a second statement of the rule.
     #[test]
-    fn one_may_add_whom_one_may_write_to_and_is_never_told_why_not() {
+    fn an_invitation_follows_the_message_rule_and_hides_the_reason() {
         for bits in 0..16_u8 {
             let bit = |n: u8| bits & (1 << n) != 0;
             let invitation = Invitation { is_blocked: bit(0), is_known: bit(1), has_declined: bit(3) };
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_frees_what_is_a_day_old() {
+    fn a_quota_expires_after_a_day() {
         let hour = 60 * 60 * 1000;
         let now = Timestamp::from_millis(100 * hour);
         let at = |hours_ago: i64, amount| (Timestamp::from_millis((100 - hours_ago) * hour), amount);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_role_allows_is_this_table() {
+    fn each_role_allows_exactly_the_listed_actions() {
         use Role::{Admin, Member, Owner};
         // Role; whether it adds users and renames; whether it gives roles; the roles that it
         // removes.
@@ -276,13 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_changed_by_its_sender_alone() {
+    fn only_the_sender_may_change_a_message() {
         assert_eq!(may_change(UserId::new(1), UserId::new(1)), Ok(()));
         assert_eq!(may_change(UserId::new(1), UserId::new(2)), Err(Denied::NotTheSender));
     }
 
     #[test]
-    fn being_blocked_and_being_unknown_read_the_same() {
+    fn blocked_and_unknown_senders_get_the_same_error() {
         let stranger = Relation {
             recipient_is_closed: false,
             sender_blocks: false,

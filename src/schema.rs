@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_up_to_the_most_is_in_the_pattern_and_no_other() {
+    fn the_pattern_matches_exactly_the_numbers_up_to_the_limit() {
         for most in [12, 90, 105, 999] {
             let schema = json!({"pattern": from_1_to(most)});
             let validator = jsonschema::validator_for(&schema).unwrap();

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn invisible_characters_alone_show_nothing() {
+    fn invisible_characters_alone_are_not_visible_text() {
         for blank in [
             "",
             " \n\t",
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_a_closed_account_is_known_in_every_spelling() {
+    fn closed_account_names_are_recognized_in_every_spelling() {
         for name in
             ["Deleted user", "deleted  USER", "Ｄeleted user", "Del\u{200b}eted\u{a0}user ", "deleted\u{ad} user"]
         {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_another_system_is_cleaned() {
+    fn an_external_display_name_is_cleaned() {
         assert_eq!(clean_name(" Ann\u{202e}\tB. \u{0} Smith\n", 64).as_deref(), Some("Ann B. Smith"));
         assert_eq!(clean_name(&"x ".repeat(64), 4).as_deref(), Some("x x"));
         for nothing in ["", "\u{200b}", "\u{202e}\u{2800}", "Deleted user"] {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn one_password_has_one_form() {
+    fn a_password_has_one_normal_form() {
         for (typed, expected) in [
             ("correct horse", "correct horse"),
             ("Ga\u{308}nseblu\u{308}mchen", "Gänseblümchen"),

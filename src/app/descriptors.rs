@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_get_what_requests_and_files_leave() {
+    fn descriptors_are_divided_between_requests_and_sockets() {
         for (limit, workers, requests, sockets) in [
             // With so few descriptors the hub is of no use; each share still gets one.
             (0, 3, 3, 1),

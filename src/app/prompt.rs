@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_one_line_without_its_end() {
+    fn a_typed_password_excludes_its_line_ending() {
         for (input, expected) in [("one two\nthree", "one two"), ("x\r\n", "x"), (" x ", " x "), ("\n", "")] {
             assert_eq!(read_line(&mut input.as_bytes()).unwrap(), expected);
         }

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_ends_on_the_second_and_none_lives_longer_than_ours() {
+    fn a_token_expires_on_the_second_and_a_longer_one_is_refused() {
         let ending = |seconds: i64| {
             let mut claims = claims();
             claims["exp"] = (NOW.as_millis() / 1000 + seconds).into();
@@ -182,7 +182,7 @@ mod tests {
         };
         assert_eq!(ending(0).unwrap_err().detail(), "token expired");
         assert!(ending(1).is_ok());
-        assert!(ending(930).is_ok(), "from a node whose clock is ahead");
+        assert!(ending(930).is_ok(), "the issuing node's clock is ahead");
         assert_eq!(ending(931).unwrap_err().detail(), "token invalid");
     }
 }

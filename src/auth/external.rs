@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_username_is_made_of_the_name_or_else_of_the_subject() {
+    fn a_username_comes_from_the_name_or_else_the_subject() {
         for (subject, name, username) in [
             ("42", Some("Ann B. Smith"), "ann.b.smith"),
             ("u-42", Some("李小龍"), "u-42"),

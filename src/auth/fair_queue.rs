@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_alone_may_have_every_place_and_not_one_more() {
+    fn a_single_key_may_fill_the_whole_queue() {
         let mut queue = FairQueue::new(3);
         for item in 1..=3 {
             assert_eq!(queue.push("flood", item), None);
@@ -75,15 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_the_most_gives_up_a_place() {
+    fn the_key_with_the_most_items_loses_its_newest_one() {
         let mut queue = FairQueue::new(4);
         for item in 1..=4 {
             queue.push("flood", item);
         }
-        assert_eq!(queue.push("ann", 5), Some(4), "the newest goes");
+        assert_eq!(queue.push("ann", 5), Some(4), "the newest item is removed");
         assert_eq!(queue.push("bob", 6), Some(3));
         assert_eq!(queue.push("cat", 7), Some(2));
-        assert_eq!(queue.push("dan", 8), Some(8), "all have the same");
+        assert_eq!(queue.push("dan", 8), Some(8), "all keys have the same number");
         assert_eq!(queue.push("ann", 9), Some(9));
         assert_eq!(queue.len, 4);
         let order: Vec<i32> = std::iter::from_fn(|| queue.pop()).collect();

@@ -244,7 +244,7 @@ mod tests {
     use std::sync::mpsc::{SyncSender, sync_channel};
 
     #[tokio::test]
-    async fn a_hash_is_argon2id_with_its_parameters_and_a_salt_of_its_own() {
+    async fn a_hash_is_argon2id_with_its_parameters_and_a_unique_salt() {
         let passwords = Passwords::new().unwrap();
         let one = passwords.hash("correct horse".into()).await.unwrap();
         let other = passwords.hash("correct horse".into()).await.unwrap();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_whole_password_is_right_and_nobody_is_never_right() {
+    async fn every_byte_of_a_password_counts_and_no_hash_never_matches() {
         let passwords = Passwords::new().unwrap();
         let long = "x".repeat(1023);
         let stored = passwords.hash(format!("{long}a")).await.unwrap();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn au_2_too_many_at_once_are_refused_and_the_next_pass_again() {
+    async fn au_2_a_full_queue_refuses_and_recovers_afterwards() {
         let (passwords, gates) = busy();
         for _ in 0..MAX_WAITING {
             assert!(passwords.queue.waiting.push(passwords.address, Box::new(|_| {})).is_none());
@@ -327,16 +327,16 @@ mod tests {
         let note = |who: &'static str| -> Work {
             let order = Arc::clone(&order);
             Box::new(move |memory| {
-                let what = if memory.is_some() { "done" } else { "turned away" };
+                let what = if memory.is_some() { "done" } else { "refused" };
                 order.lock().unwrap().push((who, what));
             })
         };
         for _ in 0..MAX_WAITING {
             assert!(flood.queue.waiting.push(flood.address, note("flood")).is_none());
         }
-        let displaced = ann.queue.waiting.push(ann.address, note("ann")).expect("somebody gives up a place");
+        let displaced = ann.queue.waiting.push(ann.address, note("ann")).expect("a waiting job is displaced");
         displaced(None);
-        assert_eq!(*order.lock().unwrap(), [("flood", "turned away")]);
+        assert_eq!(*order.lock().unwrap(), [("flood", "refused")]);
         drop(gates);
         let all = async {
             while order.lock().unwrap().len() <= MAX_WAITING {

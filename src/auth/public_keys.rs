@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn several_keys_may_stand_in_a_file_each_with_a_name_or_without() {
+    fn a_key_file_may_hold_several_keys_with_or_without_ids() {
         let pem = format!("the old one\nkid: a\n{}\nkid: b\r\n{}{}", block(ED), block(ED), block(ED));
         let keys = parse(&pem).map_err(|why| panic!("{why}")).unwrap();
         let kids: Vec<_> = keys.iter().map(|key| key.kid.as_deref()).collect();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_such_a_list_is_refused_with_the_reason() {
+    fn an_invalid_key_file_is_refused_with_the_reason() {
         let twice = format!("kid: a\n{}kid: a\n{}", block(ED), block(ED));
         let private = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----";
         let long = block(&format!("{}AAAAA", ED.trim_end_matches('=')));

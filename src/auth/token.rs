@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_have_256_bits_differ_and_are_found_by_their_hash() {
+    fn tokens_have_256_random_bits_and_are_found_by_hash() {
         let (one, other) = (SecretToken::random(), SecretToken::random());
         assert_eq!(URL_SAFE_NO_PAD.decode(one.as_str()).unwrap().len(), 32);
         assert_ne!(one.as_str(), other.as_str());

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_taken_as_they_are_written() {
+    fn dot_env_values_are_used_verbatim() {
         for (line, value) in [
             ("BIND=a", "a"),
             ("  BIND = a  # why", "a"),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_secret_is_repeated() {
+    fn an_error_repeats_no_part_of_a_secret() {
         // A key that an editor broke into two lines.
         for line in ["Zk3vT9qLw1xR7bNs5mYc8hJd2fGp4aUe==", "JWT_SECRET=Zk3vT9q Lw1xR7b"] {
             let wrong = parse(line).expect_err(line);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_there_twice_is_refused_with_both_lines() {
+    fn a_duplicate_name_is_refused_with_both_line_numbers() {
         let wrong = parse("BIND=a\nMESSAGE_RATE=5\nBIND=a").expect_err("twice");
         assert_eq!(wrong, ".env, line 3: BIND is set on line 1 already; keep one of them");
     }

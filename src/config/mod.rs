@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_variable_the_documented_defaults_hold() {
+    fn the_documented_defaults_apply_without_any_variable() {
         let config = config(&[]).expect("the defaults are allowed");
         assert_eq!(config.http.bind.to_string(), "127.0.0.1:8080");
         assert_eq!(config.http.public_url, None);
@@ -291,7 +291,7 @@ mod tests {
     };
     const LONGEST_CLAIM: &str = TOO_LONG_CLAIM.split_at(255).0;
 
-    /// Variables whose text may not be shown, tested in `a_refusal_never_shows_a_secret`.
+    /// Variables whose text may not be shown, tested in `a_config_error_never_shows_a_secret`.
     const CONFIDENTIAL: [&str; 5] = ["DATABASE_URL", "JWT_SECRET", "JWT_SECRET_PREVIOUS", "METRICS_TOKEN", "REDIS_URL"];
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_on_its_bound_is_taken() {
+    fn a_value_on_its_bound_is_accepted() {
         for (name, with, inside, _) in BOUNDS {
             for value in *inside {
                 let settings = [&[(*name, *value)], *with].concat();
@@ -321,13 +321,13 @@ mod tests {
             for value in *outside {
                 let refusal = refusal(&[&[(*name, *value)], *with].concat());
                 assert_eq!((refusal.variable, refusal.value.as_deref()), (*name, Some(*value)));
-                assert!(refusal.allowed.len() > 10, "{refusal} says what is allowed");
+                assert!(refusal.allowed.len() > 10, "{refusal} names the allowed values");
             }
         }
     }
 
     #[test]
-    fn a_refusal_is_one_sentence() {
+    fn a_config_error_is_one_sentence() {
         let sentence = |settings| refusal(settings).to_string();
         assert_eq!(
             sentence(&[("BIND", "foo")]),
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn another_system_is_named_by_all_three_settings_or_none() {
+    fn an_external_issuer_needs_all_three_settings() {
         let all = [("JWT_PUBLIC_KEY_FILE", "key.pem"), ("JWT_ISSUER", "id"), ("JWT_AUDIENCE", "chat")];
         let expected = ExternalIssuer { key_file: "key.pem".into(), issuer: "id".into(), audience: "chat".into() };
         assert_eq!(config(&all).expect("all three").auth.external, Some(expected));
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_holds_the_longest_message_however_it_is_escaped() {
+    fn a_frame_fits_the_longest_message_in_any_escaping() {
         let frame = |bytes| [("MAX_MESSAGE_CHARS", "1000"), ("MAX_FRAME_BYTES", bytes)];
         assert_eq!(refusal(&frame("13023")).variable, "MAX_FRAME_BYTES");
         config(&frame("13024")).expect("12 bytes a character, and 1024");
@@ -385,17 +385,17 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_yet_is_named_when_it_is_set() {
+    fn inactive_settings_are_named_when_they_are_set() {
         let config = config(&[("METRICS_TOKEN", KEY), ("BIND", "[::]:80")]);
         assert_eq!(config.expect("allowed").without_effect, ["METRICS_TOKEN"]);
     }
 
     #[test]
-    fn the_effective_configuration_lists_what_is_in_effect() {
+    fn the_effective_configuration_lists_the_active_settings() {
         let config = config(&[("BIND", "[::]:80"), ("JWT_SECRET", KEY), ("METRICS_TOKEN", KEY)]).expect("allowed");
         let lines: Vec<String> = config.effective().collect();
         for line in ["BIND=[::]:80", "WORKERS=", "JWT_SECRET=[redacted]", "JWT_SECRET_PREVIOUS=", "FRAME_RATE=50"] {
-            assert!(lines.iter().any(|listed| listed == line), "{line} stands in {lines:?}");
+            assert!(lines.iter().any(|listed| listed == line), "{line} is in {lines:?}");
         }
         assert!(!lines.iter().any(|line| line.starts_with("METRICS_TOKEN") || line.starts_with("REDIS_URL")));
     }
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_never_shows_a_secret() {
+    fn a_config_error_never_shows_a_secret() {
         for name in CONFIDENTIAL {
             for value in ["app:hunter2@db", "mysql://app:hunter2@db", "host=db password=hunter2 ü"] {
                 let refusal = refusal(&[(name, value)]);
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_says_what_has_no_effect_and_what_is_refused() {
+    fn the_example_marks_inactive_and_refused_variables() {
         let config = config(&[]).expect("the defaults are allowed");
         let [in_effect, idle, refused] = parts().map(listed);
         let is_refused = |name: &str| {
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_of_the_example_has_a_line_that_says_why() {
+    fn every_variable_of_the_example_has_an_explanation() {
         let lines: Vec<&str> = EXAMPLE.lines().collect();
         for pair in lines.windows(2).filter(|pair| !listed(pair[1]).is_empty()) {
             assert!(pair[0].starts_with("# "), "{} has no reason above it", pair[1]);
@@ -473,7 +473,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_in_any_variable_is_taken_or_refused_in_one_line(
+        fn any_variable_text_is_accepted_or_refused_in_one_line(
             index in any::<prop::sample::Index>(),
             text in any::<String>(),
         ) {

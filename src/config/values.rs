@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_url_gives_the_origin_and_host_that_browsers_send() {
+    fn a_public_url_yields_the_origin_and_host_browsers_send() {
         for (text, origin, host) in [
             ("https://chat.example.org", "https://chat.example.org", "chat.example.org"),
             ("https://chat.example.org/", "https://chat.example.org", "chat.example.org"),
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_url_of_this_machine_is_known_as_such() {
+    fn a_loopback_public_url_is_recognized() {
         for text in [
             "http://localhost",
             "http://localhost:8080",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_url_is_nothing_but_scheme_host_and_port() {
+    fn a_public_url_may_only_have_scheme_host_and_port() {
         for text in [
             "chat.example.org",
             "//chat.example.org",
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sqlite_path_is_taken_as_written() {
+    fn a_sqlite_path_is_used_verbatim() {
         for (text, path) in [
             ("sqlite:///srv/chat.db", "/srv/chat.db"),
             ("sqlite://data/chat.db", "data/chat.db"),
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_no_secret() {
+    fn a_sample_secret_is_refused() {
         for text in [
             "change-me-change-me-please-1234-abcd",
             "CHANGE_ME_to_32_random_bytes_or_more",
@@ -436,7 +436,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_part_of_a_password_is_shown_wherever_it_stands(
+        fn no_part_of_a_password_in_a_url_is_shown(
             before in "[a-z0-9@/?#:%&=,\\[\\]]{0,6}",
             after in "[a-z0-9@/?#:%&=,\\[\\]]{0,6}",
             scheme in "(postgres|postgresql|mysql|redis)",

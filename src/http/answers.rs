@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_operation_waits_while_its_persons_answers_are_not_taken() {
+    async fn an_operation_waits_while_the_user_has_unread_answers() {
         let answers = Answers::new(SETTINGS);
         let mut one = answers.reserve(ANN).await.unwrap();
         let two = answers.reserve(ANN).await.unwrap();
@@ -236,7 +236,7 @@ mod tests {
         one.wait(RESERVED / 2, || ());
         let third = answers.reserve(ANN);
         tokio::pin!(third);
-        assert!(futures_util::poll!(third.as_mut()).is_pending(), "half of it is missing");
+        assert!(futures_util::poll!(third.as_mut()).is_pending(), "half of the space is missing");
         two.wait(RESERVED / 2, || ());
         third.await.unwrap();
     }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_full_node_drops_the_answer_that_waited_longest() {
+    async fn a_full_node_drops_the_longest_waiting_answer() {
         let answers = Answers::new(SETTINGS);
         let (tell, given_up) = mpsc::channel();
         let mut shares = Vec::new();
@@ -264,14 +264,14 @@ mod tests {
             assert_eq!(given_up.try_iter().collect::<Vec<_>>(), expected);
         }
         let mut large = answers.reserve(ANN).await.unwrap();
-        large.wait(5 * RESERVED, || panic!("the last is never given up"));
+        large.wait(5 * RESERVED, || panic!("the last answer is never dropped"));
         assert_eq!(given_up.try_iter().collect::<Vec<_>>(), [2, 3, 4]);
         drop((shares, large));
         assert!(is_empty(&answers));
     }
 
     #[test]
-    fn a_ready_answer_passes_within_the_limit_or_as_the_only_one() {
+    fn a_ready_answer_passes_within_the_limit_or_when_alone() {
         let answers = Answers::new(SETTINGS);
         let large = answers.take(ANN, 5 * RESERVED).unwrap();
         assert!(answers.take(ANN, 1).is_err());

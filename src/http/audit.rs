@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_6_nobody_writes_a_line_of_their_own() {
+    fn in_6_an_origin_header_cannot_forge_a_log_line() {
         let hostile = "x\r\n[2026 INFO] logged in user=1\u{1b}[2J\u{202e}\"\\";
         let line = Peer { address: Some("192.0.2.1".parse().unwrap()), origin: Some(Arc::new(hostile.to_owned())) }
             .to_string();

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_refusals_are_ten_lines_and_a_sum() {
+    fn a_hundred_thousand_refusals_log_ten_lines_and_a_sum() {
         let mut budget = Budget::default();
         let kind = refused("192.0.2.1", "bad_origin");
         let written = (0..100_000).filter(|_| budget.count(kind)).count();
@@ -104,7 +104,7 @@ mod tests {
         }
         assert_eq!(budget.end_window(), [(kind, 99_990)]);
         assert!(budget.count(kind), "a new window");
-        assert_eq!(budget.end_window(), [], "what was written is in no sum");
+        assert_eq!(budget.end_window(), [], "written lines are in no sum");
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_loses_no_line_from_the_sums() {
+    fn a_full_table_still_counts_every_line_in_the_sums() {
         let mut budget = Budget::default();
         let mut written = 0;
         for turn in 0..50_000_u32 {

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_proxies_write_is_read() {
+    fn every_form_that_proxies_write_is_understood() {
         for (written, address) in [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1:4711", "192.0.2.1"),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_read_is_an_address_of_its_own() {
+    fn unreadable_addresses_share_one_address() {
         for hostile in [
             &b"\xff"[..],
             b"unknown",
@@ -256,11 +256,15 @@ mod tests {
         assert_eq!(by_x_forwarded_for(b"198.51.100.7, unknown, 10.0.0.2"), "::");
         let proxies = proxies(&["::/0", "0.0.0.0/0"], ProxyHeader::XForwardedFor);
         let forwarded = headers(&[("x-forwarded-for", b"198.51.100.7, unknown")]);
-        assert_eq!(proxies.client("10.0.0.1".parse().unwrap(), &forwarded), UNKNOWN_ADDRESS, "it is in no network");
+        assert_eq!(
+            proxies.client("10.0.0.1".parse().unwrap(), &forwarded),
+            UNKNOWN_ADDRESS,
+            "the address is in no trusted network"
+        );
     }
 
     #[test]
-    fn an_element_of_forwarded_counts_whole_or_not_at_all() {
+    fn a_forwarded_element_counts_as_a_whole_or_not_at_all() {
         for (value, client) in [
             (&br#"for=192.0.2.43, for=198.51.100.17;by=203.0.113.60;proto=http;host=example.com"#[..], "198.51.100.17"),
             (br#"By=10.0.0.1;FOR="198.51.100.17";"#, "198.51.100.17"),
@@ -294,14 +298,14 @@ mod tests {
     }
 
     #[test]
-    fn several_lines_are_one_list() {
+    fn several_header_lines_form_one_list() {
         let lines = headers(&[("x-forwarded-for", b"203.0.113.9, 198.51.100.7"), ("x-forwarded-for", b"10.0.0.2")]);
         let proxies = proxies(&["10.0.0.0/8"], ProxyHeader::XForwardedFor);
         assert_eq!(proxies.client("10.0.0.1".parse().unwrap(), &lines).to_string(), "198.51.100.7");
     }
 
     #[test]
-    fn an_ipv4_address_is_the_same_however_it_is_written() {
+    fn every_notation_of_an_ipv4_address_is_the_same_client() {
         for networks in ["10.0.0.0/8", "::ffff:10.0.0.0/104", "::/0"] {
             let proxies = proxies(&[networks], ProxyHeader::XForwardedFor);
             for peer in ["10.0.0.1", "::ffff:10.0.0.1"] {

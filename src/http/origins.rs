@@ -240,7 +240,7 @@ mod tests {
         }
         let foreign =
             RequestOrigin { origins: vec!["https://evil.example".into()], fetch_site: Some("same-origin".into()) };
-        assert!(origins().check_origin(&foreign).is_err(), "the origin has the last word");
+        assert!(origins().check_origin(&foreign).is_err(), "the origin header decides");
     }
 
     fn serves(origins: &OriginPolicy, host: &str) -> bool {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_own_host_is_answered() {
+    fn only_requests_for_the_configured_host_are_answered() {
         for good in [
             "chat.example.org",
             "CHAT.example.org",
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_host_and_setting_and_repeats_nothing_unsafe() {
+    fn a_refused_host_is_named_safely_with_the_setting() {
         let detail = |host: &[u8]| origins().check_host(Some(host)).unwrap_err().detail().into_owned();
         assert_eq!(
             detail(b"evil.example:8443"),

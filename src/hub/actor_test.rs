@@ -129,7 +129,7 @@ fn looks(to: std::ops::Range<i64>) -> Effect {
 }
 
 #[test]
-fn that_a_typist_is_gone_is_said_after_that_they_type() {
+fn the_typing_start_precedes_the_stop_of_a_gone_typist() {
     System::new().block_on(async {
         let (hub, _seat) = started();
         let typist = attach(&hub, ONE).await;
@@ -149,7 +149,7 @@ fn that_a_typist_is_gone_is_said_after_that_they_type() {
 }
 
 #[test]
-fn who_is_gone_is_not_said_to_look() {
+fn a_disconnected_user_is_not_shown_viewing() {
     System::new().block_on(async {
         let (hub, _seat) = started();
         let reader = attach(&hub, 2).await;
@@ -166,7 +166,7 @@ fn frame(user: i64, text: &str) -> Effect {
 }
 
 #[test]
-fn a_chain_of_fifty_thousand_cut_off_sessions_costs_no_stack() {
+fn cutting_off_fifty_thousand_sessions_uses_no_stack() {
     const CHAIN: i64 = 50_000;
     System::new().block_on(async {
         let (hub, _seat) = started();
@@ -194,14 +194,14 @@ fn a_chain_of_fifty_thousand_cut_off_sessions_costs_no_stack() {
 }
 
 #[test]
-fn a_session_that_opens_gets_what_was_kept_then_who_is_online() {
+fn an_opening_session_gets_kept_frames_and_then_presence() {
     System::new().block_on(async {
         let (hub, _seat) = started();
         let opening = attach_opening(&hub, ONE).await;
         for text in ["first", "second"] {
             deliver(&hub, vec![frame(ONE, text)]).await;
         }
-        assert!(opening.send(Frames).await.unwrap().is_empty(), "it takes nothing yet");
+        assert!(opening.send(Frames).await.unwrap().is_empty(), "the session takes no frames yet");
         hub.opened(session_of(ONE), Some(Vec::new())).await.unwrap();
         deliver(&hub, vec![frame(ONE, "third")]).await;
         let frames = opening.send(Frames).await.unwrap();
@@ -229,7 +229,7 @@ fn a_slowly_opening_session_gets_one_resync_and_stays_open() {
 }
 
 #[test]
-fn a_session_that_is_suspended_keeps_its_place() {
+fn a_suspended_session_keeps_its_place() {
     System::new().block_on(async {
         let (hub, _seat) = started();
         let listener = attach(&hub, ONE).await;

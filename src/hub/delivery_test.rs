@@ -41,7 +41,7 @@ impl Relay for Spy {
 }
 
 #[actix_web::test]
-async fn the_relay_is_told_everything_before_the_hub_delivers_it() {
+async fn the_relay_gets_every_effect_before_it_is_delivered() {
     let spy = Arc::new(Spy::default());
     let settings = HubSettings {
         presence_grace: Duration::ZERO,
@@ -69,7 +69,7 @@ async fn the_relay_is_told_everything_before_the_hub_delivers_it() {
 }
 
 #[actix_web::test]
-async fn everybody_gets_the_bytes_that_were_encoded_once() {
+async fn all_recipients_get_the_same_encoded_bytes() {
     let settings = HubSettings {
         presence_grace: Duration::ZERO,
         typing_timeout: Duration::ZERO,

@@ -49,7 +49,7 @@ fn fastest(sockets: i64) -> Duration {
 }
 
 #[test]
-fn a_detach_costs_its_own_marks_and_not_those_of_others() {
+fn the_cost_of_a_detach_is_independent_of_other_marks() {
     let (few, many) = (fastest(2_000), fastest(20_000));
     // Ten times the sockets cost about ten times as much. If each detach walked all marks, they
     // would cost a hundred times as much.

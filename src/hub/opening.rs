@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_kept_up_to_the_bound_and_given_up_beyond() {
+    fn frames_are_kept_up_to_the_bound_and_dropped_beyond() {
         let mut opening = Opening::default();
         opening.keep(frame(MAX_KEPT / 2 - OVERHEAD));
         opening.keep(frame(MAX_KEPT / 2 - OVERHEAD));

@@ -226,9 +226,9 @@ mod tests {
         let coming = presence.next_transition().unwrap();
         presence.on_disconnect(ANN, start);
         presence.expire(start + GRACE);
-        assert_eq!(presence.next_transition(), None, "her coming is still being told");
+        assert_eq!(presence.next_transition(), None, "Ann's arrival is still being announced");
         presence.settle(coming, false);
-        assert_eq!(presence.next_transition(), None, "nobody heard that she came");
+        assert_eq!(presence.next_transition(), None, "Ann's arrival was not announced");
         presence.on_connect(ANN);
         let coming = presence.next_transition().unwrap();
         presence.on_disconnect(ANN, start);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn online_and_unannounced_offline_users_are_not_written_down() {
+    fn online_or_unannounced_users_are_not_recorded() {
         let (mut presence, start) = (Presence::new(GRACE), Instant::now());
         let [bob, cat, dan] = [2, 3, 4].map(UserId::new);
         [ANN, bob, cat, dan].iter().for_each(|user_id| presence.on_connect(*user_id));
@@ -263,7 +263,7 @@ mod tests {
         presence.on_connect(ANN);
         presence.on_disconnect(ANN, start);
         presence.expire(start);
-        assert_eq!(transitions(&mut presence), [], "nobody was shown this visit");
+        assert_eq!(transitions(&mut presence), [], "this visit was not announced");
     }
 
     #[derive(Clone, Debug)]
@@ -315,7 +315,7 @@ mod tests {
     proptest! {
         /// After any sequence of steps, the believed state finally equals the real state.
         #[test]
-        fn no_sequence_leaves_a_ghost(steps in proptest::collection::vec(step(), 0..80)) {
+        fn no_event_sequence_leaves_a_wrong_presence_state(steps in proptest::collection::vec(step(), 0..80)) {
             let (mut presence, mut now) = (Presence::new(GRACE), Instant::now());
             let mut here = HashSet::new();
             let mut beliefs = Beliefs::default();
@@ -328,7 +328,7 @@ mod tests {
                     Step::Take => taken.extend(presence.next_transition()),
                     Step::Settle(is_delivered) => if let Some(transition) = taken.pop_front() {
                         if is_delivered {
-                            prop_assert!(beliefs.hear(transition), "{transition:?} is told twice");
+                            prop_assert!(beliefs.hear(transition), "{transition:?} is announced twice");
                             presence.on_delivery(transition.user_id);
                         }
                         presence.settle(transition, is_delivered);
@@ -345,7 +345,7 @@ mod tests {
                 presence.settle(transition, true);
             }
             for transition in transitions(&mut presence) {
-                prop_assert!(beliefs.hear(transition), "{transition:?} is told twice");
+                prop_assert!(beliefs.hear(transition), "{transition:?} is announced twice");
             }
             prop_assert_eq!(&beliefs.all, &here);
             prop_assert_eq!(&beliefs.one, &here);

@@ -62,17 +62,17 @@ mod tests {
     }
 
     #[test]
-    fn one_word_is_spread_over_the_sessions() {
+    fn one_resync_is_spread_over_the_sessions() {
         let (mut resyncs, now) = (Resyncs::default(), Instant::now());
         resyncs.add(|| sessions(100), now);
         let notified: Vec<_> = (0..TICKS).map(|_| resyncs.next(Vec::new, now)).collect();
         assert!(notified.iter().all(|some| some.len() == 5));
         assert_eq!(notified.concat(), sessions(100));
-        assert!(resyncs.next(|| sessions(100), now + ROUND).is_empty(), "once");
+        assert!(resyncs.next(|| sessions(100), now + ROUND).is_empty(), "only once");
     }
 
     #[test]
-    fn what_happens_in_a_round_leads_to_one_more_when_it_is_over() {
+    fn resyncs_added_during_a_round_cause_one_more_round() {
         let (mut resyncs, now) = (Resyncs::default(), Instant::now());
         resyncs.add(|| sessions(1), now);
         assert_eq!(resyncs.next(Vec::new, now), sessions(1));
@@ -83,13 +83,13 @@ mod tests {
         assert!(resyncs.next(|| sessions(2), before).is_empty(), "not twice within a round");
         let after = now + ROUND;
         let notified = [resyncs.next(|| sessions(2), after), resyncs.next(|| sessions(2), after)].concat();
-        assert_eq!(notified, sessions(2), "whoever is there by then");
+        assert_eq!(notified, sessions(2), "the sessions connected by then");
         assert!(resyncs.next(|| sessions(2), after + ROUND).is_empty());
         assert!(resyncs.next(|| sessions(2), after + 2 * ROUND).is_empty());
     }
 
     #[test]
-    fn a_later_word_begins_at_once() {
+    fn a_resync_after_the_round_starts_at_once() {
         let (mut resyncs, now) = (Resyncs::default(), Instant::now());
         for at in [now, now + ROUND, now + 3 * ROUND] {
             assert!(resyncs.next(Vec::new, at).is_empty());

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_typist_is_cleared_once_at_the_time_out() {
+    fn an_idle_typist_is_cleared_once_at_the_timeout() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         assert!(table.on_event(event(true), start).is_some());
         assert!(table.expire(start + TIMEOUT - Duration::from_millis(1)).is_empty());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_keep_the_mark_and_are_passed_on_once_a_second() {
+    fn repeats_keep_the_mark_and_are_relayed_once_a_second() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         let passed_on = (0..30)
             .filter(|tenth| table.on_event(event(true), start + Duration::from_millis(100 * tenth)).is_some())
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn stopping_is_passed_on_only_after_a_start() {
+    fn a_typing_stop_is_relayed_only_after_a_start() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         assert!(table.on_event(event(false), start).is_none());
         table.on_event(event(true), start);
@@ -166,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_message_ends_the_mark_without_a_word() {
+    fn a_message_ends_the_typing_mark_without_a_frame() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         table.on_event(event(true), start);
         table.on_message(ConversationId::new(1), UserId::new(2));
         assert!(table.expire(start + TIMEOUT).is_empty());
-        assert!(table.on_event(event(true), start).is_some(), "the next start is told at once");
+        assert!(table.on_event(event(true), start).is_some(), "the next start is relayed at once");
     }
 
     fn shown_to(readers: [i64; 2]) -> TypingEvent {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_takes_their_mark_along_and_hears_of_no_other() {
+    fn a_leaving_user_loses_their_mark_and_sees_no_others() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         table.on_event(shown_to([3, 4]), start);
         assert!(table.on_leave(ConversationId::new(9), UserId::new(3)).is_none(), "another conversation");
@@ -198,12 +198,12 @@ mod tests {
         table.on_event(shown_to([3, 4]), start);
         let ended = table.on_block(UserId::new(4), UserId::new(2));
         assert_eq!((ended.len(), &ended[0].to[..], ended[0].is_typing), (1, &[UserId::new(4)][..], false));
-        assert!(table.on_block(UserId::new(4), UserId::new(2)).is_empty(), "it is told once");
+        assert!(table.on_block(UserId::new(4), UserId::new(2)).is_empty(), "the stop is relayed once");
         assert_eq!(table.expire(start + TIMEOUT)[0].to, [UserId::new(3)]);
     }
 
     #[test]
-    fn the_mark_goes_with_the_socket_that_set_it_and_with_no_other() {
+    fn only_the_socket_that_set_a_typing_mark_ends_it() {
         let (mut table, start) = (TypingTable::new(TIMEOUT), Instant::now());
         table.on_event(event(true), start);
         let typist = UserId::new(2);

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_change_is_due_at_once_and_the_next_are_merged() {
+    fn the_first_change_is_due_at_once_and_later_ones_merge() {
         let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
         unread_notifications.changed(ANN, conversation(1), start);
         assert_eq!(
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn one_user_who_has_to_wait_keeps_nobody_else_waiting() {
+    fn a_waiting_user_does_not_delay_other_users() {
         let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
         unread_notifications.changed(ANN, conversation(1), start);
         unread_notifications.next_due(start);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_told_is_told_with_what_changed_since() {
+    fn failed_unread_changes_are_sent_with_later_ones() {
         let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
         for number in [1, 2] {
             unread_notifications.changed(ANN, conversation(number), start);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn users_who_are_gone_or_quiet_are_forgotten() {
+    fn disconnected_and_quiet_users_are_forgotten() {
         let (mut unread_notifications, start) = (UnreadNotifications::default(), Instant::now());
         unread_notifications.changed(ANN, conversation(1), start);
         unread_notifications.on_disconnect(ANN);

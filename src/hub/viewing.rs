@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn viewing_lasts_from_the_first_socket_to_the_last() {
+    fn a_user_views_until_their_last_socket_stops() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         assert_eq!(said(table.on_event(looks(ANN, HERE, Some(1)), now)), [(ANN, true, vec![BOB, CAT])]);
         assert!(table.on_event(looks(ANN, HERE, Some(2)), now).is_empty());
@@ -173,11 +173,11 @@ mod tests {
         assert!(table.on_event(stops(ANN, HERE, Some(1)), now).is_empty());
         assert!(table.on_event(stops(ANN, 9, Some(2)), now).is_empty(), "another conversation");
         assert_eq!(said(table.on_event(stops(ANN, HERE, Some(2)), now)), [(ANN, false, vec![BOB, CAT])]);
-        assert!(table.on_event(stops(ANN, HERE, Some(2)), now).is_empty(), "it is told once");
+        assert!(table.on_event(stops(ANN, HERE, Some(2)), now).is_empty(), "the stop is relayed once");
     }
 
     #[test]
-    fn a_socket_that_goes_takes_its_marks_along_and_no_others() {
+    fn a_disconnect_ends_only_the_marks_of_that_socket() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         for at in [HERE, 9] {
             table.on_event(looks(ANN, at, Some(1)), now);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_without_a_socket_holds_a_minute_from_its_last_repeat() {
+    fn a_rest_mark_lasts_a_minute_after_its_last_repeat() {
         let (mut table, start) = (ViewingTable::default(), Instant::now());
         assert_eq!(table.on_event(looks(ANN, HERE, None), start).len(), 1);
         assert!(table.on_event(looks(ANN, HERE, None), start + HOLD / 2).is_empty());
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(said(table.expire(start + HOLD * 3 / 2)), [(ANN, false, vec![BOB, CAT])]);
         table.on_event(looks(ANN, HERE, None), start);
         table.on_event(looks(ANN, HERE, Some(1)), start);
-        assert!(table.expire(start + HOLD).is_empty(), "the socket looks still");
+        assert!(table.expire(start + HOLD).is_empty(), "the socket is still viewing");
         assert_eq!(table.on_event(stops(ANN, HERE, Some(1)), start).len(), 1);
         table.on_event(looks(ANN, HERE, None), start);
         assert_eq!(table.on_event(stops(ANN, HERE, None), start).len(), 1);
@@ -206,14 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn with_one_conversation_too_many_the_oldest_mark_ends() {
+    fn the_oldest_mark_ends_when_the_limit_is_exceeded() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         let most = MAX_MARKS as i64;
         for at in 1..=most {
             assert_eq!(table.on_event(looks(ANN, at, Some(1)), now).len(), 1);
         }
         table.on_event(looks(ANN, 1, Some(1)), now);
-        assert_eq!(table.on_event(looks(ANN, 1, Some(2)), now).len(), 0, "each socket counts by itself");
+        assert_eq!(table.on_event(looks(ANN, 1, Some(2)), now).len(), 0, "each socket counts separately");
         let relayed = table.on_event(looks(ANN, most + 1, Some(1)), now);
         assert_eq!(
             relayed.iter().map(|event| (event.conversation_id.get(), event.is_viewing)).collect::<Vec<_>>(),
@@ -223,19 +223,19 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_is_shown_who_looks_already_and_hears_them_stop() {
+    fn a_new_viewer_sees_current_viewers_and_their_stops() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         let ann = ViewingEvent { to: vec![UserId::new(BOB)], ..looks(ANN, HERE, Some(1)) };
         table.on_event(ann, now);
         table.on_event(looks(BOB, 9, Some(2)), now);
         assert_eq!(table.snapshot(&looks(CAT, HERE, Some(3))), [UserId::new(ANN)]);
         let hidden = ViewingEvent { to: vec![UserId::new(BOB)], ..looks(CAT, HERE, Some(3)) };
-        assert!(table.snapshot(&hidden).is_empty(), "not those whom they may not notice");
+        assert!(table.snapshot(&hidden).is_empty(), "invisible viewers are left out");
         assert_eq!(said(table.on_event(stops(ANN, HERE, Some(1)), now)), [(ANN, false, vec![BOB, CAT])]);
     }
 
     #[test]
-    fn who_leaves_looks_with_no_socket_any_more_and_hears_of_nobody() {
+    fn leaving_ends_all_marks_of_a_user_and_hides_others() {
         let (mut table, now) = (ViewingTable::default(), Instant::now());
         table.on_event(looks(ANN, HERE, Some(1)), now);
         table.on_event(looks(ANN, HERE, Some(2)), now);
@@ -254,7 +254,7 @@ mod tests {
         }
         let ended = table.on_block(UserId::new(BOB), UserId::new(ANN));
         assert_eq!(said(ended), [(BOB, false, vec![ANN]), (ANN, false, vec![BOB])]);
-        assert!(table.on_block(UserId::new(ANN), UserId::new(BOB)).is_empty(), "it is told once");
+        assert!(table.on_block(UserId::new(ANN), UserId::new(BOB)).is_empty(), "the stop is relayed once");
         let apart = ViewingEvent { to: vec![UserId::new(CAT)], ..looks(ANN, HERE, Some(1)) };
         assert!(table.on_event(apart, now).is_empty());
         assert_eq!(

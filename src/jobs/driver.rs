@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_job_goes_on_after_an_error_and_after_a_panic() {
+    async fn a_job_continues_after_an_error_or_a_panic() {
         let mut jobs = Jobs { first_pause: Duration::from_millis(1), ..Jobs::new(Clock::system()) };
         let done = Rc::new(Notify::new());
         let mut steps: Vec<fn() -> Result<Next>> =
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pause_doubles_up_to_its_bound() {
+    fn the_retry_delay_doubles_up_to_its_bound() {
         let seconds = |failures| pause_after(failures, FIRST_PAUSE).as_secs();
         assert_eq!([1, 2, 3, 4, 5, u64::MAX].map(seconds), [1, 2, 4, 5, 5, 5]);
     }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn jobs_are_stopped_in_the_reverse_order_of_their_start() {
+    async fn jobs_stop_in_the_reverse_order_of_their_start() {
         let (mut jobs, ended) = (Jobs::new(Clock::system()), Rc::default());
         jobs.start(Named::<1>(Rc::clone(&ended)));
         jobs.start(Named::<2>(Rc::clone(&ended)));
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_job_may_end_by_itself() {
+    async fn a_job_can_end_on_its_own() {
         struct Once;
         impl Job for Once {
             const NAME: &'static str = "once";

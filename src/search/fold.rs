@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_without_its_marks_keeps_them() {
+    fn scripts_that_need_their_marks_keep_them() {
         for cluster in ["が", "각", "ดี", "น้ำ"] {
             let (class, out) = folded(cluster);
             assert_eq!(class, Class::Dense, "{cluster}");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_stand_for_themselves_whatever_their_tone() {
+    fn symbols_are_kept_without_their_skin_tone() {
         for (cluster, expected) in [("👍🏽", "👍"), ("❤️", "❤"), ("€", "€"), ("→", "→"), ("🇫🇷", "🇫🇷")]
         {
             assert_eq!(folded(cluster), (Class::Sign, expected.into()), "{cluster}");
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortcut_gives_what_the_long_way_gives() {
+    fn the_fast_path_folds_like_the_general_one() {
         for c in ('\0'..=char::MAX).filter(|c| !c.is_ascii()) {
             let text = c.to_string();
             if let Some(short) = single(&text) {

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_has_a_word_for_each_part_of_the_names() {
+    fn a_user_has_a_search_word_for_each_part_of_their_names() {
         for (username, display_name, expected) in [
             ("ann", "ann", "ann0"),
             ("Ann.B", "Ann  Ünal Ann", "ann1 ann.b0 b2 unal2"),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_for_is_words_or_a_username() {
+    fn a_name_query_is_words_or_a_username() {
         let parsed = |q: &str| NameQuery::parse(q).map(|query| (query.words.join(" "), query.username));
         let some = |words: &str, username: Option<&str>| Some((words.to_owned(), username.map(str::to_owned)));
         for (q, expected) in [
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_makes_more_words_than_characters() {
+    fn a_name_yields_at_most_one_word_per_character() {
         let longest = name_words("a.b.c.d", &"田".repeat(64));
         assert!(longest.len() <= 64 + 4 && longest.keys().all(|word| word.chars().count() <= 64));
     }

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_all_found_in_any_order_and_may_go_on() {
+    fn all_words_match_as_prefixes_in_any_order() {
         assert_eq!(marked("wor hel", "Hello, cruel World"), ["Hello", "World"]);
         assert!(marked("hello moon", "Hello, World").is_empty());
         assert!(marked("ello", "Hello").is_empty());
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_is_a_phrase_and_ends_its_last_word() {
+    fn a_phrase_matches_adjacent_words_and_a_whole_last_word() {
         assert_eq!(marked("\"new york\"", "In New York, new york"), ["New York", "new york"]);
         assert!(marked("\"new york\"", "york is new").is_empty());
         assert!(marked("\"new yor\"", "new york").is_empty());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_without_a_space_is_a_phrase() {
+    fn words_joined_without_a_space_form_a_phrase() {
         assert_eq!(marked("example.com", "see https://example.com/a"), ["example.com"]);
         assert!(marked("example.com", "com example").is_empty());
         assert_eq!(marked("foo_ba", "let foo_bar = 1"), ["foo_bar"]);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_look_for_and_too_much_are_refused() {
+    fn empty_and_oversized_queries_are_refused() {
         for q in ["", "  ", "\"\"", "?!", "-- * ( ) :", "\u{ad}", &"a".repeat(257), &"a ".repeat(17)] {
             let error = Query::parse(q).unwrap_err();
             assert!(matches!(&error, Error::Invalid(text) if text.starts_with("q ")), "{q}: {error:?}");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_is_asked_for_pairs_and_few_prefixes() {
+    fn an_index_query_uses_pairs_and_few_prefixes() {
         let asked = |q: &str| -> Vec<String> {
             let terms = Query::parse(q).unwrap().terms().into_iter();
             terms.map(|term| format!("{}{}", term.text, if term.is_prefix { "*" } else { "" })).collect()
@@ -220,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_overlap_are_one() {
+    fn overlapping_matches_are_merged() {
         assert_eq!(marked("\"a b\" \"b c\"", "a b c d"), ["a b c"]);
     }
 
     proptest! {
         /// For every match in a text, the index entry of the text would have proposed it.
         #[test]
-        fn what_is_found_has_the_terms_that_are_asked_for(text in "[a-cß東京ดีก 👍.\"]{0,12}", q in "[a-cß東京ดีก 👍.\"]{1,6}") {
+        fn every_match_contains_the_queried_index_terms(text in "[a-cß東京ดีก 👍.\"]{0,12}", q in "[a-cß東京ดีก 👍.\"]{1,6}") {
             let Ok(query) = Query::parse(&q) else { return Ok(()) };
             if query.find(&text).is_some() {
                 let indexed = terms(&text);
@@ -239,7 +239,7 @@ mod tests {
         }
 
         #[test]
-        fn any_part_of_a_text_without_spaces_is_found(text in "[東京都大学]{1,10}", from in 0usize..10, length in 1usize..10) {
+        fn any_part_of_unspaced_text_is_found(text in "[東京都大学]{1,10}", from in 0usize..10, length in 1usize..10) {
             let part: String = text.chars().skip(from).take(length).collect();
             if let Ok(query) = Query::parse(&part) {
                 prop_assert!(query.find(&text).is_some());

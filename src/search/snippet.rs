@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_text_is_there_as_a_whole() {
+    fn a_short_text_is_returned_whole() {
         let content = "👨‍👩‍👧 Öl und Öl";
         assert_eq!(of("öl", content), Snippet { text: content.into(), offset: 0, matches: vec![[6, 8], [13, 15]] });
     }
@@ -75,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_marked_is_what_was_found(content in "(a|ß|東|👍🏽|e\u{301}| |\\.){0,300}") {
+        fn a_snippet_marks_the_found_matches(content in "(a|ß|東|👍🏽|e\u{301}| |\\.){0,300}") {
             let Some(found) = Query::parse("a").unwrap().find(&content) else { return Ok(()) };
             let Snippet { text, offset, matches } = snippet(&content, &found);
             let chars: Vec<char> = content.chars().collect();

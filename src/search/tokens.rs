@@ -93,7 +93,7 @@ mod tests {
 
     /// Compares the whole list: a change of it requires a new `VERSION`.
     #[test]
-    fn each_language_comes_apart_into_its_words_and_pairs() {
+    fn each_language_is_split_into_words_and_pairs() {
         for (text, expected) in [
             ("Hello, World!", "hello world"),
             ("Straße über GRÖSSE", "grosse strasse uber"),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_say_where_they_stand() {
+    fn tokens_report_their_position() {
         let text = "Né «été» 東京";
         let at: Vec<&str> = tokens(text).into_iter().map(|token| &text[token.at]).collect();
         assert_eq!(at, ["Né", "été", "東", "京"]);
@@ -141,7 +141,7 @@ mod tests {
     proptest! {
         /// Neither database may read a term as anything but one term.
         #[test]
-        fn no_text_makes_a_term_that_needs_quoting(text in any::<String>()) {
+        fn no_text_yields_a_term_that_needs_quoting(text in any::<String>()) {
             for term in terms(&text) {
                 let is_safe = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || !c.is_ascii();
                 prop_assert!(!term.is_empty() && term.chars().all(is_safe), "{:?}", term);
@@ -150,7 +150,7 @@ mod tests {
         }
 
         #[test]
-        fn tokens_stand_one_after_another_on_whole_characters(text in any::<String>()) {
+        fn tokens_follow_each_other_on_character_boundaries(text in any::<String>()) {
             let mut end = 0;
             for token in tokens(&text) {
                 prop_assert!(token.at.start >= end && text.get(token.at.clone()).is_some());

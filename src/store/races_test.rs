@@ -35,7 +35,7 @@ fn is_lost(outcome: &Result<()>) -> bool {
     matches!(outcome, Err(Error::Contention(_)))
 }
 
-fn a_tombstone_is_not_written_over(scratch: Scratch) {
+fn a_tombstone_is_not_overwritten(scratch: Scratch) {
     let mut db = filled(&scratch);
     let mut edit = |id: i64| messages::set_content(&mut db, MessageId::new(id), "again", b"hash", Rev::new(5), NOW);
     assert!(edit(1).is_ok() && is_lost(&edit(2)));
@@ -44,16 +44,16 @@ fn a_tombstone_is_not_written_over(scratch: Scratch) {
     let tombstone = messages::find_message(&mut db, MessageId::new(2)).unwrap().unwrap();
     assert_eq!((&*tombstone.content, tombstone.rev), ("", Rev::new(4)));
 }
-both_databases!(a_tombstone_is_not_written_over);
+both_databases!(a_tombstone_is_not_overwritten);
 
-fn clearing_moves_no_position_back(scratch: Scratch) {
+fn clearing_never_moves_a_position_back(scratch: Scratch) {
     let mut db = filled(&scratch);
     let mut clear = |seq: i64| positions::set_cleared(&mut db, CHAT, ANN, Seq::new(seq)).map(|_| ());
     assert!(is_lost(&clear(1)) && clear(2).is_ok() && is_lost(&clear(1)));
 }
-both_databases!(clearing_moves_no_position_back);
+both_databases!(clearing_never_moves_a_position_back);
 
-fn hiding_what_is_hidden_already_does_no_harm(scratch: Scratch) {
+fn hiding_a_hidden_message_again_changes_nothing(scratch: Scratch) {
     let mut db = filled(&scratch);
     for private_rev in 1..=2 {
         messages::insert_hidden(&mut db, (ConversationId::new(1), MessageId::new(1)), ANN, private_rev).unwrap();
@@ -61,4 +61,4 @@ fn hiding_what_is_hidden_already_does_no_harm(scratch: Scratch) {
     let hidden = messages::list_hidden_after(&mut db, ANN, 0, 10).unwrap();
     assert_eq!(hidden.iter().map(|row| (row.message_id.get(), row.private_rev)).collect::<Vec<_>>(), [(1, 1)]);
 }
-both_databases!(hiding_what_is_hidden_already_does_no_harm);
+both_databases!(hiding_a_hidden_message_again_changes_nothing);

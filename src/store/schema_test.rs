@@ -243,7 +243,7 @@ fn every_reference_names_a_unique_key(scratch: Scratch) {
 }
 both_databases!(every_reference_names_a_unique_key);
 
-fn preparing_again_changes_nothing(scratch: Scratch) {
+fn preparing_a_database_again_changes_nothing(scratch: Scratch) {
     let mut db = scratch.open();
     let epoch = prepare(&mut db, NOW).unwrap();
     let facts = Facts::of(&mut db);
@@ -251,10 +251,10 @@ fn preparing_again_changes_nothing(scratch: Scratch) {
     assert_eq!(prepare(&mut scratch.open(), Timestamp::from_millis(0)).unwrap(), epoch, "by another process");
     assert_eq!(Facts::of(&mut db), facts);
 }
-both_databases!(preparing_again_changes_nothing);
+both_databases!(preparing_a_database_again_changes_nothing);
 
 /// Nodes share a Postgres database. A `check` may run beside a hub on a SQLite file.
-fn processes_that_start_at_once_agree_on_one_history(scratch: Scratch) {
+fn processes_starting_together_agree_on_one_epoch(scratch: Scratch) {
     let epochs: BTreeSet<String> = thread::scope(|scope| {
         let start = || prepare(&mut scratch.open(), NOW);
         let nodes: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
@@ -262,4 +262,4 @@ fn processes_that_start_at_once_agree_on_one_history(scratch: Scratch) {
     });
     assert_eq!(epochs.len(), 1, "{epochs:?}");
 }
-both_databases!(processes_that_start_at_once_agree_on_one_history);
+both_databases!(processes_starting_together_agree_on_one_epoch);

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_is_held_to_its_bounds() {
+    fn every_field_has_its_bounds_enforced() {
         for (text, is_good) in [
             ("ann", true),
             ("an", false),

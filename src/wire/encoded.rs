@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_encoded_once_for_all_that_contain_it() {
+    fn a_shared_value_is_encoded_only_once() {
         let message = Encoded::new(Counting("a \"quote\""));
         let body = Body { message: &message };
         let frame = crate::wire::encode("private_message", Timestamp::from_millis(0), &body);

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_no_object_though_its_values_would_fit() {
+    fn an_array_is_not_accepted_as_an_object() {
         assert_eq!(
             Head::parse(r#" ["ping", "7"]"#).err().map(|error| error.detail().into_owned()).as_deref(),
             Some("the body must be a JSON object")
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_are_counted_where_they_nest_and_not_in_text() {
+    fn nesting_counts_brackets_outside_strings_only() {
         for (json, expected) in [
             ("7", 0),
             ("{}", 1),
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_told_with_its_place() {
+    fn invalid_json_is_refused_with_its_position() {
         for json in ["", "{", "nonsense", r#"{"to":1,"content":"x"} trailing"#, "\u{7f}"] {
             assert!(refusal(json).contains("not JSON"), "{json}: {}", refusal(json));
         }
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_none_of_ours_is_not_repeated() {
+    fn an_unsafe_unknown_key_is_not_echoed() {
         let long = "k".repeat(1_000);
         for key in ["secret words", "a\\nb", "schlüssel", "a.b", &long, &"k.".repeat(500)] {
             let detail = refusal(&format!(r#"{{"{key}":nonsense}}"#));

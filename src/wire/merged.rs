@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn text_becomes_what_its_key_expects() {
+    fn text_values_are_parsed_as_their_key_expects() {
         let given = text(&[("user_id", "7"), ("content", "7"), ("limit", "-7"), ("is_on", "true"), ("for", "me")]);
         let expected = Sample {
             user_id: UserId::new(7),

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ack_carries_the_ref_and_the_members_of_the_reply() {
+    fn an_ack_contains_the_ref_and_the_reply_fields() {
         let empty = ack("a\"1", NOW, "{}");
         assert_eq!(value(&empty), json!({"type": "ack", "ref": "a\"1", "timestamp": "2026-01-31T12:00:00.000Z"}));
         let full = ack("7", NOW, r#"{"message":{"id":1},"duplicate":true}"#);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_its_code_and_when_to_come_back() {
+    fn an_error_contains_its_code_and_retry_time() {
         let frame =
             error(Some("r"), NOW, &Error::RateLimited { limit: "FRAME_RATE", retry_in: Duration::from_millis(250) });
         assert_eq!(value(&frame)["code"], "rate_limited");

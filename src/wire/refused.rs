@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_passes_and_what_would_be_lost_is_refused() {
+    fn empty_values_pass_and_values_that_would_be_lost_fail() {
         assert!(
             takes::<NoTime>(Value::Null)
                 && !takes::<NoTime>(json!("1999-01-01T00:00:00Z"))

@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_holds_by_itself_until_a_slot_is_given_back() {
+    fn each_connection_limit_holds_until_a_slot_is_released() {
         for (connection_limits, one, same, other) in [
             (connection_limits(1, 0, 0), (ANN, at("192.0.2.1")), (ANN, at("192.0.2.2")), (BOB, at("192.0.2.1"))),
             (connection_limits(0, 1, 0), (ANN, at("192.0.2.1")), (BOB, at("192.0.2.1")), (ANN, at("192.0.2.2"))),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_not_said_who_they_are_counts_until_they_do() {
+    fn an_unauthenticated_socket_counts_until_it_identifies() {
         let connection_limits = connection_limits(1, 0, 0);
         let here: Vec<ConnectionPermit> =
             (0..UNKNOWN_PER_ADDRESS).map(|_| connection_limits.acquire(None, at("192.0.2.1")).unwrap()).collect();
@@ -352,24 +352,24 @@ mod tests {
     }
 
     #[test]
-    fn an_address_displaces_none_with_as_few_connections() {
+    fn an_address_displaces_none_that_has_no_more_connections() {
         let connection_limits = connection_limits(0, 0, 8);
         let held = ["10.0.0.1", "10.0.0.2"].map(|address| connection_limits.acquire(None, at(address)).unwrap());
         assert!(matches!(connection_limits.acquire(None, at("10.0.0.1")), Err(Error::Unavailable(_))));
         let third = connection_limits.acquire(None, at("10.0.0.3"));
-        assert!(third.is_ok(), "with none at all, it gets the place of the oldest");
+        assert!(third.is_ok(), "an address without connections displaces the oldest");
         assert!(is_displaced(&held[0]) && !is_displaced(&held[1]));
     }
 
     #[test]
-    fn the_unknown_leave_three_quarters_of_the_sockets_to_others() {
+    fn unauthenticated_sockets_take_at_most_a_quarter() {
         for (in_all, most) in [(0, UNKNOWN_IN_ALL), (1, 1), (8, 2), (400, 100), (100_000, UNKNOWN_IN_ALL)] {
             assert_eq!(most_unknown(in_all), most, "of {in_all}");
         }
     }
 
     #[test]
-    fn who_went_leaves_nothing_behind() {
+    fn closed_connections_leave_no_entries() {
         let connection_limits = connection_limits(0, 0, 0);
         let taken: Vec<ConnectionPermit> =
             (1..=1000).map(|id| connection_limits.acquire(Some(UserId::new(id)), at("192.0.2.1")).unwrap()).collect();

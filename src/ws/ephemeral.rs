@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_of_each_kind_waits_in_the_order_of_the_last() {
+    fn only_the_newest_frame_of_each_kind_is_kept_in_order() {
         let mut waiting = EphemeralBuffer::new(100);
         assert!(waiting.put(online(1), "1 comes".into(), 50));
         assert!(!waiting.put(online(2), "2 comes".into(), 50));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_given_up_when_half_of_the_outbox_is_used() {
+    fn ephemeral_frames_are_dropped_when_the_outbox_is_half_full() {
         let mut waiting = EphemeralBuffer::new(100);
         assert!(waiting.put(online(1), "1".into(), 100));
         assert!(!waiting.put(online(2), "2".into(), 101), "over the half");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_kinds_wait_and_no_more() {
+    fn ephemeral_frames_of_a_limited_number_of_kinds_wait() {
         let mut waiting = EphemeralBuffer::new(100);
         for user in 1..=MAX_WAITING as i64 + 1 {
             waiting.put(online(user), user.to_string().into(), 1);

@@ -4,12 +4,7 @@
 //! Postgres is found in `TEST_POSTGRES_URL`, which `scripts/test` and
 //! `scripts/with-servers` set.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that goes wrong ends where it does"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test ends at the failing line")]
 
 mod accounts;
 mod groups;

@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_charge_grows_with_the_people_named_up_to_a_limit() {
+    fn the_rate_cost_grows_with_the_participants_up_to_a_limit() {
         for (people, rate_tokens, cost) in [
             (1, 1, Cost::Light),
             (10, 1, Cost::Light),

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_taken_back_as_it_was_given_and_nothing_else_is() {
+    fn only_an_unchanged_cursor_is_accepted() {
         let given =
             write_cursor(&Cursor { active_at: Timestamp::from_millis(1_769_860_800_000), id: ConversationId::new(12) });
         let taken = parse_cursor(&given).unwrap();

@@ -95,7 +95,7 @@ mod tests {
             ('ann', 'ann', 'Ann', 0, NULL, NULL), ('bob', 'bob', 'Bob', 0, 1, NULL), ('cy', 'cy', 'Cy', 0, 1, 1);
         INSERT INTO logins (user_id, token_hash, created_at, last_used_at) VALUES (1, '1', 0, 0), (2, '2', 0, 0);";
 
-    fn whoever_may_not_be_here_any_more_is_found_and_nobody_else(scratch: Scratch) {
+    fn exactly_the_revoked_session_owners_are_found(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         execute(&mut db, PEOPLE).unwrap();
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(shown, expected);
         assert!(EndRevoked { owners: vec![] }.run(&System, cx).unwrap().effects.is_empty());
     }
-    both_databases!(whoever_may_not_be_here_any_more_is_found_and_nobody_else);
+    both_databases!(exactly_the_revoked_session_owners_are_found);
 
     /// A session that the user opens after the account is enabled is not among those checked
     /// before.

@@ -84,7 +84,7 @@ mod tests {
     }
 
     /// Covers a login that was in progress when the account was disabled.
-    fn who_is_half_way_in_is_turned_back(scratch: Scratch) {
+    fn a_login_in_progress_is_refused_once_disabled(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         execute(&mut db, PEOPLE).unwrap();
@@ -105,5 +105,5 @@ mod tests {
         );
         log_in(cx, &OTHER).unwrap();
     }
-    both_databases!(who_is_half_way_in_is_turned_back);
+    both_databases!(a_login_in_progress_is_refused_once_disabled);
 }

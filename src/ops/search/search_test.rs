@@ -88,7 +88,7 @@ fn text(state: &mut u64, most: usize) -> String {
     (0..1 + draw(state, most)).map(|_| PARTS[draw(state, PARTS.len())]).collect()
 }
 
-fn what_is_found_is_what_looking_at_everything_finds(scratch: Scratch) {
+fn indexed_search_finds_the_same_as_a_full_scan(scratch: Scratch) {
     let mut state = 7;
     let mut texts: Vec<String> = (0..400).map(|_| text(&mut state, 12)).collect();
     // Enough messages that the index is also searched for prefixes of words.
@@ -117,10 +117,10 @@ fn what_is_found_is_what_looking_at_everything_finds(scratch: Scratch) {
     assert!(found > 300, "the queries find something: {found}");
     assert!(!index(&mut db), "all was indexed");
 }
-both_databases!(what_is_found_is_what_looking_at_everything_finds);
+both_databases!(indexed_search_finds_the_same_as_a_full_scan);
 
 /// One request cannot make the hub scan all messages.
-fn an_answer_ends_after_5000_messages_and_says_where_to_go_on(scratch: Scratch) {
+fn a_search_stops_after_5000_messages_with_a_cursor(scratch: Scratch) {
     let mut texts = vec!["hay".to_owned(); 11_000];
     texts[1] = "needle".to_owned();
     // The index does not help here: both words are in every message, but apart.
@@ -134,9 +134,9 @@ fn an_answer_ends_after_5000_messages_and_says_where_to_go_on(scratch: Scratch) 
     // The search reads only Ann's messages among the indexed ones.
     assert_eq!(ask_all(&mut db, "\"hay needle\"", 10), (vec![4], 2));
     assert_eq!(ask_all(&mut db, "needle", 100).0.len(), 5_500);
-    assert_eq!(ask(&mut db, "nowhere", None, 10).next, None, "the index knows that there is nothing");
+    assert_eq!(ask(&mut db, "nowhere", None, 10).next, None, "the index has no further results");
 }
-both_databases!(an_answer_ends_after_5000_messages_and_says_where_to_go_on);
+both_databases!(a_search_stops_after_5000_messages_with_a_cursor);
 
 /// Returns the number of pieces of SQLite's index.
 fn count_pieces(db: &mut Db) -> i64 {
@@ -151,7 +151,7 @@ fn count_pieces(db: &mut Db) -> i64 {
 }
 
 #[test]
-fn the_index_is_merged_in_small_steps_and_finds_the_same() {
+fn merging_the_index_in_steps_keeps_the_results() {
     let scratch = Scratch::sqlite();
     let words = |n| (0..30).map(|word| format!("word{n}x{word}")).collect::<Vec<_>>().join(" ");
     let texts: Vec<String> = (0..1_280).map(|n| format!("everywhere {}", words(n))).collect();
@@ -166,5 +166,5 @@ fn the_index_is_merged_in_small_steps_and_finds_the_same() {
     assert!(steps > 2, "{steps}");
     assert!(count_pieces(&mut db) < 4, "{}", count_pieces(&mut db));
     assert_eq!(ask_all(&mut db, "everywhere", 50).0, before);
-    assert!(!merge(&mut db), "nothing is left");
+    assert!(!merge(&mut db), "no merge is left");
 }

@@ -260,7 +260,7 @@ mod tests {
     use crate::store::messaging::changes::ConversationHead;
 
     #[test]
-    fn what_is_loaded_at_once_has_no_more_changes_than_fit() {
+    fn a_batch_has_no_more_changes_than_fit() {
         let due = |behind: i64, last_seq: i64| {
             let id = ConversationId::new(1);
             let head = ConversationHead { id, last_seq: Seq::new(last_seq), rev: Rev::new(1_000), is_shown: true };
@@ -272,9 +272,9 @@ mod tests {
             ("ten each", many(10, 900), 50, 50),
             ("many changes and few messages", many(300, 1), 50, 1),
             ("too many changes", many(999, 900), 50, 1),
-            ("anew", many(1_000, 900), 50, 10),
-            ("anew with few messages", many(1_000, 2), 50, 100),
-            ("anew without messages", many(1_000, 900), 0, 100),
+            ("reset", many(1_000, 900), 50, 10),
+            ("reset with few messages", many(1_000, 2), 50, 100),
+            ("reset without messages", many(1_000, 900), 0, 100),
         ] {
             assert_eq!(next_batch(&due, 500, newest, &SyncLimits::DEFAULT), expected, "{what}");
         }

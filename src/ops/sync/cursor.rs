@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn own_changes_are_cut_at_one_number_of_all_kinds() {
+    fn private_changes_of_all_kinds_are_cut_at_one_revision() {
         let cursor = |held| OwnCursor::new(held, 9, 3);
         assert_eq!((cursor(Some(9)).from(), cursor(Some(9)).is_reset()), (9, false));
         assert_eq!((cursor(Some(10)).from(), cursor(Some(10)).is_reset()), (0, true), "ahead");

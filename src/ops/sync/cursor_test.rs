@@ -162,7 +162,7 @@ impl Client {
         }
         self.messages.extend(shown.iter().filter(|message| message.seq >= self.from).map(|row| (row.seq, row.rev)));
         if !cursor.leads_on(step) {
-            return Err(format!("nothing comes of asking from {}", self.position));
+            return Err(format!("a sync from {} makes no progress", self.position));
         }
         self.position = cursor.leads_to(step).get();
         Ok((by.is_complete)(&cursor, step))
@@ -181,7 +181,7 @@ impl Client {
         let held: BTreeMap<i64, i64> =
             self.messages.iter().map(|(seq, rev)| (*seq, *rev)).filter(|(seq, _)| shows(seq)).collect();
         let is_equal = held == expected && self.participants == table.participants && self.position == table.rev;
-        if is_equal { Ok(()) } else { Err(format!("{self:?} is not what {table:?} has")) }
+        if is_equal { Ok(()) } else { Err(format!("{self:?} differs from {table:?}")) }
     }
 }
 
@@ -224,7 +224,7 @@ fn goes_away_and_comes_back(seed: u64, by: &Decisions) -> Result<(), String> {
 }
 
 #[test]
-fn a_client_ends_with_everything_it_may_see() {
+fn a_client_ends_with_everything_visible_to_it() {
     for seed in 0..10 * SEEDS {
         if let Err(difference) = goes_away_and_comes_back(seed, &RIGHT) {
             panic!("seed {seed}: {difference}");
@@ -233,7 +233,7 @@ fn a_client_ends_with_everything_it_may_see() {
 }
 
 #[test]
-fn each_wrong_decision_is_noticed() {
+fn every_wrong_decision_is_detected() {
     let faults: &[(&str, Decisions)] = &[
         (
             "a position ahead is up to date",
@@ -258,7 +258,7 @@ fn each_wrong_decision_is_noticed() {
             Decisions { wanted: |cursor, newest, limits| cursor.wanted(newest, limits).min(limits.changes), ..RIGHT },
         ),
         (
-            "an older message that changed comes with a conversation anew",
+            "a changed older message comes with a reset conversation",
             Decisions { first_wanted: |_, _, _| Seq::new(1), ..RIGHT },
         ),
         (
@@ -272,20 +272,20 @@ fn each_wrong_decision_is_noticed() {
                 ..RIGHT
             },
         ),
-        ("what is hidden or cleared does not count", Decisions { counts: |shows| shows, ..RIGHT }),
+        ("hidden or cleared messages do not count", Decisions { counts: |shows| shows, ..RIGHT }),
         (
-            "nothing comes anew however much changed",
+            "no number of changes causes a reset",
             Decisions { needs_reset: |cursor, _, _| cursor.position.is_none(), ..RIGHT },
         ),
         (
-            "one change more than the limit is told",
+            "one change more than the limit is sent",
             Decisions {
                 needs_reset: |cursor, changes, limits| cursor.needs_reset(changes.saturating_sub(1), limits),
                 ..RIGHT
             },
         ),
         (
-            "a truncated answer leads past what it left out",
+            "a truncated answer skips the omitted changes",
             Decisions {
                 first: |cursor, shown, messages| match cursor.first(shown, messages) {
                     Step::Changes { messages, rev } if messages < shown.len() => {
@@ -309,7 +309,7 @@ fn each_wrong_decision_is_noticed() {
         ("a truncated answer is complete", Decisions { is_complete: |_, _| true, ..RIGHT }),
     ];
     for (what, decisions) in faults {
-        let is_noticed = (0..SEEDS).any(|seed| goes_away_and_comes_back(seed, decisions).is_err());
-        assert!(is_noticed, "nothing shows that {what}");
+        let is_detected = (0..SEEDS).any(|seed| goes_away_and_comes_back(seed, decisions).is_err());
+        assert!(is_detected, "no seed detects that {what}");
     }
 }

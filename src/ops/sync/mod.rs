@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_positions_as_allowed_pass_and_one_more_does_not() {
+    fn positions_pass_up_to_the_limit() {
         let with = |count: i64| Sync {
             conversations: (1..=count).map(|id| (ConversationId::new(id), Position::new(1))).collect(),
             ..Sync::default()

@@ -76,7 +76,7 @@ fn an_up_to_date_client_costs_few_queries_at_any_size(scratch: Scratch) {
 }
 both_databases!(an_up_to_date_client_costs_few_queries_at_any_size);
 
-fn whatever_a_client_missed_every_query_walks_an_index(scratch: Scratch) {
+fn every_sync_query_uses_an_index(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE, MESSAGES]);
     execute(
         &mut db,
@@ -101,13 +101,13 @@ fn whatever_a_client_missed_every_query_walks_an_index(scratch: Scratch) {
     ] {
         queries.extend(record(&mut db, |db| ask(db, user_id, &request)).1);
     }
-    assert!(queries.iter().any(|query| query.contains("receipt_marks")), "all kinds are there: {queries:#?}");
+    assert!(queries.iter().any(|query| query.contains("receipt_marks")), "all kinds of queries ran: {queries:#?}");
     for query in &queries {
         let plan = explain(&mut db, query);
         assert!(!plan.is_empty() && !scans(&mut db, &plan), "{query}\n{plan:#?}");
     }
 }
-both_databases!(whatever_a_client_missed_every_query_walks_an_index);
+both_databases!(every_sync_query_uses_an_index);
 
 fn any_number_of_hidden_last_messages_costs_one_more_query(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE, MESSAGES]);
@@ -130,7 +130,7 @@ fn any_number_of_hidden_last_messages_costs_one_more_query(scratch: Scratch) {
 }
 both_databases!(any_number_of_hidden_last_messages_costs_one_more_query);
 
-fn a_table_that_is_read_from_end_to_end_is_noticed(scratch: Scratch) {
+fn a_full_table_scan_is_detected(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE]);
     for query in [
         "SELECT id FROM users WHERE display_name = 'x'",
@@ -143,7 +143,7 @@ fn a_table_that_is_read_from_end_to_end_is_noticed(scratch: Scratch) {
     let plan = explain(&mut db, "SELECT id FROM users WHERE id = 7");
     assert!(!scans(&mut db, &plan), "{plan:#?}");
 }
-both_databases!(a_table_that_is_read_from_end_to_end_is_noticed);
+both_databases!(a_full_table_scan_is_detected);
 
 /// 3,000 private changes of one user, interleaved: blocks and contacts, a fifth of them removals,
 /// own settings of conversations, and hidden messages.
@@ -181,7 +181,7 @@ fn own_rows(mine: &Mine) -> Vec<Own> {
     relations.chain(own_states).chain(hidden).collect()
 }
 
-fn a_large_own_state_comes_in_portions_with_each_row_once(scratch: Scratch) {
+fn a_large_private_state_is_paged_with_each_row_once(scratch: Scratch) {
     let mut db = filled(&scratch, &[PEOPLE, MESSAGES, OWN]);
     let holding = behind(&mut db, BUSY, 0);
     for (start, expected_answers) in [(None, 3), (Some(0), 3), (Some(1_500), 2), (Some(3_000), 1), (Some(3_600), 1)] {
@@ -211,4 +211,4 @@ fn a_large_own_state_comes_in_portions_with_each_row_once(scratch: Scratch) {
         assert!(once == expected, "from {start:?}: {:?}", once.symmetric_difference(&expected).collect::<Vec<_>>());
     }
 }
-both_databases!(a_large_own_state_comes_in_portions_with_each_row_once);
+both_databases!(a_large_private_state_is_paged_with_each_row_once);

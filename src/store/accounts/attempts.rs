@@ -113,8 +113,8 @@ mod tests {
         on!(db, conn => attempts::table.count().get_result(conn)).unwrap()
     }
 
-    both_databases!(a_key_has_so_many_slots_until_their_time_is_over);
-    fn a_key_has_so_many_slots_until_their_time_is_over(scratch: Scratch) {
+    both_databases!(a_key_has_a_limited_number_of_slots_until_they_expire);
+    fn a_key_has_a_limited_number_of_slots_until_they_expire(scratch: Scratch) {
         let mut db = opened(&scratch);
         let (one, other) = (LimitKey::of(&["ab", "c"]), LimitKey::of(&["a", "bc"]));
         for now in [1000, 1010, 1020] {
@@ -122,14 +122,14 @@ mod tests {
         }
         let full = db.write_transaction(|db| take(db, one, 3, at(1099), at(1199))).unwrap();
         assert!(matches!(full, Acquired::FullUntil(first) if first == at(1100)), "{full:?}");
-        assert!(took(&mut db, other, 1099).is_some(), "the parts are told apart");
+        assert!(took(&mut db, other, 1099).is_some(), "keys with different parts differ");
         assert!(took(&mut db, one, 1100).is_some(), "the first is over");
         assert!(took(&mut db, one, 1100).is_none());
-        assert_eq!(count(&mut db), 4, "a place is one row, however often it is taken");
+        assert_eq!(count(&mut db), 4, "a slot is one row, even if it is reused");
     }
 
-    both_databases!(what_is_given_back_or_over_is_gone);
-    fn what_is_given_back_or_over_is_gone(scratch: Scratch) {
+    both_databases!(refunded_and_expired_slots_are_deleted);
+    fn refunded_and_expired_slots_are_deleted(scratch: Scratch) {
         let mut db = opened(&scratch);
         let key = LimitKey::of(&["a"]);
         let slots = [1000, 1000, 1010].map(|now| took(&mut db, key, now).unwrap());
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn two_nodes_never_take_more_than_there_are() {
+    fn two_nodes_never_take_more_slots_than_the_limit() {
         let scratch = Scratch::postgres();
         drop(opened(&scratch));
         let key = LimitKey::of(&["a"]);

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn all_pairs_and_the_pairs_of_one_person() {
+    fn all_pairs_and_the_pairs_of_one_user_are_listed() {
         assert_eq!(numbers(&Pairs::all(&ids(&[3, 1, 2]))), [(1, 2), (1, 3), (2, 3)]);
         assert_eq!(numbers(&Pairs::of(UserId::new(2), &ids(&[3, 1]))), [(1, 2), (2, 3)]);
         assert!(Pairs::all(&ids(&[1])).is_empty() && Pairs::all(&[]).is_empty());
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_removes_the_pairs_of_its_members_alone() {
+    fn a_group_removes_only_the_pairs_of_its_members() {
         let mut pairs = Pairs::all(&ids(&[1, 2, 3, 4]));
         let membership = |group, person| (ConversationId::new(group), UserId::new(person));
         pairs.remove_groups(vec![membership(1, 1), membership(2, 4), membership(1, 2), membership(1, 9)]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_are_in_the_most_pairs() {
+    fn the_busiest_users_are_in_the_most_pairs() {
         let mut pairs = Pairs::all(&ids(&[1, 2, 3, 4]));
         let busiest = |pairs: &Pairs| pairs.busiest().map(|person| person.get()).collect::<Vec<_>>();
         assert_eq!(busiest(&pairs), [1, 2, 3, 4]);
@@ -170,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_left_is_what_no_group_has(
+        fn the_remaining_pairs_share_no_group(
             people in proptest::collection::btree_set(1..30i64, 0..20),
             groups in proptest::collection::vec((1..6i64, 1..30i64), 0..40),
         ) {

@@ -106,7 +106,7 @@ fn all_sights(db: &mut Db) -> BTreeSet<(UserId, UserId)> {
     pairs
 }
 
-fn the_sights_by_a_group_are_what_is_lost_without_it(scratch: Scratch) {
+fn the_visible_pairs_of_a_group_are_those_lost_without_it(scratch: Scratch) {
     let mut db = scratch.open();
     prepare(&mut db, Timestamp::from_millis(0)).unwrap();
     let mut seed = 7;
@@ -138,11 +138,11 @@ fn the_sights_by_a_group_are_what_is_lost_without_it(scratch: Scratch) {
         }
     }
 }
-both_databases!(the_sights_by_a_group_are_what_is_lost_without_it);
+both_databases!(the_visible_pairs_of_a_group_are_those_lost_without_it);
 
 /// Runs on SQLite with statistics, and with far more groups than these users are in.
 #[test]
-fn no_query_begins_with_every_group_there_is() {
+fn no_query_scans_all_groups() {
     let scratch = Scratch::sqlite();
     let mut db = scratch.open();
     prepare(&mut db, Timestamp::from_millis(0)).unwrap();

@@ -184,7 +184,7 @@ mod tests {
     use diesel::sql_types::BigInt;
 
     #[test]
-    fn only_english_is_untranslated() {
+    fn only_english_locales_count_as_untranslated() {
         assert!(["", "C", "C.UTF-8", "POSIX", "en_US.UTF-8", "en_GB", "en"].into_iter().all(is_untranslated));
         assert!(!["de_DE.UTF-8", "fr", "es_ES@euro", "engl"].into_iter().any(is_untranslated));
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_connection_that_writes_keeps_many_pages() {
+    fn only_the_writing_connection_has_a_large_page_cache() {
         #[derive(QueryableByName)]
         struct Cache {
             #[diesel(sql_type = BigInt)]

@@ -78,7 +78,7 @@ mod tests {
         next: i64,
     }
 
-    fn a_new_epoch_gives_out_no_id_of_the_one_before(scratch: Scratch) {
+    fn a_new_epoch_reuses_no_id_of_the_previous_one(scratch: Scratch) {
         let mut db = scratch.open();
         let (start, mut next) = (Timestamp::from_millis(0), 0);
         let first = prepare(&mut db, start).unwrap();
@@ -94,9 +94,9 @@ mod tests {
         let later = insert(&mut db);
         assert!(later > early + LEFT_OUT && later < early + LEFT_OUT + 10, "{early} and {later}");
     }
-    both_databases!(a_new_epoch_gives_out_no_id_of_the_one_before);
+    both_databases!(a_new_epoch_reuses_no_id_of_the_previous_one);
 
-    fn every_table_with_ids_that_clients_hold_leaves_some_out(scratch: Scratch) {
+    fn every_table_with_client_visible_ids_skips_some(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, Timestamp::from_millis(0)).unwrap();
         begin_epoch(&mut db, Timestamp::from_millis(0)).unwrap();
@@ -113,5 +113,5 @@ mod tests {
             assert!(next >= LEFT_OUT, "{table}: {next}");
         }
     }
-    both_databases!(every_table_with_ids_that_clients_hold_leaves_some_out);
+    both_databases!(every_table_with_client_visible_ids_skips_some);
 }

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn words_within_a_message_mean_nothing() {
+    fn an_error_is_not_classified_by_words_inside_its_message() {
         for message in ["no such table: database is locked", "deadlock detected?", "disk I/O error in a title"] {
             assert!(matches!(Error::from(unknown(message)), Error::Internal(_)), "{message}");
         }

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_what_was_used_is_forgotten_every_ten_seconds() {
+    fn recorded_usage_halves_every_ten_seconds() {
         let (mut shares, start) = (Shares::default(), Instant::now());
         shares.record_use(ANN, 4 * SECOND, start);
         let later = start + 2 * HALF_LIFE;
@@ -203,16 +203,16 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_goes_to_the_next_who_still_waits() {
+    fn a_turn_goes_to_the_next_user_still_waiting() {
         block_on(async {
             let (turns, later) = (FairTurns::new(1), Instant::now() + 60 * SECOND);
-            let first = turns.take(ANN, later).now_or_never().flatten().expect("it is free");
+            let first = turns.take(ANN, later).now_or_never().flatten().expect("the turn is free");
             assert!(turns.take(BOB, Instant::now()).await.is_none(), "the deadline has passed");
             let mut gone = Box::pin(turns.take(BOB, later));
             let mut waits = Box::pin(turns.take(CAT, later));
             assert!(gone.as_mut().now_or_never().is_none() && waits.as_mut().now_or_never().is_none());
             drop(gone);
-            assert_eq!(turns.state().shares.waiting.len(), 1, "whoever gives up leaves no place behind");
+            assert_eq!(turns.state().shares.waiting.len(), 1, "a cancelled wait leaves no entry");
             drop(first);
             let second = waits.await.expect("it was handed on");
             assert!(turns.take(BOB, Instant::now()).await.is_none());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_was_handed_to_somebody_who_left_comes_back() {
+    fn a_turn_granted_to_a_departed_user_is_returned() {
         block_on(async {
             let (turns, later) = (FairTurns::new(1), Instant::now() + 60 * SECOND);
             let first = turns.take(ANN, later).await.unwrap();

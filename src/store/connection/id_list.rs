@@ -104,7 +104,7 @@ mod tests {
     }
     both_databases!(an_id_matches_only_a_list_that_contains_it);
 
-    fn a_list_has_up_to_ten_thousand_ids(scratch: Scratch) {
+    fn a_list_holds_up_to_ten_thousand_ids(scratch: Scratch) {
         let mut db = scratch.open();
         let list = users(1..=MAX_IDS as i64);
         for (id, expected) in [(MAX_IDS as i64, true), (MAX_IDS as i64 + 1, false)] {
@@ -115,10 +115,10 @@ mod tests {
         let too_many: Vec<UserId> = (0..=MAX_IDS as i64).map(UserId::new).collect();
         assert!(matches!(id_list(&too_many), Err(Error::Internal(_))));
     }
-    both_databases!(a_list_has_up_to_ten_thousand_ids);
+    both_databases!(a_list_holds_up_to_ten_thousand_ids);
 
     #[test]
-    fn a_statement_is_compiled_once_whatever_the_length_of_its_list() {
+    fn a_statement_is_compiled_once_for_all_list_lengths() {
         let (short, long) = (users([1]), users(1..=100));
         let of = |list| crate::store::schema::users::id.among(list);
         assert!(query_id(&of(&short)).is_some_and(|id| Some(id) == query_id(&of(&long))));

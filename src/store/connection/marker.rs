@@ -145,12 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_without_a_record_has_none() {
+    fn a_directory_without_a_record_has_no_history() {
         assert_eq!(find(tempfile::tempdir().unwrap().path()).unwrap(), Found::Nothing);
     }
 
     #[test]
-    fn the_last_number_is_found_again_also_while_the_hub_runs() {
+    fn the_last_number_is_found_again_even_while_running() {
         let (dir, mut marker) = begun();
         assert_eq!(find(dir.path()).unwrap(), found(0));
         for commits in [1, 2, 1_000_000, i64::MAX] {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_were_copied_back_are_noticed_however() {
+    fn files_copied_back_are_detected_in_every_way() {
         type Copy = fn(&Path, &Path);
         let copies: [(&str, Copy); 3] = [
             ("copied over the others", |from, to| {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_is_not_believed() {
+    fn an_unreadable_record_is_not_trusted() {
         let (dir, _marker) = begun();
         for text in
             ["", "switchboard-history-1", "switchboard-history-1 a b c", "switchboard-history-2 a 1 none", "\u{0}"]

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn one_person_reads_three_things_at_once_one_of_them_heavy() {
+    fn a_user_has_three_concurrent_reads_and_one_heavy_one() {
         block_on(async {
             let gates = gates();
             let first = passes(&gates, Cost::Heavy, ANN).unwrap();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_their_own_share_holds_none_of_others() {
+    fn a_user_waiting_for_their_share_blocks_no_others() {
         block_on(async {
             let gates = Arc::new(ReadGates::new(8, 64, 64));
             let _ann = passes(&gates, Cost::Heavy, ANN).unwrap();
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_bounded_number_of_one_person_waits() {
+    fn a_bounded_number_of_reads_of_one_user_waits() {
         block_on(async {
             let gates = gates();
             let held: Vec<_> = (0..EACH).map(|_| passes(&gates, Cost::Light, ANN).unwrap()).collect();
@@ -281,14 +281,14 @@ mod tests {
             assert!(waiting.iter_mut().all(|wait| wait.as_mut().now_or_never().is_none()));
             let refused = gates.pass(terms, later(), later()).now_or_never().expect("at once");
             assert!(matches!(refused, Err(Error::TooManyAtOnce(_))));
-            assert!(passes(&gates, Cost::Admission, ANN).is_some(), "they may still come in");
+            assert!(passes(&gates, Cost::Admission, ANN).is_some(), "admission reads still pass");
             drop((waiting, held));
-            assert_eq!(gates.count_people(), 0, "whoever reads nothing costs nothing");
+            assert_eq!(gates.count_people(), 0, "idle users have no entry");
         });
     }
 
     #[test]
-    fn the_smallest_pools_serve_everybody() {
+    fn the_smallest_pools_serve_every_kind_of_read() {
         block_on(async {
             for connections in 1..=4 {
                 let gates = Arc::new(ReadGates::new(connections, 1, 1));

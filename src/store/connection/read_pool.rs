@@ -139,7 +139,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
     }
 
-    fn a_read_waits_two_seconds_for_a_connection_and_no_longer(scratch: Scratch) {
+    fn a_read_waits_at_most_two_seconds_for_a_connection(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
             let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();
@@ -166,9 +166,9 @@ mod tests {
             reads.read(ANYBODY, |db| Ok(list_marks(db))).await.expect("the connection is free again");
         });
     }
-    both_databases!(a_read_waits_two_seconds_for_a_connection_and_no_longer);
+    both_databases!(a_read_waits_at_most_two_seconds_for_a_connection);
 
-    fn a_read_sees_one_moment_whatever_is_written_meanwhile(scratch: Scratch) {
+    fn a_read_sees_one_snapshot_despite_concurrent_writes(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
             let reads = ReadPool::new(scratch.target.clone(), 2).unwrap();
@@ -185,7 +185,7 @@ mod tests {
             assert_eq!(reads.read(ANYBODY, |db| Ok(list_marks(db))).await.unwrap(), [1], "the next one sees it");
         });
     }
-    both_databases!(a_read_sees_one_moment_whatever_is_written_meanwhile);
+    both_databases!(a_read_sees_one_snapshot_despite_concurrent_writes);
 
     fn a_read_cannot_write(scratch: Scratch) {
         let scratch = scratch.with_marks();
@@ -200,7 +200,7 @@ mod tests {
     }
     both_databases!(a_read_cannot_write);
 
-    fn a_read_that_panics_or_fails_costs_the_pool_nothing(scratch: Scratch) {
+    fn a_failing_or_panicking_read_loses_no_connection(scratch: Scratch) {
         let scratch = scratch.with_marks();
         block_on(async {
             let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();
@@ -216,10 +216,10 @@ mod tests {
             );
         });
     }
-    both_databases!(a_read_that_panics_or_fails_costs_the_pool_nothing);
+    both_databases!(a_failing_or_panicking_read_loses_no_connection);
 
     #[test]
-    fn a_heavy_read_that_takes_too_long_is_told_to_ask_for_less() {
+    fn a_slow_heavy_read_is_refused_with_advice() {
         let scratch = Scratch::postgres();
         block_on(async {
             let reads = ReadPool::new(scratch.target.clone(), 1).unwrap();

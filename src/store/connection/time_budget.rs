@@ -89,16 +89,16 @@ mod tests {
                            SELECT count(*) FROM g";
 
     #[test]
-    fn a_statement_of_sqlite_ends_when_its_time_is_spent() {
+    fn a_sqlite_statement_stops_when_its_time_is_spent() {
         let scratch = Scratch::sqlite();
         let mut db = scratch.open();
         let failed = within(Duration::from_millis(5), || execute(&mut db, ENDLESS)).expect_err("it has no end");
         assert!(matches!(Error::from(failed), Error::DatabaseBusy(_)));
-        execute(&mut db, "SELECT within_time(1)").expect("the connection is fine, and nothing is counted here");
+        execute(&mut db, "SELECT within_time(1)").expect("the connection works, and no time is counted here");
     }
 
     #[test]
-    fn a_count_of_unread_messages_ends_when_its_time_is_spent() {
+    fn an_unread_count_stops_when_its_time_is_spent() {
         let scratch = Scratch::sqlite();
         let mut db = scratch.open();
         crate::store::prepare(&mut db, crate::ids::Timestamp::from_millis(0)).unwrap();
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_over_with_its_work() {
+    fn a_time_budget_ends_with_its_work() {
         within(Duration::ZERO, || assert!(check().is_err()));
         assert!(check().is_ok());
         let _ = std::panic::catch_unwind(|| within(Duration::ZERO, || panic!("as this test wants it")));

@@ -272,7 +272,7 @@ mod tests {
         on!(db, conn => users::table.select(users::group_count).find(id).first(conn)).unwrap()
     }
 
-    fn a_group_has_a_name_of_its_makers_own(scratch: Scratch) {
+    fn a_group_client_id_is_unique_per_creator(scratch: Scratch) {
         let mut db = scratch.open();
         let (id, [ann, bob, _]) = group(&mut db);
         assert_eq!(find_by_client_id(&mut db, ann, "key").unwrap(), Some(id));
@@ -283,9 +283,9 @@ mod tests {
         insert_group(&mut db, ann, None, None, NOW).unwrap();
         insert_group(&mut db, ann, None, None, NOW).unwrap();
     }
-    both_databases!(a_group_has_a_name_of_its_makers_own);
+    both_databases!(a_group_client_id_is_unique_per_creator);
 
-    fn who_left_is_counted_no_longer_and_known_still(scratch: Scratch) {
+    fn a_former_member_is_not_counted_but_still_known(scratch: Scratch) {
         let mut db = scratch.open();
         let (id, [ann, bob, cat]) = group(&mut db);
         let rev = next_rev(&mut db, id).unwrap();
@@ -303,9 +303,9 @@ mod tests {
         assert_eq!(ids(list_page(&mut db, id, 0, 10).unwrap()), [ann, cat]);
         assert_eq!(ids(list_page(&mut db, id, ann.get(), 1).unwrap()), [cat]);
     }
-    both_databases!(who_left_is_counted_no_longer_and_known_still);
+    both_databases!(a_former_member_is_not_counted_but_still_known);
 
-    fn who_comes_back_begins_where_the_group_is_then(scratch: Scratch) {
+    fn a_returning_member_starts_at_the_current_position(scratch: Scratch) {
         let mut db = scratch.open();
         let (id, [ann, bob, _]) = group(&mut db);
         let rev = next_rev(&mut db, id).unwrap();
@@ -313,7 +313,7 @@ mod tests {
         let rev = next_rev(&mut db, id).unwrap();
         let last = Seq::new(7);
         set_joined(&mut db, id, (ann, bob), last, rev, NOW).unwrap();
-        assert_eq!(find_role(&mut db, id, bob).unwrap(), Some(Role::Member), "not what he was before");
+        assert_eq!(find_role(&mut db, id, bob).unwrap(), Some(Role::Member), "Bob does not get his earlier role back");
         let own_state = get_own_state(&mut db, id, bob).unwrap();
         assert_eq!(
             (own_state.visible_from_seq, own_state.cleared_seq, own_state.own_read_seq),
@@ -324,5 +324,5 @@ mod tests {
         assert_eq!(get_participant(&mut db, id, bob).unwrap().rev, rev);
         assert_eq!((get_conversation(&mut db, id).unwrap().member_count, group_count(&mut db, bob)), (3, 1));
     }
-    both_databases!(who_comes_back_begins_where_the_group_is_then);
+    both_databases!(a_returning_member_starts_at_the_current_position);
 }

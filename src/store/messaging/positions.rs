@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(here.moved(Kind::Read, at(3), true), here, "back is nowhere");
     }
 
-    fn what_moved_since_it_was_read_is_not_moved_back(scratch: Scratch) {
+    fn a_position_moved_meanwhile_is_not_moved_back(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, Timestamp::from_millis(0)).unwrap();
         let [ann, bob] = ["ann", "bob"].map(|name| users::insert_user(&mut db, &NewUser::named(name)).unwrap().id);
@@ -365,7 +365,7 @@ mod tests {
             assert!(matches!(outcome, Err(Error::Contention(_))), "{outcome:?}");
             assert_eq!(get_positions(&mut db, id, bob).unwrap(), further);
         }
-        assert!(find_mark(&mut db, id, bob, Kind::Read, Seq::new(1)).unwrap().is_none(), "and nobody is told");
+        assert!(find_mark(&mut db, id, bob, Kind::Read, Seq::new(1)).unwrap().is_none(), "no receipt is recorded");
     }
-    both_databases!(what_moved_since_it_was_read_is_not_moved_back);
+    both_databases!(a_position_moved_meanwhile_is_not_moved_back);
 }

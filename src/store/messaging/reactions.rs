@@ -132,7 +132,7 @@ mod tests {
         rows.into_iter().map(|row| (row.message_id.get(), row.emoji, row.user_id.get())).collect()
     }
 
-    fn the_first_twenty_of_each_emoji_are_named_in_their_order(scratch: Scratch) {
+    fn the_first_twenty_users_of_each_emoji_are_named_in_order(scratch: Scratch) {
         let mut db = filled(&scratch);
         // The user with the higher id was first.
         for user_id in 1..=25 {
@@ -147,15 +147,15 @@ mod tests {
         delete_reaction(&mut db, message(1), "👍", UserId::new(25)).unwrap();
         assert!(named(&mut db, &[1]).contains(&(1, "👍".to_owned(), 5)), "the next comes in");
     }
-    both_databases!(the_first_twenty_of_each_emoji_are_named_in_their_order);
+    both_databases!(the_first_twenty_users_of_each_emoji_are_named_in_order);
 
-    fn kinds_come_as_they_were_first_set_and_each_is_counted(scratch: Scratch) {
+    fn emoji_are_ordered_by_first_use_and_counted(scratch: Scratch) {
         let mut db = filled(&scratch);
         for (emoji, user_id, rev) in [("🎉", 1, 5), ("❤️", 1, 6), ("👍", 1, 7), ("❤️", 2, 8), ("🎉", 3, 9)]
         {
             assert!(react(&mut db, 1, emoji, user_id, rev));
         }
-        assert!(!react(&mut db, 1, "👍", 1, 10), "it is set already");
+        assert!(!react(&mut db, 1, "👍", 1, 10), "the reaction exists already");
         let tallies = list_tallies(&mut db, &[message(1), message(2)]).unwrap();
         let listed: Vec<_> = tallies.iter().map(|row| (row.message_id.get(), &*row.emoji, row.count)).collect();
         assert_eq!(listed, [(1, "🎉", 2), (1, "❤️", 2), (1, "👍", 1)]);
@@ -164,9 +164,9 @@ mod tests {
         assert!(list_tallies(&mut db, &[message(1)]).unwrap().is_empty());
         assert!(!has_reacted(&mut db, message(1), "👍", UserId::new(1)).unwrap());
     }
-    both_databases!(kinds_come_as_they_were_first_set_and_each_is_counted);
+    both_databases!(emoji_are_ordered_by_first_use_and_counted);
 
-    fn many_reactions_are_told_by_walking_an_index(scratch: Scratch) {
+    fn many_reactions_are_loaded_by_an_index(scratch: Scratch) {
         let mut db = filled(&scratch);
         execute(&mut db, "INSERT INTO reactions SELECT 1, messages.id, 'x', n, n FROM messages, numbers WHERE n <= 50")
             .unwrap();
@@ -181,5 +181,5 @@ mod tests {
             assert!(!scans(&mut db, &plan), "{query}\n{plan:#?}");
         }
     }
-    both_databases!(many_reactions_are_told_by_walking_an_index);
+    both_databases!(many_reactions_are_loaded_by_an_index);
 }

@@ -57,7 +57,7 @@ fn proposed_in(db: &mut Db, scope: &Scope, q: &str) -> Vec<i64> {
 
 fn the_index_finds_messages_of_own_conversations_newest_first(scratch: Scratch) {
     let mut db = filled(&scratch);
-    assert!(proposed(&mut db, ANN, "apple").is_empty(), "nothing is indexed yet");
+    assert!(proposed(&mut db, ANN, "apple").is_empty(), "no message is indexed yet");
     index_all(&mut db);
     assert_eq!(proposed(&mut db, ANN, "apple"), [4, 2, 1]);
     assert_eq!(proposed(&mut db, ANN, "\"apple\""), [4, 1]);
@@ -70,7 +70,7 @@ fn the_index_finds_messages_of_own_conversations_newest_first(scratch: Scratch) 
 }
 both_databases!(the_index_finds_messages_of_own_conversations_newest_first);
 
-fn what_is_not_indexed_yet_is_known(scratch: Scratch) {
+fn unindexed_messages_are_known(scratch: Scratch) {
     let mut db = filled(&scratch);
     assert!(write(&mut db, |db| index_next(db, 2)), "there are more");
     let upto = indexed_upto(&mut db).unwrap();
@@ -79,12 +79,12 @@ fn what_is_not_indexed_yet_is_known(scratch: Scratch) {
     index_all(&mut db);
     let upto = indexed_upto(&mut db).unwrap();
     assert_eq!(list_unindexed(&mut db, upto, ALL, 10).unwrap(), []);
-    assert!(!write(&mut db, |db| index_next(db, 2)), "and to do it again does nothing");
+    assert!(!write(&mut db, |db| index_next(db, 2)), "indexing again changes nothing");
     assert_eq!(proposed(&mut db, ANN, "apple"), [4, 2, 1]);
 }
-both_databases!(what_is_not_indexed_yet_is_known);
+both_databases!(unindexed_messages_are_known);
 
-fn a_changed_text_is_found_by_its_new_words_alone(scratch: Scratch) {
+fn an_edited_text_is_found_only_by_its_new_words(scratch: Scratch) {
     let mut db = filled(&scratch);
     index_all(&mut db);
     write(&mut db, |db| {
@@ -96,9 +96,9 @@ fn a_changed_text_is_found_by_its_new_words_alone(scratch: Scratch) {
     write(&mut db, |db| reindex(db, MessageId::new(1)));
     assert_eq!(proposed(&mut db, ANN, "plum"), [1], "twice does no harm");
 }
-both_databases!(a_changed_text_is_found_by_its_new_words_alone);
+both_databases!(an_edited_text_is_found_only_by_its_new_words);
 
-fn a_deleted_message_is_found_no_more(scratch: Scratch) {
+fn a_deleted_message_is_no_longer_found(scratch: Scratch) {
     let mut db = filled(&scratch);
     index_all(&mut db);
     write(&mut db, |db| remove(db, MessageId::new(2)));
@@ -111,9 +111,9 @@ fn a_deleted_message_is_found_no_more(scratch: Scratch) {
     assert_eq!(proposed(&mut db, ANN, "apple"), [4]);
     write(&mut db, |db| remove(db, MessageId::new(99)));
 }
-both_databases!(a_deleted_message_is_found_no_more);
+both_databases!(a_deleted_message_is_no_longer_found);
 
-fn what_changes_before_it_is_indexed_is_indexed_once(scratch: Scratch) {
+fn a_message_changed_before_indexing_is_indexed_once(scratch: Scratch) {
     let mut db = filled(&scratch);
     write(&mut db, |db| index_next(db, 2));
     write(&mut db, |db| {
@@ -129,9 +129,9 @@ fn what_changes_before_it_is_indexed_is_indexed_once(scratch: Scratch) {
     assert_eq!(proposed(&mut db, ANN, "apple"), [2, 1]);
     assert_eq!(proposed(&mut db, CAT, "apple"), [0; 0]);
 }
-both_databases!(what_changes_before_it_is_indexed_is_indexed_once);
+both_databases!(a_message_changed_before_indexing_is_indexed_once);
 
-fn what_is_rolled_back_leaves_the_index_as_it_was(scratch: Scratch) {
+fn a_rollback_leaves_the_index_unchanged(scratch: Scratch) {
     let mut db = filled(&scratch);
     index_all(&mut db);
     let outcome: Result<()> = db.write_transaction(|db| {
@@ -141,7 +141,7 @@ fn what_is_rolled_back_leaves_the_index_as_it_was(scratch: Scratch) {
     assert!(outcome.is_err());
     assert_eq!(proposed(&mut db, ANN, "apple"), [4, 2, 1]);
 }
-both_databases!(what_is_rolled_back_leaves_the_index_as_it_was);
+both_databases!(a_rollback_leaves_the_index_unchanged);
 
 fn messages_indexed_by_other_rules_are_indexed_again(scratch: Scratch) {
     let mut db = filled(&scratch);
@@ -153,7 +153,7 @@ fn messages_indexed_by_other_rules_are_indexed_again(scratch: Scratch) {
 }
 both_databases!(messages_indexed_by_other_rules_are_indexed_again);
 
-fn only_what_one_may_read_now_is_read(scratch: Scratch) {
+fn only_currently_readable_messages_are_listed(scratch: Scratch) {
     let mut db = filled(&scratch);
     let all: Vec<MessageId> = (1..=5).map(MessageId::new).collect();
     let mut readable = |sql: &str, me: UserId| -> Vec<i64> {
@@ -173,7 +173,7 @@ fn only_what_one_may_read_now_is_read(scratch: Scratch) {
         [0; 0]
     );
 }
-both_databases!(only_what_one_may_read_now_is_read);
+both_databases!(only_currently_readable_messages_are_listed);
 
 /// However many messages are requested, on SQLite, which has no statistics.
 #[test]
@@ -188,7 +188,7 @@ fn messages_are_read_by_their_ids() {
 }
 
 /// The longest query that is allowed, and terms of every script.
-fn no_query_is_too_much_for_the_database(scratch: Scratch) {
+fn every_allowed_query_works_in_the_database(scratch: Scratch) {
     let mut db = filled(&scratch);
     index_all(&mut db);
     let dense: String = ('\u{4e00}'..).take(256).collect();
@@ -207,4 +207,4 @@ fn no_query_is_too_much_for_the_database(scratch: Scratch) {
         assert!(proposed(&mut db, ANN, q).is_empty(), "{q}");
     }
 }
-both_databases!(no_query_is_too_much_for_the_database);
+both_databases!(every_allowed_query_works_in_the_database);

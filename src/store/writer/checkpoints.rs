@@ -105,14 +105,14 @@ mod tests {
         let mut n = 0;
         // The writer itself would begin at thousands of pages.
         while size() <= before {
-            assert!(Instant::now() < deadline, "nothing was copied of {n} marks");
+            assert!(Instant::now() < deadline, "none of {n} marks was copied");
             n += 1;
             mark(&mut db, n).unwrap();
             checkpoints.count();
         }
         assert!(n >= i64::from(EVERY), "{n}");
         drop(checkpoints);
-        mark(&mut db, n + 1).expect("the writer needs nobody for it");
+        mark(&mut db, n + 1).expect("the writer continues on its own");
         assert_eq!(list_marks(&mut db).len() as i64, n + 1);
     }
 }

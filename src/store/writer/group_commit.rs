@@ -571,7 +571,7 @@ mod tests {
         gate.open();
         results.into_iter().for_each(|result| result.wait().unwrap());
         let seen: Vec<_> = seen.try_iter().collect();
-        assert_eq!(seen, [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)], "each sees the earlier ones, nobody else does yet");
+        assert_eq!(seen, [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)], "only later jobs of the batch see the earlier ones");
         assert_eq!(rig.published(), [[1, 2, 3, 4, 5]]);
         assert_eq!(scratch.marks(), [1, 2, 3, 4, 5]);
         rig.end();
@@ -590,7 +590,7 @@ mod tests {
     }
     both_databases!(a_batch_has_no_more_jobs_than_its_bound);
 
-    fn a_failing_job_leaves_nothing_and_disturbs_nobody(scratch: Scratch) {
+    fn a_failing_job_writes_nothing_and_affects_no_others(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();
@@ -611,9 +611,9 @@ mod tests {
         assert_eq!(rig.published(), [[1, 3]]);
         rig.end();
     }
-    both_databases!(a_failing_job_leaves_nothing_and_disturbs_nobody);
+    both_databases!(a_failing_job_writes_nothing_and_affects_no_others);
 
-    fn a_failed_job_has_the_last_word_after_its_rollback(scratch: Scratch) {
+    fn a_failed_job_runs_its_fallback_after_the_rollback(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let (saw, seen) = channel();
@@ -633,14 +633,14 @@ mod tests {
         assert!(rig.published().is_empty());
         rig.end();
     }
-    both_databases!(a_failed_job_has_the_last_word_after_its_rollback);
+    both_databases!(a_failed_job_runs_its_fallback_after_the_rollback);
 
-    fn a_last_word_that_fails_costs_its_neighbours_nothing(scratch: Scratch) {
+    fn a_failing_fallback_does_not_affect_other_jobs(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let last_words: [fn(&mut Db, Error) -> Result<()>; 3] = [
             |db, _| Ok(execute(db, "SELECT nothing FROM nowhere")?),
             |db, error| mark(db, 66).map_err(Error::from).and(Err(error)),
-            |_, _| panic!("a bug in the last word"),
+            |_, _| panic!("a bug in the fallback"),
         ];
         for last_word in last_words {
             let rig = Rig::start(&scratch, ROOMY);
@@ -653,13 +653,13 @@ mod tests {
             assert!(failing.wait().is_err());
             after.wait().unwrap();
             rig.end();
-            assert_eq!(scratch.marks(), [1, 2], "what was acknowledged is there");
+            assert_eq!(scratch.marks(), [1, 2], "acknowledged writes are stored");
             execute(&mut scratch.open(), "DELETE FROM marks").unwrap();
         }
     }
-    both_databases!(a_last_word_that_fails_costs_its_neighbours_nothing);
+    both_databases!(a_failing_fallback_does_not_affect_other_jobs);
 
-    fn what_is_committed_is_published_before_anybody_is_answered(scratch: Scratch) {
+    fn a_commit_is_published_before_its_jobs_are_answered(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let (log, logged) = channel();
         let (to_log, target) = (log.clone(), scratch.target.clone());
@@ -693,7 +693,7 @@ mod tests {
         let answered = ["answered 1: Ok(())", "answered 2: Ok(())", "answered 3: Ok(())"];
         assert_eq!(logged.iter().collect::<Vec<_>>(), [&[published], &answered[..]].concat());
     }
-    both_databases!(what_is_committed_is_published_before_anybody_is_answered);
+    both_databases!(a_commit_is_published_before_its_jobs_are_answered);
 
     fn a_full_queue_refuses_the_next_job_at_once(scratch: Scratch) {
         let scratch = scratch.with_marks();
@@ -750,14 +750,14 @@ mod tests {
         let after = rig.submit_mark(3);
         gate.open();
         [before, loser, after].into_iter().for_each(|result| result.wait().unwrap());
-        assert_eq!(seen.recv().unwrap(), [vec![], vec![1]], "the one before it was committed by itself");
-        assert_eq!(rig.published(), [[1], [2], [3]], "nothing of the first attempt");
+        assert_eq!(seen.recv().unwrap(), [vec![], vec![1]], "the job before it was committed separately");
+        assert_eq!(rig.published(), [[1], [2], [3]], "the first attempt publishes no events");
         assert_eq!(scratch.marks(), [1, 2, 3]);
         rig.end();
     }
     both_databases!(a_deadlock_retries_the_jobs_of_the_batch_one_by_one);
 
-    fn who_always_loses_is_given_up_and_the_others_are_not(scratch: Scratch) {
+    fn a_job_that_always_deadlocks_fails_without_the_others(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();
@@ -777,10 +777,10 @@ mod tests {
         assert_eq!(scratch.marks(), [1, 3]);
         rig.end();
     }
-    both_databases!(who_always_loses_is_given_up_and_the_others_are_not);
+    both_databases!(a_job_that_always_deadlocks_fails_without_the_others);
 
     /// A reference that is checked at COMMIT makes COMMIT itself fail.
-    fn a_commit_that_the_database_refuses_fails_its_cause_alone(scratch: Scratch) {
+    fn a_refused_commit_fails_only_the_job_that_caused_it(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let orphans = "CREATE TABLE orphans (n BIGINT REFERENCES marks (n) DEFERRABLE INITIALLY DEFERRED)";
         execute(&mut scratch.open(), orphans).unwrap();
@@ -796,14 +796,18 @@ mod tests {
         before.wait().unwrap();
         assert!(is_unavailable(&culprit.wait()));
         after.wait().unwrap();
-        assert_eq!(rig.published(), [[1], [3]], "there is no on_unknown_commit, and nothing of the first attempt");
+        assert_eq!(
+            rig.published(),
+            [[1], [3]],
+            "on_unknown_commit is not called, and the first attempt publishes no events"
+        );
         assert_eq!(scratch.marks(), [1, 3]);
         rig.end();
     }
-    both_databases!(a_commit_that_the_database_refuses_fails_its_cause_alone);
+    both_databases!(a_refused_commit_fails_only_the_job_that_caused_it);
 
     #[test]
-    fn a_full_disk_refuses_what_needs_space_and_leaves_no_doubt() {
+    fn a_full_disk_fails_large_writes_with_a_known_result() {
         let scratch = Scratch::sqlite().with_marks();
         execute(&mut scratch.open(), "CREATE TABLE blobs (n BIGINT PRIMARY KEY, b BLOB)").unwrap();
         let rig = Rig::start(&scratch, ROOMY);
@@ -820,7 +824,7 @@ mod tests {
             let (before, refused, after) = (rig.submit_mark(2 * round), blob(round), rig.submit_mark(2 * round + 1));
             gate.open();
             before.wait().expect("it needs no page of its own");
-            let error = refused.wait().expect_err("there is no room");
+            let error = refused.wait().expect_err("the disk is full");
             assert!(matches!(error, Error::DatabaseFull(_)), "{error}");
             assert!(error.detail().contains("no space left"), "{error}");
             after.wait().expect("nor does this");
@@ -833,7 +837,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_only_database_is_told_as_that() {
+    fn a_read_only_database_is_reported_as_such() {
         for (scratch, sql) in [
             (Scratch::sqlite(), "PRAGMA query_only = ON"),
             (Scratch::postgres(), "SET default_transaction_read_only = on"),
@@ -841,7 +845,7 @@ mod tests {
             let scratch = scratch.with_marks();
             let rig = Rig::start(&scratch, ROOMY);
             rig.submit(move |db| Ok(execute(db, sql).map(|()| Vec::new())?)).wait().unwrap();
-            let error = rig.submit_mark(1).wait().expect_err("nothing can be written");
+            let error = rig.submit_mark(1).wait().expect_err("the database is read-only");
             assert_eq!(error.detail(), "the database is read-only");
             assert!(rig.published().is_empty());
             rig.end();
@@ -870,7 +874,7 @@ mod tests {
         let after = rig.submit_mark(3);
         gate.open();
         before.wait().unwrap();
-        let error = waits.wait().expect_err("somebody else has the lock");
+        let error = waits.wait().expect_err("another connection has the lock");
         assert!(matches!(error, Error::DatabaseBusy(_)) && error.retry_in().is_some(), "{error}");
         after.wait().unwrap();
         tell().wait().unwrap();
@@ -881,7 +885,7 @@ mod tests {
         rig.end();
     }
 
-    fn a_job_that_has_waited_too_long_is_not_done_any_more(scratch: Scratch) {
+    fn a_job_that_waited_too_long_is_not_run(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();
@@ -896,9 +900,9 @@ mod tests {
         assert_eq!(scratch.marks(), [3]);
         rig.end();
     }
-    both_databases!(a_job_that_has_waited_too_long_is_not_done_any_more);
+    both_databases!(a_job_that_waited_too_long_is_not_run);
 
-    fn a_heavy_job_has_a_transaction_of_its_own(scratch: Scratch) {
+    fn a_heavy_job_has_its_own_transaction(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let gate = rig.close_gate();
@@ -911,9 +915,9 @@ mod tests {
         assert_eq!(rig.published(), [vec![1, 2, 3], vec![10], vec![11]], "light ones come first");
         rig.end();
     }
-    both_databases!(a_heavy_job_has_a_transaction_of_its_own);
+    both_databases!(a_heavy_job_has_its_own_transaction);
 
-    fn a_batch_that_takes_long_is_committed_with_what_it_has(scratch: Scratch) {
+    fn a_slow_batch_is_committed_early(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, WriterSettings { batch_time: Duration::ZERO, ..ROOMY });
         let gate = rig.close_gate();
@@ -923,9 +927,9 @@ mod tests {
         assert_eq!(rig.published(), [[1], [2], [3]], "in their order");
         rig.end();
     }
-    both_databases!(a_batch_that_takes_long_is_committed_with_what_it_has);
+    both_databases!(a_slow_batch_is_committed_early);
 
-    fn a_light_job_that_takes_long_runs_apart_from_then_on(scratch: Scratch) {
+    fn a_slow_light_job_runs_alone_from_then_on(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let rig = Rig::start(&scratch, ROOMY);
         let [ann, bob] = [8, 9].map(|id| Class { owner: Some(UserId::new(id)), ..LIGHT });
@@ -944,9 +948,9 @@ mod tests {
         assert_eq!(rig.published(), [vec![1, 3], vec![2]], "others are not charged for it");
         rig.end();
     }
-    both_databases!(a_light_job_that_takes_long_runs_apart_from_then_on);
+    both_databases!(a_slow_light_job_runs_alone_from_then_on);
 
-    fn the_lane_ends_with_its_last_handle_after_all_that_waits(scratch: Scratch) {
+    fn the_writer_ends_with_its_last_handle_after_all_jobs(scratch: Scratch) {
         let scratch = scratch.with_marks();
         let Rig { writer, thread, published } = Rig::start(&scratch, WriterSettings { batch: 2, ..ROOMY });
         let rig = Rig { writer: writer.clone(), thread, published };
@@ -961,7 +965,7 @@ mod tests {
         results.into_iter().for_each(|result| result.at_once().expect("answered before the end").unwrap());
         assert_eq!(scratch.marks(), [1, 2, 3, 4, 5]);
     }
-    both_databases!(the_lane_ends_with_its_last_handle_after_all_that_waits);
+    both_databases!(the_writer_ends_with_its_last_handle_after_all_jobs);
 
     /// The Postgres process behind a connection.
     fn backend_of(db: &mut Db) -> i32 {
@@ -990,7 +994,7 @@ mod tests {
         tell().wait().unwrap();
         let pid = pids.recv().unwrap();
         terminate(&scratch.target, pid);
-        assert!(is_unavailable(&rig.submit_mark(1).wait()), "whoever finds it broken is told so");
+        assert!(is_unavailable(&rig.submit_mark(1).wait()), "the job that finds the broken connection fails");
         rig.submit_mark(2).wait().unwrap();
         tell().wait().unwrap();
         assert_ne!(pids.recv().unwrap(), pid);
@@ -1023,7 +1027,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_that_wait_for_each_other_all_get_through() {
+    fn deadlocked_writers_all_succeed_in_the_end() {
         let scratch = Scratch::postgres().with_marks();
         execute(&mut scratch.open(), "INSERT INTO marks VALUES (1), (2)").unwrap();
         let (here, there) = (Rig::start(&scratch, ROOMY), Rig::start(&scratch, ROOMY));

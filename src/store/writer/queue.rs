@@ -201,7 +201,7 @@ mod tests {
             .into_iter()
             .map(|turn| match turn {
                 Turn::Heavy(job) => job,
-                Turn::Light(_) => panic!("there is none"),
+                Turn::Light(_) => panic!("no light job is waiting"),
             })
             .collect();
         assert_eq!(order, [10, 20, 30, 11, 12]);
@@ -212,14 +212,14 @@ mod tests {
         let mut queue = queue(&[1, 2, 3, 4], &[(10, ann()), (11, ann()), (12, ann()), (20, bob())]);
         assert_eq!(queue.push(5, Cost::Light, bob()), Err((5, Full::Queue)));
         assert_eq!(queue.push(13, Cost::Heavy, ann()), Err((13, Full::Share)));
-        queue.push(21, Cost::Heavy, bob()).expect("another's share has room");
+        queue.push(21, Cost::Heavy, bob()).expect("the share of another owner has room");
         assert_eq!(queue.push(30, Cost::Heavy, None), Err((30, Full::Queue)), "but all together are bounded");
         queue.next(1);
         queue.push(5, Cost::Light, ann()).expect("one left");
     }
 
     #[test]
-    fn a_batch_takes_few_jobs_without_an_owner_however_many_wait() {
+    fn a_batch_takes_only_a_few_jobs_without_an_owner() {
         let bounds = QueueBounds { light: 100, ..BOUNDS };
         let mut queue = WriteQueue::new(bounds);
         (100..200).for_each(|job| queue.push(job, Cost::Light, None).unwrap());
@@ -229,11 +229,11 @@ mod tests {
         assert_eq!(queue.push(200, Cost::Admission, None), Ok(()));
         (201..216).for_each(|job| queue.push(job, Cost::Light, None).unwrap());
         assert_eq!(queue.push(216, Cost::Light, None), Err((216, Full::Queue)));
-        queue.push(2, Cost::Light, ann()).expect("those of people have a bound of their own");
+        queue.push(2, Cost::Light, ann()).expect("jobs with an owner have their own bound");
     }
 
     #[test]
-    fn many_jobs_of_people_leave_room_for_those_without_an_owner() {
+    fn many_user_jobs_leave_room_for_jobs_without_an_owner() {
         let mut queue = queue(&[1, 2, 3, 4], &[]);
         queue.push(100, Cost::Light, None).unwrap();
         assert_eq!(queue.next(2), Some(Turn::Light(vec![100, 1])));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_that_had_no_time_stay_before_later_ones() {
+    fn requeued_jobs_stay_ahead_of_later_ones() {
         let mut queue = queue(&[1, 2, 3], &[]);
         let Some(Turn::Light(mut batch)) = queue.next(3) else { panic!("they wait") };
         queue.push(4, Cost::Light, ann()).unwrap();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_waits_is_drained() {
+    fn draining_returns_every_waiting_job() {
         let mut queue = queue(&[1, 2], &[(10, ann()), (20, bob())]);
         let mut all = queue.drain();
         all.sort();

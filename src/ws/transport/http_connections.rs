@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_share_until_a_connection_ends() {
+    fn an_address_is_limited_to_its_share_of_connections() {
         let (connections, refused) = connections(100, 2);
         let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
         let held = [connections.admit(one), connections.admit(one)];
@@ -118,18 +118,18 @@ mod tests {
         assert!(connections.admit(other).is_some());
         drop(held);
         assert!(connections.admit(one).is_some());
-        assert!(connections.0.open().by_address.is_empty(), "who went leaves nothing behind");
+        assert!(connections.0.open().by_address.is_empty(), "closed connections leave no entries");
     }
 
     #[test]
-    fn a_proxy_has_as_many_as_there_are() {
+    fn a_trusted_proxy_may_use_every_connection() {
         let (connections, _) = connections(100, 2);
         let held: Vec<_> = (0..100).map(|_| connections.admit(PROXY)).collect();
         assert!(held.iter().all(Option::is_some));
     }
 
     #[test]
-    fn places_are_scarce_when_more_than_half_are_taken() {
+    fn connections_are_scarce_when_more_than_half_are_taken() {
         let (connections, _) = connections(10, 10);
         let mut held: Vec<_> = (0..5).map(|_| connections.admit(PROXY)).collect();
         assert!(!connections.are_scarce());

@@ -68,7 +68,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn bytes_mean_the_same_however_they_are_chopped(
+    fn bytes_decode_the_same_in_chunks_of_any_size(
         bytes in bytes(),
         sizes in prop::collection::vec(1..50_usize, 1..50),
     ) {
@@ -91,7 +91,7 @@ proptest! {
 }
 
 #[test]
-fn a_header_is_judged_before_there_is_any_payload() {
+fn a_frame_header_is_checked_before_its_payload_arrives() {
     for (bytes, code) in [
         (header(TEXT, MAX_BYTES + 1), CloseCode::TooBig),
         (header(BEGIN, 1 << 40), CloseCode::TooBig),
@@ -108,7 +108,7 @@ fn a_header_is_judged_before_there_is_any_payload() {
 }
 
 #[test]
-fn a_message_has_so_many_fragments_and_no_more() {
+fn a_message_has_a_limited_number_of_fragments() {
     let all = |count: usize| [frame(BEGIN, b"x"), frame(GO_ON, b"x").repeat(count - 2), frame(END, b"x")].concat();
     let (messages, code) = understood(std::iter::once(all(MAX_FRAGMENTS).as_slice()));
     assert_eq!((messages.len(), code), (MAX_FRAGMENTS, None));
@@ -131,7 +131,7 @@ fn a_message_deadline_counts_from_its_first_byte() {
     assert_eq!(decode(&frame(BEGIN, b"x")[1..], 2), due(1), "the first fragment is whole");
     assert_eq!(decode(&frame(PING, b""), 3), due(1), "a ping within it");
     assert_eq!(decode(&frame(GO_ON, b""), 4), due(1));
-    assert_eq!(decode(&frame(END, b""), 5), None, "it is whole");
+    assert_eq!(decode(&frame(END, b""), 5), None, "the message is complete");
     assert_eq!(decode(&[frame(TEXT, b"x"), frame(TEXT, b"x")[..3].to_vec()].concat(), 6), due(6));
     assert_eq!(decode(&frame(TEXT, b"x")[3..], 7), None);
     inbound.restart(start);

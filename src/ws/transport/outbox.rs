@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_out_in_order_however_little_is_taken_at_once() {
+    fn bytes_keep_their_order_in_partial_writes() {
         let (mut outbox, now) = outbox();
         let mut seen = Vec::new();
         for number in 0..200_u8 {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_bytes_as_allowed_may_wait_and_one_more_may_not() {
+    fn the_outbox_holds_exactly_the_allowed_bytes() {
         let (mut outbox, now) = outbox();
         outbox.push(Bytes::from(vec![0; 100]), false, SETTINGS.max_age, now);
         assert!(!outbox.is_over(&SETTINGS, now));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_do_not_count() {
+    fn answers_do_not_count_as_outbox_bytes() {
         let (mut outbox, now) = outbox();
         outbox.push(Bytes::from(vec![0; 1 << 20]), true, SETTINGS.max_age, now);
         outbox.push(Bytes::from(vec![0; 100]), false, SETTINGS.max_age, now);
@@ -228,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn a_large_answer_has_more_time_as_long_as_it_is_read() {
+    fn a_large_answer_gets_more_time_while_it_is_read() {
         let (mut outbox, start) = outbox();
         outbox.push(Bytes::from(vec![0; 1 << 20]), true, SETTINGS.max_age, start);
-        assert!(outbox.is_over(&SETTINGS, start + SETTINGS.max_age), "nobody reads it");
+        assert!(outbox.is_over(&SETTINGS, start + SETTINGS.max_age), "the client does not read");
         for second in 1..84 {
             let now = start + Duration::from_secs(second);
             assert!(outbox.write(now, taking(10_000, &mut Vec::new())).is_err());
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn only_taking_what_waited_is_a_sign_of_life() {
+    fn only_reading_queued_bytes_counts_as_activity() {
         let (mut outbox, start) = outbox();
         let after = |seconds| start + Duration::from_secs(seconds);
         outbox.push(Bytes::from(vec![0; 10]), false, SETTINGS.max_age, after(1));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_quiet_before_has_the_full_time() {
+    fn a_previously_idle_connection_gets_the_full_time() {
         let (mut outbox, start) = outbox();
         let later = start + 10 * SETTINGS.max_age;
         outbox.push(Bytes::from_static(b"late"), false, SETTINGS.max_age, later);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_begun_is_finished_and_the_rest_given_up() {
+    fn a_started_frame_is_finished_and_the_rest_dropped() {
         let (mut outbox, now) = outbox();
         let mut seen = Vec::new();
         for bytes in ["first", "second", "third"] {

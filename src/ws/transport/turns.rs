@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn connections_that_ended_while_they_waited_delay_nobody() {
+    async fn connections_that_ended_while_waiting_delay_no_others() {
         let begun = Rc::<Cell<usize>>::default();
         let readers: Vec<_> = (0..100).map(|_| rt::spawn(read(Rc::clone(&begun)))).collect();
         tokio::task::yield_now().await;

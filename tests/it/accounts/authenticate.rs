@@ -33,11 +33,11 @@ async fn short_token(user: &User, seconds: i64) -> String {
     jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
-both_databases!(a_socket_says_who_it_is_and_is_then_like_any_other);
-async fn a_socket_says_who_it_is_and_is_then_like_any_other(hub: &mut TestHub) {
+both_databases!(a_socket_that_authenticates_works_like_any_other);
+async fn a_socket_that_authenticates_works_like_any_other(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut socket = open(&ann).await;
-    assert_eq!(hub.connections().await, 0, "nobody is connected yet");
+    assert_eq!(hub.connections().await, 0, "an unauthenticated socket is not a connection");
     let issued = ann.post("/api/auth/token", json!({})).await.ok();
     let mut frame = authenticate(issued["access_token"].as_str().unwrap());
     frame["ref"] = json!("a");
@@ -77,14 +77,14 @@ async fn an_unauthenticated_socket_can_do_and_receive_nothing(hub: &mut TestHub)
     }
     socket.text("nonsense").await;
     assert_eq!(socket.expect("error").await["code"], "invalid");
-    assert_eq!(socket.left_behind(), [""; 0], "and was told nothing else");
+    assert_eq!(socket.left_behind(), [""; 0], "no other frame was sent");
     socket.frame(authenticate(&token(&ann).await)).await;
     socket.expect("authenticated").await;
     socket.welcome().await;
 }
 
-any_database!(a_socket_that_does_not_say_in_time_who_it_is_is_closed, AUTH_TIMEOUT = "5s");
-async fn a_socket_that_does_not_say_in_time_who_it_is_is_closed(hub: &mut TestHub) {
+any_database!(a_socket_that_does_not_authenticate_in_time_is_closed, AUTH_TIMEOUT = "5s");
+async fn a_socket_that_does_not_authenticate_in_time_is_closed(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let token = token(&ann).await;
     let mut known = open(&ann).await;
@@ -99,8 +99,8 @@ async fn a_socket_that_does_not_say_in_time_who_it_is_is_closed(hub: &mut TestHu
     known.answers().await;
 }
 
-both_databases!(a_token_that_is_refused_closes_the_socket);
-async fn a_token_that_is_refused_closes_the_socket(hub: &mut TestHub) {
+both_databases!(a_refused_token_closes_the_socket);
+async fn a_refused_token_closes_the_socket(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let ended = token(&ann).await;
     ann.post("/api/auth/logout", json!({})).await.is(204);
@@ -117,8 +117,8 @@ async fn a_token_that_is_refused_closes_the_socket(hub: &mut TestHub) {
     hub.visitor().with("origin", "https://evil.example").handshake_at(BY_MESSAGE).await.refused(403, "bad_origin");
 }
 
-any_database!(who_has_as_many_sockets_as_they_may_gets_no_other_by_a_frame, MAX_SOCKETS_PER_USER = "1");
-async fn who_has_as_many_sockets_as_they_may_gets_no_other_by_a_frame(hub: &mut TestHub) {
+any_database!(the_socket_limit_of_a_user_also_applies_to_authenticate, MAX_SOCKETS_PER_USER = "1");
+async fn the_socket_limit_of_a_user_also_applies_to_authenticate(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let token = token(&ann).await;
     let (first, mut second) = (ann.connect().await, open(&ann).await);
@@ -127,7 +127,7 @@ async fn who_has_as_many_sockets_as_they_may_gets_no_other_by_a_frame(hub: &mut 
     assert_eq!(refusal["code"], "rate_limited");
     assert!(refusal["retry_in_ms"].is_number(), "{refusal}");
     first.close().await;
-    eventually("there is a place", async || {
+    eventually("a socket is free", async || {
         second.frame(authenticate(&token)).await;
         second.next().await["type"] == "authenticated"
     })
@@ -136,8 +136,8 @@ async fn who_has_as_many_sockets_as_they_may_gets_no_other_by_a_frame(hub: &mut 
     ann.handshake().await.refused(429, "rate_limited");
 }
 
-any_database!(an_address_has_so_many_sockets_that_nobody_answers_for, AUTH_TIMEOUT = "1m");
-async fn an_address_has_so_many_sockets_that_nobody_answers_for(hub: &mut TestHub) {
+any_database!(an_address_has_a_limit_of_unauthenticated_sockets, AUTH_TIMEOUT = "1m");
+async fn an_address_has_a_limit_of_unauthenticated_sockets(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut sockets = Vec::new();
     for _ in 0..64 {
@@ -152,8 +152,8 @@ async fn an_address_has_so_many_sockets_that_nobody_answers_for(hub: &mut TestHu
     sockets.push(open(&ann).await);
 }
 
-any_database!(a_hub_that_stops_sends_back_who_has_not_said_who_they_are, AUTH_TIMEOUT = "5m", SHUTDOWN_GRACE = "1m");
-async fn a_hub_that_stops_sends_back_who_has_not_said_who_they_are(hub: &mut TestHub) {
+any_database!(a_stopping_hub_closes_unauthenticated_sockets_with_1012, AUTH_TIMEOUT = "5m", SHUTDOWN_GRACE = "1m");
+async fn a_stopping_hub_closes_unauthenticated_sockets_with_1012(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut socket = open(&ann).await;
     assert_eq!(hub.stop_while(socket.closed()).await, Some(1012));
@@ -219,8 +219,8 @@ async fn au_9_a_token_lasts_15_minutes_and_is_ignored_in_a_url(hub: &mut TestHub
     stranger.handshake_at(&format!("/ws?auth={token}")).await.refused(400, "invalid");
 }
 
-both_databases!(au_9_a_socket_that_is_renewed_goes_on, JWT_SECRET = super::SECRET);
-async fn au_9_a_socket_that_is_renewed_goes_on(hub: &mut TestHub) {
+both_databases!(au_9_a_renewed_socket_stays_open, JWT_SECRET = super::SECRET);
+async fn au_9_a_renewed_socket_stays_open(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann] = hub.users(["ann"]).await;
@@ -256,8 +256,8 @@ async fn a_socket_renewed_by_another_login_ends_with_that_login(hub: &mut TestHu
     assert_eq!(socket.closed().await, Some(4501));
 }
 
-both_databases!(a_socket_is_nobody_elses);
-async fn a_socket_is_nobody_elses(hub: &mut TestHub) {
+both_databases!(a_socket_cannot_switch_to_another_user);
+async fn a_socket_cannot_switch_to_another_user(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut by_cookie = ann.connect().await;
     by_cookie.frame(authenticate(&token(&ann).await)).await;

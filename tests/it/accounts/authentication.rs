@@ -173,8 +173,8 @@ fn status(status: u16) -> Answer {
     }
 }
 
-both_databases!(au_8_both_doors_let_in_the_same_people, JWT_SECRET = super::SECRET);
-async fn au_8_both_doors_let_in_the_same_people(hub: &mut TestHub) {
+both_databases!(au_8_rest_and_socket_admit_the_same_accounts, JWT_SECRET = super::SECRET);
+async fn au_8_rest_and_socket_admit_the_same_accounts(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
     let [admin] = hub.users(["ada"]).await;
     let admin = hub.promote(&admin).await;

@@ -18,8 +18,8 @@ fn assert_deleted(shown: &Value, user: &User) {
     assert_eq!(shown["display_name"], "Deleted user", "{shown}");
 }
 
-both_databases!(a_closed_account_is_out_at_every_door_for_good);
-async fn a_closed_account_is_out_at_every_door_for_good(hub: &mut TestHub) {
+both_databases!(a_closed_account_is_refused_everywhere_permanently);
+async fn a_closed_account_is_refused_everywhere_permanently(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (phone, token) = (bob.log_in_again().await, bob.by_token().await);
     let mut sockets = [bob.connect().await, phone.connect().await, token.connect().await];
@@ -47,8 +47,8 @@ async fn a_closed_account_is_out_at_every_door_for_good(hub: &mut TestHub) {
     assert_eq!(hub.database.count("logins"), 1);
 }
 
-both_databases!(who_it_was_is_forgotten_and_what_was_said_stays);
-async fn who_it_was_is_forgotten_and_what_was_said_stays(hub: &mut TestHub) {
+both_databases!(a_closed_account_loses_its_data_and_its_messages_stay);
+async fn a_closed_account_loses_its_data_and_its_messages_stay(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     bob.patch("/api/users/me", json!({"display_name": "Bob Builder", "email": "bob@example.org"})).await.is(200);
     let bob = hub.promote(&bob).await;
@@ -79,8 +79,8 @@ async fn who_it_was_is_forgotten_and_what_was_said_stays(hub: &mut TestHub) {
     assert_eq!(hub.database.count(nothing), 1);
 }
 
-both_databases!(nobody_writes_to_a_closed_account);
-async fn nobody_writes_to_a_closed_account(hub: &mut TestHub) {
+both_databases!(a_closed_account_receives_no_messages);
+async fn a_closed_account_receives_no_messages(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = ann.gets_to_know(&bob).await;
     let keyed = json!({"recipient_id": bob.id, "content": "before", "client_message_id": "key"});
@@ -112,14 +112,14 @@ async fn nobody_writes_to_a_closed_account(hub: &mut TestHub) {
         ann.delete(&path).await.is(204);
     }
     let again = ann.post("/api/messages", keyed).await.is(200).ok();
-    assert_eq!(again["message"]["id"], sent["id"], "what was said before is acknowledged still");
+    assert_eq!(again["message"]["id"], sent["id"], "an earlier message is still acknowledged");
     assert_eq!(hub.stored(), stored);
     ann.delete(&format!("/api/messages/{}?for=everyone", sent["id"])).await.is(204);
     ann.delete(&format!("/api/conversations/{id}")).await.is(204);
 }
 
-both_databases!(others_hear_that_the_name_is_another, PRESENCE_GRACE = "0s");
-async fn others_hear_that_the_name_is_another(hub: &mut TestHub) {
+both_databases!(partners_are_sent_the_new_name_of_a_closed_account, PRESENCE_GRACE = "0s");
+async fn partners_are_sent_the_new_name_of_a_closed_account(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let mut ids = [ann.gets_to_know(&bob).await, cat.gets_to_know(&bob).await];
     ids.sort_unstable();
@@ -152,7 +152,7 @@ async fn others_hear_that_the_name_is_another(hub: &mut TestHub) {
     assert_eq!((&synced["reset"], &synced["rev"]), (&json!(false), &json!(position + 1)));
     assert_deleted(&synced["participants"][0], &bob);
     stranger.expect_silence().await;
-    assert_eq!(eve.conversations().await, [] as [Value; 0], "what one never heard of does not come by this");
+    assert_eq!(eve.conversations().await, [] as [Value; 0], "an unknown conversation is not revealed");
 }
 
 both_databases!(a_closed_account_leaves_its_groups_and_passes_on_ownership);
@@ -204,8 +204,8 @@ async fn a_closed_account_leaves_its_groups_and_passes_on_ownership(hub: &mut Te
     assert_eq!(changes, expected.map(|(group, (name, role))| (group.id, name, role)));
 }
 
-both_databases!(a_closed_account_goes_offline_for_everybody_who_saw_it, PRESENCE_GRACE = "0s");
-async fn a_closed_account_goes_offline_for_everybody_who_saw_it(hub: &mut TestHub) {
+both_databases!(a_closed_account_goes_offline_for_all_its_observers, PRESENCE_GRACE = "0s");
+async fn a_closed_account_goes_offline_for_all_its_observers(hub: &mut TestHub) {
     let [ann, bob, cat, dan, eve] = hub.users(["ann", "bob", "cat", "dan", "eve"]).await;
     ann.gets_to_know(&bob).await;
     Group::of(&cat, &[&bob]).await;
@@ -224,13 +224,13 @@ async fn a_closed_account_goes_offline_for_everybody_who_saw_it(hub: &mut TestHu
     }
     assert_eq!(own.closed().await, Some(4501));
     for socket in [&mut partner, &mut mate, &mut contact, &mut blocked] {
-        assert_eq!(socket.presence_arrived().await, [], "it is told once, and not to whom he blocked");
+        assert_eq!(socket.presence_arrived().await, [], "the change is sent once, and not to blocked users");
     }
     assert_eq!(hub.database.count(&format!("users WHERE id = {} AND last_seen_at IS NULL", bob.id)), 1);
 }
 
-both_databases!(without_the_password_no_account_is_closed);
-async fn without_the_password_no_account_is_closed(hub: &mut TestHub) {
+both_databases!(closing_an_account_requires_the_password);
+async fn closing_an_account_requires_the_password(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut socket = ann.connect().await;
     for wrong in ["", "wrong horse battery"] {

@@ -86,8 +86,8 @@ async fn the_cookie_of_version_0_1_is_accepted_and_replaced(hub: &mut TestHub) {
     assert_eq!(hub.database.count("logins"), 0);
 }
 
-any_database!(over_https_both_names_are_of_this_host_alone, PUBLIC_URL = "https://chat.example.org");
-async fn over_https_both_names_are_of_this_host_alone(hub: &mut TestHub) {
+any_database!(both_cookie_names_are_host_only_over_https, PUBLIC_URL = "https://chat.example.org");
+async fn both_cookie_names_are_host_only_over_https(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let own = secret(ann.cookie()).to_owned();
     let reply = ann.with("cookie", &format!("__Host-session={own}")).get("/api/auth/me").await.is(200);
@@ -97,8 +97,8 @@ async fn over_https_both_names_are_of_this_host_alone(hub: &mut TestHub) {
     }
 }
 
-both_databases!(of_two_cookies_that_by_the_new_name_counts);
-async fn of_two_cookies_that_by_the_new_name_counts(hub: &mut TestHub) {
+both_databases!(the_new_cookie_name_takes_precedence_over_the_old);
+async fn the_new_cookie_name_takes_precedence_over_the_old(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (new, old) = (ann.cookie(), format!("session={}", secret(bob.cookie())));
     for both in [format!("{new}; {old}"), format!("{old}; {new}")] {
@@ -110,8 +110,8 @@ async fn of_two_cookies_that_by_the_new_name_counts(hub: &mut TestHub) {
     stale.get("/api/auth/me").await.refused(401, "unauthenticated");
 }
 
-both_databases!(logging_out_ends_the_logins_by_both_names);
-async fn logging_out_ends_the_logins_by_both_names(hub: &mut TestHub) {
+both_databases!(logging_out_ends_the_logins_of_both_cookies);
+async fn logging_out_ends_the_logins_of_both_cookies(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut one, mut two) = (ann.connect().await, bob.connect().await);
     let both = ann.with("cookie", &format!("session={}; {}", secret(bob.cookie()), ann.cookie()));
@@ -154,8 +154,8 @@ async fn logging_in_again_ends_the_earlier_login_of_that_browser(hub: &mut TestH
     other.answers().await;
 }
 
-both_databases!(a_login_without_the_cookie_ends_no_other);
-async fn a_login_without_the_cookie_ends_no_other(hub: &mut TestHub) {
+both_databases!(a_login_without_a_valid_cookie_ends_no_session);
+async fn a_login_without_a_valid_cookie_ends_no_session(hub: &mut TestHub) {
     let ann = register(&hub.visitor(), "ann").await;
     let mut tab = ann.connect().await;
     for cookie in ["switchboard=stale", "switchboard=", "session=stale", "other=x"] {
@@ -166,8 +166,8 @@ async fn a_login_without_the_cookie_ends_no_other(hub: &mut TestHub) {
     assert_eq!(hub.database.count("logins"), 6);
 }
 
-both_databases!(all_logins_of_a_person_end_by_one_call);
-async fn all_logins_of_a_person_end_by_one_call(hub: &mut TestHub) {
+both_databases!(one_call_ends_all_logins_of_a_user);
+async fn one_call_ends_all_logins_of_a_user(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     for asks_by_token in [false, true] {
         let here = ann.log_in_again().await;

@@ -31,8 +31,8 @@ async fn on_device(user: &User, agent: &str) -> User {
     user.with_header("user-agent", agent).log_in_again().await
 }
 
-both_databases!(everybody_sees_their_own_devices_and_which_of_them_asks, TRUSTED_PROXIES = "127.0.0.1/32");
-async fn everybody_sees_their_own_devices_and_which_of_them_asks(hub: &mut TestHub) {
+both_databases!(a_user_sees_their_own_devices_and_the_current_one, TRUSTED_PROXIES = "127.0.0.1/32");
+async fn a_user_sees_their_own_devices_and_the_current_one(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann, bob] = hub.users(["ann", "bob"]).await;
@@ -59,8 +59,8 @@ async fn everybody_sees_their_own_devices_and_which_of_them_asks(hub: &mut TestH
     assert_eq!(sessions(&phone).await.len(), 1);
 }
 
-both_databases!(a_login_is_ended_from_another_device_like_by_a_logout);
-async fn a_login_is_ended_from_another_device_like_by_a_logout(hub: &mut TestHub) {
+both_databases!(ending_a_login_from_another_device_works_like_logout);
+async fn ending_a_login_from_another_device_works_like_logout(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let phone = ann.log_in_again().await;
     let token = phone.by_token().await;
@@ -68,7 +68,7 @@ async fn a_login_is_ended_from_another_device_like_by_a_logout(hub: &mut TestHub
     let (mut one, mut two) = (phone.connect().await, token.connect().await);
     let (mut own, mut other) = (ann.connect().await, bob.connect().await);
     let reply = ann.delete(&session(current(&phone).await)).await.is(204);
-    assert_eq!(reply.header("set-cookie"), None, "the cookie of who asks is another");
+    assert_eq!(reply.header("set-cookie"), None, "the caller has another cookie");
     for socket in [&mut one, &mut two] {
         assert_eq!(socket.closed().await, Some(4501));
     }
@@ -85,8 +85,8 @@ async fn a_login_is_ended_from_another_device_like_by_a_logout(hub: &mut TestHub
     assert_eq!(hub.database.count("logins"), 1);
 }
 
-both_databases!(nobody_ends_a_login_of_another_or_learns_of_it);
-async fn nobody_ends_a_login_of_another_or_learns_of_it(hub: &mut TestHub) {
+both_databases!(a_user_cannot_end_or_detect_a_login_of_another);
+async fn a_user_cannot_end_or_detect_a_login_of_another(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let theirs = ann.delete(&session(current(&bob).await)).await;
     let missing = ann.delete(&session(999_999)).await;
@@ -130,8 +130,8 @@ async fn a_login_over_the_limit_ends_the_least_recently_used_one(hub: &mut TestH
     bob.connect().await.answers().await;
 }
 
-both_databases!(a_login_lives_as_long_as_a_socket_of_it_is_open, LOGIN_LIFETIME = "1h");
-async fn a_login_lives_as_long_as_a_socket_of_it_is_open(hub: &mut TestHub) {
+both_databases!(a_login_stays_valid_while_its_socket_is_open, LOGIN_LIFETIME = "1h");
+async fn a_login_stays_valid_while_its_socket_is_open(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann, bob] = hub.users(["ann", "bob"]).await;

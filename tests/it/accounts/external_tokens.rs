@@ -42,8 +42,8 @@ async fn an_external_token_creates_and_identifies_an_account(hub: &mut TestHub) 
     assert_eq!(by_ticket.welcome().await.0["user_id"], ann.id);
 }
 
-both_databases!(of_many_first_sights_at_once_one_makes_the_account);
-async fn of_many_first_sights_at_once_one_makes_the_account(hub: &mut TestHub) {
+both_databases!(concurrent_first_requests_create_one_account);
+async fn concurrent_first_requests_create_one_account(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
     let mut node = hub.second_node();
     let token = RSA.token("u-1", "Ann");
@@ -58,8 +58,8 @@ async fn of_many_first_sights_at_once_one_makes_the_account(hub: &mut TestHub) {
     node.stop();
 }
 
-both_databases!(a_username_that_is_taken_gets_something_behind_it, REGISTRATION = "closed");
-async fn a_username_that_is_taken_gets_something_behind_it(hub: &mut TestHub) {
+both_databases!(a_taken_username_gets_a_suffix, REGISTRATION = "closed");
+async fn a_taken_username_gets_a_suffix(hub: &mut TestHub) {
     hub.trust(&ED.pem());
     let mut names = Vec::new();
     for subject in ["1", "2", "3"] {
@@ -70,8 +70,8 @@ async fn a_username_that_is_taken_gets_something_behind_it(hub: &mut TestHub) {
     assert!(names[1..].iter().all(|name| name.starts_with("ann.smith-")) && names[1] != names[2], "{names:?}");
 }
 
-both_databases!(a_name_that_people_may_not_choose_is_cleaned_and_not_refused);
-async fn a_name_that_people_may_not_choose_is_cleaned_and_not_refused(hub: &mut TestHub) {
+both_databases!(a_forbidden_external_name_is_cleaned_instead_of_refused);
+async fn a_forbidden_external_name_is_cleaned_instead_of_refused(hub: &mut TestHub) {
     hub.trust(&ED.pem());
     for (subject, name, username, display_name) in [
         ("u-1", "Admin", None, "Admin"),
@@ -87,8 +87,8 @@ async fn a_name_that_people_may_not_choose_is_cleaned_and_not_refused(hub: &mut 
     }
 }
 
-both_databases!(au_6_keys_are_changed_without_turning_anybody_away);
-async fn au_6_keys_are_changed_without_turning_anybody_away(hub: &mut TestHub) {
+both_databases!(au_6_key_rotation_refuses_no_valid_token);
+async fn au_6_key_rotation_refuses_no_valid_token(hub: &mut TestHub) {
     let is_in =
         async |hub: &TestHub, token: &str| hub.visitor().with_token(token).get("/api/auth/me").await.status == 200;
     let (old, new) = (RSA.token("u-1", "Ann"), OTHER_RSA.token("u-1", "Ann"));
@@ -112,8 +112,8 @@ async fn au_6_keys_are_changed_without_turning_anybody_away(hub: &mut TestHub) {
     assert_eq!(hub.database.count("users"), 1);
 }
 
-both_databases!(who_is_disabled_stays_out_whatever_another_system_says);
-async fn who_is_disabled_stays_out_whatever_another_system_says(hub: &mut TestHub) {
+both_databases!(a_disabled_account_is_refused_despite_an_external_token);
+async fn a_disabled_account_is_refused_despite_an_external_token(hub: &mut TestHub) {
     hub.trust(&EC.pem());
     let [admin] = hub.users(["ada"]).await;
     let admin = hub.promote(&admin).await;
@@ -138,8 +138,8 @@ async fn close(user: &User, token: &str, body: Value) -> Reply {
     user.showing(token).call_with("DELETE", "/api/auth/me", body).await
 }
 
-both_databases!(an_account_of_another_system_is_closed_by_a_fresh_token);
-async fn an_account_of_another_system_is_closed_by_a_fresh_token(hub: &mut TestHub) {
+both_databases!(a_fresh_token_closes_an_external_account);
+async fn a_fresh_token_closes_an_external_account(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
     let now = now();
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(now * 1000)));
@@ -168,8 +168,8 @@ async fn an_account_of_another_system_is_closed_by_a_fresh_token(hub: &mut TestH
     close(&cat, &RSA.sign(&RSA.header(), &claims), json!({})).await.is(204);
 }
 
-both_databases!(a_password_that_an_account_does_not_have_is_not_guessed);
-async fn a_password_that_an_account_does_not_have_is_not_guessed(hub: &mut TestHub) {
+both_databases!(an_account_without_a_password_counts_no_guesses);
+async fn an_account_without_a_password_counts_no_guesses(hub: &mut TestHub) {
     hub.trust(&RSA.pem());
     let token = issued(&json!(now()));
     let ann = arrives(hub, &token).await;
@@ -188,7 +188,7 @@ async fn a_password_that_an_account_does_not_have_is_not_guessed(hub: &mut TestH
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_trusted_stop_the_start() {
+async fn weak_or_invalid_keys_prevent_the_start() {
     let small = pem(include_bytes!("../keys/rsa_small.public.der"));
     let curve = pem(include_bytes!("../keys/p384.public.der"));
     for (keys, why) in [
@@ -209,7 +209,7 @@ async fn keys_that_cannot_be_trusted_stop_the_start() {
                 ended.stderr
             );
         }
-        assert!(!sandbox.path("data").exists(), "nothing is made");
+        assert!(!sandbox.path("data").exists(), "no data directory is created");
     }
     let missing =
         Sandbox::new().with("JWT_PUBLIC_KEY_FILE", "none.pem").with("JWT_ISSUER", "i").with("JWT_AUDIENCE", "a");

@@ -26,7 +26,7 @@ async fn guess(client: &Client, name: &str, times: usize) {
 /// Expects a refusal that says when to retry.
 async fn is_shut_out(client: &Client, name: &str, password: &str) {
     let reply = log_in(client, name, password).await;
-    let seconds: i64 = reply.header("retry-after").expect("it says when").parse().unwrap();
+    let seconds: i64 = reply.header("retry-after").expect("the answer has a retry time").parse().unwrap();
     assert!((1..=WINDOW / 1000).contains(&seconds), "{seconds}");
     reply.refused(429, "rate_limited");
 }
@@ -35,8 +35,8 @@ fn behind(client: &Client, address: &str) -> Client {
     client.with("x-forwarded-for", address)
 }
 
-both_databases!(au_3_ten_wrong_guesses_shut_out_one_address_and_nobody_else, TRUSTED_PROXIES = "127.0.0.1");
-async fn au_3_ten_wrong_guesses_shut_out_one_address_and_nobody_else(hub: &mut TestHub) {
+both_databases!(au_3_ten_wrong_guesses_lock_out_only_that_address, TRUSTED_PROXIES = "127.0.0.1");
+async fn au_3_ten_wrong_guesses_lock_out_only_that_address(hub: &mut TestHub) {
     let [ann, _bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     let guesser = behind(&hub.visitor(), "192.0.2.7");
@@ -53,8 +53,8 @@ async fn au_3_ten_wrong_guesses_shut_out_one_address_and_nobody_else(hub: &mut T
     ann.connect().await.answers().await;
 }
 
-both_databases!(au_3_guesses_are_counted_by_all_nodes_together);
-async fn au_3_guesses_are_counted_by_all_nodes_together(hub: &mut TestHub) {
+both_databases!(au_3_all_nodes_share_the_count_of_guesses);
+async fn au_3_all_nodes_share_the_count_of_guesses(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let other = hub.second_node();
     let nodes = [hub.visitor(), other.visitor()];
@@ -66,8 +66,8 @@ async fn au_3_guesses_are_counted_by_all_nodes_together(hub: &mut TestHub) {
     }
 }
 
-both_databases!(op_2_a_claimed_address_gives_no_further_guess, TRUSTED_PROXIES = "10.0.0.0/8");
-async fn op_2_a_claimed_address_gives_no_further_guess(hub: &mut TestHub) {
+both_databases!(op_2_a_spoofed_address_gives_no_further_guess, TRUSTED_PROXIES = "10.0.0.0/8");
+async fn op_2_a_spoofed_address_gives_no_further_guess(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let claiming = |number: usize| behind(&hub.visitor(), &format!("192.0.2.{number}, 10.0.0.{number}"));
     for turn in 0..TRIES {
@@ -78,8 +78,8 @@ async fn op_2_a_claimed_address_gives_no_further_guess(hub: &mut TestHub) {
     }
 }
 
-any_database!(op_2_junk_before_the_proxy_s_word_hides_nobody, TRUSTED_PROXIES = "127.0.0.1");
-async fn op_2_junk_before_the_proxy_s_word_hides_nobody(hub: &mut TestHub) {
+any_database!(op_2_junk_in_the_forwarded_header_does_not_hide_a_client, TRUSTED_PROXIES = "127.0.0.1");
+async fn op_2_junk_in_the_forwarded_header_does_not_hide_a_client(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     // The header as nginx forwards it: the client's own value, then the client's address.
     for junk in ["\u{ff}", "unknown", "\"", ",,", "192.0.2.99:x", "[", "127.0.0.1", "for=127.0.0.1", "_", "-"] {
@@ -93,8 +93,8 @@ async fn op_2_junk_before_the_proxy_s_word_hides_nobody(hub: &mut TestHub) {
     log_in(&hub.visitor(), "ann", PASSWORD).await.is(200);
 }
 
-any_database!(op_2_clients_that_nobody_can_tell_apart_are_counted_together, TRUSTED_PROXIES = "127.0.0.1");
-async fn op_2_clients_that_nobody_can_tell_apart_are_counted_together(hub: &mut TestHub) {
+any_database!(op_2_indistinguishable_clients_are_counted_together, TRUSTED_PROXIES = "127.0.0.1");
+async fn op_2_indistinguishable_clients_are_counted_together(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let unreadable = ["\u{ff}", "unknown", "_hidden", "unix:"];
     for turn in 0..100 {
@@ -107,11 +107,11 @@ async fn op_2_clients_that_nobody_can_tell_apart_are_counted_together(hub: &mut 
 }
 
 any_database!(
-    the_header_that_the_proxy_does_not_write_is_ignored,
+    a_header_that_the_proxy_does_not_write_is_ignored,
     TRUSTED_PROXIES = "127.0.0.1",
     PROXY_HEADER = "forwarded"
 );
-async fn the_header_that_the_proxy_does_not_write_is_ignored(hub: &mut TestHub) {
+async fn a_header_that_the_proxy_does_not_write_is_ignored(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let client = |claimed: usize, address: &str| {
         let client = behind(&hub.visitor(), &format!("192.0.2.{claimed}"));
@@ -124,8 +124,8 @@ async fn the_header_that_the_proxy_does_not_write_is_ignored(hub: &mut TestHub) 
     log_in(&client(TRIES, "198.51.100.7:80"), "ann", PASSWORD).await.is(200);
 }
 
-both_databases!(guesses_made_at_once_are_counted_too);
-async fn guesses_made_at_once_are_counted_too(hub: &mut TestHub) {
+both_databases!(concurrent_guesses_are_counted_too);
+async fn concurrent_guesses_are_counted_too(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let other = hub.second_node();
     let nodes = [hub.visitor(), other.visitor()];
@@ -136,8 +136,8 @@ async fn guesses_made_at_once_are_counted_too(hub: &mut TestHub) {
     assert!(replies.iter().all(|reply| [401, 429].contains(&reply.status)));
 }
 
-both_databases!(au_3_a_name_that_nobody_has_is_shut_out_with_the_same_bytes);
-async fn au_3_a_name_that_nobody_has_is_shut_out_with_the_same_bytes(hub: &mut TestHub) {
+both_databases!(au_3_an_unknown_name_is_locked_out_with_the_same_bytes);
+async fn au_3_an_unknown_name_is_locked_out_with_the_same_bytes(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let visitor = hub.visitor();
     for turn in 0..TRIES + 2 {
@@ -149,8 +149,8 @@ async fn au_3_a_name_that_nobody_has_is_shut_out_with_the_same_bytes(hub: &mut T
     }
 }
 
-both_databases!(who_waits_may_try_again);
-async fn who_waits_may_try_again(hub: &mut TestHub) {
+both_databases!(a_locked_out_user_may_retry_after_the_window);
+async fn a_locked_out_user_may_retry_after_the_window(hub: &mut TestHub) {
     let noon = Timestamp::from_millis(Clock::system().now().as_millis());
     let clock = Clock::fixed_at(noon);
     hub.restart_at(&clock);
@@ -167,13 +167,13 @@ async fn who_waits_may_try_again(hub: &mut TestHub) {
     guess(&visitor, "ann", TRIES / 2).await;
     is_shut_out(&visitor, "ann", PASSWORD).await;
     // Each of the fifteen attempts also counted as a password check.
-    assert!(hub.database.count("attempts") <= TRIES as i64 + 15, "places are used again");
+    assert!(hub.database.count("attempts") <= TRIES as i64 + 15, "slots are reused");
     later(3 * WINDOW);
     log_in(&visitor, "ann", PASSWORD).await.is(200);
 }
 
-any_database!(one_address_cannot_try_every_account, TRUSTED_PROXIES = "127.0.0.1");
-async fn one_address_cannot_try_every_account(hub: &mut TestHub) {
+any_database!(an_address_has_a_guess_limit_over_all_accounts, TRUSTED_PROXIES = "127.0.0.1");
+async fn an_address_has_a_guess_limit_over_all_accounts(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     // One household has a whole IPv6 network.
     let house = |turn: usize| behind(&hub.visitor(), &format!("2001:db8:1:2::{turn:x}"));
@@ -184,8 +184,8 @@ async fn one_address_cannot_try_every_account(hub: &mut TestHub) {
     log_in(&behind(&hub.visitor(), "2001:db8:1:3::1"), "ann", PASSWORD).await.is(200);
 }
 
-any_database!(one_address_cannot_register_without_end, TRUSTED_PROXIES = "127.0.0.1");
-async fn one_address_cannot_register_without_end(hub: &mut TestHub) {
+any_database!(an_address_has_a_registration_limit, TRUSTED_PROXIES = "127.0.0.1");
+async fn an_address_has_a_registration_limit(hub: &mut TestHub) {
     let register = async |address: &str, name: &str| {
         let form = json!({"username": name, "password": PASSWORD});
         behind(&hub.visitor(), address).post("/api/auth/register", form).await
@@ -202,8 +202,8 @@ async fn one_address_cannot_register_without_end(hub: &mut TestHub) {
     register("127.0.0.1", "newer").await.is(201);
 }
 
-any_database!(a_login_that_is_refused_costs_no_hash);
-async fn a_login_that_is_refused_costs_no_hash(hub: &mut TestHub) {
+any_database!(a_rate_limited_login_computes_no_hash);
+async fn a_rate_limited_login_computes_no_hash(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     let visitor = hub.visitor();
     let shortest = async |times: usize| {
@@ -221,19 +221,19 @@ async fn a_login_that_is_refused_costs_no_hash(hub: &mut TestHub) {
     assert!(refused < hashed / 2, "{refused:?} against {hashed:?}");
 }
 
-any_database!(what_is_over_is_swept);
-async fn what_is_over_is_swept(hub: &mut TestHub) {
+any_database!(expired_attempts_are_deleted);
+async fn expired_attempts_are_deleted(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Clock::system().now());
     hub.restart_at(&clock);
     guess(&hub.visitor(), "ann", 3).await;
     assert_eq!(hub.database.count("attempts"), 6, "as guesses, and as checks of a password");
     clock.set(Timestamp::from_millis(clock.now().as_millis() + HOUR));
     hub.restart_at(&clock);
-    eventually("the rows are gone", async || hub.database.count("attempts") == 0).await;
+    eventually("the rows are deleted", async || hub.database.count("attempts") == 0).await;
 }
 
-both_databases!(who_has_a_cookie_guesses_no_more_often_than_who_has_none);
-async fn who_has_a_cookie_guesses_no_more_often_than_who_has_none(hub: &mut TestHub) {
+both_databases!(a_signed_in_user_has_no_extra_password_guesses);
+async fn a_signed_in_user_has_no_extra_password_guesses(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let change = async |current: &str| {
         ann.post("/api/auth/password", json!({"current_password": current, "new_password": PASSWORD})).await
@@ -249,8 +249,8 @@ async fn who_has_a_cookie_guesses_no_more_often_than_who_has_none(hub: &mut Test
     ann.get("/api/auth/me").await.is(200);
 }
 
-both_databases!(au_2_right_passwords_are_counted_too, TRUSTED_PROXIES = "127.0.0.1");
-async fn au_2_right_passwords_are_counted_too(hub: &mut TestHub) {
+both_databases!(au_2_correct_passwords_are_rate_limited_too, TRUSTED_PROXIES = "127.0.0.1");
+async fn au_2_correct_passwords_are_rate_limited_too(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Clock::system().now());
     hub.restart_at(&clock);
     let [ann, _bob] = hub.users(["ann", "bob"]).await;
@@ -270,8 +270,8 @@ async fn au_2_right_passwords_are_counted_too(hub: &mut TestHub) {
     log_in(&home, "ann", PASSWORD).await.is(200);
 }
 
-any_database!(au_2_a_flood_of_right_passwords_turns_nobody_else_away, TRUSTED_PROXIES = "127.0.0.1");
-async fn au_2_a_flood_of_right_passwords_turns_nobody_else_away(hub: &mut TestHub) {
+any_database!(au_2_a_flood_of_right_passwords_blocks_no_other_address, TRUSTED_PROXIES = "127.0.0.1");
+async fn au_2_a_flood_of_right_passwords_blocks_no_other_address(hub: &mut TestHub) {
     const OWN: usize = 10;
     let names: Vec<String> = (0..OWN).map(|number| format!("flooder{number}")).collect();
     for name in &names {

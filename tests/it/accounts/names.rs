@@ -8,8 +8,8 @@ async fn register(hub: &TestHub, username: &str, display_name: &str) -> Reply {
     hub.visitor().post("/api/auth/register", form).await
 }
 
-both_databases!(a_name_that_shows_nothing_or_turns_the_text_is_refused);
-async fn a_name_that_shows_nothing_or_turns_the_text_is_refused(hub: &mut TestHub) {
+both_databases!(an_invisible_or_direction_changing_name_is_refused);
+async fn an_invisible_or_direction_changing_name_is_refused(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let invisible = "must have a visible character";
     let turning = "must not contain characters that change the direction of text";
@@ -41,8 +41,8 @@ async fn a_name_that_shows_nothing_or_turns_the_text_is_refused(hub: &mut TestHu
     }
 }
 
-both_databases!(reserved_names_and_names_of_others_are_refused);
-async fn reserved_names_and_names_of_others_are_refused(hub: &mut TestHub) {
+both_databases!(reserved_names_and_names_of_other_users_are_refused);
+async fn reserved_names_and_names_of_other_users_are_refused(hub: &mut TestHub) {
     let [ann] = hub.users(["ann.lee"]).await;
     for name in ["admin", "Support", "SYSTEM", "_root_", "moderator1", "switchboard"] {
         let detail = register(hub, name, "Somebody").await.refused(400, "invalid");

@@ -49,8 +49,8 @@ async fn au_4_a_new_password_ends_other_logins_and_the_old_cookie(hub: &mut Test
     }
 }
 
-both_databases!(who_shows_a_token_keeps_it_and_the_cookie_of_that_login);
-async fn who_shows_a_token_keeps_it_and_the_cookie_of_that_login(hub: &mut TestHub) {
+both_databases!(a_password_change_by_token_keeps_that_login);
+async fn a_password_change_by_token_keeps_that_login(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (phone, token) = (ann.log_in_again().await, ann.by_token().await);
     let reply = change(&token, PASSWORD, NEXT).await.is(204);
@@ -60,8 +60,8 @@ async fn who_shows_a_token_keeps_it_and_the_cookie_of_that_login(hub: &mut TestH
     phone.get("/api/auth/me").await.refused(401, "unauthenticated");
 }
 
-both_databases!(without_the_current_password_nothing_changes);
-async fn without_the_current_password_nothing_changes(hub: &mut TestHub) {
+both_databases!(a_password_change_requires_the_current_password);
+async fn a_password_change_requires_the_current_password(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut socket = ann.log_in_again().await.connect().await;
     for wrong in ["", "wrong horse battery", NEXT, &"x".repeat(10_000)] {
@@ -88,14 +88,14 @@ async fn without_the_current_password_nothing_changes(hub: &mut TestHub) {
     log_in(hub, &ann, PASSWORD).await.is(200);
 }
 
-both_databases!(of_many_new_passwords_at_once_one_counts);
-async fn of_many_new_passwords_at_once_one_counts(hub: &mut TestHub) {
+both_databases!(only_one_of_many_concurrent_password_changes_succeeds);
+async fn only_one_of_many_concurrent_password_changes_succeeds(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let new = ["the first of four", "the second of four", "the third of four", "the last of four"];
     let all = new.map(|password| change(&ann, PASSWORD, password));
     let replies = futures_util::future::join_all(all).await;
     let mut taken = new.iter().zip(&replies).filter(|(_, reply)| reply.status == 204);
-    let (password, reply) = taken.next().expect("one is taken");
+    let (password, reply) = taken.next().expect("one password is accepted");
     assert!(taken.next().is_none(), "and no other: {replies:?}");
     ann.with_header("cookie", &reply.cookie().0).get("/api/auth/me").await.is(200);
     for other in [PASSWORD].iter().chain(&new).filter(|other| *other != password) {
@@ -241,8 +241,8 @@ async fn a_password_is_the_same_in_every_unicode_form(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_hash_made_of_another_form_is_replaced_at_the_next_login);
-async fn a_hash_made_of_another_form_is_replaced_at_the_next_login(hub: &mut TestHub) {
+both_databases!(a_hash_of_another_unicode_form_is_replaced_at_login);
+async fn a_hash_of_another_unicode_form_is_replaced_at_login(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let [composed, decomposed] = FORMS[0];
     hub.database.execute(&format!("UPDATE users SET password_hash = '{}'", weakly_hashed(decomposed)));

@@ -9,8 +9,8 @@ async fn found(by: &User, query: &str) -> Vec<String> {
     users.iter().map(|user| user["username"].as_str().unwrap().to_owned()).collect()
 }
 
-both_databases!(in_4_people_are_found_by_the_beginning_of_a_name);
-async fn in_4_people_are_found_by_the_beginning_of_a_name(hub: &mut TestHub) {
+both_databases!(in_4_users_are_found_by_a_name_prefix);
+async fn in_4_users_are_found_by_a_name_prefix(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["annabel", "Bob"]).await;
     for (username, display_name) in [("cat", "Anna Ünal"), ("dan", "Jo-Ann Smith"), ("a_b", "100% Real_")] {
         let form = json!({"username": username, "password": PASSWORD, "display_name": display_name});
@@ -39,8 +39,8 @@ async fn in_4_people_are_found_by_the_beginning_of_a_name(hub: &mut TestHub) {
     hub.visitor().get("/api/users?q=ann").await.refused(401, "unauthenticated");
 }
 
-both_databases!(who_blocks_and_who_is_blocked_do_not_find_each_other);
-async fn who_blocks_and_who_is_blocked_do_not_find_each_other(hub: &mut TestHub) {
+both_databases!(blocked_users_and_blockers_do_not_find_each_other);
+async fn blocked_users_and_blockers_do_not_find_each_other(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     ann.blocks(&bob).await;
     assert!(found(&ann, "q=bob").await.is_empty());
@@ -53,8 +53,8 @@ async fn who_blocks_and_who_is_blocked_do_not_find_each_other(hub: &mut TestHub)
     assert_eq!(found(&bob, "q=ann").await, ["ann"]);
 }
 
-both_databases!(the_lists_of_contacts_and_blocks_are_ones_own);
-async fn the_lists_of_contacts_and_blocks_are_ones_own(hub: &mut TestHub) {
+both_databases!(contacts_and_blocks_are_listed_only_to_their_owner);
+async fn contacts_and_blocks_are_listed_only_to_their_owner(hub: &mut TestHub) {
     let [ann, bob, cat, fay] = hub.users(["ann", "bob", "cat", "fay"]).await;
     for list in ["/api/contacts", "/api/blocks"] {
         for _twice in 0..2 {
@@ -124,8 +124,8 @@ const TYPED: [(&str, &[&str]); 25] = [
     ("Bjo\u{308}rk ﬁnch", &["björk", "bjork", "finch", "ﬁnch"]),
 ];
 
-both_databases!(a_name_is_found_however_people_type_it);
-async fn a_name_is_found_however_people_type_it(hub: &mut TestHub) {
+both_databases!(a_name_is_found_in_every_spelling);
+async fn a_name_is_found_in_every_spelling(hub: &mut TestHub) {
     let [eve] = hub.users(["eve"]).await;
     for (number, (name, _)) in TYPED.iter().enumerate() {
         register(hub, &format!("person{number}"), name).await;
@@ -173,8 +173,8 @@ async fn conversation_partners_come_first_and_then_the_best_matches(hub: &mut Te
     assert_eq!(finds(&later_word, "eve").await, [""; 0]);
 }
 
-both_databases!(who_is_disabled_or_has_left_is_not_found);
-async fn who_is_disabled_or_has_left_is_not_found(hub: &mut TestHub) {
+both_databases!(disabled_and_closed_accounts_are_not_found);
+async fn disabled_and_closed_accounts_are_not_found(hub: &mut TestHub) {
     let [eve, ada] = hub.users(["eve", "ada"]).await;
     let ada = hub.promote(&ada).await;
     let bob = register(hub, "bob", "Bob Builder").await;

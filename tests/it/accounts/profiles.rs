@@ -54,8 +54,8 @@ async fn a_new_name_reaches_partners_and_groups_live_and_by_sync(hub: &mut TestH
     }
 }
 
-both_databases!(an_address_is_ones_own_and_can_be_removed);
-async fn an_address_is_ones_own_and_can_be_removed(hub: &mut TestHub) {
+both_databases!(an_email_is_private_and_removable);
+async fn an_email_is_private_and_removable(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let mut socket = bob.connect().await;
@@ -74,8 +74,8 @@ async fn an_address_is_ones_own_and_can_be_removed(hub: &mut TestHub) {
     assert!(bob.get(&format!("/api/users/{}", ann.id)).await.ok()["user"].get("email").is_none());
 }
 
-both_databases!(a_name_that_could_not_be_registered_cannot_be_taken_later);
-async fn a_name_that_could_not_be_registered_cannot_be_taken_later(hub: &mut TestHub) {
+both_databases!(a_changed_name_must_be_valid_for_registration);
+async fn a_changed_name_must_be_valid_for_registration(hub: &mut TestHub) {
     let [ann, _bob] = hub.users(["ann", "bob"]).await;
     for (body, why) in [
         (json!({"display_name": ""}), "display_name must have 1 to 64 characters"),
@@ -91,11 +91,11 @@ async fn a_name_that_could_not_be_registered_cannot_be_taken_later(hub: &mut Tes
     let detail = ann.patch("/api/users/me", json!({"display_name": "Bob"})).await.refused(409, "conflict");
     assert_eq!(detail, "display_name is another user's username: choose a different one");
     hub.visitor().patch("/api/users/me", json!({"email": null})).await.refused(401, "unauthenticated");
-    assert_eq!(change(&ann, json!({"display_name": "ANN"})).await["display_name"], "ANN", "one's own username");
+    assert_eq!(change(&ann, json!({"display_name": "ANN"})).await["display_name"], "ANN", "the user's own username");
 }
 
-both_databases!(ten_new_names_an_hour_are_taken);
-async fn ten_new_names_an_hour_are_taken(hub: &mut TestHub) {
+both_databases!(ten_name_changes_an_hour_are_accepted);
+async fn ten_name_changes_an_hour_are_accepted(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     for number in 1..=10 {
         for _the_same in 0..2 {
@@ -106,7 +106,7 @@ async fn ten_new_names_an_hour_are_taken(hub: &mut TestHub) {
     assert!(reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().unwrap() > 3_000));
     reply.refused(429, "rate_limited");
     let user = ann.get("/api/auth/me").await.ok()["user"].clone();
-    assert_eq!((&user["display_name"], &user["email"]), (&json!("Ann 10"), &Value::Null), "all of it or nothing");
+    assert_eq!((&user["display_name"], &user["email"]), (&json!("Ann 10"), &Value::Null), "the change is atomic");
     change(&ann, json!({"email": "ann@example.org"})).await;
     change(&bob, json!({"display_name": "Bob Lee"})).await;
 }

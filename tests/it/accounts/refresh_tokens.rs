@@ -3,8 +3,8 @@
 use crate::harness::{PASSWORD, TestHub, both_databases};
 use serde_json::json;
 
-both_databases!(a_refresh_token_gets_access_tokens_until_its_login_ends);
-async fn a_refresh_token_gets_access_tokens_until_its_login_ends(hub: &mut TestHub) {
+both_databases!(a_refresh_token_works_until_its_login_ends);
+async fn a_refresh_token_works_until_its_login_ends(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (device, secret) = ann.with_refresh_token().await;
     assert!(secret.len() >= 43, "256 bits: {secret}");
@@ -35,8 +35,8 @@ async fn a_refresh_token_is_given_only_on_request_and_not_stored(hub: &mut TestH
     assert!(!hub.database.holds(secret.as_bytes()));
 }
 
-both_databases!(an_access_token_gets_no_other);
-async fn an_access_token_gets_no_other(hub: &mut TestHub) {
+both_databases!(an_access_token_cannot_obtain_another);
+async fn an_access_token_cannot_obtain_another(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let by_token = ann.by_token().await;
     for body in [json!({}), json!({"refresh_token": null})] {

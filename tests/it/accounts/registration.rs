@@ -9,8 +9,8 @@ use switchboard::ids::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-both_databases!(who_registers_is_logged_in_and_known_by_name);
-async fn who_registers_is_logged_in_and_known_by_name(hub: &mut TestHub) {
+both_databases!(a_registered_user_is_logged_in_and_found_by_name);
+async fn a_registered_user_is_logged_in_and_found_by_name(hub: &mut TestHub) {
     let form =
         json!({"username": "Ann.B", "password": PASSWORD, "display_name": "Ann Ünal 😀", "email": "ann@example.org"});
     let reply = hub.visitor().post("/api/auth/register", form).await.is(201);
@@ -27,8 +27,8 @@ async fn who_registers_is_logged_in_and_known_by_name(hub: &mut TestHub) {
     assert_eq!(bob.get("/api/auth/me").await.ok()["user"]["display_name"], "bob", "the username, where none is given");
 }
 
-both_databases!(a_username_is_taken_in_every_case_of_its_letters);
-async fn a_username_is_taken_in_every_case_of_its_letters(hub: &mut TestHub) {
+both_databases!(a_taken_username_is_refused_in_any_letter_case);
+async fn a_taken_username_is_refused_in_any_letter_case(hub: &mut TestHub) {
     hub.users(["ann"]).await;
     for name in ["ann", "Ann", "ANN"] {
         let form = json!({"username": name, "password": PASSWORD});
@@ -39,8 +39,8 @@ async fn a_username_is_taken_in_every_case_of_its_letters(hub: &mut TestHub) {
     hub.visitor().post("/api/auth/login", credentials).await.is(200);
 }
 
-both_databases!(one_of_many_who_want_a_name_at_once_gets_it);
-async fn one_of_many_who_want_a_name_at_once_gets_it(hub: &mut TestHub) {
+both_databases!(only_one_of_many_concurrent_registrations_gets_a_name);
+async fn only_one_of_many_concurrent_registrations_gets_a_name(hub: &mut TestHub) {
     let visitor = hub.visitor();
     let register = |name: &'static str| {
         let visitor = visitor.clone();
@@ -52,8 +52,8 @@ async fn one_of_many_who_want_a_name_at_once_gets_it(hub: &mut TestHub) {
     assert_eq!(statuses, [201, 409, 409, 409]);
 }
 
-any_database!(a_form_with_a_fault_is_refused_and_the_field_is_named);
-async fn a_form_with_a_fault_is_refused_and_the_field_is_named(hub: &mut TestHub) {
+any_database!(an_invalid_form_is_refused_and_its_field_named);
+async fn an_invalid_form_is_refused_and_its_field_named(hub: &mut TestHub) {
     for (key, values) in [
         (
             "username",
@@ -93,8 +93,8 @@ async fn au_3_a_wrong_password_and_an_unknown_name_answer_the_same(hub: &mut Tes
     wrong.refused(401, "bad_credentials");
 }
 
-both_databases!(closed_registration_lets_nobody_new_in);
-async fn closed_registration_lets_nobody_new_in(hub: &mut TestHub) {
+both_databases!(closed_registration_refuses_new_accounts);
+async fn closed_registration_refuses_new_accounts(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     hub.set("REGISTRATION", "closed");
     hub.restart();
@@ -143,8 +143,8 @@ async fn au_4_each_login_has_a_new_token_that_clients_cannot_choose(hub: &mut Te
     hub.visitor().with("cookie", "switchboard=planted").get("/api/auth/me").await.refused(401, "unauthenticated");
 }
 
-both_databases!(au_7_logout_ends_that_login_and_its_sockets_and_no_other);
-async fn au_7_logout_ends_that_login_and_its_sockets_and_no_other(hub: &mut TestHub) {
+both_databases!(au_7_logout_ends_only_that_login_and_its_sockets);
+async fn au_7_logout_ends_only_that_login_and_its_sockets(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let laptop = ann.log_in_again().await;
     let (mut one, mut two, mut by_token) =
@@ -173,8 +173,8 @@ async fn au_7_logout_ends_that_login_and_its_sockets_and_no_other(hub: &mut Test
     assert_eq!(hub.database.count("logins"), 2);
 }
 
-both_databases!(nothing_reaches_a_socket_after_its_login_ended);
-async fn nothing_reaches_a_socket_after_its_login_ended(hub: &mut TestHub) {
+both_databases!(a_socket_receives_nothing_after_its_login_ends);
+async fn a_socket_receives_nothing_after_its_login_ends(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut socket = ann.connect().await;
     bob.send_rest(&ann, "before").await;
@@ -182,22 +182,22 @@ async fn nothing_reaches_a_socket_after_its_login_ended(hub: &mut TestHub) {
     bob.send_rest(&ann, "after").await;
     assert_eq!(socket.expect("private_message").await["message"]["content"], "before");
     assert_eq!(socket.closed().await, Some(4501));
-    assert_eq!(socket.left_behind(), ["conversation_update"], "and nothing of what came after");
+    assert_eq!(socket.left_behind(), ["conversation_update"], "no later frame is delivered");
 }
 
 both_databases!(au_4_the_database_holds_only_token_and_password_hashes);
 async fn au_4_the_database_holds_only_token_and_password_hashes(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (_, token) = ann.cookie().split_once('=').unwrap();
-    assert!(hub.database.holds(b"ann"), "what is stored is found");
+    assert!(hub.database.holds(b"ann"), "stored text is found");
     assert!(hub.database.holds(&Sha256::digest(token)));
     assert!(hub.database.holds(b"$argon2id$v=19$m=19456,t=2,p=1$"));
     assert!(!hub.database.holds(token.as_bytes()));
     assert!(!hub.database.holds(PASSWORD.as_bytes()));
 }
 
-both_databases!(an_access_token_opens_both_doors);
-async fn an_access_token_opens_both_doors(hub: &mut TestHub) {
+both_databases!(an_access_token_works_over_rest_and_socket);
+async fn an_access_token_works_over_rest_and_socket(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let answer = ann.post("/api/auth/token", json!({})).await.ok();
     assert_eq!(answer["token_type"], "Bearer");
@@ -209,8 +209,8 @@ async fn an_access_token_opens_both_doors(hub: &mut TestHub) {
     assert_eq!(socket.send(&bob, "over the socket").await["seq"], 2);
 }
 
-any_database!(what_proves_nothing_is_refused_and_told_why);
-async fn what_proves_nothing_is_refused_and_told_why(hub: &mut TestHub) {
+any_database!(invalid_credentials_are_refused_with_the_reason);
+async fn invalid_credentials_are_refused_with_the_reason(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let token = ann.post("/api/auth/token", json!({})).await.ok()["access_token"].as_str().unwrap().to_owned();
     let (rest, signature) = token.rsplit_once('.').unwrap();
@@ -234,8 +234,8 @@ async fn what_proves_nothing_is_refused_and_told_why(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_login_lives_as_long_as_it_is_used, LOGIN_LIFETIME = "1h");
-async fn a_login_lives_as_long_as_it_is_used(hub: &mut TestHub) {
+both_databases!(a_login_stays_valid_while_it_is_used, LOGIN_LIFETIME = "1h");
+async fn a_login_stays_valid_while_it_is_used(hub: &mut TestHub) {
     const NOON: i64 = 1_769_860_800_000;
     const MINUTE: i64 = 60_000;
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));

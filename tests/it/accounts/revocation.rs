@@ -56,7 +56,7 @@ impl Way {
             "closing the account" => laptop.call_with("DELETE", "/api/auth/me", json!({"password": PASSWORD})).await,
             "an administrator" => admin.delete(&of_admin("connections")).await,
             "disabling" => admin.call("POST", &of_admin("disable")).await,
-            what => panic!("how does one end a login by {what}?"),
+            what => panic!("unknown way to end a login: {what}"),
         };
         reply.is(204);
     }
@@ -132,11 +132,11 @@ async fn shut_out(way: &Way, speaker: &User, victim: &Victim) -> (usize, Duratio
         tokio::join!(listen(sockets.0), listen(sockets.1), join_all(speakers), talk.end(way, victim));
     assert!(before < until, "{what}: some were on their way: {before} {until}");
     for (seqs, code, _) in [&one, &other] {
-        assert_eq!(*seqs, (1..=seqs.len()).collect::<Vec<_>>(), "{what}: what came before is whole");
+        assert_eq!(*seqs, (1..=seqs.len()).collect::<Vec<_>>(), "{what}: the earlier messages are complete");
         assert!((before..=until).contains(&seqs.len()), "{what}: {before} {} {until}", seqs.len());
         assert_eq!(*code, Some(way.code), "{what}");
     }
-    assert_eq!(one.0, other.0, "{what}: every socket ends at the same place");
+    assert_eq!(one.0, other.0, "{what}: every socket ends at the same message");
     phone.handshake().await.refused(401, "unauthenticated");
     (talk.acknowledged.get(), one.2.max(other.2).saturating_duration_since(at))
 }
@@ -162,11 +162,11 @@ async fn au_7_nothing_is_delivered_after_the_revoking_commit(hub: &mut TestHub) 
         }
         assert!(is_once_within(1, &late), "{}: {late:?}", way.what);
     }
-    assert_eq!(hub.database.count("messages"), all as i64, "all of it is kept");
+    assert_eq!(hub.database.count("messages"), all as i64, "all messages are stored");
 }
 
-both_databases!(au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other);
-async fn au_7_who_is_shut_out_on_one_node_is_soon_out_on_every_other(hub: &mut TestHub) {
+both_databases!(au_7_a_revocation_soon_takes_effect_on_every_node);
+async fn au_7_a_revocation_soon_takes_effect_on_every_node(hub: &mut TestHub) {
     let [ann, admin] = hub.users(["ann", "ada"]).await;
     let admin = hub.promote(&admin).await;
     let mut node = hub.second_node();

@@ -42,8 +42,8 @@ async fn au_9_a_ticket_used_at_once_on_two_nodes_works_once(hub: &mut TestHub) {
     node.stop();
 }
 
-both_databases!(au_9_a_ticket_is_good_for_thirty_seconds_and_then_swept);
-async fn au_9_a_ticket_is_good_for_thirty_seconds_and_then_swept(hub: &mut TestHub) {
+both_databases!(au_9_a_ticket_is_valid_for_30_seconds_and_then_deleted);
+async fn au_9_a_ticket_is_valid_for_30_seconds_and_then_deleted(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann] = hub.users(["ann"]).await;
@@ -73,8 +73,8 @@ async fn a_ticket_ends_with_its_login(hub: &mut TestHub) {
     ann.handshake_at(&disabled).await.refused(401, "unauthenticated");
 }
 
-both_databases!(the_database_holds_the_hash_of_a_ticket_alone);
-async fn the_database_holds_the_hash_of_a_ticket_alone(hub: &mut TestHub) {
+both_databases!(the_database_holds_only_the_hash_of_a_ticket);
+async fn the_database_holds_only_the_hash_of_a_ticket(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let path = ann.ticket().await;
     let (_, ticket) = path.split_once('=').unwrap();
@@ -82,8 +82,8 @@ async fn the_database_holds_the_hash_of_a_ticket_alone(hub: &mut TestHub) {
     assert!(!hub.database.holds(ticket.as_bytes()));
 }
 
-both_databases!(a_page_of_another_site_opens_nothing_with_a_ticket);
-async fn a_page_of_another_site_opens_nothing_with_a_ticket(hub: &mut TestHub) {
+both_databases!(a_page_of_another_site_cannot_use_a_ticket);
+async fn a_page_of_another_site_cannot_use_a_ticket(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let path = ann.ticket().await;
     ann.at("https://evil.example").handshake_at(&path).await.refused(403, "bad_origin");

@@ -16,7 +16,7 @@ async fn receivers(reader: &User, sent: &Value) -> Vec<i64> {
 
 async fn reads_all(reader: &User, group: Group) {
     reader.post(&group.at("/read"), json!({})).await.is(204);
-    eventually("everybody may know of it", async || {
+    eventually("the read position is visible", async || {
         let seen = reader.conversation(group.id).await;
         let own = seen["participants"].as_array().unwrap().iter().find(|row| row["user_id"] == reader.id);
         own.unwrap()["read_seq"] == seen["last_seq"]
@@ -24,8 +24,8 @@ async fn reads_all(reader: &User, group: Group) {
     .await;
 }
 
-both_databases!(who_joins_sees_from_then_on);
-async fn who_joins_sees_from_then_on(hub: &mut TestHub) {
+both_databases!(a_new_member_sees_only_later_messages);
+async fn a_new_member_sees_only_later_messages(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let before = group.says(&ann, "before").await;
@@ -33,7 +33,7 @@ async fn who_joins_sees_from_then_on(hub: &mut TestHub) {
     group.add(&ann, &cat).await.is(204);
     let frame = cat_socket.next().await;
     assert_eq!((&frame["type"], &frame["rev"]), (&json!("conversation_update"), &json!(3)));
-    assert_eq!(ann_socket.next().await["conversation"], frame["conversation"], "the same for everybody");
+    assert_eq!(ann_socket.next().await["conversation"], frame["conversation"], "all members get the same frame");
     let joined = cat.conversation(group.id).await;
     let own_state =
         ["visible_from_seq", "unread_count", "last_seq", "participant_count"].map(|key| joined[key].clone());
@@ -54,8 +54,8 @@ async fn who_joins_sees_from_then_on(hub: &mut TestHub) {
     assert_eq!(cat.conversation(group.id).await["unread_count"], 1);
 }
 
-both_databases!(who_joins_has_neither_read_nor_missed_what_was_said_before);
-async fn who_joins_has_neither_read_nor_missed_what_was_said_before(hub: &mut TestHub) {
+both_databases!(earlier_messages_ignore_new_members_in_their_receipts);
+async fn earlier_messages_ignore_new_members_in_their_receipts(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let before = group.says(&ann, "before").await;
@@ -63,19 +63,19 @@ async fn who_joins_has_neither_read_nor_missed_what_was_said_before(hub: &mut Te
     let read = message(&ann, &before).await;
     assert_eq!(read["status"], "read");
     group.add(&ann, &cat).await.is(204);
-    assert_eq!(message(&ann, &before).await, read, "coming is not reading");
+    assert_eq!(message(&ann, &before).await, read, "joining does not count as reading");
     let after = group.says(&ann, "after").await;
     reads_all(&bob, group).await;
     assert_eq!(message(&ann, &after).await["status"], "sent");
     reads_all(&cat, group).await;
     assert_eq!(message(&ann, &after).await["status"], "read");
-    assert_eq!(message(&ann, &before).await, read, "nor is reading what came later");
+    assert_eq!(message(&ann, &before).await, read, "reading later messages does not count either");
     assert_eq!(receivers(&ann, &before).await, [bob.id]);
     assert_eq!(receivers(&ann, &after).await, [bob.id, cat.id]);
 }
 
-both_databases!(a_message_waits_for_nobody_who_left);
-async fn a_message_waits_for_nobody_who_left(hub: &mut TestHub) {
+both_databases!(former_members_do_not_affect_a_message_status);
+async fn former_members_do_not_affect_a_message_status(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let sent = group.says(&ann, "hi").await;
@@ -85,11 +85,11 @@ async fn a_message_waits_for_nobody_who_left(hub: &mut TestHub) {
     assert_eq!(message(&ann, &sent).await["status"], "read");
     group.remove(&bob, &bob).await.is(204);
     let alone = message(&ann, &sent).await;
-    assert_eq!((&alone["status"], &alone["read_at"]), (&json!("sent"), &Value::Null), "nobody is there to read it");
+    assert_eq!((&alone["status"], &alone["read_at"]), (&json!("sent"), &Value::Null), "no reader is left in the group");
 }
 
-both_databases!(who_comes_back_sees_nothing_of_before_and_nothing_of_between);
-async fn who_comes_back_sees_nothing_of_before_and_nothing_of_between(hub: &mut TestHub) {
+both_databases!(a_returning_member_sees_no_earlier_messages);
+async fn a_returning_member_sees_no_earlier_messages(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     group.says(&ann, "before").await;
@@ -110,8 +110,8 @@ async fn who_comes_back_sees_nothing_of_before_and_nothing_of_between(hub: &mut 
     assert_eq!(bob.contents(group.id).await, ["before", "between", "after"]);
 }
 
-both_databases!(a_client_that_is_brought_in_finds_everybody_by_asking);
-async fn a_client_that_is_brought_in_finds_everybody_by_asking(hub: &mut TestHub) {
+both_databases!(an_added_client_gets_all_members_by_sync);
+async fn an_added_client_gets_all_members_by_sync(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let (mut socket, mut model) = (cat.connect().await, Model::default());
@@ -126,8 +126,8 @@ async fn a_client_that_is_brought_in_finds_everybody_by_asking(hub: &mut TestHub
     assert_eq!((held.rev, held.members().len()), (2, 3));
 }
 
-both_databases!(changes_of_what_one_may_not_see_move_the_number_alone);
-async fn changes_of_what_one_may_not_see_move_the_number_alone(hub: &mut TestHub) {
+both_databases!(changes_to_invisible_messages_arrive_as_skip_frames);
+async fn changes_to_invisible_messages_arrive_as_skip_frames(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let before = group.says(&ann, "before").await;

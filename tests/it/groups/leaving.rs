@@ -3,8 +3,8 @@
 use crate::harness::{Group, Model, Socket, TestHub, User, both_databases, kinds};
 use serde_json::{Value, json};
 
-both_databases!(a_removed_member_is_told_once_per_device_and_then_nothing);
-async fn a_removed_member_is_told_once_per_device_and_then_nothing(hub: &mut TestHub) {
+both_databases!(a_removed_member_gets_one_frame_per_device_then_nothing);
+async fn a_removed_member_gets_one_frame_per_device_then_nothing(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let said = group.says(&ann, "hi").await;
@@ -39,8 +39,8 @@ async fn a_removed_member_is_told_once_per_device_and_then_nothing(hub: &mut Tes
     assert_eq!(cat.conversations().await, Vec::<Value>::new());
 }
 
-both_databases!(who_leaves_by_themselves_is_told_the_same);
-async fn who_leaves_by_themselves_is_told_the_same(hub: &mut TestHub) {
+both_databases!(a_member_who_leaves_gets_the_same_frame_as_a_removed_one);
+async fn a_member_who_leaves_gets_the_same_frame_as_a_removed_one(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let (mut phone, mut ann_socket) = (bob.connect().await, ann.connect().await);
@@ -51,8 +51,8 @@ async fn who_leaves_by_themselves_is_told_the_same(hub: &mut TestHub) {
     group.remove(&bob, &bob).await.refused(404, "not_found");
 }
 
-both_databases!(a_device_that_was_away_at_the_removal_learns_it_by_asking);
-async fn a_device_that_was_away_at_the_removal_learns_it_by_asking(hub: &mut TestHub) {
+both_databases!(an_offline_device_learns_of_the_removal_by_sync);
+async fn an_offline_device_learns_of_the_removal_by_sync(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     bob.delete(&group.at("")).await.is(204);
@@ -63,7 +63,7 @@ async fn a_device_that_was_away_at_the_removal_learns_it_by_asking(hub: &mut Tes
     let answer = bob.post("/api/sync", held).await.ok();
     assert_eq!(answer["left"], json!([group.id, 999_999]), "as one that never was");
     assert_eq!(answer["conversations"], json!([]));
-    assert_eq!(answer["mine"]["conversations"], json!([]), "nor is its place told");
+    assert_eq!(answer["mine"]["conversations"], json!([]), "the private state is not sent either");
     let answer = cat.post("/api/sync", json!({"conversations": {group.id.to_string(): 2}})).await.ok();
     let rows = &answer["conversations"][0]["participants"];
     assert_eq!((&rows[0]["user_id"], &rows[0]["role"], &rows[1]), (&json!(bob.id), &Value::Null, &Value::Null));
@@ -99,8 +99,8 @@ async fn a_removed_client_drops_the_group_and_resets_on_return(hub: &mut TestHub
     assert_eq!(model.shown(group.id).values().map(|message| &message["content"]).collect::<Vec<_>>(), ["after"]);
 }
 
-both_databases!(late_frames_of_a_group_one_left_are_asked_about_once);
-async fn late_frames_of_a_group_one_left_are_asked_about_once(hub: &mut TestHub) {
+both_databases!(late_frames_of_a_left_group_cause_one_sync);
+async fn late_frames_of_a_left_group_cause_one_sync(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut socket, mut model) = (bob.connect().await, Model::default());
     let asked = model.ask();
@@ -123,8 +123,8 @@ async fn late_frames_of_a_group_one_left_are_asked_about_once(hub: &mut TestHub)
     assert_eq!(model.conversations[&group.id].members().len(), 2, "he is back since he asked");
 }
 
-both_databases!(what_was_unread_in_it_is_unread_no_longer);
-async fn what_was_unread_in_it_is_unread_no_longer(hub: &mut TestHub) {
+both_databases!(messages_of_a_left_group_no_longer_count_as_unread);
+async fn messages_of_a_left_group_no_longer_count_as_unread(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let mut phone = bob.connect().await;
@@ -136,8 +136,8 @@ async fn what_was_unread_in_it_is_unread_no_longer(hub: &mut TestHub) {
     assert_eq!(bob.get("/api/unread").await.ok()["total_unread"], 0);
 }
 
-both_databases!(a_typing_mark_goes_with_whoever_leaves, TYPING_TIMEOUT = "1m");
-async fn a_typing_mark_goes_with_whoever_leaves(hub: &mut TestHub) {
+both_databases!(a_leaving_member_loses_their_typing_mark, TYPING_TIMEOUT = "1m");
+async fn a_leaving_member_loses_their_typing_mark(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     cat.blocks(&bob).await;
@@ -150,11 +150,11 @@ async fn a_typing_mark_goes_with_whoever_leaves(hub: &mut TestHub) {
     let ended = ann_socket.next().await;
     assert_eq!((&ended["type"], &ended["is_typing"]), (&json!("typing_indicator"), &json!(false)));
     assert_eq!(ann_socket.next().await["type"], "conversation_update");
-    assert_eq!(kinds(&bob_socket.arrived().await), ["conversation_update"], "who saw no mark sees no end of one");
+    assert_eq!(kinds(&bob_socket.arrived().await), ["conversation_update"], "a member who saw no mark gets no stop");
 }
 
-both_databases!(who_left_does_not_hear_that_others_fell_silent, TYPING_TIMEOUT = "5s");
-async fn who_left_does_not_hear_that_others_fell_silent(hub: &mut TestHub) {
+both_databases!(a_former_member_gets_no_typing_stop, TYPING_TIMEOUT = "5s");
+async fn a_former_member_gets_no_typing_stop(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let (mut typist, mut bob_socket, mut cat_socket) = (ann.connect().await, bob.connect().await, cat.connect().await);
@@ -166,8 +166,8 @@ async fn who_left_does_not_hear_that_others_fell_silent(hub: &mut TestHub) {
     cat_socket.expect_silence().await;
 }
 
-both_databases!(who_left_learns_nothing_of_what_became_of_their_own_messages);
-async fn who_left_learns_nothing_of_what_became_of_their_own_messages(hub: &mut TestHub) {
+both_databases!(a_former_member_cannot_replay_their_own_messages);
+async fn a_former_member_cannot_replay_their_own_messages(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let body = json!({"conversation_id": group.id, "content": "mine", "client_message_id": "key"});

@@ -24,8 +24,8 @@ fn retry_after(reply: &Reply) -> i64 {
     reply.headers["retry-after"].to_str().unwrap().parse().unwrap()
 }
 
-both_databases!(a_person_is_in_five_thousand_groups_at_most);
-async fn a_person_is_in_five_thousand_groups_at_most(hub: &mut TestHub) {
+both_databases!(a_user_is_in_at_most_five_thousand_groups);
+async fn a_user_is_in_at_most_five_thousand_groups(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&cat]).await;
     hub.database.execute(&format!("UPDATE users SET group_count = 4999 WHERE id = {}", bob.id));
@@ -38,15 +38,15 @@ async fn a_person_is_in_five_thousand_groups_at_most(hub: &mut TestHub) {
     assert!(detail.contains("5,000 groups"), "{detail}");
     let detail = make(&bob, &[&cat], "b").await.refused(409, "conflict");
     assert!(detail.contains("leave one first"), "{detail}");
-    assert_eq!(hub.stored()[1], stored[1] + 1, "the refusals stored nothing");
+    assert_eq!(hub.stored()[1], stored[1] + 1, "refused groups are not stored");
     // Direct conversations do not count as groups.
     bob.send_rest(&ann, "hi").await;
     group.remove(&bob, &bob).await.is(204);
     make(&bob, &[&cat], "b").await.is(201);
 }
 
-both_databases!(a_person_makes_two_hundred_groups_a_day_at_most);
-async fn a_person_makes_two_hundred_groups_a_day_at_most(hub: &mut TestHub) {
+both_databases!(a_user_creates_at_most_two_hundred_groups_a_day);
+async fn a_user_creates_at_most_two_hundred_groups_a_day(hub: &mut TestHub) {
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);
     let [ann, bob] = hub.users(["ann", "bob"]).await;
@@ -105,8 +105,8 @@ async fn a_stranger_cannot_add_a_member_back_after_they_left(hub: &mut TestHub) 
     make(&bob, &[&ann, &cat], "by-bob").await.is(201);
 }
 
-both_databases!(who_was_removed_by_another_may_be_brought_back);
-async fn who_was_removed_by_another_may_be_brought_back(hub: &mut TestHub) {
+both_databases!(a_member_removed_by_another_may_be_added_again);
+async fn a_member_removed_by_another_may_be_added_again(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     group.remove(&ann, &bob).await.is(204);
@@ -117,8 +117,8 @@ async fn who_was_removed_by_another_may_be_brought_back(hub: &mut TestHub) {
     group.add(&bob, &ann).await.is(204);
 }
 
-both_databases!(a_closed_account_leaves_many_groups_in_portions);
-async fn a_closed_account_leaves_many_groups_in_portions(hub: &mut TestHub) {
+both_databases!(a_closed_account_leaves_many_groups_in_batches);
+async fn a_closed_account_leaves_many_groups_in_batches(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     for number in 0..45 {
         make(&ann, &[&bob], &number.to_string()).await.is(201);

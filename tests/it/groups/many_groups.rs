@@ -36,8 +36,8 @@ fn put_into_groups(hub: &TestHub, who: &User, other: &User, groups: i64) {
     ));
 }
 
-both_databases!(everything_works_for_somebody_in_33_000_groups);
-async fn everything_works_for_somebody_in_33_000_groups(hub: &mut TestHub) {
+both_databases!(every_call_works_for_a_user_in_33_000_groups);
+async fn every_call_works_for_a_user_in_33_000_groups(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     put_into_groups(hub, &ann, &bob, GROUPS);
     let id = ann.conversations().await[0]["id"].as_i64().unwrap();
@@ -79,8 +79,8 @@ async fn everything_works_for_somebody_in_33_000_groups(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_person_in_5_000_groups_asks_no_more_queries_than_one_in_10);
-async fn a_person_in_5_000_groups_asks_no_more_queries_than_one_in_10(hub: &mut TestHub) {
+both_databases!(a_user_in_5_000_groups_needs_no_more_queries_than_in_10);
+async fn a_user_in_5_000_groups_needs_no_more_queries_than_in_10(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     put_into_groups(hub, &ann, &bob, 10);
     put_into_groups(hub, &cat, &dan, 5_000);
@@ -115,6 +115,6 @@ async fn a_person_in_5_000_groups_asks_no_more_queries_than_one_in_10(hub: &mut 
         ]
     };
     for ((name, many), (_, few)) in counts(&cat, &dan).into_iter().zip(counts(&ann, &bob)) {
-        assert!(many <= few, "{name}: {many} queries of somebody in 5,000 groups, and {few} of one in 10");
+        assert!(many <= few, "{name}: {many} queries for a user in 5,000 groups, and {few} for a user in 10");
     }
 }

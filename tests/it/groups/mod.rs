@@ -28,8 +28,8 @@ async fn make(maker: &User, body: Value, status: u16) -> Value {
     maker.post("/api/conversations", body).await.is(status).ok()["conversation"].clone()
 }
 
-both_databases!(a_group_belongs_to_its_maker_and_everybody_in_it_is_told);
-async fn a_group_belongs_to_its_maker_and_everybody_in_it_is_told(hub: &mut TestHub) {
+both_databases!(a_group_is_owned_by_its_creator_and_sent_to_all_members);
+async fn a_group_is_owned_by_its_creator_and_sent_to_all_members(hub: &mut TestHub) {
     let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
     let (mut phone, mut tablet) = (ann.connect().await, ann.connect().await);
     let (mut bob_socket, mut cat_socket, mut spy) = (bob.connect().await, cat.connect().await, eve.connect().await);
@@ -44,7 +44,7 @@ async fn a_group_belongs_to_its_maker_and_everybody_in_it_is_told(hub: &mut Test
         let frame = socket.next().await;
         assert_eq!((&frame["type"], &frame["rev"]), (&json!("conversation_update"), &json!(1)));
         assert_eq!(frame["conversation"]["participants"], made["participants"]);
-        assert!(frame["conversation"].get("unread_count").is_none(), "what is one's own is not told: {frame}");
+        assert!(frame["conversation"].get("unread_count").is_none(), "private fields are not sent: {frame}");
         socket.expect_silence().await;
     }
     spy.expect_silence().await;
@@ -55,8 +55,8 @@ async fn a_group_belongs_to_its_maker_and_everybody_in_it_is_told(hub: &mut Test
     assert_eq!(make(&ann, with(&[&bob, &cat]), 201).await["title"], Value::Null, "a group needs no title");
 }
 
-both_databases!(what_is_said_in_a_group_reaches_every_device_of_everybody);
-async fn what_is_said_in_a_group_reaches_every_device_of_everybody(hub: &mut TestHub) {
+both_databases!(a_group_message_reaches_every_device_of_every_member);
+async fn a_group_message_reaches_every_device_of_every_member(hub: &mut TestHub) {
     let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let (mut phone, mut tablet) = (bob.connect().await, bob.connect().await);
@@ -76,19 +76,19 @@ async fn what_is_said_in_a_group_reaches_every_device_of_everybody(hub: &mut Tes
     assert_eq!(bob.conversation(group.id).await["unread_count"], 0);
 }
 
-both_databases!(a_title_makes_a_two_person_group_beside_the_direct_one);
-async fn a_title_makes_a_two_person_group_beside_the_direct_one(hub: &mut TestHub) {
+both_databases!(a_titled_group_of_two_coexists_with_the_direct_one);
+async fn a_titled_group_of_two_coexists_with_the_direct_one(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = make(&ann, and(with(&[&bob]), json!({"title": "Us"})), 201).await;
     let direct = make(&ann, with(&[&bob]), 201).await;
     assert_eq!((&group["kind"], &direct["kind"]), (&json!("group"), &json!("direct")));
-    assert_eq!(make(&ann, with(&[&bob]), 200).await, direct, "the direct one is there by then");
+    assert_eq!(make(&ann, with(&[&bob]), 200).await, direct, "the direct conversation exists by then");
     let sent = ann.send_rest(&bob, "between us").await;
     assert_eq!(sent["conversation_id"], direct["id"]);
 }
 
-both_databases!(an_empty_direct_conversation_is_there_for_whoever_opened_it);
-async fn an_empty_direct_conversation_is_there_for_whoever_opened_it(hub: &mut TestHub) {
+both_databases!(an_empty_direct_conversation_exists_only_for_its_opener);
+async fn an_empty_direct_conversation_exists_only_for_its_opener(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     let id = make(&ann, with(&[&bob]), 201).await["id"].as_i64().unwrap();
@@ -135,8 +135,8 @@ async fn an_empty_direct_conversation_is_there_for_whoever_opened_it(hub: &mut T
     assert_eq!(ann_socket.next().await["rev"], 3);
 }
 
-both_databases!(making_a_group_again_with_the_same_client_id_makes_it_once);
-async fn making_a_group_again_with_the_same_client_id_makes_it_once(hub: &mut TestHub) {
+both_databases!(repeating_a_group_creation_by_client_id_creates_it_once);
+async fn repeating_a_group_creation_by_client_id_creates_it_once(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let body = and(with(&[&bob, &cat]), json!({"title": "Lunch", "client_id": "first"}));
     let made = make(&ann, body.clone(), 201).await;
@@ -155,11 +155,11 @@ async fn making_a_group_again_with_the_same_client_id_makes_it_once(hub: &mut Te
     ann.post("/api/conversations", others).await.refused(409, "conflict");
     assert_eq!(hub.stored(), stored);
     let theirs = and(with(&[&ann, &bob]), json!({"client_id": "first"}));
-    assert_ne!(make(&dan, theirs, 201).await["id"], made["id"], "it is a name of its maker's own");
+    assert_ne!(make(&dan, theirs, 201).await["id"], made["id"], "the client id is unique per creator");
 }
 
-both_databases!(a_group_that_cannot_be_is_refused_and_nothing_is_stored, MAX_PARTICIPANTS = "3");
-async fn a_group_that_cannot_be_is_refused_and_nothing_is_stored(hub: &mut TestHub) {
+both_databases!(an_invalid_group_is_refused_and_not_stored, MAX_PARTICIPANTS = "3");
+async fn an_invalid_group_is_refused_and_not_stored(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let both = [&bob, &cat];
     for (key, status, body) in [
@@ -191,8 +191,8 @@ async fn a_group_that_cannot_be_is_refused_and_nothing_is_stored(hub: &mut TestH
     group.add(&ann, &dan).await.is(204);
 }
 
-both_databases!(nobody_is_brought_into_a_group_by_those_they_do_not_want);
-async fn nobody_is_brought_into_a_group_by_those_they_do_not_want(hub: &mut TestHub) {
+both_databases!(a_block_prevents_being_added_to_a_group);
+async fn a_block_prevents_being_added_to_a_group(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     cat.blocks(&ann).await;
@@ -205,7 +205,7 @@ async fn nobody_is_brought_into_a_group_by_those_they_do_not_want(hub: &mut Test
         details.push(group.add(&ann, unwilling).await.refused(403, "forbidden"));
     }
     details.dedup();
-    assert_eq!(details.len(), 1, "it does not say who, or why: {details:?}");
+    assert_eq!(details.len(), 1, "the error names no user and no reason: {details:?}");
     assert_eq!(hub.stored(), stored);
 }
 

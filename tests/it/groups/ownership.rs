@@ -11,8 +11,8 @@ async fn roles(group: Group, seen_by: &User) -> Value {
     json!(group.roles(seen_by).await)
 }
 
-both_databases!(the_senior_admin_or_member_succeeds_a_disabled_owner);
-async fn the_senior_admin_or_member_succeeds_a_disabled_owner(hub: &mut TestHub) {
+both_databases!(the_senior_admin_or_member_replaces_a_disabled_owner);
+async fn the_senior_admin_or_member_replaces_a_disabled_owner(hub: &mut TestHub) {
     let [ann, bob, cat, dan, eve] = hub.users(["ann", "bob", "cat", "dan", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let with_an_admin = Group::of(&ann, &[&bob, &cat]).await;
@@ -61,12 +61,12 @@ async fn a_disabled_account_neither_inherits_nor_counts_as_owner(hub: &mut TestH
     group.remove(&cat, &cat).await.is(204);
     set(&eve, "enable", &bob).await;
     let bob = bob.log_in_again().await;
-    assert_eq!(roles(group, &bob).await["bob"], "owner", "the first one who can manage it");
+    assert_eq!(roles(group, &bob).await["bob"], "owner", "the first member who can manage it");
     group.rename(&bob, "Ours").await.is(200);
 }
 
-both_databases!(the_last_active_owner_stays_while_an_active_member_is_there);
-async fn the_last_active_owner_stays_while_an_active_member_is_there(hub: &mut TestHub) {
+both_databases!(the_last_active_owner_cannot_leave_active_members);
+async fn the_last_active_owner_cannot_leave_active_members(hub: &mut TestHub) {
     let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
@@ -79,8 +79,8 @@ async fn the_last_active_owner_stays_while_an_active_member_is_there(hub: &mut T
     assert_eq!(roles(group, &cat).await, json!({"bob": "owner", "cat": "owner"}));
 }
 
-both_databases!(a_job_finds_owners_for_what_was_left_without_one);
-async fn a_job_finds_owners_for_what_was_left_without_one(hub: &mut TestHub) {
+both_databases!(a_job_finds_owners_for_ownerless_groups);
+async fn a_job_finds_owners_for_ownerless_groups(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     // The rows are as the migration of an earlier version's database leaves them.

@@ -50,14 +50,14 @@ async fn group_members_see_each_other_online_until_they_leave(hub: &mut TestHub)
     assert_eq!(presence_changes(&mut dan_socket, &all).await, [(ann.id, true), (bob.id, true), (cat.id, true)]);
     assert_eq!(online(&dan).await, [ann.id, bob.id, cat.id]);
     group.remove(&bob, &bob).await.is(204);
-    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(dan.id, true)], "she is Bob's contact still");
+    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(dan.id, true)], "Ann is still a contact of Bob");
     assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, false), (cat.id, false), (dan.id, false)]);
     assert_eq!(presence_changes(&mut cat_socket, &all).await, [(dan.id, true), (bob.id, false)]);
     assert_eq!(online(&bob).await, [0i64; 0]);
 }
 
-both_databases!(who_block_each_other_do_not_see_each_other_in_a_group_either, TYPING_TIMEOUT = "1m");
-async fn who_block_each_other_do_not_see_each_other_in_a_group_either(hub: &mut TestHub) {
+both_databases!(a_block_hides_presence_in_common_groups_too, TYPING_TIMEOUT = "1m");
+async fn a_block_hides_presence_in_common_groups_too(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let (mut ann_socket, mut bob_socket, mut cat_socket) =
         (ann.connect().await, bob.connect().await, cat.connect().await);
@@ -78,8 +78,8 @@ async fn who_block_each_other_do_not_see_each_other_in_a_group_either(hub: &mut 
     assert_eq!(bob_socket.expect("private_message").await["message"]["content"], "to all");
 }
 
-both_databases!(a_block_ends_the_marks_that_the_two_set_in_groups, TYPING_TIMEOUT = "1m");
-async fn a_block_ends_the_marks_that_the_two_set_in_groups(hub: &mut TestHub) {
+both_databases!(a_block_ends_the_group_marks_between_the_two_users, TYPING_TIMEOUT = "1m");
+async fn a_block_ends_the_group_marks_between_the_two_users(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let (mut ann_socket, mut bob_socket, mut cat_socket) =
@@ -93,12 +93,12 @@ async fn a_block_ends_the_marks_that_the_two_set_in_groups(hub: &mut TestHub) {
     assert_eq!(ann_socket.next().await["is_typing"], false);
     cat_socket.expect_silence().await;
     bob_socket.ack(typing(false)).await;
-    assert_eq!(cat_socket.next().await["is_typing"], false, "for others it goes on until it ends");
+    assert_eq!(cat_socket.next().await["is_typing"], false, "other members still see the mark until it ends");
     ann_socket.expect_silence().await;
 }
 
-both_databases!(in_a_group_of_more_than_a_hundred_nobody_sees_anybody);
-async fn in_a_group_of_more_than_a_hundred_nobody_sees_anybody(hub: &mut TestHub) {
+both_databases!(groups_of_more_than_a_hundred_show_no_presence);
+async fn groups_of_more_than_a_hundred_show_no_presence(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let (mut ann_socket, mut bob_socket, mut cat_socket) =
         (ann.connect().await, bob.connect().await, cat.connect().await);
@@ -110,12 +110,16 @@ async fn in_a_group_of_more_than_a_hundred_nobody_sees_anybody(hub: &mut TestHub
     assert_eq!(presence_changes(&mut ann_socket, &all).await, [(bob.id, true)]);
     assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, true)]);
     group.add(&ann, &cat).await.is(204);
-    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(bob.id, false)], "with Cat they are too many");
+    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(bob.id, false)], "the group is too large with Cat");
     assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, false)]);
     assert_eq!(presence_changes(&mut cat_socket, &all).await, []);
-    eventually("nobody is shown", async || online(&bob).await.is_empty()).await;
+    eventually("no user is shown online", async || online(&bob).await.is_empty()).await;
     group.remove(&ann, &cat).await.is(204);
-    assert_eq!(presence_changes(&mut ann_socket, &all).await, [(bob.id, true)], "and without her they are not");
+    assert_eq!(
+        presence_changes(&mut ann_socket, &all).await,
+        [(bob.id, true)],
+        "the group is small enough without Cat"
+    );
     assert_eq!(presence_changes(&mut bob_socket, &all).await, [(ann.id, true)]);
     assert_eq!(presence_changes(&mut cat_socket, &all).await, []);
 }

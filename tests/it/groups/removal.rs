@@ -81,8 +81,8 @@ fn revs_of(who: &User, all: &[Value]) -> Vec<i64> {
     revs
 }
 
-both_databases!(nothing_reaches_anybody_after_the_commit_that_removed_them);
-async fn nothing_reaches_anybody_after_the_commit_that_removed_them(hub: &mut TestHub) {
+both_databases!(a_removed_member_receives_nothing_after_the_commit);
+async fn a_removed_member_receives_nothing_after_the_commit(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let sockets = (ann.connect().await, cat.connect().await, cat.connect().await, dan.connect().await);
     // A member who leaves by themselves first lets her add them again.
@@ -99,7 +99,7 @@ async fn nothing_reaches_anybody_after_the_commit_that_removed_them(hub: &mut Te
         talk.come_and_go(&ann, [&cat, &dan]),
     );
     let revs: Vec<i64> = all.iter().filter_map(rev).collect();
-    assert_eq!(revs, (1..=1 + (CHANGES + said) as i64).collect::<Vec<_>>(), "who is there all the time hears all");
+    assert_eq!(revs, (1..=1 + (CHANGES + said) as i64).collect::<Vec<_>>(), "a permanent member gets every frame");
     for (who, frames) in [(&cat, &phone), (&cat, &tablet), (&dan, &dans)] {
         assert_eq!(frames.iter().filter_map(rev).collect::<Vec<_>>(), revs_of(who, &all), "{}", who.name);
         let mut is_in = true;

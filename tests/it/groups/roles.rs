@@ -3,8 +3,8 @@
 use crate::harness::{Group, TestHub, both_databases};
 use serde_json::{Value, json};
 
-both_databases!(ownership_is_handed_over_by_role_and_everybody_is_told);
-async fn ownership_is_handed_over_by_role_and_everybody_is_told(hub: &mut TestHub) {
+both_databases!(ownership_changes_by_role_and_all_members_are_notified);
+async fn ownership_changes_by_role_and_all_members_are_notified(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let mut watching = cat.connect().await;
@@ -21,7 +21,7 @@ async fn ownership_is_handed_over_by_role_and_everybody_is_told(hub: &mut TestHu
     assert_eq!((&frame["type"], &frame["rev"]), (&json!("conversation_update"), &json!(2)), "a refusal takes no rev");
     let changed = &frame["conversation"]["participants"];
     assert_eq!((&changed[0]["user_id"], &changed[0]["role"]), (&json!(bob.id), &json!("owner")));
-    assert_eq!((&changed[0]["rev"], &changed[1]), (&json!(2), &Value::Null), "what changed alone");
+    assert_eq!((&changed[0]["rev"], &changed[1]), (&json!(2), &Value::Null), "only the change is sent");
     group.set_role(&ann, &ann, "member").await.is(204);
     assert_eq!(watching.next().await["conversation"]["participants"][0]["role"], "member");
     group.rename(&ann, "Mine").await.refused(403, "forbidden");
@@ -33,8 +33,8 @@ async fn ownership_is_handed_over_by_role_and_everybody_is_told(hub: &mut TestHu
     assert_eq!(bob.conversations().await, Vec::<Value>::new(), "the last one out needs no heir");
 }
 
-both_databases!(several_owners_may_step_down_but_for_the_last);
-async fn several_owners_may_step_down_but_for_the_last(hub: &mut TestHub) {
+both_databases!(every_owner_but_the_last_may_step_down);
+async fn every_owner_but_the_last_may_step_down(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     group.set_role(&ann, &bob, "owner").await.is(204);
@@ -46,11 +46,11 @@ async fn several_owners_may_step_down_but_for_the_last(hub: &mut TestHub) {
     let roles = [("ann", "admin"), ("cat", "owner")].map(|(name, role)| (name.to_owned(), role.to_owned()));
     assert_eq!(group.roles(&ann).await, roles.into());
     group.add(&cat, &bob).await.is(204);
-    assert_eq!(group.roles(&ann).await["bob"], "member", "who comes back is what everybody is at first");
+    assert_eq!(group.roles(&ann).await["bob"], "member", "a returning user is a plain member");
 }
 
-both_databases!(what_is_so_already_changes_nothing_and_is_told_to_nobody);
-async fn what_is_so_already_changes_nothing_and_is_told_to_nobody(hub: &mut TestHub) {
+both_databases!(a_change_without_effect_sends_no_frames);
+async fn a_change_without_effect_sends_no_frames(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let mut watching = bob.connect().await;
@@ -63,8 +63,8 @@ async fn what_is_so_already_changes_nothing_and_is_told_to_nobody(hub: &mut Test
     assert_eq!(bob.conversation(group.id).await["rev"], 1);
 }
 
-both_databases!(another_title_is_told_to_everybody_and_answered);
-async fn another_title_is_told_to_everybody_and_answered(hub: &mut TestHub) {
+both_databases!(a_new_title_is_returned_and_sent_to_all_members);
+async fn a_new_title_is_returned_and_sent_to_all_members(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let mut watching = bob.connect().await;
@@ -72,7 +72,7 @@ async fn another_title_is_told_to_everybody_and_answered(hub: &mut TestHub) {
     assert_eq!((&answered["title"], &answered["rev"]), (&json!("Dinner"), &json!(2)));
     let frame = watching.next().await;
     assert_eq!((&frame["rev"], &frame["conversation"]["title"]), (&json!(2), &json!("Dinner")));
-    assert_eq!(frame["conversation"]["participants"], json!([]), "nobody in it changed");
+    assert_eq!(frame["conversation"]["participants"], json!([]), "no participant changed");
     assert_eq!(bob.conversation(group.id).await["title"], "Dinner");
     for title in [json!(""), json!(" "), json!("x".repeat(129)), json!(null), json!(7)] {
         let detail = ann.patch(&group.at(""), json!({"title": title})).await.refused(400, "invalid");
@@ -86,8 +86,8 @@ async fn another_title_is_told_to_everybody_and_answered(hub: &mut TestHub) {
     watching.expect_silence().await;
 }
 
-both_databases!(a_direct_conversation_is_no_group);
-async fn a_direct_conversation_is_no_group(hub: &mut TestHub) {
+both_databases!(a_direct_conversation_refuses_group_operations);
+async fn a_direct_conversation_refuses_group_operations(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let direct = Group { id: ann.gets_to_know(&bob).await };
     let mut watching = bob.connect().await;
@@ -102,11 +102,11 @@ async fn a_direct_conversation_is_no_group(hub: &mut TestHub) {
         assert!(detail.contains("direct"), "{detail}");
     }
     watching.expect_silence().await;
-    assert_eq!(direct.roles(&ann).await.len(), 2, "it can be asked who is in it");
+    assert_eq!(direct.roles(&ann).await.len(), 2, "its participants can be listed");
 }
 
-both_databases!(nobody_is_found_who_is_not_there);
-async fn nobody_is_found_who_is_not_there(hub: &mut TestHub) {
+both_databases!(managing_a_nonmember_answers_not_found);
+async fn managing_a_nonmember_answers_not_found(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     group.remove(&ann, &cat).await.refused(404, "not_found");

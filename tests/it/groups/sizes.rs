@@ -7,8 +7,8 @@ async fn status(reader: &User, sent: &Value) -> Value {
     reader.get(&format!("/api/messages/{}", sent["id"])).await.ok()["message"]["status"].clone()
 }
 
-both_databases!(receipts_are_shared_by_up_to_thirty_two_people);
-async fn receipts_are_shared_by_up_to_thirty_two_people(hub: &mut TestHub) {
+both_databases!(receipts_are_shared_in_groups_of_up_to_32_members);
+async fn receipts_are_shared_in_groups_of_up_to_32_members(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut others = crowd(hub, &ann, 30).await;
     others.push(bob.id);
@@ -57,7 +57,11 @@ async fn a_group_of_more_than_sixty_four_lists_only_the_caller(hub: &mut TestHub
         let conversation = socket.next().await["conversation"].clone();
         let ids: Vec<&Value> =
             conversation["participants"].as_array().unwrap().iter().map(|row| &row["user_id"]).collect();
-        assert_eq!((ids, &conversation["participant_count"]), (vec![&json!(cat.id)], &json!(65)), "who came");
+        assert_eq!(
+            (ids, &conversation["participant_count"]),
+            (vec![&json!(cat.id)], &json!(65)),
+            "only the new member is listed"
+        );
     }
     for who in [&ann, &bob, &cat] {
         let seen = who.conversation(group.id).await;
@@ -67,19 +71,23 @@ async fn a_group_of_more_than_sixty_four_lists_only_the_caller(hub: &mut TestHub
     let mut model = Model::default();
     let asked = model.ask();
     model.answer(&cat.post("/api/sync", asked).await.ok());
-    assert_eq!(model.conversations[&group.id].members().len(), 1, "who begins anew is told of oneself");
+    assert_eq!(model.conversations[&group.id].members().len(), 1, "a new client gets only its own user");
     others.push(cat.id);
     let mut socket = cat.connect().await;
     let more = crowd(hub, &ann, 65).await;
     let larger = Group::of_ids(&ann, &[&[bob.id, cat.id], &more[..63]].concat()).await;
     let frame = socket.next().await;
-    assert_eq!((&frame["conversation"]["participants"], &frame["rev"]), (&json!([]), &json!(1)), "too many to tell");
+    assert_eq!(
+        (&frame["conversation"]["participants"], &frame["rev"]),
+        (&json!([]), &json!(1)),
+        "a large group lists no participants"
+    );
     assert_eq!(frame["conversation"]["participant_count"], 66);
     assert_eq!(cat.conversation(larger.id).await["participants"][0]["user_id"], cat.id);
 }
 
-both_databases!(everybody_in_a_group_is_listed_in_pages);
-async fn everybody_in_a_group_is_listed_in_pages(hub: &mut TestHub) {
+both_databases!(all_members_of_a_group_are_listed_in_pages);
+async fn all_members_of_a_group_are_listed_in_pages(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut others = crowd(hub, &ann, 69).await;
     others.push(bob.id);
@@ -105,5 +113,5 @@ async fn everybody_in_a_group_is_listed_in_pages(hub: &mut TestHub) {
     }
     group.remove(&ann, &bob).await.is(204);
     let left = ann.get(&group.at("/participants")).await.ok();
-    assert!(!ids(&left).contains(&bob.id), "who left is not listed");
+    assert!(!ids(&left).contains(&bob.id), "a former member is not listed");
 }

@@ -126,7 +126,7 @@ impl Database {
 
     /// Ends every connection to the database and refuses new ones.
     pub fn go_away(&self) {
-        self.postgres.as_ref().expect("only a server goes away").admit(false);
+        self.postgres.as_ref().expect("only Postgres can become unreachable").admit(false);
     }
 
     pub fn come_back(&self) {

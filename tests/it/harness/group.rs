@@ -71,6 +71,6 @@ pub async fn crowd(hub: &TestHub, seen_by: &User, size: usize) -> Vec<i64> {
         let found = seen_by.get(&format!("/api/users?q={name}&limit=100")).await.is(200).ok();
         ids.extend(found["users"].as_array().unwrap().iter().map(|user| user["id"].as_i64().unwrap()));
     }
-    assert_eq!(ids.len(), size, "everybody is found");
+    assert_eq!(ids.len(), size, "every user is found");
     ids
 }

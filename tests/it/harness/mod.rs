@@ -99,7 +99,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(tokio::time::timeout(DEADLINE, asking).await.is_ok(), "it never came true that {what}");
+    assert!(tokio::time::timeout(DEADLINE, asking).await.is_ok(), "timed out waiting until {what}");
 }
 
 /// The next number below `below` in the sequence of a seed.

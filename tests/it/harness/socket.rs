@@ -209,7 +209,7 @@ impl Socket {
     /// Checks that no frame came that was not asked for, except those kept apart.
     pub async fn expect_silence(&mut self) {
         let arrived = self.arrived().await;
-        assert!(arrived.is_empty(), "{} should hear nothing: {arrived:#?}", self.user.name);
+        assert!(arrived.is_empty(), "{} should receive no frames: {arrived:#?}", self.user.name);
     }
 
     /// The presence frames about any user that were not asked for yet.
@@ -296,7 +296,7 @@ impl Socket {
                 return at;
             }
             if let Some(code) = self.closed {
-                panic!("closed with {code:?} before {what} came; there is {:#?}", self.waiting);
+                panic!("closed with {code:?} before {what} arrived; unread: {:#?}", self.waiting);
             }
             self.read(what).await;
         }
@@ -305,7 +305,7 @@ impl Socket {
     /// Reads one frame from the connection.
     async fn read(&mut self, what: &str) {
         let Ok(received) = tokio::time::timeout(DEADLINE, self.stream.next()).await else {
-            panic!("{} waited in vain for {what}; there is {:#?}", self.user.name, self.waiting);
+            panic!("{} timed out waiting for {what}; unread: {:#?}", self.user.name, self.waiting);
         };
         match received {
             Some(Ok(Message::Text(text))) => self.waiting.push(checked(&text)),

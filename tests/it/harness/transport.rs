@@ -95,7 +95,7 @@ async fn over_rest(user: &User, kind: &str, body: Value) -> Reply {
                 .collect();
             user.get(&format!("/api/search?{}", query.join("&"))).await
         }
-        _ => panic!("which call does what {kind} does?"),
+        _ => panic!("no call matches the frame {kind}"),
     }
 }
 

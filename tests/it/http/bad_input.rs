@@ -65,8 +65,8 @@ fn filled(template: &str, to: i64) -> String {
         .replace("WIDE1001", &"😀".repeat(1001))
 }
 
-both_databases!(a_message_that_makes_no_sense_is_refused_alike_on_both_doors);
-async fn a_message_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut TestHub) {
+both_databases!(an_invalid_message_fails_the_same_over_rest_and_socket);
+async fn an_invalid_message_fails_the_same_over_rest_and_socket(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
     for (template, code, names) in BODIES {
@@ -87,8 +87,8 @@ async fn a_message_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut 
     bob_socket.expect_silence().await;
 }
 
-both_databases!(an_error_never_repeats_what_was_written);
-async fn an_error_never_repeats_what_was_written(hub: &mut TestHub) {
+both_databases!(an_error_never_repeats_the_client_text);
+async fn an_error_never_repeats_the_client_text(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut phone = ann.connect().await;
     for body in
@@ -104,8 +104,8 @@ async fn an_error_never_repeats_what_was_written(hub: &mut TestHub) {
     assert!(!phone.expect("error").await.to_string().contains("canary"));
 }
 
-both_databases!(a_body_or_frame_that_is_no_object_is_refused);
-async fn a_body_or_frame_that_is_no_object_is_refused(hub: &mut TestHub) {
+both_databases!(a_body_or_frame_must_be_an_object);
+async fn a_body_or_frame_must_be_an_object(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut phone = ann.connect().await;
     for body in ["", " ", "null", "true", "7", r#""text""#, "[]", "[{}]", "nonsense", "\u{feff}{}", "{}{}", "\0"] {
@@ -120,8 +120,8 @@ async fn a_body_or_frame_that_is_no_object_is_refused(hub: &mut TestHub) {
     phone.answers().await;
 }
 
-both_databases!(in_1_a_frame_without_a_known_type_is_refused_by_name);
-async fn in_1_a_frame_without_a_known_type_is_refused_by_name(hub: &mut TestHub) {
+both_databases!(in_1_a_frame_of_unknown_type_is_refused_by_name);
+async fn in_1_a_frame_of_unknown_type_is_refused_by_name(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut phone = ann.connect().await;
     for frame in [
@@ -144,8 +144,8 @@ async fn in_1_a_frame_without_a_known_type_is_refused_by_name(hub: &mut TestHub)
     phone.answers().await;
 }
 
-both_databases!(a_ref_is_echoed_within_its_bounds_and_refused_beyond);
-async fn a_ref_is_echoed_within_its_bounds_and_refused_beyond(hub: &mut TestHub) {
+both_databases!(a_ref_is_echoed_if_its_length_is_allowed);
+async fn a_ref_is_echoed_if_its_length_is_allowed(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     for good in ["a", "\"quoted\\\"", "ünï 😀", &"r".repeat(64), &"ä".repeat(64)] {
@@ -168,8 +168,8 @@ async fn a_ref_is_echoed_within_its_bounds_and_refused_beyond(hub: &mut TestHub)
     assert_eq!(hub.stored(), [0, 0, 0]);
 }
 
-both_databases!(a_key_of_one_to_64_visible_characters_is_taken);
-async fn a_key_of_one_to_64_visible_characters_is_taken(hub: &mut TestHub) {
+both_databases!(a_client_message_id_has_1_to_64_visible_characters);
+async fn a_client_message_id_has_1_to_64_visible_characters(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let visible: String = ('!'..='~').collect();
     for key in ["k", &"k".repeat(64), &visible[..64], &visible[30..]] {
@@ -193,8 +193,8 @@ async fn a_key_of_the_path_takes_precedence_over_the_body(hub: &mut TestHub) {
     assert_eq!(refusal.refused(400, "invalid"), "conversation_id must be an integer from 1 to 2^53-1");
 }
 
-both_databases!(typing_that_makes_no_sense_is_refused_alike_on_both_doors);
-async fn typing_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut TestHub) {
+both_databases!(invalid_typing_fails_the_same_over_rest_and_socket);
+async fn invalid_typing_fails_the_same_over_rest_and_socket(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
@@ -221,8 +221,8 @@ async fn typing_that_makes_no_sense_is_refused_alike_on_both_doors(hub: &mut Tes
     bob_socket.expect_silence().await;
 }
 
-both_databases!(az_3_unknown_keys_and_what_only_the_hub_may_say_are_ignored);
-async fn az_3_unknown_keys_and_what_only_the_hub_may_say_are_ignored(hub: &mut TestHub) {
+both_databases!(az_3_unknown_and_server_only_keys_are_ignored);
+async fn az_3_unknown_and_server_only_keys_are_ignored(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let forged = json!({"type": "private_message", "recipient_id": bob.id, "content": "x", "sender_id": bob.id, "id": 99,
         "seq": 99, "rev": 99, "is_read": true, "message_type": "text", "metadata": {}, "created_at": null, "x": {}});
@@ -235,8 +235,8 @@ async fn az_3_unknown_keys_and_what_only_the_hub_may_say_are_ignored(hub: &mut T
     }
 }
 
-both_databases!(az_3_no_frame_says_who_sent_it_which_it_is_or_when);
-async fn az_3_no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
+both_databases!(az_3_a_frame_cannot_set_its_sender_id_or_time);
+async fn az_3_a_frame_cannot_set_its_sender_id_or_time(hub: &mut TestHub) {
     let [ann, bob, cid] = hub.users(["ann", "bob", "cid"]).await;
     let id = ann.gets_to_know(&bob).await;
     let message = ann.send_rest(&bob, "one").await["id"].clone();
@@ -303,8 +303,8 @@ async fn az_3_no_frame_says_who_sent_it_which_it_is_or_when(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_key_whose_meaning_would_be_lost_is_refused);
-async fn a_key_whose_meaning_would_be_lost_is_refused(hub: &mut TestHub) {
+both_databases!(an_unsupported_key_that_would_be_lost_is_refused);
+async fn an_unsupported_key_that_would_be_lost_is_refused(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "first").await;
     let (id, conversation) = (&sent["id"], &sent["conversation_id"]);

@@ -52,11 +52,11 @@ const CLAIMS: [&[u8]; 10] = [
 ];
 
 any_database!(
-    people_chat_through_nginx_as_documented,
+    users_chat_through_nginx_as_documented,
     PUBLIC_URL = "https://chat.example.org",
     TRUSTED_PROXIES = "127.0.0.1"
 );
-async fn people_chat_through_nginx_as_documented(hub: &mut TestHub) {
+async fn users_chat_through_nginx_as_documented(hub: &mut TestHub) {
     let nginx = Nginx::start(hub.port()).await;
     let page = nginx.visitor(HOST).with("origin", "https://chat.example.org");
     let (ann, bob) = (register(&page, "ann").await, register(&page, "bob").await);
@@ -100,11 +100,11 @@ async fn op_2_a_client_of_nginx_is_known_by_its_own_address(hub: &mut TestHub) {
 }
 
 any_database!(
-    the_host_is_known_in_every_form_that_nginx_sends,
+    the_host_is_recognized_in_every_form_nginx_sends,
     PUBLIC_URL = "https://chat.example.org",
     TRUSTED_PROXIES = "127.0.0.1"
 );
-async fn the_host_is_known_in_every_form_that_nginx_sends(hub: &mut TestHub) {
+async fn the_host_is_recognized_in_every_form_nginx_sends(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for line in ["$host", "$http_host", "$host:443", "$host.", "chat.example.org"] {
         let line = format!("proxy_set_header Host {line};");
@@ -136,11 +136,11 @@ fn port_after(nginx: Nginx) -> u16 {
 }
 
 any_database!(
-    a_proxy_that_sends_its_own_name_serves_probes_and_back_ends,
+    a_proxy_with_its_own_host_name_serves_probes_and_tokens,
     PUBLIC_URL = "https://chat.example.org",
     TRUSTED_PROXIES = "127.0.0.1"
 );
-async fn a_proxy_that_sends_its_own_name_serves_probes_and_back_ends(hub: &mut TestHub) {
+async fn a_proxy_with_its_own_host_name_serves_probes_and_tokens(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     // Then Host is the name in proxy_pass.
     let nginx = Nginx::start_with(free_port(), hub.port(), &[(HOST_LINE, "")]).await;

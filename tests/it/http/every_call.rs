@@ -58,8 +58,8 @@ async fn somebody(hub: &TestHub) -> User {
     hub.promote(&ann).await
 }
 
-both_databases!(or_3_no_call_changes_anything_for_a_page_of_another_site);
-async fn or_3_no_call_changes_anything_for_a_page_of_another_site(hub: &mut TestHub) {
+both_databases!(or_3_a_page_of_another_site_changes_nothing_by_any_call);
+async fn or_3_a_page_of_another_site_changes_nothing_by_any_call(hub: &mut TestHub) {
     let ann = somebody(hub).await;
     let before = hub.database.rows();
     let places = [
@@ -86,8 +86,8 @@ async fn or_3_no_call_changes_anything_for_a_page_of_another_site(hub: &mut Test
     assert_eq!(hub.database.rows(), before);
 }
 
-both_databases!(or_3_no_call_takes_a_body_that_is_not_json);
-async fn or_3_no_call_takes_a_body_that_is_not_json(hub: &mut TestHub) {
+both_databases!(or_3_every_call_refuses_a_body_that_is_not_json);
+async fn or_3_every_call_refuses_a_body_that_is_not_json(hub: &mut TestHub) {
     let ann = somebody(hub).await;
     let before = hub.database.rows();
     let calls = calls(hub).await;
@@ -103,8 +103,8 @@ async fn or_3_no_call_takes_a_body_that_is_not_json(hub: &mut TestHub) {
     assert_eq!(hub.database.rows(), before);
 }
 
-both_databases!(or_3_reading_changes_nothing);
-async fn or_3_reading_changes_nothing(hub: &mut TestHub) {
+both_databases!(or_3_get_head_and_options_change_nothing);
+async fn or_3_get_head_and_options_change_nothing(hub: &mut TestHub) {
     const KEYS: &str = "?username=ann&password=correct%20horse%20battery&recipient_id=2&content=x&for=everyone&seq=1\
         &is_typing=true&participant_ids=2&_method=DELETE";
     let ann = somebody(hub).await;
@@ -122,8 +122,8 @@ async fn or_3_reading_changes_nothing(hub: &mut TestHub) {
     assert_eq!(hub.database.rows(), before);
 }
 
-both_databases!(head_is_get_without_the_body);
-async fn head_is_get_without_the_body(hub: &mut TestHub) {
+both_databases!(head_answers_like_get_without_the_body);
+async fn head_answers_like_get_without_the_body(hub: &mut TestHub) {
     let ann = somebody(hub).await;
     for call in calls(hub).await.iter().filter(|call| call.reads()) {
         let needs_words = call.parameters.iter().any(|parameter| parameter["name"] == "q");
@@ -168,17 +168,17 @@ async fn nobody_reads(hub: &TestHub, origins: &[&str]) {
     }
 }
 
-any_database!(or_4_no_call_names_an_origin_where_none_is_allowed, PUBLIC_URL = "https://chat.example.org");
-async fn or_4_no_call_names_an_origin_where_none_is_allowed(hub: &mut TestHub) {
+any_database!(or_4_no_cors_header_is_sent_without_allowed_origins, PUBLIC_URL = "https://chat.example.org");
+async fn or_4_no_cors_header_is_sent_without_allowed_origins(hub: &mut TestHub) {
     nobody_reads(hub, &[&ORIGINS[..], &["https://app.example.org", "https://chat.example.org"]].concat()).await;
 }
 
 any_database!(
-    or_4_no_call_names_another_origin_than_an_allowed_one,
+    or_4_cors_headers_name_only_the_allowed_origin,
     PUBLIC_URL = "https://chat.example.org",
     ALLOWED_ORIGINS = "https://app.example.org"
 );
-async fn or_4_no_call_names_another_origin_than_an_allowed_one(hub: &mut TestHub) {
+async fn or_4_cors_headers_name_only_the_allowed_origin(hub: &mut TestHub) {
     nobody_reads(hub, &ORIGINS).await;
     let page = hub.visitor().with("origin", "https://app.example.org");
     for call in calls(hub).await {
@@ -187,8 +187,8 @@ async fn or_4_no_call_names_another_origin_than_an_allowed_one(hub: &mut TestHub
     }
 }
 
-any_database!(or_4_no_call_answers_to_another_host, PUBLIC_URL = "https://chat.example.org");
-async fn or_4_no_call_answers_to_another_host(hub: &mut TestHub) {
+any_database!(or_4_every_call_refuses_another_host, PUBLIC_URL = "https://chat.example.org");
+async fn or_4_every_call_refuses_another_host(hub: &mut TestHub) {
     let ann = somebody(hub).await;
     for call in calls(hub).await {
         for host in ["evil.example", "chat.example.org.evil.example", "127.0.0.1", "chat.example.org:8443", "*"] {

@@ -94,14 +94,14 @@ fn serve() -> (String, Arc<AtomicUsize>, oneshot::Sender<()>) {
 }
 
 #[tokio::test]
-async fn an_address_has_its_share_of_the_connections() {
+async fn an_address_may_use_only_its_share_of_connections() {
     let (address, refused, _stop) = serve();
     let held = [ask(&address).await, ask(&address).await];
     assert!(held.iter().all(|(head, _)| is_kept(head)));
     let (head, _) = ask(&address).await;
     assert_eq!((&*head, refused.load(Ordering::SeqCst)), ("", 1), "closed at once");
     drop(held);
-    eventually("there is a place again", async || !ask(&address).await.0.is_empty()).await;
+    eventually("a connection is admitted again", async || !ask(&address).await.0.is_empty()).await;
 }
 
 /// Counts the answers that have arrived and can be read now.
@@ -113,7 +113,7 @@ fn count_answers(stream: &TcpStream, answers: &mut usize) {
 }
 
 #[tokio::test]
-async fn pipelined_requests_cost_neither_processor_nor_memory() {
+async fn pipelined_requests_cost_little_cpu_and_memory() {
     const CONNECTIONS: usize = 8;
     let sandbox =
         Sandbox::new().with("TRUSTED_PROXIES", "127.0.0.1/32").with("REQUEST_RATE", "1").with("REQUEST_BURST", "1");
@@ -146,7 +146,7 @@ async fn pipelined_requests_cost_neither_processor_nor_memory() {
 }
 
 #[tokio::test]
-async fn large_bodies_and_answers_pass_ahead_of_pipelined_requests() {
+async fn large_bodies_and_answers_pass_before_pipelined_requests() {
     let sandbox = Sandbox::new();
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
@@ -179,7 +179,7 @@ async fn large_bodies_and_answers_pass_ahead_of_pipelined_requests() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_no_proxy_has_a_quarter_of_the_places() {
+async fn an_untrusted_address_gets_a_quarter_of_the_connections() {
     // 56 connections may speak HTTP.
     let sandbox =
         Sandbox::new().with("WORKERS", "1").with("DATABASE_POOL", "2").with("TRUSTED_PROXIES", "127.0.0.1/32");

@@ -111,11 +111,11 @@ const ROWS: &[Row] = &[
         },
         answers: WRITERS,
     },
-    Row { op: "EditMessage", what: "of one's own", asks: |target| edit(target.own), answers: WRITERS },
+    Row { op: "EditMessage", what: "of the caller", asks: |target| edit(target.own), answers: WRITERS },
     Row { op: "EditMessage", what: "of another", asks: |target| edit(target.theirs), answers: NOBODY },
-    Row { op: "DeleteMessage", what: "of one's own", asks: |target| delete(target.own, "everyone"), answers: READERS },
+    Row { op: "DeleteMessage", what: "of the caller", asks: |target| delete(target.own, "everyone"), answers: READERS },
     Row { op: "DeleteMessage", what: "of another", asks: |target| delete(target.theirs, "everyone"), answers: NOBODY },
-    Row { op: "DeleteMessage", what: "for oneself", asks: |target| delete(target.theirs, "me"), answers: READERS },
+    Row { op: "DeleteMessage", what: "for the caller", asks: |target| delete(target.theirs, "me"), answers: READERS },
     Row {
         op: "React",
         what: "",
@@ -252,7 +252,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         op: "AddParticipant",
-        what: "of somebody who is in it",
+        what: "of an existing member",
         asks: |target| vec![at(target, "POST", "/participants", json!({"user_id": target.other}))],
         answers: MANAGERS,
     },
@@ -277,7 +277,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         op: "RemoveParticipant",
-        what: "of oneself",
+        what: "of the caller",
         asks: |target| vec![participant(target, "DELETE", target.me, Value::Null)],
         answers: [Conflict, Yes, Yes, NotFound, Invalid, NotFound, NotFound],
     },
@@ -289,7 +289,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         op: "SetRole",
-        what: "of oneself",
+        what: "of the caller",
         asks: |target| vec![participant(target, "PATCH", target.me, json!({"role": "member"}))],
         answers: [Conflict, Forbidden, Forbidden, NotFound, Invalid, NotFound, NotFound],
     },
@@ -310,7 +310,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         op: "CreateReport",
-        what: "of a person",
+        what: "of a user",
         asks: |target| vec![rest("POST", "/api/reports", json!({"user_id": target.other, "reason": "rude"}))],
         answers: EVERYBODY,
     },
@@ -496,7 +496,7 @@ fn answer(code: &str) -> Answer {
         "not_found" => NotFound,
         "invalid" => Invalid,
         "conflict" => Conflict,
-        _ => panic!("an answer that nobody expects: {code}"),
+        _ => panic!("unexpected answer: {code}"),
     }
 }
 
@@ -513,7 +513,7 @@ async fn check(row: &Row, people: &People, caller: &User, expected: Answer, targ
         let (answer, bytes) = ask(caller, target, &(row.asks)(target)[number]).await;
         assert_eq!(answer, expected, "{case}: {bytes}");
         if answer != Yes {
-            assert_eq!(witness.conversation(target.id).await["rev"], before, "{case}: nothing changed");
+            assert_eq!(witness.conversation(target.id).await["rev"], before, "{case}: the conversation is unchanged");
         } else if SPENDING.contains(&row.op) {
             *target = people.target(caller).await;
         }
@@ -524,8 +524,8 @@ async fn check(row: &Row, people: &People, caller: &User, expected: Answer, targ
     }
 }
 
-both_databases!(everybody_gets_the_answer_that_is_theirs);
-async fn everybody_gets_the_answer_that_is_theirs(hub: &mut TestHub) {
+both_databases!(every_role_gets_the_expected_answer);
+async fn every_role_gets_the_expected_answer(hub: &mut TestHub) {
     let people = People::register(hub).await;
     for (column, caller) in people.callers.iter().enumerate() {
         let mut target = people.target(caller).await;

@@ -64,8 +64,8 @@ async fn or_1_another_site_changes_nothing_and_opens_no_socket(hub: &mut TestHub
     ann.get("/api/auth/me").await.is(200);
 }
 
-any_database!(a_path_written_in_another_way_is_no_way_around_the_origin, PUBLIC_URL = "https://chat.example.org");
-async fn a_path_written_in_another_way_is_no_way_around_the_origin(hub: &mut TestHub) {
+any_database!(an_encoded_path_does_not_bypass_the_origin_check, PUBLIC_URL = "https://chat.example.org");
+async fn an_encoded_path_does_not_bypass_the_origin_check(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for path in ["/ws", "/%77s", "/w%73", "/%77%73", "//ws", "/./ws", "https://chat.example.org/%77s"] {
         let cookie = ann.cookie();
@@ -81,8 +81,8 @@ async fn a_path_written_in_another_way_is_no_way_around_the_origin(hub: &mut Tes
     }
 }
 
-any_database!(a_bearer_token_that_is_none_lets_no_page_log_anybody_in, PUBLIC_URL = "https://chat.example.org");
-async fn a_bearer_token_that_is_none_lets_no_page_log_anybody_in(hub: &mut TestHub) {
+any_database!(an_invalid_bearer_token_does_not_bypass_the_origin_check, PUBLIC_URL = "https://chat.example.org");
+async fn an_invalid_bearer_token_does_not_bypass_the_origin_check(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let page = ann.with("origin", "https://evil.example").with("authorization", "Bearer junk");
     for call in ["/api/auth/register", "/api/auth/login"] {
@@ -109,8 +109,8 @@ async fn the_own_and_the_allowed_origins_pass(hub: &mut TestHub) {
     }
 }
 
-any_database!(without_a_public_url_the_loopback_names_are_the_own_origin);
-async fn without_a_public_url_the_loopback_names_are_the_own_origin(hub: &mut TestHub) {
+any_database!(loopback_names_are_the_origin_without_a_public_url);
+async fn loopback_names_are_the_origin_without_a_public_url(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for name in ["127.0.0.1", "localhost", "[::1]"] {
         let here = format!("{name}:{}", hub.port());
@@ -135,8 +135,8 @@ async fn or_1_without_an_origin_the_fetch_metadata_decides(hub: &mut TestHub) {
     ann.with("sec-fetch-site", "cross-site").with("origin", &own).post("/api/auth/token", json!({})).await.is(200);
 }
 
-any_database!(who_shows_a_bearer_token_may_come_from_anywhere);
-async fn who_shows_a_bearer_token_may_come_from_anywhere(hub: &mut TestHub) {
+any_database!(a_bearer_token_is_accepted_from_any_origin);
+async fn a_bearer_token_is_accepted_from_any_origin(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let app: User = ann.by_token().await.at("https://evil.example");
     app.send_rest(&bob, "x").await;
@@ -169,8 +169,8 @@ async fn or_1_two_origins_in_one_request_are_refused(hub: &mut TestHub) {
     ann.get("/api/auth/me").await.is(200);
 }
 
-any_database!(or_4_any_other_host_is_misdirected, PUBLIC_URL = "https://chat.example.org");
-async fn or_4_any_other_host_is_misdirected(hub: &mut TestHub) {
+any_database!(or_4_requests_for_another_host_answer_421, PUBLIC_URL = "https://chat.example.org");
+async fn or_4_requests_for_another_host_answer_421(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for host in ["CHAT.example.org", "chat.example.org:443", "chat.example.org.", "Chat.Example.Org.:443"] {
         ann.with("host", host).get("/api/auth/me").await.is(200);
@@ -221,8 +221,8 @@ async fn or_4_any_other_host_is_misdirected(hub: &mut TestHub) {
     ann.get("/api/auth/me").await.is(200);
 }
 
-any_database!(a_refused_host_is_repeated_without_anything_unsafe);
-async fn a_refused_host_is_repeated_without_anything_unsafe(hub: &mut TestHub) {
+any_database!(a_refused_host_is_repeated_without_unsafe_characters);
+async fn a_refused_host_is_repeated_without_unsafe_characters(hub: &mut TestHub) {
     for host in
         ["<script>alert(1)</script>.example", "a\"b'c`d&e\\f.example", "b\u{fc}cher.example", &*"x".repeat(2000)]
     {
@@ -286,8 +286,8 @@ async fn answers(client: &Client) -> Vec<Reply> {
     replies
 }
 
-any_database!(or_4_no_script_of_another_origin_reads_an_answer, PUBLIC_URL = "https://chat.example.org");
-async fn or_4_no_script_of_another_origin_reads_an_answer(hub: &mut TestHub) {
+any_database!(or_4_a_script_of_another_origin_reads_no_answer, PUBLIC_URL = "https://chat.example.org");
+async fn or_4_a_script_of_another_origin_reads_no_answer(hub: &mut TestHub) {
     let visitor = hub.visitor();
     for origin in HOSTILE.iter().chain(&["https://chat.example.org", "https://app.example.org"]) {
         for reply in answers(&visitor.with("origin", origin)).await {
@@ -344,8 +344,8 @@ async fn or_4_only_scripts_of_an_allowed_origin_read_answers(hub: &mut TestHub) 
     }
 }
 
-any_database!(or_3_what_a_form_can_send_is_not_taken);
-async fn or_3_what_a_form_can_send_is_not_taken(hub: &mut TestHub) {
+any_database!(or_3_content_types_of_html_forms_are_refused);
+async fn or_3_content_types_of_html_forms_are_refused(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let body = json!({"recipient_id": bob.id, "content": "x"}).to_string();
     for content_type in [

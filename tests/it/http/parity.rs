@@ -219,18 +219,18 @@ async fn story(transport: Transport, people: [&User; 2], (stranger, foreign): (i
     read(&mut story, people, id, stranger).await;
     search(&mut story, id, stranger).await;
     change(&mut story, people, id, foreign).await;
-    for (who, socket) in [("the reader heard", &mut listening), ("the sender's other device heard", &mut own)] {
+    for (who, socket) in [("frames to the reader", &mut listening), ("frames to the sender's other device", &mut own)] {
         socket.arrived().await.into_iter().for_each(|frame| story.note(who, frame));
     }
     story.note("history", reader.history(id, "").await);
     story.note("conversation", reader.conversation(id).await);
     let frames: BTreeSet<String> = FRAMES.iter().map(|entry| entry.kind.to_owned()).collect();
-    assert_eq!(story.asked, frames, "the story tells of every frame");
+    assert_eq!(story.asked, frames, "the story uses every frame");
     story.entries.into_iter().map(|(what, value)| (what, plain(&value, people))).collect()
 }
 
-both_databases!(rest_and_the_socket_tell_the_same_story, TYPING_TIMEOUT = "1m");
-async fn rest_and_the_socket_tell_the_same_story(hub: &mut TestHub) {
+both_databases!(rest_and_socket_give_the_same_answers, TYPING_TIMEOUT = "1m");
+async fn rest_and_socket_give_the_same_answers(hub: &mut TestHub) {
     let [ann, bob, cat, dan, eve, fay] = hub.users(["ann", "bob", "cat", "dan", "eve", "fay"]).await;
     let foreign = eve.send_rest(&fay, "hello").await;
     let stranger = (foreign["conversation_id"].as_i64().unwrap(), foreign["id"].as_i64().unwrap());

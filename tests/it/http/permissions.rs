@@ -21,7 +21,7 @@ async fn refused(hub: &TestHub, sender: &User, target: &Value, status: u16, code
     let (stored, listed) = (hub.stored(), sender.conversations().await);
     let detail = sender.post("/api/messages", frame(target, "no")).await.refused(status, code);
     assert_eq!(phone.refused(frame(target, "no")).await, (code.to_owned(), detail.clone()));
-    assert_eq!(hub.stored(), stored, "nothing is stored");
+    assert_eq!(hub.stored(), stored, "no row is stored");
     assert_eq!(sender.conversations().await, listed);
     phone.expect_silence().await;
     detail
@@ -36,15 +36,15 @@ async fn typing_refused(sender: &User, conversation_id: &Value, status: u16, cod
     detail
 }
 
-both_databases!(a_block_stops_writing_and_typing_in_both_directions);
-async fn a_block_stops_writing_and_typing_in_both_directions(hub: &mut TestHub) {
+both_databases!(a_block_stops_messages_and_typing_in_both_directions);
+async fn a_block_stops_messages_and_typing_in_both_directions(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = json!(ann.gets_to_know(&bob).await);
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
     bob.blocks(&ann).await;
     for target in [to_user(&bob), json!({"conversation_id": id})] {
         let detail = refused(hub, &ann, &target, 403, "forbidden").await;
-        assert!(!detail.contains("block"), "it does not say who decided: {detail}");
+        assert!(!detail.contains("block"), "the error does not reveal the block: {detail}");
     }
     for target in [to_user(&ann), json!({"conversation_id": id})] {
         let detail = refused(hub, &bob, &target, 403, "forbidden").await;
@@ -59,8 +59,8 @@ async fn a_block_stops_writing_and_typing_in_both_directions(hub: &mut TestHub) 
     assert_eq!(bob_socket.next().await["message"]["content"], "again");
 }
 
-both_databases!(a_stranger_who_is_blocked_makes_no_conversation);
-async fn a_stranger_who_is_blocked_makes_no_conversation(hub: &mut TestHub) {
+both_databases!(a_blocked_stranger_cannot_create_a_conversation);
+async fn a_blocked_stranger_cannot_create_a_conversation(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut bob_socket = bob.connect().await;
     bob.blocks(&ann).await;
@@ -70,8 +70,8 @@ async fn a_stranger_who_is_blocked_makes_no_conversation(hub: &mut TestHub) {
     bob_socket.expect_silence().await;
 }
 
-both_databases!(under_the_contacts_policy_only_those_may_write_who_are_known, MESSAGE_POLICY = "contacts");
-async fn under_the_contacts_policy_only_those_may_write_who_are_known(hub: &mut TestHub) {
+both_databases!(the_contacts_policy_admits_only_known_senders, MESSAGE_POLICY = "contacts");
+async fn the_contacts_policy_admits_only_known_senders(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut bob_socket = bob.connect().await;
     let as_stranger = refused(hub, &ann, &to_user(&bob), 403, "forbidden").await;
@@ -89,11 +89,11 @@ async fn under_the_contacts_policy_only_those_may_write_who_are_known(hub: &mut 
     ann.send_rest(&bob, "still here").await;
     bob.blocks(&cat).await;
     let as_blocked = refused(hub, &cat, &to_user(&bob), 403, "forbidden").await;
-    assert_eq!(as_blocked, as_stranger, "nobody learns that they are blocked");
+    assert_eq!(as_blocked, as_stranger, "a blocked user gets the answer of a stranger");
 }
 
-both_databases!(having_written_in_vain_does_not_open_the_way, MESSAGE_POLICY = "contacts");
-async fn having_written_in_vain_does_not_open_the_way(hub: &mut TestHub) {
+both_databases!(a_former_contact_without_a_reply_is_a_stranger_again, MESSAGE_POLICY = "contacts");
+async fn a_former_contact_without_a_reply_is_a_stranger_again(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     bob.adds_contact(&ann).await;
     let id = ann.send_rest(&bob, "hi").await["conversation_id"].clone();
@@ -103,8 +103,8 @@ async fn having_written_in_vain_does_not_open_the_way(hub: &mut TestHub) {
     refused(hub, &ann, &json!({"conversation_id": id}), 403, "forbidden").await;
 }
 
-both_databases!(nobody_writes_to_themselves_or_to_no_one);
-async fn nobody_writes_to_themselves_or_to_no_one(hub: &mut TestHub) {
+both_databases!(a_message_to_the_sender_or_a_missing_user_is_refused);
+async fn a_message_to_the_sender_or_a_missing_user_is_refused(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let detail = refused(hub, &ann, &to_user(&ann), 400, "invalid").await;
     assert!(detail.contains("recipient_id"), "{detail}");
@@ -165,8 +165,8 @@ async fn inaccessible_and_missing_conversations_answer_the_same(hub: &mut TestHu
     }
 }
 
-both_databases!(what_goes_on_between_two_people_reaches_no_third);
-async fn what_goes_on_between_two_people_reaches_no_third(hub: &mut TestHub) {
+both_databases!(a_direct_conversation_sends_nothing_to_third_users);
+async fn a_direct_conversation_sends_nothing_to_third_users(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let mut spy = eve.connect().await;
     let (mut phone, mut other) = (ann.connect().await, bob.connect().await);

@@ -27,7 +27,7 @@ async fn use_up(ann: &User, asks: &[(&'static str, String, Value)], times: usize
             return refused;
         }
     }
-    panic!("nothing is ever refused");
+    panic!("no request is ever refused");
 }
 
 /// The same over a socket, which handles one frame after the other.
@@ -47,7 +47,7 @@ async fn use_up_by(socket: &mut Socket, mut frame: Value, times: usize) -> Value
             return error;
         }
     }
-    panic!("nothing is ever refused");
+    panic!("no request is ever refused");
 }
 
 /// Over the limit, both transports say when to retry.
@@ -63,8 +63,8 @@ async fn is_refused_on_both_doors(ann: &User, asks: &[(&'static str, String, Val
     socket.answers().await;
 }
 
-any_database!(marks_have_a_rate_of_their_own, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
-async fn marks_have_a_rate_of_their_own(hub: &mut TestHub) {
+any_database!(marks_have_their_own_rate_limit, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
+async fn marks_have_their_own_rate_limit(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let path = |what: &str| format!("/api/conversations/{id}/{what}");
@@ -86,8 +86,8 @@ async fn marks_have_a_rate_of_their_own(hub: &mut TestHub) {
     ann.conversations().await;
 }
 
-any_database!(other_changes_have_a_rate_of_their_own, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
-async fn other_changes_have_a_rate_of_their_own(hub: &mut TestHub) {
+any_database!(other_changes_have_their_own_rate_limit, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
+async fn other_changes_have_their_own_rate_limit(hub: &mut TestHub) {
     let [ann, bob, cid] = hub.users(["ann", "bob", "cid"]).await;
     let message = bob.send_rest(&ann, "hello").await;
     let (group, id) = (json!({"participant_ids": [bob.id, cid.id], "client_id": "g"}), &message["id"]);

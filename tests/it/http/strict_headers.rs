@@ -74,8 +74,8 @@ pub fn assert_strict(reply: &Reply) {
     assert_eq!(readers(reply), [], "{reply:?}");
 }
 
-any_database!(or_5_over_plain_http_no_browser_is_told_to_insist_on_tls);
-async fn or_5_over_plain_http_no_browser_is_told_to_insist_on_tls(hub: &mut TestHub) {
+any_database!(or_5_plain_http_answers_have_no_hsts_header);
+async fn or_5_plain_http_answers_have_no_hsts_header(hub: &mut TestHub) {
     for path in ["/", "/health", "/no/such/place"] {
         assert_eq!(hub.visitor().get(path).await.header("strict-transport-security"), None);
     }

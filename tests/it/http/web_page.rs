@@ -28,12 +28,12 @@ async fn the_page_is_served_with_a_strict_policy_and_a_tag(hub: &mut TestHub) {
     let page = visitor.get("/").await.body;
     assert!(
         !page.contains("<script>") && !page.contains("style=") && !page.contains(" onclick"),
-        "nothing inline: {page}"
+        "the page has no inline code: {page}"
     );
 }
 
-any_database!(what_is_not_there_is_not_found_and_nothing_else_is_served);
-async fn what_is_not_there_is_not_found_and_nothing_else_is_served(hub: &mut TestHub) {
+any_database!(unknown_paths_answer_not_found);
+async fn unknown_paths_answer_not_found(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for path in [
         "/api.test.js",
@@ -64,8 +64,8 @@ async fn what_is_not_there_is_not_found_and_nothing_else_is_served(hub: &mut Tes
     }
 }
 
-both_databases!(health_tells_who_is_connected);
-async fn health_tells_who_is_connected(hub: &mut TestHub) {
+both_databases!(health_reports_connections_and_users);
+async fn health_reports_connections_and_users(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let _sockets = (ann.connect().await, ann.connect().await, bob.connect().await);
     let health = hub.visitor().get("/health").await.is(200).ok();
@@ -83,10 +83,10 @@ async fn health_tells_who_is_connected(hub: &mut TestHub) {
     hub.visitor().get("/ready").await.is(200);
 }
 
-any_database!(a_stranger_only_hears_whether_the_hub_is_well, PUBLIC_URL = "https://chat.example.org");
-async fn a_stranger_only_hears_whether_the_hub_is_well(hub: &mut TestHub) {
+any_database!(a_proxied_health_request_gets_only_the_status, PUBLIC_URL = "https://chat.example.org");
+async fn a_proxied_health_request_gets_only_the_status(hub: &mut TestHub) {
     let visitor = hub.visitor();
-    assert!(visitor.get("/health").await.ok()["version"].is_string(), "a program on this machine hears more");
+    assert!(visitor.get("/health").await.ok()["version"].is_string(), "a local program gets all details");
     for header in ["x-forwarded-for", "forwarded", "x-real-ip", "via", "x-forwarded-host", "x-forwarded-proto"] {
         let passed_on = visitor.with(header, "127.0.0.1").get("/health").await.is(200);
         assert_eq!(passed_on.body, r#"{"status":"ok"}"#, "{header}");

@@ -27,7 +27,7 @@ fn sandbox() -> Sandbox {
 }
 
 #[tokio::test]
-async fn a_huge_declared_frame_length_costs_no_memory_or_time() {
+async fn a_huge_declared_frame_length_uses_no_memory_or_time() {
     let sandbox = sandbox();
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
@@ -63,7 +63,7 @@ async fn busy_for_five_seconds(hub: &Binary) -> f64 {
 }
 
 #[tokio::test]
-async fn a_socket_that_was_closed_costs_nothing_though_its_peer_stays() {
+async fn a_closed_socket_uses_no_resources_if_its_peer_stays() {
     let sandbox = sandbox();
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;

@@ -16,8 +16,8 @@ async fn written(from: &User, to: &User, count: usize) -> (i64, Vec<Value>) {
     (sent[0]["conversation_id"].as_i64().unwrap(), sent)
 }
 
-both_databases!(a_cleared_conversation_is_gone_only_for_the_caller);
-async fn a_cleared_conversation_is_gone_only_for_the_caller(hub: &mut TestHub) {
+both_databases!(a_cleared_conversation_disappears_only_for_the_caller);
+async fn a_cleared_conversation_disappears_only_for_the_caller(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = written(&ann, &bob, 3).await;
     let before = ann.conversation(id).await;
@@ -49,8 +49,8 @@ async fn a_cleared_conversation_is_gone_only_for_the_caller(hub: &mut TestHub) {
     assert_eq!(ann.contents(id).await, ["1", "2", "3"]);
 }
 
-both_databases!(a_new_message_brings_it_back_without_the_old_ones);
-async fn a_new_message_brings_it_back_without_the_old_ones(hub: &mut TestHub) {
+both_databases!(a_new_message_restores_a_cleared_conversation_empty);
+async fn a_new_message_restores_a_cleared_conversation_empty(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, _) = written(&ann, &bob, 3).await;
     clear(&bob, id).await;
@@ -76,8 +76,8 @@ async fn a_new_message_brings_it_back_without_the_old_ones(hub: &mut TestHub) {
     assert_eq!(ann.contents(id).await, ["1", "2", "3", "new"]);
 }
 
-both_databases!(clearing_what_is_clear_does_nothing);
-async fn clearing_what_is_clear_does_nothing(hub: &mut TestHub) {
+both_databases!(clearing_a_cleared_conversation_changes_nothing);
+async fn clearing_a_cleared_conversation_changes_nothing(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, _) = written(&ann, &bob, 2).await;
     clear(&bob, id).await;
@@ -88,8 +88,8 @@ async fn clearing_what_is_clear_does_nothing(hub: &mut TestHub) {
     assert_eq!(bob.post("/api/sync", json!({"only": true})).await.ok()["me"], 1);
 }
 
-both_databases!(one_clears_what_one_is_in_and_the_rest_is_not_there);
-async fn one_clears_what_one_is_in_and_the_rest_is_not_there(hub: &mut TestHub) {
+both_databases!(a_user_can_clear_only_their_own_conversations);
+async fn a_user_can_clear_only_their_own_conversations(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let (id, _) = written(&ann, &bob, 1).await;
     let foreign = eve.delete(&format!("/api/conversations/{id}")).await;
@@ -101,8 +101,8 @@ async fn one_clears_what_one_is_in_and_the_rest_is_not_there(hub: &mut TestHub) 
     assert_eq!(ann.contents(id).await, ["1"]);
 }
 
-both_databases!(changes_of_what_one_cleared_only_move_the_number);
-async fn changes_of_what_one_cleared_only_move_the_number(hub: &mut TestHub) {
+both_databases!(changes_to_cleared_messages_arrive_as_skip_frames);
+async fn changes_to_cleared_messages_arrive_as_skip_frames(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = written(&ann, &bob, 2).await;
     clear(&bob, id).await;
@@ -114,11 +114,11 @@ async fn changes_of_what_one_cleared_only_move_the_number(hub: &mut TestHub) {
     let skips = phone.arrived().await;
     assert_eq!(kinds(&skips), ["skip", "skip"]);
     assert_eq!((&skips[0]["rev"], &skips[1]["rev"]), (&json!(4), &json!(5)));
-    assert_eq!(bob.conversations().await, Vec::<Value>::new(), "and it stays away");
+    assert_eq!(bob.conversations().await, Vec::<Value>::new(), "the conversation stays cleared");
 }
 
-both_databases!(every_device_ends_with_the_same_whether_it_was_there_or_not);
-async fn every_device_ends_with_the_same_whether_it_was_there_or_not(hub: &mut TestHub) {
+both_databases!(online_and_offline_devices_end_in_the_same_state);
+async fn online_and_offline_devices_end_in_the_same_state(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = written(&ann, &bob, 3).await;
     let mut before = truth(&bob).await;

@@ -60,12 +60,12 @@ async fn a_message_deleted_for_everyone_is_a_tombstone_everywhere(hub: &mut Test
         transport.ok("delete_message", delete(&sent, "everyone")).await;
         laptop.expect_silence().await;
         phone.expect_silence().await;
-        assert_eq!(message(&bob, &sent["id"]).await, tombstone, "once more changes nothing");
+        assert_eq!(message(&bob, &sent["id"]).await, tombstone, "a second deletion changes nothing");
     }
 }
 
-both_databases!(what_was_deleted_for_everyone_is_not_unread);
-async fn what_was_deleted_for_everyone_is_not_unread(hub: &mut TestHub) {
+both_databases!(a_message_deleted_for_everyone_is_not_unread);
+async fn a_message_deleted_for_everyone_is_not_unread(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.send_rest(&bob, "one").await;
     let sent = ann.send_rest(&bob, "two").await;
@@ -78,8 +78,8 @@ async fn what_was_deleted_for_everyone_is_not_unread(hub: &mut TestHub) {
     assert_eq!(bob.conversations().await[0]["unread_count"], 1);
 }
 
-both_databases!(of_a_deleted_message_nothing_is_kept);
-async fn of_a_deleted_message_nothing_is_kept(hub: &mut TestHub) {
+both_databases!(the_text_of_a_deleted_message_is_erased);
+async fn the_text_of_a_deleted_message_is_erased(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut transport = Transport::Rest(ann.clone());
     let secrets: Vec<String> = (0..20).map(|n| format!("the key is under mat number {n}.")).collect();
@@ -93,7 +93,7 @@ async fn of_a_deleted_message_nothing_is_kept(hub: &mut TestHub) {
     }
     // The write-ahead log is emptied when the last connection closes.
     hub.stop();
-    assert!(hub.database.holds(b"something that stays"), "what is there is found");
+    assert!(hub.database.holds(b"something that stays"), "stored text is found");
     for (n, secret) in secrets.iter().enumerate() {
         assert!(!hub.database.holds(secret.as_bytes()), "{secret}");
         // No hash remains either, from which a short text could be guessed.
@@ -103,8 +103,8 @@ async fn of_a_deleted_message_nothing_is_kept(hub: &mut TestHub) {
     hub.restart();
 }
 
-both_databases!(a_retry_of_the_send_after_a_deletion_finds_the_tombstone);
-async fn a_retry_of_the_send_after_a_deletion_finds_the_tombstone(hub: &mut TestHub) {
+both_databases!(a_send_retried_after_a_deletion_returns_the_tombstone);
+async fn a_send_retried_after_a_deletion_returns_the_tombstone(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let send = |content: &str| json!({"recipient_id": bob.id, "content": content, "client_message_id": "key"});
     let [mut rest, mut socket] = Transport::both(&ann).await;
@@ -119,8 +119,8 @@ async fn a_retry_of_the_send_after_a_deletion_finds_the_tombstone(hub: &mut Test
     assert_eq!(hub.stored(), [1, 1, 2]);
 }
 
-both_databases!(what_one_deleted_for_oneself_is_gone_for_oneself_alone);
-async fn what_one_deleted_for_oneself_is_gone_for_oneself_alone(hub: &mut TestHub) {
+both_databases!(a_message_deleted_for_me_disappears_only_for_the_caller);
+async fn a_message_deleted_for_me_disappears_only_for_the_caller(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let first = ann.send_rest(&bob, "first").await;
     let id = first["conversation_id"].as_i64().unwrap();
@@ -133,13 +133,13 @@ async fn what_one_deleted_for_oneself_is_gone_for_oneself_alone(hub: &mut TestHu
         number += 1;
         let update = tablet.expect("me_update").await;
         assert_eq!((&update["me"], &update["hidden"]), (&json!(number), &json!([sent["id"]])), "{update}");
-        assert_eq!(update.as_object().unwrap().len(), 4, "and nothing else: {update}");
+        assert_eq!(update.as_object().unwrap().len(), 4, "the update has no other keys: {update}");
         assert_eq!(update_with_total(&mut tablet, 1).await["unread_count"], 1);
         tablet.expect_silence().await;
         // The fence changed Bob's own state.
         number = bob.post("/api/sync", json!({"only": true})).await.ok()["me"].as_i64().unwrap();
         other.expect_silence().await;
-        assert_eq!(bob.conversation(id).await["rev"], rev, "nobody else's number moves");
+        assert_eq!(bob.conversation(id).await["rev"], rev, "the rev of the conversation does not change");
         assert_eq!((total_unread(&bob).await, bob.contents(id).await), (json!(1), vec!["first".to_owned()]));
         assert_eq!(bob.conversations().await[0]["last_message"]["id"], first["id"], "the one before it");
         assert_eq!(ann.conversations().await[0]["last_message"], sent);
@@ -181,11 +181,11 @@ async fn changes_to_a_hidden_message_arrive_as_skip_frames(hub: &mut TestHub) {
         assert_eq!(answer["mine"]["hidden"], json!([sent["id"]]));
     }
     let of_ann = ann.post("/api/sync", json!({})).await.ok();
-    assert_eq!(of_ann["mine"]["hidden"], json!([]), "it is nobody else's business");
+    assert_eq!(of_ann["mine"]["hidden"], json!([]), "other users do not see it");
 }
 
-both_databases!(the_last_message_in_the_list_is_the_last_that_shows);
-async fn the_last_message_in_the_list_is_the_last_that_shows(hub: &mut TestHub) {
+both_databases!(the_list_shows_the_last_visible_message);
+async fn the_list_shows_the_last_visible_message(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let (mut by_ann, mut by_bob) = (Transport::Rest(ann.clone()), Transport::Rest(bob.clone()));
     let mut sent = Vec::new();
@@ -211,12 +211,12 @@ async fn the_last_message_in_the_list_is_the_last_that_shows(hub: &mut TestHub) 
     }
     assert_eq!(last().await, (json!(1), json!("one")));
     by_bob.ok("delete_message", delete(&sent[0], "me")).await;
-    assert_eq!(last().await, (Value::Null, Value::Null), "nothing is left to show");
+    assert_eq!(last().await, (Value::Null, Value::Null), "no visible message is left");
     assert_eq!(ann.conversations().await[0]["last_message"]["content"], "four");
 }
 
-both_databases!(pages_of_history_are_full_though_messages_between_are_hidden);
-async fn pages_of_history_are_full_though_messages_between_are_hidden(hub: &mut TestHub) {
+both_databases!(history_pages_are_full_despite_hidden_messages);
+async fn history_pages_are_full_despite_hidden_messages(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut transport = Transport::Rest(bob.clone());
     let mut id = 0;
@@ -240,8 +240,8 @@ async fn pages_of_history_are_full_though_messages_between_are_hidden(hub: &mut 
     }
 }
 
-both_databases!(who_may_not_delete_is_refused_and_told_no_more_than_needed);
-async fn who_may_not_delete_is_refused_and_told_no_more_than_needed(hub: &mut TestHub) {
+both_databases!(an_unauthorized_deletion_is_refused_without_details);
+async fn an_unauthorized_deletion_is_refused_without_details(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let sent = ann.send_rest(&bob, "mine").await;
     let (mut laptop, mut phone) = (ann.connect().await, bob.connect().await);
@@ -250,7 +250,11 @@ async fn who_may_not_delete_is_refused_and_told_no_more_than_needed(hub: &mut Te
     for whom in ["everyone", "me"] {
         let absent = refused(&eve, json!({"message_id": 999_999, "for": whom})).await;
         assert_eq!(absent, ("not_found".into(), "no such message".into()));
-        assert_eq!(refused(&eve, delete(&sent, whom)).await, absent, "somebody else's and nobody's are alike");
+        assert_eq!(
+            refused(&eve, delete(&sent, whom)).await,
+            absent,
+            "inaccessible and missing messages answer the same"
+        );
     }
     for body in [json!({"message_id": sent["id"]}), json!({"message_id": sent["id"], "for": "them"})] {
         let (code, words) = refused(&ann, body).await;
@@ -261,8 +265,8 @@ async fn who_may_not_delete_is_refused_and_told_no_more_than_needed(hub: &mut Te
     assert_eq!(message(&bob, &sent["id"]).await, sent);
 }
 
-both_databases!(under_a_block_one_may_still_take_back_what_one_said);
-async fn under_a_block_one_may_still_take_back_what_one_said(hub: &mut TestHub) {
+both_databases!(a_sender_may_delete_their_messages_despite_a_block);
+async fn a_sender_may_delete_their_messages_despite_a_block(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (first, second) = (ann.send_rest(&bob, "first").await, ann.send_rest(&bob, "second").await);
     bob.blocks(&ann).await;

@@ -11,8 +11,8 @@ async fn message(user: &User, id: &Value) -> Value {
     user.get(&format!("/api/messages/{id}")).await.ok()["message"].clone()
 }
 
-both_databases!(an_edit_is_told_to_everybody_and_is_what_stands_there);
-async fn an_edit_is_told_to_everybody_and_is_what_stands_there(hub: &mut TestHub) {
+both_databases!(an_edit_is_stored_and_sent_to_every_device);
+async fn an_edit_is_stored_and_sent_to_every_device(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     for mut transport in Transport::both(&ann).await {
@@ -42,8 +42,8 @@ async fn an_edit_is_told_to_everybody_and_is_what_stands_there(hub: &mut TestHub
     }
 }
 
-both_databases!(whoever_was_away_gets_the_text_as_it_is_now_and_once);
-async fn whoever_was_away_gets_the_text_as_it_is_now_and_once(hub: &mut TestHub) {
+both_databases!(an_offline_client_gets_an_edited_message_once);
+async fn an_offline_client_gets_an_edited_message_once(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let [mut transport, _] = Transport::both(&ann).await;
     let sent = ann.send_rest(&bob, "one").await;
@@ -67,8 +67,8 @@ async fn whoever_was_away_gets_the_text_as_it_is_now_and_once(hub: &mut TestHub)
     }
 }
 
-both_databases!(a_change_before_what_a_client_holds_tears_no_hole);
-async fn a_change_before_what_a_client_holds_tears_no_hole(hub: &mut TestHub) {
+both_databases!(a_change_to_an_unloaded_message_leaves_no_gap);
+async fn a_change_to_an_unloaded_message_leaves_no_gap(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let first = ann.send_rest(&bob, "first").await;
     let id = first["conversation_id"].as_i64().unwrap();
@@ -95,8 +95,8 @@ async fn a_change_before_what_a_client_holds_tears_no_hole(hub: &mut TestHub) {
     }
 }
 
-both_databases!(the_same_text_again_changes_nothing);
-async fn the_same_text_again_changes_nothing(hub: &mut TestHub) {
+both_databases!(editing_to_the_same_text_changes_nothing);
+async fn editing_to_the_same_text_changes_nothing(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "as it is").await;
     let mut phone = bob.connect().await;
@@ -127,8 +127,8 @@ async fn a_send_retried_after_an_edit_returns_the_edited_message(hub: &mut TestH
     assert_eq!(hub.stored(), [1, 1, 2]);
 }
 
-both_databases!(only_the_sender_edits_and_only_what_is_there);
-async fn only_the_sender_edits_and_only_what_is_there(hub: &mut TestHub) {
+both_databases!(only_the_sender_may_edit_and_only_existing_messages);
+async fn only_the_sender_may_edit_and_only_existing_messages(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let sent = ann.send_rest(&bob, "mine").await;
     let mut phone = ann.connect().await;
@@ -137,7 +137,7 @@ async fn only_the_sender_edits_and_only_what_is_there(hub: &mut TestHub) {
     assert_eq!((&*code, &*words), ("forbidden", "only its sender may change a message"));
     let absent = refused(&eve, json!({"message_id": 999_999, "content": "x"})).await;
     assert_eq!(absent, ("not_found".into(), "no such message".into()));
-    assert_eq!(refused(&eve, edit(&sent, "x")).await, absent, "somebody else's and nobody's are alike");
+    assert_eq!(refused(&eve, edit(&sent, "x")).await, absent, "inaccessible and missing messages answer the same");
     for (content, expected) in [(json!("x".repeat(1001)), "too_large"), (json!(" "), "invalid"), (json!(7), "invalid")]
     {
         let (code, words) = refused(&ann, json!({"message_id": sent["id"], "content": content})).await;
@@ -148,11 +148,11 @@ async fn only_the_sender_edits_and_only_what_is_there(hub: &mut TestHub) {
     ann.delete(&format!("/api/messages/{}?for=everyone", sent["id"])).await.is(204);
     assert_eq!(refused(&ann, edit(&sent, "again")).await, ("conflict".into(), "the message was deleted".into()));
     let frames = phone.arrived().await;
-    assert_eq!(kinds(&frames), ["message_deleted"], "nothing else was told");
+    assert_eq!(kinds(&frames), ["message_deleted"], "no other frame was sent");
 }
 
-both_databases!(under_a_block_nobody_edits_and_the_old_text_is_readable);
-async fn under_a_block_nobody_edits_and_the_old_text_is_readable(hub: &mut TestHub) {
+both_databases!(a_block_prevents_edits_and_keeps_the_text_readable);
+async fn a_block_prevents_edits_and_keeps_the_text_readable(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "before").await;
     bob.blocks(&ann).await;
@@ -178,11 +178,11 @@ async fn edits_count_as_messages_for_the_rate(hub: &mut TestHub) {
             return;
         }
     }
-    panic!("nobody edits as fast as that");
+    panic!("no edit was rate limited");
 }
 
-both_databases!(of_an_edited_message_the_old_text_is_kept_nowhere);
-async fn of_an_edited_message_the_old_text_is_kept_nowhere(hub: &mut TestHub) {
+both_databases!(the_old_text_of_an_edited_message_is_erased);
+async fn the_old_text_of_an_edited_message_is_erased(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut transport = Transport::Rest(ann.clone());
     let old = |n: usize| format!("a slip of the tongue number {n}.");
@@ -195,7 +195,7 @@ async fn of_an_edited_message_the_old_text_is_kept_nowhere(hub: &mut TestHub) {
     }
     // The write-ahead log is emptied when the last connection closes.
     hub.stop();
-    assert!(hub.database.holds(b"and then a long one"), "what is there is found");
+    assert!(hub.database.holds(b"and then a long one"), "stored text is found");
     for n in 0..20 {
         assert!(!hub.database.holds(old(n).as_bytes()), "number {n}");
     }

@@ -31,8 +31,8 @@ async fn read_all(user: &User, id: i64, limit: usize, is_backwards: bool) -> Vec
     }
 }
 
-both_databases!(pages_joined_are_the_whole_history_whatever_their_size);
-async fn pages_joined_are_the_whole_history_whatever_their_size(hub: &mut TestHub) {
+both_databases!(pages_of_any_size_add_up_to_the_whole_history);
+async fn pages_of_any_size_add_up_to_the_whole_history(hub: &mut TestHub) {
     const COUNT: i64 = 17;
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
@@ -47,8 +47,8 @@ async fn pages_joined_are_the_whole_history_whatever_their_size(hub: &mut TestHu
     }
 }
 
-both_databases!(a_page_is_ascending_and_says_exactly_whether_there_is_more);
-async fn a_page_is_ascending_and_says_exactly_whether_there_is_more(hub: &mut TestHub) {
+both_databases!(a_page_is_ascending_and_has_an_exact_has_more);
+async fn a_page_is_ascending_and_has_an_exact_has_more(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut id = 0;
     for number in 0..5 {
@@ -145,8 +145,8 @@ async fn conversation_pages_by_activity_have_no_gap_or_repeat(hub: &mut TestHub)
     assert_eq!(list_all(&bob, 2).await, [with_bob], "others' conversations are not listed");
 }
 
-both_databases!(a_conversation_has_the_shape_of_the_contract);
-async fn a_conversation_has_the_shape_of_the_contract(hub: &mut TestHub) {
+both_databases!(a_conversation_has_the_documented_fields);
+async fn a_conversation_has_the_documented_fields(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let message = ann.send_rest(&bob, "hi").await;
     let id = message["conversation_id"].as_i64().unwrap();
@@ -162,11 +162,11 @@ async fn a_conversation_has_the_shape_of_the_contract(hub: &mut TestHub) {
     });
     assert_eq!(seen, expected);
     assert_eq!(bob.conversations().await, [expected], "the list shows the same");
-    assert_eq!(ann.conversation(id).await["unread_count"], 0, "one's own messages are not unread");
+    assert_eq!(ann.conversation(id).await["unread_count"], 0, "the sender's own messages are not unread");
 }
 
-both_databases!(asking_for_the_conversation_with_somebody_makes_none);
-async fn asking_for_the_conversation_with_somebody_makes_none(hub: &mut TestHub) {
+both_databases!(looking_up_a_conversation_by_user_does_not_create_it);
+async fn looking_up_a_conversation_by_user_does_not_create_it(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let path = format!("/api/conversations?with={}", bob.id);
     assert_eq!(ann.get(&path).await.ok(), json!({"conversations": [], "next": null}));

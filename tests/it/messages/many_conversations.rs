@@ -67,8 +67,8 @@ async fn an_empty_client_gets_a_thousand_conversations_in_one_sync(hub: &mut Tes
     assert_eq!(rows(&conversations[0], "messages").len(), 50, "as long as there is room");
 }
 
-both_databases!(ten_thousand_missed_messages_come_in_answers_of_bounded_size);
-async fn ten_thousand_missed_messages_come_in_answers_of_bounded_size(hub: &mut TestHub) {
+both_databases!(ten_thousand_missed_messages_come_in_bounded_answers);
+async fn ten_thousand_missed_messages_come_in_bounded_answers(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     begin_conversations(hub, &ann);
     write(hub, "TRUE", 1, 1);
@@ -91,8 +91,8 @@ fn count_queries_of(hub: &TestHub, who: &User, op: &impl Op) -> usize {
     count_queries(hub, |cx| op.run(&caller(who), cx).map(drop))
 }
 
-both_databases!(many_conversations_cost_as_few_queries_as_one);
-async fn many_conversations_cost_as_few_queries_as_one(hub: &mut TestHub) {
+both_databases!(many_conversations_need_no_more_queries_than_one);
+async fn many_conversations_need_no_more_queries_than_one(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     begin_conversations(hub, &ann);
     write(hub, "TRUE", 1, 3);

@@ -11,8 +11,8 @@ async fn message(user: &User, id: &Value) -> Value {
     user.get(&format!("/api/messages/{id}")).await.ok()["message"].clone()
 }
 
-both_databases!(a_reaction_is_told_to_everybody_and_taken_back_the_same_way);
-async fn a_reaction_is_told_to_everybody_and_taken_back_the_same_way(hub: &mut TestHub) {
+both_databases!(adding_and_removing_a_reaction_notifies_every_device);
+async fn adding_and_removing_a_reaction_notifies_every_device(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
     let id = sent["conversation_id"].as_i64().unwrap();
@@ -48,8 +48,8 @@ async fn a_reaction_is_told_to_everybody_and_taken_back_the_same_way(hub: &mut T
     assert_eq!(bob.get("/api/unread").await.ok(), unread, "a reaction is no news");
 }
 
-both_databases!(kinds_and_people_come_in_the_order_in_which_they_reacted);
-async fn kinds_and_people_come_in_the_order_in_which_they_reacted(hub: &mut TestHub) {
+both_databases!(emoji_and_users_are_listed_in_reaction_order);
+async fn emoji_and_users_are_listed_in_reaction_order(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
     let (mut by_ann, mut by_bob) = (Transport::Rest(ann.clone()), Transport::Rest(bob.clone()));
@@ -66,8 +66,8 @@ async fn kinds_and_people_come_in_the_order_in_which_they_reacted(hub: &mut Test
     assert_eq!(message(&ann, &sent["id"]).await["reactions"], expected);
 }
 
-both_databases!(reactions_count_everybody_and_name_the_first_twenty);
-async fn reactions_count_everybody_and_name_the_first_twenty(hub: &mut TestHub) {
+both_databases!(reactions_count_all_users_and_name_the_first_twenty);
+async fn reactions_count_all_users_and_name_the_first_twenty(hub: &mut TestHub) {
     let names: Vec<String> = (1..=21).map(|number| format!("guest{number}")).collect();
     let mut guests = Vec::new();
     for name in &names {
@@ -90,8 +90,8 @@ async fn reactions_count_everybody_and_name_the_first_twenty(hub: &mut TestHub) 
     assert_eq!(reactions, json!([{"emoji": "👍", "count": 20, "user_ids": named}]), "the next comes in");
 }
 
-both_databases!(an_emoji_is_kept_in_full_however_it_was_written);
-async fn an_emoji_is_kept_in_full_however_it_was_written(hub: &mut TestHub) {
+both_databases!(an_emoji_is_stored_fully_qualified);
+async fn an_emoji_is_stored_fully_qualified(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
     for mut transport in Transport::both(&bob).await {
@@ -116,14 +116,14 @@ async fn an_emoji_is_kept_in_full_however_it_was_written(hub: &mut TestHub) {
             let reactions = transport.ok("react", react(&sent, written, true)).await["message"]["reactions"].clone();
             assert_eq!(reactions, json!([{"emoji": kept, "count": 1, "user_ids": [bob.id]}]), "{written:?}");
             let reactions = transport.ok("react", react(&sent, kept, false)).await["message"]["reactions"].clone();
-            assert_eq!(reactions, json!([]), "{written:?} is taken back as {kept:?}");
+            assert_eq!(reactions, json!([]), "{written:?} is removed as {kept:?}");
         }
     }
     assert_eq!(hub.database.count("reactions"), 0);
 }
 
-both_databases!(what_is_not_one_emoji_is_refused);
-async fn what_is_not_one_emoji_is_refused(hub: &mut TestHub) {
+both_databases!(a_reaction_must_be_exactly_one_emoji);
+async fn a_reaction_must_be_exactly_one_emoji(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
     let mut phone = bob.connect().await;
@@ -157,8 +157,8 @@ async fn what_is_not_one_emoji_is_refused(hub: &mut TestHub) {
     assert_eq!(hub.database.count("reactions"), 0);
 }
 
-both_databases!(a_message_has_twenty_kinds_of_reactions_and_no_more);
-async fn a_message_has_twenty_kinds_of_reactions_and_no_more(hub: &mut TestHub) {
+both_databases!(a_message_has_at_most_twenty_kinds_of_reactions);
+async fn a_message_has_at_most_twenty_kinds_of_reactions(hub: &mut TestHub) {
     const KINDS: [&str; 20] = [
         "😀", "😃", "😄", "😁", "😆", "😅", "🤣", "😂", "🙂", "🙃", "🫠", "😉", "😊", "😇", "🥰", "😍", "🤩", "😘",
         "😗", "😚",
@@ -176,7 +176,7 @@ async fn a_message_has_twenty_kinds_of_reactions_and_no_more(hub: &mut TestHub) 
     let (code, _) = refused_on_both(&bob, "react", react(&sent, "🤔", true)).await;
     assert_eq!(code, "conflict");
     let (code, _) = refused_on_both(&ann, "react", react(&sent, "🤔", true)).await;
-    assert_eq!(code, "conflict", "whoever asks");
+    assert_eq!(code, "conflict", "for both users");
     phone.expect_silence().await;
     assert_eq!(message(&ann, &sent["id"]).await, before, "not even its number moved");
     by_bob.ok("react", react(&sent, KINDS[3], true)).await;
@@ -186,8 +186,8 @@ async fn a_message_has_twenty_kinds_of_reactions_and_no_more(hub: &mut TestHub) 
     assert_eq!(message(&ann, &sent["id"]).await["reactions"].as_array().unwrap().len(), 20);
 }
 
-both_databases!(who_may_not_write_may_not_react);
-async fn who_may_not_write_may_not_react(hub: &mut TestHub) {
+both_databases!(a_user_who_cannot_write_cannot_react);
+async fn a_user_who_cannot_write_cannot_react(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let sent = ann.send_rest(&bob, "hi").await;
     Transport::Rest(bob.clone()).ok("react", react(&sent, "👍", true)).await;
@@ -212,7 +212,7 @@ async fn who_may_not_write_may_not_react(hub: &mut TestHub) {
         assert_eq!(refusal, ("conflict".into(), "the message was deleted".into()));
     }
     for socket in [&mut laptop, &mut phone] {
-        assert_eq!(kinds(&socket.arrived().await), ["message_deleted"], "nothing else was told");
+        assert_eq!(kinds(&socket.arrived().await), ["message_deleted"], "no other frame was sent");
     }
     assert_eq!(hub.database.count("reactions"), 0, "a tombstone has none");
 }

@@ -7,8 +7,8 @@ fn reply(conversation_id: &Value, to: &Value, content: &str) -> Value {
     json!({"conversation_id": conversation_id, "content": content, "reply_to_id": to})
 }
 
-both_databases!(a_reply_names_what_it_answers_wherever_it_is_read);
-async fn a_reply_names_what_it_answers_wherever_it_is_read(hub: &mut TestHub) {
+both_databases!(a_reply_names_its_original_wherever_it_is_read);
+async fn a_reply_names_its_original_wherever_it_is_read(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let asked = ann.send_rest(&bob, "how are you?").await;
     let id = asked["conversation_id"].clone();
@@ -27,8 +27,8 @@ async fn a_reply_names_what_it_answers_wherever_it_is_read(hub: &mut TestHub) {
     assert_eq!(answer["message"]["reply_to_id"], asked["id"]);
 }
 
-both_databases!(one_answers_only_what_one_may_see_where_it_was_said);
-async fn one_answers_only_what_one_may_see_where_it_was_said(hub: &mut TestHub) {
+both_databases!(a_reply_needs_a_visible_message_of_the_same_conversation);
+async fn a_reply_needs_a_visible_message_of_the_same_conversation(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut cleared = Vec::new();
     for content in ["cleared", "hidden"] {
@@ -57,8 +57,8 @@ async fn one_answers_only_what_one_may_see_where_it_was_said(hub: &mut TestHub) 
     assert_eq!(refused_on_both(&bob, "private_message", first).await.0, "not_found");
 }
 
-both_databases!(what_was_deleted_may_still_be_answered);
-async fn what_was_deleted_may_still_be_answered(hub: &mut TestHub) {
+both_databases!(a_deleted_message_may_be_replied_to);
+async fn a_deleted_message_may_be_replied_to(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let asked = ann.send_rest(&bob, "forget it").await;
     let id = asked["conversation_id"].clone();
@@ -72,8 +72,8 @@ async fn what_was_deleted_may_still_be_answered(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_retry_that_answers_something_else_is_a_conflict);
-async fn a_retry_that_answers_something_else_is_a_conflict(hub: &mut TestHub) {
+both_databases!(a_retry_that_replies_to_another_message_is_a_conflict);
+async fn a_retry_that_replies_to_another_message_is_a_conflict(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (one, two) = (ann.send_rest(&bob, "one").await, ann.send_rest(&bob, "two").await);
     let keyed = |to: Value| {

@@ -14,8 +14,8 @@ fn frame(to: &User, content: &str, key: &str) -> Value {
     frame
 }
 
-both_databases!(a_retry_is_answered_with_the_first_message_on_either_door);
-async fn a_retry_is_answered_with_the_first_message_on_either_door(hub: &mut TestHub) {
+both_databases!(a_retry_gets_the_first_message_over_rest_and_socket);
+async fn a_retry_gets_the_first_message_over_rest_and_socket(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
     let over_rest = ann.post("/api/messages", body(&bob, "hi", "a")).await.is(201).ok()["message"].clone();
@@ -40,8 +40,8 @@ async fn a_retry_is_answered_with_the_first_message_on_either_door(hub: &mut Tes
     bob_socket.expect_silence().await;
 }
 
-both_databases!(a_retry_after_a_restart_finds_the_first_message);
-async fn a_retry_after_a_restart_finds_the_first_message(hub: &mut TestHub) {
+both_databases!(a_retry_after_a_restart_returns_the_first_message);
+async fn a_retry_after_a_restart_returns_the_first_message(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let first = ann.post("/api/messages", body(&bob, "hi", "a")).await.is(201).ok()["message"].clone();
     hub.restart();
@@ -51,8 +51,8 @@ async fn a_retry_after_a_restart_finds_the_first_message(hub: &mut TestHub) {
     assert_eq!(hub.stored(), [1, 1, 2]);
 }
 
-both_databases!(copies_that_arrive_at_the_same_moment_are_stored_once);
-async fn copies_that_arrive_at_the_same_moment_are_stored_once(hub: &mut TestHub) {
+both_databases!(concurrent_copies_of_a_message_are_stored_once);
+async fn concurrent_copies_of_a_message_are_stored_once(hub: &mut TestHub) {
     const ROUNDS: i64 = 25;
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut bob_socket = bob.connect().await;
@@ -82,8 +82,8 @@ async fn copies_that_arrive_at_the_same_moment_are_stored_once(hub: &mut TestHub
     assert_eq!(kinds(&left), ["conversation_update"], "each message came once");
 }
 
-both_databases!(two_people_may_use_the_same_id);
-async fn two_people_may_use_the_same_id(hub: &mut TestHub) {
+both_databases!(two_users_may_use_the_same_client_message_id);
+async fn two_users_may_use_the_same_client_message_id(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let from_ann = ann.post("/api/messages", body(&bob, "hi", "same")).await.is(201).ok();
     let from_bob = bob.post("/api/messages", body(&ann, "hi", "same")).await.is(201).ok();
@@ -91,8 +91,8 @@ async fn two_people_may_use_the_same_id(hub: &mut TestHub) {
     assert_eq!(hub.stored(), [2, 1, 2]);
 }
 
-both_databases!(the_same_id_for_another_message_is_a_conflict_on_both_doors);
-async fn the_same_id_for_another_message_is_a_conflict_on_both_doors(hub: &mut TestHub) {
+both_databases!(reusing_an_id_for_another_message_is_a_conflict);
+async fn reusing_an_id_for_another_message_is_a_conflict(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let (mut phone, mut cat_socket) = (ann.connect().await, cat.connect().await);
     let other = ann.send_rest(&cat, "hi").await["conversation_id"].clone();
@@ -111,8 +111,8 @@ async fn the_same_id_for_another_message_is_a_conflict_on_both_doors(hub: &mut T
     cat_socket.expect_silence().await;
 }
 
-both_databases!(a_retry_is_answered_though_the_sender_is_over_the_rate, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
-async fn a_retry_is_answered_though_the_sender_is_over_the_rate(hub: &mut TestHub) {
+both_databases!(a_retry_succeeds_over_the_rate_limit, MESSAGE_RATE = "1", MESSAGE_BURST = "2");
+async fn a_retry_succeeds_over_the_rate_limit(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     let first = ann.post("/api/messages", body(&bob, "hi", "first")).await.is(201).ok()["message"].clone();
@@ -131,8 +131,8 @@ async fn a_retry_is_answered_though_the_sender_is_over_the_rate(hub: &mut TestHu
     assert_eq!(hub.stored(), before);
 }
 
-both_databases!(a_retry_is_answered_after_the_recipient_blocked_the_sender);
-async fn a_retry_is_answered_after_the_recipient_blocked_the_sender(hub: &mut TestHub) {
+both_databases!(a_retry_succeeds_after_the_recipient_blocked_the_sender);
+async fn a_retry_succeeds_after_the_recipient_blocked_the_sender(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     let first = phone.ack(frame(&bob, "hi", "a")).await["message"].clone();
@@ -144,8 +144,8 @@ async fn a_retry_is_answered_after_the_recipient_blocked_the_sender(hub: &mut Te
     assert_eq!(hub.stored(), [1, 1, 2]);
 }
 
-both_databases!(without_an_id_the_same_text_twice_is_two_messages);
-async fn without_an_id_the_same_text_twice_is_two_messages(hub: &mut TestHub) {
+both_databases!(the_same_text_twice_without_an_id_is_two_messages);
+async fn the_same_text_twice_without_an_id_is_two_messages(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (first, second) = (ann.send_rest(&bob, "hi").await, ann.send_rest(&bob, "hi").await);
     assert_ne!(first["id"], second["id"]);

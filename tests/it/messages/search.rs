@@ -35,8 +35,8 @@ pub async fn is_indexed(hub: &TestHub) {
         .await;
 }
 
-both_databases!(what_is_acknowledged_is_found_at_once);
-async fn what_is_acknowledged_is_found_at_once(hub: &mut TestHub) {
+both_databases!(an_acknowledged_message_is_found_at_once);
+async fn an_acknowledged_message_is_found_at_once(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     for number in 1..=15 {
@@ -45,8 +45,8 @@ async fn what_is_acknowledged_is_found_at_once(hub: &mut TestHub) {
     }
 }
 
-both_databases!(pages_joined_are_the_whole_whatever_their_size, MESSAGE_BURST = "100");
-async fn pages_joined_are_the_whole_whatever_their_size(hub: &mut TestHub) {
+both_databases!(search_pages_of_any_size_add_up_to_all_results, MESSAGE_BURST = "100");
+async fn search_pages_of_any_size_add_up_to_all_results(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut expected = Vec::new();
     for number in 0..12 {
@@ -76,8 +76,8 @@ async fn pages_joined_are_the_whole_whatever_their_size(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_search_in_one_conversation_stays_there);
-async fn a_search_in_one_conversation_stays_there(hub: &mut TestHub) {
+both_databases!(a_search_in_one_conversation_finds_nothing_elsewhere);
+async fn a_search_in_one_conversation_finds_nothing_elsewhere(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let with_bob = ann.send_rest(&bob, "needle one").await;
     let with_cat = cat.send_rest(&ann, "needle two").await;
@@ -97,8 +97,8 @@ async fn a_search_in_one_conversation_stays_there(hub: &mut TestHub) {
     assert_eq!(hidden, absent);
 }
 
-both_databases!(nobody_finds_what_they_may_not_read);
-async fn nobody_finds_what_they_may_not_read(hub: &mut TestHub) {
+both_databases!(search_finds_only_readable_messages);
+async fn search_finds_only_readable_messages(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let first = ann.send_rest(&bob, "needle one").await;
     let second = bob.send_rest(&ann, "needle two").await;
@@ -110,8 +110,8 @@ async fn nobody_finds_what_they_may_not_read(hub: &mut TestHub) {
         assert_eq!(find(&eve, "needle").await, [0; 0], "a stranger");
         assert_eq!(find(&ann, "needle").await, [second, first]);
         bob.blocks(&ann).await;
-        assert_eq!(find(&bob, "needle").await, [second], "of whom one blocks");
-        assert_eq!(find(&ann, "needle").await, [first], "of who blocks one");
+        assert_eq!(find(&bob, "needle").await, [second], "messages of a blocked user are hidden");
+        assert_eq!(find(&ann, "needle").await, [first], "messages of a blocker are hidden");
         bob.unblocks(&ann).await;
         for (column, value, expected) in
             [("cleared_seq", 1, vec![second]), ("visible_from_seq", 3, vec![]), ("role", 0, vec![])]
@@ -119,7 +119,7 @@ async fn nobody_finds_what_they_may_not_read(hub: &mut TestHub) {
             let value = if column == "role" { "NULL".to_owned() } else { value.to_string() };
             hub.database.execute(&format!("UPDATE participants SET {column} = {value} WHERE user_id = {}", bob.id));
             assert_eq!(find(&bob, "needle").await, expected, "{column}");
-            assert_eq!(find(&ann, "needle").await, [second, first], "it is another's");
+            assert_eq!(find(&ann, "needle").await, [second, first], "the state of another user does not matter");
             hub.database.execute(&format!(
                 "UPDATE participants SET role = 'member', cleared_seq = 0, visible_from_seq = 1 WHERE user_id = {}",
                 bob.id
@@ -152,8 +152,8 @@ async fn a_snippet_marks_what_was_found(hub: &mut TestHub) {
     assert_eq!(page["messages"][0]["snippet"]["matches"].as_array().unwrap().len(), 1);
 }
 
-both_databases!(what_cannot_be_looked_for_is_refused_alike_on_both_doors);
-async fn what_cannot_be_looked_for_is_refused_alike_on_both_doors(hub: &mut TestHub) {
+both_databases!(an_invalid_query_fails_the_same_over_rest_and_socket);
+async fn an_invalid_query_fails_the_same_over_rest_and_socket(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.send_rest(&bob, "a OR b 1=1").await;
     is_indexed(hub).await;
@@ -182,8 +182,8 @@ async fn what_cannot_be_looked_for_is_refused_alike_on_both_doors(hub: &mut Test
     assert_eq!(phone.expect("error").await["message"], "ref is missing");
 }
 
-both_databases!(the_syntax_of_a_database_means_nothing);
-async fn the_syntax_of_a_database_means_nothing(hub: &mut TestHub) {
+both_databases!(database_search_syntax_has_no_effect);
+async fn database_search_syntax_has_no_effect(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.send_rest(&bob, "fish or 1=1 near chips").await["id"].as_i64().unwrap();
     is_indexed(hub).await;
@@ -233,7 +233,7 @@ async fn search_finds_edited_text_and_no_deleted_or_hidden_messages(hub: &mut Te
         for _ in 0..2 {
             assert_eq!(find(&bob, "pin").await, [edited], "settled: {is_settled}");
             assert_eq!(find(&bob, "needle").await, [0; 0]);
-            assert_eq!(find(&ann, "needle").await, [hidden], "it is there for the others");
+            assert_eq!(find(&ann, "needle").await, [hidden], "the message stays visible to others");
             is_indexed(hub).await;
         }
         let id = ann.conversations().await[0]["id"].as_i64().unwrap();
@@ -243,8 +243,8 @@ async fn search_finds_edited_text_and_no_deleted_or_hidden_messages(hub: &mut Te
     }
 }
 
-both_databases!(a_group_is_searched_from_where_one_joined_and_until_one_left);
-async fn a_group_is_searched_from_where_one_joined_and_until_one_left(hub: &mut TestHub) {
+both_databases!(a_group_is_searched_only_within_the_membership);
+async fn a_group_is_searched_only_within_the_membership(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let body = json!({"participant_ids": [bob.id], "title": "sewing"});
     let made = ann.post("/api/conversations", body).await.is(201).ok();

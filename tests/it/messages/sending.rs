@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use switchboard::clock::Clock;
 use switchboard::ids::Timestamp;
 
-both_databases!(a_message_reaches_every_socket_of_both_people);
-async fn a_message_reaches_every_socket_of_both_people(hub: &mut TestHub) {
+both_databases!(a_message_reaches_every_socket_of_both_users);
+async fn a_message_reaches_every_socket_of_both_users(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut laptop) = (ann.connect().await, ann.connect().await);
     let (mut bob_phone, mut bob_laptop) = (bob.connect().await, bob.log_in_again().await.connect().await);
@@ -20,8 +20,8 @@ async fn a_message_reaches_every_socket_of_both_people(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_message_has_the_shape_of_the_contract);
-async fn a_message_has_the_shape_of_the_contract(hub: &mut TestHub) {
+both_databases!(a_message_has_the_documented_fields);
+async fn a_message_has_the_documented_fields(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let body = json!({"recipient_id": bob.id, "content": "Hello!", "client_message_id": "6f1"});
     let message = ann.post("/api/messages", body).await.is(201).ok()["message"].clone();
@@ -50,7 +50,7 @@ async fn a_conversation_has_rev_1_and_its_first_message_rev_2(hub: &mut TestHub)
         assert_eq!(update["conversation"]["id"], message["conversation_id"]);
         assert_eq!(update["conversation"]["participants"].as_array().unwrap().len(), 2);
         for private in ["last_message", "unread_count", "cleared_seq", "visible_from_seq"] {
-            assert!(update["conversation"].get(private).is_none(), "{private} is not the same for everybody");
+            assert!(update["conversation"].get(private).is_none(), "{private} differs between users");
         }
         assert_eq!((&first["rev"], &first["message"]["seq"]), (&json!(2), &json!(1)));
         assert_eq!((&second["rev"], &second["message"]["seq"]), (&json!(3), &json!(2)));
@@ -58,8 +58,8 @@ async fn a_conversation_has_rev_1_and_its_first_message_rev_2(hub: &mut TestHub)
     }
 }
 
-both_databases!(messages_arrive_in_the_order_of_their_seq_whoever_sends_them);
-async fn messages_arrive_in_the_order_of_their_seq_whoever_sends_them(hub: &mut TestHub) {
+both_databases!(messages_of_all_senders_arrive_in_seq_order);
+async fn messages_of_all_senders_arrive_in_seq_order(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut watching = bob.connect().await;
     let (mut one, mut two, mut three) = (ann.connect().await, ann.connect().await, bob.connect().await);
@@ -74,8 +74,8 @@ async fn messages_arrive_in_the_order_of_their_seq_whoever_sends_them(hub: &mut 
     }
 }
 
-both_databases!(frames_of_one_socket_are_stored_in_the_order_they_were_sent);
-async fn frames_of_one_socket_are_stored_in_the_order_they_were_sent(hub: &mut TestHub) {
+both_databases!(frames_of_one_socket_are_stored_in_sending_order);
+async fn frames_of_one_socket_are_stored_in_sending_order(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     for number in 0..50 {
@@ -105,8 +105,8 @@ async fn created_at_never_decreases_when_the_clock_goes_back(hub: &mut TestHub) 
     assert_eq!(ann.send_rest(&bob, "on").await["created_at"], "2026-01-31T12:01:00.001Z");
 }
 
-both_databases!(a_conversation_is_reached_by_either_person_and_by_its_id);
-async fn a_conversation_is_reached_by_either_person_and_by_its_id(hub: &mut TestHub) {
+both_databases!(a_conversation_is_addressed_by_user_or_by_its_id);
+async fn a_conversation_is_addressed_by_user_or_by_its_id(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = bob.connect().await;
     let by_recipient = ann.send_rest(&bob, "by recipient").await;
@@ -125,8 +125,8 @@ async fn a_conversation_is_reached_by_either_person_and_by_its_id(hub: &mut Test
     assert_eq!(hub.stored(), [5, 1, 2]);
 }
 
-both_databases!(what_was_sent_is_still_there_after_a_restart);
-async fn what_was_sent_is_still_there_after_a_restart(hub: &mut TestHub) {
+both_databases!(messages_survive_a_restart);
+async fn messages_survive_a_restart(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.send_rest(&bob, "before").await["conversation_id"].as_i64().unwrap();
     let (welcome, _) = Socket::open(&ann).await.welcome().await;
@@ -135,7 +135,7 @@ async fn what_was_sent_is_still_there_after_a_restart(hub: &mut TestHub) {
     assert_eq!(bob.history(id, "").await, before, "logins last, too");
     assert_eq!(ann.send_rest(&bob, "after").await["seq"], 2);
     let (again, _) = Socket::open(&ann).await.welcome().await;
-    assert_eq!(again["epoch"], welcome["epoch"], "it is the same history");
+    assert_eq!(again["epoch"], welcome["epoch"], "the epoch is the same");
     assert_ne!(again["session_id"], welcome["session_id"]);
 }
 
@@ -156,7 +156,7 @@ async fn a_client_that_knows_only_the_four_basic_frames_works(hub: &mut TestHub)
     for kind in KNOWN.into_iter().take(2).chain(["private_message"]) {
         log.push(simple.expect(kind).await);
     }
-    assert_eq!(log[0]["message"]["content"], "hi bob", "what it posted comes back as a frame");
+    assert_eq!(log[0]["message"]["content"], "hi bob", "the posted message comes back as a frame");
     assert_eq!((&log[1]["user_id"], &log[1]["is_typing"]), (&json!(bob.id), &json!(true)));
     assert_eq!(log[2]["message"]["content"], "hi ann");
     assert!(simple.presence_of(&bob).await, "the first message shows that its sender is online");

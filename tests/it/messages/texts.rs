@@ -154,8 +154,8 @@ const QUERIES: [&str; 12] = [
     "{ann} : ^ -",
 ];
 
-both_databases!(in_4_what_looks_like_a_query_is_text);
-async fn in_4_what_looks_like_a_query_is_text(hub: &mut TestHub) {
+both_databases!(in_4_text_that_looks_like_a_query_stays_text);
+async fn in_4_text_that_looks_like_a_query_stays_text(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let secret = bob.send_rest(&ann, "a secret of theirs").await;
     let [cat, dan] = hub.users(["cat", "dan"]).await;

@@ -20,8 +20,8 @@ async fn log_in(hub: &TestHub, who: &User, password: &str) -> Reply {
     hub.visitor().post("/api/auth/login", json!({"username": who.name, "password": password})).await
 }
 
-both_databases!(only_administrators_may_and_from_the_next_request_on);
-async fn only_administrators_may_and_from_the_next_request_on(hub: &mut TestHub) {
+both_databases!(administrator_rights_apply_from_the_next_request);
+async fn administrator_rights_apply_from_the_next_request(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let tries = async |ann: &User| {
         let disabled = call(ann, "disable", bob.id).await;
@@ -34,14 +34,17 @@ async fn only_administrators_may_and_from_the_next_request_on(hub: &mut TestHub)
     let ann = hub.demote(&ann).await;
     assert_eq!(tries(&ann).await, [403; 3]);
     let detail = call(&ann, "disable", 999_999).await.refused(403, "forbidden");
-    assert_eq!(detail, "only administrators may do this", "whoever may not is not told who exists");
+    assert_eq!(
+        detail, "only administrators may do this",
+        "users who are not administrators cannot see which accounts exist"
+    );
     hub.visitor().call("POST", &format!("/api/admin/users/{}/disable", bob.id)).await.refused(401, "unauthenticated");
     ann.get(&format!("/api/admin/users/{}/disable", bob.id)).await.refused(405, "invalid");
     bob.log_in_again().await.connect().await.answers().await;
 }
 
-both_databases!(whom_an_administrator_may_disable);
-async fn whom_an_administrator_may_disable(hub: &mut TestHub) {
+both_databases!(an_administrator_may_disable_anyone_but_themselves);
+async fn an_administrator_may_disable_anyone_but_themselves(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let ann = hub.promote(&ann).await;
     let bob = hub.promote(&bob).await;
@@ -61,8 +64,8 @@ async fn whom_an_administrator_may_disable(hub: &mut TestHub) {
     bob.log_in_again().await.get("/api/admin/reports").await.is(200);
 }
 
-both_databases!(a_disabled_account_is_out_at_every_door_until_it_is_enabled);
-async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut TestHub) {
+both_databases!(a_disabled_account_is_refused_everywhere_until_enabled);
+async fn a_disabled_account_is_refused_everywhere_until_enabled(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let (laptop, token) = (bob.log_in_again().await, bob.by_token().await);
@@ -82,7 +85,11 @@ async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut T
         let detail = log_in(hub, &bob, PASSWORD).await.refused(403, "forbidden");
         assert_eq!(detail, "this account is disabled");
         let guessed = log_in(hub, &bob, "wrong horse battery").await;
-        assert_eq!((guessed.status, guessed.body), (wrong.status, wrong.body.clone()), "only who knows it is told");
+        assert_eq!(
+            (guessed.status, guessed.body),
+            (wrong.status, wrong.body.clone()),
+            "a wrong password does not reveal the state"
+        );
     }
     for socket in &mut sockets {
         assert_eq!(socket.closed().await, Some(4503));
@@ -101,8 +108,8 @@ async fn a_disabled_account_is_out_at_every_door_until_it_is_enabled(hub: &mut T
     assert_eq!(ann.get("/api/users?q=bob").await.ok()["users"][0]["id"], bob.id);
 }
 
-both_databases!(an_administrator_sees_and_ends_the_connections_of_a_person);
-async fn an_administrator_sees_and_ends_the_connections_of_a_person(hub: &mut TestHub) {
+both_databases!(an_administrator_lists_and_ends_connections_of_a_user);
+async fn an_administrator_lists_and_ends_connections_of_a_user(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let path = |id: i64| format!("/api/admin/users/{id}/connections");
@@ -130,12 +137,15 @@ async fn an_administrator_sees_and_ends_the_connections_of_a_person(hub: &mut Te
         eve.call(method, &path(999_999)).await.refused(404, "not_found");
         eve.call(method, &path(0)).await.refused(400, "invalid");
         let detail = ann.call(method, &path(999_999)).await.refused(403, "forbidden");
-        assert_eq!(detail, "only administrators may do this", "whoever may not is not told who exists");
+        assert_eq!(
+            detail, "only administrators may do this",
+            "users who are not administrators cannot see which accounts exist"
+        );
     }
 }
 
-both_databases!(who_is_disabled_finds_later_what_was_said_meanwhile);
-async fn who_is_disabled_finds_later_what_was_said_meanwhile(hub: &mut TestHub) {
+both_databases!(a_reenabled_user_finds_the_messages_sent_meanwhile);
+async fn a_reenabled_user_finds_the_messages_sent_meanwhile(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let id = ann.gets_to_know(&bob).await;
@@ -150,8 +160,8 @@ async fn who_is_disabled_finds_later_what_was_said_meanwhile(hub: &mut TestHub) 
     assert_eq!(back.get("/api/unread").await.ok()["total_unread"], 3);
 }
 
-both_databases!(who_is_disabled_goes_offline_and_types_no_more, PRESENCE_GRACE = "0s", TYPING_TIMEOUT = "1m");
-async fn who_is_disabled_goes_offline_and_types_no_more(hub: &mut TestHub) {
+both_databases!(a_disabled_user_goes_offline_and_stops_typing, PRESENCE_GRACE = "0s", TYPING_TIMEOUT = "1m");
+async fn a_disabled_user_goes_offline_and_stops_typing(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let eve = hub.promote(&eve).await;
     ann.gets_to_know(&bob).await;

@@ -23,7 +23,7 @@ async fn user(sandbox: &Sandbox, what: &str, name: &str) -> (i32, String) {
 }
 
 #[tokio::test]
-async fn an_empty_file_is_no_database_to_promote_somebody_in() {
+async fn promote_refuses_an_empty_database_file() {
     let sandbox = Sandbox::new().with("DATABASE_URL", "sqlite://empty.db");
     std::fs::write(sandbox.path("empty.db"), "").unwrap();
     let (code, said) = user(&sandbox, "promote", "ann").await;
@@ -105,7 +105,7 @@ async fn an_operator_sets_a_forgotten_password_while_the_hub_runs() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_named() {
+async fn an_unreachable_database_is_named() {
     for (url, reason) in [
         ("postgres://app:hunter2@127.0.0.1:1/chat", "cannot connect to Postgres"),
         ("sqlite://missing/chat.db", "there is no SQLite database missing/chat.db"),
@@ -115,7 +115,7 @@ async fn a_database_that_is_away_is_named() {
         std::fs::write(sandbox.path("text.db"), "this is no database, whatever its name says".repeat(50)).unwrap();
         let (code, said) = user(&sandbox, "promote", "ann").await;
         assert_eq!(code, 1);
-        assert!(!sandbox.path("data").exists(), "nothing is made");
+        assert!(!sandbox.path("data").exists(), "no data directory is created");
         assert!(said.starts_with("switchboard: ") && said.contains(reason) && !said.contains("hunter2"), "{said}");
     }
     let (code, said) = user(&Sandbox::new().with("DATABASE_POOL", "0"), "promote", "ann").await;
@@ -147,7 +147,7 @@ async fn the_log_has_admin_and_owner_account_changes_but_no_secrets() {
     for (password, status) in [("wrong horse", 401), ("correct horse battery", 204)] {
         assert_eq!(call(&address, &dan, "DELETE", "/api/auth/me", json!({"password": password})).await, status);
     }
-    assert_eq!(user(&sandbox, "promote", "dan").await.0, 1, "nobody has that name any more");
+    assert_eq!(user(&sandbox, "promote", "dan").await.0, 1, "no account has that name any more");
     hub.signal("TERM");
     let log = hub.ended().await.stderr;
     let by_ann = format!("user={} address=127.0.0.1 origin=none", ann.id);

@@ -26,8 +26,8 @@ async fn listed(admin: &User) -> Vec<Value> {
     page(admin, "").await["reports"].as_array().unwrap().clone()
 }
 
-both_databases!(administrators_see_what_was_reported_as_it_is_now);
-async fn administrators_see_what_was_reported_as_it_is_now(hub: &mut TestHub) {
+both_databases!(administrators_see_the_current_state_of_reported_items);
+async fn administrators_see_the_current_state_of_reported_items(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let eve = hub.promote(&eve).await;
     assert_eq!(page(&eve, "").await, json!({"reports": [], "next": null}));
@@ -79,12 +79,12 @@ async fn reporting_an_unreadable_message_answers_not_found(hub: &mut TestHub) {
     reports(&cat, of_message(&late), 201).await;
     group.remove(&ann, &cat).await.is(204);
     let again = cat.post("/api/reports", of_message(&late)).await;
-    assert_eq!((again.status, again.body), (404, missing.body), "not even what one reported before");
+    assert_eq!((again.status, again.body), (404, missing.body), "not even a message reported before");
     assert_eq!(hub.database.count("reports"), 1);
 }
 
-both_databases!(a_report_names_one_other_person_or_a_message_of_theirs);
-async fn a_report_names_one_other_person_or_a_message_of_theirs(hub: &mut TestHub) {
+both_databases!(a_report_names_another_user_or_one_of_their_messages);
+async fn a_report_names_another_user_or_one_of_their_messages(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (own, theirs) = (ann.send_rest(&bob, "own").await, bob.send_rest(&ann, "theirs").await);
     ann.post("/api/reports", json!({"user_id": 999_999, "reason": "x"})).await.refused(404, "not_found");
@@ -125,18 +125,18 @@ async fn a_reason_has_1_to_1000_characters(hub: &mut TestHub) {
     }
 }
 
-both_databases!(reported_again_it_is_the_first_report);
-async fn reported_again_it_is_the_first_report(hub: &mut TestHub) {
+both_databases!(repeating_a_report_returns_the_first_one);
+async fn repeating_a_report_returns_the_first_one(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let message = bob.send_rest(&ann, "rude").await;
     for body in [of_user(&bob), of_message(&message)] {
         let first = reports(&ann, body.clone(), 201).await;
         assert_eq!(reports(&ann, body.clone(), 200).await, first);
         let other_words = json!({"user_id": body["user_id"], "message_id": body["message_id"], "reason": "very rude"});
-        assert_eq!(reports(&ann, other_words, 200).await, first, "the first words stand");
+        assert_eq!(reports(&ann, other_words, 200).await, first, "the first reason is kept");
     }
     let theirs = reports(&cat, of_user(&bob), 201).await;
-    assert_eq!(theirs["reporter_id"], cat.id, "of somebody else it is another");
+    assert_eq!(theirs["reporter_id"], cat.id, "another reporter creates another report");
     let post = || cat.post("/api/reports", of_user(&ann));
     let at_once = tokio::join!(post(), post(), post(), post());
     let mut statuses = [at_once.0.status, at_once.1.status, at_once.2.status, at_once.3.status];
@@ -145,8 +145,8 @@ async fn reported_again_it_is_the_first_report(hub: &mut TestHub) {
     assert_eq!(hub.database.count("reports"), 4);
 }
 
-both_databases!(one_person_reports_fifty_times_a_day);
-async fn one_person_reports_fifty_times_a_day(hub: &mut TestHub) {
+both_databases!(a_user_may_report_fifty_times_a_day);
+async fn a_user_may_report_fifty_times_a_day(hub: &mut TestHub) {
     const NOON: i64 = 1_769_860_800_000;
     const HOUR: i64 = 3_600_000;
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
@@ -172,8 +172,8 @@ async fn one_person_reports_fifty_times_a_day(hub: &mut TestHub) {
     ann.post("/api/reports", of_user(&dan)).await.refused(429, "rate_limited");
 }
 
-any_database!(reports_come_in_pages);
-async fn reports_come_in_pages(hub: &mut TestHub) {
+any_database!(reports_are_listed_in_pages);
+async fn reports_are_listed_in_pages(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let add = |count: i64| {
@@ -212,8 +212,8 @@ async fn reports_come_in_pages(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_report_keeps_what_was_reported_whatever_becomes_of_it);
-async fn a_report_keeps_what_was_reported_whatever_becomes_of_it(hub: &mut TestHub) {
+both_databases!(a_report_keeps_the_reported_text_after_changes);
+async fn a_report_keeps_the_reported_text_after_changes(hub: &mut TestHub) {
     let [ann, bob, cat, eve] = hub.users(["ann", "bob", "cat", "eve"]).await;
     let eve = hub.promote(&eve).await;
     let mut sent = Vec::new();
@@ -264,7 +264,7 @@ async fn evidence_is_erased_after_the_retention(hub: &mut TestHub) {
     assert_eq!(listed(&eve).await[1]["evidence"]["text"], "a threat", "not a moment early");
     clock.set(Timestamp::from_millis(now.as_millis() + 10 * DAY + 1));
     hub.restart_at(&clock);
-    eventually("it is erased", async || listed(&eve).await[1]["evidence"].is_null()).await;
+    eventually("the evidence is erased", async || listed(&eve).await[1]["evidence"].is_null()).await;
     let seen = listed(&eve).await;
     assert_eq!((&seen[0]["evidence"]["text"], &seen[1]["reason"]), (&json!("bob (@bob)"), &json!("rude")));
 }

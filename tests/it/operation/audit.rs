@@ -354,7 +354,7 @@ fn refused_tokens() -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test]
-async fn why_a_signed_token_was_refused_is_in_the_log_alone() {
+async fn only_the_log_says_why_a_signed_token_was_refused() {
     let sandbox = Sandbox::new().with("JWT_PUBLIC_KEY_FILE", "keys.pem").with("JWT_ISSUER", ISSUER);
     let sandbox = sandbox.with("JWT_AUDIENCE", AUDIENCE).with("TRUSTED_PROXIES", "127.0.0.1");
     std::fs::write(sandbox.path("keys.pem"), format!("kid: one\n{}", RSA.pem())).unwrap();

@@ -32,7 +32,7 @@ fn a_database_outage_answers_unavailable_and_the_hub_recovers() {
 }
 
 #[test]
-fn a_job_that_fails_is_shown_in_health_until_it_succeeds() {
+fn health_shows_a_failing_job_until_it_succeeds() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let job = async |hub: &TestHub| hub.visitor().get("/health").await.json()["jobs"]["settle_groups"].clone();
         eventually("the job has run", async || job(hub).await["last_success_at"].is_string()).await;
@@ -41,7 +41,7 @@ fn a_job_that_fails_is_shown_in_health_until_it_succeeds() {
         eventually("the job fails", async || job(hub).await["status"] == "failing").await;
         hub.database.come_back();
         eventually("the job is well again", async || job(hub).await["status"] == "ok").await;
-        assert!(job(hub).await["failures"].as_u64().unwrap() > 0, "what failed stays counted");
+        assert!(job(hub).await["failures"].as_u64().unwrap() > 0, "the failures stay counted");
         drop(excused);
     });
 }

@@ -31,8 +31,8 @@ impl TestHub {
     }
 }
 
-both_databases!(one_person_who_counts_a_lot_delays_nobody_else);
-async fn one_person_who_counts_a_lot_delays_nobody_else(hub: &mut TestHub) {
+both_databases!(a_user_with_many_counts_does_not_delay_others);
+async fn a_user_with_many_counts_does_not_delay_others(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     hub.fill(&eve, &bob).await;
     let answered = Arc::new(AtomicUsize::new(0));
@@ -61,8 +61,8 @@ async fn one_person_who_counts_a_lot_delays_nobody_else(hub: &mut TestHub) {
     }
 }
 
-any_database!(a_login_that_asks_too_often_is_told_when_to_come_back, REQUEST_RATE = "1", REQUEST_BURST = "10");
-async fn a_login_that_asks_too_often_is_told_when_to_come_back(hub: &mut TestHub) {
+any_database!(a_login_over_the_request_rate_gets_a_retry_time, REQUEST_RATE = "1", REQUEST_BURST = "10");
+async fn a_login_over_the_request_rate_gets_a_retry_time(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let desk = ann.log_in_again().await;
     for _ in 0..10 {
@@ -80,8 +80,8 @@ async fn a_login_that_asks_too_often_is_told_when_to_come_back(hub: &mut TestHub
     bob.get("/api/auth/me").await.is(200);
 }
 
-any_database!(to_open_a_socket_counts_as_four_requests, REQUEST_RATE = "1", REQUEST_BURST = "80");
-async fn to_open_a_socket_counts_as_four_requests(hub: &mut TestHub) {
+any_database!(opening_a_socket_counts_as_four_requests, REQUEST_RATE = "1", REQUEST_BURST = "80");
+async fn opening_a_socket_counts_as_four_requests(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for _ in 0..20 {
         drop(ann.connect().await);
@@ -95,12 +95,12 @@ async fn to_open_a_socket_counts_as_four_requests(hub: &mut TestHub) {
 }
 
 any_database!(
-    an_address_that_asks_too_often_is_told_when_to_come_back,
+    an_address_over_the_request_rate_gets_a_retry_time,
     REQUEST_RATE = "1",
     REQUEST_BURST = "5",
     TRUSTED_PROXIES = "127.0.0.0/8"
 );
-async fn an_address_that_asks_too_often_is_told_when_to_come_back(hub: &mut TestHub) {
+async fn an_address_over_the_request_rate_gets_a_retry_time(hub: &mut TestHub) {
     let from = |address: &str| hub.visitor().with("x-forwarded-for", address);
     let (noisy, other) = (from("192.0.2.7"), from("192.0.2.8"));
     for _ in 0..100 {

@@ -49,7 +49,7 @@ fn said(log: &str, words: &str) -> usize {
 }
 
 #[tokio::test]
-async fn op_3_a_log_that_nobody_reads_stops_nobody() {
+async fn op_3_a_log_that_is_not_read_does_not_block_the_hub() {
     let (mut log, stderr) = std::io::pipe().unwrap();
     let sandbox = Sandbox::new().with("TRUSTED_PROXIES", "127.0.0.1").with("WORKERS", "1");
     let mut hub = sandbox.start_with_stderr(stderr);
@@ -64,7 +64,7 @@ async fn op_3_a_log_that_nobody_reads_stops_nobody() {
         let (mut text, mut some) = (String::new(), vec![0; 1 << 16]);
         while !text.contains("log lines were lost, because standard error was not read") {
             let count = log.read(&mut some).unwrap();
-            assert!(count > 0, "the hub says that it lost lines");
+            assert!(count > 0, "the hub logs the number of lost lines");
             text.push_str(&String::from_utf8_lossy(&some[..count]));
         }
         log
@@ -76,7 +76,7 @@ async fn op_3_a_log_that_nobody_reads_stops_nobody() {
 }
 
 #[tokio::test]
-async fn a_hub_that_cannot_go_on_ends_though_nobody_reads_why() {
+async fn a_failing_hub_exits_although_its_log_is_not_read() {
     let (mut log, stderr) = std::io::pipe().unwrap();
     // The pipe is full to the last byte.
     let mut full = stderr.try_clone().unwrap();
@@ -101,7 +101,7 @@ fn refusals(log: &str, code: &str) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn op_3_a_flood_of_refusals_is_a_few_lines_and_their_sum() {
+async fn op_3_a_flood_of_refusals_logs_a_few_lines_and_a_sum() {
     const TIMES: usize = 20_000;
     let sandbox = Sandbox::new().with("WORKERS", "1");
     let mut hub = sandbox.start(&[]);
@@ -119,7 +119,7 @@ async fn op_3_a_flood_of_refusals_is_a_few_lines_and_their_sum() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_held_back_is_told_when_the_hub_stops() {
+async fn held_back_log_lines_are_written_when_the_hub_stops() {
     let sandbox = Sandbox::new();
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;

@@ -154,7 +154,7 @@ async fn expect_line(hub: &Binary, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn op_3_every_bad_end_of_a_socket_has_a_line() {
+async fn op_3_every_abnormal_socket_close_is_logged() {
     let sandbox = Sandbox::new().with("FRAME_RATE", "1").with("FRAME_BURST", "5");
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
@@ -181,7 +181,7 @@ async fn op_3_every_bad_end_of_a_socket_has_a_line() {
 }
 
 #[tokio::test]
-async fn op_3_every_limit_that_is_hit_has_a_line() {
+async fn op_3_every_exceeded_limit_is_logged() {
     let sandbox = Sandbox::new()
         .with("MAX_SOCKETS_PER_USER", "1")
         .with("MESSAGE_RATE", "1")

@@ -31,8 +31,8 @@ fn says(reply: &Reply, reason: &str) -> bool {
     reply.status == 503 && reply.json()["reason"] == reason
 }
 
-both_databases!(a_node_that_cannot_write_is_not_ready_and_says_why);
-async fn a_node_that_cannot_write_is_not_ready_and_says_why(hub: &mut TestHub) {
+both_databases!(a_node_that_cannot_write_is_not_ready_with_the_reason);
+async fn a_node_that_cannot_write_is_not_ready_with_the_reason(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let visitor = hub.visitor();
     assert_eq!(visitor.get("/ready").await.is(200).ok(), json!({"status": "ready"}));
@@ -44,13 +44,13 @@ async fn a_node_that_cannot_write_is_not_ready_and_says_why(hub: &mut TestHub) {
         assert!(says(&visitor.get("/health").await, reason));
         ann.get("/api/auth/me").await.is(200);
         mend(hub, "write_checks");
-        eventually("it is ready again", async || visitor.get("/ready").await.status == 200).await;
+        eventually("the node is ready again", async || visitor.get("/ready").await.status == 200).await;
         visitor.get("/health").await.is(200);
     }
 }
 
-both_databases!(a_write_that_finds_no_space_says_so_and_takes_the_node_out);
-async fn a_write_that_finds_no_space_says_so_and_takes_the_node_out(hub: &mut TestHub) {
+both_databases!(a_refused_write_gives_its_reason_and_unreadies_the_node);
+async fn a_refused_write_gives_its_reason_and_unreadies_the_node(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let visitor = hub.visitor();
     visitor.get("/ready").await.is(200);

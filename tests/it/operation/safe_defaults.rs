@@ -41,8 +41,8 @@ async fn op_2_a_secret_from_a_manual_stops_the_start() {
     }
 }
 
-both_databases!(op_2_nobody_has_an_account_at_first);
-async fn op_2_nobody_has_an_account_at_first(hub: &mut TestHub) {
+both_databases!(op_2_a_new_hub_has_no_accounts);
+async fn op_2_a_new_hub_has_no_accounts(hub: &mut TestHub) {
     for name in ["admin", "root", "switchboard", "test", "user", "guest", "demo"] {
         for password in ["", name, "admin", "password", "changeme", "switchboard", "12345678"] {
             let form = json!({"username": name, "password": password});
@@ -76,7 +76,7 @@ async fn au_5_every_start_warns_of_plain_http_beyond_loopback() {
 }
 
 #[tokio::test]
-async fn proxies_that_are_not_told_or_not_only_proxies_are_warned_of() {
+async fn missing_or_too_wide_trusted_proxies_cause_a_warning() {
     for (public_url, trusted, warning) in [
         ("", "", None),
         ("http://localhost:8080", "", None),

@@ -40,7 +40,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn a_bad_setting_is_named_with_its_value_and_what_is_allowed() {
+async fn a_bad_setting_is_named_with_its_value_and_allowed_values() {
     for (name, value, allowed) in [
         ("BIND", "somewhere", "127.0.0.1:8080"),
         ("PUBLIC_URL", "chat.example.org", "https://"),
@@ -102,7 +102,7 @@ async fn a_database_that_cannot_be_opened_is_named_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_used_is_named_with_its_setting() {
+async fn an_unusable_key_is_named_with_its_setting() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("data")).unwrap();
     fs::write(sandbox.path("data/jwt.key"), "short").unwrap();
@@ -113,14 +113,14 @@ async fn a_key_that_cannot_be_used_is_named_with_its_setting() {
 }
 
 #[tokio::test]
-async fn a_postgres_database_that_is_not_there_is_named() {
+async fn a_missing_postgres_database_is_named() {
     let scratch = Scratch::postgres();
     let sandbox = Sandbox::new().with("DATABASE_URL", format!("{}_not", scratch.url));
     assert_refused(&sandbox, &["DATABASE_URL", "_not", "does not exist"]).await;
 }
 
 #[tokio::test]
-async fn a_data_directory_that_cannot_be_made_is_named() {
+async fn a_data_directory_that_cannot_be_created_is_named() {
     let sandbox = Sandbox::new().with("DATA_DIR", "file/data");
     fs::write(sandbox.path("file"), "").unwrap();
     assert_refused(&sandbox, &["DATA_DIR", "file/data"]).await;
@@ -135,7 +135,7 @@ async fn a_port_in_use_is_named() {
 }
 
 #[tokio::test]
-async fn check_says_whether_settings_and_database_are_good() {
+async fn check_reports_whether_settings_and_database_are_valid() {
     for scratch in [Scratch::sqlite(), Scratch::postgres()] {
         let Ended { status, stdout, stderr } = Sandbox::new().with("DATABASE_URL", &scratch.url).run(&["check"]).await;
         assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
@@ -155,7 +155,7 @@ async fn help_and_version_ignore_bad_settings_and_write_nothing() {
 }
 
 #[tokio::test]
-async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
+async fn a_stopped_hub_closes_sockets_with_1012_and_exits_cleanly() {
     for signal in ["TERM", "INT"] {
         let sandbox = Sandbox::new();
         let mut hub = sandbox.start(&["serve"]);
@@ -187,7 +187,7 @@ async fn a_stopped_hub_tells_every_socket_to_come_back_and_ends_well() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_not_logged_as_bad_text() {
+async fn a_broken_connection_is_not_logged_as_invalid_text() {
     let sandbox = Sandbox::new();
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
@@ -202,7 +202,7 @@ async fn a_connection_that_breaks_is_not_logged_as_bad_text() {
 }
 
 #[tokio::test]
-async fn what_the_hub_keeps_is_readable_by_its_owner_alone() {
+async fn stored_files_are_readable_only_by_their_owner() {
     let sandbox = Sandbox::new().with("DATA_DIR", "deep/data");
     let mut hub = sandbox.start(&[]);
     Person::register(&hub.address().await, "ann").await;
@@ -237,7 +237,7 @@ async fn the_access_token_key_is_created_once_unless_configured() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_may_lose_messages_is_warned_of_at_the_start() {
+async fn a_postgres_that_may_lose_messages_causes_a_warning() {
     #[derive(QueryableByName)]
     struct Setting {
         #[diesel(sql_type = diesel::sql_types::Text)]
@@ -265,7 +265,7 @@ async fn a_postgres_that_may_lose_messages_is_warned_of_at_the_start() {
 }
 
 #[tokio::test]
-async fn settings_stand_in_dot_env_too_and_the_environment_wins() {
+async fn environment_variables_override_dot_env() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path(".env"), "# mine\nREGISTRATION=maybe\n").unwrap();
     assert_refused(&sandbox, &[".env, line 2: REGISTRATION", "maybe"]).await;
@@ -274,7 +274,7 @@ async fn settings_stand_in_dot_env_too_and_the_environment_wins() {
 }
 
 #[tokio::test]
-async fn a_dot_env_that_cannot_be_read_is_refused_without_showing_it() {
+async fn an_unreadable_dot_env_is_refused_without_showing_it() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path(".env"), "REGISTRATION=open\nJWT_SECRET=hunter2 and more\n").unwrap();
     assert_refused(&sandbox, &[".env, line 2: "]).await;
@@ -284,7 +284,7 @@ async fn a_dot_env_that_cannot_be_read_is_refused_without_showing_it() {
 }
 
 #[tokio::test]
-async fn a_setting_that_would_be_ignored_prevents_the_start() {
+async fn an_invalid_dot_env_line_prevents_the_start() {
     for (text, refusal) in [
         ("REGISTRATON=closed\n", ".env, line 1: REGISTRATON is not a setting; did you mean REGISTRATION?"),
         ("\nregistration=closed\n", ".env, line 2: registration is not a setting; did you mean REGISTRATION?"),
@@ -299,7 +299,7 @@ async fn a_setting_that_would_be_ignored_prevents_the_start() {
 }
 
 #[tokio::test]
-async fn a_near_miss_in_the_environment_is_warned_of() {
+async fn a_misspelled_environment_variable_causes_a_warning() {
     let sandbox = Sandbox::new().with("REGISTRATON", "closed").with("bind", "0.0.0.0:1").with("PATH", "/bin");
     let warnings =
         ["REGISTRATON is not a setting; did you mean REGISTRATION?", "bind is not a setting; did you mean BIND?"];
@@ -314,7 +314,7 @@ async fn a_near_miss_in_the_environment_is_warned_of() {
 }
 
 #[tokio::test]
-async fn a_dot_env_further_up_is_somebody_elses() {
+async fn a_dot_env_of_a_parent_directory_is_ignored() {
     let sandbox = Sandbox::new().inside("hub");
     fs::write(sandbox.path("../.env"), "REGISTRATION=maybe\n").unwrap();
     assert_eq!(sandbox.run(&["check"]).await.status.code(), Some(0));

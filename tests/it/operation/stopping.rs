@@ -4,7 +4,7 @@ use crate::support::binary::{Sandbox, wait_for};
 use crate::support::hub_process::Person;
 
 #[tokio::test]
-async fn a_hub_without_connections_records_who_was_online() {
+async fn a_stopping_hub_records_users_within_the_presence_grace() {
     let sandbox = Sandbox::new().with("PRESENCE_GRACE", "5m");
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;

@@ -50,8 +50,8 @@ async fn expect_resync(socket: &mut Socket) -> Value {
     frame
 }
 
-both_databases!(a_refused_commit_sends_nothing_to_anybody_else);
-async fn a_refused_commit_sends_nothing_to_anybody_else(hub: &mut TestHub) {
+both_databases!(a_refused_commit_sends_no_frames_to_others);
+async fn a_refused_commit_sends_no_frames_to_others(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = ann.gets_to_know(&bob).await;
     let _excused = hub.excuse_errors("a write was refused at COMMIT");
@@ -64,7 +64,7 @@ async fn a_refused_commit_sends_nothing_to_anybody_else(hub: &mut TestHub) {
     for socket in &mut sockets {
         socket.expect_silence().await;
     }
-    assert_eq!(hub.stored()[0], 2, "neither is there");
+    assert_eq!(hub.stored()[0], 2, "neither message is stored");
     hub.database.execute(&format!("DROP TRIGGER trap {}", if is_sqlite { "" } else { "ON messages" }));
     let stored = sockets[0].ack(frame(bob.id)).await;
     assert_eq!((&stored["message"]["seq"], stored.get("duplicate")), (&json!(3), None), "its number was not lost");
@@ -73,7 +73,7 @@ async fn a_refused_commit_sends_nothing_to_anybody_else(hub: &mut TestHub) {
 }
 
 #[test]
-fn a_full_disk_is_told_to_the_sender_alone() {
+fn a_full_disk_is_reported_only_to_the_sender() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob] = hub.users(["ann", "bob"]).await;
         let id = ann.gets_to_know(&bob).await;
@@ -92,7 +92,7 @@ fn a_full_disk_is_told_to_the_sender_alone() {
 }
 
 #[test]
-fn an_unknown_commit_resyncs_everybody_and_a_retry_sends_once() {
+fn an_unknown_commit_resyncs_all_and_a_retry_sends_once() {
     run(Kind::Postgres, &[], async |hub: &mut TestHub| {
         let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
         let id = ann.gets_to_know(&bob).await;
@@ -112,7 +112,7 @@ fn an_unknown_commit_resyncs_everybody_and_a_retry_sends_once() {
         for socket in &mut sockets {
             expect_resync(socket).await;
         }
-        assert_eq!(hub.stored()[0], 2, "none is there");
+        assert_eq!(hub.stored()[0], 2, "no further message is stored");
         hub.database.execute("DROP TRIGGER trap ON messages");
         let stored = sockets[0].ack(frame(bob.id)).await;
         assert_eq!((&stored["message"]["seq"], stored.get("duplicate")), (&json!(3), None), "its number was not lost");
@@ -146,7 +146,11 @@ fn sync_finds_an_unconfirmed_commit_and_its_retry_is_a_replay() {
         let answer = bob.post("/api/sync", model.ask()).await.ok();
         assert!(model.answer(&answer));
         let held = &model.conversations[&id];
-        assert_eq!((held.rev, &model.shown(id)[&3]["content"]), (4, &json!("doubtful")), "told by sync alone");
+        assert_eq!(
+            (held.rev, &model.shown(id)[&3]["content"]),
+            (4, &json!("doubtful")),
+            "only sync returns the message"
+        );
         let again = sockets[0].ack(frame(bob.id)).await;
         assert_eq!((&again["duplicate"], &again["message"]["id"]), (&json!(true), &model.shown(id)[&3]["id"]));
         assert_eq!(bob.contents(id).await, ["hello", "hello", "doubtful"]);

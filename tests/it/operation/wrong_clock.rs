@@ -47,8 +47,8 @@ async fn message_times_are_at_most_a_minute_ahead_of_the_clock(hub: &mut TestHub
     assert_eq!(order, [1, 2, 3, 4, 5, 6], "seq orders");
 }
 
-both_databases!(a_lockout_by_a_clock_ahead_ends_with_the_clock);
-async fn a_lockout_by_a_clock_ahead_ends_with_the_clock(hub: &mut TestHub) {
+both_databases!(a_lockout_from_a_clock_ahead_ends_with_the_clock);
+async fn a_lockout_from_a_clock_ahead_ends_with_the_clock(hub: &mut TestHub) {
     let clock = ahead(hub);
     hub.users(["ann"]).await;
     let visitor = hub.visitor();
@@ -71,14 +71,14 @@ async fn a_lockout_by_a_clock_ahead_ends_with_the_clock(hub: &mut TestHub) {
     clock.set(at(15 * MINUTE));
     assert_eq!(log_in(PASSWORD).await, 200);
     hub.restart_at(&clock);
-    eventually("what the clock left is swept", async || {
+    eventually("the rows of the wrong clock are deleted", async || {
         hub.database.count(&format!("attempts WHERE free_at > {}", NOON + 3 * HOUR)) == 0
     })
     .await;
 }
 
-both_databases!(a_ticket_by_a_clock_ahead_opens_nothing);
-async fn a_ticket_by_a_clock_ahead_opens_nothing(hub: &mut TestHub) {
+both_databases!(a_ticket_from_a_clock_ahead_opens_no_connection);
+async fn a_ticket_from_a_clock_ahead_opens_no_connection(hub: &mut TestHub) {
     let clock = ahead(hub);
     let [ann] = hub.users(["ann"]).await;
     let (one, other) = (ann.ticket().await, ann.ticket().await);
@@ -90,8 +90,8 @@ async fn a_ticket_by_a_clock_ahead_opens_nothing(hub: &mut TestHub) {
     assert_eq!(hub.database.count("tickets"), 1, "the others are swept");
 }
 
-both_databases!(reports_by_a_clock_ahead_count_for_no_later_day);
-async fn reports_by_a_clock_ahead_count_for_no_later_day(hub: &mut TestHub) {
+both_databases!(reports_from_a_clock_ahead_count_for_no_later_day);
+async fn reports_from_a_clock_ahead_count_for_no_later_day(hub: &mut TestHub) {
     let clock = ahead(hub);
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut messages = Vec::new();
@@ -108,8 +108,8 @@ async fn reports_by_a_clock_ahead_count_for_no_later_day(hub: &mut TestHub) {
     ann.post("/api/reports", report).await.is(201);
 }
 
-both_databases!(the_use_of_a_login_by_a_clock_ahead_is_written_again);
-async fn the_use_of_a_login_by_a_clock_ahead_is_written_again(hub: &mut TestHub) {
+both_databases!(a_login_used_under_a_clock_ahead_is_recorded_again);
+async fn a_login_used_under_a_clock_ahead_is_recorded_again(hub: &mut TestHub) {
     let clock = ahead(hub);
     let [ann] = hub.users(["ann"]).await;
     clock.set(at(0));

@@ -19,8 +19,8 @@ async fn wait_for_announcements(hub: &TestHub) {
     assert!(watching.presence_of(&latecomer).await);
 }
 
-both_databases!(coming_and_going_is_told_once_however_many_sockets, PRESENCE_GRACE = "200ms");
-async fn coming_and_going_is_told_once_however_many_sockets(hub: &mut TestHub) {
+both_databases!(presence_changes_are_sent_once_for_all_sockets, PRESENCE_GRACE = "200ms");
+async fn presence_changes_are_sent_once_for_all_sockets(hub: &mut TestHub) {
     let [ann, bob, dan] = hub.users(["ann", "bob", "dan"]).await;
     ann.gets_to_know(&bob).await;
     ann.gets_to_know(&dan).await;
@@ -40,8 +40,8 @@ async fn coming_and_going_is_told_once_however_many_sockets(hub: &mut TestHub) {
     assert_eq!(watching.presence_arrived().await, []);
 }
 
-both_databases!(whoever_is_online_when_the_hub_stops_was_last_seen_then);
-async fn whoever_is_online_when_the_hub_stops_was_last_seen_then(hub: &mut TestHub) {
+both_databases!(stopping_the_hub_sets_last_seen_of_online_users);
+async fn stopping_the_hub_sets_last_seen_of_online_users(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(1_769_860_800_000)));
@@ -56,8 +56,8 @@ async fn whoever_is_online_when_the_hub_stops_was_last_seen_then(hub: &mut TestH
     assert_eq!(status["last_seen_at"], "2026-01-31T12:00:00.000Z");
 }
 
-both_databases!(who_is_back_within_the_grace_was_never_away, PRESENCE_GRACE = "6s");
-async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
+both_databases!(a_return_within_the_grace_is_not_announced, PRESENCE_GRACE = "6s");
+async fn a_return_within_the_grace_is_not_announced(hub: &mut TestHub) {
     let [ann, bob, dan, eve] = hub.users(["ann", "bob", "dan", "eve"]).await;
     for friend in [&bob, &dan, &eve] {
         friend.adds_contact(&ann).await;
@@ -80,8 +80,8 @@ async fn who_is_back_within_the_grace_was_never_away(hub: &mut TestHub) {
     assert_eq!(watching.presence_arrived().await, []);
 }
 
-both_databases!(who_comes_and_goes_in_a_moment_is_not_left_online, PRESENCE_GRACE = "0s");
-async fn who_comes_and_goes_in_a_moment_is_not_left_online(hub: &mut TestHub) {
+both_databases!(a_brief_connection_does_not_leave_a_user_online, PRESENCE_GRACE = "0s");
+async fn a_brief_connection_does_not_leave_a_user_online(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     bob.adds_contact(&ann).await;
     for _ in 0..10 {
@@ -162,8 +162,8 @@ const CASES: &[Case] = &[
     ),
 ];
 
-both_databases!(presence_is_shown_by_the_rule_and_to_nobody_else, PRESENCE_GRACE = "0s");
-async fn presence_is_shown_by_the_rule_and_to_nobody_else(hub: &mut TestHub) {
+both_databases!(presence_is_shown_only_as_the_rule_allows, PRESENCE_GRACE = "0s");
+async fn presence_is_shown_only_as_the_rule_allows(hub: &mut TestHub) {
     for (number, (case, steps, may_see)) in CASES.iter().enumerate() {
         let names = ["looks", "seen", "last"].map(|name| format!("{name}{number}"));
         let [looks, seen, last] = hub.users([&*names[0], &names[1], &names[2]]).await;
@@ -204,7 +204,7 @@ async fn a_block_shows_both_offline_and_its_end_shows_them_again(hub: &mut TestH
         let bob_sees = bob_socket.expect("user_online_status").await;
         assert_eq!((&ann_sees["user_id"], &ann_sees["is_online"]), (&json!(bob.id), &json!(!is_blocked)));
         assert_eq!((&bob_sees["user_id"], &bob_sees["is_online"]), (&json!(ann.id), &json!(!is_blocked)));
-        assert!(!is_blocked || ann_sees["last_seen_at"].is_string(), "as if he had just gone: {ann_sees}");
+        assert!(!is_blocked || ann_sees["last_seen_at"].is_string(), "Bob looks just disconnected: {ann_sees}");
         // Repeating it announces nothing.
         bob.call(change, &format!("/api/blocks/{}", ann.id)).await.is(204);
         assert_eq!(ann_socket.presence_arrived().await, []);
@@ -212,8 +212,8 @@ async fn a_block_shows_both_offline_and_its_end_shows_them_again(hub: &mut TestH
     }
 }
 
-both_databases!(a_block_is_no_news_for_whoever_could_not_see_the_other);
-async fn a_block_is_no_news_for_whoever_could_not_see_the_other(hub: &mut TestHub) {
+both_databases!(a_block_without_shared_presence_sends_no_frames);
+async fn a_block_without_shared_presence_sends_no_frames(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     bob.blocks(&ann).await;
     let (mut ann_socket, mut bob_socket, mut eve_socket) =
@@ -238,7 +238,7 @@ async fn a_first_message_shows_only_its_sender_online(hub: &mut TestHub) {
     assert!(bob_socket.presence_of(&ann).await);
     assert_eq!(ann_socket.presence_arrived().await, []);
     ann_socket.send(&bob, "hi again").await;
-    assert_eq!(bob_socket.presence_arrived().await, [], "it is told once");
+    assert_eq!(bob_socket.presence_arrived().await, [], "the change is announced once");
     bob_socket.send(&ann, "hello").await;
     assert!(ann_socket.presence_of(&bob).await);
 }
@@ -252,11 +252,11 @@ async fn a_contact_sees_the_presence_of_the_user_who_added_them(hub: &mut TestHu
     assert!(ann_socket.presence_of(&bob).await);
     bob.removes_contact(&ann).await;
     assert!(!ann_socket.presence_of(&bob).await);
-    assert_eq!(bob_socket.presence_arrived().await, [], "and he sees nothing of her by it");
+    assert_eq!(bob_socket.presence_arrived().await, [], "the contact does not show her presence to him");
 }
 
-both_databases!(a_stranger_sees_nobody_by_making_them_a_contact, PRESENCE_GRACE = "0s");
-async fn a_stranger_sees_nobody_by_making_them_a_contact(hub: &mut TestHub) {
+both_databases!(adding_a_stranger_as_a_contact_shows_no_presence, PRESENCE_GRACE = "0s");
+async fn adding_a_stranger_as_a_contact_shows_no_presence(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     ann.adds_contact(&bob).await;
     let (mut friend, mut spying) = (bob.connect().await, eve.connect().await);
@@ -271,8 +271,8 @@ async fn a_stranger_sees_nobody_by_making_them_a_contact(hub: &mut TestHub) {
     assert_eq!(spying.presence_arrived().await, []);
 }
 
-both_databases!(who_went_was_last_seen_when_they_went, PRESENCE_GRACE = "0s");
-async fn who_went_was_last_seen_when_they_went(hub: &mut TestHub) {
+both_databases!(last_seen_is_the_time_of_disconnecting, PRESENCE_GRACE = "0s");
+async fn last_seen_is_the_time_of_disconnecting(hub: &mut TestHub) {
     const NOON: i64 = 1_800_000_000_000;
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
     hub.restart_at(&clock);

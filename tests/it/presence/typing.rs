@@ -8,8 +8,8 @@ async fn mark(socket: &mut Socket) -> (Value, bool) {
     (frame["user_id"].clone(), frame["is_typing"].as_bool().unwrap())
 }
 
-both_databases!(typing_is_shown_on_every_socket_of_the_other_and_on_no_other);
-async fn typing_is_shown_on_every_socket_of_the_other_and_on_no_other(hub: &mut TestHub) {
+both_databases!(typing_is_shown_on_every_socket_of_only_the_other_user);
+async fn typing_is_shown_on_every_socket_of_only_the_other_user(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let id = ann.gets_to_know(&bob).await;
     ann.gets_to_know(&eve).await;
@@ -31,8 +31,8 @@ async fn typing_is_shown_on_every_socket_of_the_other_and_on_no_other(hub: &mut 
     }
 }
 
-both_databases!(typing_without_a_ref_is_relayed_and_not_answered);
-async fn typing_without_a_ref_is_relayed_and_not_answered(hub: &mut TestHub) {
+both_databases!(typing_without_a_ref_is_relayed_without_an_answer);
+async fn typing_without_a_ref_is_relayed_without_an_answer(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
@@ -56,8 +56,8 @@ async fn typing_over_rest_is_relayed_too(hub: &mut TestHub) {
     }
 }
 
-both_databases!(a_mark_that_is_repeated_is_not_shown_again_at_once, TYPING_TIMEOUT = "1m");
-async fn a_mark_that_is_repeated_is_not_shown_again_at_once(hub: &mut TestHub) {
+both_databases!(a_repeated_typing_mark_is_not_relayed_at_once, TYPING_TIMEOUT = "1m");
+async fn a_repeated_typing_mark_is_not_relayed_at_once(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut phone, mut laptop, mut reader) = (ann.connect().await, ann.connect().await, bob.connect().await);
@@ -72,8 +72,8 @@ async fn a_mark_that_is_repeated_is_not_shown_again_at_once(hub: &mut TestHub) {
     assert_eq!(kinds(&reader.arrived().await), ["typing_indicator"], "nor is that it ended");
 }
 
-both_databases!(whoever_was_never_shown_typing_does_not_stop);
-async fn whoever_was_never_shown_typing_does_not_stop(hub: &mut TestHub) {
+both_databases!(a_typing_stop_without_a_start_is_not_relayed);
+async fn a_typing_stop_without_a_start_is_not_relayed(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
@@ -81,8 +81,8 @@ async fn whoever_was_never_shown_typing_does_not_stop(hub: &mut TestHub) {
     reader.expect_silence().await;
 }
 
-both_databases!(a_typist_who_falls_silent_is_cleared_by_the_hub, TYPING_TIMEOUT = "300ms");
-async fn a_typist_who_falls_silent_is_cleared_by_the_hub(hub: &mut TestHub) {
+both_databases!(an_idle_typist_is_cleared_by_the_hub, TYPING_TIMEOUT = "300ms");
+async fn an_idle_typist_is_cleared_by_the_hub(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
@@ -95,8 +95,8 @@ async fn a_typist_who_falls_silent_is_cleared_by_the_hub(hub: &mut TestHub) {
     reader.expect_silence().await;
 }
 
-both_databases!(a_typist_whose_socket_goes_is_cleared_however_it_goes, TYPING_TIMEOUT = "1m");
-async fn a_typist_whose_socket_goes_is_cleared_however_it_goes(hub: &mut TestHub) {
+both_databases!(a_typist_is_cleared_when_their_socket_closes_in_any_way, TYPING_TIMEOUT = "1m");
+async fn a_typist_is_cleared_when_their_socket_closes_in_any_way(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut other_device, mut reader) = (ann.connect().await, bob.connect().await);
@@ -119,8 +119,8 @@ async fn a_typist_whose_socket_goes_is_cleared_however_it_goes(hub: &mut TestHub
     reader.expect_silence().await;
 }
 
-both_databases!(a_typist_whose_login_ends_is_cleared, TYPING_TIMEOUT = "1m");
-async fn a_typist_whose_login_ends_is_cleared(hub: &mut TestHub) {
+both_databases!(a_typist_is_cleared_when_their_login_ends, TYPING_TIMEOUT = "1m");
+async fn a_typist_is_cleared_when_their_login_ends(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
@@ -130,8 +130,8 @@ async fn a_typist_whose_login_ends_is_cleared(hub: &mut TestHub) {
     assert_eq!(mark(&mut reader).await, (json!(ann.id), false));
 }
 
-both_databases!(the_message_itself_ends_typing_without_another_word, TYPING_TIMEOUT = "5s");
-async fn the_message_itself_ends_typing_without_another_word(hub: &mut TestHub) {
+both_databases!(a_message_ends_typing_without_another_frame, TYPING_TIMEOUT = "5s");
+async fn a_message_ends_typing_without_another_frame(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     ann.gets_to_know(&bob).await;
     cat.gets_to_know(&bob).await;
@@ -146,11 +146,11 @@ async fn the_message_itself_ends_typing_without_another_word(hub: &mut TestHub) 
     assert_eq!(mark(&mut reader).await, (json!(cat.id), false));
     reader.expect_silence().await;
     phone.types(&bob, true).await;
-    assert_eq!(mark(&mut reader).await, (json!(ann.id), true), "who goes on typing is shown at once");
+    assert_eq!(mark(&mut reader).await, (json!(ann.id), true), "continued typing is relayed at once");
 }
 
-both_databases!(a_block_clears_the_marks_of_both_and_lets_none_through, TYPING_TIMEOUT = "1m");
-async fn a_block_clears_the_marks_of_both_and_lets_none_through(hub: &mut TestHub) {
+both_databases!(a_block_clears_typing_marks_and_prevents_new_ones, TYPING_TIMEOUT = "1m");
+async fn a_block_clears_typing_marks_and_prevents_new_ones(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut ann_socket, mut bob_socket) = (ann.connect().await, bob.connect().await);
@@ -168,8 +168,8 @@ async fn a_block_clears_the_marks_of_both_and_lets_none_through(hub: &mut TestHu
     bob_socket.expect_silence().await;
 }
 
-both_databases!(before_the_first_message_nobody_is_shown_typing);
-async fn before_the_first_message_nobody_is_shown_typing(hub: &mut TestHub) {
+both_databases!(typing_is_not_shown_before_the_first_message);
+async fn typing_is_not_shown_before_the_first_message(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
     phone.types(&bob, true).await;

@@ -57,8 +57,8 @@ async fn others_see_viewing_from_the_first_device_to_the_last(hub: &mut TestHub)
     assert_eq!(hub.stored(), stored);
 }
 
-both_databases!(who_joins_is_shown_who_looks_already);
-async fn who_joins_is_shown_who_looks_already(hub: &mut TestHub) {
+both_databases!(a_new_viewer_is_shown_the_current_viewers);
+async fn a_new_viewer_is_shown_the_current_viewers(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob]).await;
     let (mut phone, mut tablet) = (ann.connect().await, bob.connect().await);
@@ -78,8 +78,8 @@ async fn who_joins_is_shown_who_looks_already(hub: &mut TestHub) {
     assert_eq!(next(&mut cat_phone).await, (ann.id, false));
 }
 
-both_databases!(a_socket_that_goes_looks_no_more_however_it_goes);
-async fn a_socket_that_goes_looks_no_more_however_it_goes(hub: &mut TestHub) {
+both_databases!(a_closed_socket_ends_viewing_in_every_way_it_can_close);
+async fn a_closed_socket_ends_viewing_in_every_way_it_can_close(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let mut reader = bob.connect().await;
@@ -97,8 +97,8 @@ async fn a_socket_that_goes_looks_no_more_however_it_goes(hub: &mut TestHub) {
     reader.expect_silence().await;
 }
 
-both_databases!(looking_over_rest_is_told_too);
-async fn looking_over_rest_is_told_too(hub: &mut TestHub) {
+both_databases!(viewing_over_rest_is_relayed_too);
+async fn viewing_over_rest_is_relayed_too(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
@@ -107,7 +107,7 @@ async fn looking_over_rest_is_told_too(hub: &mut TestHub) {
     }
     phone.ack(join(id)).await;
     ann.delete(&path(id)).await.is(204);
-    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, true)], "her phone looks still");
+    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, true)], "her phone is still viewing");
     ann.put(&path(id)).await.is(204);
     phone.close().await;
     reader.expect_silence().await;
@@ -123,7 +123,7 @@ async fn a_block_ends_viewing_for_both_and_hides_later_viewing(hub: &mut TestHub
     phone.ack(join(id)).await;
     assert_eq!(next(&mut reader).await, (ann.id, true));
     reader.ack(join(id)).await;
-    assert_eq!(next(&mut reader).await, (ann.id, true), "he is shown again who looks");
+    assert_eq!(next(&mut reader).await, (ann.id, true), "he is shown the viewers again");
     assert_eq!(next(&mut phone).await, (bob.id, true));
     bob.blocks(&ann).await;
     assert_eq!(next(&mut reader).await, (ann.id, false));
@@ -155,7 +155,7 @@ async fn a_block_hides_group_viewing_only_between_the_two_users(hub: &mut TestHu
     ann.blocks(&bob).await;
     assert_eq!(next(&mut bob_socket).await, (ann.id, false));
     bob_socket.ack(join(group.id)).await;
-    assert_eq!(viewing_frames(&mut cat_socket).await, [(bob.id, true)], "of Ann nothing has changed");
+    assert_eq!(viewing_frames(&mut cat_socket).await, [(bob.id, true)], "Ann's viewing has not changed");
     ann_socket.ack(leave(group.id)).await;
     bob_socket.close().await;
     assert_eq!(next(&mut cat_socket).await, (ann.id, false));
@@ -163,8 +163,8 @@ async fn a_block_hides_group_viewing_only_between_the_two_users(hub: &mut TestHu
     ann_socket.expect_silence().await;
 }
 
-both_databases!(who_leaves_a_group_looks_no_more_and_sees_nobody_look);
-async fn who_leaves_a_group_looks_no_more_and_sees_nobody_look(hub: &mut TestHub) {
+both_databases!(leaving_a_group_ends_viewing_and_hides_other_viewers);
+async fn leaving_a_group_ends_viewing_and_hides_other_viewers(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     let (mut owner, mut leaver, mut other) = (ann.connect().await, bob.connect().await, cat.connect().await);
@@ -185,7 +185,7 @@ async fn who_leaves_a_group_looks_no_more_and_sees_nobody_look(hub: &mut TestHub
     owner.ack(join(group.id)).await;
     group.add(&ann, &bob).await.is(204);
     leaver.close().await;
-    assert_eq!(viewing_frames(&mut owner).await, [], "he looks no more, though he is back");
+    assert_eq!(viewing_frames(&mut owner).await, [], "returning to the group does not restore viewing");
 }
 
 both_databases!(viewing_a_seventeenth_conversation_ends_the_first);
@@ -207,8 +207,8 @@ async fn viewing_a_seventeenth_conversation_ends_the_first(hub: &mut TestHub) {
     assert_eq!(seen, expected);
 }
 
-both_databases!(in_a_group_of_more_than_a_hundred_nobody_is_shown);
-async fn in_a_group_of_more_than_a_hundred_nobody_is_shown(hub: &mut TestHub) {
+both_databases!(groups_of_more_than_a_hundred_show_no_viewers);
+async fn groups_of_more_than_a_hundred_show_no_viewers(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut others = crowd(hub, &ann, 98).await;
     others.push(bob.id);
@@ -223,16 +223,16 @@ async fn in_a_group_of_more_than_a_hundred_nobody_is_shown(hub: &mut TestHub) {
     newcomer.expect_silence().await;
     assert_eq!(viewing_frames(&mut phone).await, []);
     phone.ack(leave(group.id)).await;
-    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, false)], "what he was told of ends for him");
+    assert_eq!(viewing_frames(&mut reader).await, [(ann.id, false)], "the relayed viewing ends for him");
 }
 
-both_databases!(an_empty_direct_conversation_stays_unknown_to_the_other);
-async fn an_empty_direct_conversation_stays_unknown_to_the_other(hub: &mut TestHub) {
+both_databases!(viewing_an_empty_conversation_does_not_reveal_it);
+async fn viewing_an_empty_conversation_does_not_reveal_it(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut phone, mut reader) = (ann.connect().await, bob.connect().await);
     let to = |user: &User| json!({"type": "join_conversation", "recipient_id": user.id});
     let missing = phone.refused(to(&bob)).await;
-    assert_eq!(missing.0, "not_found", "there is none yet");
+    assert_eq!(missing.0, "not_found", "the conversation does not exist yet");
     let body = json!({"participant_ids": [bob.id]});
     let made = ann.post("/api/conversations", body).await.is(201).ok();
     let id = made["conversation"]["id"].as_i64().unwrap();
@@ -248,8 +248,8 @@ async fn an_empty_direct_conversation_stays_unknown_to_the_other(hub: &mut TestH
     assert_eq!(viewing_frames(&mut phone).await, [(bob.id, true)]);
 }
 
-both_databases!(nobody_looks_at_what_is_not_theirs);
-async fn nobody_looks_at_what_is_not_theirs(hub: &mut TestHub) {
+both_databases!(viewing_an_inaccessible_conversation_is_refused);
+async fn viewing_an_inaccessible_conversation_is_refused(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut phone, mut spy) = (ann.connect().await, eve.connect().await);

@@ -25,8 +25,8 @@ async fn read_seqs(user: &User, group: Group) -> Vec<i64> {
     others.map(|row| row["read_seq"].as_i64().unwrap()).collect()
 }
 
-both_databases!(moves_of_a_group_are_told_together);
-async fn moves_of_a_group_are_told_together(hub: &mut TestHub) {
+both_databases!(receipts_in_a_group_are_sent_together);
+async fn receipts_in_a_group_are_sent_together(hub: &mut TestHub) {
     let visitor = hub.visitor();
     let names: Vec<String> = (0..MEMBERS).map(|number| format!("member{number}")).collect();
     let mut people = Vec::new();
@@ -43,7 +43,8 @@ async fn moves_of_a_group_are_told_together(hub: &mut TestHub) {
         user.post(&group.at("/read"), json!({"seq": 1})).await.is(204);
     }))
     .await;
-    eventually("everybody is seen to have read it", async || read_seqs(ann, group).await == [1; MEMBERS - 1]).await;
+    eventually("all members are shown as having read it", async || read_seqs(ann, group).await == [1; MEMBERS - 1])
+        .await;
     let most = began.elapsed().div_duration_f64(GATHERED) as i64 + 2;
     let taken = rev(ann, group).await - before;
     assert!((1..=most).contains(&taken), "{taken} revs for {} moves, at most {most}", 2 * others.len());
@@ -58,8 +59,8 @@ async fn moves_of_a_group_are_told_together(hub: &mut TestHub) {
     assert!(receipts.iter().all(|row| row["delivered_at"].is_string() && row["read_at"].is_string()), "{receipts:?}");
 }
 
-both_databases!(a_lone_move_in_a_group_is_told_with_its_time);
-async fn a_lone_move_in_a_group_is_told_with_its_time(hub: &mut TestHub) {
+both_databases!(a_single_receipt_in_a_group_is_sent_with_its_time);
+async fn a_single_receipt_in_a_group_is_sent_with_its_time(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     group.says(&ann, "hi").await;
@@ -70,11 +71,11 @@ async fn a_lone_move_in_a_group_is_told_with_its_time(hub: &mut TestHub) {
     bob.post(&group.at("/read"), json!({})).await.is(204);
     bob.post(&group.at("/delivered"), json!({"seq": 1})).await.is(204);
     watching.expect_silence().await;
-    assert_eq!(rev(&ann, group).await, frame["rev"].as_i64().unwrap(), "what moves nothing takes no rev");
+    assert_eq!(rev(&ann, group).await, frame["rev"].as_i64().unwrap(), "a request without a move uses no rev");
 }
 
-both_databases!(a_move_that_was_acknowledged_is_told_after_a_restart);
-async fn a_move_that_was_acknowledged_is_told_after_a_restart(hub: &mut TestHub) {
+both_databases!(an_acknowledged_receipt_is_sent_after_a_restart);
+async fn an_acknowledged_receipt_is_sent_after_a_restart(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     group.says(&ann, "hi").await;
@@ -82,26 +83,26 @@ async fn a_move_that_was_acknowledged_is_told_after_a_restart(hub: &mut TestHub)
         user.post(&group.at("/read"), json!({})).await.is(204);
     }
     hub.restart();
-    assert_eq!(bob.conversation(group.id).await["unread_count"], 0, "one's own position is where it was");
-    eventually("they are seen to have read it", async || read_seqs(&ann, group).await == [1, 1]).await;
+    assert_eq!(bob.conversation(group.id).await["unread_count"], 0, "the reader's own position is kept");
+    eventually("both members are shown as having read it", async || read_seqs(&ann, group).await == [1, 1]).await;
 }
 
-both_databases!(somebody_who_left_is_not_told_of);
-async fn somebody_who_left_is_not_told_of(hub: &mut TestHub) {
+both_databases!(receipts_of_former_members_are_not_sent);
+async fn receipts_of_former_members_are_not_sent(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let group = Group::of(&ann, &[&bob, &cat]).await;
     group.says(&ann, "hi").await;
     let mut watching = ann.connect().await;
     cat.post(&group.at("/read"), json!({})).await.is(204);
     group.remove(&cat, &cat).await.is(204);
-    eventually("nothing is pending", async || hub.database.count("pending_receipts") == 0).await;
+    eventually("no receipt is pending", async || hub.database.count("pending_receipts") == 0).await;
     let revs: Vec<Value> = watching.arrived().await.iter().map(|frame| frame["rev"].clone()).collect();
     assert!(revs.is_sorted_by_key(Value::as_i64) && revs.len() <= 2, "{revs:?}");
-    assert_eq!(read_seqs(&ann, group).await, [0], "Bob, who has not read it");
+    assert_eq!(read_seqs(&ann, group).await, [0], "Bob has not read it");
 }
 
-both_databases!(the_times_of_receipts_are_kept_for_ninety_days);
-async fn the_times_of_receipts_are_kept_for_ninety_days(hub: &mut TestHub) {
+both_databases!(receipt_times_are_kept_for_ninety_days);
+async fn receipt_times_are_kept_for_ninety_days(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     hub.restart_at(&Clock::fixed_at(Timestamp::from_millis(NOON)));
     let id = ann.send_rest(&bob, "hi").await["id"].clone();

@@ -29,8 +29,8 @@ fn read(id: i64, seq: i64) -> Value {
     json!({"type": "message_read", "conversation_id": id, "seq": seq})
 }
 
-both_databases!(positions_move_forward_only_and_reading_implies_having_it);
-async fn positions_move_forward_only_and_reading_implies_having_it(hub: &mut TestHub) {
+both_databases!(positions_move_forward_and_read_implies_delivered);
+async fn positions_move_forward_and_read_implies_delivered(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, _) = messages(&ann, &bob, 4).await;
     let mut phone = bob.connect().await;
@@ -51,11 +51,11 @@ async fn positions_move_forward_only_and_reading_implies_having_it(hub: &mut Tes
             assert_eq!(shared_position(watcher, id, &bob).await, expected, "after {frame}");
         }
     }
-    assert_eq!(shared_position(&ann, id, &ann).await, [0, 0, 1], "one's own position is nobody else's");
+    assert_eq!(shared_position(&ann, id, &ann).await, [0, 0, 1], "the sender's own position is private");
 }
 
-both_databases!(both_doors_move_the_same_positions);
-async fn both_doors_move_the_same_positions(hub: &mut TestHub) {
+both_databases!(rest_and_socket_move_the_same_positions);
+async fn rest_and_socket_move_the_same_positions(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = messages(&ann, &bob, 4).await;
     let at = |tail: &str| format!("/api/conversations/{id}/{tail}");
@@ -71,8 +71,8 @@ async fn both_doors_move_the_same_positions(hub: &mut TestHub) {
     assert_eq!(shared_position(&ann, id, &bob).await, [4, 4, 10]);
 }
 
-both_databases!(reading_needs_no_body_and_a_body_that_is_there_must_be_json);
-async fn reading_needs_no_body_and_a_body_that_is_there_must_be_json(hub: &mut TestHub) {
+both_databases!(a_read_request_has_no_body_or_a_json_body);
+async fn a_read_request_has_no_body_or_a_json_body(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = messages(&ann, &bob, 4).await;
     let everything = format!("/api/conversations/{id}/read");
@@ -99,8 +99,8 @@ async fn reading_needs_no_body_and_a_body_that_is_there_must_be_json(hub: &mut T
     hub.visitor().call("POST", &everything).await.refused(401, "unauthenticated");
 }
 
-both_databases!(every_session_of_everybody_hears_of_a_move_once);
-async fn every_session_of_everybody_hears_of_a_move_once(hub: &mut TestHub) {
+both_databases!(a_position_move_is_sent_once_to_every_session);
+async fn a_position_move_is_sent_once_to_every_session(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let (id, sent) = messages(&ann, &bob, 3).await;
     let mut sockets = [ann.connect().await, ann.connect().await, bob.connect().await, bob.connect().await];
@@ -115,7 +115,7 @@ async fn every_session_of_everybody_hears_of_a_move_once(hub: &mut TestHub) {
             let time = frame["timestamp"].take();
             for key in ["delivered_at", "read_at"] {
                 if let Some(at) = frame.get_mut(key) {
-                    assert_eq!(*at, time, "it is the time of the move");
+                    assert_eq!(*at, time, "the time is that of the move");
                     *at = json!("NOW");
                 }
             }
@@ -137,8 +137,8 @@ async fn every_session_of_everybody_hears_of_a_move_once(hub: &mut TestHub) {
     stranger.expect_silence().await;
 }
 
-both_databases!(a_message_status_follows_from_the_positions_of_others);
-async fn a_message_status_follows_from_the_positions_of_others(hub: &mut TestHub) {
+both_databases!(the_status_of_a_message_follows_the_others_positions);
+async fn the_status_of_a_message_follows_the_others_positions(hub: &mut TestHub) {
     const NOON: i64 = 1_769_860_800_000;
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
@@ -165,7 +165,7 @@ async fn a_message_status_follows_from_the_positions_of_others(hub: &mut TestHub
         assert_eq!(states, expected, "as {} sees it", reader.name);
     }
     let one = ann.history(id, "?limit=1&before_seq=3").await;
-    assert_eq!(state(&one["messages"][0]), expected[1], "whatever page it stands on");
+    assert_eq!(state(&one["messages"][0]), expected[1], "the state is the same on every page");
     let revs: Vec<_> = ann.history(id, "?before_seq=5").await["messages"].as_array().unwrap().to_vec();
     assert!(revs.iter().zip(&sent).all(|(now, then)| now["rev"] == then["rev"]), "a receipt changes no message");
     clock.set(Timestamp::from_millis(NOON + 240_000));
@@ -174,8 +174,8 @@ async fn a_message_status_follows_from_the_positions_of_others(hub: &mut TestHub
     assert_eq!(state(&last), state_of("read", Some("2026-01-31T12:04:00.000Z")));
 }
 
-both_databases!(receipts_tell_who_got_and_who_read_a_message_and_when);
-async fn receipts_tell_who_got_and_who_read_a_message_and_when(hub: &mut TestHub) {
+both_databases!(receipts_list_delivery_and_read_times_per_user);
+async fn receipts_list_delivery_and_read_times_per_user(hub: &mut TestHub) {
     const NOON: i64 = 1_769_860_800_000;
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let clock = Clock::fixed_at(Timestamp::from_millis(NOON));
@@ -255,8 +255,8 @@ async fn ask_everything(user: &User, phone: &mut Socket, id: i64, message_id: i6
     answers
 }
 
-both_databases!(what_is_not_mine_and_what_is_not_there_answer_alike);
-async fn what_is_not_mine_and_what_is_not_there_answer_alike(hub: &mut TestHub) {
+both_databases!(hidden_and_missing_resources_answer_the_same);
+async fn hidden_and_missing_resources_answer_the_same(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let (id, sent) = messages(&ann, &bob, 1).await;
     let mut phone = cat.connect().await;
@@ -280,8 +280,8 @@ async fn own_states(socket: &mut Socket) -> Value {
     }
 }
 
-both_databases!(under_a_block_only_ones_own_position_moves);
-async fn under_a_block_only_ones_own_position_moves(hub: &mut TestHub) {
+both_databases!(a_block_keeps_shared_positions_unchanged);
+async fn a_block_keeps_shared_positions_unchanged(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (id, sent) = messages(&ann, &bob, 3).await;
     let (mut ann_socket, mut phone, mut laptop) =
@@ -306,5 +306,5 @@ async fn under_a_block_only_ones_own_position_moves(hub: &mut TestHub) {
     }
     phone.ack(read(id, 1)).await;
     assert_eq!(ann_socket.expect("message_read").await["seq"], 1, "shared again, from where it was");
-    assert_eq!(bob.conversation(id).await["unread_count"], 0, "one's own position is further, and stays");
+    assert_eq!(bob.conversation(id).await["unread_count"], 0, "the reader's own position is further and stays");
 }

@@ -32,11 +32,11 @@ async fn messages_of_others_count_until_they_are_read(hub: &mut TestHub) {
     let expected = json!({"total_unread": 3, "unread_counts": {"chat": 3},
         "conversations": {with_ann.to_string(): 2, with_cat.to_string(): 1}});
     assert_eq!(unread(&bob).await, expected);
-    assert_eq!(unread(&cat).await["total_unread"], 0, "one's own messages never count");
+    assert_eq!(unread(&cat).await["total_unread"], 0, "the sender's own messages never count");
     bob.post(&format!("/api/conversations/{with_ann}/read"), json!({"seq": 1})).await.is(204);
     assert_eq!(unread(&bob).await["conversations"], json!({with_ann.to_string(): 1, with_cat.to_string(): 1}));
     bob.post(&format!("/api/conversations/{with_ann}/delivered"), json!({"seq": 3})).await.is(204);
-    assert_eq!(unread(&bob).await["total_unread"], 2, "to have it is not to have read it");
+    assert_eq!(unread(&bob).await["total_unread"], 2, "a delivered message is still unread");
 }
 
 both_databases!(every_device_gets_unread_counts_on_messages_and_reads);
@@ -61,8 +61,8 @@ async fn every_device_gets_unread_counts_on_messages_and_reads(hub: &mut TestHub
     assert!(frames.iter().all(|frame| frame["type"] != "unread_count_update"), "the sender's counts are as before");
 }
 
-both_databases!(updates_are_merged_and_name_every_conversation_that_changed);
-async fn updates_are_merged_and_name_every_conversation_that_changed(hub: &mut TestHub) {
+both_databases!(unread_updates_merge_and_name_all_changed_conversations);
+async fn unread_updates_merge_and_name_all_changed_conversations(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mut phone = bob.connect().await;
     let (mut one, mut two) = (ann.connect().await, cat.connect().await);
@@ -102,8 +102,8 @@ async fn failed_unread_counts_are_sent_once_the_database_recovers(hub: &mut Test
     assert_eq!((&update["unread_count"], count), (&json!(2), 1), "{update}");
 }
 
-both_databases!(counts_equal_a_recount_of_the_history_whatever_happens);
-async fn counts_equal_a_recount_of_the_history_whatever_happens(hub: &mut TestHub) {
+both_databases!(unread_counts_always_equal_a_recount_of_the_history);
+async fn unread_counts_always_equal_a_recount_of_the_history(hub: &mut TestHub) {
     let people = hub.users(["ann", "bob", "cat"]).await;
     for seed in 1..=3 {
         let mut state = seed;
@@ -164,8 +164,8 @@ async fn recount(people: &[User], read: &BTreeMap<(i64, i64), i64>, when: &str) 
     }
 }
 
-both_databases!(counting_stops_at_a_thousand_and_says_so);
-async fn counting_stops_at_a_thousand_and_says_so(hub: &mut TestHub) {
+both_databases!(unread_counts_stop_at_a_thousand_and_are_marked_capped);
+async fn unread_counts_stop_at_a_thousand_and_are_marked_capped(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = ann.send_rest(&bob, "the first").await["conversation_id"].as_i64().unwrap();
     cat.send_rest(&bob, "from somebody else").await;
@@ -178,7 +178,7 @@ async fn counting_stops_at_a_thousand_and_says_so(hub: &mut TestHub) {
     ));
     let counts = unread(&bob).await;
     assert_eq!((&counts["conversations"][id.to_string()], &counts["total_unread"]), (&json!(999), &json!(1_000)));
-    assert_eq!(counts["is_capped"], Value::Null, "all are counted");
+    assert_eq!(counts["is_capped"], Value::Null, "the count is complete");
 
     let mut phone = bob.connect().await;
     for number in 1_000..=1_001 {
@@ -194,5 +194,9 @@ async fn counting_stops_at_a_thousand_and_says_so(hub: &mut TestHub) {
 
     bob.post(&format!("/api/conversations/{id}/read"), json!({"seq": 2})).await.is(204);
     let (update, _) = update_with_total(&mut phone, 1_000).await;
-    assert_eq!((&update["unread_count"], &update["is_capped"]), (&json!(999), &Value::Null), "all are counted again");
+    assert_eq!(
+        (&update["unread_count"], &update["is_capped"]),
+        (&json!(999), &Value::Null),
+        "the count is complete again"
+    );
 }

@@ -399,19 +399,19 @@ fn names(text: &str, name: &str) -> bool {
 }
 
 #[test]
-fn every_module_imports_only_what_its_layer_may() {
+fn every_module_imports_only_allowed_layers() {
     let violations: Vec<_> = shipped().iter().flat_map(violations_of_layers).collect();
     assert_none(&violations);
 }
 
 #[test]
-fn every_library_is_named_only_where_it_belongs() {
+fn every_library_is_used_only_in_its_layer() {
     let violations: Vec<_> = shipped().iter().flat_map(violations_of_places).collect();
     assert_none(&violations);
 }
 
 #[test]
-fn the_reader_of_imports_sees_every_form_of_them() {
+fn the_import_parser_recognizes_every_form() {
     let source = |path: &str, text: &str| Source { path: path.into(), code: code(text), text: text.into() };
     let arrows = |text: &str| source("hub/mod.rs", text).arrows();
     assert_eq!(arrows("use crate::ids::UserId;"), [(1, "ids::UserId".into())]);
@@ -441,21 +441,21 @@ fn the_reader_of_imports_sees_every_form_of_them() {
 }
 
 #[test]
-fn every_file_says_first_what_it_is_for() {
+fn every_file_starts_with_its_purpose() {
     let silent: Vec<_> = sources().into_iter().filter(|source| !source.text.starts_with("//! ")).collect();
     let violation = |source: Source| Violation { file: source.path, line: 1, what: "opens without //!".into() };
     assert_none(&silent.into_iter().map(violation).collect::<Vec<_>>());
 }
 
 #[test]
-fn every_frame_a_client_may_send_is_documented() {
+fn every_client_frame_is_documented() {
     let protocol = protocol();
     let missing: Vec<_> = FRAMES.iter().map(|entry| entry.kind).filter(|kind| !names(&protocol, kind)).collect();
     assert!(missing.is_empty(), "docs/PROTOCOL.md lacks {missing:?}");
 }
 
 #[test]
-fn every_frame_the_hub_sends_is_documented() {
+fn every_server_frame_is_documented() {
     let mut kinds = BTreeSet::new();
     for source in shipped() {
         let spaced = source.text.replace(char::is_whitespace, "");
@@ -486,12 +486,12 @@ fn has_number(text: &str, number: &str) -> bool {
 }
 
 #[test]
-fn every_error_code_is_given_by_somebody() {
+fn every_error_code_is_used() {
     let sources = shipped();
     let users = || sources.iter().filter(|source| source.path != "error.rs");
     let unused: Vec<_> =
         Code::ALL.into_iter().filter(|code| !users().any(|source| makes(&source.code, *code))).collect();
-    assert!(unused.is_empty(), "nobody outside error.rs makes {unused:?}");
+    assert!(unused.is_empty(), "no code outside error.rs uses {unused:?}");
 }
 
 /// Whether the code constructs the error of that name, other than in a pattern.
@@ -506,19 +506,19 @@ fn makes(text: &str, code: Code) -> bool {
 }
 
 #[test]
-fn every_operation_that_replays_says_when() {
+fn every_operation_with_replay_implements_replays() {
     let answers = |source: &Source| {
         source.layer() == "ops" && source.code.contains("\nimpl Op") && source.code.contains("\n    fn replay(")
     };
     let answering: Vec<_> = shipped().into_iter().filter(answers).collect();
-    assert!(answering.len() > 2, "they are found");
+    assert!(answering.len() > 2, "the operations are found");
     let silent = answering.into_iter().filter(|source| !source.code.contains("\n    fn replays("));
     let violation = |source: Source| Violation { file: source.path, line: 1, what: "`replays` is missing".into() };
     assert_none(&silent.map(violation).collect::<Vec<_>>());
 }
 
 #[test]
-fn the_lock_file_holds_no_version_with_a_known_fault() {
+fn the_lock_file_has_no_version_with_a_known_fault() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock is kept");
     for (package, floor) in FLOORS {
         let entries = lock.split("[[package]]").filter(|entry| entry.contains(&format!("name = \"{package}\"\n")));

@@ -24,7 +24,7 @@ fn unbounded(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_list_that_a_statement_binds_has_a_bound() {
+fn every_list_bound_by_a_statement_has_a_limit() {
     let sources = shipped_texts();
     assert!(sources.iter().any(|(_, text)| text.contains(".among(")), "lists are found");
     let found: Vec<String> = sources
@@ -35,7 +35,7 @@ fn every_list_that_a_statement_binds_has_a_bound() {
 }
 
 #[test]
-fn the_reader_of_lists_sees_every_form_of_them() {
+fn the_list_parser_recognizes_every_form() {
     for good in ["x.among(&ids)", "logins::id.eq_any(beyond)"] {
         assert_eq!(unbounded(good), [""; 0], "{good}");
     }

@@ -123,13 +123,13 @@ fn circles(files: &[(&str, &str)]) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn files_do_not_import_each_other_in_a_cycle() {
     let circles = House::new(shipped()).circles();
     assert!(circles.is_empty(), "circles of files: {circles:#?}");
 }
 
 #[test]
-fn a_circle_is_found_however_its_imports_are_written() {
+fn an_import_cycle_is_found_in_every_form() {
     let lib = ("lib.rs", "mod a;\nmod b;");
     let found = |a: &str, b: &str| circles(&[lib, ("a.rs", a), ("b.rs", b)]);
     let both = [vec!["a.rs".to_owned(), "b.rs".to_owned()]];
@@ -141,7 +141,7 @@ fn a_circle_is_found_however_its_imports_are_written() {
 }
 
 #[test]
-fn a_face_is_no_part_of_a_circle_and_what_it_defines_is() {
+fn reexports_are_not_part_of_a_cycle_but_definitions_are() {
     let face = "mod child;\nmod other;\npub use child::Child;";
     let house = |face: &str, child: &str| {
         circles(&[("lib.rs", "mod a;"), ("a/mod.rs", face), ("a/child.rs", child), ("a/other.rs", "use super::Child;")])

@@ -28,8 +28,8 @@ pub async fn document(hub: &TestHub) -> Value {
     reply.json()
 }
 
-any_database!(every_call_that_is_described_is_there_and_no_other_method);
-async fn every_call_that_is_described_is_there_and_no_other_method(hub: &mut TestHub) {
+any_database!(every_described_call_exists_with_only_its_methods);
+async fn every_described_call_exists_with_only_its_methods(hub: &mut TestHub) {
     let document = document(hub).await;
     for (path, operations) in document["paths"].as_object().unwrap() {
         let offered = described(operations);
@@ -54,8 +54,8 @@ async fn every_call_that_is_described_is_there_and_no_other_method(hub: &mut Tes
     }
 }
 
-any_database!(that_no_token_gets_the_next_one_is_described);
-async fn that_no_token_gets_the_next_one_is_described(hub: &mut TestHub) {
+any_database!(the_description_denies_tokens_to_access_tokens);
+async fn the_description_denies_tokens_to_access_tokens(hub: &mut TestHub) {
     let paths = &document(hub).await["paths"];
     assert_eq!(paths["/api/auth/token"]["post"]["security"], json!([{"cookie": []}, {}]));
     assert_eq!(paths["/api/auth/ticket"]["post"]["security"], json!([{"cookie": []}, {"bearer": []}]));
@@ -63,8 +63,8 @@ async fn that_no_token_gets_the_next_one_is_described(hub: &mut TestHub) {
     ann.by_token().await.post("/api/auth/token", json!({})).await.refused(401, "unauthenticated");
 }
 
-any_database!(every_call_has_a_name_of_its_own_and_a_sentence);
-async fn every_call_has_a_name_of_its_own_and_a_sentence(hub: &mut TestHub) {
+any_database!(every_call_has_a_unique_name_and_a_summary);
+async fn every_call_has_a_unique_name_and_a_summary(hub: &mut TestHub) {
     let document = document(hub).await;
     let operations =
         document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
@@ -72,7 +72,7 @@ async fn every_call_has_a_name_of_its_own_and_a_sentence(hub: &mut TestHub) {
     for operation in operations {
         let name = operation["operationId"].as_str().unwrap();
         assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
-        assert!(names.insert(name), "{name} stands there twice");
+        assert!(names.insert(name), "{name} is listed twice");
         assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{name}");
         for parameter in operation["parameters"].as_array().unwrap() {
             assert!(parameter["schema"].as_object().is_some_and(|schema| !schema.is_empty()), "{name}: {parameter}");
@@ -81,8 +81,8 @@ async fn every_call_has_a_name_of_its_own_and_a_sentence(hub: &mut TestHub) {
     assert!(names.contains("list_users"), "{names:?}");
 }
 
-any_database!(every_reference_of_the_description_leads_somewhere);
-async fn every_reference_of_the_description_leads_somewhere(hub: &mut TestHub) {
+any_database!(every_reference_in_the_description_resolves);
+async fn every_reference_in_the_description_resolves(hub: &mut TestHub) {
     let document = document(hub).await;
     let mut references = BTreeSet::new();
     collect(&document, &mut references);
@@ -103,8 +103,8 @@ fn collect(value: &Value, references: &mut BTreeSet<String>) {
     }
 }
 
-any_database!(the_description_tells_the_bounds_that_the_operator_set, MAX_MESSAGE_CHARS = "7", MAX_PARTICIPANTS = "9");
-async fn the_description_tells_the_bounds_that_the_operator_set(hub: &mut TestHub) {
+any_database!(the_description_has_the_configured_bounds, MAX_MESSAGE_CHARS = "7", MAX_PARTICIPANTS = "9");
+async fn the_description_has_the_configured_bounds(hub: &mut TestHub) {
     let document = document(hub).await;
     let schemas = &document["components"]["schemas"];
     assert_eq!(schemas["Content"]["maxLength"], 7);
@@ -112,8 +112,8 @@ async fn the_description_tells_the_bounds_that_the_operator_set(hub: &mut TestHu
     assert_eq!(document["components"]["securitySchemes"]["cookie"]["name"], "switchboard");
 }
 
-any_database!(every_call_that_is_described_is_documented);
-async fn every_call_that_is_described_is_documented(hub: &mut TestHub) {
+any_database!(every_described_call_is_in_the_documentation);
+async fn every_described_call_is_in_the_documentation(hub: &mut TestHub) {
     let protocol = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PROTOCOL.md")).unwrap();
     let document = document(hub).await;
     let missing: Vec<_> =
@@ -123,7 +123,7 @@ async fn every_call_that_is_described_is_documented(hub: &mut TestHub) {
 
 /// With `RENEW` set, it writes the file instead.
 #[test]
-fn the_file_describes_the_frames_there_are() {
+fn the_asyncapi_file_describes_the_existing_frames() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/asyncapi.json");
     let bounds = Bounds { is_https: false, max_message_chars: 1_000, max_participants: 1_000 };
     let current = format!("{:#}\n", asyncapi(&bounds));
@@ -134,8 +134,8 @@ fn the_file_describes_the_frames_there_are() {
     assert!(is_current, "docs/asyncapi.json is stale: RENEW=1 cargo test --test it the_file_describes");
 }
 
-any_database!(the_description_of_the_socket_is_served_to_anybody);
-async fn the_description_of_the_socket_is_served_to_anybody(hub: &mut TestHub) {
+any_database!(the_socket_description_is_served_publicly);
+async fn the_socket_description_is_served_publicly(hub: &mut TestHub) {
     let served = hub.visitor().get("/api/asyncapi.json").await.is(200).json();
     let bounds = Bounds { is_https: false, max_message_chars: 1_000, max_participants: 1_000 };
     assert_eq!(served, asyncapi(&bounds), "the bounds of the file are the defaults");

@@ -119,7 +119,7 @@ fn assert_none(faults: Vec<(PathBuf, Vec<(usize, String)>)>) {
 #[test]
 fn documents_are_plain_english_in_lines_of_120_characters() {
     let documents = files(&["*.md"]);
-    assert!(documents.len() > 5, "they are found");
+    assert!(documents.len() > 5, "the documents are found");
     let faults = documents.into_iter().map(|path| {
         let lines = markdown(&fs::read_to_string(&path).expect("a text"));
         (path, [faults_of_words(&lines), long_lines(&lines)].concat())
@@ -130,7 +130,7 @@ fn documents_are_plain_english_in_lines_of_120_characters() {
 #[test]
 fn comments_are_plain_english() {
     let sources = files(&["src/*.rs", "tests/it/*.rs", "benches/*.rs", "examples/*.rs"]);
-    assert!(sources.len() > 200, "they are found");
+    assert!(sources.len() > 200, "the sources are found");
     let faults = sources.into_iter().map(|path| {
         let lines = comments(&fs::read_to_string(&path).expect("a text"));
         (path, [faults_of_words(&lines), long_lines(&lines)].concat())
@@ -151,7 +151,7 @@ fn long_names(text: &str) -> Vec<(usize, String)> {
 #[test]
 fn names_of_tests_have_at_most_60_characters() {
     let sources = files(&["src/*.rs", "tests/it/*.rs"]);
-    assert!(sources.len() > 300, "they are found");
+    assert!(sources.len() > 300, "the sources are found");
     let faults = sources.into_iter().map(|path| {
         let text = fs::read_to_string(&path).expect("a text");
         (path, long_names(&text))
@@ -160,14 +160,14 @@ fn names_of_tests_have_at_most_60_characters() {
 }
 
 #[test]
-fn a_name_may_have_60_characters_and_no_more() {
+fn a_test_name_has_at_most_60_characters() {
     let named = |length: usize| long_names(&format!("#[test]\nasync fn {}() {{}}", "x".repeat(length)));
     assert!(named(60).is_empty());
     assert_eq!(named(61).len(), 1);
 }
 
 #[test]
-fn faults_are_found_where_they_are() {
+fn language_faults_are_found_at_their_position() {
     let faults = |text: &str| -> Vec<(usize, String)> { faults_of_words(&markdown(text)) };
     let opens = |word: &str| format!("a sentence begins with `{word}`");
     assert_eq!(faults("Who asks gets it.\n"), [(1, opens("Who"))]);

@@ -81,7 +81,7 @@ fn formatted(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn in_4_no_statement_is_put_together_of_what_is_not_ours() {
+fn in_4_sql_is_formatted_only_from_our_own_text() {
     let sources = shipped_texts();
     assert!(sources.iter().any(|(_, text)| text.contains("sql_query(")), "statements are found");
     let found: Vec<String> = sources
@@ -95,7 +95,7 @@ fn in_4_no_statement_is_put_together_of_what_is_not_ours() {
 }
 
 #[test]
-fn the_reader_of_statements_sees_every_form_of_them() {
+fn the_statement_parser_recognizes_every_form() {
     for good in [
         r#"diesel::sql_query("SELECT 1 WHERE x = ?").bind::<Text, _>(x)"#,
         "diesel::sql_query(\n    \"SELECT \\\"x\\\" FROM t WHERE x = $1\",\n)",

@@ -98,7 +98,7 @@ fn faults(document: &str, tests: &BTreeMap<String, Vec<String>>) -> Vec<String> 
             }
         }
         if shown_by.is_empty() {
-            faults.push(format!("{id}: nothing shows it"));
+            faults.push(format!("{id}: it has no evidence"));
         }
     }
     let promised: BTreeSet<_> = promises.iter().map(|promise| promise.id.clone()).collect();
@@ -111,7 +111,7 @@ fn faults(document: &str, tests: &BTreeMap<String, Vec<String>>) -> Vec<String> 
 }
 
 #[test]
-fn every_promise_is_shown_by_tests_that_are_there() {
+fn every_guarantee_names_existing_tests() {
     let document = fs::read_to_string(root().join("docs/SECURITY.md")).expect("docs/SECURITY.md");
     let faults = faults(&document, &tests());
     assert!(faults.is_empty(), "{faults:#?}");
@@ -119,7 +119,7 @@ fn every_promise_is_shown_by_tests_that_are_there() {
 }
 
 #[test]
-fn the_reader_of_promises_sees_what_is_missing() {
+fn the_guarantee_parser_finds_missing_tests() {
     let rust = "both_databases!(au_1_it_holds, X = \"1\");\nany_database!(\n    or_2_here,\n);\n#[test]\nfn in_3_too() {}\n\
         #[tokio::test]\n#[ignore]\nasync fn op_4_last() {}\nfn az_9_is_no_test() {}";
     let names = tests_in(Path::new("x.rs"), rust);
@@ -141,7 +141,7 @@ fn the_reader_of_promises_sees_what_is_missing() {
     for (row, fault) in [
         (row("AU-1", "`x.rs::au_1_gone`"), "AU-1: there is no x.rs::au_1_gone"),
         (row("AU-1", "`scripts/gone`"), "AU-1: there is no scripts/gone"),
-        (row("AU-1", "nothing"), "AU-1: nothing shows it"),
+        (row("AU-1", "nothing"), "AU-1: it has no evidence"),
         (row("AZ-9", "`x.rs::au_1_it_holds`"), "AZ-9: no test is named after it"),
     ] {
         assert_eq!(faults(&format!("{}{row}", all.concat()), &tests), [fault]);

@@ -40,7 +40,7 @@ fn no_folder_has_more_than_20_files() {
 }
 
 #[test]
-fn no_file_of_the_hub_has_more_than_400_lines_before_its_tests() {
+fn no_file_has_more_than_400_lines_before_its_tests() {
     let sources = folders().into_iter().filter(|folder| !folder.components().any(|part| part.as_os_str() == "tests"));
     let is_code = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs" || extension == "js");
     let files: Vec<_> = sources.flat_map(|folder| files_in(&folder)).filter(is_code).collect();

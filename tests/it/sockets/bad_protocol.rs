@@ -58,8 +58,8 @@ fn fragment(payload: &[u8], code: Data, is_final: bool) -> Message {
     Message::Frame(Frame::message(payload.to_vec(), OpCode::Data(code), is_final))
 }
 
-any_database!(a_text_in_fragments_is_put_together);
-async fn a_text_in_fragments_is_put_together(hub: &mut TestHub) {
+any_database!(a_fragmented_text_is_reassembled);
+async fn a_fragmented_text_is_reassembled(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     // The message is cut in the middle of a character, with a ping in between.
@@ -85,7 +85,7 @@ async fn a_protocol_violation_closes_the_socket_with_its_code(hub: &mut TestHub)
         ("text that is not UTF-8", text(b"{\"type\":\"ping\xff\"}"), 1007),
         ("an encoded surrogate", text(b"\xed\xa0\x80"), 1007),
         ("an overlong encoding", text(b"\xc0\xaf"), 1007),
-        ("a continuation of nothing", fragment(b"{}", Data::Continue, true), 1002),
+        ("a continuation without a start", fragment(b"{}", Data::Continue, true), 1002),
     ] {
         let mut phone = ann.connect().await;
         phone.message(message).await;

@@ -121,7 +121,7 @@ fn reset(stream: TcpStream) -> Option<TcpStream> {
 }
 
 #[tokio::test]
-async fn whoever_goes_in_whatever_phase_leaves_nothing_behind() {
+async fn a_peer_that_vanishes_in_any_phase_leaks_nothing() {
     let scene = &Scene::start(&[]).await;
     let (half_a_request, half_a_frame) = (b"GET /ws HTT", &slow_call()[..9]);
     scene.survives("reset before a request", async || reset(scene.connect().await)).await;
@@ -155,9 +155,7 @@ async fn whoever_goes_in_whatever_phase_leaves_nothing_behind() {
             .await;
         // It goes on reading until the hub closes the connection.
         scene
-            .survives(&format!("{what}, then an end of what is sent"), async || {
-                drop_half(scene.open().await, &bytes).await
-            })
+            .survives(&format!("{what}, then the end of sending"), async || drop_half(scene.open().await, &bytes).await)
             .await;
     }
 }
@@ -169,12 +167,12 @@ async fn drop_half(mut stream: TcpStream, bytes: &[u8]) -> Option<TcpStream> {
     let _ = stream.shutdown().await;
     let mut read = Vec::new();
     let reading = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut read));
-    assert!(reading.await.is_ok(), "the hub ends what nobody goes on with");
+    assert!(reading.await.is_ok(), "the hub closes abandoned connections");
     None
 }
 
 #[tokio::test]
-async fn whoever_does_not_read_is_gone_in_time_whatever_it_sends() {
+async fn a_peer_that_stops_reading_is_disconnected_in_time() {
     let settings = [("OUTBOX_AGE", "1s"), ("HEARTBEAT_INTERVAL", "500ms"), ("HEARTBEAT_TIMEOUT", "2s")];
     let scene = &Scene::start(&settings).await;
     for (what, bytes) in [
@@ -196,7 +194,7 @@ async fn whoever_does_not_read_is_gone_in_time_whatever_it_sends() {
 }
 
 #[tokio::test]
-async fn ten_thousand_quick_connections_leave_nothing_behind() {
+async fn ten_thousand_short_connections_leak_nothing() {
     let scene = Scene::start(&[]).await;
     // The first rounds do the one-time allocations of the allocator and the caches.
     come_and_go(&scene, 2000).await;
@@ -219,7 +217,7 @@ async fn come_and_go(scene: &Scene, times: usize) {
 }
 
 #[tokio::test]
-async fn a_hub_that_stops_waits_for_nobody_who_does_not_read() {
+async fn a_stopping_hub_does_not_wait_for_peers_that_do_not_read() {
     let scene = Scene::start(&[("SHUTDOWN_GRACE", "5s"), ("RUST_LOG", "info")]).await;
     let mut sockets = Vec::new();
     for _ in 0..1000 {
@@ -236,7 +234,7 @@ async fn a_hub_that_stops_waits_for_nobody_who_does_not_read() {
         let mut read = Vec::new();
         // The connection ends with the close frame of a restarting hub, which is answered.
         while !read.windows(4).any(|bytes: &[u8]| bytes[0] == CLOSE && bytes[2..] == 1012_u16.to_be_bytes()) {
-            assert!(stream.read_buf(&mut read).await.unwrap() > 0, "closed without a word");
+            assert!(stream.read_buf(&mut read).await.unwrap() > 0, "the hub closed without an answer");
         }
         stream.write_all(&frame(CLOSE, &1012_u16.to_be_bytes())).await.unwrap();
     }

@@ -27,17 +27,17 @@ async fn is_free(client: &Client) -> bool {
 }
 
 any_database!(
-    an_address_behind_a_trusted_proxy_has_so_many_sockets,
+    an_address_behind_a_trusted_proxy_has_a_socket_limit,
     MAX_SOCKETS_PER_ADDRESS = "2",
     TRUSTED_PROXIES = "127.0.0.1"
 );
-async fn an_address_behind_a_trusted_proxy_has_so_many_sockets(hub: &mut TestHub) {
+async fn an_address_behind_a_trusted_proxy_has_a_socket_limit(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let home = |user: &User| user.behind("203.0.113.7");
     let one = home(&ann).connect().await;
     let two = home(&bob).connect().await;
     assert!(!is_free(&from(&ann, "203.0.113.7")).await);
-    assert!(!is_free(&from(&bob, "198.51.100.1, 203.0.113.7")).await, "only what the proxy added counts");
+    assert!(!is_free(&from(&bob, "198.51.100.1, 203.0.113.7")).await, "only the address added by the proxy counts");
     assert!(is_free(&from(&ann, "203.0.113.8")).await);
     home(&bob).handshake().await.refused(429, "rate_limited");
     one.close().await;
@@ -61,12 +61,12 @@ async fn clients_of_unreadable_addresses_share_their_sockets(hub: &mut TestHub) 
     eventually("the slots are free", async || is_free(&from(&ann, "unknown")).await).await;
 }
 
-any_database!(op_2_an_address_that_a_stranger_claims_does_not_count, MAX_SOCKETS_PER_ADDRESS = "2");
-async fn op_2_an_address_that_a_stranger_claims_does_not_count(hub: &mut TestHub) {
+any_database!(op_2_an_address_claimed_by_a_client_does_not_count, MAX_SOCKETS_PER_ADDRESS = "2");
+async fn op_2_an_address_claimed_by_a_client_does_not_count(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let sockets = [ann.behind("203.0.113.7").connect().await, bob.behind("203.0.113.8").connect().await];
     for address in ["203.0.113.9", "127.0.0.1"] {
-        assert!(!is_free(&from(&ann, address)).await, "both came from here");
+        assert!(!is_free(&from(&ann, address)).await, "both connected from this address");
     }
     for socket in sockets {
         socket.close().await;
@@ -74,8 +74,8 @@ async fn op_2_an_address_that_a_stranger_claims_does_not_count(hub: &mut TestHub
     eventually("the slots are free", async || is_free(&ann).await).await;
 }
 
-any_database!(of_fifty_sockets_at_once_ten_are_opened, MAX_SOCKETS_PER_USER = "10");
-async fn of_fifty_sockets_at_once_ten_are_opened(hub: &mut TestHub) {
+any_database!(ten_of_fifty_concurrent_sockets_are_opened, MAX_SOCKETS_PER_USER = "10");
+async fn ten_of_fifty_concurrent_sockets_are_opened(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for _ in 0..3 {
         let attempts = join_all((0..50).map(|_| open(&ann))).await;
@@ -131,13 +131,8 @@ async fn headers_of_more_than_16_kib_or_100_lines_are_refused(hub: &mut TestHub)
     assert!(ann.raw_head(&lines(100)).await.starts_with("HTTP/1.1 431 "));
 }
 
-any_database!(
-    a_sender_over_the_byte_rate_is_slowed_and_others_are_not,
-    FRAME_RATE = "16",
-    FRAME_BURST = "1000000",
-    WORKERS = "1"
-);
-async fn a_sender_over_the_byte_rate_is_slowed_and_others_are_not(hub: &mut TestHub) {
+any_database!(only_a_sender_over_the_byte_rate_is_slowed, FRAME_RATE = "16", FRAME_BURST = "1000000", WORKERS = "1");
+async fn only_a_sender_over_the_byte_rate_is_slowed(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let (mut eager, mut other) = (ann.connect().await, bob.connect().await);
     // The line carries 128 KiB a second after the first 256.
@@ -212,7 +207,7 @@ async fn unknown_socket(address: &str, from: &str) -> (u16, TcpStream) {
 }
 
 #[tokio::test]
-async fn one_address_keeps_nobody_else_from_authenticating() {
+async fn one_address_does_not_prevent_others_from_authenticating() {
     let sandbox = small().with("TRUSTED_PROXIES", "127.0.0.1").with("AUTH_TIMEOUT", "5m");
     let mut hub = sandbox.start_with_descriptors(256);
     let address = hub.address().await;
@@ -224,13 +219,13 @@ async fn one_address_keeps_nobody_else_from_authenticating() {
         }
     };
     assert_eq!(refused, 503);
-    assert!((20..64).contains(&held.len()), "a quarter of what there is: {}", held.len());
+    assert!((20..64).contains(&held.len()), "a quarter of the limit: {}", held.len());
     let (opened, _newcomer) = unknown_socket(&address, "203.0.113.2").await;
     assert_eq!(opened, 101);
     let mut last = Vec::new();
     held[0].read_to_end(&mut last).await.unwrap();
     let closed = last.windows(2).any(|bytes| bytes == 1013_u16.to_be_bytes());
-    assert!(closed, "the oldest gives up its place: {last:?}");
+    assert!(closed, "the oldest connection is displaced: {last:?}");
     let ann = Person::register(&address, "ann").await;
     ann.connect(&address).await.expect("others have their sockets");
 }
@@ -272,7 +267,7 @@ async fn sockets_over_the_descriptor_share_are_refused_but_not_http() {
 }
 
 #[tokio::test]
-async fn a_thousand_slow_headers_time_out_and_delay_nobody() {
+async fn a_thousand_slow_headers_time_out_and_delay_no_others() {
     let sandbox = small();
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
@@ -296,7 +291,7 @@ async fn a_thousand_slow_headers(hub: &Binary, address: &str, before: usize) -> 
         (is_over || hub.descriptors() >= before + 1000).then_some(!is_over)
     };
     if !wait_for("all of them", are_there).await {
-        return Err("the first may be gone before the last is there".to_owned());
+        return Err("the first may disconnect before the last connects".to_owned());
     }
     let mut longest = Duration::ZERO;
     let mut statuses = BTreeSet::new();
@@ -318,7 +313,7 @@ async fn a_thousand_slow_headers(hub: &Binary, address: &str, before: usize) -> 
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_in_is_refused_in_time() {
+async fn a_slowly_arriving_body_is_refused_in_time() {
     let sandbox = small();
     let mut hub = sandbox.start(&[]);
     let address = hub.address().await;
@@ -347,8 +342,8 @@ async fn a_body_that_trickles_in_is_refused_in_time() {
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
-any_database!(a_body_in_chunks_that_nobody_reads_ends_with_the_answer);
-async fn a_body_in_chunks_that_nobody_reads_ends_with_the_answer(hub: &mut TestHub) {
+any_database!(an_unread_chunked_body_ends_with_the_answer);
+async fn an_unread_chunked_body_ends_with_the_answer(hub: &mut TestHub) {
     let address = hub.visitor().address();
     for (request, status) in [("GET /health", "200"), ("POST /nothing", "404"), ("POST /api/auth/login", "415")] {
         let mut stream = TcpStream::connect(&address).await.unwrap();

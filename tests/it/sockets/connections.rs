@@ -9,8 +9,8 @@ fn message_to(user: &User) -> Value {
     json!({"type": "private_message", "recipient_id": user.id, "content": "x"})
 }
 
-any_database!(a_socket_begins_with_the_welcome_and_who_is_online, HEARTBEAT_INTERVAL = "7s");
-async fn a_socket_begins_with_the_welcome_and_who_is_online(hub: &mut TestHub) {
+any_database!(a_socket_starts_with_the_welcome_and_presence_state, HEARTBEAT_INTERVAL = "7s");
+async fn a_socket_starts_with_the_welcome_and_presence_state(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (welcome, state) = Socket::open(&ann).await.welcome().await;
     let expected = json!({"type": "system", "event": "welcome", "message": welcome["message"], "protocol": 1,
@@ -24,8 +24,8 @@ async fn a_socket_begins_with_the_welcome_and_who_is_online(hub: &mut TestHub) {
     assert_eq!(welcome["me"], 1, "each private change has a number");
 }
 
-any_database!(a_handshake_of_another_version_is_told_which_one_is_spoken);
-async fn a_handshake_of_another_version_is_told_which_one_is_spoken(hub: &mut TestHub) {
+any_database!(a_handshake_of_another_version_gets_the_supported_one);
+async fn a_handshake_of_another_version_gets_the_supported_one(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for (connection, upgrade, version) in [
         ("upgrade", "websocket", "12"),
@@ -67,8 +67,8 @@ async fn pings_of_both_kinds_are_answered(hub: &mut TestHub) {
     assert_eq!((&pong["type"], &pong["ref"]), (&json!("pong"), &json!("7")));
 }
 
-both_databases!(answers_come_in_the_order_of_the_frames);
-async fn answers_come_in_the_order_of_the_frames(hub: &mut TestHub) {
+both_databases!(answers_arrive_in_the_order_of_the_frames);
+async fn answers_arrive_in_the_order_of_the_frames(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;
     let kinds = [
@@ -91,8 +91,8 @@ async fn answers_come_in_the_order_of_the_frames(hub: &mut TestHub) {
     assert_eq!(answered, (0..40).collect::<Vec<_>>());
 }
 
-any_database!(a_flood_of_frames_is_warned_of_and_then_cut_off, FRAME_RATE = "1", FRAME_BURST = "10");
-async fn a_flood_of_frames_is_warned_of_and_then_cut_off(hub: &mut TestHub) {
+any_database!(a_flood_of_frames_gets_a_warning_and_then_a_close, FRAME_RATE = "1", FRAME_BURST = "10");
+async fn a_flood_of_frames_gets_a_warning_and_then_a_close(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let ping = || Message::text(r#"{"type":"ping"}"#);
     for flood in [ping(), Message::Ping("x".into()), Message::Pong("x".into()), Message::text("nonsense")] {
@@ -114,8 +114,8 @@ async fn a_flood_of_frames_is_warned_of_and_then_cut_off(hub: &mut TestHub) {
     }
 }
 
-any_database!(a_socket_that_waits_when_it_is_told_to_stays, FRAME_RATE = "5", FRAME_BURST = "5");
-async fn a_socket_that_waits_when_it_is_told_to_stays(hub: &mut TestHub) {
+any_database!(a_socket_that_obeys_the_retry_time_stays_open, FRAME_RATE = "5", FRAME_BURST = "5");
+async fn a_socket_that_obeys_the_retry_time_stays_open(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut phone = ann.connect().await;
     for _ in 0..3 {
@@ -164,8 +164,8 @@ async fn messages_over_the_rate_limit_are_refused_and_not_stored(hub: &mut TestH
     assert_eq!(hub.stored(), [accepted + 1, 1, 2]);
 }
 
-any_database!(a_person_has_so_many_sockets_and_no_more, MAX_SOCKETS_PER_USER = "2");
-async fn a_person_has_so_many_sockets_and_no_more(hub: &mut TestHub) {
+any_database!(a_user_has_a_limited_number_of_sockets, MAX_SOCKETS_PER_USER = "2");
+async fn a_user_has_a_limited_number_of_sockets(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let laptop = ann.log_in_again().await;
     let (one, mut two) = (ann.connect().await, laptop.connect().await);
@@ -191,8 +191,8 @@ async fn a_socket_that_answers_no_ping_is_closed(hub: &mut TestHub) {
     assert!(unread.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == 4008_u16.to_be_bytes()), "{unread:?}");
 }
 
-any_database!(a_socket_that_answers_pings_stays, HEARTBEAT_INTERVAL = "800ms", HEARTBEAT_TIMEOUT = "6s");
-async fn a_socket_that_answers_pings_stays(hub: &mut TestHub) {
+any_database!(a_socket_that_answers_pings_stays_open, HEARTBEAT_INTERVAL = "800ms", HEARTBEAT_TIMEOUT = "6s");
+async fn a_socket_that_answers_pings_stays_open(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut quiet = ann.connect().await;
     // Eight intervals are longer than the timeout.
@@ -202,8 +202,8 @@ async fn a_socket_that_answers_pings_stays(hub: &mut TestHub) {
     quiet.answers().await;
 }
 
-both_databases!(a_hub_that_stops_tells_every_socket_to_come_back);
-async fn a_hub_that_stops_tells_every_socket_to_come_back(hub: &mut TestHub) {
+both_databases!(a_stopping_hub_closes_every_socket_with_1012);
+async fn a_stopping_hub_closes_every_socket_with_1012(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut sockets = Vec::new();
     for number in 0..20 {

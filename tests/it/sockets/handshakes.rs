@@ -22,8 +22,8 @@ fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
 }
 
-any_database!(a_right_handshake_is_accepted_whatever_its_letters);
-async fn a_right_handshake_is_accepted_whatever_its_letters(hub: &mut TestHub) {
+any_database!(a_valid_handshake_is_accepted_in_any_letter_case);
+async fn a_valid_handshake_is_accepted_in_any_letter_case(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     for headers in [
         [UPGRADE, CONNECTION, VERSION, KEY, "X: y"],
@@ -52,8 +52,8 @@ async fn a_right_handshake_is_accepted_whatever_its_letters(hub: &mut TestHub) {
     }
 }
 
-any_database!(a_wrong_handshake_is_refused_and_the_connection_ends);
-async fn a_wrong_handshake_is_refused_and_the_connection_ends(hub: &mut TestHub) {
+any_database!(an_invalid_handshake_is_refused_and_the_connection_ends);
+async fn an_invalid_handshake_is_refused_and_the_connection_ends(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let get = "GET /ws HTTP/1.1";
     let other = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
@@ -107,8 +107,8 @@ async fn a_wrong_handshake_is_refused_and_the_connection_ends(hub: &mut TestHub)
     }
 }
 
-any_database!(who_may_not_have_a_socket_hears_why_before_there_is_one);
-async fn who_may_not_have_a_socket_hears_why_before_there_is_one(hub: &mut TestHub) {
+any_database!(an_unauthorized_handshake_is_refused_with_the_reason);
+async fn an_unauthorized_handshake_is_refused_with_the_reason(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let (host, cookie) = (format!("Host: {}", ann.address()), format!("Cookie: {}", ann.cookie()));
     let right = [UPGRADE, CONNECTION, VERSION, KEY].join("\r\n");
@@ -124,6 +124,6 @@ async fn who_may_not_have_a_socket_hears_why_before_there_is_one(hub: &mut TestH
     ] {
         let answer = ann.raw_head(&format!("GET /ws HTTP/1.1\r\n{who}\r\n{right}\r\n\r\n")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{who}: {answer}");
-        assert_eq!(header(&answer, "connection"), Some("close"), "nobody knows what follows: {answer}");
+        assert_eq!(header(&answer, "connection"), Some("close"), "the rest of the stream cannot be parsed: {answer}");
     }
 }

@@ -26,7 +26,7 @@ impl Device {
         let mut request = self.model.ask();
         request["type"] = json!("sync");
         let answer = self.socket.ack(request).await;
-        assert!(self.model.answer(&answer), "it is little: {answer}");
+        assert!(self.model.answer(&answer), "one answer is enough: {answer}");
     }
 
     /// Applies the frames that came, and syncs where they show that something is missing.
@@ -64,7 +64,7 @@ async fn found(reader: &User, id: i64) -> (Vec<String>, Value) {
 }
 
 #[test]
-fn nobody_misses_a_message_that_commits_after_later_ones() {
+fn a_message_committed_after_later_ones_is_not_missed() {
     run(Kind::Postgres, &[], async |here: &mut TestHub| {
         let [ann, bob, cat] = here.users(["ann", "bob", "cat"]).await;
         let id = ann.gets_to_know(&bob).await;
@@ -106,7 +106,7 @@ fn nobody_misses_a_message_that_commits_after_later_ones() {
         assert_eq!(ann_phone.expect("ack").await["message"]["seq"], 3);
         cat_phone.expect("ack").await;
 
-        assert!(devices[1].read().await, "bob's second node told of rev 5 alone, so what is missing shows");
+        assert!(devices[1].read().await, "Bob's second node sent only rev 5, so the gap is visible");
         let [first, second, third] = &mut devices;
         for device in [first, second, third, &mut synced_meanwhile] {
             device.read().await;
@@ -162,7 +162,7 @@ async fn move_at_two_nodes(here: &TestHub, there: &TestHub, people: [&User; 2], 
 }
 
 #[test]
-fn a_position_that_two_nodes_move_at_once_ends_at_the_further() {
+fn a_position_moved_by_two_nodes_ends_at_the_further_one() {
     run(Kind::Postgres, &[], async |here: &mut TestHub| {
         let there = here.second_node();
         let people = here.users(["ann", "bob", "cat", "dan", "eve", "fay"]).await;

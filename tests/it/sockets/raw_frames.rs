@@ -78,8 +78,8 @@ fn a_handshake_is_answered_even_if_the_greeting_fails_later() {
     });
 }
 
-any_database!(what_came_whole_before_a_bad_frame_is_answered);
-async fn what_came_whole_before_a_bad_frame_is_answered(hub: &mut TestHub) {
+any_database!(complete_frames_before_a_bad_one_are_answered);
+async fn complete_frames_before_a_bad_one_are_answered(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let send = json!({"type": "private_message", "ref": "2", "recipient_id": bob.id, "content": "hi"}).to_string();
     let mut socket = RawSocket::of(&ann).await;
@@ -123,7 +123,7 @@ fn bad_frames() -> Vec<(String, Vec<u8>, u16)> {
         add(1002, &format!("opcode {opcode} within a text"), &[&frame(TEXT, "{"), &within]);
     }
     for first in [FINAL | CONTINUATION, CONTINUATION] {
-        add(1002, &format!("a continuation of nothing, {first:#x}"), &[&frame(first, "{}")]);
+        add(1002, &format!("a continuation without a start, {first:#x}"), &[&frame(first, "{}")]);
     }
     add(1002, "a short length in two bytes", &[&[0x81, 0xfe, 0, 2, 1, 2, 3, 4], b"{}"]);
     add(1002, "a short length in eight bytes", &[&[0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 1, 2, 3, 4]]);
@@ -149,12 +149,12 @@ fn bad_frames() -> Vec<(String, Vec<u8>, u16)> {
         add(1009, "a fragment that would be over", &[&frame(TEXT, "{"), &header(FINAL, length - 1)]);
     }
     let empty = frame(CONTINUATION, "");
-    add(1009, "an endless message of nothing", &[&frame(TEXT, ""), &empty.repeat(64)]);
+    add(1009, "an endless empty message", &[&frame(TEXT, ""), &empty.repeat(64)]);
     table
 }
 
-any_database!(every_bad_frame_is_answered_with_one_close_frame_and_the_end);
-async fn every_bad_frame_is_answered_with_one_close_frame_and_the_end(hub: &mut TestHub) {
+any_database!(every_bad_frame_gets_one_close_frame_and_disconnects);
+async fn every_bad_frame_gets_one_close_frame_and_disconnects(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let mut times = Vec::new();
     let mut wrong = Vec::new();
@@ -205,8 +205,8 @@ fn in_fragments(text: &str, count: usize) -> Vec<u8> {
     bytes
 }
 
-any_database!(a_message_may_have_64_fragments_and_64_kib);
-async fn a_message_may_have_64_fragments_and_64_kib(hub: &mut TestHub) {
+any_database!(a_message_has_at_most_64_fragments_and_64_kib);
+async fn a_message_has_at_most_64_fragments_and_64_kib(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let padded = |length: usize| ping(&"x".repeat(64)).replace('{', &format!("{{{}", " ".repeat(length)));
     let short = ping("1").len();
@@ -249,8 +249,8 @@ async fn floods_of_empty_fragments_are_cut_off(hub: &mut TestHub) {
     other.json("pong").await;
 }
 
-any_database!(what_comes_with_the_handshake_in_one_packet_is_read);
-async fn what_comes_with_the_handshake_in_one_packet_is_read(hub: &mut TestHub) {
+any_database!(frames_in_the_handshake_packet_are_read);
+async fn frames_in_the_handshake_packet_are_read(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let early = [frame(FINAL | TEXT, ping("1")), in_fragments(&ping("2"), 3), close(1000)].concat();
     let mut socket = RawSocket::open_with(&ann.address(), ann.cookie(), &early).await;
@@ -260,8 +260,8 @@ async fn what_comes_with_the_handshake_in_one_packet_is_read(hub: &mut TestHub) 
     assert_eq!(frames.last().and_then(Frame::close_code), Some(1000));
 }
 
-any_database!(a_message_has_ten_seconds_from_its_first_byte_to_its_last);
-async fn a_message_has_ten_seconds_from_its_first_byte_to_its_last(hub: &mut TestHub) {
+any_database!(a_message_must_arrive_within_ten_seconds);
+async fn a_message_must_arrive_within_ten_seconds(hub: &mut TestHub) {
     let [ann] = hub.users(["ann"]).await;
     let fragments = in_fragments(&ping("1"), 20);
     let (start, rest) = fragments.split_at(frame(TEXT, "{").len());
@@ -282,8 +282,8 @@ async fn a_message_has_ten_seconds_from_its_first_byte_to_its_last(hub: &mut Tes
     futures_util::future::join_all(cut).await;
 }
 
-any_database!(a_message_behind_a_slowly_read_answer_has_its_full_time, OUTBOX_AGE = "1m");
-async fn a_message_behind_a_slowly_read_answer_has_its_full_time(hub: &mut TestHub) {
+any_database!(a_message_after_a_slowly_read_answer_gets_its_full_time, OUTBOX_AGE = "1m");
+async fn a_message_after_a_slowly_read_answer_gets_its_full_time(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     for _ in 0..200 {
         ann.send_rest(&bob, &"😀".repeat(1000)).await;

@@ -62,13 +62,13 @@ async fn comes_back(user: &User, mut model: Model, conversation_id: i64, stored:
 }
 
 both_databases!(
-    who_stops_reading_is_cut_off_and_misses_nothing,
+    a_client_that_stops_reading_is_cut_off_and_misses_nothing,
     OUTBOX_AGE = "1s",
     OUTBOX_BYTES = "1048576",
     MAX_SOCKETS_PER_USER = "1",
     PRESENCE_GRACE = "0s"
 );
-async fn who_stops_reading_is_cut_off_and_misses_nothing(hub: &mut TestHub) {
+async fn a_client_that_stops_reading_is_cut_off_and_misses_nothing(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut stopped, mut other) = (Socket::open_narrow(&ann).await, bob.connect().await);
@@ -85,13 +85,13 @@ async fn who_stops_reading_is_cut_off_and_misses_nothing(hub: &mut TestHub) {
 }
 
 any_database!(
-    who_reads_a_byte_now_and_then_is_cut_off_too,
+    a_client_that_reads_single_bytes_is_cut_off_too,
     OUTBOX_AGE = "1s",
     OUTBOX_BYTES = "1048576",
     MAX_SOCKETS_PER_USER = "1",
     PRESENCE_GRACE = "0s"
 );
-async fn who_reads_a_byte_now_and_then_is_cut_off_too(hub: &mut TestHub) {
+async fn a_client_that_reads_single_bytes_is_cut_off_too(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut sipping, mut other) = (Socket::open_narrow(&ann).await, bob.connect().await);
@@ -99,7 +99,7 @@ async fn who_reads_a_byte_now_and_then_is_cut_off_too(hub: &mut TestHub) {
     let mut model = Model::default();
     catch_up(&ann, &mut model).await;
     let sipping_on = async {
-        eventually("she is cut off", async || {
+        eventually("the client is cut off", async || {
             assert_eq!(sipping.sip(1).await.len(), 1);
             hub.connections().await == 1
         })
@@ -113,12 +113,12 @@ async fn who_reads_a_byte_now_and_then_is_cut_off_too(hub: &mut TestHub) {
 }
 
 any_database!(
-    more_than_may_wait_is_a_close_and_no_gap,
+    a_full_outbox_closes_the_socket_without_a_gap,
     OUTBOX_BYTES = "4096",
     OUTBOX_AGE = "10m",
     MAX_SOCKETS_PER_USER = "1"
 );
-async fn more_than_may_wait_is_a_close_and_no_gap(hub: &mut TestHub) {
+async fn a_full_outbox_closes_the_socket_without_a_gap(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let (mut stopped, mut other) = (Socket::open_narrow(&ann).await, bob.connect().await);
@@ -129,26 +129,26 @@ async fn more_than_may_wait_is_a_close_and_no_gap(hub: &mut TestHub) {
     let (code, ()) = tokio::join!(closed_when_cut_off(hub, &mut stopped), flood(&mut other, &ann, ENOUGH));
     assert_eq!(code, Some(4000));
     let read = numbers(&stopped.take_arrived());
-    assert_eq!(read, (0..read.len()).collect::<Vec<_>>(), "what came before the close has no gap");
+    assert_eq!(read, (0..read.len()).collect::<Vec<_>>(), "the frames before the close have no gap");
     assert!(read.len() < ENOUGH);
     comes_back(&ann, model, id, ENOUGH + 2).await;
 }
 
 any_database!(
-    who_is_not_there_any_more_is_closed_when_the_time_is_over,
+    a_vanished_client_is_closed_at_the_timeout,
     HEARTBEAT_INTERVAL = "6s",
     HEARTBEAT_TIMEOUT = "6100ms",
     MAX_SOCKETS_PER_USER = "1",
     PRESENCE_GRACE = "0s"
 );
-async fn who_is_not_there_any_more_is_closed_when_the_time_is_over(hub: &mut TestHub) {
+async fn a_vanished_client_is_closed_at_the_timeout(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let began = Instant::now();
     // The library answers pings when it reads, so it does not read.
     let mut silent = ann.connect().await;
     let mut other = bob.connect().await;
-    eventually("she is gone", async || {
+    eventually("the client is disconnected", async || {
         other.answers().await;
         hub.connections().await == 1
     })
@@ -177,8 +177,8 @@ async fn ask_for_much(user: &User, socket: &mut Socket) {
     socket.frame(json!({"type": "sync", "ref": "much", "conversations": seen})).await;
 }
 
-any_database!(a_large_answer_passes_and_holds_the_next_frame_until_read, OUTBOX_BYTES = "4096");
-async fn a_large_answer_passes_and_holds_the_next_frame_until_read(hub: &mut TestHub) {
+any_database!(a_large_answer_delays_the_next_frame_until_it_is_read, OUTBOX_BYTES = "4096");
+async fn a_large_answer_delays_the_next_frame_until_it_is_read(hub: &mut TestHub) {
     let [ann, bob] = much_to_sync(hub).await;
     let (mut slow, mut other) = (Socket::open_narrow(&ann).await, bob.connect().await);
     slow.welcome().await;
@@ -194,12 +194,12 @@ async fn a_large_answer_passes_and_holds_the_next_frame_until_read(hub: &mut Tes
 }
 
 any_database!(
-    a_slow_line_that_keeps_reading_gets_its_large_answer,
+    a_slow_client_that_keeps_reading_gets_its_large_answer,
     OUTBOX_AGE = "5s",
     HEARTBEAT_INTERVAL = "200ms",
     HEARTBEAT_TIMEOUT = "5s"
 );
-async fn a_slow_line_that_keeps_reading_gets_its_large_answer(hub: &mut TestHub) {
+async fn a_slow_client_that_keeps_reading_gets_its_large_answer(hub: &mut TestHub) {
     let [ann, _] = much_to_sync(hub).await;
     let mut slow = Socket::open_narrow(&ann).await;
     slow.welcome().await;
@@ -264,12 +264,12 @@ async fn a_paused_client_gets_reliable_and_last_ephemeral_frames(hub: &mut TestH
 }
 
 any_database!(
-    what_passes_is_given_up_first_when_half_of_the_room_is_used,
+    ephemeral_frames_are_dropped_first_in_a_half_full_outbox,
     OUTBOX_BYTES = "131072",
     OUTBOX_AGE = "10m",
     PRESENCE_GRACE = "0s"
 );
-async fn what_passes_is_given_up_first_when_half_of_the_room_is_used(hub: &mut TestHub) {
+async fn ephemeral_frames_are_dropped_first_in_a_half_full_outbox(hub: &mut TestHub) {
     let [ann, bob, eve] = hub.users(["ann", "bob", "eve"]).await;
     let id = ann.gets_to_know(&bob).await;
     ann.gets_to_know(&eve).await;
@@ -284,7 +284,7 @@ async fn what_passes_is_given_up_first_when_half_of_the_room_is_used(hub: &mut T
     looks(&mut writer, id, true).await;
     writer.send(&ann, &content(38)).await;
     let frames = pausing.until_message(&content(38)).await;
-    assert_eq!(numbers(&frames), (0..=38).collect::<Vec<_>>(), "nothing that lasts is given up");
+    assert_eq!(numbers(&frames), (0..=38).collect::<Vec<_>>(), "no reliable frame is dropped");
     assert!(frames.iter().all(|frame| frame["user_id"] != eve.id), "{frames:?}");
     assert!(frames.iter().all(|frame| frame["type"] != "typing_indicator" && frame["type"] != "viewing"));
     pausing.answers().await;

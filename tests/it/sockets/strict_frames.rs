@@ -76,8 +76,8 @@ async fn names_the_key(phone: &mut Socket, frame: &Value, key: &str) {
     assert!(detail.starts_with(key), "{frame}: {detail}");
 }
 
-any_database!(in_1_every_number_of_every_frame_is_held_to_its_bounds);
-async fn in_1_every_number_of_every_frame_is_held_to_its_bounds(hub: &mut TestHub) {
+any_database!(in_1_every_number_in_every_frame_has_enforced_bounds);
+async fn in_1_every_number_in_every_frame_has_enforced_bounds(hub: &mut TestHub) {
     // The first user to register has the lowest number.
     let [bob, ann] = hub.users(["bob", "ann"]).await;
     ann.gets_to_know(&bob).await;
@@ -154,8 +154,8 @@ async fn in_1_a_key_of_the_wrong_type_is_named_in_the_refusal(hub: &mut TestHub)
     phone.answers().await;
 }
 
-any_database!(in_1_a_frame_or_body_goes_16_deep_and_not_one_further);
-async fn in_1_a_frame_or_body_goes_16_deep_and_not_one_further(hub: &mut TestHub) {
+any_database!(in_1_a_frame_or_body_nests_at_most_16_levels);
+async fn in_1_a_frame_or_body_nests_at_most_16_levels(hub: &mut TestHub) {
     const TOO_DEEP: &str = "the body must not be nested more than 16 levels deep";
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut phone = ann.connect().await;

@@ -20,8 +20,8 @@ async fn take_everything(socket: &mut Socket) {
     assert!(answer["ref"] == "all" && answer.to_string().len() > 800_000);
 }
 
-any_database!(one_persons_unread_answers_are_bounded_and_the_next_waits, OUTBOX_AGE = "10m");
-async fn one_persons_unread_answers_are_bounded_and_the_next_waits(hub: &mut TestHub) {
+any_database!(unread_answers_of_a_user_are_bounded_and_the_next_waits, OUTBOX_AGE = "10m");
+async fn unread_answers_of_a_user_are_bounded_and_the_next_waits(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut writer = bob.connect().await;
     for number in 0..MESSAGES {
@@ -37,7 +37,7 @@ async fn one_persons_unread_answers_are_bounded_and_the_next_waits(hub: &mut Tes
         unread.push(socket);
     }
     let path = format!("/api/conversations/{id}/messages?limit=200");
-    eventually("a request of the same person is refused", async || ann.get(&path).await.status == 503).await;
+    eventually("a request of the same user is refused", async || ann.get(&path).await.status == 503).await;
     let detail = ann.get(&path).await.refused(503, "unavailable");
     assert!(detail.contains("read them"), "{detail}");
     // The next answer waits until one is read.

@@ -124,7 +124,7 @@ impl RawSocket {
 
     /// Sends bytes; returns false when the other side no longer accepts them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        timeout(DEADLINE, self.writing.write_all(bytes.as_ref())).await.expect("it is taken").is_ok()
+        timeout(DEADLINE, self.writing.write_all(bytes.as_ref())).await.expect("the bytes are accepted").is_ok()
     }
 
     /// Complete frames that have come and were not read yet.
@@ -216,7 +216,7 @@ fn parse(bytes: &[u8]) -> Option<(usize, Frame)> {
     let (declared, rest) = match second {
         126 => rest.split_first_chunk().map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
         127 => rest.split_first_chunk().map(|(length, rest)| (u64::from_be_bytes(*length) as usize, rest))?,
-        masked if masked & 0x80 != 0 => panic!("a server masks nothing"),
+        masked if masked & 0x80 != 0 => panic!("a server frame is masked"),
         length => (usize::from(*length), rest),
     };
     let payload = rest.get(..declared)?.to_vec();

@@ -33,8 +33,8 @@ async fn write(from: &User, to: &User, count: usize, text: &str) -> i64 {
     id
 }
 
-both_databases!(a_client_that_knows_nothing_gets_everything_and_then_nothing);
-async fn a_client_that_knows_nothing_gets_everything_and_then_nothing(hub: &mut TestHub) {
+both_databases!(a_new_client_gets_everything_and_then_nothing);
+async fn a_new_client_gets_everything_and_then_nothing(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let with_bob = write(&bob, &ann, 2, "hi").await;
     let with_cat = write(&ann, &cat, 1, "hi").await;
@@ -63,8 +63,8 @@ async fn a_client_that_knows_nothing_gets_everything_and_then_nothing(hub: &mut 
     assert_eq!(ack, again, "the socket gives the same answer");
 }
 
-both_databases!(a_position_gets_what_changed_after_it);
-async fn a_position_gets_what_changed_after_it(hub: &mut TestHub) {
+both_databases!(sync_from_a_position_returns_the_later_changes);
+async fn sync_from_a_position_returns_the_later_changes(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = write(&ann, &bob, 5, "hi").await;
     bob.post(&format!("/api/conversations/{id}/read"), json!({"seq": 2})).await.is(204);
@@ -93,8 +93,8 @@ async fn a_position_gets_what_changed_after_it(hub: &mut TestHub) {
     }
 }
 
-both_databases!(more_than_500_changes_behind_get_a_reset);
-async fn more_than_500_changes_behind_get_a_reset(hub: &mut TestHub) {
+both_databases!(a_client_over_500_changes_behind_gets_a_reset);
+async fn a_client_over_500_changes_behind_gets_a_reset(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = write(&ann, &bob, 502, "hi").await;
     let from = async |rev: i64| sync(&bob, json!({"conversations": {id.to_string(): rev}})).await;
@@ -124,8 +124,8 @@ async fn new_messages_are_found_behind_many_receipts(hub: &mut TestHub) {
     }
 }
 
-both_databases!(only_speaks_of_the_named_ones);
-async fn only_speaks_of_the_named_ones(hub: &mut TestHub) {
+both_databases!(sync_with_only_returns_just_the_named_conversations);
+async fn sync_with_only_returns_just_the_named_conversations(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let with_bob = write(&ann, &bob, 1, "hi").await;
     let with_cat = write(&ann, &cat, 1, "hi").await;
@@ -136,8 +136,8 @@ async fn only_speaks_of_the_named_ones(hub: &mut TestHub) {
     assert_eq!(changed_ids(&sync(&ann, json!({"only": true})).await), []);
 }
 
-both_databases!(what_is_not_mine_and_what_is_not_there_are_both_left);
-async fn what_is_not_mine_and_what_is_not_there_are_both_left(hub: &mut TestHub) {
+both_databases!(hidden_and_missing_conversations_are_both_left);
+async fn hidden_and_missing_conversations_are_both_left(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let mine = write(&ann, &bob, 1, "hi").await;
     let not_mine = write(&bob, &cat, 1, "hi").await;
@@ -203,8 +203,8 @@ async fn an_invalid_sync_request_is_refused_and_its_key_named(hub: &mut TestHub)
     }
 }
 
-both_databases!(history_is_loaded_over_the_socket_by_person_or_conversation);
-async fn history_is_loaded_over_the_socket_by_person_or_conversation(hub: &mut TestHub) {
+both_databases!(history_is_loaded_over_the_socket_by_user_or_conversation);
+async fn history_is_loaded_over_the_socket_by_user_or_conversation(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = write(&ann, &bob, 5, "hi").await;
     let mut phone = bob.connect().await;
@@ -252,8 +252,8 @@ pub async fn catch_up(user: &User, model: &mut Model) -> (BTreeMap<i64, Vec<i64>
     unreachable!("it is asked until it is complete")
 }
 
-both_databases!(a_thousand_missed_messages_come_once_in_bounded_portions);
-async fn a_thousand_missed_messages_come_once_in_bounded_portions(hub: &mut TestHub) {
+both_databases!(a_thousand_missed_messages_come_once_in_bounded_answers);
+async fn a_thousand_missed_messages_come_once_in_bounded_answers(hub: &mut TestHub) {
     let [ann, bob, cat, dan] = hub.users(["ann", "bob", "cat", "dan"]).await;
     let mut model = Model::default();
     for from in [&bob, &cat, &dan] {
@@ -266,7 +266,7 @@ async fn a_thousand_missed_messages_come_once_in_bounded_portions(hub: &mut Test
     }
     let (came, asked) = catch_up(&ann, &mut model).await;
     assert_eq!((came, asked), (expected, 3));
-    assert_eq!(catch_up(&ann, &mut model).await, (BTreeMap::new(), 1), "then there is nothing more");
+    assert_eq!(catch_up(&ann, &mut model).await, (BTreeMap::new(), 1), "then no change is left");
 }
 
 both_databases!(an_answer_stays_below_a_mebibyte, MAX_MESSAGE_CHARS = "4000");
@@ -290,8 +290,8 @@ async fn an_answer_stays_below_a_mebibyte(hub: &mut TestHub) {
     );
 }
 
-both_databases!(what_one_person_alone_sees_is_numbered_and_comes_back);
-async fn what_one_person_alone_sees_is_numbered_and_comes_back(hub: &mut TestHub) {
+both_databases!(private_changes_are_numbered_and_synced);
+async fn private_changes_are_numbered_and_synced(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = write(&bob, &ann, 2, "hi").await;
     let mut phone = ann.connect().await;
@@ -329,11 +329,11 @@ async fn what_one_person_alone_sees_is_numbered_and_comes_back(hub: &mut TestHub
             json!({"reset": reset, "blocks": blocks, "contacts": contacts, "conversations": places, "hidden": []});
         assert_eq!((&answer["mine"], &answer["me"]), (&mine, &json!(4)), "{request}");
     }
-    assert_eq!(sync(&bob, json!({})).await["me"], 0, "nobody else is told");
+    assert_eq!(sync(&bob, json!({})).await["me"], 0, "other users are not notified");
 }
 
-both_databases!(a_snapshot_and_the_frames_since_are_the_whole);
-async fn a_snapshot_and_the_frames_since_are_the_whole(hub: &mut TestHub) {
+both_databases!(a_snapshot_and_later_frames_give_the_complete_state);
+async fn a_snapshot_and_later_frames_give_the_complete_state(hub: &mut TestHub) {
     const COUNT: usize = 40;
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut model = Model::default();

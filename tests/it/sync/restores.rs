@@ -73,7 +73,7 @@ fn copy_files(from: &std::path::Path, to: &std::path::Path) {
 
 async fn sync(user: &User, model: &mut Model) -> serde_json::Value {
     let answer = user.post("/api/sync", model.ask()).await.is(200).ok();
-    assert!(model.answer(&answer), "it is little: {answer}");
+    assert!(model.answer(&answer), "one answer is enough: {answer}");
     answer
 }
 
@@ -156,23 +156,23 @@ async fn a_restored_backup_is_another_epoch(database: Scratch, what: PutBack) {
     assert!(log.contains("a new epoch begins"), "{log}");
     world.stop().await;
     world.start().await;
-    assert_eq!(epoch_of(&ann).await, after["epoch"], "and that one lasts");
+    assert_eq!(epoch_of(&ann).await, after["epoch"], "the new epoch is kept");
 }
 
 #[tokio::test]
-async fn a_restored_backup_is_another_epoch_on_sqlite() {
+async fn a_restored_backup_starts_a_new_epoch_on_sqlite() {
     a_restored_backup_is_another_epoch(Scratch::sqlite(), PutBack::Database).await;
     a_restored_backup_is_another_epoch(Scratch::sqlite(), PutBack::DataDirectoryToo).await;
 }
 
 #[tokio::test]
-async fn a_restored_backup_is_another_epoch_on_postgres() {
+async fn a_restored_backup_starts_a_new_epoch_on_postgres() {
     a_restored_backup_is_another_epoch(Scratch::postgres(), PutBack::Database).await;
     a_restored_backup_is_another_epoch(Scratch::postgres(), PutBack::DataDirectoryToo).await;
 }
 
 #[tokio::test]
-async fn a_backup_of_the_run_that_was_killed_is_noticed() {
+async fn a_backup_of_a_killed_run_is_detected() {
     for copy_comes_last in [false, true] {
         let mut world = World::begin(Scratch::sqlite()).await;
         let [ann, bob] = world.people(["ann", "bob"]).await;
@@ -194,7 +194,7 @@ async fn a_backup_of_the_run_that_was_killed_is_noticed() {
         }
         fs::copy(&copy, &path).unwrap();
         world.start().await;
-        assert_eq!(epoch_of(&ann).await == before, copy_comes_last, "a copy that lacks nothing is the same history");
+        assert_eq!(epoch_of(&ann).await == before, copy_comes_last, "a complete copy has the same epoch");
     }
 }
 
@@ -220,12 +220,12 @@ async fn a_hub_that_ends_however_keeps_its_epoch(database: Scratch) {
 }
 
 #[tokio::test]
-async fn a_hub_that_ends_however_keeps_its_epoch_on_sqlite() {
+async fn the_epoch_survives_every_kind_of_exit_on_sqlite() {
     a_hub_that_ends_however_keeps_its_epoch(Scratch::sqlite()).await;
 }
 
 #[tokio::test]
-async fn a_hub_that_ends_however_keeps_its_epoch_on_postgres() {
+async fn the_epoch_survives_every_kind_of_exit_on_postgres() {
     a_hub_that_ends_however_keeps_its_epoch(Scratch::postgres()).await;
 }
 
@@ -267,7 +267,7 @@ async fn with_another_data_directory(database: Scratch, is_another_epoch: bool) 
     let ended = world.sandbox.run(&["restored"]).await;
     assert!(ended.status.success() && ended.stdout.contains("a new epoch begins"), "{}", ended.stderr);
     world.start().await;
-    assert_ne!(epoch_of(&ann).await, second, "the command says that it was restored");
+    assert_ne!(epoch_of(&ann).await, second, "the command marks the database as restored");
 }
 
 #[tokio::test]
@@ -281,7 +281,7 @@ async fn a_missing_data_directory_keeps_the_epoch_on_postgres() {
 }
 
 #[tokio::test]
-async fn a_database_that_lost_acknowledged_messages_ends_the_hub() {
+async fn losing_acknowledged_messages_stops_the_hub() {
     let mut world = World::begin(Scratch::postgres()).await;
     let [ann, bob] = world.people(["ann", "bob"]).await;
     let first = epoch_of(&ann).await;

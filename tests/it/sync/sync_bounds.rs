@@ -101,8 +101,8 @@ async fn only_the_request_with_a_hundred_thousand_positions_fails(hub: &mut Test
     ann.connect().await.answers().await;
 }
 
-both_databases!(positions_that_cannot_be_are_answered_alike_on_both_doors);
-async fn positions_that_cannot_be_are_answered_alike_on_both_doors(hub: &mut TestHub) {
+both_databases!(impossible_positions_answer_the_same_over_rest_and_socket);
+async fn impossible_positions_answer_the_same_over_rest_and_socket(hub: &mut TestHub) {
     let [ann, bob, cat] = hub.users(["ann", "bob", "cat"]).await;
     let id = ann.gets_to_know(&bob).await;
     let not_mine = bob.gets_to_know(&cat).await;
@@ -191,8 +191,8 @@ async fn invalid_page_bounds_are_refused_and_pages_past_end_empty(hub: &mut Test
     assert_eq!(client.history(999_999, &[]).await["code"], "not_found");
 }
 
-both_databases!(reading_backwards_succeeds_and_moves_nothing_on_either_door);
-async fn reading_backwards_succeeds_and_moves_nothing_on_either_door(hub: &mut TestHub) {
+both_databases!(reading_backwards_succeeds_and_moves_no_position);
+async fn reading_backwards_succeeds_and_moves_no_position(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let id = ann.gets_to_know(&bob).await;
     let first = bob.history(id, "").await["messages"][0]["id"].clone();

@@ -36,8 +36,8 @@ async fn write(socket: &mut Socket, to: &User, count: usize) -> Vec<Value> {
     sent
 }
 
-both_databases!(hidden_messages_do_not_make_room_for_a_gap);
-async fn hidden_messages_do_not_make_room_for_a_gap(hub: &mut TestHub) {
+both_databases!(hidden_messages_cause_no_gap_in_sync);
+async fn hidden_messages_cause_no_gap_in_sync(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut from_bob = bob.connect().await;
     let first = write(&mut from_bob, &ann, 5).await;
@@ -54,8 +54,8 @@ async fn hidden_messages_do_not_make_room_for_a_gap(hub: &mut TestHub) {
     assert_no_gap(&ann, &model, id).await;
 }
 
-both_databases!(a_change_is_told_after_many_of_cleared_messages);
-async fn a_change_is_told_after_many_of_cleared_messages(hub: &mut TestHub) {
+both_databases!(a_change_is_synced_after_many_changes_to_cleared_ones);
+async fn a_change_is_synced_after_many_changes_to_cleared_ones(hub: &mut TestHub) {
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     let mut from_bob = bob.connect().await;
     let cleared = write(&mut from_bob, &ann, 505).await;

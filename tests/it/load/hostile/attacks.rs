@@ -22,12 +22,12 @@ pub struct Attack {
 /// The attacks, in this order.
 pub const ATTACKS: &[Attack] = &[
     Attack { name: "make groups of the same people", run: |guest, over| Box::pin(make_groups(guest, over)) },
-    Attack { name: "count what they have not read", run: |guest, over| Box::pin(read(guest, over, COUNTS)) },
+    Attack { name: "count unread messages", run: |guest, over| Box::pin(read(guest, over, COUNTS)) },
     Attack { name: "search for frequent words", run: |guest, over| Box::pin(read(guest, over, SEARCHES)) },
     Attack { name: "ask for large answers and read none", run: |guest, over| Box::pin(ask_unread(guest, over)) },
     Attack { name: "log in with right and wrong passwords", run: |guest, over| Box::pin(log_in(guest, over)) },
     Attack { name: "hold idle connections", run: |guest, over| Box::pin(stay_idle(guest, over)) },
-    Attack { name: "send what is refused", run: |guest, over| Box::pin(be_refused(guest, over)) },
+    Attack { name: "send refused messages", run: |guest, over| Box::pin(be_refused(guest, over)) },
     Attack { name: "connect again and again", run: |guest, over| Box::pin(reconnect(guest, over)) },
 ];
 

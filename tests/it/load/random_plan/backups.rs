@@ -67,7 +67,7 @@ impl World {
             let device = &mut self.devices[at];
             device.connect().await;
             device.settle(&mut self.order).await;
-            properties::after_a_reconnect_nothing_is_missing(&self.devices[at], &self.tables.look());
+            properties::a_reconnected_device_misses_nothing(&self.devices[at], &self.tables.look());
         }
     }
 }

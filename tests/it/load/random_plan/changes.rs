@@ -51,7 +51,7 @@ impl Change {
     /// Applies the change to the rows.
     fn apply(&self, rows: &mut Rows) {
         let Rows { conversations, messages, hidden, changed, .. } = rows;
-        let row = messages.iter_mut().find(|row| row.id == self.message.id).expect("it is known");
+        let row = messages.iter_mut().find(|row| row.id == self.message.id).expect("the row is known");
         let before = row.clone();
         match &self.kind {
             Kind::Edit { content } if row.content != *content => {
@@ -70,7 +70,7 @@ impl Change {
         }
         if *row != before {
             let conversation = conversations.iter_mut().find(|other| other.id == row.conversation_id);
-            let conversation = conversation.expect("it is known");
+            let conversation = conversation.expect("the row is known");
             conversation.rev += 1;
             row.rev = conversation.rev;
             changed.insert(row.id);
@@ -125,7 +125,7 @@ impl World {
     }
 
     fn note_change(&mut self, at: usize, change: &Change, answer: &Value, expected: &Rows) {
-        let row = expected.messages.iter().find(|row| row.id == change.message.id).expect("it is known");
+        let row = expected.messages.iter().find(|row| row.id == change.message.id).expect("the row is known");
         self.ledger.change(row);
         if answer["message"].is_object() {
             assert_eq!(MessageRow::from_json(&answer["message"]), *row, "after {:?}", change.frame());
@@ -150,6 +150,6 @@ impl World {
         device.user.delete(&format!("/api/conversations/{id}")).await.is(status);
         let rows = self.tables.look();
         assert_eq!(rows.participants, expected.participants, "{} clears {id}", device.name);
-        assert_eq!(rows.conversations, expected.conversations, "nobody else is told");
+        assert_eq!(rows.conversations, expected.conversations, "the conversations do not change");
     }
 }

@@ -126,7 +126,7 @@ impl Device {
         let (Some(id), Some(rev)) = (frame["conversation_id"].as_i64(), frame["rev"].as_i64()) else { return };
         let is_last = frame["type"] == "conversation_update" && frame["conversation"].is_null();
         let before = if is_last { self.last_revs.remove(&id) } else { self.last_revs.insert(id, rev) };
-        assert!(before.is_none_or(|before| rev == before + 1), "{} was told {before:?}, and then {frame}", self.name);
+        assert!(before.is_none_or(|before| rev == before + 1), "{} received {before:?}, and then {frame}", self.name);
     }
 
     /// Sends a sync. The hub answers now, and the answer arrives only after the frames that come
@@ -181,7 +181,7 @@ impl Device {
 
     /// The next frame of this type, which may come after other answers.
     pub async fn wait_for(&mut self, kind: &str) {
-        let socket = self.socket.as_mut().expect("it is connected");
+        let socket = self.socket.as_mut().expect("the device is connected");
         self.wire.push(socket.expect(kind).await);
     }
 

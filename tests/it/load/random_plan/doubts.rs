@@ -54,15 +54,15 @@ fn answered() -> Ledger {
 }
 
 #[test]
-fn what_is_as_it_was_told_passes() {
+fn a_consistent_history_passes() {
     properties::a_repeated_client_message_id_gives_one_message(&answered(), &stored());
     properties::every_client_shows_one_order(&Order::default(), &stored());
     properties::every_send_ends_stored_or_refused(&answered(), &stored());
 }
 
 #[test]
-#[should_panic(expected = "is there 2 times")]
-fn a_message_that_is_there_twice_is_noticed() {
+#[should_panic(expected = "is stored 2 times")]
+fn a_message_stored_twice_is_detected() {
     let mut rows = stored();
     rows.messages.push(MessageRow { id: 999, seq: 4, rev: 5, ..rows.messages[0].clone() });
     properties::a_repeated_client_message_id_gives_one_message(&answered(), &rows);
@@ -70,7 +70,7 @@ fn a_message_that_is_there_twice_is_noticed() {
 
 #[test]
 #[should_panic(expected = "key0 had its answer, and was stored again")]
-fn an_answer_that_forgot_the_first_is_noticed() {
+fn a_retry_stored_again_is_detected() {
     let mut ledger = answered();
     ledger.attempt(0);
     ledger.settle(0, &Answer::Stored { message: message(1), is_duplicate: false });
@@ -78,15 +78,15 @@ fn an_answer_that_forgot_the_first_is_noticed() {
 
 #[test]
 #[should_panic(expected = "every client shows one order")]
-fn two_messages_at_one_place_are_noticed() {
+fn two_messages_at_one_position_are_detected() {
     let mut order = Order::default();
     order.note(&message(1));
     order.note_all(1, &json!({"message": {"conversation_id": 7, "seq": 1, "id": 999}}));
 }
 
 #[test]
-#[should_panic(expected = "what clients were shown")]
-fn a_message_that_was_shown_and_is_not_stored_is_noticed() {
+#[should_panic(expected = "the message shown to clients")]
+fn a_shown_but_not_stored_message_is_detected() {
     let mut order = Order::default();
     order.note(&message(4));
     properties::every_client_shows_one_order(&order, &stored());
@@ -94,7 +94,7 @@ fn a_message_that_was_shown_and_is_not_stored_is_noticed() {
 
 #[test]
 #[should_panic(expected = "has a gap")]
-fn a_gap_is_noticed() {
+fn a_gap_is_detected() {
     let mut rows = stored();
     rows.messages.remove(1);
     properties::every_client_shows_one_order(&Order::default(), &rows);
@@ -102,7 +102,7 @@ fn a_gap_is_noticed() {
 
 #[test]
 #[should_panic(expected = "one rev for one change")]
-fn a_rev_that_was_given_twice_is_noticed() {
+fn a_rev_assigned_twice_is_detected() {
     let mut rows = stored();
     rows.participants[0].rev = 3;
     properties::every_client_shows_one_order(&Order::default(), &rows);
@@ -110,15 +110,15 @@ fn a_rev_that_was_given_twice_is_noticed() {
 
 #[test]
 #[should_panic(expected = "key2 was acknowledged")]
-fn a_lost_message_is_noticed() {
+fn a_lost_message_is_detected() {
     let mut rows = stored();
     rows.messages.pop();
     properties::every_send_ends_stored_or_refused(&answered(), &rows);
 }
 
 #[test]
-#[should_panic(expected = "key1 is told as it is now")]
-fn an_answer_that_forgot_a_change_is_noticed() {
+#[should_panic(expected = "key1 is sent in its current state")]
+fn an_answer_that_lacks_a_change_is_detected() {
     let mut ledger = answered();
     ledger.change(&MessageRow {
         rev: 5,
@@ -131,7 +131,7 @@ fn an_answer_that_forgot_a_change_is_noticed() {
 
 #[test]
 #[should_panic(expected = "key3 was refused")]
-fn a_message_that_was_refused_and_is_stored_is_noticed() {
+fn a_refused_but_stored_message_is_detected() {
     let (mut ledger, mut rows) = (answered(), stored());
     let number = ledger.compose(1, To::Person(2));
     ledger.settle(number, &Answer::Refused("forbidden".into()));
@@ -141,7 +141,7 @@ fn a_message_that_was_refused_and_is_stored_is_noticed() {
 
 #[test]
 #[should_panic(expected = "key3 never had an answer")]
-fn a_send_without_an_answer_is_noticed() {
+fn a_send_without_an_answer_is_detected() {
     let mut ledger = answered();
     ledger.compose(1, To::Person(2));
     properties::every_send_ends_stored_or_refused(&ledger, &stored());
@@ -164,32 +164,32 @@ fn message_frame(rev: i64, seq: i64) -> Value {
 }
 
 #[test]
-fn whoever_is_in_a_group_may_be_told_and_last_that_they_are_out() {
+fn a_member_gets_frames_and_finally_the_removal() {
     let out = json!({"type": "conversation_update", "conversation_id": 7, "rev": 8, "conversation": null});
     [message_frame(5, 4), message_frame(7, 6), out].iter().for_each(|frame| stays().check(1, frame));
 }
 
 #[test]
 #[should_panic(expected = "1 is not in 7 at 9")]
-fn a_frame_to_somebody_who_left_is_noticed() {
+fn a_frame_to_a_former_member_is_detected() {
     stays().check(1, &message_frame(9, 6));
 }
 
 #[test]
 #[should_panic(expected = "1 in 7")]
-fn a_last_frame_that_does_not_say_so_is_noticed() {
+fn a_wrong_last_frame_after_a_removal_is_detected() {
     stays().check(1, &message_frame(8, 6));
 }
 
 #[test]
 #[should_panic(expected = "1 came later")]
-fn a_message_from_before_somebody_came_is_noticed() {
+fn a_message_from_before_the_joining_is_detected() {
     stays().check(1, &message_frame(6, 3));
 }
 
 #[test]
 #[should_panic(expected = "1 is out of 7")]
-fn an_answer_after_somebody_left_is_noticed() {
+fn an_answer_to_a_former_member_is_detected() {
     stays().check(1, &json!({"conversations": [{"id": 7, "rev": 8, "conversation": {}, "messages": []}]}));
 }
 

@@ -68,7 +68,7 @@ impl Regrouping {
     /// Applies the change to the rows.
     fn apply(&self, rows: &mut Rows) {
         let Rows { conversations, participants, .. } = rows;
-        let conversation = conversations.iter_mut().find(|row| row.id == self.id).expect("it is known");
+        let conversation = conversations.iter_mut().find(|row| row.id == self.id).expect("the row is known");
         let rev = conversation.rev + 1;
         let is_change = match &self.kind {
             Kind::Add { whom } => {
@@ -110,7 +110,7 @@ fn participant_of(participants: &mut [ParticipantRow], id: i64, user_id: i64) ->
 
 /// Whether the request changes anything.
 fn set_role(participant: Option<&mut ParticipantRow>, role: Option<&str>, rev: i64) -> bool {
-    let participant = participant.expect("they are in it");
+    let participant = participant.expect("the user is a participant");
     let is_new = participant.role.as_deref() != role;
     if is_new {
         (participant.role, participant.rev) = (role.map(str::to_owned), rev);
@@ -252,7 +252,7 @@ impl World {
         let rows = self.tables.look();
         assert_eq!(rows.conversations, expected.conversations, "after {what:?}");
         assert_eq!(rows.participants, expected.participants, "after {what:?}");
-        properties::a_group_that_anybody_is_in_has_an_owner(&rows);
+        properties::a_nonempty_group_has_an_owner(&rows);
         self.order.stays.follow(&rows);
         match is_refused {
             true => self.counts.refused_regroupings += 1,

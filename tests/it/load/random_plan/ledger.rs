@@ -141,7 +141,7 @@ impl Ledger {
     /// Updates a message: later answers contain its current form.
     pub fn change(&mut self, message: &MessageRow) {
         let draft = self.drafts.iter_mut().find(|draft| draft.key == message.client_message_id);
-        let draft = draft.expect("somebody sent it");
+        let draft = draft.expect("the message was sent");
         draft.now = Some(message.clone());
         if let DraftState::Stored(known) = &mut draft.state {
             *known = message.clone();
@@ -172,9 +172,12 @@ impl Ledger {
                     (message.sender_id, &message.client_message_id, &message.content),
                     (*sender_id, &*key, content)
                 );
-                assert!(changed.as_ref().is_none_or(|changed| *changed == message), "{key} is told as it is now");
+                assert!(
+                    changed.as_ref().is_none_or(|changed| *changed == message),
+                    "{key} is sent in its current state"
+                );
                 if matches!(state, DraftState::Open | DraftState::Withheld) {
-                    assert!(!is_duplicate || *attempts > 1, "nobody sent {key} before");
+                    assert!(!is_duplicate || *attempts > 1, "{key} was not sent before");
                     self.counts.reopened_but_stored += u64::from(*is_duplicate);
                 } else {
                     assert!(is_duplicate, "{key} had its answer, and was stored again");

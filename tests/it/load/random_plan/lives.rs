@@ -30,7 +30,7 @@ impl World {
         self.hub.kill();
         self.counts.kills += 1;
         for (_, code) in self.hear_the_end(&under_way).await {
-            assert_eq!(code, None, "nobody says goodbye");
+            assert_eq!(code, None, "a killed hub sends no close code");
         }
         self.wait_until_unused().await;
     }
@@ -47,7 +47,7 @@ impl World {
         self.hub.signal("TERM");
         self.counts.restarts += 1;
         for (name, code) in self.hear_the_end(&under_way).await {
-            assert_eq!(code, Some(1012), "{name} is told that the hub restarts");
+            assert_eq!(code, Some(1012), "{name} gets the close code of a restart");
         }
         assert!(self.hub.has_ended_well().await, "{}", self.hub.log());
         self.wait_until_unused().await;
@@ -62,7 +62,7 @@ impl World {
                 }
                 let number = self.compose(at, random);
                 let frame = self.ledger.attempt(number).frame();
-                self.devices[at].socket().expect("it is connected").frame(frame).await;
+                self.devices[at].socket().expect("the device is connected").frame(frame).await;
                 under_way.push((at, number));
             }
         }
@@ -93,7 +93,7 @@ impl World {
     /// Waits until nothing uses the database.
     async fn wait_until_unused(&mut self) {
         self.check_log();
-        wait_for("the end of what the last hub had asked of the database", async || {
+        wait_for("the end of the previous hub's database statements", async || {
             (!self.tables.has_other_users()).then_some(())
         })
         .await;
@@ -182,7 +182,7 @@ impl World {
                 device.connect().await;
             }
             device.settle(&mut self.order).await;
-            properties::after_a_reconnect_nothing_is_missing(device, &rows);
+            properties::a_reconnected_device_misses_nothing(device, &rows);
         }
     }
 
@@ -193,6 +193,6 @@ impl World {
     }
 
     pub fn first_device_of(&self, user_id: i64) -> usize {
-        self.devices.iter().position(|device| device.user.id == user_id).expect("everybody has a device")
+        self.devices.iter().position(|device| device.user.id == user_id).expect("every user has a device")
     }
 }

@@ -53,7 +53,7 @@ impl Order {
 pub fn a_repeated_client_message_id_gives_one_message(ledger: &Ledger, rows: &Rows) {
     for draft in &ledger.drafts {
         let copies = rows.messages.iter().filter(|row| row.client_message_id == draft.key).count();
-        assert!(copies <= 1, "{} was sent {} times and is there {copies} times", draft.key, draft.attempts);
+        assert!(copies <= 1, "{} was sent {} times and is stored {copies} times", draft.key, draft.attempts);
     }
 }
 
@@ -61,7 +61,7 @@ pub fn every_client_shows_one_order(order: &Order, rows: &Rows) {
     let stored: BTreeMap<(i64, i64), i64> =
         rows.messages.iter().map(|row| ((row.conversation_id, row.seq), row.id)).collect();
     for (position, id) in &order.ids {
-        assert_eq!(stored.get(position), Some(id), "what clients were shown at {position:?}");
+        assert_eq!(stored.get(position), Some(id), "the message shown to clients at {position:?}");
     }
     for conversation in &rows.conversations {
         let seqs = rows.messages_in(conversation.id).map(|row| row.seq);
@@ -93,12 +93,12 @@ pub fn every_send_ends_stored_or_refused(ledger: &Ledger, rows: &Rows) {
         }
     }
     let is_there = |draft: &&Draft| by_key.contains_key(draft.key.as_str());
-    assert_eq!(by_key.len(), ledger.drafts.iter().filter(is_there).count(), "nothing is there that nobody sent");
+    assert_eq!(by_key.len(), ledger.drafts.iter().filter(is_there).count(), "every stored message was sent");
 }
 
 /// Checks that every permitted sender is accepted, and every other one is refused: between two
 /// users a block decides it, in a group only membership.
-pub fn who_may_write_is_not_refused(draft: &Draft, answer: &Answer, rows: &Rows) {
+pub fn a_permitted_send_is_not_refused(draft: &Draft, answer: &Answer, rows: &Rows) {
     let Draft { sender_id, key, .. } = draft;
     let (is_blocked, is_in) = match draft.to {
         To::Person(id) => (rows.is_block_between(*sender_id, id), true),
@@ -157,7 +157,7 @@ pub fn every_position_has_its_mark(rows: &Rows) {
 }
 
 /// Checks that every group has a member who can change it.
-pub fn a_group_that_anybody_is_in_has_an_owner(rows: &Rows) {
+pub fn a_nonempty_group_has_an_owner(rows: &Rows) {
     for group in rows.conversations.iter().filter(|row| row.is_group()) {
         let mut people = rows.participants_in(group.id).peekable();
         let is_empty = people.peek().is_none();
@@ -165,7 +165,7 @@ pub fn a_group_that_anybody_is_in_has_an_owner(rows: &Rows) {
     }
 }
 
-pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {
+pub fn a_reconnected_device_misses_nothing(device: &Device, rows: &Rows) {
     let Device { name, user, model, .. } = device;
     let relations = |relations: &[super::rows::Relation]| {
         relations.iter().filter(|relation| relation.from == user.id).map(|relation| relation.to).collect()
@@ -200,7 +200,7 @@ pub fn after_a_reconnect_nothing_is_missing(device: &Device, rows: &Rows) {
 pub async fn a_new_client_gets_the_same(user: &User, rows: &Rows) {
     let mut device = Device::new(user, format!("{}-new", user.name));
     device.model = truth(user).await;
-    after_a_reconnect_nothing_is_missing(&device, rows);
+    a_reconnected_device_misses_nothing(&device, rows);
 }
 
 /// The state of a participant that everybody in a conversation sees: their role, the rev of it, and
@@ -224,7 +224,7 @@ pub async fn unread_counts_equal_a_recount(user: &User, rows: &Rows) {
     let total: i64 = counts.values().sum();
     let platforms = if total > 0 { json!({"chat": total}) } else { json!({}) };
     let expected = json!({"total_unread": total, "conversations": counts, "unread_counts": platforms});
-    assert_eq!(unread.ok(), expected, "what {} has not read", user.name);
+    assert_eq!(unread.ok(), expected, "the unread counts of {}", user.name);
     let listed: BTreeMap<Option<i64>, (Option<i64>, Option<i64>)> = list.ok()["conversations"]
         .as_array()
         .unwrap()

@@ -12,12 +12,12 @@ const BOB: usize = 3;
 const CAT: usize = 6;
 
 #[tokio::test]
-async fn a_lost_frame_is_made_good_in_each_of_three_ways_on_sqlite() {
+async fn a_lost_frame_is_recovered_in_three_ways_on_sqlite() {
     in_each_of_three_ways(Scratch::sqlite()).await;
 }
 
 #[tokio::test]
-async fn a_lost_frame_is_made_good_in_each_of_three_ways_on_postgres() {
+async fn a_lost_frame_is_recovered_in_three_ways_on_postgres() {
     in_each_of_three_ways(Scratch::postgres()).await;
 }
 
@@ -64,7 +64,7 @@ impl World {
     }
 
     fn assert_complete(&mut self) {
-        properties::after_a_reconnect_nothing_is_missing(&self.devices[BOB], &self.tables.look());
+        properties::a_reconnected_device_misses_nothing(&self.devices[BOB], &self.tables.look());
     }
 
     /// A message and a private change of Bob's that do not reach him, and that he does not learn of

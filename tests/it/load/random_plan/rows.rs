@@ -163,7 +163,7 @@ impl Rows {
     }
 
     pub fn conversation(&self, id: i64) -> &ConversationRow {
-        self.conversations.iter().find(|row| row.id == id).expect("it is known")
+        self.conversations.iter().find(|row| row.id == id).expect("the row is known")
     }
 
     pub fn messages_in(&self, conversation_id: i64) -> impl Iterator<Item = &MessageRow> {

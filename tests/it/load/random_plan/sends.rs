@@ -26,7 +26,7 @@ impl World {
             }
             None => Answer::of_reply(device.user.post("/api/messages", draft.body()).await),
         };
-        properties::who_may_write_is_not_refused(&draft, &answer, &rows);
+        properties::a_permitted_send_is_not_refused(&draft, &answer, &rows);
         answer
     }
 

@@ -20,12 +20,12 @@ pub const ASKED: &str = "SWITCHBOARD_PLAN_HUB";
 /// Starts the program as `Sandbox::start` starts the binary.
 pub fn start(sandbox: &Sandbox) -> Binary {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["load::random_plan::small_hub::serves_where_a_plan_asks_for_it", "--exact", "--nocapture"]);
+    command.args(["load::random_plan::small_hub::the_small_hub_serves_a_plan_when_asked", "--exact", "--nocapture"]);
     sandbox.start_other(command)
 }
 
 #[test]
-fn serves_where_a_plan_asks_for_it() {
+fn the_small_hub_serves_a_plan_when_asked() {
     if std::env::var_os(ASKED).is_none() {
         return;
     }

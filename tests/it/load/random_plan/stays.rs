@@ -29,7 +29,7 @@ impl Stays {
                 (false, Some(_)) => {
                     stays.push(Stay { from_rev: row.rev, to_rev: None, visible_from_seq: row.visible_from_seq });
                 }
-                (true, None) => stays.last_mut().expect("it is there").to_rev = Some(row.rev),
+                (true, None) => stays.last_mut().expect("the stay exists").to_rev = Some(row.rev),
                 _ => {}
             }
         }

@@ -47,8 +47,8 @@ impl Reader {
     }
 }
 
-both_databases!(typing_is_cleared_in_time_however_it_ends, TYPING_TIMEOUT = "300ms");
-async fn typing_is_cleared_in_time_however_it_ends(hub: &mut TestHub) {
+both_databases!(typing_is_cleared_in_time_in_every_way_it_can_end, TYPING_TIMEOUT = "300ms");
+async fn typing_is_cleared_in_time_in_every_way_it_can_end(hub: &mut TestHub) {
     let people = hub.users(["ann", "bob", "cat", "dan"]).await;
     all_get_to_know(&people).await;
     let mut shown_for = Vec::new();
@@ -67,8 +67,8 @@ async fn typing_is_cleared_in_time_however_it_ends(hub: &mut TestHub) {
     people[1].connect().await.expect_silence().await;
 }
 
-both_databases!(what_ends_typing_does_not_wait_for_the_timeout, TYPING_TIMEOUT = "1m");
-async fn what_ends_typing_does_not_wait_for_the_timeout(hub: &mut TestHub) {
+both_databases!(a_typing_end_does_not_wait_for_the_timeout, TYPING_TIMEOUT = "1m");
+async fn a_typing_end_does_not_wait_for_the_timeout(hub: &mut TestHub) {
     let people = hub.users(["ann", "bob", "cat", "dan"]).await;
     all_get_to_know(&people).await;
     println!("typing with seed {SEEDS}");

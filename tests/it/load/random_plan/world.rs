@@ -165,7 +165,7 @@ impl World {
         device.connect().await;
         if random.below(2) == 0 {
             device.settle(&mut self.order).await;
-            properties::after_a_reconnect_nothing_is_missing(&self.devices[at], &self.tables.look());
+            properties::a_reconnected_device_misses_nothing(&self.devices[at], &self.tables.look());
         }
     }
 
@@ -221,7 +221,7 @@ impl World {
             None => drop(device.user.post(&path, body).await.is(204)),
         }
         // In a group the others are told a little later.
-        wait_for("the move to be told", async || (!self.tables.has_pending_receipts()).then_some(())).await;
+        wait_for("the receipt to be sent", async || (!self.tables.has_pending_receipts()).then_some(())).await;
         let last = before.messages_in(id).map(|message| message.seq).max().expect("there are some");
         let reached = match action {
             Action::MarkDelivered => (seq, 0),

@@ -72,7 +72,7 @@ impl History {
         assert_eq!(
             (message.sender_id, message.receiver_id, &message.client_message_id, &message.content),
             (*sender_id, *recipient_id, key, content),
-            "the answer is about what was sent"
+            "the answer matches the sent message"
         );
         match self.acknowledged.get(key) {
             Some(first) => {
@@ -81,7 +81,7 @@ impl History {
                 self.counts.repeated += 1;
             }
             None => {
-                assert!(!is_duplicate || *attempts > 1, "nobody sent this before: {message:?}");
+                assert!(!is_duplicate || *attempts > 1, "this was not sent before: {message:?}");
                 self.counts.unanswered += u64::from(*attempts > 1);
                 self.counts.unanswered_but_stored += u64::from(is_duplicate);
                 self.acknowledged.insert(key.clone(), message);
@@ -93,7 +93,7 @@ impl History {
     pub fn deliver(&mut self, message: Message) {
         let id = message.id;
         let first = self.delivered.entry(id).or_insert_with(|| message.clone());
-        assert_eq!(*first, message, "everybody is told the same of message {id}");
+        assert_eq!(*first, message, "all clients get the same message {id}");
     }
 
     /// Compares every answer and frame with the stored rows.
@@ -105,12 +105,12 @@ impl History {
             *readers.entry(conversation.id).or_default() += 1;
             for message in &conversation.messages {
                 let first = by_id.entry(message.id).or_insert(message);
-                assert_eq!(*first, message, "both people read the same, and an id is one message's");
+                assert_eq!(*first, message, "both users read the same message under one id");
             }
         }
-        assert!(readers.values().all(|count| *count == 2), "both people see their conversation");
+        assert!(readers.values().all(|count| *count == 2), "both users see their conversation");
         let keys: HashSet<_> = by_id.values().map(|message| (message.sender_id, &message.client_message_id)).collect();
-        assert_eq!(keys.len(), by_id.len(), "no message is there twice");
+        assert_eq!(keys.len(), by_id.len(), "no message is stored twice");
         for (key, message) in &self.acknowledged {
             assert_eq!(by_id.get(&message.id), Some(&message), "{key} was acknowledged");
         }
@@ -119,7 +119,7 @@ impl History {
             assert!(self.acknowledged.contains_key(key), "every writer stayed for all answers, but {key} has none");
         }
         for (id, message) in &self.delivered {
-            assert_eq!(by_id.get(id), Some(&message), "what was delivered is stored");
+            assert_eq!(by_id.get(id), Some(&message), "every delivered message is stored");
         }
         let Counts { unanswered, unanswered_but_stored, repeated } = self.counts;
         Summary {
@@ -138,10 +138,10 @@ impl Conversation {
     fn check_numbers(&self) {
         let Self { id, last_seq, rev, messages } = self;
         for (message, n) in messages.iter().zip(1..) {
-            assert_eq!((message.conversation_id, message.seq, message.rev), (*id, n, n + 1), "no gap, nothing twice");
+            assert_eq!((message.conversation_id, message.seq, message.rev), (*id, n, n + 1), "no gap, no duplicate");
         }
         let count = messages.len() as i64;
-        assert_eq!((*last_seq, *rev), (count, count + 1), "conversation {id} counts what it has");
+        assert_eq!((*last_seq, *rev), (count, count + 1), "conversation {id} counts its messages");
         let times = messages.windows(2).map(|pair| (&pair[0].created_at, &pair[1].created_at));
         times.for_each(|(earlier, later)| assert!(earlier <= later, "time goes back in conversation {id}"));
     }
@@ -211,38 +211,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_was_told_passes() {
+    fn a_consistent_history_passes() {
         check(vec![message(1), message(2), message(3)]);
     }
 
     #[test]
     #[should_panic(expected = "key3 was acknowledged")]
-    fn a_lost_message_is_noticed() {
+    fn a_lost_message_is_detected() {
         check(vec![message(1), message(2)]);
     }
 
     #[test]
     #[should_panic(expected = "no gap")]
-    fn a_gap_is_noticed() {
+    fn a_gap_is_detected() {
         check(vec![message(1), message(3)]);
     }
 
     #[test]
-    #[should_panic(expected = "no message is there twice")]
-    fn a_doubled_message_is_noticed() {
+    #[should_panic(expected = "no message is stored twice")]
+    fn a_duplicate_message_is_detected() {
         let again = Message { id: 104, seq: 4, rev: 5, created_at: message(4).created_at, ..message(3) };
         check(vec![message(1), message(2), message(3), again]);
     }
 
     #[test]
     #[should_panic(expected = "was acknowledged")]
-    fn a_torn_message_is_noticed() {
+    fn a_corrupted_message_is_detected() {
         check(vec![message(1), Message { content: "te".into(), ..message(2) }, message(3)]);
     }
 
     #[test]
-    #[should_panic(expected = "what was delivered is stored")]
-    fn a_delivered_message_that_is_not_stored_is_noticed() {
+    #[should_panic(expected = "every delivered message is stored")]
+    fn a_delivered_but_not_stored_message_is_detected() {
         let (mut history, _count) = History::new();
         history.deliver(message(1));
         history.check(&[]);
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "a retry gets the first message back")]
-    fn another_answer_to_a_retry_is_noticed() {
+    fn a_different_answer_to_a_retry_is_detected() {
         let (mut history, _count) = History::new();
         history.acknowledge(&draft(1), Answer { message: message(1), is_duplicate: false });
         let other = Message { id: 999, ..message(1) };

@@ -46,12 +46,12 @@ struct Scene {
 }
 
 #[tokio::test]
-async fn nothing_acknowledged_is_lost_or_doubled_by_kills_on_sqlite() {
+async fn kills_lose_or_duplicate_no_acked_messages_on_sqlite() {
     kill_again_and_again(Scratch::sqlite()).await;
 }
 
 #[tokio::test]
-async fn nothing_acknowledged_is_lost_or_doubled_by_kills_on_postgres() {
+async fn kills_lose_or_duplicate_no_acked_messages_on_postgres() {
     kill_again_and_again(Scratch::postgres()).await;
 }
 
@@ -125,7 +125,7 @@ async fn next_answer(acknowledged: &mut watch::Receiver<u64>, writers: &mut Join
     tokio::select! {
         progress = acknowledged.changed() => progress.expect("the history lives on"),
         Some(Err(panic)) = writers.join_next() => panic!("a writer gave up: {panic}\n{}", hub.log()),
-        () = tokio::time::sleep(PATIENCE) => panic!("nothing is acknowledged any more\n{}", hub.log()),
+        () = tokio::time::sleep(PATIENCE) => panic!("no message is acknowledged any more\n{}", hub.log()),
     }
 }
 

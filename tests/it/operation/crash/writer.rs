@@ -107,13 +107,13 @@ impl Writer {
     }
 
     async fn arrive(&mut self) -> String {
-        let scene = self.scene.wait_for(|scene| scene.address.is_some()).await.expect("the test goes on");
+        let scene = self.scene.wait_for(|scene| scene.address.is_some()).await.expect("the test is still running");
         scene.address.clone().expect("waited for it")
     }
 
     async fn leave(&mut self, address: &str) {
         let gone = self.scene.wait_for(|scene| scene.address.as_deref() != Some(address)).await;
-        drop(gone.expect("the test goes on"));
+        drop(gone.expect("the test is still running"));
     }
 
     /// The next message to send; none when the run is over.

@@ -43,7 +43,7 @@ pub async fn stopped(address: &str, person: &Person) -> TcpStream {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    panic!("person {} opens no socket for a minute", person.id)
+    panic!("user {} opens no socket for a minute", person.id)
 }
 
 pub async fn people<const N: usize>(address: &str, kind: &str) -> Vec<Person> {
