@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::hub::Hub;
 use crate::limits::{Limits, RequestLimits};
-use crate::metrics::{Class, Metrics, Operation};
+use crate::metrics::{Metrics, Operation};
 use crate::ops::check_writes::CheckWrites;
 use crate::ops::op::{Access, AnyOp, Cx, OpTerms, Outcome, Principal, System};
 use crate::policy::Rules;
@@ -104,8 +104,8 @@ impl Dispatcher {
         let metrics = &self.inner.metrics;
         let result = outcome.as_ref().map_or_else(|error| error.code().meaning().name, |_| "ok");
         metrics.operations.get_or_create(&Operation { operation, result }).inc();
-        let access = if access == Access::Read { "read" } else { "write" };
-        metrics.operation_seconds.get_or_create(&Class { access }).observe(began_at.elapsed().as_secs_f64());
+        let seconds = if access == Access::Read { &metrics.read_seconds } else { &metrics.write_seconds };
+        seconds.observe(began_at.elapsed().as_secs_f64());
     }
 
     async fn run<P: Party, O: AnyOp<P>>(&self, principal: P, op: O, terms: OpTerms) -> Result<O::Output> {

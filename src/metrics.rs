@@ -44,8 +44,10 @@ metrics! {
     closes: Family<Close, Counter> = Family::default(),
     /// Operations that ended, by name and by `ok` or an error code.
     operations: Family<Operation, Counter> = Family::default(),
-    /// Time from the request of an operation to its answer, by access.
-    operation_seconds: Family<Class, Histogram> = Family::new_with_constructor(seconds),
+    /// Time from the request of an operation that reads to its answer.
+    read_seconds: Histogram = seconds(),
+    /// Time from the request of an operation that writes to its answer.
+    write_seconds: Histogram = seconds(),
     /// Writes in one transaction.
     write_batch_size: Histogram = Histogram::new(exponential_buckets(1.0, 2.0, 10)),
     /// Time from the beginning of a write transaction to the end of its COMMIT.
@@ -67,12 +69,6 @@ pub struct Close {
 pub struct Operation {
     pub operation: &'static str,
     pub result: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Class {
-    /// `read` or `write`.
-    pub access: &'static str,
 }
 
 impl Metrics {
@@ -98,14 +94,14 @@ mod tests {
         clone.connections.set(3);
         clone.closes.get_or_create(&Close { code: 1000 }).inc();
         clone.operations.get_or_create(&Operation { operation: "send_message", result: "ok" }).inc();
-        clone.operation_seconds.get_or_create(&Class { access: "write" }).observe(0.002);
+        clone.write_seconds.observe(0.002);
         let text = metrics.encode().unwrap();
         for line in [
             "# HELP switchboard_connections Open WebSocket connections.",
             "switchboard_connections 3",
             "switchboard_closes_total{code=\"1000\"} 1",
             "switchboard_operations_total{operation=\"send_message\",result=\"ok\"} 1",
-            "switchboard_operation_seconds_count{access=\"write\"} 1",
+            "switchboard_write_seconds_count 1",
             "switchboard_write_batch_size_count 0",
             "# EOF",
         ] {

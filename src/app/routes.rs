@@ -1,7 +1,7 @@
 //! All routes and the middleware that they share.
 
 use crate::http::handlers::pages;
-use crate::http::middleware::{audit, cors, credential, headers, hold_body, host, large_bodies, origin, rate};
+use crate::http::middleware::{audit, cors, headers, hold_body, host, large_bodies, origin, rate};
 use crate::http::{call, calls};
 use crate::ws::upgrade;
 use actix_web::middleware::from_fn;
@@ -20,7 +20,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
             .wrap(from_fn(headers::check_head))
             .wrap(from_fn(audit::record))
             .wrap(from_fn(headers::add_headers))
-            .wrap(from_fn(credential::parse))
             .wrap(from_fn(hold_body::hold))
             .configure(|config| {
                 // The AsyncAPI document describes the socket.

@@ -1,34 +1,40 @@
-//! The credential that a request presents. The first middleware parses it, once for each request.
+//! The credential that a request presents. It is parsed once, at its first use.
 
 use super::origins::OriginPolicy;
+use super::state::HttpState;
 use actix_web::cookie::Cookie;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpMessage, HttpRequest};
 use std::rc::Rc;
 
 /// The credential of a request, before it is checked. With a bearer token the hub ignores cookies.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Presented {
     /// The token of `Authorization: Bearer`.
-    Bearer(Rc<str>),
+    Bearer(String),
     /// The cookie of a login.
     Cookie(Cookie<'static>),
     None,
 }
 
 impl Presented {
-    /// Returns the credential that [`parse`](Self::parse) put into the request.
-    pub fn of(request: &HttpRequest) -> Self {
-        request.extensions().get::<Self>().cloned().unwrap_or(Presented::None)
+    /// Returns the credential of the request. The first call parses it, and keeps it in the
+    /// request.
+    pub fn of(request: &HttpRequest) -> Rc<Self> {
+        if let Some(presented) = request.extensions().get::<Rc<Self>>() {
+            return Rc::clone(presented);
+        }
+        let presented = Rc::new(Self::parse(request));
+        request.extensions_mut().insert(Rc::clone(&presented));
+        presented
     }
 
-    /// Parses the credential, and puts it into the request.
-    pub fn parse(request: &HttpRequest, origins: &OriginPolicy) {
-        let presented = match bearer(request.headers()) {
-            Some(token) => Presented::Bearer(token.into()),
-            None => login_cookie(request, origins).map_or(Presented::None, Presented::Cookie),
-        };
-        request.extensions_mut().insert(presented);
+    fn parse(request: &HttpRequest) -> Self {
+        if let Some(token) = bearer(request.headers()) {
+            return Presented::Bearer(token.to_owned());
+        }
+        let state = HttpState::of(request.app_data()).ok();
+        state.and_then(|state| login_cookie(request, &state.origins)).map_or(Presented::None, Presented::Cookie)
     }
 
     pub fn is_bearer(&self) -> bool {

@@ -25,7 +25,8 @@ pub fn new(state: &HttpState, token: &SecretToken, earlier: &CookieLogins) -> Co
 /// Returns the cookies for a browser that authenticates by cookie. They carry `token`, which proves
 /// the same login from now on, or the current cookie with its full lifetime.
 pub fn renewed(state: &HttpState, request: &HttpRequest, token: Option<&SecretToken>) -> Cookies {
-    let Presented::Cookie(shown) = Presented::of(request) else { return Vec::new() };
+    let presented = Presented::of(request);
+    let Presented::Cookie(shown) = &*presented else { return Vec::new() };
     let value = token.map_or(shown.value(), SecretToken::as_str).to_owned();
     let is_old = shown.name() == old_cookie_name(state.origins.is_https());
     [Some(cookie(state, value)), is_old.then(|| removal(shown.name()))].into_iter().flatten().collect()
@@ -34,7 +35,7 @@ pub fn renewed(state: &HttpState, request: &HttpRequest, token: Option<&SecretTo
 /// Removes the cookie with which the browser authenticated.
 pub fn ended(state: &HttpState, request: &HttpRequest) -> Cookies {
     let name = cookie_name(state.origins.is_https());
-    let other = match Presented::of(request) {
+    let other = match &*Presented::of(request) {
         Presented::Cookie(shown) if shown.name() != name => Some(removal(shown.name())),
         _ => None,
     };

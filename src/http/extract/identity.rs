@@ -71,8 +71,8 @@ pub async fn find_caller(request: &HttpRequest) -> Result<Caller> {
 /// The errors of [`find_caller`], and `RateLimited` if this login sends too many requests.
 pub async fn admit(request: &HttpRequest) -> Result<Credential> {
     let state = HttpState::of(request.app_data())?;
-    let credential = match Presented::of(request) {
-        Presented::Bearer(token) => admit_token(state, &token).await?,
+    let credential = match &*Presented::of(request) {
+        Presented::Bearer(token) => admit_token(state, token).await?,
         Presented::Cookie(cookie) => admit_secret(state, cookie.value()).await?,
         Presented::None => return Err(Error::Unauthenticated("credentials are required")),
     };

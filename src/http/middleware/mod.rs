@@ -2,7 +2,6 @@
 
 pub mod audit;
 pub mod cors;
-pub mod credential;
 pub mod headers;
 pub mod hold_body;
 pub mod host;
