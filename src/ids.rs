@@ -21,11 +21,11 @@ fn in_bounds(number: i64, least: i64) -> Option<i64> {
     (least..=MAX_ID).contains(&number).then_some(number)
 }
 
-/// Parses a number from a path or a query string, which may hold only digits.
-fn parse_in_bounds(text: &str, least: i64) -> Result<i64, OutOfBounds> {
+/// Parses a number from a path, which may hold only digits.
+fn parse_in_bounds(text: &str) -> Result<i64, OutOfBounds> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse().ok().filter(|_| digits);
-    number.and_then(|number| in_bounds(number, least)).ok_or(OutOfBounds { least })
+    number.and_then(|number| in_bounds(number, 1)).ok_or(OutOfBounds)
 }
 
 /// Deserializes an integer from `least` to [`MAX_ID`].
@@ -112,26 +112,24 @@ macro_rules! id {
             }
         }
 
-        /// Parses a number from a path or a query string.
+        /// Parses a number from a path.
         impl FromStr for $name {
             type Err = OutOfBounds;
 
             fn from_str(text: &str) -> Result<Self, OutOfBounds> {
-                parse_in_bounds(text, 1).map(Self)
+                parse_in_bounds(text).map(Self)
             }
         }
     };
 }
 
-/// The error for an invalid number in a path or a query.
+/// The error for an invalid number in a path.
 #[derive(Debug, PartialEq, Eq)]
-pub struct OutOfBounds {
-    least: i64,
-}
+pub struct OutOfBounds;
 
 impl fmt::Display for OutOfBounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "must be an integer from {} to 2^53-1", self.least)
+        f.write_str("must be an integer from 1 to 2^53-1")
     }
 }
 
@@ -183,14 +181,6 @@ impl Position {
 impl<'de> Deserialize<'de> for Position {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         input.deserialize_i64(Bounded { least: 0 }).map(Self)
-    }
-}
-
-impl FromStr for Position {
-    type Err = OutOfBounds;
-
-    fn from_str(text: &str) -> Result<Self, OutOfBounds> {
-        parse_in_bounds(text, 0).map(Self)
     }
 }
 

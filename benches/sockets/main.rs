@@ -11,7 +11,7 @@ mod client;
 #[path = "../common/finish.rs"]
 mod finish;
 mod load;
-#[path = "../../tests/shared/no_limits.rs"]
+#[path = "../../tests/common/no_limits.rs"]
 mod no_limits;
 mod server;
 

@@ -248,16 +248,6 @@ impl Emoji {
     pub fn as_str(&self) -> &'static str {
         self.0
     }
-
-    /// Parses one emoji.
-    ///
-    /// # Errors
-    /// `Invalid` for anything but one emoji.
-    pub fn parse(text: &str) -> Result<Self> {
-        // Also finds emoji written without their last variation selector.
-        let emoji = emojis::get(text).ok_or_else(|| Error::Invalid("emoji must be one emoji".into()))?;
-        Ok(Self(emoji.as_str()))
-    }
 }
 
 impl JsonSchema for Emoji {
@@ -272,7 +262,9 @@ impl JsonSchema for Emoji {
 
 impl<'de> Deserialize<'de> for Emoji {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(input)?).map_err(|_| de::Error::custom("must be one emoji"))
+        // Also finds emoji written without their last variation selector.
+        let emoji = emojis::get(&String::deserialize(input)?);
+        emoji.map(|emoji| Self(emoji.as_str())).ok_or_else(|| de::Error::custom("must be one emoji"))
     }
 }
 

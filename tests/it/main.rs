@@ -13,7 +13,7 @@ mod http;
 mod load;
 mod messages;
 mod moderation;
-#[path = "../shared/no_limits.rs"]
+#[path = "../common/no_limits.rs"]
 mod no_limits;
 mod operation;
 mod presence;
