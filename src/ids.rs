@@ -17,6 +17,11 @@ use std::str::FromStr;
 /// The largest id or position on the wire: 2^53 − 1 (RFC 8259, section 6).
 pub const MAX_ID: i64 = (1 << 53) - 1;
 
+/// The limit for counting the unread messages of one conversation: a count of 1,000 stands for
+/// 1,000 or more. A higher count is of no use to a user, and would cost reading all unread
+/// messages.
+pub const MAX_UNREAD: i64 = 1_000;
+
 fn in_bounds(number: i64, least: i64) -> Option<i64> {
     (least..=MAX_ID).contains(&number).then_some(number)
 }

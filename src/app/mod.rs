@@ -162,6 +162,7 @@ impl App {
         let grace = self.config.http.shutdown_grace;
         let (hub, starter, announcements) = Hub::new(self.hub_settings());
         let starter = Arc::new(starter);
+        let run = self.history.as_ref().map(History::run).ok_or_else(|| Error::bug("an app has one dispatcher"))?;
         let (dispatcher, writer_thread) = self.open_dispatcher(&hub)?;
         let descriptors = Descriptors::allocate(workers);
         let connection_limits = ConnectionLimits::new(settings::connection_limits(&self.config, descriptors.sockets));
@@ -192,6 +193,7 @@ impl App {
             hub: hub.clone(),
             clock: self.clock.clone(),
             announcements,
+            run,
             moved: Arc::clone(&self.moved),
             indexing: self.indexing(&dispatcher),
             login_lifetime: self.config.auth.login_lifetime,
@@ -376,11 +378,11 @@ impl Publish<Effect> for ToHub {
         if events.iter().any(|event| matches!(event, Effect::ReceiptsPending)) {
             self.moved.notify_one();
         }
-        self.hub.deliver_blocking(events, answers);
+        self.hub.deliver_blocking(events, self.history.committed(), answers);
     }
 
     fn on_unknown_commit(&mut self) {
         self.moved.notify_one();
-        self.hub.deliver_blocking(vec![Effect::Resync], Vec::new());
+        self.hub.deliver_blocking(vec![Effect::Resync], self.history.committed(), Vec::new());
     }
 }

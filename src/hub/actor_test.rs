@@ -103,7 +103,7 @@ async fn attach_opening(hub: &Hub, user: i64) -> Addr<Listener> {
 async fn deliver(hub: &Hub, effects: Vec<Effect>) {
     let (done, settled) = oneshot::channel();
     let then: AfterDelivery = Box::new(move || done.send(()).unwrap());
-    assert!(hub.batches.send(Batch { effects, then: vec![then] }).await.is_ok());
+    assert!(hub.batches.send(Batch { effects, commit: 0, then: vec![then] }).await.is_ok());
     settled.await.unwrap();
 }
 

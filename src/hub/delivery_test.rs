@@ -61,7 +61,7 @@ async fn the_relay_gets_every_effect_before_it_is_delivered() {
     let writer = hub.clone();
     let (answer, answered) = tokio::sync::oneshot::channel();
     let then: Vec<AfterDelivery> = vec![Box::new(move || answer.send(()).unwrap())];
-    tokio::task::spawn_blocking(move || writer.deliver_blocking(vec![frame(3)], then)).await.unwrap();
+    tokio::task::spawn_blocking(move || writer.deliver_blocking(vec![frame(3)], 1, then)).await.unwrap();
     assert_eq!(told(), [1, 2, 3]);
     starter.start();
     answered.await.unwrap();

@@ -3,10 +3,10 @@
 use super::presence::Presence;
 use super::registry::Registry;
 use super::typing::TypingTable;
-use super::unread::UnreadNotifications;
+use super::unread::UnreadTable;
 use super::viewing::ViewingTable;
 use crate::ids::{ConversationId, LoginId, SessionId, UserId};
-use crate::wire::{TypingEvent, ViewingEvent};
+use crate::wire::{TypingEvent, UnreadChange, ViewingEvent};
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,8 @@ const GRACE: Duration = Duration::from_secs(3);
 /// in their own conversation, and waits for unread counts.
 fn detach_all(sockets: i64) -> Duration {
     let (mut registry, mut presence) = (Registry::default(), Presence::new(GRACE));
-    let (mut typing, mut viewing, mut unread_notifications) =
-        (TypingTable::new(GRACE), ViewingTable::default(), UnreadNotifications::default());
+    let (mut typing, mut viewing, mut unread) =
+        (TypingTable::new(GRACE), ViewingTable::default(), UnreadTable::default());
     let now = Instant::now();
     let session = |user: i64| SessionId::new(NonZeroU64::new(user as u64).unwrap());
     for user in 1..=sockets {
@@ -25,7 +25,7 @@ fn detach_all(sockets: i64) -> Duration {
         let (to, session) = (vec![UserId::new(sockets + user)], Some(session(user)));
         registry.attach(session.unwrap(), user_id, Some(LoginId::new(user)), ());
         presence.on_connect(user_id);
-        unread_notifications.changed(user_id, conversation_id, now);
+        unread.changed((user_id, || true), conversation_id, &UnreadChange::Unknown, (1, now));
         let types =
             TypingEvent { conversation_id, user_id, recipient_id: None, is_typing: true, to: to.clone(), session };
         typing.on_event(types, now);
@@ -36,7 +36,7 @@ fn detach_all(sockets: i64) -> Duration {
     for user in (1..=sockets).rev() {
         let detached = registry.detach(session(user)).unwrap();
         presence.on_disconnect(detached.user_id, now);
-        unread_notifications.on_disconnect(detached.user_id);
+        unread.on_disconnect(detached.user_id, now);
         assert_eq!(typing.on_disconnect(detached.user_id, session(user)).len(), 1);
         assert_eq!(viewing.on_disconnect(detached.user_id, session(user)).len(), 1);
     }

@@ -1,13 +1,13 @@
 //! The hub handle, which all other parts use.
 
 use super::actor::{
-    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, ListSessionOwners, Opened, Recount, Settle, Suspend,
+    Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, ListSessionOwners, Opened, SetCounts, Settle, Suspend,
 };
 use super::mailbox::{AfterDelivery, Attachment, Batch, HubSettings, Inbox};
 use super::presence::Transition;
 use super::registry::{SessionOwner, Stats};
 use super::relay::Relay;
-use super::unread::UnreadChange;
+use super::unread::{CountRequest, Counted};
 use crate::error::{Error, Result};
 use crate::ids::{SessionId, UserId};
 use crate::wire::{CloseCode, Effect};
@@ -21,8 +21,8 @@ const BATCHES: usize = 64;
 /// Maximum number of online and offline transitions that wait to be announced. Further ones stay in
 /// the hub, merged.
 const TRANSITIONS: usize = 256;
-/// Maximum number of unread changes that wait to be counted. Further ones stay in the hub, merged.
-const UNREAD_CHANGES: usize = 256;
+/// Maximum number of users whose unread messages wait to be counted. Further ones wait in the hub.
+const COUNT_REQUESTS: usize = 256;
 
 /// Maximum number of session owners listed at once; other callers wait for the hub meanwhile.
 const SESSION_OWNERS: usize = 100;
@@ -42,11 +42,11 @@ pub struct HubStarter {
     settings: HubSettings,
 }
 
-/// Changes that the hub cannot announce itself. A job reads the audience or the counts from the
-/// store, and delivers the frames.
+/// What the hub asks of the store. A job reads the audience of a transition and delivers the
+/// frames. Another job counts unread messages.
 pub struct Announcements {
     pub transitions: mpsc::Receiver<Transition>,
-    pub unread: mpsc::Receiver<UnreadChange>,
+    pub count_requests: mpsc::Receiver<CountRequest>,
 }
 
 impl Hub {
@@ -54,10 +54,11 @@ impl Hub {
     pub fn new(settings: HubSettings) -> (Hub, HubStarter, Announcements) {
         let (batches, inbox) = mpsc::channel(BATCHES);
         let (transitions, to_announce) = mpsc::channel(TRANSITIONS);
-        let (unread, to_count) = mpsc::channel(UNREAD_CHANGES);
+        let (to_count, count_requests) = mpsc::channel(COUNT_REQUESTS);
         let hub = Hub { actor: Arc::default(), batches, relay: Arc::clone(&settings.relay) };
-        let inbox = Mutex::new(Some(Inbox { batches: inbox, transitions, unread }));
-        (hub.clone(), HubStarter { hub, inbox, settings }, Announcements { transitions: to_announce, unread: to_count })
+        let inbox = Mutex::new(Some(Inbox { batches: inbox, transitions, to_count }));
+        let announcements = Announcements { transitions: to_announce, count_requests };
+        (hub.clone(), HubStarter { hub, inbox, settings }, announcements)
     }
 
     fn actor(&self) -> Result<&Addr<HubActor>> {
@@ -82,23 +83,23 @@ impl Hub {
         }
     }
 
-    /// Delivers the effects in this order, after everything given before. Waits while the hub is
-    /// behind.
+    /// Delivers the effects of a read in this order, after everything given before. Waits while the
+    /// hub is behind.
     pub async fn deliver(&self, effects: Vec<Effect>) {
         if !effects.is_empty() {
             self.relay.tell(&effects);
             // Fails only when the hub has ended, and then no session is left to receive them.
-            let _ = self.batches.send(Batch { effects, then: Vec::new() }).await;
+            let _ = self.batches.send(Batch { effects, commit: 0, then: Vec::new() }).await;
         }
     }
 
-    /// Delivers like `deliver`, from a thread outside the async runtime. Runs the `then` actions on
-    /// the hub's own thread afterwards.
-    pub fn deliver_blocking(&self, effects: Vec<Effect>, then: Vec<AfterDelivery>) {
+    /// Delivers the effects of the transaction with this number like `deliver`, from a thread
+    /// outside the async runtime. Runs the `then` actions on the hub's own thread afterwards.
+    pub fn deliver_blocking(&self, effects: Vec<Effect>, commit: i64, then: Vec<AfterDelivery>) {
         if !effects.is_empty() {
             self.relay.tell(&effects);
         }
-        let _ = self.batches.blocking_send(Batch { effects, then });
+        let _ = self.batches.blocking_send(Batch { effects, commit, then });
     }
 
     /// Suspends a session: the hub keeps its frames until it is `opened` again. Safe to call for a
@@ -119,9 +120,9 @@ impl Hub {
         self.actor()?.send(Settle { transition, is_delivered }).await.map_err(gone)
     }
 
-    /// Returns unread changes whose counts could not be sent: they are due again.
-    pub async fn recount(&self, change: UnreadChange) -> Result<()> {
-        self.actor()?.send(Recount(change)).await.map_err(gone)
+    /// Answers a request to count unread messages. Without an answer it is due again.
+    pub async fn set_counts(&self, request: CountRequest, counted: Option<Counted>) -> Result<()> {
+        self.actor()?.send(SetCounts { request, counted }).await.map_err(gone)
     }
 
     /// Lists the owners of open sessions on this node, one page at a time: those after `after`, and

@@ -3,7 +3,7 @@
 use super::outgoing::Delivery;
 use super::presence::Transition;
 use super::relay::Relay;
-use super::unread::UnreadChange;
+use super::unread::CountRequest;
 use crate::clock::Clock;
 use crate::ids::{LoginId, SessionId, UserId};
 use crate::wire::{CloseCode, Effect};
@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 /// Effects to deliver in this order, and actions to run afterwards.
 pub(super) struct Batch {
     pub effects: Vec<Effect>,
+    /// The number of the transaction that these effects belong to.
+    pub commit: i64,
     pub then: Vec<AfterDelivery>,
 }
 
@@ -50,5 +52,5 @@ pub enum ToSession {
 pub(super) struct Inbox {
     pub batches: mpsc::Receiver<Batch>,
     pub transitions: mpsc::Sender<Transition>,
-    pub unread: mpsc::Sender<UnreadChange>,
+    pub to_count: mpsc::Sender<CountRequest>,
 }

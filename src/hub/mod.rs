@@ -3,8 +3,8 @@
 //!
 //! [`Hub`] is the handle that all other parts use. The actor behind it is a thin shell around pure
 //! structures. These are registry (users and their sessions), presence (which users count as
-//! online), typing (who types where) and viewing (who views what). Two more are unread (whose
-//! unread counts changed) and resyncs (which sessions must sync).
+//! online), typing (who types where) and viewing (who views what). Two more are unread (the unread
+//! counts of connected users) and resyncs (which sessions must sync).
 //! The actor runs on a worker's own thread, beside the sessions it wakes.
 
 mod actor;
@@ -31,4 +31,4 @@ pub use mailbox::{AfterDelivery, Attachment, HubSettings, ToSession};
 pub use outgoing::{Delivery, Ephemeral};
 pub use presence::Transition;
 pub use registry::{SessionOwner, Stats};
-pub use unread::UnreadChange;
+pub use unread::{CountRequest, Counted};

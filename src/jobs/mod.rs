@@ -2,7 +2,7 @@
 //! written. One file for each; the [`driver`] runs and supervises them.
 
 pub mod announce_presence;
-pub mod announce_unread;
+pub mod count_unread;
 pub mod driver;
 pub mod end_revoked;
 pub mod erase_evidence;
@@ -28,6 +28,8 @@ pub struct JobParts {
     pub hub: Hub,
     pub clock: Clock,
     pub announcements: Announcements,
+    /// The number of this run of the hub.
+    pub run: i64,
     /// Notified when positions move that are published later.
     pub moved: Arc<Notify>,
     pub indexing: index_messages::IndexMessagesJob,
@@ -38,18 +40,14 @@ pub struct JobParts {
 /// Starts every job. The driver stops them in the reverse order.
 pub fn start(jobs: &mut driver::Jobs, parts: JobParts) {
     let JobParts { dispatcher, hub, clock, announcements, moved, indexing, .. } = parts;
-    let Announcements { transitions, unread } = announcements;
+    let Announcements { transitions, count_requests } = announcements;
     jobs.start(sweep::SweepJob(dispatcher.clone()));
     jobs.start(announce_presence::AnnouncePresenceJob {
         transitions,
         dispatcher: dispatcher.clone(),
         hub: hub.clone(),
     });
-    jobs.start(announce_unread::AnnounceUnreadJob {
-        changes: unread,
-        dispatcher: dispatcher.clone(),
-        hub: hub.clone(),
-    });
+    jobs.start(count_unread::CountUnreadJob::new(count_requests, dispatcher.clone(), hub.clone(), parts.run));
     jobs.start(touch_logins::TouchLoginsJob::new(dispatcher.clone(), hub.clone(), clock, parts.login_lifetime));
     jobs.start(end_revoked::EndRevokedJob { dispatcher: dispatcher.clone(), hub });
     jobs.start(settle_groups::SettleGroupsJob(dispatcher.clone()));

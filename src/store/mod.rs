@@ -23,7 +23,7 @@ pub use connection::cost::Cost;
 pub use connection::db::Db;
 pub(crate) use connection::db::on;
 pub use connection::epoch::begin_epoch;
-pub use connection::history::History;
+pub use connection::history::{History, find_last_commit};
 pub use connection::hub_lock::HubLock;
 pub use connection::migrations::{check_version, is_prepared};
 pub use connection::prepare::{note_write_check, prepare};

@@ -25,8 +25,8 @@ pub enum Effect {
     Blocked(UserId, UserId),
     /// `viewer` may see the presence of `subject` from now on, or no longer.
     Presence { viewer: UserId, subject: UserId, is_visible: bool, last_seen_at: Option<Timestamp> },
-    /// The unread counts of these users in this conversation may have changed.
-    Unread { conversation_id: ConversationId, users: Audience },
+    /// The unread counts of these users in this conversation change.
+    Unread { conversation_id: ConversationId, users: Audience, change: UnreadChange },
     /// Positions moved in a group and are published later: the hub has nothing to deliver yet.
     ReceiptsPending,
     /// The result of a commit is unknown: every session of this node syncs.
@@ -37,6 +37,19 @@ pub enum Effect {
     LoginsEnded(UserId),
     /// Ends all sessions of this user until the account is enabled again.
     AccountDisabled(UserId),
+}
+
+/// A change of an unread count.
+#[derive(Clone, Debug)]
+pub enum UnreadChange {
+    /// A new message, which none of these users has read.
+    Added { platform: String },
+    /// A message was deleted that none of these users had read.
+    Removed,
+    /// The user has no unread message there.
+    Cleared,
+    /// The count has to be read from the store.
+    Unknown,
 }
 
 #[derive(Clone, Debug)]

@@ -35,7 +35,7 @@ mod views;
 
 pub use account::{DisplayName, Email, Password, Reason, Title, Username};
 pub use close::CloseCode;
-pub use effect::{Audience, Effect, TypingEvent, ViewingEvent};
+pub use effect::{Audience, Effect, TypingEvent, UnreadChange, ViewingEvent};
 pub use encoded::Encoded;
 pub use input::{Authenticate, ClientMessageId, Content, Emoji, Head, MAX_REF_CHARS, Target, parse};
 pub use merged::{Given, Value, parse_merged};

@@ -7,7 +7,7 @@
 mod requests;
 
 pub(super) use requests::{
-    Attach, CloseAll, CountSessions, Detach, GetStats, ListSessionOwners, Opened, Recount, Settle, Suspend,
+    Attach, CloseAll, CountSessions, Detach, GetStats, ListSessionOwners, Opened, SetCounts, Settle, Suspend,
 };
 
 use super::mailbox::{Batch, HubSettings, Inbox, ToSession};
@@ -17,7 +17,7 @@ use super::presence::{Presence, Transition};
 use super::registry::Registry;
 use super::resyncs::Resyncs;
 use super::typing::TypingTable;
-use super::unread::{UnreadChange, UnreadNotifications};
+use super::unread::{CountRequest, Due, UnreadTable, Update};
 use super::viewing::ViewingTable;
 use crate::ids::{SessionId, Timestamp, UserId};
 use crate::wire::{self, CloseCode, Effect, Frame, OnlineStatus, Resync, Viewing, ViewingEvent};
@@ -35,10 +35,10 @@ pub struct HubActor {
     presence: Presence,
     typing: TypingTable,
     viewing: ViewingTable,
-    unread_notifications: UnreadNotifications,
+    unread: UnreadTable,
     resyncs: Resyncs,
     transitions: mpsc::Sender<Transition>,
-    unread: mpsc::Sender<UnreadChange>,
+    to_count: mpsc::Sender<CountRequest>,
     /// Sessions that do not take frames yet.
     opening: HashMap<SessionId, Opening>,
     settings: HubSettings,
@@ -57,7 +57,7 @@ impl Actor for HubActor {
 
 impl HubActor {
     pub(super) fn start_with(inbox: Inbox, settings: HubSettings) -> Addr<Self> {
-        let Inbox { mut batches, transitions, unread } = inbox;
+        let Inbox { mut batches, transitions, to_count } = inbox;
         Self::create(move |ctx| {
             ctx.add_stream(poll_fn(move |cx| batches.poll_recv(cx)));
             Self {
@@ -65,10 +65,10 @@ impl HubActor {
                 presence: Presence::new(settings.presence_grace),
                 typing: TypingTable::new(settings.typing_timeout),
                 viewing: ViewingTable::default(),
-                unread_notifications: UnreadNotifications::default(),
+                unread: UnreadTable::default(),
                 resyncs: Resyncs::default(),
                 transitions,
-                unread,
+                to_count,
                 opening: HashMap::new(),
                 settings,
                 evicted: 0,
@@ -90,14 +90,29 @@ impl HubActor {
                 None => break,
             }
         }
-        while let Ok(permit) = self.unread.try_reserve() {
-            match self.unread_notifications.next_due(now) {
-                Some(change) => permit.send(change),
-                None => break,
+        self.unread.sweep(now);
+        let mut outgoing = Outgoing::default();
+        self.add_due_unread(now, &mut outgoing);
+        self.flush(outgoing);
+        self.tell_to_sync(now);
+    }
+
+    /// Adds the unread updates that are due, and asks for the counts that others need.
+    fn add_due_unread(&mut self, now: Instant, outgoing: &mut Outgoing) {
+        loop {
+            let permit = self.to_count.try_reserve().ok();
+            match (self.unread.next_due(now, permit.is_some()), permit) {
+                (Some(Due::Send(user_id, update)), _) => self.add_unread(user_id, &update, outgoing),
+                (Some(Due::Count(request)), Some(permit)) => permit.send(request),
+                (Some(Due::Count(request)), None) => self.unread.count_failed(&request, now),
+                (None, _) => return,
             }
         }
-        self.unread_notifications.sweep(now);
-        self.tell_to_sync(now);
+    }
+
+    fn add_unread(&self, user_id: UserId, update: &Update, outgoing: &mut Outgoing) {
+        let frame = wire::encode("unread_count_update", self.settings.clock.now(), &update.body());
+        outgoing.add(&self.registry, &[user_id], &Delivery::Reliable(frame));
     }
 
     fn tell_to_sync(&mut self, now: Instant) {
@@ -111,7 +126,7 @@ impl HubActor {
         self.flush(outgoing);
     }
 
-    fn deliver(&mut self, effects: Vec<Effect>) {
+    fn deliver(&mut self, effects: Vec<Effect>, commit: i64) {
         let (now, instant, mut outgoing) = (self.settings.clock.now(), Instant::now(), Outgoing::default());
         for effect in effects {
             match effect {
@@ -148,15 +163,17 @@ impl HubActor {
                         );
                     }
                 }
-                Effect::Unread { conversation_id, users } => {
+                Effect::Unread { conversation_id, users, change } => {
                     for user_id in users {
-                        if self.registry.has(user_id) {
-                            self.unread_notifications.changed(user_id, conversation_id, instant);
-                        }
+                        let user = (user_id, || self.registry.has(user_id));
+                        self.unread.changed(user, conversation_id, &change, (commit, instant));
                     }
                 }
                 Effect::ReceiptsPending => {}
-                Effect::Resync => self.resyncs.add(|| self.registry.all(), instant),
+                Effect::Resync => {
+                    self.resyncs.add(|| self.registry.all(), instant);
+                    self.unread.forget_all(instant);
+                }
                 Effect::LoginEnded(login_id) => {
                     let ended = self.registry.sessions_of_login(login_id);
                     self.end(ended, CloseCode::LoginEnded, std::mem::take(&mut outgoing));
@@ -171,6 +188,8 @@ impl HubActor {
                 }
             }
         }
+        // In the same write as the messages.
+        self.add_due_unread(instant, &mut outgoing);
         self.flush(outgoing);
     }
 
@@ -291,8 +310,9 @@ impl HubActor {
         self.opening.remove(&session_id);
         let Some(detached) = self.registry.detach(session_id) else { return };
         if detached.was_last {
-            self.presence.on_disconnect(detached.user_id, Instant::now());
-            self.unread_notifications.on_disconnect(detached.user_id);
+            let now = Instant::now();
+            self.presence.on_disconnect(detached.user_id, now);
+            self.unread.on_disconnect(detached.user_id, now);
         }
         let now = self.settings.clock.now();
         outgoing.add_typing(&self.registry, now, self.typing.on_disconnect(detached.user_id, session_id));
@@ -306,8 +326,8 @@ fn resync(now: Timestamp) -> Frame {
 }
 
 impl StreamHandler<Batch> for HubActor {
-    fn handle(&mut self, Batch { effects, then }: Batch, _: &mut Context<Self>) {
-        self.deliver(effects);
+    fn handle(&mut self, Batch { effects, commit, then }: Batch, _: &mut Context<Self>) {
+        self.deliver(effects, commit);
         then.into_iter().for_each(|action| action());
     }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::hub::outgoing::{Delivery, Outgoing};
 use crate::hub::presence::Transition;
 use crate::hub::registry::{SessionOwner, Stats};
-use crate::hub::unread::UnreadChange;
+use crate::hub::unread::{CountRequest, Counted};
 use crate::hub::{Attachment, opening};
 use crate::ids::{SessionId, UserId};
 use crate::wire::{self, CloseCode, PresenceState};
@@ -29,6 +29,7 @@ impl Handler<Attach> for HubActor {
         self.opening.entry(session_id).or_default();
         if is_new {
             self.presence.on_connect(user_id);
+            self.unread.on_connect(user_id);
         }
         Ok(is_new)
     }
@@ -107,14 +108,22 @@ impl Handler<Settle> for HubActor {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(in crate::hub) struct Recount(pub UnreadChange);
+pub(in crate::hub) struct SetCounts {
+    pub request: CountRequest,
+    /// None when counting failed.
+    pub counted: Option<Counted>,
+}
 
-impl Handler<Recount> for HubActor {
+impl Handler<SetCounts> for HubActor {
     type Result = ();
 
-    fn handle(&mut self, Recount(change): Recount, _: &mut Context<Self>) {
-        if self.registry.has(change.user_id) {
-            self.unread_notifications.requeue(change, Instant::now());
+    fn handle(&mut self, SetCounts { request, counted }: SetCounts, _: &mut Context<Self>) {
+        let now = Instant::now();
+        let Some(counted) = counted else { return self.unread.count_failed(&request, now) };
+        if let Some(update) = self.unread.counted(&request, counted, now) {
+            let mut outgoing = Outgoing::default();
+            self.add_unread(request.user_id, &update, &mut outgoing);
+            self.flush(outgoing);
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::ids::ConversationId;
 use crate::ops::op::{Access, Cx, Done, Op, Outcome};
 use crate::ops::views::tell_me;
 use crate::store::messaging::{conversations, positions};
-use crate::wire::{Effect, MeUpdate, OwnStateView};
+use crate::wire::{Effect, MeUpdate, OwnStateView, UnreadChange};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -31,6 +31,7 @@ impl Op for ClearConversation {
         let number = positions::set_cleared(cx.db, id, me, seq)?;
         let own = OwnStateView { id, cleared_seq: seq, visible_from_seq: own_state.visible_from_seq, read_seq: seq };
         let update = tell_me(me, &MeUpdate { me: number, conversations: &[own], ..MeUpdate::default() }, cx);
-        Ok(Outcome { output: Done {}, effects: vec![update, Effect::Unread { conversation_id: id, users: vec![me] }] })
+        let unread = Effect::Unread { conversation_id: id, users: vec![me], change: UnreadChange::Cleared };
+        Ok(Outcome { output: Done {}, effects: vec![update, unread] })
     }
 }

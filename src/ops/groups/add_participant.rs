@@ -11,7 +11,7 @@ use crate::policy::may_manage;
 use crate::store::accounts::quotas::Kind;
 use crate::store::messaging::{members, participants, positions};
 use crate::store::{Cost, Locks};
-use crate::wire::Effect;
+use crate::wire::{Effect, UnreadChange};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -47,7 +47,7 @@ impl Op for AddParticipant {
         let rev = positions::next_rev(cx.db, id)?;
         members::set_joined(cx.db, id, (caller.user_id, added), group.conversation.last_seq, rev, cx.now)?;
         let mut effects = tell_members(id, rev, &[added], None, cx)?;
-        effects.push(Effect::Unread { conversation_id: id, users: vec![added] });
+        effects.push(Effect::Unread { conversation_id: id, users: vec![added], change: UnreadChange::Unknown });
         effects.extend(presence_visibility::on_change(id, &there, added, Step::Joins, cx)?);
         Ok(Outcome { output: Done {}, effects })
     }

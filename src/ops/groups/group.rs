@@ -11,7 +11,7 @@ use crate::store::accounts::people::{self, Invited};
 use crate::store::accounts::quotas::{self, Kind};
 use crate::store::messaging::conversations::{self, Conversation};
 use crate::store::messaging::{members, participants, positions};
-use crate::wire::{self, ConversationUpdate, Effect};
+use crate::wire::{self, ConversationUpdate, Effect, UnreadChange};
 
 /// A group that the caller is in, and the caller's role. Loading it locks the conversation, so the
 /// rows read here do not change before the commit.
@@ -103,7 +103,7 @@ pub(crate) fn remove_member(id: ConversationId, removed: UserId, cx: &mut Cx) ->
     members::remove(cx.db, id, removed, rev)?;
     let mut effects = vec![Effect::Left { conversation_id: id, user_id: removed }];
     effects.extend(tell_members(id, rev, &[removed], Some(removed), cx)?);
-    effects.push(Effect::Unread { conversation_id: id, users: vec![removed] });
+    effects.push(Effect::Unread { conversation_id: id, users: vec![removed], change: UnreadChange::Cleared });
     Ok(effects)
 }
 

@@ -11,8 +11,8 @@ use crate::ops::views::tell_me;
 use crate::policy::may_change;
 use crate::store::accounts::users;
 use crate::store::messaging::messages::{self, Message};
-use crate::store::messaging::{participants, positions, reactions, search_index};
-use crate::wire::{self, Effect, MeUpdate};
+use crate::store::messaging::{positions, reactions, search_index, unread};
+use crate::wire::{self, Effect, MeUpdate, UnreadChange};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -51,14 +51,17 @@ fn for_everyone(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effec
         return Ok(Vec::new());
     }
     let rev = positions::next_rev(cx.db, row.conversation_id)?;
+    let readers = unread::list_unread_by(cx.db, row)?;
     messages::set_deleted(cx.db, row.id, rev, cx.now)?;
     reactions::delete_reactions(cx.db, row.id)?;
     search_index::remove(cx.db, row.id)?;
     let now = cx.now;
     let (_, mut effects) = tell_change(row.id, cx, |message| wire::encode("message_deleted", now, &change(message)))?;
-    let members = participants::list_member_ids(cx.db, row.conversation_id)?;
-    let readers = members.into_iter().filter(|member| *member != row.sender_id).collect();
-    effects.push(Effect::Unread { conversation_id: row.conversation_id, users: readers });
+    effects.push(Effect::Unread {
+        conversation_id: row.conversation_id,
+        users: readers,
+        change: UnreadChange::Removed,
+    });
     Ok(effects)
 }
 
@@ -67,5 +70,7 @@ fn for_me(caller: &Caller, row: &Message, cx: &mut Cx) -> Result<Vec<Effect>> {
     let number = users::next_private_rev(cx.db, me)?;
     messages::insert_hidden(cx.db, (row.conversation_id, row.id), me, number)?;
     let update = tell_me(me, &MeUpdate { me: number, hidden: &[row.id], ..MeUpdate::default() }, cx);
-    Ok(vec![update, Effect::Unread { conversation_id: row.conversation_id, users: vec![me] }])
+    let unread =
+        Effect::Unread { conversation_id: row.conversation_id, users: vec![me], change: UnreadChange::Unknown };
+    Ok(vec![update, unread])
 }

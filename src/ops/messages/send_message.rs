@@ -16,7 +16,7 @@ use crate::store::messaging::messages::{self, Message, NewMessage};
 use crate::store::messaging::participants;
 use crate::wire::{
     self, ClientMessageId, Content, Effect, Encoded, MessageView, NoTime, NotKept, PrivateMessage, Status, Target,
-    TextOnly,
+    TextOnly, UnreadChange,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,7 @@ impl Op for SendMessage {
         if let Some(peer) = peer {
             check_again(me, peer, is_new, cx)?;
         }
-        let message = Encoded::new(views::message(self.store(me, id, numbers, cx)?, peer, Status::Sent, None));
+        let message = Encoded::new(views::message(self.store(me, id, &numbers, cx)?, peer, Status::Sent, None));
         let audience = match peer {
             Some(peer) => pair(me, peer).to_vec(),
             None => participants::list_member_ids(cx.db, id)?,
@@ -128,7 +128,8 @@ impl Op for SendMessage {
         );
         let readers = audience.iter().copied().filter(|user_id| *user_id != me).collect();
         effects.push(Effect::Frame { to: audience, frame, ends_typing: Some((id, me)) });
-        effects.push(Effect::Unread { conversation_id: id, users: readers });
+        let change = UnreadChange::Added { platform: numbers.platform };
+        effects.push(Effect::Unread { conversation_id: id, users: readers, change });
         Ok(Outcome { output: Sent { message, duplicate: false }, effects })
     }
 
@@ -171,8 +172,8 @@ impl SendMessage {
         })
     }
 
-    fn store(&self, me: UserId, conversation_id: ConversationId, numbers: Advance, cx: &mut Cx) -> Result<Message> {
-        let Advance { seq, rev, created_at } = numbers;
+    fn store(&self, me: UserId, conversation_id: ConversationId, numbers: &Advance, cx: &mut Cx) -> Result<Message> {
+        let Advance { seq, rev, created_at, .. } = *numbers;
         let new = NewMessage {
             conversation_id,
             seq,

@@ -1,6 +1,6 @@
 //! Delivered and read positions, their receipts, and unread counts.
 
-pub mod announce_unread;
+pub mod count_unread;
 pub mod get_unread;
 pub mod list_receipts;
 pub mod mark_delivered;

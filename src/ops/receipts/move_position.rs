@@ -10,7 +10,7 @@ use crate::store::messaging::conversations::{self, Conversation};
 use crate::store::messaging::pending_receipts::{self, PendingReceipt};
 use crate::store::messaging::positions::{self, Kind, Positions};
 use crate::store::messaging::{messages, participants};
-use crate::wire::{self, Effect, MeUpdate, OwnStateView, Receipt, Target};
+use crate::wire::{self, Effect, MeUpdate, OwnStateView, Receipt, Target, UnreadChange};
 
 /// Positions are shared in conversations of up to this many people. In larger ones each move would
 /// notify too many users.
@@ -62,7 +62,7 @@ pub(crate) fn move_to(
     }
     let before = positions::get_positions(cx.db, id, me)?;
     if *is_gathered {
-        return gather(me, id, before, (kind, seq), cx);
+        return gather(me, conversation, before, (kind, seq), cx);
     }
     let after = before.moved(kind, seq, *is_shared);
     if after == before {
@@ -76,21 +76,30 @@ pub(crate) fn move_to(
         positions::set_shared(cx.db, id, me, (before, after), rev, cx.now)?;
         effects.push(tell_move(me, conversation, rev, kind, (before, after), cx.now, cx)?);
     }
-    if after.own_read_seq > before.own_read_seq {
-        effects.push(Effect::Unread { conversation_id: id, users: vec![me] });
-    }
+    effects.extend(unread_change(me, conversation, (before, after)));
     Ok(effects)
+}
+
+/// The change of the caller's unread count, if the own position moved.
+fn unread_change(me: UserId, conversation: &Conversation, (before, after): (Positions, Positions)) -> Option<Effect> {
+    let change = match after.own_read_seq {
+        seq if seq == before.own_read_seq => return None,
+        seq if seq >= conversation.last_seq => UnreadChange::Cleared,
+        _ => UnreadChange::Unknown,
+    };
+    Some(Effect::Unread { conversation_id: conversation.id, users: vec![me], change })
 }
 
 /// Moves the caller's own position. [`PublishReceipts`](super::publish_receipts::PublishReceipts)
 /// notifies the other participants and this user's other devices later.
 fn gather(
     me: UserId,
-    id: ConversationId,
+    conversation: &Conversation,
     before: Positions,
     (kind, seq): (Kind, Seq),
     cx: &mut Cx,
 ) -> Result<Vec<Effect>> {
+    let id = conversation.id;
     let pending = pending_receipts::find(cx.db, id, me)?;
     let published = pending.map_or(before, |pending| pending.apply(before));
     let after = published.moved(kind, seq, true);
@@ -102,9 +111,7 @@ fn gather(
     let pending = PendingReceipt { conversation_id: id, user_id: me, delivered_seq, read_seq, at: cx.now };
     pending_receipts::put(cx.db, &pending)?;
     let mut effects = vec![Effect::ReceiptsPending];
-    if after.own_read_seq > before.own_read_seq {
-        effects.push(Effect::Unread { conversation_id: id, users: vec![me] });
-    }
+    effects.extend(unread_change(me, conversation, (before, after)));
     Ok(effects)
 }
 

@@ -54,6 +54,16 @@ impl History {
         Ok((Self { run, commits: 0, pending: None, committed: 0, changes_before: 0, marker }, epoch))
     }
 
+    /// The number of this run.
+    pub fn run(&self) -> i64 {
+        self.run
+    }
+
+    /// The number of the last transaction that is known to be committed and that changed a row.
+    pub fn committed(&self) -> i64 {
+        self.committed
+    }
+
     /// Runs at the beginning of a transaction.
     pub fn on_begin(&mut self, db: &mut Db) -> Result<()> {
         self.pending = None;
@@ -92,15 +102,19 @@ impl History {
     /// # Errors
     /// `Internal`: the database lost transactions.
     pub fn check(&self, db: &mut Db) -> Result<()> {
-        let rows = hub_runs::table.filter(hub_runs::id.eq(self.run)).select(hub_runs::commits);
-        let commits: Option<i64> = on!(db, conn => rows.first(conn).optional())?;
-        match commits {
+        match find_last_commit(db, self.run)? {
             Some(commits) if commits >= self.committed => Ok(()),
             _ => Err(Error::Internal(
                 "the database lost acknowledged messages; the next start begins a new epoch".into(),
             )),
         }
     }
+}
+
+/// Finds the number of the last transaction of a run that the caller's snapshot includes.
+pub fn find_last_commit(db: &mut Db, run: i64) -> Result<Option<i64>> {
+    let rows = hub_runs::table.filter(hub_runs::id.eq(run)).select(hub_runs::commits);
+    Ok(on!(db, conn => rows.first(conn).optional())?)
 }
 
 /// The reason why the database is not the one of the last run. `None` if it is.

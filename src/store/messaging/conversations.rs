@@ -79,12 +79,13 @@ impl OwnState {
     }
 }
 
-/// The numbers that a new message gets.
-#[derive(Clone, Copy, Debug, Queryable)]
+/// The numbers that a new message gets, and the platform of its conversation.
+#[derive(Clone, Debug, Queryable)]
 pub struct Advance {
     pub seq: Seq,
     pub rev: Rev,
     pub created_at: Timestamp,
+    pub platform: String,
 }
 
 type MembershipColumns =

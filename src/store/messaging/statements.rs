@@ -10,7 +10,7 @@ use diesel::backend::Backend;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Bool, HasSqlType, Nullable};
+use diesel::sql_types::{BigInt, Bool, HasSqlType, Nullable, Text};
 
 /// Defines a statement whose text never changes, with BIGINT values in between.
 macro_rules! statement {
@@ -63,22 +63,22 @@ pub(crate) struct AdvanceReturning {
     pub latest: Timestamp,
 }
 
-statement!(AdvanceReturning -> (BigInt, BigInt, BigInt) {
+statement!(AdvanceReturning -> (BigInt, BigInt, BigInt, Text) {
     "UPDATE conversations SET last_seq = last_seq + 1, rev = rev + 1, active_at = CASE WHEN active_at <= ", now;
     " THEN ", now;
     " WHEN active_at > ", latest;
     " THEN ", latest;
     " ELSE active_at END WHERE id = ", id;
-    " RETURNING last_seq, rev, active_at";
+    " RETURNING last_seq, rev, active_at, platform";
 });
 
-/// Reads the current numbers of a conversation.
+/// Reads the current numbers of a conversation, and its platform.
 pub(crate) struct NumbersOf {
     pub id: ConversationId,
 }
 
-statement!(NumbersOf -> (BigInt, BigInt, BigInt) {
-    "SELECT last_seq, rev, active_at FROM conversations WHERE id = ", id;
+statement!(NumbersOf -> (BigInt, BigInt, BigInt, Text) {
+    "SELECT last_seq, rev, active_at, platform FROM conversations WHERE id = ", id;
 });
 
 /// SQLite: the id of the row that this connection inserted last.

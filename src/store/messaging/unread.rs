@@ -1,21 +1,18 @@
 //! The number of messages in each conversation that a user has not read.
 
 use crate::error::Result;
-use crate::ids::{ConversationId, UserId};
+use crate::ids::{ConversationId, MAX_UNREAD, UserId};
 use crate::store::connection::id_list::{IdListMethods, id_list};
-use crate::store::schema::{conversations, participants};
+use crate::store::messaging::messages::Message;
+use crate::store::schema::{conversations, hidden_messages, participants};
 use crate::store::{Db, on};
 use diesel::backend::Backend;
+use diesel::dsl::{exists, not};
 use diesel::expression::ValidGrouping;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType};
-
-/// The limit for counting the unread messages of one conversation: a count of 1,000 stands for
-/// 1,000 or more. A higher count is of no use to a user, and would cost reading all unread
-/// messages.
-const MAX_UNREAD: i64 = 1_000;
 
 /// The unread messages of one conversation, where there are any.
 #[derive(Clone, Debug, Queryable)]
@@ -76,6 +73,18 @@ where
         out.push_sql(") AS unread)");
         Ok(())
     }
+}
+
+/// Lists the users in whose unread counts a message that is not deleted counts, ascending.
+pub fn list_unread_by(db: &mut Db, message: &Message) -> Result<Vec<UserId>> {
+    let is_hidden = hidden_messages::table
+        .filter(hidden_messages::user_id.eq(participants::user_id).and(hidden_messages::message_id.eq(message.id)));
+    Ok(on!(db, conn => participants::table.select(participants::user_id)
+        .filter(participants::conversation_id.eq(message.conversation_id).and(participants::role.is_not_null()))
+        .filter(participants::own_read_seq.lt(message.seq).and(participants::cleared_seq.lt(message.seq)))
+        .filter(participants::visible_from_seq.le(message.seq).and(participants::user_id.ne(message.sender_id)))
+        .filter(not(exists(is_hidden)))
+        .order(participants::user_id).load(conn))?)
 }
 
 /// Lists the unread messages of a user by conversation, for all conversations or for the named

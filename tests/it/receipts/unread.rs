@@ -1,6 +1,6 @@
 //! Unread counts: which messages count, and that every device is told.
 
-use crate::harness::{Socket, TestHub, User, any_database, both_databases, draw, eventually};
+use crate::harness::{Group, Socket, TestHub, User, any_database, both_databases, draw, eventually};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -91,7 +91,7 @@ async fn failed_unread_counts_are_sent_once_the_database_recovers(hub: &mut Test
     let [ann, bob] = hub.users(["ann", "bob"]).await;
     ann.gets_to_know(&bob).await;
     let (mut phone, mut bob_socket) = (ann.connect().await, bob.connect().await);
-    let excused = hub.excuse_errors("announce_unread failed");
+    let excused = hub.excuse_errors("count_unread failed");
     let _indexing = hub.excuse_errors("index_messages failed");
     // A column that counting and searching need, and sending does not.
     hub.database.execute("ALTER TABLE messages RENAME COLUMN deleted_at TO away");
@@ -161,6 +161,91 @@ async fn recount(people: &[User], read: &BTreeMap<(i64, i64), i64>, when: &str) 
             (&Value::Object(expected), &json!(total)),
             "{when}"
         );
+    }
+}
+
+/// The counts of a user as a connected client has them from its updates.
+struct Device<'a> {
+    user: &'a User,
+    socket: Socket,
+    total: i64,
+    conversations: BTreeMap<String, i64>,
+}
+
+impl<'a> Device<'a> {
+    async fn connect(user: &'a User) -> Self {
+        Self { user, socket: user.connect().await, total: 0, conversations: BTreeMap::new() }
+    }
+
+    /// Applies the updates that came, and compares the counts with a recount of the rows.
+    async fn equals_a_recount(&mut self) -> bool {
+        for update in self.socket.all_arrived().await {
+            if update["type"] == "unread_count_update" {
+                self.total = update["total_unread"].as_i64().unwrap();
+                for (id, count) in update["conversations"].as_object().unwrap() {
+                    self.conversations.insert(id.clone(), count.as_i64().unwrap());
+                }
+            }
+        }
+        let counted: BTreeMap<_, _> = self.conversations.iter().filter(|(_, count)| **count > 0).collect();
+        let rows = unread(self.user).await;
+        json!(counted) == rows["conversations"] && self.total == rows["total_unread"]
+    }
+}
+
+both_databases!(kept_counts_equal_a_recount_after_every_step);
+async fn kept_counts_equal_a_recount_after_every_step(hub: &mut TestHub) {
+    let people = hub.users(["ann", "bob", "cat"]).await;
+    let [ann, bob, cat] = &people;
+    let group = Group::of(ann, &[bob, cat]).await;
+    ann.gets_to_know(bob).await;
+    cat.gets_to_know(bob).await;
+    let mut devices = Vec::new();
+    for user in &people {
+        user.post(&format!("/api/conversations/{}/read", group.id), json!({})).await;
+        devices.push(Device::connect(user).await);
+        for conversation in user.conversations().await {
+            user.post(&format!("/api/conversations/{}/read", conversation["id"]), json!({})).await.is(204);
+        }
+    }
+    let mut state = 7;
+    for step in 0..60 {
+        let at = draw(&mut state, 3);
+        let user = &people[at];
+        let conversations = user.conversations().await;
+        let conversation = &conversations[draw(&mut state, conversations.len())];
+        let (id, last) = (conversation["id"].as_i64().unwrap(), conversation["last_seq"].as_u64().unwrap());
+        let message = user.history(id, "?limit=200").await["messages"].as_array().unwrap().clone();
+        let any = (!message.is_empty()).then(|| message[draw(&mut state, message.len())].clone());
+        let action = draw(&mut state, 10);
+        match (action, any) {
+            (0, Some(message)) => {
+                let seq = message["seq"].clone();
+                user.post(&format!("/api/conversations/{id}/read"), json!({"seq": seq})).await.is(204);
+            }
+            (1, _) if last > 0 => drop(user.post(&format!("/api/conversations/{id}/read"), json!({})).await.is(204)),
+            (2, Some(message)) => drop(user.delete(&format!("/api/messages/{}?for=me", message["id"])).await.is(204)),
+            (3, Some(message)) => {
+                let author = people.iter().find(|user| message["sender_id"] == user.id).unwrap();
+                author.delete(&format!("/api/messages/{}?for=everyone", message["id"])).await;
+            }
+            (4, _) if step % 2 == 0 => drop(user.delete(&format!("/api/conversations/{id}")).await.is(204)),
+            (5, _) => {
+                // Leaves, misses messages, and comes back.
+                let other = if at == 0 { bob } else { user };
+                group.remove(ann, other).await.is(204);
+                group.says(ann, "in between").await;
+                group.add(ann, other).await;
+            }
+            _ => drop(user.post("/api/messages", json!({"conversation_id": id, "content": "hi"})).await.is(201)),
+        }
+        for device in &mut devices {
+            let name = device.user.name.clone();
+            eventually(&format!("step {step} ({action} by {}): the counts of {name}", user.name), async || {
+                device.equals_a_recount().await
+            })
+            .await;
+        }
     }
 }
 

@@ -31,7 +31,7 @@ use switchboard::ops::people::{
     set_block::SetBlock, set_contact::SetContact,
 };
 use switchboard::ops::presence::announce_presence::AnnouncePresence;
-use switchboard::ops::receipts::{announce_unread::AnnounceUnread, get_unread::GetUnread, list_receipts::ListReceipts};
+use switchboard::ops::receipts::{count_unread::CountUnread, get_unread::GetUnread, list_receipts::ListReceipts};
 use switchboard::policy::Rules;
 use switchboard::store::Db;
 use switchboard::wire::Head;
@@ -227,7 +227,7 @@ impl Fixture {
         ask!(CloseAccount { checked_hash: Some(self.hash.clone()) });
         ask!(OpenSession);
         ask!(AnnouncePresence { user_id: me, is_online: false }, System);
-        ask!(AnnounceUnread { user_id: me, changed: vec![id] }, System);
+        ask!(CountUnread { user_id: me, only: None, run: 1 }, System);
         let page = self.members(hub);
         ask!(from::<CreateConversation>(json!({"participant_ids": page, "title": "Again"})));
         counts
