@@ -2,10 +2,9 @@
 //! trusts the hub and does not support fragments.
 
 use crate::Outcome;
-use crate::server::token;
+use crate::server::Server;
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -31,10 +30,10 @@ pub struct Client {
 
 impl Client {
     /// Opens a socket and waits until it has received `welcome` and the online users.
-    pub async fn connect(address: SocketAddr, user: usize) -> Outcome<Self> {
+    pub async fn connect(server: &Server, user: usize) -> Outcome<Self> {
         const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        let client = Self::ask(address, user, "GET /ws", UPGRADE, "101").await?;
+        let client = Self::ask(server, user, "GET /ws", UPGRADE, "101").await?;
         let mut is_ready = false;
         client.frames(|frame| is_ready |= frame.starts_with(r#"{"type":"presence_state""#))?;
         while !is_ready {
@@ -44,25 +43,26 @@ impl Client {
     }
 
     /// Sends a GET request of a user and ignores the answer.
-    pub async fn get(address: SocketAddr, user: usize, path: &str) -> Outcome<()> {
-        Self::ask(address, user, &format!("GET {path}"), "\r\n", "200").await.map(drop)
+    pub async fn get(server: &Server, user: usize, path: &str) -> Outcome<()> {
+        Self::ask(server, user, &format!("GET {path}"), "\r\n", "200").await.map(drop)
     }
 
     /// Sends a POST request that creates something.
-    pub async fn post(address: SocketAddr, user: usize, path: &str, body: &str) -> Outcome<()> {
+    pub async fn post(server: &Server, user: usize, path: &str, body: &str) -> Outcome<()> {
         let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        Self::ask(address, user, &format!("POST {path}"), &rest, "201").await.map(drop)
+        Self::ask(server, user, &format!("POST {path}"), &rest, "201").await.map(drop)
     }
 
     /// Sends a request and waits for the head of the response. `rest` follows the common headers.
-    async fn ask(address: SocketAddr, user: usize, what: &str, rest: &str, status: &str) -> Outcome<Self> {
+    async fn ask(server: &Server, user: usize, what: &str, rest: &str, status: &str) -> Outcome<Self> {
+        let address = server.address;
         let io = TcpStream::connect(address).await?;
         io.set_nodelay(true)?;
         io.set_zero_linger()?;
         let client = Self { io, unread: RefCell::default(), pings: Cell::new(0) };
         let request = format!(
-            "{what} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nCookie: switchboard={0}; session={0}\r\n{rest}",
-            token(user)
+            "{what} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n{}{rest}",
+            server.cookies(user)?
         );
         client.write(request.as_bytes()).await?;
         let mut answer_ends = None;

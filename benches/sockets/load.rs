@@ -12,16 +12,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
+use switchboard::clock::Clock;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// Time to create the conversations and to reach a steady load.
 const WARM_UP: Duration = Duration::from_secs(1);
-const ROUND: Duration = Duration::from_secs(3);
+/// Parts of a measurement. The last one beside the first shows whether the cost grows with what is
+/// stored.
+const PARTS: u32 = 3;
 /// Maximum number of sockets that connect at once.
 const CONNECTING: usize = 16;
 
@@ -30,6 +34,23 @@ pub struct Load {
     pub clients: Vec<Rc<Client>>,
     pub writers: Vec<Writer>,
     pub pace: Pace,
+    pub terms: Terms,
+}
+
+/// The terms of a load.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    /// How long it is measured.
+    pub time: Duration,
+    pub ids: Ids,
+}
+
+/// The beginning of each `client_message_id`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// The time and then random digits, as in a UUID of version 7.
+    Time,
+    Random,
 }
 
 #[derive(Clone, Copy)]
@@ -67,14 +88,18 @@ impl Display for To {
 pub struct Measured {
     pub messages_per_second: f64,
     pub deliveries_per_second: f64,
+    /// Seconds from when a message was sent, or was due, until the sender has the ack and the only
+    /// reader has the message. With more readers: until each of them has it.
     pub p50: f64,
     pub p99: f64,
-    /// CPU time of the hub for each delivered frame.
+    /// CPU seconds of the server for each delivery to a reader.
     pub cpu_per_delivery: f64,
+    /// Messages in the last third of the time, divided by those in the first.
+    pub last_third: f64,
 }
 
 /// Connects the users. Returns the clients in the order of the users.
-pub async fn connect(server: &Server, users: impl Iterator<Item = usize>) -> Outcome<Vec<Rc<Client>>> {
+pub async fn connect(server: &Rc<Server>, users: impl Iterator<Item = usize>) -> Outcome<Vec<Rc<Client>>> {
     let users: Vec<usize> = users.collect();
     let mut clients: Vec<Option<Rc<Client>>> = vec![None; users.len()];
     let mut connecting = JoinSet::new();
@@ -83,8 +108,8 @@ pub async fn connect(server: &Server, users: impl Iterator<Item = usize>) -> Out
         while connecting.len() < CONNECTING
             && let Some((index, user)) = waiting.next()
         {
-            let address = server.address;
-            connecting.spawn_local(async move { (index, Client::connect(address, user).await) });
+            let server = server.clone();
+            connecting.spawn_local(async move { (index, Client::connect(&server, user).await) });
         }
         match connecting.join_next().await {
             Some(done) => {
@@ -108,8 +133,11 @@ struct Board {
     writers: Vec<Writer>,
     pace: Pace,
     permits: Vec<Semaphore>,
+    terms: Terms,
+    random: RandomState,
     sent: RefCell<HashMap<(usize, usize), Sent>>,
     deliveries: Cell<usize>,
+    finished: Cell<usize>,
     latencies: RefCell<Vec<f64>>,
 }
 
@@ -123,8 +151,11 @@ impl Load {
             permits: self.writers.iter().map(|_| Semaphore::new(in_flight)).collect(),
             writers: self.writers,
             pace: self.pace,
+            terms: self.terms,
+            random: RandomState::new(),
             sent: RefCell::default(),
             deliveries: Cell::new(0),
+            finished: Cell::new(0),
             latencies: RefCell::default(),
         });
         let mut tasks = JoinSet::new();
@@ -192,12 +223,20 @@ impl Board {
 
     async fn send(&self, index: usize, number: usize, at: Instant, client: &Client) -> Outcome<()> {
         let Writer { to, readers, .. } = self.writers[index];
-        let content = "x".repeat(100);
+        let (content, id) = ("x".repeat(100), self.beginning_of_id((index, number)));
         let text = format!(
-            r#"{{"type":"private_message","ref":"{index}.{number}",{to},"content":"{content}","client_message_id":"{index}.{number}"}}"#
+            r#"{{"type":"private_message","ref":"{index}.{number}",{to},"content":"{content}","client_message_id":"{id}-{index}.{number}"}}"#
         );
         self.sent.borrow_mut().insert((index, number), Sent { at, missing: 1 + readers });
         client.send(&text).await
+    }
+
+    fn beginning_of_id(&self, name: (usize, usize)) -> String {
+        let [one, other] = [0, 1].map(|part: u8| self.random.hash_one((name, part)));
+        match self.terms.ids {
+            Ids::Random => format!("{one:016x}{other:016x}"),
+            Ids::Time => format!("{:012x}{:04x}{other:016x}", Clock::system().now().as_millis(), one >> 48),
+        }
     }
 
     /// Handles a frame that arrived at a client.
@@ -209,6 +248,7 @@ impl Board {
             false => return,
         };
         let name = text.split_once(key).and_then(|(_, rest)| rest.split_once('"')).and_then(|(name, _)| {
+            let (_, name) = name.rsplit_once('-').unwrap_or(("", name));
             let (writer, number) = name.split_once('.')?;
             Some((writer.parse::<usize>().ok()?, number.parse::<usize>().ok()?))
         });
@@ -223,8 +263,12 @@ impl Board {
         let mut sent = self.sent.borrow_mut();
         let Some(message) = sent.get_mut(&name) else { return };
         message.missing -= 1;
-        if message.missing == 0 {
+        let has_many_readers = self.writers[name.0].readers > 1;
+        if (has_many_readers && !is_ack) || (!has_many_readers && message.missing == 0) {
             self.latencies.borrow_mut().push(message.at.elapsed().as_secs_f64());
+        }
+        if message.missing == 0 {
+            self.finished.set(self.finished.get() + 1);
             sent.remove(&name);
             self.permits[name.0].add_permits(1);
         }
@@ -234,10 +278,13 @@ impl Board {
         sleep(WARM_UP).await;
         self.latencies.take();
         let (began, cpu, deliveries) = (Instant::now(), server.cpu()?, self.deliveries.get());
-        sleep(ROUND).await;
+        let mut finished = vec![self.finished.get()];
+        for _ in 0..PARTS {
+            sleep(self.terms.time / PARTS).await;
+            finished.push(self.finished.get());
+        }
         let seconds = began.elapsed().as_secs_f64();
         let mut latencies = self.latencies.take();
-        let finished = latencies.len();
         if let Pace::PerSecond(_) = self.pace {
             // A message that has not arrived yet counts with its age.
             latencies.extend(self.sent.borrow().values().map(|sent| sent.at.elapsed().as_secs_f64()));
@@ -245,12 +292,14 @@ impl Board {
         let delivered = (self.deliveries.get() - deliveries) as f64;
         latencies.sort_by(f64::total_cmp);
         let at = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN);
+        let in_part: Vec<f64> = finished.windows(2).map(|part| (part[1] - part[0]) as f64).collect();
         Ok(Measured {
-            messages_per_second: finished as f64 / seconds,
+            messages_per_second: in_part.iter().sum::<f64>() / seconds,
             deliveries_per_second: delivered / seconds,
             p50: at(0.5),
             p99: at(0.99),
             cpu_per_delivery: (server.cpu()? - cpu) / delivered,
+            last_third: in_part[in_part.len() - 1] / in_part[0],
         })
     }
 }
