@@ -128,7 +128,7 @@ export class Session {
     const outgoing = {
       ...(id ? { conversation_id: id } : { recipient_id: peerId }),
       content,
-      client_message_id: randomId(),
+      client_message_id: newId(),
       created_at: new Date().toISOString(),
       error: null,
     };
@@ -307,7 +307,11 @@ export class Session {
   }
 }
 
-/** `crypto.randomUUID` is missing where a page came over plain http from another machine, as on a home network. */
-function randomId() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+/**
+ * Makes an id that grows with time, which the hub stores faster: the milliseconds since 1970, then 80 random bits, as
+ * in a UUID of version 7. `crypto.randomUUID` is missing where a page came over plain http from another machine.
+ */
+function newId() {
+  const random = [...crypto.getRandomValues(new Uint8Array(10))].map((byte) => byte.toString(16).padStart(2, '0'));
+  return Date.now().toString(16).padStart(12, '0') + random.join('');
 }

@@ -176,6 +176,22 @@ test('a message that failed is sent again with the same id, content and target',
   assert.equal(session.model.outgoing(CHAT, BOB.id)[0].error, null);
 });
 
+test('ids of messages grow with time and differ within a millisecond', async (t) => {
+  const { socket, session } = await start();
+  session.show({ id: CHAT });
+  await settled();
+  const ids = [];
+  t.mock.timers.enable({ apis: ['Date'], now: 1_800_000_000_000 });
+  for (const milliseconds of [0, 0, 1, 1_000]) {
+    t.mock.timers.tick(milliseconds);
+    session.send('hello');
+    ids.push(socket.calls.at(-1).body.client_message_id);
+  }
+  assert.ok(ids.every((id) => /^[0-9a-f]{32}$/.test(id)), ids.join());
+  assert.notEqual(ids[0], ids[1]);
+  assert.ok(ids[1] < ids[2] && ids[2] < ids[3], ids.join());
+});
+
 test('typing is told in the open conversation and taken back before the message', async () => {
   const { socket, session } = await start();
   session.show({ id: CHAT });

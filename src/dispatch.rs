@@ -144,7 +144,10 @@ impl Dispatcher {
         let terms = Terms { name, cost, owner: principal.into().user_id(), deadline };
         let locks = op.locks(&principal);
         let write = Write { principal, op, locks, replays, env: self.env(), output: None, reply };
-        self.inner.writer.submit(Box::new(write), terms);
+        let wake = self.inner.writer.submit(Box::new(write), terms);
+        // The other sockets that are ready come first, so that the writer takes their jobs too.
+        tokio::task::yield_now().await;
+        drop(wake);
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(outcome)) => outcome,
             // The hub delivers the answers, and it has stopped.

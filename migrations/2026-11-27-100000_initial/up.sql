@@ -245,7 +245,9 @@ CREATE TABLE messages (
     -- the last change of any kind after the message was sent
     changed_at BIGINT,
     UNIQUE (conversation_id, seq),
-    UNIQUE (sender_id, client_message_id)
+    -- The client's id comes first: ids that grow with time then fall on the last
+    -- page of the index, which many messages share, and not on a page for each sender.
+    UNIQUE (client_message_id, sender_id)
 );
 -- An unchanged message has a rev that grows with its seq, and is found by that.
 -- Only later changes need an index by rev, so a new message does not pay for one.

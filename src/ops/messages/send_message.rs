@@ -184,7 +184,7 @@ impl SendMessage {
             reply_to_id: self.reply_to_id,
             created_at,
         };
-        messages::insert_message(cx.db, &new)
+        messages::insert_message(cx.db, new)
     }
 }
 

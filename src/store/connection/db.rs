@@ -7,6 +7,7 @@
 
 use super::failure::leaves_commit_unknown;
 use crate::error::{Error, Result};
+use crate::store::messaging::statements::{BeginSavepoint, ReleaseSavepoint};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -71,17 +72,32 @@ impl Db {
         }
     }
 
-    /// Begins a savepoint inside a transaction.
-    pub(crate) fn begin_savepoint(&mut self) -> QueryResult<()> {
-        on!(self, conn => AnsiTransactionManager::begin_transaction(conn))
+    /// Begins the savepoint of a job inside a transaction, and first ends the one of the job before
+    /// if it is still open. On Postgres both take one round trip. On SQLite the statements are
+    /// prepared once for each connection. A commit ends an open savepoint too.
+    pub(crate) fn begin_savepoint(&mut self, is_one_open: bool) -> QueryResult<()> {
+        match (self, is_one_open) {
+            (Db::Sqlite(conn), true) => {
+                ReleaseSavepoint.execute(conn).and_then(|_| BeginSavepoint.execute(conn)).map(drop)
+            }
+            (Db::Sqlite(conn), false) => BeginSavepoint.execute(conn).map(drop),
+            (Db::Postgres(conn), true) => conn.batch_execute("RELEASE SAVEPOINT job; SAVEPOINT job"),
+            (Db::Postgres(conn), false) => conn.batch_execute("SAVEPOINT job"),
+        }
     }
 
-    /// Commits the innermost transaction or releases the innermost savepoint.
+    /// Rolls back the changes of a job, and ends its savepoint. SQLite fails if it rolled back the
+    /// whole transaction by itself.
+    pub(crate) fn roll_back_savepoint(&mut self) -> QueryResult<()> {
+        on!(self, conn => conn.batch_execute("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job"))
+    }
+
+    /// Commits the transaction.
     pub(crate) fn commit(&mut self) -> QueryResult<()> {
         on!(self, conn => AnsiTransactionManager::commit_transaction(conn))
     }
 
-    /// Rolls back the innermost transaction or savepoint.
+    /// Rolls back the transaction.
     pub(crate) fn roll_back(&mut self) -> QueryResult<()> {
         on!(self, conn => AnsiTransactionManager::rollback_transaction(conn))
     }
@@ -96,8 +112,7 @@ impl Db {
         Err(CommitFailure::RolledBack(error.into()))
     }
 
-    /// Rolls back the transaction, and the savepoint if one is open. SQLite may already have rolled
-    /// back by itself.
+    /// Rolls back the transaction and all savepoints. SQLite may already have rolled back by itself.
     pub(crate) fn roll_back_all(&mut self) -> QueryResult<()> {
         loop {
             let Some(depth) = self.depth()? else { return Ok(()) };

@@ -1,6 +1,7 @@
 //! Messages. Each is stored once, and its row is never deleted.
 
-use super::statements::LastInsertRowid;
+pub use super::statements::InsertMessage as NewMessage;
+use super::statements::{InsertReturning, LastInsertRowid};
 use crate::error::{Error, Result};
 use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use crate::store::connection::id_list::{IdListMethods, id_list};
@@ -27,48 +28,28 @@ pub struct Message {
     pub deleted_at: Option<Timestamp>,
 }
 
-pub struct NewMessage<'a> {
-    pub conversation_id: ConversationId,
-    pub seq: Seq,
-    pub rev: Rev,
-    pub sender_id: UserId,
-    pub content: &'a str,
-    pub client_message_id: Option<&'a str>,
-    pub reply_to_id: Option<MessageId>,
-    pub created_at: Timestamp,
-}
-
 /// Stores a message. Fails with `Conflict` when the sender used this `client_message_id` before.
-pub fn insert_message(db: &mut Db, new: &NewMessage) -> Result<Message> {
-    let row = (
-        messages::conversation_id.eq(new.conversation_id),
-        messages::seq.eq(new.seq),
-        messages::rev.eq(new.rev),
-        messages::sender_id.eq(new.sender_id),
-        messages::content.eq(new.content),
-        messages::client_message_id.eq(new.client_message_id),
-        messages::reply_to_id.eq(new.reply_to_id),
-        messages::created_at.eq(new.created_at),
-    );
-    let insert = diesel::insert_into(messages::table).values(row);
+pub fn insert_message(db: &mut Db, new: NewMessage) -> Result<Message> {
+    let NewMessage { conversation_id, seq, rev, sender_id, reply_to_id, created_at, .. } = new;
+    let (content, client_message_id) = (new.content.to_owned(), new.client_message_id.map(str::to_owned));
     let id = match db {
         Db::Sqlite(conn) => {
-            insert.execute(conn)?;
+            new.execute(conn)?;
             LastInsertRowid.get_result(conn)?
         }
-        Db::Postgres(conn) => insert.returning(messages::id).get_result(conn)?,
+        Db::Postgres(conn) => InsertReturning(new).get_result(conn)?,
     };
     Ok(Message {
         id,
-        conversation_id: new.conversation_id,
-        seq: new.seq,
-        rev: new.rev,
-        sender_id: new.sender_id,
-        content: new.content.to_owned(),
+        conversation_id,
+        seq,
+        rev,
+        sender_id,
+        content,
         message_type: "text".to_owned(),
-        client_message_id: new.client_message_id.map(str::to_owned),
-        reply_to_id: new.reply_to_id,
-        created_at: new.created_at,
+        client_message_id,
+        reply_to_id,
+        created_at,
         edited_at: None,
         deleted_at: None,
     })

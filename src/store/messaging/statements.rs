@@ -5,7 +5,7 @@
 //! connection. SQLite makes a temporary table for each statement with RETURNING. So on SQLite a
 //! second statement reads the new values, which is safe because there is only one writer.
 
-use crate::ids::{ConversationId, Timestamp, UserId};
+use crate::ids::{ConversationId, MessageId, Rev, Seq, Timestamp, UserId};
 use diesel::backend::Backend;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -79,6 +79,86 @@ pub(crate) struct NumbersOf {
 
 statement!(NumbersOf -> (BigInt, BigInt, BigInt, Text) {
     "SELECT last_seq, rev, active_at, platform FROM conversations WHERE id = ", id;
+});
+
+/// A message to store.
+pub struct InsertMessage<'a> {
+    pub conversation_id: ConversationId,
+    pub seq: Seq,
+    pub rev: Rev,
+    pub sender_id: UserId,
+    pub content: &'a str,
+    pub client_message_id: Option<&'a str>,
+    pub reply_to_id: Option<MessageId>,
+    pub created_at: Timestamp,
+}
+
+/// Stores a message, and returns its id.
+pub(crate) struct InsertReturning<'a>(pub InsertMessage<'a>);
+
+/// The same for both, because all values of a lifetime have one text.
+macro_rules! insert {
+    ($name:ident, $row:ty, $sql:literal, |$self:ident| $values:expr) => {
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl Query for $name<'_> {
+            type SqlType = $row;
+        }
+
+        impl<Conn> RunQueryDsl<Conn> for $name<'_> {}
+
+        impl<DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>> QueryFragment<DB> for $name<'_>
+        where
+            i64: ToSql<BigInt, DB>,
+            str: ToSql<Text, DB>,
+        {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+                let $self = self;
+                let new: &'b InsertMessage = $values;
+                out.push_sql(
+                    "INSERT INTO messages (conversation_id, seq, rev, sender_id, content, client_message_id, \
+                     reply_to_id, created_at) VALUES (",
+                );
+                out.push_bind_param::<BigInt, _>(&new.conversation_id)?;
+                out.push_sql(", ");
+                out.push_bind_param::<BigInt, _>(&new.seq)?;
+                out.push_sql(", ");
+                out.push_bind_param::<BigInt, _>(&new.rev)?;
+                out.push_sql(", ");
+                out.push_bind_param::<BigInt, _>(&new.sender_id)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Text, _>(new.content)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Nullable<Text>, _>(&new.client_message_id)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Nullable<BigInt>, _>(&new.reply_to_id)?;
+                out.push_sql(", ");
+                out.push_bind_param::<BigInt, _>(&new.created_at)?;
+                out.push_sql($sql);
+                Ok(())
+            }
+        }
+    };
+}
+
+insert!(InsertMessage, (), ")", |insert| insert);
+insert!(InsertReturning, BigInt, ") RETURNING id", |insert| &insert.0);
+
+/// SQLite: begins the savepoint of one job. The savepoint of an earlier job has ended.
+pub(crate) struct BeginSavepoint;
+
+statement!(BeginSavepoint -> () {
+    "SAVEPOINT job";
+});
+
+/// SQLite: ends the savepoint of one job, and keeps its changes in the transaction.
+pub(crate) struct ReleaseSavepoint;
+
+statement!(ReleaseSavepoint -> () {
+    "RELEASE job";
 });
 
 /// SQLite: the id of the row that this connection inserted last.

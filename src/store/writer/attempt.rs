@@ -18,22 +18,25 @@ pub(crate) enum Failure {
     UnknownCommit(Error),
 }
 
-/// Runs one job in its own savepoint. The outer failure ends the batch. A transaction must not be
-/// committed after a savepoint could not be begun, released or rolled back.
-pub(crate) fn run_one<E>(db: &mut Db, job: &mut dyn WriteJob<E>) -> Result<Result<Vec<E>>, Failure> {
-    db.begin_savepoint()?;
+/// Runs one job in its own savepoint, which stays open if the job succeeds. `is_one_open` says
+/// whether the one of the job before is. The outer failure ends the batch. A transaction must not
+/// be committed after a savepoint could not be begun, released or rolled back.
+pub(crate) fn run_one<E>(
+    db: &mut Db,
+    job: &mut dyn WriteJob<E>,
+    is_one_open: &mut bool,
+) -> Result<Result<Vec<E>>, Failure> {
+    db.begin_savepoint(std::mem::replace(is_one_open, true))?;
     match end_of_batch(guarded(|| job.run(db)))? {
-        Ok(events) => {
-            db.commit()?;
-            Ok(Ok(events))
-        }
+        Ok(events) => Ok(Ok(events)),
         Err(error) => {
-            db.roll_back()?;
+            db.roll_back_savepoint()?;
             // `resolve` only reads. It has a savepoint too: on Postgres a statement that fails
             // outside a savepoint aborts the whole transaction.
-            db.begin_savepoint()?;
+            db.begin_savepoint(false)?;
             let resolved = end_of_batch(guarded(|| job.resolve(db, error)))?;
-            db.roll_back()?;
+            db.roll_back_savepoint()?;
+            *is_one_open = false;
             Ok(resolved.map(|()| Vec::new()))
         }
     }

@@ -84,9 +84,22 @@ impl<E: Send + 'static> Writer<E> {
         Ok((Self { sender: Arc::new(Sender(shared)) }, thread))
     }
 
-    /// Queues a job, or answers it at once with a refusal.
-    pub fn submit(&self, job: Box<dyn WriteJob<E>>, terms: Terms) {
+    /// Queues a job, or answers it at once with a refusal. The writer begins at the latest when the
+    /// returned value is dropped. A caller that first lets others submit their jobs gets them into
+    /// the same transaction.
+    pub fn submit(&self, job: Box<dyn WriteJob<E>>, terms: Terms) -> WakeOnDrop<E> {
         self.sender.0.submit(QueuedJob { job, terms });
+        WakeOnDrop(Arc::clone(&self.sender.0))
+    }
+}
+
+/// Wakes the writer when it is dropped, if the writer waits for jobs.
+#[must_use = "dropping it at once wakes the writer for this job alone"]
+pub struct WakeOnDrop<E: Send + 'static>(Arc<Shared<E>>);
+
+impl<E: Send + 'static> Drop for WakeOnDrop<E> {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 
@@ -106,13 +119,15 @@ struct State<E> {
     queue: WriteQueue<QueuedJob<E>>,
     /// The time until which jobs of this name and owner count as heavy.
     slow: HashMap<(&'static str, UserId), Instant>,
+    /// The thread waits for jobs. To wake it takes a system call.
+    is_waiting: bool,
     /// No caller can submit any more, or the thread runs no more jobs.
     is_closed: bool,
 }
 
 impl<E: Send + 'static> Shared<E> {
     fn new(bounds: QueueBounds) -> Self {
-        let state = State { queue: WriteQueue::new(bounds), slow: HashMap::new(), is_closed: false };
+        let state = State { queue: WriteQueue::new(bounds), slow: HashMap::new(), is_waiting: false, is_closed: false };
         Self { state: Mutex::new(state), has_changed: Condvar::new() }
     }
 
@@ -131,9 +146,14 @@ impl<E: Send + 'static> Shared<E> {
             false => state.queue.push(job, cost, owner).err().map(|(job, full)| (job, refusal(full))),
         };
         drop(state);
-        match refused {
-            Some((QueuedJob { job, .. }, error)) => job.answer(Err(error)),
-            None => self.has_changed.notify_one(),
+        if let Some((QueuedJob { job, .. }, error)) = refused {
+            job.answer(Err(error));
+        }
+    }
+
+    fn wake(&self) {
+        if std::mem::take(&mut self.state().is_waiting) {
+            self.has_changed.notify_one();
         }
     }
 
@@ -147,13 +167,14 @@ impl<E: Send + 'static> Shared<E> {
             if state.is_closed {
                 return None;
             }
+            state.is_waiting = true;
             state = self.has_changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn close(&self) {
         self.state().is_closed = true;
-        self.has_changed.notify_one();
+        self.wake();
     }
 
     /// Counts jobs of this name and owner as heavy from now on. Returns true if they were not yet.
@@ -293,6 +314,7 @@ impl<P> Worker<P> {
         };
         db.begin_write()?;
         self.publish.on_begin(db)?;
+        let mut is_savepoint_open = false;
         for QueuedJob { job, terms } in jobs {
             let job_began_at = Instant::now();
             if job_began_at >= terms.deadline {
@@ -302,7 +324,7 @@ impl<P> Worker<P> {
             if !outcomes.is_empty() && job_began_at - began_at >= self.settings.batch_time {
                 break;
             }
-            let outcome = time_budget::within(BUDGET, || run_one(db, job.as_mut()));
+            let outcome = time_budget::within(BUDGET, || run_one(db, job.as_mut(), &mut is_savepoint_open));
             look_at_time(*terms, job_began_at.elapsed(), shared);
             match outcome {
                 Ok(outcome) => outcomes.push(outcome),
@@ -473,7 +495,7 @@ mod tests {
             let job = Fake { run: Box::new(run), resolve: Box::new(resolve), answer };
             let Class { cost, owner, patience } = class;
             let terms = Terms { name: "test", cost, owner, deadline: Instant::now() + patience };
-            self.writer.submit(Box::new(job), terms);
+            drop(self.writer.submit(Box::new(job), terms));
             PendingResult(result)
         }
 
@@ -684,7 +706,7 @@ mod tests {
                 answer: Box::new(move |result| log.send(format!("answered {n}: {result:?}")).unwrap()),
             };
             let deadline = Instant::now() + PATIENCE;
-            rig.writer.submit(Box::new(job), Terms { name: "test", cost: Cost::Light, owner: None, deadline });
+            drop(rig.writer.submit(Box::new(job), Terms { name: "test", cost: Cost::Light, owner: None, deadline }));
         }
         gate.open();
         rig.end();
