@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
@@ -254,16 +255,37 @@ impl AsRef<i64> for Timestamp {
     }
 }
 
+thread_local! {
+    /// The time that this thread formatted last. A message has the same time in its row, in its
+    /// frame and in its ack, and many messages have the same millisecond.
+    static FORMATTED: RefCell<(i64, String)> = RefCell::new((0, format_millis(0)));
+}
+
+fn format_millis(millis: i64) -> String {
+    let time = DateTime::<Utc>::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+impl Timestamp {
+    fn with_text<T>(self, work: impl FnOnce(&str) -> T) -> T {
+        FORMATTED.with_borrow_mut(|(millis, text)| {
+            if *millis != self.0 {
+                (*millis, *text) = (self.0, format_millis(self.0));
+            }
+            work(text)
+        })
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = DateTime::<Utc>::from_timestamp_millis(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+        self.with_text(|text| f.write_str(text))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        out.collect_str(self)
+        self.with_text(|text| out.serialize_str(text))
     }
 }
 
