@@ -98,6 +98,16 @@ CREATE TABLE logins (
 );
 CREATE INDEX logins_by_user ON logins (user_id);
 
+-- One row for each login that ended, and for each account that was disabled or
+-- closed. Triggers write the rows, so none is forgotten. Each hub reads the new ones
+-- and ends the connections that it has, and deletes them after ten minutes.
+CREATE TABLE revocations (
+    id {ID},
+    user_id BIGINT NOT NULL,
+    -- null: all logins of the user
+    login_id BIGINT
+);
+
 -- A ticket opens one socket, once, within seconds. The ticket itself is not stored.
 CREATE TABLE tickets (
     ticket_hash {BYTES} PRIMARY KEY NOT NULL,

@@ -48,8 +48,8 @@ pub fn start(jobs: &mut driver::Jobs, parts: JobParts) {
         hub: hub.clone(),
     });
     jobs.start(count_unread::CountUnreadJob::new(count_requests, dispatcher.clone(), hub.clone(), parts.run));
-    jobs.start(touch_logins::TouchLoginsJob::new(dispatcher.clone(), hub.clone(), clock, parts.login_lifetime));
-    jobs.start(end_revoked::EndRevokedJob { dispatcher: dispatcher.clone(), hub });
+    jobs.start(touch_logins::TouchLoginsJob::new(dispatcher.clone(), hub, clock, parts.login_lifetime));
+    jobs.start(end_revoked::EndRevokedJob::new(dispatcher.clone()));
     jobs.start(settle_groups::SettleGroupsJob(dispatcher.clone()));
     jobs.start(publish_receipts::PublishReceiptsJob::new(dispatcher.clone(), moved));
     jobs.start(prune_receipts::PruneReceiptsJob(dispatcher.clone()));

@@ -236,6 +236,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    revocations (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        login_id -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     tickets (ticket_hash) {
         ticket_hash -> Binary,
         user_id -> BigInt,
@@ -269,6 +277,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     users,
     user_words,
     logins,
+    revocations,
     conversations,
     participants,
     messages,

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::ids::{LoginId, UserId};
 use crate::ops::op::{Access, Cx, Done, Op, Outcome, System};
 use crate::store::accounts::logins;
+use crate::store::accounts::revocations::{self, Revocation};
 use crate::store::accounts::users::{self, AccountStatus};
 use crate::wire::Effect;
 use std::collections::HashSet;
@@ -13,22 +14,40 @@ use std::collections::HashSet;
 /// authenticated the user.
 type Owner = (UserId, Option<LoginId>);
 
-/// First half: finds the owners that look revoked in a snapshot. It writes nothing, so a check
-/// every few seconds costs the writer nothing.
-#[derive(Clone, Debug)]
-pub struct FindRevoked {
-    /// The owners to check, sorted by user.
-    pub owners: Vec<Owner>,
+/// Maximum number of revocations in one answer.
+pub const MAX_LISTED: i64 = 1_000;
+
+/// First half: lists the revocations after this one, at most `MAX_LISTED`, ascending. It writes
+/// nothing, so a look every second costs the writer nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct ListRevocations {
+    pub after: i64,
 }
 
-impl Op<System> for FindRevoked {
-    type Output = Vec<Owner>;
-    const NAME: &'static str = "find_revoked";
+impl Op<System> for ListRevocations {
+    type Output = Vec<Revocation>;
+    const NAME: &'static str = "list_revocations";
     const ACCESS: Access = Access::Read;
 
-    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Vec<Owner>>> {
-        let revoked = Revoked::among(&self.owners, cx)?;
-        Ok(Outcome::without_effects(self.owners.iter().copied().filter(|owner| revoked.has(*owner)).collect()))
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Vec<Revocation>>> {
+        Ok(Outcome::without_effects(revocations::list_revocations(cx.db, self.after, MAX_LISTED)?))
+    }
+}
+
+/// Deletes the revocations up to this one, which every node has seen.
+#[derive(Clone, Copy, Debug)]
+pub struct DeleteRevocations {
+    pub upto: i64,
+}
+
+impl Op<System> for DeleteRevocations {
+    type Output = Done;
+    const NAME: &'static str = "delete_revocations";
+    const ACCESS: Access = Access::Write;
+
+    fn run(&self, _: &System, cx: &mut Cx) -> Result<Outcome<Done>> {
+        revocations::delete_revocations(cx.db, self.upto)?;
+        Ok(Outcome::without_effects(Done {}))
     }
 }
 
@@ -74,11 +93,6 @@ impl Revoked {
         logins.retain(|login_id| !existing.contains(login_id));
         Ok(Self { accounts, logins })
     }
-
-    fn has(&self, (user_id, login_id): Owner) -> bool {
-        self.accounts.iter().any(|(account, _)| *account == user_id)
-            || login_id.is_some_and(|login_id| self.logins.contains(&login_id))
-    }
 }
 
 #[cfg(test)]
@@ -118,20 +132,29 @@ mod tests {
     }
     both_databases!(exactly_the_revoked_session_owners_are_found);
 
-    /// A session that the user opens after the account is enabled is not among those checked
-    /// before.
-    fn an_account_enabled_during_the_check_keeps_its_new_session(scratch: Scratch) {
+    /// A session that the user opens after the account is enabled again stays open.
+    fn an_account_enabled_after_it_was_listed_keeps_its_sessions(scratch: Scratch) {
         let mut db = scratch.open();
         prepare(&mut db, NOW).unwrap();
         execute(&mut db, PEOPLE).unwrap();
         let cx = &mut Cx { db: &mut db, now: NOW, rules: &Rules::OPEN, epoch: "epoch" };
-        let (bob, by_token) = ((UserId::new(2), Some(LoginId::new(12))), (UserId::new(2), None));
-        let ann = (UserId::new(1), Some(LoginId::new(1)));
-        let owners = FindRevoked { owners: vec![ann, by_token, bob] }.run(&System, cx).unwrap().output;
-        assert_eq!(owners, [by_token, bob]);
-        users::set_disabled(cx.db, UserId::new(2), None).unwrap();
+        let bob = UserId::new(2);
+        let list = |cx: &mut Cx, after| -> Vec<Owner> {
+            let listed = ListRevocations { after }.run(&System, cx).unwrap().output;
+            listed.iter().map(|revoked| (revoked.user_id, revoked.login_id)).collect()
+        };
+        assert_eq!(list(cx, 0), []);
+        users::set_disabled(cx.db, bob, Some(NOW)).unwrap();
+        logins::delete_logins(cx.db, bob).unwrap();
+        let owners = list(cx, 0);
+        assert_eq!(owners, [(bob, None), (bob, Some(LoginId::new(2)))]);
+        assert_eq!(list(cx, 1), owners[1..]);
+        users::set_disabled(cx.db, bob, None).unwrap();
+        assert_eq!(list(cx, 2), [], "enabling an account revokes nothing");
         let effects = EndRevoked { owners }.run(&System, cx).unwrap().effects;
-        assert!(matches!(effects[..], [Effect::LoginEnded(login)] if login == LoginId::new(12)), "{effects:?}");
+        assert!(matches!(effects[..], [Effect::LoginEnded(login)] if login == LoginId::new(2)), "{effects:?}");
+        DeleteRevocations { upto: 1 }.run(&System, cx).unwrap();
+        assert_eq!(list(cx, 0), [(bob, Some(LoginId::new(2)))]);
     }
-    both_databases!(an_account_enabled_during_the_check_keeps_its_new_session);
+    both_databases!(an_account_enabled_after_it_was_listed_keeps_its_sessions);
 }

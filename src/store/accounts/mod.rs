@@ -11,6 +11,7 @@ pub mod presence;
 mod presence_test;
 pub mod quotas;
 pub mod reports;
+pub mod revocations;
 pub mod tickets;
 pub(crate) mod user_words;
 pub mod users;
