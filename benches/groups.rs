@@ -159,7 +159,7 @@ fn run_on(db: &mut Db) -> Result<bool, Box<dyn Error>> {
     wait!("contact", SetContact { user_id: other, is_contact: true });
     wait!("add somebody", AddParticipant { conversation_id: id, user_id: stranger });
     wait!("leave", RemoveParticipant { conversation_id: id, user_id: other });
-    let presence = AnnouncePresence { user_id: myself, is_online: true };
+    let presence = AnnouncePresence { changes: vec![(myself, true)] };
     is_good &= measure(db, "tell that they came", MOST_TO_WAIT, &System, &presence)?;
     is_good &= measure(db, "a first sync", Duration::from_millis(500), &me, &sync_all)?;
     Ok(is_good)

@@ -169,7 +169,7 @@ impl App {
         let mut jobs = Jobs::new(self.clock.clone());
         let (phase, phase_watch) = PhaseSetter::new();
         let parts = (dispatcher.clone(), hub.clone(), jobs.statuses(), phase_watch);
-        let state = self.state(parts, descriptors.requests, port)?;
+        let state = self.state(parts, run, descriptors.requests, port)?;
         let state = web::Data::new(state);
         let sockets = web::Data::new(self.sockets(state.clone().into_inner(), connection_limits.clone()));
         let audit = state.audit.clone();
@@ -291,6 +291,7 @@ impl App {
     fn state(
         &self,
         (dispatcher, hub, jobs, phase): (Dispatcher, Hub, JobStatuses, PhaseWatch),
+        run: i64,
         requests: usize,
         port: u16,
     ) -> Result<HttpState> {
@@ -317,6 +318,7 @@ impl App {
             audit: Audit::default(),
             held_refusals: HeldRefusals::new(requests / HELD_SHARE),
             epoch: self.epoch.clone(),
+            run,
             writes: WriteCheck::default(),
             clock: self.clock.clone(),
         })

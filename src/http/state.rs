@@ -38,6 +38,8 @@ pub struct HttpState {
     pub held_refusals: HeldRefusals,
     /// The name of this history.
     pub epoch: String,
+    /// The number of this run of the hub.
+    pub run: i64,
     /// Checks whether the database accepts writes.
     pub writes: WriteCheck,
     pub clock: Clock,

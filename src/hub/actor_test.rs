@@ -95,7 +95,7 @@ async fn attach_opening(hub: &Hub, user: i64) -> Addr<Listener> {
     let listener = Listener::default().start();
     let (session_id, user_id, login_id) = (session_of(user), UserId::new(user), Some(LoginId::new(user)));
     let to_session = listener.clone().recipient();
-    hub.attach(Attachment { session_id, user_id, login_id, to_session }).await.unwrap();
+    hub.attach(Attachment { session_id, user_id, login_id, to_session }, None).await.unwrap();
     listener
 }
 

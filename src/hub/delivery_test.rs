@@ -69,6 +69,54 @@ async fn the_relay_gets_every_effect_before_it_is_delivered() {
 }
 
 #[actix_web::test]
+async fn a_session_opens_at_once_unless_its_snapshot_is_outdated() {
+    let settings = HubSettings {
+        presence_grace: Duration::ZERO,
+        typing_timeout: Duration::ZERO,
+        clock: Clock::system(),
+        relay: Arc::new(Local),
+    };
+    let (hub, starter, _announcements) = Hub::new(settings);
+    starter.start();
+    let (ann, bob) = (UserId::new(1), UserId::new(2));
+    let attach = |user_id, seen| {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let attachment = Attachment {
+            session_id: random_session_id(),
+            user_id,
+            login_id: None,
+            to_session: Listener(sender).start().recipient(),
+        };
+        let (hub, session_id) = (hub.clone(), attachment.session_id);
+        async move { (hub.attach(attachment, seen).await.unwrap(), session_id, inbox) }
+    };
+    let commit = |number| {
+        let (hub, frame) = (hub.clone(), Effect::Frame { to: vec![bob], frame: "new".into(), ends_typing: None });
+        let (tell, is_delivered) = tokio::sync::oneshot::channel();
+        let then: Vec<AfterDelivery> = vec![Box::new(move || tell.send(()).unwrap())];
+        tokio::task::spawn_blocking(move || hub.deliver_blocking(vec![frame], number, then));
+        is_delivered
+    };
+    let (ann_attached, ..) = attach(ann, Some((0, Vec::new()))).await;
+    assert_eq!(ann_attached, Attached::Opened, "nothing was delivered yet");
+    commit(7).await.unwrap();
+    let (same, _, mut inbox) = attach(bob, Some((7, vec![ann]))).await;
+    assert_eq!(same, Attached::Opened);
+    let first = inbox.recv().await.unwrap();
+    assert!(first.starts_with(r#"{"type":"presence_state""#) && first.ends_with(r#""online":[1]}"#), "{first}");
+    commit(8).await.unwrap();
+    assert_eq!(inbox.recv().await.unwrap(), "new");
+
+    let (outdated, session_id, mut inbox) = attach(bob, Some((7, vec![ann]))).await;
+    assert_eq!(outdated, Attached::New, "the snapshot lacks transaction 8");
+    commit(9).await.unwrap();
+    hub.opened(session_id, Some(Vec::new())).await.unwrap();
+    assert_eq!(inbox.recv().await.unwrap(), "new", "kept until the session was opened");
+    let (without, ..) = attach(bob, None).await;
+    assert_eq!(without, Attached::New);
+}
+
+#[actix_web::test]
 async fn all_recipients_get_the_same_encoded_bytes() {
     let settings = HubSettings {
         presence_grace: Duration::ZERO,
@@ -88,7 +136,7 @@ async fn all_recipients_get_the_same_encoded_bytes() {
             to_session: Listener(sender).start().recipient(),
         };
         let session_id = attachment.session_id;
-        hub.attach(attachment).await.unwrap();
+        hub.attach(attachment, None).await.unwrap();
         hub.opened(session_id, None).await.unwrap();
         inboxes.push(inbox);
     }

@@ -3,7 +3,7 @@
 use super::actor::{
     Attach, CloseAll, CountSessions, Detach, GetStats, HubActor, ListSessionOwners, Opened, SetCounts, Settle, Suspend,
 };
-use super::mailbox::{AfterDelivery, Attachment, Batch, HubSettings, Inbox};
+use super::mailbox::{AfterDelivery, Attached, Attachment, Batch, HubSettings, Inbox};
 use super::presence::Transition;
 use super::registry::{SessionOwner, Stats};
 use super::relay::Relay;
@@ -42,7 +42,7 @@ pub struct HubStarter {
     settings: HubSettings,
 }
 
-/// What the hub asks of the store. A job reads the audience of a transition and delivers the
+/// Work of the hub that needs the store. A job reads the audience of a transition and delivers the
 /// frames. Another job counts unread messages.
 pub struct Announcements {
     pub transitions: mpsc::Receiver<Transition>,
@@ -66,13 +66,16 @@ impl Hub {
     }
 
     /// Attaches a session. It gets what is delivered from now on, once it is `opened`; until then
-    /// the hub keeps its frames. Returns false if the session was attached already; the call then
-    /// only changes its login.
+    /// the hub keeps its frames.
+    ///
+    /// `seen` is the number of the last transaction that the caller has seen, and the users whose
+    /// presence the session may see then. If the hub has delivered no later transaction, the
+    /// session is opened at once.
     ///
     /// # Errors
     /// `Unavailable` when the hub is shutting down.
-    pub async fn attach(&self, attachment: Attachment) -> Result<bool> {
-        self.actor()?.send(Attach(attachment)).await.map_err(gone)?
+    pub async fn attach(&self, attachment: Attachment, seen: Option<(i64, Vec<UserId>)>) -> Result<Attached> {
+        self.actor()?.send(Attach { attachment, seen }).await.map_err(gone)?
     }
 
     /// Detaches a session. Safe to call again, and for a session that never attached.
@@ -115,9 +118,10 @@ impl Hub {
         self.actor()?.send(Opened { session_id, visible }).await.map_err(gone)
     }
 
-    /// Ends an announcement. A transition that reached no user is due again with the next tick.
-    pub async fn settle(&self, transition: Transition, is_delivered: bool) -> Result<()> {
-        self.actor()?.send(Settle { transition, is_delivered }).await.map_err(gone)
+    /// Ends the announcement of these transitions. Those that reached no user are due again with
+    /// the next tick.
+    pub async fn settle(&self, transitions: Vec<Transition>, is_delivered: bool) -> Result<()> {
+        self.actor()?.send(Settle { transitions, is_delivered }).await.map_err(gone)
     }
 
     /// Answers a request to count unread messages. Without an answer it is due again.

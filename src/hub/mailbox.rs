@@ -31,6 +31,17 @@ pub struct Attachment {
     pub to_session: Recipient<ToSession>,
 }
 
+/// The result of an attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attached {
+    /// The session is new and has to be opened.
+    New,
+    /// The session is new and open.
+    Opened,
+    /// The session was attached already. Its login is changed, and it has to be opened again.
+    Again,
+}
+
 #[derive(Clone, Debug)]
 pub struct HubSettings {
     pub presence_grace: Duration,

@@ -27,7 +27,7 @@ mod unread;
 mod viewing;
 
 pub use handle::{Announcements, Hub, HubStarter};
-pub use mailbox::{AfterDelivery, Attachment, HubSettings, ToSession};
+pub use mailbox::{AfterDelivery, Attached, Attachment, HubSettings, ToSession};
 pub use outgoing::{Delivery, Ephemeral};
 pub use presence::Transition;
 pub use registry::{SessionOwner, Stats};

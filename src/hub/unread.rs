@@ -319,7 +319,7 @@ impl UnreadTable {
     pub fn count_failed(&mut self, request: &CountRequest, now: Instant) {
         let Some(user) = self.users.get_mut(&request.user_id) else { return };
         if user.counting.take_if(|counting| counting.number == request.number).is_some() {
-            // What changed meanwhile is counted as well.
+            // The next count includes all changes in between.
             (user.counts, user.stale) = (None, BTreeSet::new());
             self.schedule(request.user_id, now);
         }

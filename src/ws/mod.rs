@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod connection_limits;
 pub mod ephemeral;
+pub mod opening;
 pub mod session;
 pub mod state;
 pub mod transport;

@@ -7,6 +7,7 @@
 
 use super::connection_limits::ConnectionPermit;
 use super::ephemeral::EphemeralBuffer;
+use super::opening::attach;
 use super::state::Sockets;
 use super::transport::Socket;
 use crate::auth::Caller;
@@ -21,7 +22,7 @@ use crate::hub::{Attachment, Delivery, Ephemeral, ToSession};
 use crate::ids::{SessionId, Timestamp, UserId};
 use crate::metrics::Close;
 use crate::ops::frames::{Entry, FrameOp, Reply};
-use crate::ops::logins::open_session::{OpenSession, Opening};
+use crate::ops::logins::open_session::EarlyOpening;
 use crate::ops::op::{Access, AnyOp};
 use crate::wire::{self, CloseCode, Frame, Head, PROTOCOL, Pong, Welcome};
 use actix::prelude::*;
@@ -61,6 +62,8 @@ pub struct Session {
     pub(crate) id: SessionId,
     /// The credential of the client. `None` until the client is authenticated.
     pub(crate) credential: Option<Credential>,
+    /// The state of the store when the handshake was authenticated, until the session attaches.
+    opening: Option<Box<EarlyOpening>>,
     /// Ends the session unless the client authenticates, or renews its token.
     pub(crate) deadline: SpawnHandle,
     opened_at: Timestamp,
@@ -79,12 +82,13 @@ pub(crate) type Ctx = WebsocketContext<Session>;
 impl Session {
     pub fn new(
         sockets: Arc<Sockets>,
-        credential: Option<Credential>,
+        handshake: Option<(Credential, Option<EarlyOpening>)>,
         peer: Peer,
         permit: Option<Rc<ConnectionPermit>>,
         socket: Socket,
     ) -> Self {
         let state = Arc::clone(&sockets.http);
+        let (credential, opening) = handshake.unzip();
         Self {
             frames: RateLimiter::direct(sockets.frames.quota()),
             waiting: None,
@@ -96,22 +100,12 @@ impl Session {
             permit,
             id: random_session_id(),
             credential,
+            opening: opening.flatten().map(Box::new),
             deadline: SpawnHandle::default(),
             refused: 0,
             is_told_of: false,
             closed_with: None,
         }
-    }
-
-    /// Attaches to the hub first and reads the initial state then. The hub keeps the changes that
-    /// are committed in between, and delivers them after the welcome. Presence also arrives after
-    /// the welcome, through the hub.
-    async fn open(state: Arc<HttpState>, caller: Caller, attachment: Attachment) -> Result<i64> {
-        let session_id = attachment.session_id;
-        let is_new = state.hub.attach(attachment).await?;
-        let Opening { private_rev, visible } = state.dispatcher.call(caller, OpenSession).await?;
-        state.hub.opened(session_id, is_new.then_some(visible)).await?;
-        Ok(private_rev)
     }
 
     /// Makes the session this caller's. Until it is attached, the session reads nothing and writes
@@ -121,7 +115,7 @@ impl Session {
     pub(crate) fn attach(&mut self, caller: Caller, greet: impl FnOnce(&mut Self, i64) + 'static, ctx: &mut Ctx) {
         let Caller { user_id, login_id, .. } = caller;
         let attachment = Attachment { session_id: self.id, user_id, login_id, to_session: ctx.address().recipient() };
-        let opening = timeout(OPENING, Self::open(Arc::clone(&self.state), caller, attachment));
+        let opening = timeout(OPENING, attach(Arc::clone(&self.state), caller, attachment, self.opening.take()));
         self.socket.cork();
         ctx.wait(opening.into_actor(self).map(|opening, session, ctx| {
             session.socket.uncork();

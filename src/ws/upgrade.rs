@@ -7,7 +7,7 @@ use super::transport::{self, Flaw};
 use crate::error::Error;
 use crate::http::audit;
 use crate::http::credential::Presented;
-use crate::http::extract::identity::{admit, admit_ticket};
+use crate::http::extract::identity::{admit, admit_socket, admit_ticket};
 use crate::http::extract::input::query_pairs;
 use crate::http::problem::Problem;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -24,12 +24,15 @@ pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest) -> Resul
     if !is_bearer {
         state.origins.check_page(request.headers())?;
     }
-    let credential = match (value("ticket"), value("auth")) {
-        _ if is_bearer => Some(admit(&request).await?),
-        (Some(ticket), _) => Some(admit_ticket(state, ticket).await?),
-        (None, Some("message")) => None,
+    let (credential, opening) = match (value("ticket"), value("auth")) {
+        _ if is_bearer => (Some(admit(&request).await?), None),
+        (Some(ticket), _) => (Some(admit_ticket(state, ticket).await?), None),
+        (None, Some("message")) => (None, None),
         (None, Some(_)) => return Err(Error::Invalid("auth must be message".into()).into()),
-        (None, None) => Some(admit(&request).await?),
+        (None, None) => {
+            let (credential, opening) = admit_socket(&request).await?;
+            (Some(credential), opening)
+        }
     };
     let user_id = credential.map(|credential| credential.caller.user_id);
     if let Some(user_id) = user_id {
@@ -44,7 +47,7 @@ pub async fn upgrade(sockets: web::Data<Sockets>, request: HttpRequest) -> Resul
     let transport = Arc::clone(&sockets.transport);
     let accepted = match user_id {
         Some(_) => transport::accept(&request, transport, permit, move |socket| {
-            Session::new(sockets, credential, peer, None, socket)
+            Session::new(sockets, credential.map(|credential| (credential, opening)), peer, None, socket)
         }),
         None => {
             let permit = Rc::new(permit);

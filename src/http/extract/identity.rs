@@ -14,6 +14,7 @@ use crate::ids::Timestamp;
 use crate::ops::accounts::provision_external_user::ProvisionExternalUser;
 use crate::ops::logins::find_caller::{FindCaller, Found, Proof};
 use crate::ops::logins::log_in::Device;
+use crate::ops::logins::open_session::{EarlyOpening, FindCallerAndOpen};
 use crate::ops::logins::take_ticket::TakeTicket;
 use crate::ops::logins::touch_logins::TouchLogins;
 use crate::ops::op::{Anonymous, System};
@@ -78,6 +79,26 @@ pub async fn admit(request: &HttpRequest) -> Result<Credential> {
     };
     state.dispatcher.count_request(credential.caller, rate_tokens(request.path()))?;
     Ok(credential)
+}
+
+/// Does the same for a handshake. For a cookie, the same snapshot has what the session needs at its
+/// start.
+///
+/// # Errors
+/// The errors of [`admit`].
+pub async fn admit_socket(request: &HttpRequest) -> Result<(Credential, Option<EarlyOpening>)> {
+    let state = HttpState::of(request.app_data())?;
+    let Presented::Cookie(cookie) = &*Presented::of(request) else { return Ok((admit(request).await?, None)) };
+    let (token_hash, lifetime, run) = (hash_token(cookie.value()), state.login_lifetime, state.run);
+    let outcome = state.dispatcher.call(Anonymous, FindCallerAndOpen { token_hash, lifetime, run }).await;
+    let (found, opening) = match outcome {
+        // The handshake needs the login only. The session tells the client what failed.
+        Err(error) if error.code().meaning().is_temporary => return Ok((admit(request).await?, None)),
+        outcome => outcome?,
+    };
+    let credential = to_credential(state, found, None);
+    state.dispatcher.count_request(credential.caller, rate_tokens(request.path()))?;
+    Ok((credential, opening))
 }
 
 /// Authenticates by a bearer token, from the header or from a frame.

@@ -20,7 +20,7 @@ use super::typing::TypingTable;
 use super::unread::{CountRequest, Due, UnreadTable, Update};
 use super::viewing::ViewingTable;
 use crate::ids::{SessionId, Timestamp, UserId};
-use crate::wire::{self, CloseCode, Effect, Frame, OnlineStatus, Resync, Viewing, ViewingEvent};
+use crate::wire::{self, CloseCode, Effect, Frame, OnlineStatus, PresenceState, Resync, Viewing, ViewingEvent};
 use actix::prelude::*;
 use futures_util::stream::poll_fn;
 use std::collections::HashMap;
@@ -43,6 +43,8 @@ pub struct HubActor {
     opening: HashMap<SessionId, Opening>,
     settings: HubSettings,
     evicted: u64,
+    /// The number of the last transaction whose effects were delivered.
+    delivered: i64,
     /// The hub is shutting down: no session attaches any more.
     is_draining: bool,
 }
@@ -72,6 +74,7 @@ impl HubActor {
                 opening: HashMap::new(),
                 settings,
                 evicted: 0,
+                delivered: 0,
                 is_draining: false,
             }
         })
@@ -191,6 +194,13 @@ impl HubActor {
         // In the same write as the messages.
         self.add_due_unread(instant, &mut outgoing);
         self.flush(outgoing);
+    }
+
+    /// Adds the frame with the users who are online among those whose presence a session may see.
+    fn add_online(&mut self, session_id: SessionId, visible: Vec<UserId>, outgoing: &mut Outgoing) {
+        let online: Vec<UserId> = visible.into_iter().filter(|user_id| self.presence.show(*user_id)).collect();
+        let frame = wire::encode("presence_state", self.settings.clock.now(), &PresenceState { online: &online });
+        outgoing.add_one(session_id, Delivery::Reliable(frame));
     }
 
     /// Delivers a viewing event. The socket that starts viewing is also sent the users who already
@@ -327,7 +337,10 @@ fn resync(now: Timestamp) -> Frame {
 
 impl StreamHandler<Batch> for HubActor {
     fn handle(&mut self, Batch { effects, commit, then }: Batch, _: &mut Context<Self>) {
-        self.deliver(effects, commit);
+        if !effects.is_empty() {
+            self.delivered = self.delivered.max(commit);
+            self.deliver(effects, commit);
+        }
         then.into_iter().for_each(|action| action());
     }
 

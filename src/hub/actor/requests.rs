@@ -6,32 +6,47 @@ use crate::hub::outgoing::{Delivery, Outgoing};
 use crate::hub::presence::Transition;
 use crate::hub::registry::{SessionOwner, Stats};
 use crate::hub::unread::{CountRequest, Counted};
-use crate::hub::{Attachment, opening};
+use crate::hub::{Attached, Attachment, opening};
 use crate::ids::{SessionId, UserId};
-use crate::wire::{self, CloseCode, PresenceState};
+use crate::wire::CloseCode;
 use actix::prelude::*;
 use std::time::Instant;
 
 #[derive(Message)]
-#[rtype(result = "Result<bool>")]
-pub(in crate::hub) struct Attach(pub Attachment);
+#[rtype(result = "Result<Attached>")]
+pub(in crate::hub) struct Attach {
+    pub attachment: Attachment,
+    pub seen: Option<(i64, Vec<UserId>)>,
+}
 
 impl Handler<Attach> for HubActor {
-    type Result = Result<bool>;
+    type Result = Result<Attached>;
 
-    fn handle(&mut self, Attach(attachment): Attach, _: &mut Context<Self>) -> Result<bool> {
+    fn handle(&mut self, Attach { attachment, seen }: Attach, _: &mut Context<Self>) -> Result<Attached> {
         let Attachment { session_id, user_id, login_id, to_session } = attachment;
         if self.is_draining {
             return Err(Error::Unavailable("the hub is restarting"));
         }
         let is_new = self.registry.sink(session_id).is_none();
         self.registry.attach(session_id, user_id, login_id, to_session);
-        self.opening.entry(session_id).or_default();
-        if is_new {
-            self.presence.on_connect(user_id);
-            self.unread.on_connect(user_id);
+        if !is_new {
+            self.opening.entry(session_id).or_default();
+            return Ok(Attached::Again);
         }
-        Ok(is_new)
+        self.presence.on_connect(user_id);
+        self.unread.on_connect(user_id);
+        match seen {
+            Some((commit, visible)) if commit >= self.delivered => {
+                let mut outgoing = Outgoing::default();
+                self.add_online(session_id, visible, &mut outgoing);
+                self.flush(outgoing);
+                Ok(Attached::Opened)
+            }
+            _ => {
+                self.opening.entry(session_id).or_default();
+                Ok(Attached::New)
+            }
+        }
     }
 }
 
@@ -79,10 +94,8 @@ impl Handler<Opened> for HubActor {
         let (now, mut outgoing) = (self.settings.clock.now(), Outgoing::default());
         kept.into_iter().for_each(|delivery| outgoing.add_one(session_id, delivery));
         if let Some(visible) = visible {
-            let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id));
-            let online: Vec<UserId> = visible.filter(|user_id| self.presence.show(*user_id)).collect();
-            let frame = wire::encode("presence_state", now, &PresenceState { online: &online });
-            outgoing.add_one(session_id, Delivery::Reliable(frame));
+            let visible = visible.into_iter().filter(|user_id| !hidden.contains(user_id)).collect();
+            self.add_online(session_id, visible, &mut outgoing);
         }
         if has_missed {
             outgoing.add_one(session_id, Delivery::Reliable(resync(now)));
@@ -94,15 +107,15 @@ impl Handler<Opened> for HubActor {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(in crate::hub) struct Settle {
-    pub transition: Transition,
+    pub transitions: Vec<Transition>,
     pub is_delivered: bool,
 }
 
 impl Handler<Settle> for HubActor {
     type Result = ();
 
-    fn handle(&mut self, Settle { transition, is_delivered }: Settle, _: &mut Context<Self>) {
-        self.presence.settle(transition, is_delivered);
+    fn handle(&mut self, Settle { transitions, is_delivered }: Settle, _: &mut Context<Self>) {
+        transitions.into_iter().for_each(|transition| self.presence.settle(transition, is_delivered));
     }
 }
 

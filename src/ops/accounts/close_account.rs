@@ -35,7 +35,7 @@ impl Op for CloseAccount {
             (None, None) if users::find_password_hash(cx.db, me)?.is_none() => check_account_status(cx, me)?,
             _ => return Err(ENDED),
         }
-        let viewers = presence::list_viewers(cx.db, me)?;
+        let viewers = presence::list_viewers(cx.db, &[me])?.remove(&me).unwrap_or_default();
         logins::delete_logins(cx.db, me)?;
         users::close(cx.db, me, cx.now)?;
         let mut effects = vec![Effect::LoginsEnded(me)];

@@ -7,7 +7,7 @@ use crate::ids::{LoginId, UserId};
 use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
 use crate::policy::Denied;
 use crate::store::Cost;
-use crate::store::accounts::logins::{self, Key};
+use crate::store::accounts::logins::{self, Key, Login};
 use crate::store::accounts::users::{self, AccountStatus};
 use std::time::Duration;
 
@@ -49,8 +49,10 @@ impl Op<Anonymous> for FindCaller {
 
     fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
         let found = match &self.proof {
-            Proof::Secret(hash) => find_by_login(cx, Key::TokenHash(*hash), self.lifetime).map(Some),
-            Proof::Token(user_id, login_id) => match find_by_login(cx, Key::Id(*login_id), self.lifetime)? {
+            Proof::Secret(hash) => {
+                find_by_login(cx, Key::TokenHash(*hash), self.lifetime).map(|(found, _)| Some(found))
+            }
+            Proof::Token(user_id, login_id) => match find_by_login(cx, Key::Id(*login_id), self.lifetime)?.0 {
                 found if found.caller.user_id == *user_id => Ok(Some(found)),
                 _ => Err(ENDED),
             },
@@ -66,12 +68,13 @@ impl Op<Anonymous> for FindCaller {
 const ENDED: Error = Error::Unauthenticated("the sign-in session has ended: log in again");
 
 /// Finds the user of a login.
-pub(crate) fn find_by_login(cx: &mut Cx, key: Key, lifetime: Duration) -> Result<Found> {
+pub(crate) fn find_by_login(cx: &mut Cx, key: Key, lifetime: Duration) -> Result<(Found, Login)> {
     let login = logins::find_login(cx.db, key, cx.now.before(lifetime))?.ok_or(ENDED)?;
     let caller = Caller { user_id: login.user_id, login_id: Some(login.id), session_id: None };
     // A time ahead of the clock would keep an unused login alive for too long.
     let is_ahead = login.last_used_at > cx.now.with_skew();
-    Ok(Found { caller, needs_touch: is_ahead || login.last_used_at <= cx.now.before(TOUCH_EVERY) })
+    let needs_touch = is_ahead || login.last_used_at <= cx.now.before(TOUCH_EVERY);
+    Ok((Found { caller, needs_touch }, login))
 }
 
 /// Finds a user whom an external identity provider authenticated.

@@ -1,12 +1,15 @@
-//! Loads the data that a connection's session needs at its start.
+//! Loads the data that a connection's session needs at its start: in the snapshot that authenticates
+//! the handshake, or later.
 
-use super::find_caller::check_account_status;
+use super::find_caller::{Found, check_account_status, find_by_login};
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::ids::UserId;
-use crate::ops::op::{Access, Cx, Op, Outcome};
-use crate::store::Cost;
-use crate::store::accounts::{logins, presence, users};
+use crate::ops::op::{Access, Anonymous, Cx, Op, Outcome};
+use crate::store::accounts::logins::{self, Key};
+use crate::store::accounts::{presence, users};
+use crate::store::{Cost, find_last_commit};
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
 pub struct OpenSession;
@@ -36,7 +39,47 @@ impl Op for OpenSession {
             return Err(Error::Unauthenticated("the sign-in session has ended: log in again"));
         }
         let private_rev = users::get_private_rev(cx.db, caller.user_id)?;
-        let visible = presence::list_visible(cx.db, caller.user_id)?;
+        let visible = presence::list_visible(cx.db, caller.user_id, true)?;
         Ok(Outcome::without_effects(Opening { private_rev, visible }))
+    }
+}
+
+/// A user in more groups gets their initial state later, in a turn that is fair to others.
+const MOST_GROUPS: i64 = 20;
+
+/// Authenticates a handshake by the secret of a login, and loads what its session needs.
+#[derive(Clone, Debug)]
+pub struct FindCallerAndOpen {
+    /// SHA-256 of the secret.
+    pub token_hash: [u8; 32],
+    /// How long a login may stay unused before it expires.
+    pub lifetime: Duration,
+    /// The run of the hub, whose transactions it knows by their numbers.
+    pub run: i64,
+}
+
+/// The initial state of a session, and the moment at which it was read.
+#[derive(Clone, Debug)]
+pub struct EarlyOpening {
+    pub opening: Opening,
+    /// The number of the last transaction of the run that the snapshot includes.
+    pub commit: i64,
+}
+
+impl Op<Anonymous> for FindCallerAndOpen {
+    type Output = (Found, Option<EarlyOpening>);
+    const NAME: &'static str = "find_caller_and_open";
+    const ACCESS: Access = Access::Read;
+    const COST: Cost = Cost::Admission;
+
+    fn run(&self, _: &Anonymous, cx: &mut Cx) -> Result<Outcome<Self::Output>> {
+        let (found, login) = find_by_login(cx, Key::TokenHash(self.token_hash), self.lifetime)?;
+        if login.group_count > MOST_GROUPS {
+            return Ok(Outcome::without_effects((found, None)));
+        }
+        let commit = find_last_commit(cx.db, self.run)?.unwrap_or(0);
+        let visible = presence::list_visible(cx.db, login.user_id, login.group_count > 0)?;
+        let opening = Opening { private_rev: login.private_rev, visible };
+        Ok(Outcome::without_effects((found, Some(EarlyOpening { opening, commit }))))
     }
 }

@@ -30,7 +30,7 @@ impl Op<Anonymous> for TakeTicket {
             return Err(Error::Unauthenticated("token expired"));
         }
         let found = match ticket.login_id {
-            Some(login_id) => find_by_login(cx, Key::Id(login_id), self.lifetime),
+            Some(login_id) => find_by_login(cx, Key::Id(login_id), self.lifetime).map(|(found, _)| found),
             None => find_by_user(cx, ticket.user_id),
         };
         Ok(Outcome::without_effects((found?, ticket.token_expires_at)))

@@ -14,6 +14,10 @@ pub struct Login {
     pub id: LoginId,
     pub user_id: UserId,
     pub last_used_at: Timestamp,
+    /// Number of the user's last private change.
+    pub private_rev: i64,
+    /// How many groups the user is in.
+    pub group_count: i64,
 }
 
 /// A login as its owner sees it.
@@ -63,7 +67,7 @@ pub fn find_login(db: &mut Db, key: Key, not_before: Timestamp) -> Result<Option
     on!(db, conn => {
         let usable = logins::table
             .inner_join(users::table)
-            .select((logins::id, logins::user_id, logins::last_used_at))
+            .select((logins::id, logins::user_id, logins::last_used_at, users::me, users::group_count))
             .filter(logins::last_used_at.gt(not_before))
             .filter(users::disabled_at.is_null().and(users::deleted_at.is_null()));
         Ok(match key {

@@ -9,7 +9,7 @@
 use super::pairs::{MAX_PRESENCE_GROUP, Pairs, Whose};
 use crate::error::Result;
 use crate::ids::{ConversationId, Timestamp, UserId};
-use crate::store::connection::id_list::{IdListMethods, id_list};
+use crate::store::connection::id_list::{IdList, IdListMethods, id_list};
 use crate::store::schema::{blocks, contacts, conversations, participants, users};
 use crate::store::{Db, on};
 use diesel::dsl::exists;
@@ -38,28 +38,58 @@ macro_rules! is_in_small_group {
     };
 }
 
-/// Lists the users who may see the presence of `subject`.
-pub fn list_viewers(db: &mut Db, subject: UserId) -> Result<Vec<UserId>> {
-    let written_to: Vec<(Option<UserId>, Option<UserId>)> = on!(db, conn => participants::table
-        .inner_join(conversations::table)
-        .select((conversations::user_low, conversations::user_high))
-        .filter(participants::user_id.eq(subject).and(participants::has_written))
-        .filter(conversations::kind.eq("direct")).load(conn))?;
-    let trusted: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::contact_id)
-        .filter(contacts::user_id.eq(subject)).filter(contacts::removed_at.is_null()).load(conn))?;
-    let mut people: BTreeSet<UserId> = trusted.into_iter().collect();
-    people.extend(written_to.into_iter().flat_map(|(low, high)| [low, high]).flatten());
-    people.extend(list_group_mates(db, subject)?);
-    without_blocked(db, subject, people)
+/// Lists the users who may see the presence of each subject, ascending. Every subject has an entry.
+pub fn list_viewers(db: &mut Db, subjects: &[UserId]) -> Result<HashMap<UserId, Vec<UserId>>> {
+    let list = id_list(subjects)?;
+    let other = diesel::alias!(participants as other);
+    let is_direct = conversations::table
+        .filter(conversations::id.eq(participants::conversation_id).and(conversations::kind.eq("direct")));
+    let written_to: Vec<(UserId, UserId)> = on!(&mut *db, conn => participants::table
+        .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
+        .select((participants::user_id, other.field(participants::user_id)))
+        .filter(participants::user_id.among(&list).and(participants::has_written))
+        .filter(exists(is_direct)).load(conn))?;
+    let trusted: Vec<(UserId, UserId)> = on!(&mut *db, conn => contacts::table
+        .select((contacts::user_id, contacts::contact_id))
+        .filter(contacts::user_id.among(&list)).filter(contacts::removed_at.is_null()).load(conn))?;
+    let mut viewers: HashMap<UserId, BTreeSet<UserId>> =
+        subjects.iter().map(|subject| (*subject, BTreeSet::new())).collect();
+    let mut add = |(subject, viewer)| {
+        viewers.entry(subject).or_default().insert(viewer);
+    };
+    written_to.into_iter().chain(trusted).chain(list_group_mates(db, &list)?).for_each(&mut add);
+    for (subject, viewers) in &mut viewers {
+        viewers.remove(subject);
+    }
+    if viewers.values().any(|viewers| !viewers.is_empty()) {
+        for (one, other) in list_blocks_of(db, &list)? {
+            for (subject, viewer) in [(one, other), (other, one)] {
+                if let Some(viewers) = viewers.get_mut(&subject) {
+                    viewers.remove(&viewer);
+                }
+            }
+        }
+    }
+    Ok(viewers.into_iter().map(|(subject, viewers)| (subject, viewers.into_iter().collect())).collect())
 }
 
-/// Lists the users whose presence `viewer` may see.
-pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
+/// Lists the users whose presence `viewer` may see. `is_in_groups` is false if the caller knows that
+/// the viewer is in no group.
+pub fn list_visible(db: &mut Db, viewer: UserId, is_in_groups: bool) -> Result<Vec<UserId>> {
     let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
         .filter(contacts::contact_id.eq(viewer)).filter(contacts::removed_at.is_null()).load(conn))?;
     let mut people: BTreeSet<UserId> = trusting.into_iter().chain(list_writers(db, viewer)?).collect();
-    people.extend(list_group_mates(db, viewer)?);
-    without_blocked(db, viewer, people)
+    let viewer_alone = id_list(&[viewer])?;
+    if is_in_groups {
+        people.extend(list_group_mates(db, &viewer_alone)?.into_iter().map(|(_, mate)| mate));
+    }
+    people.remove(&viewer);
+    if !people.is_empty() {
+        for (one, other) in list_blocks_of(db, &viewer_alone)? {
+            people.remove(&if one == viewer { other } else { one });
+        }
+    }
+    Ok(people.into_iter().collect())
 }
 
 /// Lists the users who wrote to `me` in a direct conversation.
@@ -74,31 +104,25 @@ fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
         .filter(other.field(participants::has_written)).load(conn))?)
 }
 
-/// Lists the members of the small groups that `me` is in.
-fn list_group_mates(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
+/// Lists each of these users with the members of the small groups that they are in, themselves
+/// included.
+fn list_group_mates(db: &mut Db, people: &IdList) -> Result<Vec<(UserId, UserId)>> {
     let other = diesel::alias!(participants as other);
     Ok(on!(db, conn => participants::table
         .inner_join(other.on(other.field(participants::conversation_id).eq(participants::conversation_id)))
-        .select(other.field(participants::user_id))
-        .filter(participants::user_id.eq(me).and(participants::role.is_not_null()))
+        .select((participants::user_id, other.field(participants::user_id)))
+        .filter(participants::user_id.among(people).and(participants::role.is_not_null()))
         .filter(is_in_small_group!())
         .filter(other.field(participants::role).is_not_null())
         .distinct().load(conn))?)
 }
 
-fn without_blocked(db: &mut Db, me: UserId, mut people: BTreeSet<UserId>) -> Result<Vec<UserId>> {
-    people.remove(&me);
-    if people.is_empty() {
-        return Ok(Vec::new());
-    }
-    let pairs: Vec<(UserId, UserId)> = on!(db, conn => blocks::table
+/// Lists the blocks that these users have with others, in either direction.
+fn list_blocks_of(db: &mut Db, people: &IdList) -> Result<Vec<(UserId, UserId)>> {
+    Ok(on!(db, conn => blocks::table
         .select((blocks::user_id, blocks::blocked_id))
-        .filter(blocks::user_id.eq(me).or(blocks::blocked_id.eq(me)))
-        .filter(blocks::removed_at.is_null()).load(conn))?;
-    for (one, other) in pairs {
-        people.remove(&if one == me { other } else { one });
-    }
-    Ok(people.into_iter().collect())
+        .filter(blocks::user_id.among(people).or(blocks::blocked_id.among(people)))
+        .filter(blocks::removed_at.is_null()).load(conn))?)
 }
 
 /// Which of two users sees the other's presence.

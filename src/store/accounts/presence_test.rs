@@ -7,7 +7,7 @@ use crate::store::Db;
 use crate::store::connection::explain::{analyze, explain, record};
 use crate::store::prepare;
 use crate::store::scratch::{Scratch, both_databases, execute};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 const PEOPLE: i64 = 6;
 const GROUPS: i64 = 5;
@@ -132,9 +132,16 @@ fn the_visible_pairs_of_a_group_are_those_lost_without_it(scratch: Scratch) {
         let pairs = all_sights(&mut db);
         for one in (1..=PEOPLE).map(UserId::new) {
             let visible = pairs.iter().filter(|(viewer, _)| *viewer == one).map(|(_, subject)| *subject);
-            assert_eq!(list_visible(&mut db, one).unwrap(), visible.collect::<Vec<_>>(), "round {round}");
+            assert_eq!(list_visible(&mut db, one, true).unwrap(), visible.collect::<Vec<_>>(), "round {round}");
             let viewers = pairs.iter().filter(|(_, subject)| *subject == one).map(|(viewer, _)| *viewer);
-            assert_eq!(list_viewers(&mut db, one).unwrap(), viewers.collect::<Vec<_>>(), "round {round}");
+            let found = list_viewers(&mut db, &[one]).unwrap();
+            assert_eq!(found, HashMap::from([(one, viewers.collect())]), "round {round}");
+        }
+        let people: Vec<UserId> = (1..=PEOPLE).map(UserId::new).collect();
+        let together = list_viewers(&mut db, &people).unwrap();
+        assert_eq!(together.len(), people.len());
+        for one in people {
+            assert_eq!(together[&one], list_viewers(&mut db, &[one]).unwrap()[&one], "round {round}");
         }
     }
 }
@@ -163,7 +170,8 @@ fn no_query_scans_all_groups() {
     let (_, statements) = record(&mut db, |db| {
         list_visible_pairs_by_group(db, id, &members, Whose::Everybody).unwrap();
         list_visible_pairs_by_group(db, id, &members, Whose::Of(members[1])).unwrap();
-        list_visible(db, members[0]).unwrap();
+        list_visible(db, members[0], true).unwrap();
+        list_viewers(db, &members).unwrap();
         between(db, members[0], members[1]).unwrap();
     });
     for statement in statements {

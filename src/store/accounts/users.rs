@@ -299,6 +299,23 @@ pub fn set_last_seen(db: &mut Db, ids: &[UserId], at: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Lists when users who have an account were last seen. Closed accounts are absent.
+pub fn list_last_seen(db: &mut Db, ids: &[UserId]) -> Result<HashMap<UserId, Option<Timestamp>>> {
+    let ids = id_list(ids)?;
+    let found: Vec<(UserId, Option<Timestamp>)> = on!(db, conn => users::table
+        .select((users::id, users::last_seen_at))
+        .filter(users::id.among(&ids).and(users::deleted_at.is_null())).load(conn))?;
+    Ok(found.into_iter().collect())
+}
+
+/// Lists how many groups users are in.
+pub fn list_group_counts(db: &mut Db, ids: &[UserId]) -> Result<HashMap<UserId, i64>> {
+    let ids = id_list(ids)?;
+    let found: Vec<(UserId, i64)> = on!(db, conn => users::table
+        .select((users::id, users::group_count)).filter(users::id.among(&ids)).load(conn))?;
+    Ok(found.into_iter().collect())
+}
+
 pub fn find_last_seen(db: &mut Db, id: UserId) -> Result<Option<Timestamp>> {
     let found: Option<Option<Timestamp>> = on!(db, conn => users::table
         .select(users::last_seen_at).filter(users::id.eq(id)).first(conn).optional())?;

@@ -96,7 +96,7 @@ async fn a_user_in_5_000_groups_needs_no_more_queries_than_in_10(hub: &mut TestH
         let page = ListConversations { limit: Some(5), ..ListConversations::default() };
         let sync: Sync = from(json!({"conversations": {id.to_string(): 1}, "only": true}));
         let search: Search = from(json!({"q": "hello", "limit": 5}));
-        let presence = AnnouncePresence { user_id: me, is_online: true };
+        let presence = AnnouncePresence { changes: vec![(me, true)] };
         vec![
             ("open_session", count_queries(hub, |cx| OpenSession.run(&who, cx).map(drop))),
             ("list_conversations", count_queries(hub, |cx| page.run(&who, cx).map(drop))),

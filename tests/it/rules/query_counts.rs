@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use switchboard::auth::Caller;
+use std::time::Duration;
+use switchboard::auth::{Caller, hash_token};
 use switchboard::clock::Clock;
 use switchboard::error::{Error, Result};
 use switchboard::ids::{ConversationId, LoginId, MessageId, Role, UserId};
@@ -22,10 +23,10 @@ use switchboard::ops::groups::{
     add_participant::AddParticipant, remove_participant::RemoveParticipant, rename_conversation::RenameConversation,
     set_role::SetRole,
 };
-use switchboard::ops::logins::open_session::OpenSession;
+use switchboard::ops::logins::open_session::{FindCallerAndOpen, OpenSession};
 use switchboard::ops::messages::{get_message::GetMessage, list_messages::ListMessages};
 use switchboard::ops::moderation::{create_report::CreateReport, list_reports::ListReports, set_disabled::SetDisabled};
-use switchboard::ops::op::{AnyOp, Cx, System};
+use switchboard::ops::op::{Anonymous, AnyOp, Cx, System};
 use switchboard::ops::people::{
     get_user::GetUser, list_blocks::ListBlocks, list_contacts::ListContacts, list_users::ListUsers,
     set_block::SetBlock, set_contact::SetContact,
@@ -227,7 +228,10 @@ impl Fixture {
         ask!(from::<UpdateProfile>(json!({"display_name": "The owner"})));
         ask!(CloseAccount { checked_hash: Some(self.hash.clone()) });
         ask!(OpenSession);
-        ask!(AnnouncePresence { user_id: me, is_online: false }, System);
+        let (_, secret) = self.owner.cookie().split_once('=').unwrap();
+        let (token_hash, lifetime) = (hash_token(secret), Duration::from_secs(86_400));
+        ask!(FindCallerAndOpen { token_hash, lifetime, run: 1 }, Anonymous);
+        ask!(AnnouncePresence { changes: vec![(me, false)] }, System);
         ask!(CountUnread { user_id: me, only: None, run: 1 }, System);
         let page = self.members(hub);
         ask!(from::<CreateConversation>(json!({"participant_ids": page, "title": "Again"})));
