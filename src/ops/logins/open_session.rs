@@ -39,13 +39,15 @@ impl Op for OpenSession {
             return Err(Error::Unauthenticated("the sign-in session has ended: log in again"));
         }
         let private_rev = users::get_private_rev(cx.db, caller.user_id)?;
-        let visible = presence::list_visible(cx.db, caller.user_id, true)?;
+        let visible = presence::list_visible(cx.db, caller.user_id)?;
         Ok(Outcome::without_effects(Opening { private_rev, visible }))
     }
 }
 
-/// A user in more groups gets their initial state later, in a turn that is fair to others.
+/// A user in more groups gets their initial state later, in a turn that is fair to others. The same
+/// holds for a user whom more users wrote to, or have as a contact.
 const MOST_GROUPS: i64 = 20;
+const MOST_DIRECT: i64 = 500;
 
 /// Authenticates a handshake by the secret of a login, and loads what its session needs.
 #[derive(Clone, Debug)]
@@ -78,7 +80,10 @@ impl Op<Anonymous> for FindCallerAndOpen {
             return Ok(Outcome::without_effects((found, None)));
         }
         let commit = find_last_commit(cx.db, self.run)?.unwrap_or(0);
-        let visible = presence::list_visible(cx.db, login.user_id, login.group_count > 0)?;
+        let is_in_groups = login.group_count > 0;
+        let Some(visible) = presence::list_few_visible(cx.db, login.user_id, is_in_groups, MOST_DIRECT)? else {
+            return Ok(Outcome::without_effects((found, None)));
+        };
         let opening = Opening { private_rev: login.private_rev, visible };
         Ok(Outcome::without_effects((found, Some(EarlyOpening { opening, commit }))))
     }

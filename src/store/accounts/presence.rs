@@ -73,27 +73,48 @@ pub fn list_viewers(db: &mut Db, subjects: &[UserId]) -> Result<HashMap<UserId, 
     Ok(viewers.into_iter().map(|(subject, viewers)| (subject, viewers.into_iter().collect())).collect())
 }
 
-/// Lists the users whose presence `viewer` may see. `is_in_groups` is false if the caller knows that
-/// the viewer is in no group.
-pub fn list_visible(db: &mut Db, viewer: UserId, is_in_groups: bool) -> Result<Vec<UserId>> {
-    let trusting: Vec<UserId> = on!(db, conn => contacts::table.select(contacts::user_id)
-        .filter(contacts::contact_id.eq(viewer)).filter(contacts::removed_at.is_null()).load(conn))?;
-    let mut people: BTreeSet<UserId> = trusting.into_iter().chain(list_writers(db, viewer)?).collect();
-    let viewer_alone = id_list(&[viewer])?;
-    if is_in_groups {
-        people.extend(list_group_mates(db, &viewer_alone)?.into_iter().map(|(_, mate)| mate));
+/// Lists the users whose presence `viewer` may see.
+pub fn list_visible(db: &mut Db, viewer: UserId) -> Result<Vec<UserId>> {
+    let writers = list_writers(db, viewer, i64::MAX)?;
+    let trusting = list_trusting(db, viewer, i64::MAX)?;
+    let mates = list_group_mates(db, &id_list(&[viewer])?)?.into_iter().map(|(_, mate)| mate);
+    without_blocked(db, viewer, writers.into_iter().chain(trusting).chain(mates).collect())
+}
+
+/// Lists the same users if they are few: none if more than `most` users wrote to the viewer, or have
+/// the viewer as a contact. `is_in_groups` is false if the caller knows that the viewer is in no
+/// group.
+pub fn list_few_visible(db: &mut Db, viewer: UserId, is_in_groups: bool, most: i64) -> Result<Option<Vec<UserId>>> {
+    let writers = list_writers(db, viewer, most + 1)?;
+    let trusting = list_trusting(db, viewer, most + 1)?;
+    if writers.len().max(trusting.len()) as i64 > most {
+        return Ok(None);
     }
+    let mut people: BTreeSet<UserId> = writers.into_iter().chain(trusting).collect();
+    if is_in_groups {
+        people.extend(list_group_mates(db, &id_list(&[viewer])?)?.into_iter().map(|(_, mate)| mate));
+    }
+    without_blocked(db, viewer, people).map(Some)
+}
+
+fn without_blocked(db: &mut Db, viewer: UserId, mut people: BTreeSet<UserId>) -> Result<Vec<UserId>> {
     people.remove(&viewer);
     if !people.is_empty() {
-        for (one, other) in list_blocks_of(db, &viewer_alone)? {
+        for (one, other) in list_blocks_of(db, &id_list(&[viewer])?)? {
             people.remove(&if one == viewer { other } else { one });
         }
     }
     Ok(people.into_iter().collect())
 }
 
-/// Lists the users who wrote to `me` in a direct conversation.
-fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
+/// Lists users who have `me` as a contact.
+fn list_trusting(db: &mut Db, me: UserId, most: i64) -> Result<Vec<UserId>> {
+    Ok(on!(db, conn => contacts::table.select(contacts::user_id)
+        .filter(contacts::contact_id.eq(me)).filter(contacts::removed_at.is_null()).limit(most).load(conn))?)
+}
+
+/// Lists users who wrote to `me` in a direct conversation.
+fn list_writers(db: &mut Db, me: UserId, most: i64) -> Result<Vec<UserId>> {
     let other = diesel::alias!(participants as other);
     Ok(on!(db, conn => participants::table
         .inner_join(conversations::table)
@@ -101,7 +122,7 @@ fn list_writers(db: &mut Db, me: UserId) -> Result<Vec<UserId>> {
         .select(other.field(participants::user_id))
         .filter(participants::user_id.eq(me).and(other.field(participants::user_id).ne(me)))
         .filter(conversations::kind.eq("direct"))
-        .filter(other.field(participants::has_written)).load(conn))?)
+        .filter(other.field(participants::has_written)).limit(most).load(conn))?)
 }
 
 /// Lists each of these users with the members of the small groups that they are in, themselves

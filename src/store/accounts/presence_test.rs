@@ -1,7 +1,7 @@
 //! Compares presence visibility through one group alone with the rule for two users.
 
 use super::pairs::{MAX_PRESENCE_GROUP, Whose};
-use super::presence::{between, list_viewers, list_visible, list_visible_pairs_by_group};
+use super::presence::{between, list_few_visible, list_viewers, list_visible, list_visible_pairs_by_group};
 use crate::ids::{ConversationId, Timestamp, UserId};
 use crate::store::Db;
 use crate::store::connection::explain::{analyze, explain, record};
@@ -132,8 +132,13 @@ fn the_visible_pairs_of_a_group_are_those_lost_without_it(scratch: Scratch) {
         let pairs = all_sights(&mut db);
         for one in (1..=PEOPLE).map(UserId::new) {
             let visible = pairs.iter().filter(|(viewer, _)| *viewer == one).map(|(_, subject)| *subject);
-            assert_eq!(list_visible(&mut db, one, true).unwrap(), visible.collect::<Vec<_>>(), "round {round}");
+            assert_eq!(list_visible(&mut db, one).unwrap(), visible.collect::<Vec<_>>(), "round {round}");
             let viewers = pairs.iter().filter(|(_, subject)| *subject == one).map(|(viewer, _)| *viewer);
+            let all = list_visible(&mut db, one).unwrap();
+            for most in 0..=PEOPLE {
+                let few = list_few_visible(&mut db, one, true, most).unwrap();
+                assert!(few.as_ref().map_or(most < PEOPLE, |few| *few == all), "round {round}, {most}: {few:?}");
+            }
             let found = list_viewers(&mut db, &[one]).unwrap();
             assert_eq!(found, HashMap::from([(one, viewers.collect())]), "round {round}");
         }
@@ -170,7 +175,7 @@ fn no_query_scans_all_groups() {
     let (_, statements) = record(&mut db, |db| {
         list_visible_pairs_by_group(db, id, &members, Whose::Everybody).unwrap();
         list_visible_pairs_by_group(db, id, &members, Whose::Of(members[1])).unwrap();
-        list_visible(db, members[0], true).unwrap();
+        list_visible(db, members[0]).unwrap();
         list_viewers(db, &members).unwrap();
         between(db, members[0], members[1]).unwrap();
     });
