@@ -5,7 +5,7 @@ use crate::dispatch::Dispatcher;
 use crate::error::Result;
 use crate::hub::{Hub, Transition};
 use crate::ops::op::System;
-use crate::ops::presence::announce_presence::AnnouncePresence;
+use crate::ops::presence::announce_presence::{AnnouncePresence, Announced};
 use tokio::sync::mpsc;
 
 /// Maximum number of changes that are announced in one transaction.
@@ -18,17 +18,9 @@ pub struct AnnouncePresenceJob {
 }
 
 impl AnnouncePresenceJob {
-    /// Announces the changes of up to `AT_ONCE` users, each once. Returns those whose viewers are
-    /// too many for a common transaction.
-    async fn announce(&self, transitions: &[Transition]) -> Result<Vec<Transition>> {
+    async fn announce(&self, transitions: &[Transition]) -> Result<Announced> {
         let changes = transitions.iter().map(|change| (change.user_id, change.is_online)).collect();
-        let outcome = self.dispatcher.call(System, AnnouncePresence { changes }).await;
-        let left = outcome.as_ref().map_or(&[][..], |announced| &announced.left);
-        let (left, settled): (Vec<Transition>, _) =
-            transitions.iter().partition(|change| left.contains(&change.user_id));
-        // The hub brings up again what could not be announced.
-        self.hub.settle(settled, outcome.is_ok()).await?;
-        outcome.map(|_| left)
+        self.dispatcher.call(System, AnnouncePresence { changes }).await
     }
 }
 
@@ -40,9 +32,29 @@ impl Job for AnnouncePresenceJob {
         if self.transitions.recv_many(&mut transitions, AT_ONCE).await == 0 {
             return Ok(Next::Ended);
         }
-        for transition in self.announce(&transitions).await? {
-            self.announce(&[transition]).await?;
+        // The hub brings up again what could not be announced.
+        let (alone, settled, outcome) = match self.announce(&transitions).await {
+            Ok(Announced { left }) => {
+                let (left, rest) = transitions.into_iter().partition(|change| left.contains(&change.user_id));
+                (left, rest, Ok(Next::Now))
+            }
+            // One of them may be the cause, and must not keep back the others.
+            Err(error) if transitions.len() > 1 && !error.code().meaning().is_temporary => {
+                (transitions, Vec::new(), Ok(Next::Now))
+            }
+            Err(error) => (Vec::new(), transitions, Err(error)),
+        };
+        if self.hub.settle(settled, outcome.is_ok()).await.is_err() {
+            return Ok(Next::Ended);
         }
-        Ok(Next::Now)
+        let mut outcome = outcome;
+        for transition in alone {
+            let announced = self.announce(&[transition]).await;
+            if self.hub.settle(vec![transition], announced.is_ok()).await.is_err() {
+                return Ok(Next::Ended);
+            }
+            outcome = announced.and(outcome);
+        }
+        outcome
     }
 }

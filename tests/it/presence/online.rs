@@ -1,6 +1,6 @@
 //! Online presence, and who may see it.
 
-use crate::harness::{Socket, TestHub, User, both_databases};
+use crate::harness::{Kind, Socket, TestHub, User, both_databases, eventually, run};
 use serde_json::{Value, json};
 use switchboard::clock::Clock;
 use switchboard::ids::Timestamp;
@@ -294,4 +294,28 @@ async fn last_seen_is_the_time_of_disconnecting(hub: &mut TestHub) {
     bob.adds_contact(&ann).await;
     let frame = watching.expect("user_online_status").await;
     assert_eq!((&frame["is_online"], &frame["last_seen_at"]), (&json!(false), &json!("2027-01-15T08:00:05.000Z")));
+}
+
+#[test]
+fn a_user_who_cannot_be_announced_keeps_no_other_back() {
+    run(Kind::Sqlite, &[("PRESENCE_GRACE", "0s")], async |hub: &mut TestHub| {
+        let [ann, bob, watcher] = hub.users(["ann", "bob", "watcher"]).await;
+        for user in [&ann, &bob] {
+            user.adds_contact(&watcher).await;
+        }
+        let mut watching = watcher.connect().await;
+        let (one, two) = (ann.connect().await, bob.connect().await);
+        assert!(watching.presence_of(&ann).await && watching.presence_of(&bob).await);
+        let excused = hub.excuse_errors("announce_presence failed");
+        hub.database.execute(&format!(
+            "CREATE TRIGGER broken BEFORE UPDATE OF last_seen_at ON users WHEN NEW.id = {}
+             BEGIN SELECT RAISE(ABORT, 'broken'); END",
+            bob.id
+        ));
+        drop((one, two));
+        assert!(!watching.presence_of(&ann).await);
+        eventually("announcing Bob fails", async || excused.came()).await;
+        hub.database.execute("DROP TRIGGER broken");
+        assert!(!watching.presence_of(&bob).await, "and again later");
+    });
 }
