@@ -13,7 +13,7 @@ use switchboard::store::Db;
 /// Rows in one statement.
 const PORTION: usize = 100_000;
 
-/// What a database has when the load begins.
+/// The users and messages of a database when the load begins.
 #[derive(Clone, Copy)]
 pub struct Seed {
     pub users: usize,
