@@ -40,16 +40,19 @@ impl Relay for Spy {
     }
 }
 
-#[actix_web::test]
-async fn the_relay_gets_every_effect_before_it_is_delivered() {
-    let spy = Arc::new(Spy::default());
-    let settings = HubSettings {
+fn new_hub(relay: Arc<dyn Relay>) -> (Hub, HubStarter, Announcements) {
+    Hub::new(HubSettings {
         presence_grace: Duration::ZERO,
         typing_timeout: Duration::ZERO,
         clock: Clock::system(),
-        relay: Arc::clone(&spy) as Arc<dyn Relay>,
-    };
-    let (hub, starter, _announcements) = Hub::new(settings);
+        relay,
+    })
+}
+
+#[actix_web::test]
+async fn the_relay_gets_every_effect_before_it_is_delivered() {
+    let spy = Arc::new(Spy::default());
+    let (hub, starter, _announcements) = new_hub(Arc::clone(&spy) as Arc<dyn Relay>);
     let frame = |number: i64| Effect::Frame { to: vec![UserId::new(number)], frame: "".into(), ends_typing: None };
     let told = || -> Vec<i64> {
         let told = spy.0.lock().unwrap();
@@ -70,13 +73,7 @@ async fn the_relay_gets_every_effect_before_it_is_delivered() {
 
 #[actix_web::test]
 async fn a_session_opens_at_once_unless_its_snapshot_is_outdated() {
-    let settings = HubSettings {
-        presence_grace: Duration::ZERO,
-        typing_timeout: Duration::ZERO,
-        clock: Clock::system(),
-        relay: Arc::new(Local),
-    };
-    let (hub, starter, _announcements) = Hub::new(settings);
+    let (hub, starter, _announcements) = new_hub(Arc::new(Local));
     starter.start();
     let (ann, bob) = (UserId::new(1), UserId::new(2));
     let attach = |user_id, seen| {
@@ -118,13 +115,7 @@ async fn a_session_opens_at_once_unless_its_snapshot_is_outdated() {
 
 #[actix_web::test]
 async fn all_recipients_get_the_same_encoded_bytes() {
-    let settings = HubSettings {
-        presence_grace: Duration::ZERO,
-        typing_timeout: Duration::ZERO,
-        clock: Clock::system(),
-        relay: Arc::new(Local),
-    };
-    let (hub, starter, _announcements) = Hub::new(settings);
+    let (hub, starter, _announcements) = new_hub(Arc::new(Local));
     starter.start();
     let mut inboxes = Vec::new();
     for number in [1, 1, 2] {
